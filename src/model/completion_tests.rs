@@ -1,0 +1,135 @@
+//! Every limit of a completion, kept and broken.
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn builds_the_body_of_a_continue() {
+    let full = Completion::success()
+        .data("reply", "Hi")
+        .show(Show::text("Hello"))
+        .show(Show::buttons("Pick", ["a", "b"]))
+        .show(Show::buttons_url(
+            "Open",
+            [
+                Button::Url("https://x.example/".into()),
+                Button::Link { text: "t".into(), url: "https://y.example/".into() },
+            ],
+        ))
+        .goto(Step::question(1))
+        .check()
+        .unwrap();
+    let body: Value = serde_json::from_str(full.as_json()).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "data": {"status": "success", "reply": "Hi"},
+            "execute_handlers": [
+                {"handler": "show", "params": {"type": "text", "value": "Hello"}},
+                {"handler": "show", "params": {"type": "buttons", "value": "Pick", "buttons": ["a", "b"]}},
+                {"handler": "show", "params": {"type": "buttons_url", "value": "Open",
+                    "buttons": ["https://x.example/", {"text": "t", "url": "https://y.example/"}]}},
+                {"handler": "goto", "params": {"type": "question", "step": 1}},
+            ]
+        })
+    );
+    assert!(!full.is_data_alone());
+    assert_eq!(CheckedCompletion::from_json(full.as_json()).unwrap(), full);
+}
+
+#[test]
+fn data_alone_has_no_execute_handlers_key() {
+    let alone = Completion::fail().check().unwrap();
+    assert_eq!(alone.as_json(), r#"{"data":{"status":"fail"}}"#);
+    assert_eq!(alone, CheckedCompletion::failed());
+    assert!(alone.is_data_alone());
+    let with_goto = alone.with_goto(Step::finish(2)).unwrap();
+    assert!(!with_goto.is_data_alone());
+    assert!(
+        with_goto.as_json().contains(r#""params":{"type":"finish","step":2}"#),
+        "{}",
+        with_goto.as_json()
+    );
+}
+
+#[test]
+fn limits_are_inclusive_and_named() {
+    let gotos = |n| (0..n).fold(Completion::new(), |c, _| c.goto(Step::answer(0)));
+    assert!(gotos(10).check().is_ok());
+    assert_eq!(gotos(11).check(), Err(CompletionError::TooManyHandlers { found: 11 }));
+
+    let show = |text: String| Completion::new().show(Show::text(text)).check();
+    assert!(show("x".repeat(80)).is_ok());
+    assert!(show("я".repeat(80)).is_ok());
+    assert_eq!(show("x".repeat(81)), Err(CompletionError::ShowTooLong { index: 0, found: 81 }));
+    // An emoji outside the basic plane is two UTF-16 units.
+    assert!(show("😀".repeat(40)).is_ok());
+    assert_eq!(show("😀".repeat(41)), Err(CompletionError::ShowTooLong { index: 0, found: 82 }));
+
+    let buttons =
+        |n: usize| Completion::new().show(Show::buttons("?", (0..n).map(|i| i.to_string()))).check();
+    assert!(buttons(25).is_ok());
+    assert_eq!(buttons(26), Err(CompletionError::TooManyButtons { index: 0, found: 26 }));
+    assert_eq!(buttons(0), Err(CompletionError::NoButtons { index: 0 }));
+}
+
+#[test]
+fn data_is_an_object_or_an_array() {
+    assert!(Completion::new().with_data(json!([1, 2])).check().is_ok());
+    for (value, found) in [
+        (json!("x"), "a string"),
+        (json!(null), "null"),
+        (json!(1), "a number"),
+        (json!(true), "true or false"),
+    ] {
+        assert_eq!(Completion::new().with_data(value).check(), Err(CompletionError::Data { found }));
+    }
+    assert_eq!(
+        Completion::new().with_data(json!([])).data("a", 1).check(),
+        Err(CompletionError::Data { found: "an array" })
+    );
+    let unserialisable = std::collections::HashMap::from([(vec![1], 1)]);
+    assert!(
+        matches!(Completion::new().data("k", unserialisable).check(), Err(CompletionError::Value { key, .. }) if key == "k")
+    );
+}
+
+#[test]
+fn json_from_outside_is_held_to_the_same_limits() {
+    assert!(CheckedCompletion::from_json("{}").unwrap().is_data_alone());
+    assert_eq!(
+        CheckedCompletion::from_json(r#"{"execute_handlers":[]}"#),
+        Err(CompletionError::EmptyHandlers)
+    );
+    for bad in [
+        r#"{"execute_handlers":[{"handler":"set_tag","params":{}}]}"#,
+        r#"{"execute_handlers":[{"handler":"goto","params":{"type":"question"}}]}"#,
+        r#"{"execute_handlers":[{"handler":"goto","params":{"type":"start","step":1}}]}"#,
+        r#"{"dta":{}}"#,
+        "[]",
+        "",
+    ] {
+        assert!(matches!(CheckedCompletion::from_json(bad), Err(CompletionError::Shape(_))), "{bad}");
+    }
+    let long = format!(
+        r#"{{"execute_handlers":[{{"handler":"show","params":{{"type":"text","value":"{}"}}}}]}}"#,
+        "x".repeat(81)
+    );
+    assert_eq!(
+        CheckedCompletion::from_json(&long),
+        Err(CompletionError::ShowTooLong { index: 0, found: 81 })
+    );
+}
+
+#[test]
+fn empty_strings_are_found_at_any_depth() {
+    let completion = Completion::success().data("reply", "").data("a", json!({"b": ["x", ""], "c": 0}));
+    assert_eq!(completion.empty_values(), ["a.b.1", "reply"].map(str::to_owned));
+}
+
+#[test]
+fn errors_name_the_limit() {
+    let text = CompletionError::ShowTooLong { index: 2, found: 81 }.to_string();
+    assert!(text.contains("81") && text.contains("80") && text.contains("{{json.KEY}}"), "{text}");
+}

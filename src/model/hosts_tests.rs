@@ -1,0 +1,107 @@
+//! The allow-list and the address rules as tables.
+
+use super::*;
+
+fn rules(allowed: &[&str], insecure: bool) -> HostRules {
+    HostRules { allowed: allowed.iter().map(|text| text.parse().unwrap()).collect(), insecure }
+}
+
+#[test]
+fn only_allowed_hosts_over_https_get_a_bearer() {
+    use HostRefusal::*;
+    let rules = rules(&["*.kommo.com", "one.example.org:8443"], false);
+    let table = [
+        ("https://a.kommo.com/x", Ok(())),
+        ("https://A.KOMMO.com:443/x", Ok(())),
+        ("https://a.b.kommo.com/", Ok(())),
+        ("https://one.example.org:8443/", Ok(())),
+        ("https://one.example.org/", Err(NotAllowed)),
+        ("https://kommo.com/", Err(NotAllowed)),
+        ("https://a.kommo.com:8443/", Err(NotAllowed)),
+        ("https://a.kommo.com./", Err(NotAllowed)),
+        ("https://akommo.com/", Err(NotAllowed)),
+        ("https://a.kommo.com.evil.org/", Err(NotAllowed)),
+        ("https://evil.org/a.kommo.com", Err(NotAllowed)),
+        ("https://evil.org#.kommo.com", Err(NotAllowed)),
+        ("https://a.kommo.com@evil.org/", Err(Credentials)),
+        ("https://user:pass@a.kommo.com/", Err(Credentials)),
+        ("http://a.kommo.com/", Err(Scheme)),
+        ("ftp://a.kommo.com/", Err(Scheme)),
+        ("https://2130706433/", Err(IpLiteral)),
+        ("https://0x7f.1/", Err(IpLiteral)),
+        ("https://[::ffff:127.0.0.1]/", Err(IpLiteral)),
+        ("https://127.0.0.1/", Err(IpLiteral)),
+    ];
+    for (url, expected) in table {
+        assert_eq!(rules.check(&Url::parse(url).unwrap()), expected, "{url}");
+    }
+}
+
+#[test]
+fn insecure_still_keeps_the_allow_list() {
+    let rules = rules(&["127.0.0.1:8090", "[::1]:80"], true);
+    for (url, allowed) in [
+        ("http://127.0.0.1:8090/", true),
+        ("https://127.0.0.1:8090/", true),
+        ("http://[::1]/", true),
+        ("http://127.0.0.1:8091/", false),
+        ("http://127.0.0.1/", false),
+        ("http://localhost:8090/", false),
+    ] {
+        assert_eq!(rules.check(&Url::parse(url).unwrap()).is_ok(), allowed, "{url}");
+    }
+}
+
+#[test]
+fn patterns_are_hosts_and_nothing_more() {
+    for good in ["*.kommo.com", "a.kommo.com", "127.0.0.1:8090", "[::1]:8090", "a.kommo.com:443"] {
+        assert_eq!(good.parse::<HostPattern>().unwrap().to_string(), good);
+    }
+    for bad in [
+        "",
+        "*",
+        "*.",
+        "https://a.kommo.com",
+        "a.kommo.com/",
+        "a.kommo.com/x",
+        "u@a.com",
+        "a.*.com",
+        "*.127.0.0.1",
+        "a b",
+    ] {
+        assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn private_addresses_are_not_public() {
+    for public in ["8.8.8.8", "1.1.1.1", "100.63.0.1", "2606:4700::1", "64:ff9b::808:808", "::ffff:8.8.8.8"] {
+        assert!(is_public_address(public.parse().unwrap()), "{public}");
+    }
+    for private in [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "100.64.0.1",
+        "192.0.0.8",
+        "192.0.2.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fc00::1",
+        "ff02::1",
+        "2001:db8::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2002:c0a8:101::",
+    ] {
+        assert!(!is_public_address(private.parse().unwrap()), "{private}");
+    }
+}

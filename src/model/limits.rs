@@ -1,0 +1,67 @@
+//! Kommo's limits on a completion, and the error that names the one that was broken.
+//!
+//! Kommo refuses the whole call if one of them is broken (`kommo.md` would answer 400), and the bot
+//! hangs; so the bridge refuses first, where the author still sees it.
+
+/// The most entries of `execute_handlers`.
+pub(super) const MAX_HANDLERS: usize = 10;
+/// The longest `show` value, in UTF-16 units.
+pub(super) const MAX_SHOW_UNITS: usize = 80;
+/// The most buttons of one `show`.
+pub(super) const MAX_BUTTONS: usize = 25;
+
+/// A completion that Kommo would refuse. The text names the limit and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompletionError {
+    /// More than 10 handlers.
+    #[error("{found} handlers in execute_handlers: Kommo takes at most 10")]
+    TooManyHandlers {
+        /// How many there are.
+        found: usize,
+    },
+    /// A `show` of more than 80 UTF-16 units.
+    #[error(
+        "execute_handlers[{index}]: show is {found} UTF-16 units long: Kommo takes at most 80; put long text into data and print it as {{{{json.KEY}}}}"
+    )]
+    ShowTooLong {
+        /// Which handler, from 0.
+        index: usize,
+        /// Its length.
+        found: usize,
+    },
+    /// More than 25 buttons.
+    #[error("execute_handlers[{index}]: {found} buttons: Kommo takes at most 25")]
+    TooManyButtons {
+        /// Which handler, from 0.
+        index: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// `show` of type `buttons` or `buttons_url` without a button.
+    #[error("execute_handlers[{index}]: a show with buttons needs at least one button")]
+    NoButtons {
+        /// Which handler, from 0.
+        index: usize,
+    },
+    /// `execute_handlers: []`.
+    #[error("execute_handlers is empty: Kommo answers TooFew and the bot hangs; leave the key out")]
+    EmptyHandlers,
+    /// Data that is neither object nor array.
+    #[error("data is {found}: Kommo takes an object or an array")]
+    Data {
+        /// What it is: `a string`, `null`, …
+        found: &'static str,
+    },
+    /// A value that JSON cannot carry.
+    #[error("data key `{key}`: {why}")]
+    Value {
+        /// The key given to `Completion::data`.
+        key: String,
+        /// What the serialiser said.
+        why: String,
+    },
+    /// JSON that is no completion: another handler than `show` and `goto`, a `goto` without `step`, ….
+    #[error("this is no completion: {0}")]
+    Shape(String),
+}

@@ -1,0 +1,29 @@
+//! The vocabulary that all rooms share: data and the rules about it, no I/O.
+//!
+//! Nothing here waits, reads a clock or names a database or an HTTP library, so every rule in this
+//! folder is tested as a table.
+
+mod completion;
+mod hosts;
+mod ids;
+mod job;
+mod limits;
+mod retry;
+mod return_url;
+mod time;
+pub(crate) mod transition;
+mod widget_request;
+
+pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
+pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
+pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
+pub use job::{
+    Attempt, AttemptResult, DeliveringJob, Delivery, Job, NewJob, Outcome, Prepared, RunningJob, Stage,
+    State, StateName, UnknownState,
+};
+pub use limits::CompletionError;
+pub use retry::{Backoff, HandlerPolicy};
+pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
+pub use time::Timestamp;
+pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
+pub use widget_request::{Entity, EntityKind, WidgetRequest};

@@ -1,0 +1,176 @@
+//! Where a bot waits for its continue.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use url::Url;
+
+/// A `return_url`: `{origin}/api/v4/{salesbot|marketingbot}/{bot_id}/continue/{continue_id}`.
+///
+/// Its shape is checked when it is made. Whether its host may get a bearer is the question of
+/// [`HostRules`](super::HostRules), and whether it belongs to the caller's account that of the receipt.
+/// One bot session uses the same `return_url` again and again: it identifies no request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnUrl {
+    url: Url,
+    bot_type: BotType,
+    bot_id: i64,
+}
+
+impl ReturnUrl {
+    /// The whole URL.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The URL as text, in the form in which it is called.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Scheme, host and, unless it is the default, port: `https://example.kommo.com`.
+    pub fn origin(&self) -> &str {
+        let text = self.url.as_str();
+        // A checked URL has a path, so the text goes on behind the origin.
+        text.split_at(text.len() - self.url.path().len()).0
+    }
+
+    /// The kind of bot that waits.
+    pub const fn bot_type(&self) -> BotType {
+        self.bot_type
+    }
+
+    /// The number of the bot that waits.
+    pub const fn bot_id(&self) -> i64 {
+        self.bot_id
+    }
+
+    /// Names the wait. Documented as a number; letters, `_` and `-` were seen too.
+    pub fn continue_id(&self) -> &str {
+        self.url.path().rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl FromStr for ReturnUrl {
+    type Err = ReturnUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text).map_err(ReturnUrlError::Url)?;
+        if url.cannot_be_a_base() || url.query().is_some() || url.fragment().is_some() {
+            return Err(ReturnUrlError::Shape);
+        }
+        let parts: Vec<&str> = url.path().split('/').collect();
+        let ["", "api", "v4", bot_type, bot_id, "continue", continue_id] = parts[..] else {
+            return Err(ReturnUrlError::Shape);
+        };
+        let bot_type = bot_type.parse().map_err(|_| ReturnUrlError::Shape)?;
+        let plain_number = bot_id.bytes().all(|byte| byte.is_ascii_digit());
+        let bot_id = bot_id.parse().ok().filter(|_| plain_number).ok_or(ReturnUrlError::Shape)?;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if !(1..=128).contains(&continue_id.len()) || !continue_id.bytes().all(legal) {
+            return Err(ReturnUrlError::Shape);
+        }
+        Ok(Self { bot_type, bot_id, url })
+    }
+}
+
+impl fmt::Display for ReturnUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ReturnUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The text is no [`ReturnUrl`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReturnUrlError {
+    /// Not a URL at all.
+    #[error("it is no URL: {0}")]
+    Url(url::ParseError),
+    /// A URL of another shape.
+    #[error("it is not of the form https://HOST/api/v4/(salesbot|marketingbot)/BOT_ID/continue/CONTINUE_ID")]
+    Shape,
+}
+
+/// Kommo's two kinds of bot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BotType {
+    /// Talks in chats.
+    Salesbot,
+    /// Sends marketing messages.
+    Marketingbot,
+}
+
+impl BotType {
+    /// The name that Kommo uses in paths and tokens.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Salesbot => "salesbot",
+            Self::Marketingbot => "marketingbot",
+        }
+    }
+}
+
+impl FromStr for BotType {
+    type Err = ReturnUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "salesbot" => Ok(Self::Salesbot),
+            "marketingbot" => Ok(Self::Marketingbot),
+            _ => Err(ReturnUrlError::Shape),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_kommo_sends() {
+        let url: ReturnUrl = "https://Example.kommo.com/api/v4/salesbot/12/continue/34".parse().unwrap();
+        assert_eq!(url.as_str(), "https://example.kommo.com/api/v4/salesbot/12/continue/34");
+        assert_eq!(url.origin(), "https://example.kommo.com");
+        assert_eq!((url.bot_type(), url.bot_id(), url.continue_id()), (BotType::Salesbot, 12, "34"));
+
+        let url: ReturnUrl = "http://127.0.0.1:81/api/v4/marketingbot/1/continue/aB_3-x".parse().unwrap();
+        assert_eq!(url.origin(), "http://127.0.0.1:81");
+        assert_eq!((url.bot_type(), url.continue_id()), (BotType::Marketingbot, "aB_3-x"));
+    }
+
+    #[test]
+    fn refuses_every_other_shape() {
+        for path in [
+            "/",
+            "",
+            "/api/v4/salesbot/1/continue/",
+            "/api/v4/salesbot/1/continue",
+            "/api/v4/salesbot//continue/1",
+            "/api/v4/otherbot/1/continue/1",
+            "/api/v4/salesbot/x/continue/1",
+            "/api/v4/salesbot/+1/continue/1",
+            "/api/v4/salesbot/1/continue/1/",
+            "/api/v4/salesbot/1/continue/1?x=1",
+            "/api/v4/salesbot/1/continue/1#x",
+            "/api/v4/salesbot/1/continue/a%2fb",
+            "/api/v4/salesbot/1/continue/../1",
+            "/v4/salesbot/1/continue/1",
+            "/api/v4/salesbot/99999999999999999999/continue/1",
+        ] {
+            let text = format!("https://example.kommo.com{path}");
+            assert_eq!(text.parse::<ReturnUrl>(), Err(ReturnUrlError::Shape), "{path}");
+        }
+        for text in ["", "nonsense", "//a.kommo.com/api/v4/salesbot/1/continue/1", "https://"] {
+            assert!(matches!(text.parse::<ReturnUrl>(), Err(ReturnUrlError::Url(_))), "{text}");
+        }
+        assert_eq!("mailto:a@b.c".parse::<ReturnUrl>(), Err(ReturnUrlError::Shape));
+    }
+}
