@@ -297,6 +297,16 @@ pub enum Stage {
     Delivery,
 }
 
+impl Stage {
+    /// The name as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
 /// What came of an attempt, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
