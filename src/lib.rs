@@ -1,1 +1,3 @@
 //! salesbot-bridge
+
+pub mod simulator;
