@@ -140,3 +140,20 @@ fn client(timeout: Duration) -> io::Result<reqwest::Client> {
         .build()
         .map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_holds_in_any_one_second_and_refusals_do_not_count() {
+        let options = Options { rate_limit: Some(2), ..Options::default() };
+        let account = Account::new(options, SocketAddr::from(([127, 0, 0, 1], 1))).unwrap();
+        let start = Instant::now();
+        let rows =
+            [(0, false), (600, false), (700, true), (999, true), (1000, false), (1599, true), (1600, false)];
+        for (ms, over) in rows {
+            assert_eq!(account.over_limit(start + Duration::from_millis(ms)), over, "at {ms} ms");
+        }
+    }
+}

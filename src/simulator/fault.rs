@@ -95,3 +95,20 @@ impl fmt::Display for Fault {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_and_told_again() {
+        let names =
+            "hang reset answer-lost 429 429-header html-403 403 401 402 redirect garbage drip 500 503 204";
+        for name in names.split(' ') {
+            assert_eq!(name.parse::<Fault>().map(|fault| fault.to_string()), Ok(name.to_owned()));
+        }
+        for name in ["", "199", "600", "Hang", "-500"] {
+            assert!(name.parse::<Fault>().is_err(), "{name}");
+        }
+    }
+}

@@ -138,3 +138,84 @@ const fn missing(path: &'static str) -> Invalid {
 const fn too_few() -> Invalid {
     invalid("TooFew", HANDLERS, "This collection should contain 1 element or more.")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn code(bytes: &[u8], data_alone: DataAlone) -> Result<Body, (&'static str, &'static str)> {
+        body(bytes, data_alone).map_err(|error| (error.code, error.path))
+    }
+
+    fn handler(name: &str, params: Value) -> Value {
+        json!({ "data": {}, "execute_handlers": [{ "handler": name, "params": params }] })
+    }
+
+    fn show(kind: &str, value: &str, buttons: Value) -> Value {
+        handler("show", json!({ "type": kind, "value": value, "buttons": buttons }))
+    }
+
+    #[test]
+    fn refuses_what_kommo_refuses() {
+        let goto = json!({ "handler": "goto", "params": { "type": "question", "step": 1 } });
+        let rows = [
+            (json!([]), "InvalidType", ""),
+            (json!({}), "FieldMissing", "data"),
+            (json!({ "data": "text" }), "InvalidType", "data"),
+            (json!({ "data": null }), "InvalidType", "data"),
+            (json!({ "data": {}, "execute_handlers": [] }), "TooFew", HANDLERS),
+            (json!({ "data": {}, "execute_handlers": null }), "InvalidType", HANDLERS),
+            (json!({ "data": {}, "execute_handlers": vec![goto; 11] }), "TooMany", HANDLERS),
+            (json!({ "data": {}, "execute_handlers": [{}] }), "FieldMissing", "execute_handlers.handler"),
+            (
+                json!({ "data": {}, "execute_handlers": [{ "handler": "goto" }] }),
+                "FieldMissing",
+                "execute_handlers.params",
+            ),
+            (handler("find", json!({})), "UnsupportedHandler", "execute_handlers.handler"),
+            (handler("show", json!({ "value": "x" })), "FieldMissing", TYPE),
+            (handler("show", json!({ "type": "text" })), "FieldMissing", VALUE),
+            (handler("show", json!({ "type": "text", "value": 1 })), "InvalidType", VALUE),
+            (show("picture", "x", json!([])), "NoSuchChoice", TYPE),
+            (show("text", &"я".repeat(81), json!([])), "TooLong", VALUE),
+            (show("text", &"🙂".repeat(41), json!([])), "TooLong", VALUE),
+            (show("buttons", "x", json!("a")), "InvalidType", BUTTONS),
+            (show("buttons", "x", json!([1])), "InvalidType", BUTTONS),
+            (show("buttons", "x", json!(vec!["b"; 26])), "TooMany", BUTTONS),
+            (show("buttons", "x", json!([{ "text": "a", "url": "b" }])), "InvalidType", BUTTONS),
+            (handler("show", json!({ "type": "buttons", "value": "x" })), "FieldMissing", BUTTONS),
+            (handler("goto", json!({ "type": "question" })), "FieldMissing", STEP),
+            (handler("goto", json!({ "type": "question", "step": "1" })), "InvalidType", STEP),
+            (handler("goto", json!({ "type": "exit", "step": 1 })), "NoSuchChoice", TYPE),
+            (handler("goto", json!({ "step": 1 })), "FieldMissing", TYPE),
+        ];
+        for (sent, expected, path) in rows {
+            let bytes = sent.to_string();
+            assert_eq!(code(bytes.as_bytes(), DataAlone::Accept202), Err((expected, path)), "{sent}");
+        }
+        assert_eq!(code(b"no json", DataAlone::Accept202), Err(("InvalidType", "")));
+        assert_eq!(code(br#"{"data":{}}"#, DataAlone::TooFew400), Err(("TooFew", HANDLERS)));
+    }
+
+    #[test]
+    fn accepts_what_is_within_the_limits() {
+        let goto = json!({ "handler": "goto", "params": { "type": "finish", "step": 0 } });
+        let rows = [
+            json!({ "data": {} }),
+            json!({ "data": [] }),
+            json!({ "execute_handlers": [goto] }),
+            json!({ "data": {}, "execute_handlers": vec![goto; 10] }),
+            show("text", &"я".repeat(80), json!([])),
+            show("text", &"🙂".repeat(40), json!([])),
+            show("buttons", "x", json!(vec!["b"; 25])),
+            show("buttons_url", "x", json!(["https://a.example", { "text": "a", "url": "b" }])),
+        ];
+        for sent in rows {
+            let body = body(sent.to_string().as_bytes(), DataAlone::Accept202).unwrap();
+            assert_eq!(body.data, sent["data"], "{sent}");
+            assert_eq!(json!(body.execute_handlers), sent["execute_handlers"], "{sent}");
+        }
+    }
+}
