@@ -70,9 +70,12 @@ impl Account {
 
     /// Keeps the bot under the next free id, which `make` gets. Ids rise in order of creation.
     pub(super) fn add(&self, make: impl FnOnce(i64) -> Run) -> Arc<Run> {
-        let first = self.number() & !0xff_ffff;
         let mut runs = lock(&self.runs);
-        let id = runs.last_key_value().map_or(first + 1, |(last, _)| last + 1);
+        // Short, since people read them in tables; the continue ids keep two starts apart.
+        let id = match runs.last_key_value() {
+            Some((last, _)) => last + 1,
+            None => lock(&self.rng).i64(100..1000) * 10_000 + 1,
+        };
         let run = Arc::new(make(id));
         runs.insert(id, run.clone());
         run

@@ -54,6 +54,7 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -101,6 +102,12 @@ impl Simulator {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.account.options
+    }
+
+    /// How long it has been running: the scale of every `at` in its reports.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.account.elapsed()
     }
 
     /// A new bot that waits for its continue. It has not called anybody yet: post its

@@ -95,7 +95,7 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// A continue came.
+    /// A continue was received and is answered now; noted after the `Continued` that it caused.
     Continue {
         /// The answered status; `None` if it got no answer.
         status: Option<u16>,

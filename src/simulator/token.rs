@@ -96,3 +96,26 @@ fn lay_over(entries: &mut Map<String, Value>, changes: &Map<String, Value>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against signatures that another program made: `openssl dgst -sha512 -hmac secret`.
+    #[test]
+    fn signs_as_others_do() {
+        let rows = [
+            (Algorithm::Hs256, "88b4fde4dd99f0e7ff72c5c79b9f9ebad19fcf1a14c9f4b487c164f1e1429abb"),
+            (
+                Algorithm::Hs512,
+                "684a2e70744a0ef66113102024a067b5c563e57cd8580e357ec9c160c8f876cb\
+                 9c80a71cf5a5a6f73a3fd00aabea7931080ac0c195fb5842499491e0d0c34d47",
+            ),
+            (Algorithm::None, ""),
+        ];
+        for (algorithm, expected) in rows {
+            let signature = sign(algorithm, b"secret", b"signed.text");
+            assert_eq!(signature.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), expected);
+        }
+    }
+}

@@ -184,6 +184,7 @@ async fn keeps_events_in_order() {
     resume(&simulator, &bot, json!({ "data": {} })).await;
     let events = bot.report().events;
     assert!(events.is_sorted_by_key(|event| event.at));
+    assert!(events[3].at <= simulator.elapsed());
     let names: Vec<_> = events.iter().map(|event| json!(event)["what"].clone()).collect();
     assert_eq!(names, ["asked", "acknowledged", "continued", "continue"]);
     assert_eq!(events[3].what, What::Continue { status: Some(202), fault: None });

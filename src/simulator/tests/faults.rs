@@ -13,6 +13,9 @@ fn with(simulator: &Simulator, fault: Fault) -> Bot {
     simulator.bot(ordinary().faults([fault]))
 }
 
+/// A fault, its status, its content type, and what its body must hold.
+type Refusal = (Fault, u16, &'static str, fn(&Value) -> bool);
+
 /// What went wrong below HTTP.
 fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
     let mut source = error.source();
@@ -29,7 +32,7 @@ fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
 async fn refusals_answer_once_and_leave_the_bot_waiting() {
     let problem = "application/problem+json";
     let too_many = |header, body| Fault::TooManyRequests { header, body };
-    let rows: Vec<(Fault, u16, &str, fn(&Value) -> bool)> = vec![
+    let rows: Vec<Refusal> = vec![
         (Fault::Status(500), 500, problem, |body| body["trace_id"].is_string()),
         (Fault::Status(504), 504, problem, |body| body["status"] == 504),
         (Fault::Status(422), 422, problem, |body| body["detail"].is_string()),
