@@ -3,6 +3,7 @@
 mod clock;
 pub mod config;
 mod model;
+pub mod simulator;
 pub mod store;
 
 pub use clock::{Clock, ManualClock};
