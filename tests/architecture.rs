@@ -9,6 +9,8 @@ mod check;
 mod made_up;
 #[path = "architecture/paths.rs"]
 mod paths;
+#[path = "architecture/test_items.rs"]
+mod test_items;
 #[path = "architecture/tokens.rs"]
 mod tokens;
 

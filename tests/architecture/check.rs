@@ -2,7 +2,8 @@
 //! the rule come out. They touch no disk, so that made-up files can show that each of them bites.
 
 use crate::paths::{module_of, named};
-use crate::tokens::{Kind, Token, tokens, without_tests};
+use crate::test_items::without_tests;
+use crate::tokens::{Kind, Token, tokens};
 
 /// What a room may name beside itself.
 pub(crate) enum May {
