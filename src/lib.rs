@@ -5,6 +5,7 @@ pub mod config;
 mod listener;
 mod model;
 mod problem;
+mod receive;
 
 pub use clock::{Clock, ManualClock};
 pub use model::*;

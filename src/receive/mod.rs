@@ -1,0 +1,4 @@
+//! Receives `widget_request`s.
+
+mod body;
+mod form;
