@@ -300,8 +300,10 @@ impl CheckedCompletion {
     /// # Errors
     /// It is no completion, or breaks one of Kommo's limits.
     pub fn from_json(json: &str) -> Result<Self, CompletionError> {
-        let body: Body =
-            serde_json::from_str(json).map_err(|error| CompletionError::Shape(error.to_string()))?;
+        let shape = |error: serde_json::Error| CompletionError::Shape(error.to_string());
+        // Through a map, because serde would also read the struct from a list.
+        let map: Map<String, Value> = serde_json::from_str(json).map_err(shape)?;
+        let body: Body = serde_json::from_value(Value::Object(map)).map_err(shape)?;
         if body.execute_handlers.as_ref().is_some_and(Vec::is_empty) {
             return Err(CompletionError::EmptyHandlers);
         }

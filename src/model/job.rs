@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CheckedCompletion, Fence, HandlerName, JobId, Timestamp, WidgetRequest};
+use super::{AccountId, CheckedCompletion, Fence, HandlerName, JobId, ReturnUrl, Timestamp, WidgetRequest};
 
 /// The names of the states, as the API and the store write them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -262,8 +262,10 @@ pub struct DeliveringJob {
     pub fence: Fence,
     /// Whose job it is.
     pub handler: HandlerName,
-    /// Where the bot waits, and what it asked.
-    pub request: WidgetRequest,
+    /// The account whose bot waits.
+    pub account_id: AccountId,
+    /// Where it waits.
+    pub return_url: ReturnUrl,
     /// When the request came in.
     pub received_at: Timestamp,
     /// What is sent.
@@ -293,6 +295,16 @@ pub enum Stage {
     Handler,
     /// A continue was posted.
     Delivery,
+}
+
+impl Stage {
+    /// The name as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Delivery => "delivery",
+        }
+    }
 }
 
 /// What came of an attempt, in one word.

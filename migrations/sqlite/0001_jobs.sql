@@ -1,0 +1,114 @@
+-- Jobs, their attempts, and the idempotency keys of tokens that are still valid.
+--
+-- Times are milliseconds since 1970, UTC. Ids are UUIDv7 as 16 bytes, so rows of one time lie together.
+-- The CHECKs refuse the states that the types of the program refuse.
+
+CREATE TABLE jobs (
+    -- identity, and order of receipt
+    id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    state             TEXT    NOT NULL
+        CHECK (state IN ('queued', 'running', 'delivering', 'delivered', 'gone', 'dead', 'cancelled')),
+    -- name of the handler
+    handler           TEXT    NOT NULL CHECK (length(handler) BETWEEN 1 AND 64),
+    -- Kommo's number of the account
+    account_id        INTEGER NOT NULL,
+    -- scheme, host and port of return_url: the lane in which its delivery is paced
+    origin            TEXT    NOT NULL,
+    -- where the continue is posted; used again by Kommo, so not unique
+    return_url        TEXT    NOT NULL,
+    -- Kommo's code and number of what the bot talks about, if the token names it
+    entity_type       INTEGER,
+    entity_id         INTEGER,
+    -- what the widget sent, JSON
+    data              TEXT    NOT NULL,
+    -- when the request came in
+    received_at       INTEGER NOT NULL,
+    -- from then on the fallback goes out
+    answer_by         INTEGER NOT NULL,
+    -- not to be claimed before; set while the job waits for something
+    due_at            INTEGER,
+    -- set while somebody works on the job; the claim is void after this moment
+    lease_until       INTEGER,
+    -- grows with each claim; a write that names an older one changes nothing
+    fence             INTEGER NOT NULL DEFAULT 0,
+    -- how often in a row the process died while the handler ran
+    crashes           INTEGER NOT NULL DEFAULT 0 CHECK (crashes >= 0),
+    -- attempts that were charged
+    handler_attempts  INTEGER NOT NULL DEFAULT 0 CHECK (handler_attempts >= 0),
+    delivery_attempts INTEGER NOT NULL DEFAULT 0 CHECK (delivery_attempts >= 0),
+    -- delivery failures in a row, the exponent of the backoff, and the first of them
+    failures          INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    failing_since     INTEGER,
+    -- 1: a continue may have arrived though its answer did not
+    answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
+    -- the body of the continue, JSON, and who made it
+    completion        TEXT,
+    outcome           TEXT    CHECK (outcome IN ('handler', 'fallback')),
+    -- what went wrong last, for a person
+    last_error        TEXT,
+    finished_at       INTEGER,
+
+    CHECK ((entity_type IS NULL) = (entity_id IS NULL)),
+    CHECK ((completion IS NULL) = (outcome IS NULL)),
+    CHECK ((failures = 0) = (failing_since IS NULL)),
+    CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
+    CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
+    CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),
+    CHECK (lease_until IS NOT NULL OR state <> 'running'),
+    CHECK (completion IS NULL OR state NOT IN ('queued', 'running')),
+    CHECK (completion IS NOT NULL OR state NOT IN ('delivering', 'delivered', 'gone', 'dead'))
+) STRICT, WITHOUT ROWID;
+
+-- What a worker claims next.
+CREATE INDEX jobs_queued ON jobs (handler, due_at) WHERE state = 'queued';
+-- What waited too long for a worker.
+CREATE INDEX jobs_overdue ON jobs (answer_by) WHERE state = 'queued';
+-- What the sender claims next: in each lane first tries apart from retries.
+CREATE INDEX jobs_undelivered ON jobs (origin, (failures > 0), due_at)
+    WHERE state = 'delivering' AND lease_until IS NULL;
+-- What is under way: freed at start, or when a lease runs out.
+CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
+-- What the retention deletes.
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+-- What a person looks for.
+CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
+
+CREATE TABLE attempts (
+    job_id      BLOB    NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    -- which of the two kinds
+    stage       TEXT    NOT NULL CHECK (stage IN ('handler', 'delivery')),
+    -- from 1, within its stage
+    number      INTEGER NOT NULL CHECK (number >= 1),
+    started_at  INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL CHECK (duration_ms >= 0),
+    result      TEXT    NOT NULL CHECK (result IN ('ok', 'retry', 'fail', 'timeout', 'panic', 'gone')),
+    -- Kommo's HTTP status, if it answered
+    status      INTEGER CHECK (status BETWEEN 100 AND 999),
+    -- what went wrong, for a person
+    error       TEXT,
+    PRIMARY KEY (job_id, stage, number)
+) STRICT, WITHOUT ROWID;
+
+-- Which requests are known. A key matters only while its token is valid, so this table stays small
+-- however many jobs there are.
+CREATE TABLE idempotency_keys (
+    account_id INTEGER NOT NULL,
+    -- the token's jti
+    key        TEXT    NOT NULL,
+    job_id     BLOB    NOT NULL CHECK (length(job_id) = 16),
+    -- from then on the token is refused, and the key forgotten
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_expired ON idempotency_keys (expires_at);
+
+-- How many jobs are in each state, kept by each transaction that moves one: counting millions of rows
+-- whenever somebody looks would cost more than all the rest.
+CREATE TABLE job_counts (
+    state TEXT    NOT NULL PRIMARY KEY,
+    jobs  INTEGER NOT NULL CHECK (jobs >= 0)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO job_counts (state, jobs)
+VALUES ('queued', 0), ('running', 0), ('delivering', 0), ('delivered', 0), ('gone', 0), ('dead', 0), ('cancelled', 0);

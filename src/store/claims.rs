@@ -1,0 +1,176 @@
+//! Handing out work: one statement finds the jobs, marks them and raises their fencing numbers.
+//!
+//! Each claim also learns when the next job of its lane is due, in the same transaction, so that what
+//! [`Lanes`](super::lanes::Lanes) knows is never older than the claim.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use crate::model::{DeliveringJob, RunningJob, StateName, Timestamp};
+
+use super::StoreError;
+use super::effects::Effects;
+use super::request::Request;
+use super::rows::{self, COLUMNS};
+
+/// Jobs of one handler that are due.
+pub(super) struct ClaimWork {
+    pub(super) handler: Arc<str>,
+    pub(super) limit: usize,
+    pub(super) now: Timestamp,
+    pub(super) lease: Duration,
+}
+
+impl Request for ClaimWork {
+    type Answer = Vec<RunningJob>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let sql = "SELECT id FROM jobs WHERE state = 'queued' AND handler = ? AND due_at <= ? ORDER BY due_at LIMIT ?";
+        let rows = sqlx::query(AssertSqlSafe(run(sql)))
+            .bind((self.now + self.lease).as_millis())
+            .bind(&*self.handler)
+            .bind(self.now.as_millis())
+            .bind(count(self.limit))
+            .fetch_all(&mut *connection)
+            .await?;
+        started(connection, effects, &self.handler, rows.len()).await?;
+        Ok(by_age(rows::readable(&rows, rows::running), |job| job.received_at))
+    }
+}
+
+/// Jobs of any handler whose time to answer is over.
+pub(super) struct ClaimOverdue {
+    pub(super) limit: usize,
+    pub(super) now: Timestamp,
+    pub(super) lease: Duration,
+}
+
+impl Request for ClaimOverdue {
+    type Answer = Vec<RunningJob>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let sql = "SELECT id FROM jobs WHERE state = 'queued' AND answer_by <= ? ORDER BY answer_by LIMIT ?";
+        let rows = sqlx::query(AssertSqlSafe(run(sql)))
+            .bind((self.now + self.lease).as_millis())
+            .bind(self.now.as_millis())
+            .bind(count(self.limit))
+            .fetch_all(&mut *connection)
+            .await?;
+        effects.moved(StateName::Queued, StateName::Running, signed(rows.len()));
+        let next: Option<i64> = sqlx::query_scalar("SELECT min(answer_by) FROM jobs WHERE state = 'queued'")
+            .fetch_one(connection)
+            .await?;
+        effects.work_deadline(next.map(Timestamp::from_millis));
+        Ok(by_age(rows::readable(&rows, rows::running), |job| job.received_at))
+    }
+}
+
+fn run(select: &str) -> String {
+    format!(
+        "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?, fence = fence + 1 \
+         WHERE id IN ({select}) RETURNING {COLUMNS}"
+    )
+}
+
+async fn started(
+    connection: &mut SqliteConnection,
+    effects: &mut Effects,
+    handler: &str,
+    jobs: usize,
+) -> Result<(), StoreError> {
+    effects.moved(StateName::Queued, StateName::Running, signed(jobs));
+    let next: Option<i64> =
+        sqlx::query_scalar("SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?")
+            .bind(handler)
+            .fetch_one(connection)
+            .await?;
+    effects.work_lane(handler, next.map(Timestamp::from_millis));
+    Ok(())
+}
+
+/// Deliveries to one origin that are due.
+pub(super) struct ClaimDeliveries {
+    pub(super) origin: Arc<str>,
+    pub(super) limit: usize,
+    /// Whether retries come before first tries.
+    pub(super) retries_first: bool,
+    pub(super) now: Timestamp,
+    pub(super) lease: Duration,
+}
+
+impl Request for ClaimDeliveries {
+    type Answer = Vec<DeliveringJob>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let mut rows = self.some(connection, self.retries_first, self.limit).await?;
+        if rows.len() < self.limit {
+            rows.extend(self.some(connection, !self.retries_first, self.limit - rows.len()).await?);
+        }
+        let next: Option<i64> = sqlx::query_scalar(
+            "SELECT min(due_at) FROM ( \
+             SELECT min(due_at) AS due_at FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+             AND origin = ?1 AND (failures > 0) = 0 \
+             UNION ALL \
+             SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+             AND origin = ?1 AND (failures > 0) = 1)",
+        )
+        .bind(&*self.origin)
+        .fetch_one(connection)
+        .await?;
+        effects.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
+        Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.received_at))
+    }
+}
+
+impl ClaimDeliveries {
+    async fn some(
+        &self,
+        connection: &mut SqliteConnection,
+        retries: bool,
+        limit: usize,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let sql = format!(
+            "UPDATE jobs SET lease_until = ?, fence = fence + 1 WHERE id IN ( \
+             SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+             AND origin = ? AND (failures > 0) = ? AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING {COLUMNS}"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind((self.now + self.lease).as_millis())
+            .bind(&*self.origin)
+            .bind(retries)
+            .bind(self.now.as_millis())
+            .bind(count(limit))
+            .fetch_all(connection)
+            .await?;
+        Ok(rows)
+    }
+}
+
+/// RETURNING gives rows in no particular order.
+fn by_age<J>(mut jobs: Vec<J>, received_at: impl Fn(&J) -> Timestamp) -> Vec<J> {
+    jobs.sort_by_key(received_at);
+    jobs
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn signed(jobs: usize) -> i64 {
+    count(jobs)
+}

@@ -1,0 +1,119 @@
+//! Why the store could not do something, in words that help.
+
+use crate::model::{JobId, StateName};
+
+/// Why the store could not do something. Cheap to clone, because one failed transaction answers many.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// `store.url` is none that this build can open.
+    #[error("store.url: {0}")]
+    Url(String),
+    /// The file or its folder could not be opened.
+    #[error("cannot open the store {path}: {why}")]
+    Open {
+        /// The database file.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Another process owns the store.
+    #[error(
+        "the store {path} is in use by {owner}: one process at a time may serve it; stop that one, or set store.url to another file"
+    )]
+    InUse {
+        /// The database file.
+        path: String,
+        /// Who has it.
+        owner: String,
+    },
+    /// The store was written by a newer version.
+    #[error(
+        "the store {path} was made by a newer version (its migration {version} is unknown here): install that version, or set store.url to another file"
+    )]
+    Newer {
+        /// The database file.
+        path: String,
+        /// The migration.
+        version: i64,
+    },
+    /// The disk is full.
+    #[error("the disk that holds the store is full: free some space")]
+    Full,
+    /// The file cannot be written.
+    #[error("the store cannot be written: {0}")]
+    ReadOnly(String),
+    /// Somebody else writes and does not finish.
+    #[error("the store is locked by another process")]
+    Busy,
+    /// Not done in time, and dropped.
+    #[error("the store did not commit in time")]
+    Timeout,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+    /// A row that the program cannot have written.
+    #[error("the store is damaged: table {table}, column {column}, id {id}: {why}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NoJob(JobId),
+    /// The job's state does not allow it.
+    #[error("job {id} is {state}: {allowed}")]
+    WrongState {
+        /// The job.
+        id: JobId,
+        /// Where it is.
+        state: StateName,
+        /// What the state would have to be.
+        allowed: &'static str,
+    },
+    /// Anything else that the database said.
+    #[error("the store failed: {0}")]
+    Database(String),
+}
+
+impl StoreError {
+    /// Whether the same write may succeed later, when disk or lock are free again.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Timeout)
+    }
+
+    /// Whether it concerns the disk or the file, and so every write alike.
+    pub(super) const fn concerns_all(&self) -> bool {
+        matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Closed)
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let sqlx::Error::Database(database) = &error else {
+            return match error {
+                sqlx::Error::Io(io) => Self::Database(io.to_string()),
+                sqlx::Error::WorkerCrashed | sqlx::Error::PoolClosed => Self::Closed,
+                sqlx::Error::PoolTimedOut => Self::Timeout,
+                other => Self::Database(other.to_string()),
+            };
+        };
+        // SQLite's extended result codes; the low byte is the primary code.
+        let code: i64 = database.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+        match code & 0xff {
+            5 | 6 => Self::Busy,
+            8 => Self::ReadOnly(database.message().to_owned()),
+            13 => Self::Full,
+            // SQLITE_IOERR: most often a file system that is full, gone or read-only.
+            10 | 14 => Self::ReadOnly(format!("{} (SQLite code {code})", database.message())),
+            11 | 26 => Self::Database(format!("the file is damaged: {}", database.message())),
+            _ => Self::Database(database.message().to_owned()),
+        }
+    }
+}

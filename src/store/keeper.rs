@@ -1,0 +1,73 @@
+//! What the store does by itself, now and then.
+
+use std::time::Duration;
+
+use sqlx::{Row, SqliteConnection};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::Timestamp;
+
+use super::refresh::Refresh;
+use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free};
+use super::writer::Op;
+use super::{Store, StoreError};
+
+/// The rhythm: the log is brought into the database this often.
+const TICK: Duration = Duration::from_secs(1);
+/// Ticks between looks at leases and lanes, the fallback behind the wake-ups.
+const LOOK: u64 = 5;
+/// Ticks between deletions.
+const DELETE: u64 = 60;
+/// Pages in the log from which on it has to start anew: 64 MiB.
+const LONG_LOG: i64 = 16_384;
+
+impl Store {
+    /// Keeps the store in order until `stop`: checkpoints, leases that ran out, jobs finished longer
+    /// than `retention` ago, keys of tokens that are over, changes made by other processes.
+    pub async fn keep(&self, retention: Duration, stop: CancellationToken) {
+        let Some(mut connection) = self.take_checkpoints() else { return };
+        let mut tick: u64 = 0;
+        while stop.run_until_cancelled(self.clock().sleep(TICK)).await.is_some() {
+            tick += 1;
+            self.checkpoint(&mut connection).await;
+            let now = self.clock().now();
+            let result = match tick {
+                tick if tick.is_multiple_of(DELETE) => self.delete(now, retention).await,
+                tick if tick.is_multiple_of(LOOK) => self.look(now).await,
+                _ => Ok(()),
+            };
+            if let Err(error) = result {
+                tracing::warn!(%error, "the store's upkeep failed; it is tried again");
+            }
+        }
+    }
+
+    async fn look(&self, now: Timestamp) -> Result<(), StoreError> {
+        let freed = self.ask(Free { until: Some(now), now }).await?;
+        if freed > 0 {
+            tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
+        }
+        self.ask(Refresh).await
+    }
+
+    async fn delete(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
+        let all = CHUNK.unsigned_abs();
+        while self.ask(DeleteFinished { before: now - retention }).await? == all {}
+        while self.ask(ForgetKeys { now }).await? == all {}
+        Ok(())
+    }
+
+    /// A passive checkpoint holds nobody up, but under a load that never ends it cannot start the log anew.
+    async fn checkpoint(&self, connection: &mut SqliteConnection) {
+        match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await {
+            Ok(row) => {
+                let pages: i64 = row.try_get(1).unwrap_or_default();
+                if pages > LONG_LOG {
+                    // If the writer is gone, the log is brought in when the store is closed.
+                    let _gone = self.send(Op::Checkpoint).await;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "no checkpoint"),
+        }
+    }
+}

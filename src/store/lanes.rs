@@ -1,0 +1,169 @@
+//! What waits in the store, by lane: the only thing that the rooms share in memory.
+//!
+//! A lane is what must not delay its neighbours: a handler's name for workers, an account's origin
+//! for the sender. For each lane that has waiting jobs this knows when the earliest is due, so that a
+//! room asks the store only where there is something to get. The writer updates it after each
+//! commit and wakes the room; a poll of the store puts right what another process changed.
+//!
+//! The fast path: a room can leave a [`Taker`], and a job that was just stored is then handed over
+//! from memory, already claimed in the same transaction. Nothing is handed over in a lane where older
+//! jobs wait, so nobody is overtaken.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::model::Timestamp;
+
+/// A promise of a room to take one job of type `J` at once. Dropping it gives the place back.
+pub struct Slot<J> {
+    /// How long the claim shall be valid.
+    pub lease: Duration,
+    /// Takes the job, after the commit.
+    pub take: Box<dyn FnOnce(J) + Send + Sync>,
+}
+
+/// Says whether the room can take a job of this lane right now.
+pub type Taker<J> = Box<dyn Fn(&str) -> Option<Slot<J>> + Send + Sync>;
+
+/// The lanes of one room.
+pub struct Lanes<J> {
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+    taker: OnceLock<Taker<J>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    due: HashMap<Arc<str>, Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+impl<J> Lanes<J> {
+    pub(super) fn new() -> Self {
+        Self { waiting: Mutex::default(), changed: Notify::new(), taker: OnceLock::new() }
+    }
+
+    /// Opens the fast path. The first taker stays.
+    pub fn hand_over_to(&self, taker: Taker<J>) {
+        let _first_stays = self.taker.set(taker);
+    }
+
+    /// The lanes with a job that is due.
+    pub fn due(&self, now: Timestamp) -> Vec<Arc<str>> {
+        self.lock().due.iter().filter(|(_, due)| **due <= now).map(|(lane, _)| lane.clone()).collect()
+    }
+
+    /// When the next job that is not due yet will be.
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lock().due.values().copied().filter(|due| *due > now).min()
+    }
+
+    /// When a waiting job runs out of time, at the earliest.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.lock().deadline
+    }
+
+    /// Completes when something changed after this call. Call it before looking, await it after.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Wakes the room, as if something had changed.
+    pub fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// A place for a job of `lane`, if nothing older waits there and the room has room.
+    pub(super) fn offer(&self, lane: &str, now: Timestamp) -> Option<Slot<J>> {
+        let taker = self.taker.get()?;
+        let behind_others = self.lock().due.get(lane).is_some_and(|due| *due <= now);
+        if behind_others { None } else { taker(lane) }
+    }
+
+    /// A job waits in `lane`.
+    pub(super) fn add(&self, lane: &str, due: Timestamp, deadline: Option<Timestamp>) {
+        let mut waiting = self.lock();
+        match waiting.due.get_mut(lane) {
+            Some(earliest) => *earliest = due.min(*earliest),
+            None => {
+                waiting.due.insert(lane.into(), due);
+            }
+        }
+        waiting.deadline = waiting.deadline.into_iter().chain(deadline).min();
+        drop(waiting);
+        self.wake();
+    }
+
+    /// The earliest due time in `lane` is now `due`; `None` if nothing waits there.
+    pub(super) fn set(&self, lane: &str, due: Option<Timestamp>) {
+        let mut waiting = self.lock();
+        match due {
+            Some(due) => waiting.due.insert(lane.into(), due),
+            None => waiting.due.remove(lane),
+        };
+    }
+
+    /// The earliest moment when a waiting job runs out of time.
+    pub(super) fn set_deadline(&self, deadline: Option<Timestamp>) {
+        self.lock().deadline = deadline;
+    }
+
+    /// Replaces all that is known of what is due, and wakes the room.
+    pub(super) fn replace(&self, due: HashMap<Arc<str>, Timestamp>) {
+        self.lock().due = due;
+        self.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it holds the lock, and the map is whole between any two statements.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    #[test]
+    fn knows_the_earliest_due_time_of_each_lane() {
+        let lanes = Lanes::<()>::new();
+        lanes.add("a", at(50), Some(at(900)));
+        lanes.add("a", at(10), Some(at(800)));
+        lanes.add("b", at(30), None);
+        assert_eq!(lanes.due(at(9)).len(), 0);
+        assert_eq!(lanes.due(at(10)), ["a".into()]);
+        assert_eq!((lanes.next_due(at(10)), lanes.deadline()), (Some(at(30)), Some(at(800))));
+        lanes.set("a", None);
+        assert_eq!(lanes.due(at(99)), ["b".into()]);
+    }
+
+    #[test]
+    fn hands_nothing_over_behind_the_back_of_waiting_jobs() {
+        let lanes = Lanes::<()>::new();
+        assert!(lanes.offer("a", at(0)).is_none(), "nobody takes");
+        lanes.hand_over_to(Box::new(|lane| {
+            (lane != "full").then(|| Slot { lease: Duration::ZERO, take: Box::new(|()| {}) })
+        }));
+        assert!(lanes.offer("a", at(0)).is_some());
+        assert!(lanes.offer("full", at(0)).is_none());
+        lanes.add("a", at(10), None);
+        assert!(lanes.offer("a", at(9)).is_some(), "a later retry does not hold back a first try");
+        assert!(lanes.offer("a", at(10)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_change_after_the_registration_is_not_missed() {
+        let lanes = Lanes::<()>::new();
+        let changed = lanes.changed();
+        lanes.add("a", at(1), None);
+        changed.await;
+    }
+}

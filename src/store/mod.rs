@@ -1,0 +1,304 @@
+//! The store: the only room that knows SQL, and the only place where the other rooms meet.
+//!
+//! One task owns the connection that writes and commits whatever waits in one transaction
+//! ([`writer`]); reads have connections of their own. A write is on the disk when its future
+//! completes (WAL, `synchronous=FULL`). One process owns a store; a visitor may look and move jobs.
+//!
+//! What it promises: a job that [`Store::accept`] acknowledged is there after any crash; a job changes
+//! state only from the state and the claim that the writer of the change has seen (fencing).
+
+mod accept;
+mod claims;
+mod effects;
+mod error;
+mod keeper;
+mod lanes;
+mod open;
+mod people;
+mod read;
+mod refresh;
+mod reports;
+mod request;
+mod rows;
+mod statement;
+mod upkeep;
+mod writer;
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::model::{
+    Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerReport, Job, JobId, NewJob, RunningJob,
+};
+
+pub use accept::Accepted;
+pub use error::StoreError;
+pub use lanes::{Lanes, Slot};
+pub use open::Purpose;
+pub use read::{JobFilter, Page, Stats};
+pub use reports::Written;
+
+use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
+use people::{Cancel, Retry, RetryDead};
+use request::{Pending, Request};
+use writer::{Op, Writer};
+
+/// Operations that may wait for the writer; further ones wait in front.
+const WAITING: usize = 4_096;
+/// Between two tries to write a report while the disk is full.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// An open store. Cheap to clone; clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    operations: Mutex<Option<mpsc::Sender<Op>>>,
+    reading: SqlitePool,
+    checkpoints: Mutex<Option<SqliteConnection>>,
+    work: Arc<Lanes<RunningJob>>,
+    delivery: Arc<Lanes<DeliveringJob>>,
+    clock: Clock,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    lock: Mutex<Option<File>>,
+}
+
+impl Store {
+    /// Opens `url`. As the owner it first frees what a dead owner held, so that all of it goes on at once.
+    ///
+    /// # Errors
+    /// The file cannot be opened, another process owns it, or a newer version made it.
+    pub async fn open(url: &str, purpose: Purpose, clock: Clock) -> Result<Self, StoreError> {
+        let opened = open::open(url, purpose).await?;
+        let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let writer = Writer {
+            connection: opened.writing,
+            work: work.clone(),
+            delivery: delivery.clone(),
+            clock: clock.clone(),
+        };
+        let writer = tokio::spawn(writer.run(receiver));
+        let store = Self(Arc::new(Inner {
+            operations: Mutex::new(Some(sender)),
+            reading: opened.reading,
+            checkpoints: Mutex::new(Some(opened.checkpoints)),
+            work,
+            delivery,
+            clock,
+            writer: Mutex::new(Some(writer)),
+            lock: Mutex::new(opened.lock),
+        }));
+        if purpose == Purpose::Serve {
+            let freed = store.ask(upkeep::Free { until: None, now: store.clock().now() }).await?;
+            if freed > 0 {
+                tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
+            }
+            store.ask(refresh::Refresh).await?;
+        }
+        Ok(store)
+    }
+
+    /// Stores a request, unless its idempotency key is known. When this returns, the job is on the disk.
+    ///
+    /// # Errors
+    /// It is not, or nobody knows: after `within` with [`StoreError::Timeout`], and then a request that is
+    /// not yet in a transaction is dropped.
+    pub async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
+        let (reply, answered) = oneshot::channel();
+        let accept = accept::Accept { job, drop_after: deadline(within), reply };
+        let stored = async {
+            self.send(Op::Accept(accept)).await?;
+            answered.await.unwrap_or(Err(StoreError::Closed))
+        };
+        tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))
+    }
+
+    /// Claims up to `limit` due jobs of `handler` for `lease`.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn claim_work(
+        &self,
+        handler: Arc<str>,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<RunningJob>, StoreError> {
+        self.ask(ClaimWork { handler, limit, now: self.clock().now(), lease }).await
+    }
+
+    /// Claims up to `limit` jobs of any handler that waited past their time to answer.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn claim_overdue(&self, limit: usize, lease: Duration) -> Result<Vec<RunningJob>, StoreError> {
+        self.ask(ClaimOverdue { limit, now: self.clock().now(), lease }).await
+    }
+
+    /// Claims up to `limit` due deliveries to `origin` for `lease`, first tries before retries or the reverse.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn claim_deliveries(
+        &self,
+        origin: Arc<str>,
+        limit: usize,
+        retries_first: bool,
+        lease: Duration,
+    ) -> Result<Vec<DeliveringJob>, StoreError> {
+        self.ask(ClaimDeliveries { origin, limit, retries_first, now: self.clock().now(), lease }).await
+    }
+
+    /// Writes a worker's report. While the disk is full it goes on trying.
+    ///
+    /// # Errors
+    /// The store is closed, or damaged.
+    pub async fn handled(&self, report: HandlerReport) -> Result<Written, StoreError> {
+        let report = Arc::new(report);
+        self.insist(|reply| Op::Handled(report.clone(), reply)).await
+    }
+
+    /// Writes a report of the sender. While the disk is full it goes on trying.
+    ///
+    /// # Errors
+    /// The store is closed, or damaged.
+    pub async fn sent(&self, report: DeliveryReport) -> Result<Written, StoreError> {
+        let report = Arc::new(report);
+        self.insist(|reply| Op::Sent(report.clone(), reply)).await
+    }
+
+    /// Delivers a dead letter again.
+    ///
+    /// # Errors
+    /// There is no such job, it is not dead, or the store cannot be written.
+    pub async fn retry(&self, id: JobId) -> Result<(), StoreError> {
+        self.ask(Retry { id, now: self.clock().now() }).await?
+    }
+
+    /// Delivers all dead letters again, or those of one handler; says how many.
+    ///
+    /// # Errors
+    /// The store cannot be written; some may be under way.
+    pub async fn retry_dead(&self, handler: Option<HandlerName>) -> Result<u64, StoreError> {
+        let mut retried = 0;
+        loop {
+            let request =
+                RetryDead { handler: handler.clone(), limit: upkeep::CHUNK, now: self.clock().now() };
+            match self.ask(request).await? {
+                0 => return Ok(retried),
+                some => retried += some,
+            }
+        }
+    }
+
+    /// Cancels an unfinished job. A handler that runs is not stopped, but its result is dropped.
+    ///
+    /// # Errors
+    /// There is no such job, it is finished, or the store cannot be written.
+    pub async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
+        self.ask(Cancel { id, now: self.clock().now() }).await?
+    }
+
+    /// Lists jobs, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
+        read::page(&self.0.reading, filter).await
+    }
+
+    /// One job with its attempts, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the row is damaged.
+    pub async fn job(&self, id: JobId) -> Result<Option<(Job, Vec<Attempt>)>, StoreError> {
+        read::job(&self.0.reading, id).await
+    }
+
+    /// Counts of what is in the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn stats(&self) -> Result<Stats, StoreError> {
+        read::stats(&self.0.reading).await
+    }
+
+    /// Writes something that changes nothing, to see whether the store can be written.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.ask(upkeep::Probe).await
+    }
+
+    /// What waits for workers, by handler.
+    pub fn work(&self) -> &Lanes<RunningJob> {
+        &self.0.work
+    }
+
+    /// What waits for the sender, by origin.
+    pub fn delivery(&self) -> &Lanes<DeliveringJob> {
+        &self.0.delivery
+    }
+
+    /// Finishes what is under way and closes the file. Later calls fail with [`StoreError::Closed`].
+    pub async fn close(&self) {
+        lock(&self.0.operations).take();
+        let writer = lock(&self.0.writer).take();
+        if let Some(writer) = writer {
+            // A writer that panicked has nothing left to finish.
+            let _panicked = writer.await;
+        }
+        lock(&self.0.checkpoints).take();
+        self.0.reading.close().await;
+        lock(&self.0.lock).take();
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    fn take_checkpoints(&self) -> Option<SqliteConnection> {
+        lock(&self.0.checkpoints).take()
+    }
+
+    async fn send(&self, operation: Op) -> Result<(), StoreError> {
+        let sender = lock(&self.0.operations).clone().ok_or(StoreError::Closed)?;
+        sender.send(operation).await.map_err(|_| StoreError::Closed)
+    }
+
+    async fn ask<R: Request>(&self, request: R) -> Result<R::Answer, StoreError> {
+        let (errand, answered) = Pending::new(request);
+        self.send(Op::Errand(errand)).await?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn insist(
+        &self,
+        operation: impl Fn(oneshot::Sender<Result<Written, StoreError>>) -> Op,
+    ) -> Result<Written, StoreError> {
+        loop {
+            let (reply, answered) = oneshot::channel();
+            self.send(operation(reply)).await?;
+            match answered.await.unwrap_or(Err(StoreError::Closed)) {
+                Err(error) if error.is_passing() => self.clock().sleep(AGAIN).await,
+                settled => return settled,
+            }
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a caller's patience is real time, whatever the clock shows")]
+fn deadline(within: Duration) -> Instant {
+    Instant::now() + within
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

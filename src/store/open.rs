@@ -1,0 +1,150 @@
+//! Opening the store: the file, its owner, its schema.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+
+use super::StoreError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a statement waits for another process's lock.
+const BUSY: Duration = Duration::from_secs(5);
+/// After a burst the log is cut back to this.
+const LOG_BYTES: i64 = 64 << 20;
+const READERS: u32 = 4;
+
+/// What a process wants with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Own it: make it if need be, bring its schema up to date, free what a dead owner held.
+    Serve,
+    /// Look at it and move jobs beside a possible owner. It must exist.
+    Visit,
+}
+
+/// The connections to an opened store, and the lock that says who owns it.
+pub(super) struct Opened {
+    pub(super) writing: SqliteConnection,
+    pub(super) checkpoints: SqliteConnection,
+    pub(super) reading: SqlitePool,
+    pub(super) lock: Option<File>,
+}
+
+/// Opens `url`, `sqlite:PATH`.
+pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreError> {
+    let path = path(url)?;
+    let shown = path.display().to_string();
+    let cannot = |why: String| StoreError::Open { path: shown.clone(), why };
+    let lock = match purpose {
+        Purpose::Serve => {
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)
+                .map_err(|error| cannot(format!("its folder cannot be made: {error}")))?;
+            Some(own(&path)?)
+        }
+        Purpose::Visit if !path.exists() => {
+            return Err(cannot(
+                "there is no such file; `serve` makes it, and store.url says where it is".into(),
+            ));
+        }
+        Purpose::Visit => None,
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(purpose == Purpose::Serve)
+        .journal_mode(SqliteJournalMode::Wal)
+        // We acknowledge after COMMIT, so COMMIT has to mean "on the disk".
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+        // Checkpoints are made on a connection of their own, beside the commits and not inside them.
+        .pragma("wal_autocheckpoint", "0")
+        .pragma("journal_size_limit", LOG_BYTES.to_string())
+        .pragma("temp_store", "memory")
+        .statement_cache_capacity(256)
+        .disable_statement_logging();
+    let mut writing = options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()))?;
+    migrate(&mut writing, purpose, &shown).await?;
+    let checkpoints = options.connect().await.map_err(|error| cannot(error.to_string()))?;
+    let reading = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .min_connections(0)
+        .acquire_timeout(BUSY)
+        .connect_with(options.read_only(true).statement_cache_capacity(32))
+        .await
+        .map_err(|error| cannot(error.to_string()))?;
+    Ok(Opened { writing, checkpoints, reading, lock })
+}
+
+fn path(url: &str) -> Result<PathBuf, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(path.strip_prefix("//").unwrap_or(path).into()),
+        _ => Err(StoreError::Url(format!(
+            "`{}…` is not supported: write `sqlite:PATH`",
+            url.split(':').next().unwrap_or_default()
+        ))),
+    }
+}
+
+/// Takes the lock beside the database. The system frees it when the process ends, however it ends.
+fn own(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let shown = path.display().to_string();
+    let cannot =
+        |error: std::io::Error| StoreError::Open { path: shown.clone(), why: format!("its lock: {error}") };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(PathBuf::from(name))
+        .map_err(cannot)?;
+    if file.try_lock().is_err() {
+        let mut owner = String::new();
+        // What it says is only for the message.
+        let _unreadable = file.read_to_string(&mut owner);
+        let owner =
+            if owner.trim().is_empty() { "another process".to_owned() } else { owner.trim().to_owned() };
+        return Err(StoreError::InUse { path: shown, owner });
+    }
+    let note = format!("process {}\n", std::process::id());
+    file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(cannot)?;
+    file.write_all(note.as_bytes()).map_err(cannot)?;
+    Ok(file)
+}
+
+async fn migrate(connection: &mut SqliteConnection, purpose: Purpose, shown: &str) -> Result<(), StoreError> {
+    let cannot = |why: String| StoreError::Open { path: shown.to_owned(), why };
+    if purpose == Purpose::Visit {
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
+        let applied: Option<i64> =
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+                .fetch_one(connection)
+                .await
+                .map_err(|error| {
+                    cannot(format!("it is no store of this program ({})", StoreError::from(error)))
+                })?;
+        return match applied {
+            applied if applied == newest => Ok(()),
+            Some(version) if Some(version) > newest => {
+                Err(StoreError::Newer { path: shown.to_owned(), version })
+            }
+            _ => Err(cannot("its schema is older than this program; `serve` brings it up to date".into())),
+        };
+    }
+    MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.to_owned(), version },
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            cannot(StoreError::from(error).to_string())
+        }
+        other => cannot(other.to_string()),
+    })
+}

@@ -1,0 +1,135 @@
+//! What a person does to a job: retry a dead letter, cancel what is unfinished.
+
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use uuid::Uuid;
+
+use crate::model::{HandlerName, JobId, StateName, Timestamp};
+
+use super::StoreError;
+use super::effects::Effects;
+use super::request::Request;
+
+/// `dead → delivering`: the same completion again, with a new time budget.
+const RETRY: &str = "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
+     failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND ";
+
+/// Delivers one dead letter again.
+pub(super) struct Retry {
+    pub(super) id: JobId,
+    pub(super) now: Timestamp,
+}
+
+impl Request for Retry {
+    type Answer = Result<(), StoreError>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(format!("{RETRY} id = ?2 RETURNING origin")))
+            .bind(self.now.as_millis())
+            .bind(self.id.as_uuid())
+            .fetch_all(&mut *connection)
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(Err(refused(connection, self.id, "only a dead job can be retried").await?));
+        };
+        effects.moved(StateName::Dead, StateName::Delivering, 1);
+        effects.undelivered(row.try_get(0)?, self.now);
+        Ok(Ok(()))
+    }
+}
+
+/// Delivers dead letters again, oldest first, up to a number per transaction.
+pub(super) struct RetryDead {
+    pub(super) handler: Option<HandlerName>,
+    pub(super) limit: i64,
+    pub(super) now: Timestamp,
+}
+
+impl Request for RetryDead {
+    type Answer = u64;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<u64, StoreError> {
+        let sql = format!(
+            "{RETRY} id IN (SELECT id FROM jobs WHERE state = 'dead' AND (?2 IS NULL OR handler = ?2) \
+             ORDER BY id LIMIT ?3) RETURNING origin"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.now.as_millis())
+            .bind(self.handler.as_ref().map(HandlerName::as_str))
+            .bind(self.limit)
+            .fetch_all(connection)
+            .await?;
+        for row in &rows {
+            effects.undelivered(row.try_get(0)?, self.now);
+        }
+        effects.moved(StateName::Dead, StateName::Delivering, i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        Ok(rows.len() as u64)
+    }
+}
+
+/// `any unfinished → cancelled`. The raised fencing number voids whatever claim there is.
+pub(super) struct Cancel {
+    pub(super) id: JobId,
+    pub(super) now: Timestamp,
+}
+
+impl Request for Cancel {
+    type Answer = Result<(), StoreError>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let Some(state) = state_of(connection, self.id).await? else {
+            return Ok(Err(StoreError::NoJob(self.id)));
+        };
+        if state.is_finished() {
+            let allowed = "only an unfinished job can be cancelled";
+            return Ok(Err(StoreError::WrongState { id: self.id, state, allowed }));
+        }
+        sqlx::query(
+            "UPDATE jobs SET state = 'cancelled', finished_at = ?, due_at = NULL, lease_until = NULL, \
+             fence = fence + 1 WHERE id = ? AND state = ?",
+        )
+        .bind(self.now.as_millis())
+        .bind(self.id.as_uuid())
+        .bind(state.as_str())
+        .execute(connection)
+        .await?;
+        effects.moved(state, StateName::Cancelled, 1);
+        Ok(Ok(()))
+    }
+}
+
+async fn refused(
+    connection: &mut SqliteConnection,
+    id: JobId,
+    allowed: &'static str,
+) -> Result<StoreError, StoreError> {
+    let state = state_of(connection, id).await?;
+    Ok(state.map_or(StoreError::NoJob(id), |state| StoreError::WrongState { id, state, allowed }))
+}
+
+async fn state_of(connection: &mut SqliteConnection, id: JobId) -> Result<Option<StateName>, StoreError> {
+    let row = sqlx::query("SELECT state, id FROM jobs WHERE id = ?")
+        .bind(id.as_uuid())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let corrupt = |why: String| StoreError::Corrupt {
+        table: "jobs",
+        column: "state",
+        id: row.try_get::<Uuid, _>(1).unwrap_or_default().to_string(),
+        why,
+    };
+    let name: &str = row.try_get(0)?;
+    name.parse().map(Some).map_err(|error: crate::model::UnknownState| corrupt(error.to_string()))
+}

@@ -1,0 +1,68 @@
+//! Reading the lanes from the store: at start, and now and then for what another process changed.
+//!
+//! It runs inside the writer's transaction, so that what it finds is never older than what memory knows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlx::{Row, SqliteConnection};
+
+use crate::model::Timestamp;
+
+use super::StoreError;
+use super::effects::Effects;
+use super::request::Request;
+
+/// Jumps from lane to lane along the index, so that its cost grows with the lanes and not with the jobs.
+const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
+     SELECT min(handler) FROM jobs WHERE state = 'queued' \
+     UNION ALL \
+     SELECT (SELECT min(handler) FROM jobs WHERE state = 'queued' AND handler > lane.name) FROM lane \
+     WHERE lane.name IS NOT NULL) \
+     SELECT name, (SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = name) FROM lane \
+     WHERE name IS NOT NULL";
+
+/// As [`WORK`], for the sender: the earlier one of first tries and retries.
+const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
+     SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     UNION ALL \
+     SELECT (SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
+     SELECT name, min( \
+     coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = name AND (failures > 0) = 0), 9223372036854775807), \
+     coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = name AND (failures > 0) = 1), 9223372036854775807)) \
+     FROM lane WHERE name IS NOT NULL";
+
+/// Reads all lanes.
+pub(super) struct Refresh;
+
+impl Request for Refresh {
+    type Answer = ();
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<(), StoreError> {
+        let work = lanes(connection, WORK).await?;
+        let deadline: Option<i64> =
+            sqlx::query_scalar("SELECT min(answer_by) FROM jobs WHERE state = 'queued'")
+                .fetch_one(&mut *connection)
+                .await?;
+        effects.all_work(work, deadline.map(Timestamp::from_millis));
+        effects.all_delivery(lanes(connection, DELIVERY).await?);
+        Ok(())
+    }
+}
+
+async fn lanes(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+) -> Result<HashMap<Arc<str>, Timestamp>, StoreError> {
+    let rows = sqlx::query(sql).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get::<&str, _>(0)?.into(), Timestamp::from_millis(row.try_get(1)?))))
+        .collect()
+}

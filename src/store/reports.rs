@@ -1,0 +1,252 @@
+//! Writing down what workers and the sender did.
+//!
+//! Every write names the state and the fencing number that it comes from; one that names an old claim
+//! changes nothing, keeps no attempt, and its reporter is told so.
+
+use std::collections::HashSet;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use crate::model::{
+    AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, Fence, HandlerReport,
+    JobId, Prepared, StateName, Timestamp,
+};
+
+use super::StoreError;
+use super::effects::Effects;
+use super::lanes::{Lanes, Slot};
+use super::statement::{RowsStatement, Values};
+
+/// Whether a report was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was.
+    Done,
+    /// Somebody else has the job by now, or it was cancelled: nothing changed.
+    Stale,
+}
+
+/// What the transaction did with a worker's report.
+pub(super) enum Handled {
+    /// Written; with a slot the sender has claimed the delivery already.
+    Done(Option<Slot<DeliveringJob>>),
+    /// Nothing changed.
+    Stale,
+}
+
+const HANDLED: RowsStatement = RowsStatement {
+    before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, error) \
+             AS (VALUES ",
+    width: 10,
+    after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
+            fence = report.next_fence, handler_attempts = report.attempts, crashes = 0, \
+            completion = report.completion, outcome = report.outcome, \
+            last_error = coalesce(report.error, last_error) \
+            FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'running' \
+            RETURNING jobs.id",
+};
+
+const SENT: RowsStatement = RowsStatement {
+    before: "WITH report (id, fence, state, due_at, finished_at, attempts, failures, failing_since, answer_lost, \
+             completion, outcome, error) AS (VALUES ",
+    width: 12,
+    after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
+            lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
+            failing_since = report.failing_since, answer_lost = report.answer_lost, \
+            completion = coalesce(report.completion, completion), outcome = coalesce(report.outcome, outcome), \
+            last_error = coalesce(report.error, last_error) \
+            FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
+            RETURNING jobs.id",
+};
+
+const ATTEMPTS: RowsStatement = RowsStatement {
+    before: "INSERT INTO attempts (job_id, stage, number, started_at, duration_ms, result, status, error) VALUES ",
+    width: 8,
+    after: "",
+};
+
+/// Writes the reports of workers; the results are in the same order.
+pub(super) async fn handled(
+    connection: &mut SqliteConnection,
+    effects: &mut Effects,
+    reports: &[&HandlerReport],
+    lanes: &Lanes<DeliveringJob>,
+    now: Timestamp,
+) -> Result<Vec<Handled>, StoreError> {
+    let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
+        .iter()
+        .map(|report| {
+            let delivers = matches!(report.next, AfterHandler::Deliver(_));
+            let slot = delivers.then(|| lanes.offer(report.job.request.return_url.origin(), now)).flatten();
+            (*report, slot)
+        })
+        .collect();
+    let written =
+        HANDLED.run(connection, &offers, |(report, slot), row| push_handled(report, slot, now, row)).await?;
+    let written = ids(&written)?;
+    keep(connection, &written, reports.iter().map(|report| (report.job.id, report.attempt.as_ref()))).await?;
+
+    let mut results = Vec::with_capacity(offers.len());
+    for (report, slot) in offers {
+        let HandlerReport { job, next, .. } = report;
+        if !written.contains(&job.id) {
+            results.push(Handled::Stale);
+            continue;
+        }
+        match next {
+            AfterHandler::Deliver(_) => {
+                effects.moved(StateName::Running, StateName::Delivering, 1);
+                if slot.is_none() {
+                    effects.undelivered(job.request.return_url.origin(), now);
+                }
+            }
+            AfterHandler::Retry { due_at } => {
+                effects.moved(StateName::Running, StateName::Queued, 1);
+                effects.queued(job.handler.as_str(), *due_at, job.answer_by);
+            }
+            AfterHandler::HandBack => {
+                effects.moved(StateName::Running, StateName::Queued, 1);
+                effects.queued(job.handler.as_str(), now, job.answer_by);
+            }
+        }
+        results.push(Handled::Done(slot));
+    }
+    Ok(results)
+}
+
+fn push_handled(
+    report: &HandlerReport,
+    slot: &Option<Slot<DeliveringJob>>,
+    now: Timestamp,
+    row: &mut Values,
+) {
+    let HandlerReport { job, attempt, next, error } = report;
+    let (state, due_at, prepared) = match next {
+        AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
+        AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
+        AfterHandler::HandBack => (StateName::Queued, now, None),
+    };
+    row.push(job.id.as_uuid())
+        .push(job.fence.0)
+        .push(state.as_str())
+        .push(due_at.as_millis())
+        .push(slot.as_ref().map(|slot| (now + slot.lease).as_millis()))
+        .push(job.fence.0 + i64::from(slot.is_some()))
+        .push(i64::from(job.attempts) + i64::from(attempt.is_some()));
+    push_prepared(prepared, row);
+    row.push(error.as_deref());
+}
+
+/// The delivery as the sender gets it that was free when its completion was stored.
+pub(super) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
+    let HandlerReport { job, next: AfterHandler::Deliver(prepared), .. } = report else { return None };
+    Some(DeliveringJob {
+        id: job.id,
+        fence: Fence(job.fence.0 + 1),
+        handler: job.handler.clone(),
+        account_id: job.request.account_id,
+        return_url: job.request.return_url.clone(),
+        received_at: job.received_at,
+        prepared: prepared.clone(),
+        attempts: 0,
+        delivery: Delivery::default(),
+    })
+}
+
+/// Writes the reports of the sender; the results are in the same order.
+pub(super) async fn sent(
+    connection: &mut SqliteConnection,
+    effects: &mut Effects,
+    reports: &[&DeliveryReport],
+    now: Timestamp,
+) -> Result<Vec<Written>, StoreError> {
+    let written = SENT.run(connection, reports, |report, row| push_sent(report, now, row)).await?;
+    let written = ids(&written)?;
+    keep(connection, &written, reports.iter().map(|report| (report.job.id, report.attempt.as_ref()))).await?;
+
+    let mut results = Vec::with_capacity(reports.len());
+    for DeliveryReport { job, next, .. } in reports {
+        if !written.contains(&job.id) {
+            results.push(Written::Stale);
+            continue;
+        }
+        let (state, due_at) = place(next, job, now);
+        match due_at {
+            Some(due_at) => effects.undelivered(job.return_url.origin(), due_at),
+            None => effects.moved(StateName::Delivering, state, 1),
+        }
+        results.push(Written::Done);
+    }
+    Ok(results)
+}
+
+fn push_sent(report: &DeliveryReport, now: Timestamp, row: &mut Values) {
+    let DeliveryReport { job, attempt, next, error } = report;
+    let (state, due_at) = place(next, job, now);
+    let (delivery, prepared) = match next {
+        AfterDelivery::Retry { delivery, .. } => (*delivery, None),
+        AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
+        AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead | AfterDelivery::Wait => {
+            (job.delivery, None)
+        }
+    };
+    row.push(job.id.as_uuid())
+        .push(job.fence.0)
+        .push(state.as_str())
+        .push(due_at.map(Timestamp::as_millis))
+        .push(if due_at.is_none() { Some(now.as_millis()) } else { None })
+        .push(i64::from(job.attempts) + i64::from(attempt.is_some()))
+        .push(i64::from(delivery.failures))
+        .push(delivery.failing_since.map(Timestamp::as_millis))
+        .push(delivery.answer_lost);
+    push_prepared(prepared, row);
+    row.push(error.as_deref());
+}
+
+/// The state that a delivery goes to, and when it is due again if that is no end.
+fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
+    match next {
+        AfterDelivery::Delivered => (StateName::Delivered, None),
+        AfterDelivery::Gone => (StateName::Gone, None),
+        AfterDelivery::Dead => (StateName::Dead, None),
+        AfterDelivery::Retry { due_at, .. } => (StateName::Delivering, Some(*due_at)),
+        AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
+        // It did nothing wrong, so it goes back to where its age puts it.
+        AfterDelivery::Wait => (StateName::Delivering, Some(job.received_at.min(now))),
+    }
+}
+
+fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {
+    row.push(prepared.map(|prepared| prepared.completion.as_json()))
+        .push(prepared.map(|prepared| prepared.outcome.as_str()));
+}
+
+fn ids(rows: &[SqliteRow]) -> Result<HashSet<JobId>, StoreError> {
+    rows.iter().map(|row| Ok(JobId::from_uuid(row.try_get::<Uuid, _>(0)?))).collect()
+}
+
+async fn keep(
+    connection: &mut SqliteConnection,
+    written: &HashSet<JobId>,
+    attempts: impl Iterator<Item = (JobId, Option<&Attempt>)>,
+) -> Result<(), StoreError> {
+    let charged: Vec<(JobId, &Attempt)> = attempts
+        .filter(|(id, _)| written.contains(id))
+        .filter_map(|(id, attempt)| attempt.map(|attempt| (id, attempt)))
+        .collect();
+    ATTEMPTS
+        .run(connection, &charged, |(id, attempt), row| {
+            row.push(id.as_uuid())
+                .push(attempt.stage.as_str())
+                .push(i64::from(attempt.number))
+                .push(attempt.started_at.as_millis())
+                .push(i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX))
+                .push(attempt.result.as_str())
+                .push(attempt.status.map(i64::from))
+                .push(attempt.error.as_deref());
+        })
+        .await?;
+    Ok(())
+}

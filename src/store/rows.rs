@@ -1,0 +1,172 @@
+//! From a row to the model. A row that the program cannot have written is an error that names table,
+//! column and id; it never stops the rows beside it.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::model::{
+    AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName, Job,
+    JobId, Outcome, Prepared, ReturnUrl, RunningJob, State, StateName, Timestamp, WidgetRequest,
+};
+
+use super::StoreError;
+
+/// The columns that [`job`], [`running`] and [`delivering`] read.
+pub(super) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
+     received_at, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
+     failing_since, answer_lost, completion, outcome, last_error, finished_at";
+
+/// The whole record.
+pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(Job {
+        id: row.id,
+        handler: row.handler()?,
+        request: row.request()?,
+        received_at: row.time("received_at")?,
+        answer_by: row.time("answer_by")?,
+        handler_attempts: row.number("handler_attempts")?,
+        delivery_attempts: row.number("delivery_attempts")?,
+        last_error: row.get("last_error")?,
+        state: row.state()?,
+    })
+}
+
+/// What a worker gets.
+pub(super) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(RunningJob {
+        id: row.id,
+        fence: Fence(row.get("fence")?),
+        handler: row.handler()?,
+        request: row.request()?,
+        received_at: row.time("received_at")?,
+        answer_by: row.time("answer_by")?,
+        attempts: row.number("handler_attempts")?,
+        crashes: row.number("crashes")?,
+        last_error: row.get("last_error")?,
+    })
+}
+
+/// What the sender gets.
+pub(super) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(DeliveringJob {
+        id: row.id,
+        fence: Fence(row.get("fence")?),
+        handler: row.handler()?,
+        account_id: AccountId(row.get("account_id")?),
+        return_url: row.return_url()?,
+        received_at: row.time("received_at")?,
+        prepared: row.needed("completion", row.prepared()?)?,
+        attempts: row.number("delivery_attempts")?,
+        delivery: Delivery {
+            failures: row.number("failures")?,
+            failing_since: row.optional_time("failing_since")?,
+            answer_lost: row.get("answer_lost")?,
+        },
+    })
+}
+
+/// Reads the rows that can be read and reports those that cannot.
+pub(super) fn readable<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
+    let report = |error: &StoreError| tracing::error!(%error, "a job cannot be read; it is left as it is");
+    rows.iter().filter_map(|row| read(row).inspect_err(report).ok()).collect()
+}
+
+struct JobRow<'r> {
+    row: &'r SqliteRow,
+    id: JobId,
+}
+
+impl<'r> JobRow<'r> {
+    fn new(row: &'r SqliteRow) -> Result<Self, StoreError> {
+        let id = row.try_get::<Uuid, _>("id").map_err(|error| StoreError::Corrupt {
+            table: "jobs",
+            column: "id",
+            id: "?".into(),
+            why: error.to_string(),
+        })?;
+        Ok(Self { row, id: JobId::from_uuid(id) })
+    }
+
+    fn corrupt(&self, column: &'static str, why: impl ToString) -> StoreError {
+        StoreError::Corrupt { table: "jobs", column, id: self.id.to_string(), why: why.to_string() }
+    }
+
+    fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.row.try_get(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn needed<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
+        value.ok_or_else(|| self.corrupt(column, "it is NULL, which this state does not allow"))
+    }
+
+    fn number(&self, column: &'static str) -> Result<u32, StoreError> {
+        let number: i64 = self.get(column)?;
+        u32::try_from(number).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        self.get(column).map(Timestamp::from_millis)
+    }
+
+    fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_millis))
+    }
+
+    fn handler(&self) -> Result<HandlerName, StoreError> {
+        self.get::<&str>("handler")?.parse().map_err(|error| self.corrupt("handler", error))
+    }
+
+    fn return_url(&self) -> Result<ReturnUrl, StoreError> {
+        self.get::<&str>("return_url")?.parse().map_err(|error| self.corrupt("return_url", error))
+    }
+
+    fn request(&self) -> Result<WidgetRequest, StoreError> {
+        let kind: Option<i64> = self.get("entity_type")?;
+        let id: Option<i64> = self.get("entity_id")?;
+        let data = serde_json::from_str(self.get("data")?).map_err(|error| self.corrupt("data", error))?;
+        Ok(WidgetRequest {
+            account_id: AccountId(self.get("account_id")?),
+            entity: kind.zip(id).map(|(kind, id)| Entity { kind: EntityKind::from_code(kind), id }),
+            return_url: self.return_url()?,
+            data,
+        })
+    }
+
+    fn prepared(&self) -> Result<Option<Prepared>, StoreError> {
+        let Some(json) = self.get::<Option<&str>>("completion")? else { return Ok(None) };
+        let completion =
+            CheckedCompletion::from_json(json).map_err(|error| self.corrupt("completion", error))?;
+        let outcome = match self.get::<Option<&str>>("outcome")? {
+            Some("handler") => Outcome::Handler,
+            Some("fallback") => Outcome::Fallback,
+            _ => return Err(self.corrupt("outcome", "it is neither handler nor fallback")),
+        };
+        Ok(Some(Prepared { completion, outcome }))
+    }
+
+    fn state(&self) -> Result<State, StoreError> {
+        let name: StateName =
+            self.get::<&str>("state")?.parse().map_err(|error| self.corrupt("state", error))?;
+        let due_at = || self.needed("due_at", self.optional_time("due_at")?);
+        let finished_at = || self.needed("finished_at", self.optional_time("finished_at")?);
+        let prepared = || self.needed("completion", self.prepared()?);
+        let lease_until = self.optional_time("lease_until")?;
+        Ok(match name {
+            StateName::Queued => State::Queued { due_at: due_at()? },
+            StateName::Running => State::Running { lease_until: self.needed("lease_until", lease_until)? },
+            StateName::Delivering => {
+                State::Delivering { prepared: prepared()?, due_at: due_at()?, lease_until }
+            }
+            StateName::Delivered => State::Delivered { prepared: prepared()?, finished_at: finished_at()? },
+            StateName::Gone => State::Gone { prepared: prepared()?, finished_at: finished_at()? },
+            StateName::Dead => State::Dead { prepared: prepared()?, finished_at: finished_at()? },
+            StateName::Cancelled => {
+                State::Cancelled { prepared: self.prepared()?, finished_at: finished_at()? }
+            }
+        })
+    }
+}

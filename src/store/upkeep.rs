@@ -1,0 +1,121 @@
+//! What keeps the store in order: freeing what a dead process held, and deleting what nobody needs.
+
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use crate::model::{StateName, Timestamp};
+
+use super::StoreError;
+use super::effects::Effects;
+use super::request::Request;
+
+/// Rows that one transaction deletes: it must not hold up those who wait to be acknowledged.
+pub(super) const CHUNK: i64 = 500;
+
+/// Frees claims whose lease is over; at start all of them, because their owner is dead.
+///
+/// No attempt is charged, but a job that was running counts a crash. A delivery that was on its way
+/// may have arrived.
+pub(super) struct Free {
+    /// Leases up to this moment; `None` for all.
+    pub(super) until: Option<Timestamp>,
+    pub(super) now: Timestamp,
+}
+
+impl Request for Free {
+    type Answer = u64;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<u64, StoreError> {
+        let until = self.until.map_or(i64::MAX, Timestamp::as_millis);
+        let ran = sqlx::query(
+            "UPDATE jobs SET state = 'queued', due_at = ?1, lease_until = NULL, fence = fence + 1, \
+             crashes = crashes + 1, last_error = 'the process ended, or lost its lease, while the handler ran' \
+             WHERE lease_until <= ?2 AND state = 'running' RETURNING handler, answer_by",
+        )
+        .bind(self.now.as_millis())
+        .bind(until)
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &ran {
+            effects.queued(row.try_get(0)?, self.now, Timestamp::from_millis(row.try_get(1)?));
+        }
+        effects.moved(StateName::Running, StateName::Queued, i64::try_from(ran.len()).unwrap_or(i64::MAX));
+        let sent = sqlx::query(
+            "UPDATE jobs SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1 \
+             WHERE lease_until <= ?2 AND state = 'delivering' RETURNING origin",
+        )
+        .bind(self.now.as_millis())
+        .bind(until)
+        .fetch_all(connection)
+        .await?;
+        for row in &sent {
+            effects.undelivered(row.try_get(0)?, self.now);
+        }
+        Ok((ran.len() + sent.len()) as u64)
+    }
+}
+
+/// Deletes finished jobs, with their attempts; at most [`CHUNK`].
+pub(super) struct DeleteFinished {
+    pub(super) before: Timestamp,
+}
+
+impl Request for DeleteFinished {
+    type Answer = u64;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<u64, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < ? ORDER BY finished_at LIMIT {CHUNK}) \
+             RETURNING state"
+        )))
+        .bind(self.before.as_millis())
+        .fetch_all(connection)
+        .await?;
+        for row in &rows {
+            let state: &str = row.try_get(0)?;
+            if let Ok(state) = state.parse::<StateName>() {
+                effects.count(state, -1);
+            }
+        }
+        Ok(rows.len() as u64)
+    }
+}
+
+/// Forgets idempotency keys whose tokens are refused by now; at most [`CHUNK`].
+pub(super) struct ForgetKeys {
+    pub(super) now: Timestamp,
+}
+
+impl Request for ForgetKeys {
+    type Answer = u64;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
+        let deleted = sqlx::query(AssertSqlSafe(format!(
+            "DELETE FROM idempotency_keys WHERE (account_id, key) IN \
+             (SELECT account_id, key FROM idempotency_keys WHERE expires_at < ? ORDER BY expires_at LIMIT {CHUNK})"
+        )))
+        .bind(self.now.as_millis())
+        .execute(connection)
+        .await?;
+        Ok(deleted.rows_affected())
+    }
+}
+
+/// Writes what is there already: it needs the disk, and changes nothing.
+pub(super) struct Probe;
+
+impl Request for Probe {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        sqlx::query("UPDATE job_counts SET jobs = jobs WHERE state = 'queued'").execute(connection).await?;
+        Ok(())
+    }
+}
