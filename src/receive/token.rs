@@ -190,4 +190,4 @@ impl TokenError {
 
 #[cfg(test)]
 #[path = "token_tests.rs"]
-mod tests;
+pub(super) mod tests;

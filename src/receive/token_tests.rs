@@ -7,7 +7,7 @@ use sha2::Sha512;
 
 use super::*;
 
-const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+pub(in crate::receive) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 fn mac512(message: &str, secret: &str) -> Vec<u8> {
     let mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).unwrap().chain_update(message);
@@ -26,7 +26,8 @@ fn jwt(header: &Value, claims: &Value, sign: impl Fn(&str) -> Vec<u8>) -> String
     format!("{signed}.{signature}")
 }
 
-fn claims(changes: Value) -> Value {
+/// Good claims, but for `changes`.
+pub(in crate::receive) fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": "https://example.kommo.com",
         "aud": "https://bridge.example.com",
@@ -47,11 +48,13 @@ fn claims(changes: Value) -> Value {
     claims
 }
 
-fn hs512(claims: &Value, secret: &str) -> String {
+/// A token as Kommo makes it.
+pub(in crate::receive) fn hs512(claims: &Value, secret: &str) -> String {
     jwt(&json!({"typ": "JWT", "alg": "HS512"}), claims, |signed| mac512(signed, secret))
 }
 
-fn integrations() -> Vec<Integration> {
+/// `main` with the secrets `new` and `old`, and two more.
+pub(in crate::receive) fn integrations() -> Vec<Integration> {
     let [old, new, other] = ["old", "new", "other"].map(SecretString::from);
     vec![
         Integration::new("main", "AA-bb", &new, Some(&old)),
