@@ -43,9 +43,9 @@ impl Integration {
         &self.name
     }
 
-    /// Whether `client_uuid` is its id.
+    /// Whether `client_uuid` is its id. A token without one is nobody's.
     pub(super) fn is(&self, client_uuid: &str) -> bool {
-        self.client_uuid.eq_ignore_ascii_case(client_uuid)
+        !client_uuid.is_empty() && self.client_uuid.eq_ignore_ascii_case(client_uuid)
     }
 
     /// Whether `signature` of `message` was made with one of its secrets, the current one tried first.
@@ -88,6 +88,14 @@ mod tests {
         let integration = Integration::new("main", "id", &secret, Some(&secret));
         let signature = Hmac::<Sha256>::new_from_slice(b"").unwrap().chain_update("m").finalize();
         assert!(!integration.signed(Algorithm::Hs256, b"m", &signature.into_bytes()));
+    }
+
+    #[test]
+    fn a_token_without_an_id_is_nobodys() {
+        let secret = SecretString::from("secret");
+        let integration = |client_uuid| Integration::new("main", client_uuid, &secret, None);
+        assert!(integration(" Aa-1 ").is("aA-1"));
+        assert!(!integration("aa-1").is("") && !integration("").is(""));
     }
 
     #[test]
