@@ -6,6 +6,7 @@ mod listener;
 mod model;
 mod problem;
 mod receive;
+pub mod simulator;
 pub mod store;
 
 pub use clock::{Clock, ManualClock};

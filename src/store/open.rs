@@ -140,7 +140,7 @@ async fn migrate(connection: &mut SqliteConnection, purpose: Purpose, shown: &st
             _ => Err(cannot("its schema is older than this program; `serve` brings it up to date".into())),
         };
     }
-    MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
+    MIGRATIONS.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.to_owned(), version },
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             cannot(StoreError::from(error).to_string())

@@ -1,0 +1,162 @@
+//! The state that all bots and connections of one account share.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::fault::Fault;
+use super::options::Options;
+use super::report::Call;
+use super::run::Run;
+
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) options: Options,
+    pub(super) base_url: String,
+    pub(super) started: Instant,
+    pub(super) client: reqwest::Client,
+    rng: Mutex<fastrand::Rng>,
+    runs: Mutex<BTreeMap<i64, Arc<Run>>>,
+    calls: Mutex<Vec<Call>>,
+    outage: Mutex<Option<Fault>>,
+    window: Mutex<VecDeque<Instant>>,
+}
+
+impl Account {
+    pub(super) fn new(options: Options, address: SocketAddr) -> io::Result<Self> {
+        let seed = options.seed.unwrap_or_else(|| {
+            let now = (options.clock)().duration_since(UNIX_EPOCH).unwrap_or_default();
+            // The port keeps two simulators apart that start in the same instant.
+            now.as_secs().rotate_left(32) ^ u64::from(now.subsec_nanos()) ^ (u64::from(address.port()) << 48)
+        });
+        Ok(Self {
+            base_url: format!("http://{address}"),
+            started: Instant::now(),
+            client: client(options.answer_timeout)?,
+            rng: Mutex::new(fastrand::Rng::with_seed(seed)),
+            runs: Mutex::default(),
+            calls: Mutex::default(),
+            outage: Mutex::default(),
+            window: Mutex::default(),
+            options,
+        })
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn set_outage(&self, outage: Option<Fault>) {
+        *lock(&self.outage) = outage;
+    }
+
+    pub(super) fn outage(&self) -> Option<Fault> {
+        lock(&self.outage).clone()
+    }
+
+    /// A number that was not given out before, and below 2^48 so that every JSON reader keeps it.
+    pub(super) fn number(&self) -> i64 {
+        lock(&self.rng).i64(1_000_000..(1 << 48))
+    }
+
+    pub(super) fn uuid(&self) -> String {
+        let bytes = lock(&self.rng).u128(..).to_be_bytes();
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
+    /// Keeps the bot under the next free id, which `make` gets. Ids rise in order of creation.
+    pub(super) fn add(&self, make: impl FnOnce(i64) -> Run) -> Arc<Run> {
+        let mut runs = lock(&self.runs);
+        // Short, since people read them in tables; the continue ids keep two starts apart.
+        let id = match runs.last_key_value() {
+            Some((last, _)) => last + 1,
+            None => lock(&self.rng).i64(100..1000) * 10_000 + 1,
+        };
+        let run = Arc::new(make(id));
+        runs.insert(id, run.clone());
+        run
+    }
+
+    pub(super) fn run(&self, id: i64) -> Option<Arc<Run>> {
+        lock(&self.runs).get(&id).cloned()
+    }
+
+    pub(super) fn runs(&self) -> Vec<Arc<Run>> {
+        lock(&self.runs).values().cloned().collect()
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        lock(&self.calls).clone()
+    }
+
+    /// Keeps the call and gives the number under which its answer can be noted.
+    pub(super) fn record(&self, call: impl FnOnce() -> Call) -> Option<usize> {
+        self.options.record.then(|| {
+            let mut calls = lock(&self.calls);
+            calls.push(call());
+            calls.len() - 1
+        })
+    }
+
+    pub(super) fn answered(&self, call: Option<usize>, status: Option<u16>) {
+        let Some(number) = call else { return };
+        if let Some(call) = lock(&self.calls).get_mut(number) {
+            call.status = status;
+        }
+    }
+
+    /// Whether one more continue now would be over the limit of any one second. A refused one
+    /// does not count, so that a caller who waits as told gets through.
+    pub(super) fn over_limit(&self, now: Instant) -> bool {
+        let Some(limit) = self.options.rate_limit else { return false };
+        let mut window = lock(&self.window);
+        while window.front().is_some_and(|first| now.duration_since(*first) >= Duration::from_secs(1)) {
+            window.pop_front();
+        }
+        let over = window.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        if !over {
+            window.push_back(now);
+        }
+        over
+    }
+}
+
+/// A panic elsewhere must not hide what was seen: the data behind these locks are always whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The client of the bots. It trusts no certificate authority, because the bridges that it calls
+/// are on this machine and speak plain HTTP; so it also works where no certificates are installed.
+fn client(timeout: Duration) -> io::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent("amoCRM-Salesbot/1.0 (simulator)")
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .tls_certs_only([])
+        .timeout(timeout)
+        .build()
+        .map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_holds_in_any_one_second_and_refusals_do_not_count() {
+        let options = Options { rate_limit: Some(2), ..Options::default() };
+        let account = Account::new(options, SocketAddr::from(([127, 0, 0, 1], 1))).unwrap();
+        let start = Instant::now();
+        let rows =
+            [(0, false), (600, false), (700, true), (999, true), (1000, false), (1599, true), (1600, false)];
+        for (ms, over) in rows {
+            assert_eq!(account.over_limit(start + Duration::from_millis(ms)), over, "at {ms} ms");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The answers of the account: Kommo's problem documents, its oddities, and no answer at all.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::validate::Invalid;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// How a connection ends without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Cut {
+    #[error("reset")]
+    Reset,
+    #[error("closed")]
+    Close,
+    #[error("garbage sent")]
+    Garbage,
+    #[error("dripping")]
+    Drip,
+}
+
+/// 202 as Kommo gives it: some with an empty body, some with a word.
+pub(super) fn accepted(status: u16, word: bool) -> Answer {
+    text(status, "text/html; charset=UTF-8", if word { "Accepted" } else { "" })
+}
+
+/// The problem that goes with a status.
+pub(super) fn problem(status: u16) -> Answer {
+    let mut body = document(status);
+    if status == 400 {
+        add_error(&mut body, "InvalidRequest", "", "This value is not valid.");
+    }
+    if status >= 500 {
+        body["trace_id"] = json!("5f0c0ffee0ddba11");
+    }
+    respond(status, &body)
+}
+
+/// 400 with its validation error.
+pub(super) fn invalid(error: &Invalid) -> Answer {
+    let mut body = document(400);
+    add_error(&mut body, error.code, error.path, error.detail);
+    respond(400, &body)
+}
+
+/// A problem with this text, for the control endpoints.
+pub(super) fn refuse(status: u16, detail: &str) -> Answer {
+    let mut body = document(status);
+    body["detail"] = json!(detail);
+    respond(status, &body)
+}
+
+/// 405 where only this method goes.
+pub(super) fn method(allowed: &'static str) -> Answer {
+    with(problem(405), ALLOW, HeaderValue::from_static(allowed))
+}
+
+/// 429 with its waiting time in either place, both in seconds.
+pub(super) fn too_many(header: Option<u32>, body: Option<u32>) -> Answer {
+    let answer = match body {
+        Some(seconds) => {
+            let mut body = document(429);
+            body["retry_after"] = json!(seconds);
+            respond(429, &body)
+        }
+        None => text(429, "text/html", "<html><body>429 Too Many Requests</body></html>"),
+    };
+    match header {
+        Some(seconds) => with(answer, RETRY_AFTER, HeaderValue::from(seconds)),
+        None => answer,
+    }
+}
+
+/// 403 as a blocked address sees it.
+pub(super) fn html_forbidden() -> Answer {
+    text(
+        403,
+        "text/html",
+        "<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>",
+    )
+}
+
+/// 307; a location that no header can hold is left out.
+pub(super) fn redirect(location: &str) -> Answer {
+    let answer = text(307, "text/html", "");
+    match HeaderValue::from_str(location) {
+        Ok(location) => with(answer, LOCATION, location),
+        Err(_) => answer,
+    }
+}
+
+/// JSON with status 200 or 202.
+pub(super) fn json_body(status: u16, body: &Value) -> Answer {
+    text(status, "application/json", body.to_string())
+}
+
+fn document(status: u16) -> Value {
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (title, detail) = match status {
+        400 => ("Bad Request", "Request validation failed"),
+        401 => ("Unauthorized", "Неверный логин или пароль"),
+        402 => ("Оплата необходима", "Аккаунт не оплачен"),
+        403 => ("Forbidden", "Недостаточно прав"),
+        404 => ("Не найдено", "Entity not found"),
+        429 => ("Too Many Requests", "Превышено количество запросов в секунду"),
+        _ => (code.canonical_reason().unwrap_or("Error"), "The request could not be processed."),
+    };
+    json!({ "title": title, "type": format!("https://httpstatus.es/{status}"), "status": status, "detail": detail })
+}
+
+fn add_error(body: &mut Value, code: &str, path: &str, detail: &str) {
+    let error = json!({ "code": code, "path": path, "detail": detail });
+    body["validation-errors"] = json!([{ "request_id": "0", "errors": [error] }]);
+}
+
+fn respond(status: u16, body: &Value) -> Answer {
+    text(status, "application/problem+json", body.to_string())
+}
+
+fn text(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer =
+        with(Response::new(Full::new(body.into())), CONTENT_TYPE, HeaderValue::from_static(content_type));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: HeaderValue) -> Answer {
+    answer.headers_mut().insert(name, value);
+    answer
+}

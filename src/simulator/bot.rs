@@ -1,0 +1,140 @@
+//! The handle of one bot: what it sends, and what came back.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::account::Account;
+use super::form;
+use super::plan::{BodyStyle, Plan, WidgetRequest};
+use super::report::{Ack, BotReport, CallError, Continue, What};
+use super::run::{Run, Wait};
+use super::token;
+
+/// One bot of a [`Simulator`](super::Simulator). Clones are the same bot.
+#[derive(Debug, Clone)]
+pub struct Bot {
+    account: Arc<Account>,
+    run: Arc<Run>,
+}
+
+impl Bot {
+    pub(super) fn create(account: &Arc<Account>, plan: Plan) -> Self {
+        let run = account.add(|id| Run::new(account, id, plan));
+        Self { account: account.clone(), run }
+    }
+
+    /// Its id, as in its `return_url`.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.run.id
+    }
+
+    /// Where it is continued. An override of the plan does not show here: only in the request.
+    #[must_use]
+    pub fn return_url(&self) -> String {
+        format!("{}{}", self.account.base_url, self.run.path())
+    }
+
+    /// The request of the wait begun last, for the bridge at this URL (the token's `aud`). The
+    /// same at each call, as when Kommo repeats itself.
+    #[must_use]
+    pub fn request(&self, bridge_url: &str) -> WidgetRequest {
+        let wait = self.run.wait();
+        let plan = &self.run.plan;
+        let return_url = plan.return_url.clone().unwrap_or_else(|| self.return_url());
+        let token = token::mint(&self.account, &self.run, &wait, bridge_url);
+        let (content_type, body) = match plan.body {
+            BodyStyle::Json => ("application/json", form::json(&token, &wait.data, &return_url)),
+            BodyStyle::FormJsonData => (form::TYPE, form::with_json_data(&token, &wait.data, &return_url)),
+            BodyStyle::Form => {
+                (form::TYPE, form::nested(&token, &wait.data, &return_url, form::Brackets::Encoded))
+            }
+            BodyStyle::FormPlain => {
+                (form::TYPE, form::nested(&token, &wait.data, &return_url, form::Brackets::Plain))
+            }
+        };
+        let content_type = plan.content_type.clone().unwrap_or_else(|| content_type.to_owned());
+        WidgetRequest { content_type, body: body.into(), token, jti: wait.jti, return_url }
+    }
+
+    /// Begins the next wait of the same session, with these data: a new `jti`, the same
+    /// `return_url`. The bot is then waiting once more, whether or not the last wait is over.
+    pub fn next_wait(&self, data: Value) {
+        self.run.next_wait(Wait::begin(&self.account, data));
+    }
+
+    /// Begins the next wait and gives its request.
+    #[must_use]
+    pub fn next_request(&self, bridge_url: &str, data: Value) -> WidgetRequest {
+        self.next_wait(data);
+        self.request(bridge_url)
+    }
+
+    /// Posts the request of the wait begun last, as Kommo does, and notes what came back. Any
+    /// status is an answer.
+    ///
+    /// # Errors
+    ///
+    /// No answer: the bridge was not reached, or it took longer than
+    /// [`answer_timeout`](super::Options::answer_timeout).
+    pub async fn call(&self, bridge_url: &str) -> Result<Ack, CallError> {
+        let request = self.request(bridge_url);
+        self.run.note(self.account.elapsed(), What::Asked);
+        let result = self.post(bridge_url, request).await;
+        let what = match &result {
+            Ok(ack) => What::Acknowledged { status: ack.status, elapsed: ack.elapsed },
+            Err(error) => What::Unanswered { reason: error.to_string() },
+        };
+        self.run.note(self.account.elapsed(), what);
+        result
+    }
+
+    async fn post(&self, bridge_url: &str, request: WidgetRequest) -> Result<Ack, CallError> {
+        let failed = |error: reqwest::Error| {
+            if error.is_timeout() {
+                CallError::Timeout(self.account.options.answer_timeout)
+            } else {
+                CallError::Unreachable(chain(&error.without_url()))
+            }
+        };
+        let start = Instant::now();
+        let post = self.account.client.post(bridge_url).header(CONTENT_TYPE, request.content_type);
+        let response = post.body(request.body).send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        let body = response.text().await.map_err(failed)?;
+        Ok(Ack { status, body, elapsed: start.elapsed() })
+    }
+
+    /// Waits, without a limit, until every wait begun so far is continued, and gives the last
+    /// continue. Returns at once if that is so already.
+    pub async fn continued(&self) -> Continue {
+        self.run.continued().await
+    }
+
+    /// What it was continued with, in order; only the last when
+    /// [`record`](super::Options::record) is off.
+    #[must_use]
+    pub fn continues(&self) -> Vec<Continue> {
+        self.run.continues()
+    }
+
+    /// What happened to it so far.
+    #[must_use]
+    pub fn report(&self) -> BotReport {
+        self.run.report()
+    }
+}
+
+/// reqwest's own text is only "error sending request": the reason is in its sources.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

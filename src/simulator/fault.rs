@@ -1,0 +1,114 @@
+//! What can go wrong with a continue, and the names by which the control endpoint knows it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One thing that happens to a continue instead of the usual answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers with this status: `application/problem+json` from 400 up, with `trace_id` for
+    /// 5xx and `validation-errors` for 400. A status in the 200s is not a refusal: the continue
+    /// is judged as usual, and this status takes the place of 202.
+    Status(u16),
+    /// Reads the request and never answers. The bot is not continued.
+    Hang,
+    /// Resets the connection instead of an answer. The bot is not continued.
+    Reset,
+    /// The bot **is** continued, then the connection is closed without an answer. Later attempts
+    /// get 404, since nobody waits any more.
+    AnswerLost,
+    /// 429 with the waiting time in either place, in seconds. Without `body` the body is no JSON.
+    TooManyRequests {
+        /// The header `Retry-After`.
+        header: Option<u32>,
+        /// The key `retry_after` of the body.
+        body: Option<u32>,
+    },
+    /// 403 with an HTML page: the caller's address is blocked.
+    HtmlForbidden,
+    /// 403 with a problem: the user has no rights.
+    Forbidden,
+    /// 401, whatever the bearer.
+    Unauthorized,
+    /// 402: the account's plan has ended.
+    PaymentRequired,
+    /// 307 to this location, which asks for the same POST, bearer included.
+    Redirect(String),
+    /// Bytes that are no HTTP, then the end of the connection. The bot is not continued.
+    Garbage,
+    /// A response head that comes one byte at a time and never ends. The bot is not continued.
+    Drip,
+}
+
+/// The name is none of a fault; the message lists the names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown fault `{0}`: use a status from 200 to 599 or one of hang, reset, answer-lost, 429, 429-header, html-403, \
+     403, 401, 402, redirect, garbage, drip"
+)]
+pub struct UnknownFault(String);
+
+/// Where the fault named `redirect` points to: a path of the simulator that is never served.
+const ELSEWHERE: &str = "/simulator/redirected";
+
+impl FromStr for Fault {
+    type Err = UnknownFault;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name {
+            "hang" => Self::Hang,
+            "reset" => Self::Reset,
+            "answer-lost" => Self::AnswerLost,
+            "429" => Self::TooManyRequests { header: None, body: Some(1) },
+            "429-header" => Self::TooManyRequests { header: Some(1), body: None },
+            "html-403" => Self::HtmlForbidden,
+            "403" => Self::Forbidden,
+            "401" => Self::Unauthorized,
+            "402" => Self::PaymentRequired,
+            "redirect" => Self::Redirect(ELSEWHERE.to_owned()),
+            "garbage" => Self::Garbage,
+            "drip" => Self::Drip,
+            other => match other.parse() {
+                Ok(status @ 200..=599) => Self::Status(status),
+                _ => return Err(UnknownFault(other.chars().take(40).collect())),
+            },
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Status(status) => return write!(f, "{status}"),
+            Self::Hang => "hang",
+            Self::Reset => "reset",
+            Self::AnswerLost => "answer-lost",
+            Self::TooManyRequests { header: None, .. } => "429",
+            Self::TooManyRequests { header: Some(_), .. } => "429-header",
+            Self::HtmlForbidden => "html-403",
+            Self::Forbidden => "403",
+            Self::Unauthorized => "401",
+            Self::PaymentRequired => "402",
+            Self::Redirect(_) => "redirect",
+            Self::Garbage => "garbage",
+            Self::Drip => "drip",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_and_told_again() {
+        let names =
+            "hang reset answer-lost 429 429-header html-403 403 401 402 redirect garbage drip 500 503 204";
+        for name in names.split(' ') {
+            assert_eq!(name.parse::<Fault>().map(|fault| fault.to_string()), Ok(name.to_owned()));
+        }
+        for name in ["", "199", "600", "Hang", "-500"] {
+            assert!(name.parse::<Fault>().is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Plays Kommo on loopback, for `demo`, `simulate`, `bench` and the tests.
+//!
+//! One [`Simulator`] is one Kommo account on one port. Its bots post `widget_request`s as Kommo
+//! really does (PHP-style form, HS512, fractional times, a `return_url` that is used again within
+//! a session), and its continue endpoint answers as Kommo does, validation errors included.
+//! Faults come on demand: for one bot ([`Plan::faults`]) or for the account
+//! ([`Simulator::set_outage`]).
+//!
+//! It names no other room of this crate. It writes its own tokens, forms and JSON, so that a
+//! mistake in a room is not mirrored here and thereby hidden.
+//!
+//! # What it promises
+//!
+//! - A bot waits once from its creation, and once more for each [`Bot::next_wait`]. Each wait is
+//!   continued at most once; with nobody waiting, a continue gets 404.
+//! - A refused continue leaves the bot waiting.
+//! - A continue is judged in this order: outage, rate limit, the bot's next fault; bearer (401),
+//!   somebody waiting (404), body (400).
+//! - Connections are kept alive until the peer, a fault or [`Simulator::shutdown`] ends them.
+//!
+//! # The control endpoints
+//!
+//! They start and show bots from outside, for the command `simulate`:
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /simulator/bots` | 202 `{"bots":[id, …]}`; the bots call the bridge in the background |
+//! | `GET /simulator/bots` | 200 `{"bots":[report, …]}`, see [`BotReport`] |
+//! | `GET /simulator/bots/{id}` | 200 report with `last_continue`, or 404 |
+//!
+//! The POST is `application/json`: `url` is the bridge's address and the only key that must be
+//! there; `data` is sent on; `faults` names one fault for each attempt (see [`Fault`]: `"500"`,
+//! `"hang"`, `"reset"`, `"answer-lost"`, `"429"`, `"429-header"`, `"html-403"`, `"redirect"`, …);
+//! `count` bots are started, 1 by default; `body` is `form`, `form-plain`, `form-json-data` or
+//! `json`.
+
+mod account;
+mod answer;
+mod bot;
+mod continues;
+mod control;
+mod fault;
+mod form;
+mod options;
+mod plan;
+mod report;
+mod run;
+mod serve;
+mod token;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use account::Account;
+
+pub use bot::Bot;
+pub use fault::{Fault, UnknownFault};
+pub use options::{DataAlone, Options};
+pub use plan::{Algorithm, BodyStyle, BotType, Plan, TokenStyle, WidgetRequest};
+pub use report::{Ack, BotReport, Call, CallError, Continue, Event, What};
+
+/// One running Kommo account. Dropping it stops it at once.
+#[derive(Debug)]
+pub struct Simulator {
+    account: Arc<Account>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+}
+
+impl Simulator {
+    /// Binds the port and answers from then on.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be bound, or the client for outgoing calls cannot be made.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.listen).await?;
+        let account = Arc::new(Account::new(options, listener.local_addr()?)?);
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let shared = serve::Shared { account: account.clone(), tasks: tasks.clone(), stop: stop.clone() };
+        tasks.spawn(serve::accept(listener, shared));
+        Ok(Self { account, tasks, stop: stop.drop_guard() })
+    }
+
+    /// `http://127.0.0.1:PORT`: the origin of every `return_url`, and the tokens' `iss`.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.account.base_url
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.account.options
+    }
+
+    /// How long it has been running: the scale of every `at` in its reports.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.account.elapsed()
+    }
+
+    /// A new bot that waits for its continue. It has not called anybody yet: post its
+    /// [`request`](Bot::request) yourself or let it [`call`](Bot::call).
+    #[must_use]
+    pub fn bot(&self, plan: Plan) -> Bot {
+        Bot::create(&self.account, plan)
+    }
+
+    /// Every continue gets this fault, before any fault of its bot, until the next call with `None`.
+    pub fn set_outage(&self, outage: Option<Fault>) {
+        self.account.set_outage(outage);
+    }
+
+    /// Every request that the continue endpoint received, in order of arrival. Empty when
+    /// [`Options::record`] is off.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.account.calls()
+    }
+
+    /// Every bot, in order of creation.
+    #[must_use]
+    pub fn bots(&self) -> Vec<BotReport> {
+        self.account.runs().iter().map(|run| run.report()).collect()
+    }
+
+    /// Stops listening, cuts every connection, and returns when nothing of it runs any more.
+    /// [`Bot`] handles still tell their reports.
+    pub async fn shutdown(self) {
+        drop(self.stop);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,105 @@
+//! What a simulated account is like: its names, its secrets, its limits.
+//!
+//! The defaults are derived from fixed labels, so that they look random, are the same in every
+//! run, and no literal secret stands in the source.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+/// Everything about one simulated account. Take [`Options::default`] and change what matters.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen. Port 0, the default, takes a free port of the loopback interface.
+    pub listen: SocketAddr,
+    /// The account's number, claim `account_id` of its tokens.
+    pub account_id: i64,
+    /// The account's name, claim `subdomain` of its tokens.
+    pub subdomain: String,
+    /// The integration's id, claim `client_uuid` of its tokens.
+    pub client_uuid: String,
+    /// The integration's secret: signs the tokens.
+    pub client_secret: String,
+    /// The only bearer that the continue endpoint accepts.
+    pub access_token: String,
+    /// Continues in any one second before Kommo answers 429 (its real limit is 7). `None`, the
+    /// default: no limit.
+    pub rate_limit: Option<u32>,
+    /// How long a continue takes before it is judged and answered. Default: nothing.
+    pub latency: Duration,
+    /// What a continue with `data` and no `execute_handlers` gets.
+    pub data_alone: DataAlone,
+    /// Keep every call and every event. When off, only counts and each bot's last continue are
+    /// kept, so that a long load test does not fill the memory. Default: on.
+    pub record: bool,
+    /// How long a bot waits for the answer to its `widget_request`. Kommo waits 2 seconds.
+    pub answer_timeout: Duration,
+    /// Decides the ids that are made up. `None`, the default: a new one at each start, since ids
+    /// that come again would look like duplicates to a bridge that still remembers them.
+    pub seed: Option<u64>,
+    /// Tells the wall time for `iat`, `nbf` and `exp`.
+    pub clock: fn() -> SystemTime,
+}
+
+/// What Kommo answers to `data` without the key `execute_handlers`; both were seen in the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DataAlone {
+    /// 202: the bot goes on.
+    #[default]
+    Accept202,
+    /// 400 with code `TooFew`: the bot still waits.
+    TooFew400,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::numbered(1)
+    }
+}
+
+impl Options {
+    /// The defaults of the account with this number. Accounts of different numbers share the
+    /// integration (`client_uuid`, `client_secret`), and have their own id, name and token.
+    #[must_use]
+    pub fn numbered(number: u32) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            account_id: 31_000_000 + i64::from(number),
+            subdomain: if number == 1 { "simulator".to_owned() } else { format!("simulator{number}") },
+            client_uuid: uuid_from(&derived("client uuid", 0)),
+            client_secret: hex(&derived("client secret", 0)),
+            access_token: hex(&derived("access token", number)),
+            rate_limit: None,
+            latency: Duration::ZERO,
+            data_alone: DataAlone::default(),
+            record: true,
+            answer_timeout: Duration::from_secs(2),
+            seed: None,
+            clock: wall_time,
+        }
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the simulator is another program's stand-in and names no room of the bridge, its Clock included; \
+              `Options::clock` takes another"
+)]
+fn wall_time() -> SystemTime {
+    SystemTime::now()
+}
+
+fn derived(label: &str, number: u32) -> [u8; 32] {
+    Sha256::digest(format!("salesbot simulator, {label}, {number}")).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn uuid_from(bytes: &[u8; 32]) -> String {
+    let mut half = [0; 16];
+    half.copy_from_slice(&bytes[..16]);
+    uuid::Builder::from_random_bytes(half).into_uuid().to_string()
+}

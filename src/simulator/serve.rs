@@ -1,0 +1,102 @@
+//! Connections and routes. The accept loop is an own one, because a fault must be able to take
+//! the socket away from the HTTP server: to reset it, or to write what is no HTTP.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::account::Account;
+use super::answer::{self, Answer, Cut};
+use super::{continues, control};
+
+const MAX_BODY: usize = 1024 * 1024;
+const DRIP_EVERY: Duration = Duration::from_millis(50);
+const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
+
+/// What a connection needs; one clone a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) account: Arc<Account>,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+}
+
+/// Accepts until stopped. A connection that fails harms no other.
+pub(super) async fn accept(listener: TcpListener, shared: Shared) {
+    loop {
+        let accepted = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let stop = shared.stop.clone();
+                let connection = connection(stream, shared.clone());
+                shared.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
+            }
+            // Out of file descriptors: they come back when connections close.
+            Err(_) => sleep(PAUSE_AFTER_FAILED_ACCEPT).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Shared) {
+    // A lost option only costs speed.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let shared = shared.clone();
+        Box::pin(async move { route(&shared, request).await })
+    });
+    let mut connection =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let mut stream = connection.into_parts().io.into_inner();
+    match ended.err().and_then(|error| error.source()?.downcast_ref::<Cut>().copied()) {
+        Some(Cut::Reset) => {
+            let _ = stream.set_zero_linger();
+        }
+        Some(Cut::Garbage) => {
+            let _ = stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46 this is no HTTP\r\n\r\n").await;
+        }
+        Some(Cut::Drip) => drip(&mut stream).await,
+        Some(Cut::Close) | None => {}
+    }
+}
+
+/// A head without an end, until the peer has had enough.
+async fn drip(stream: &mut TcpStream) {
+    let mut next: &[u8] = b"HTTP/1.1 202 Accepted\r\nX-Drip: ";
+    while stream.write_all(next).await.is_ok() {
+        next = b".";
+        sleep(DRIP_EVERY).await;
+    }
+}
+
+async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cut> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        return Ok(answer::problem(413));
+    };
+    let body = body.to_bytes();
+    let path = head.uri.path();
+    if continues::owns(path) {
+        continues::handle(&shared.account, &head, body).await
+    } else if let Some(rest) = path.strip_prefix("/simulator/bots") {
+        Ok(control::handle(shared, &head, rest, &body))
+    } else {
+        Ok(answer::problem(404))
+    }
+}
