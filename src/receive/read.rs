@@ -88,6 +88,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_a_little_too_large_is_read_to_its_end() {
+        for (count, expected) in [(8, 8), (16, 16), (17, 17), (1000, 17)] {
+            let (seen, mut reads) = tokio::sync::mpsc::unbounded_channel();
+            let body = Body::from_stream(stream::iter(0..count).map(move |index| {
+                seen.send(index).unwrap();
+                Ok::<_, Infallible>("x")
+            }));
+            assert_eq!(read(body, 4, SOON).await, Err(Rejection::TooLarge { limit: 4 }));
+            let mut pieces = 0;
+            while reads.recv().await.is_some() {
+                pieces += 1;
+            }
+            assert_eq!(pieces, expected, "of {count}");
+        }
+    }
+
+    #[tokio::test]
     async fn one_piece_is_not_copied() {
         let bytes = Bytes::from_static(b"abcd");
         let read = read(Body::from(bytes.clone()), 4, SOON).await.unwrap();
