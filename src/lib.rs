@@ -1,15 +1,23 @@
 //! salesbot-bridge
 
+mod accounts;
+pub mod cli;
 mod clock;
 pub mod config;
+mod deliver;
 mod handler;
+mod health;
+mod kommo;
+mod listener;
 mod model;
+mod problem;
+mod receive;
 pub mod simulator;
-pub mod store;
-pub mod work;
+mod store;
+mod telemetry;
+mod work;
 
 pub use clock::{Clock, ManualClock};
-pub use model::*;
 
 /// Everything that a handler's file needs.
 pub mod prelude {
