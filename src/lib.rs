@@ -2,7 +2,9 @@
 
 mod clock;
 pub mod config;
+mod listener;
 mod model;
+mod problem;
 pub mod simulator;
 pub mod store;
 

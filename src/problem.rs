@@ -1,0 +1,146 @@
+//! What every error looks like to a caller: RFC 9457, `application/problem+json`.
+//!
+//! Callers decide on `type` and `status`; `title` and `detail` are for people. A `type` is either
+//! `about:blank`, when the status says it all, or `urn:salesbot-bridge:problem:SLUG`, where the slug of a
+//! refusal never changes. No token, secret, body or stack belongs into a problem.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+/// An answer that says what is wrong and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    slug: Option<&'static str>,
+    title: Cow<'static, str>,
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem of its own type, `urn:salesbot-bridge:problem:SLUG`.
+    pub fn new(
+        status: StatusCode,
+        slug: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { slug: Some(slug), title: title.into(), status, detail: detail.into(), retry_after: None }
+    }
+
+    /// A problem that its status names well enough: `about:blank`, titled as HTTP titles the status.
+    pub fn of_status(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { slug: None, title: title.into(), status, detail: detail.into(), retry_after: None }
+    }
+
+    /// Adds `Retry-After`, in whole seconds, rounded up.
+    #[must_use]
+    pub fn retry_after(mut self, span: Duration) -> Self {
+        self.retry_after = Some(span);
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, for a person.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let kind = self
+            .slug
+            .map_or_else(|| "about:blank".to_owned(), |slug| format!("urn:salesbot-bridge:problem:{slug}"));
+        let body = json!({
+            "type": kind,
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(span) = self.retry_after {
+            let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Makes `router` answer unknown paths (404) and methods (405) with problems.
+///
+/// To be called last: methods are only known for the routes that are there already.
+pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
+        .fallback(async || {
+            Problem::of_status(StatusCode::NOT_FOUND, "There is nothing at this path. Check the URL.")
+        })
+        .method_not_allowed_fallback(async || {
+            let detail = "This path does not take this method. The `Allow` header names those that it takes.";
+            Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, detail)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::post;
+    use http::Request;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn parts(response: Response) -> (http::HeaderMap, Value) {
+        let headers = response.headers().clone();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn has_the_members_of_rfc_9457() {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "Try again.")
+            .retry_after(Duration::from_millis(1_001));
+        let (headers, body) = parts(problem.into_response()).await;
+        assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(headers[RETRY_AFTER], "2");
+        assert_eq!(
+            body,
+            json!({
+                "type": "urn:salesbot-bridge:problem:busy",
+                "title": "Busy",
+                "status": 503,
+                "detail": "Try again.",
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_and_methods_are_problems_too() {
+        let router: Router = with_fallbacks(Router::new().route("/known", post(async || "ok")));
+        for (method, path, status, title) in
+            [("GET", "/known", 405, "Method Not Allowed"), ("POST", "/unknown", 404, "Not Found")]
+        {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status);
+            let (headers, body) = parts(response).await;
+            assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
+            assert_eq!(headers.get("allow").is_some(), status == 405);
+            assert_eq!((&body["type"], &body["title"]), (&json!("about:blank"), &json!(title)));
+        }
+    }
+}
