@@ -2,11 +2,13 @@
 
 mod clock;
 pub mod config;
+pub mod health;
 mod listener;
 mod model;
 mod problem;
 pub mod simulator;
 pub mod store;
+pub mod telemetry;
 
 pub use clock::{Clock, ManualClock};
 pub use model::*;
