@@ -1,0 +1,120 @@
+//! How the bridge is, as a shared note: the rooms write it, the admin listener shows it.
+//!
+//! It lies below the rooms, so that `deliver` can say that an account waits without knowing who asks.
+//! It holds no more than that. Whether the store can be written is found out when somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+/// How far the bridge is. Draining is the end: nothing leads back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all of it runs yet.
+    #[default]
+    Starting,
+    /// It takes requests.
+    Ready,
+    /// It stops: it takes no more requests and finishes what is under way.
+    Draining,
+}
+
+/// An account whose deliveries wait for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// The account's host, `example.kommo.com`.
+    pub account: String,
+    /// What is wrong and what a person has to do.
+    pub why: String,
+}
+
+/// The note. Cheap to clone; clones share one note. A new one says [`Phase::Starting`].
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<Mutex<Note>>);
+
+#[derive(Debug, Default)]
+struct Note {
+    phase: Phase,
+    waiting: BTreeMap<String, String>,
+}
+
+impl Health {
+    /// A bridge that starts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on it takes requests; unless it drains already, because a stop can come during the start.
+    pub fn ready(&self) {
+        let mut note = self.note();
+        if note.phase == Phase::Starting {
+            note.phase = Phase::Ready;
+        }
+    }
+
+    /// From now on it stops.
+    pub fn draining(&self) {
+        self.note().phase = Phase::Draining;
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        self.note().phase
+    }
+
+    /// The deliveries to `host` wait for a person; `why` says what is wrong and what to do, without any token.
+    ///
+    /// Says whether that is news, so that the caller can log it once.
+    pub fn account_waits(&self, host: impl Into<String>, why: impl Into<String>) -> bool {
+        let why = why.into();
+        self.note().waiting.insert(host.into(), why.clone()).is_none_or(|known| known != why)
+    }
+
+    /// The deliveries to `host` go on. Says whether they had waited.
+    pub fn account_goes_on(&self, host: &str) -> bool {
+        self.note().waiting.remove(host).is_some()
+    }
+
+    /// The accounts that wait for a person, by host.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let entry =
+            |(account, why): (&String, &String)| Waiting { account: account.clone(), why: why.clone() };
+        self.note().waiting.iter().map(entry).collect()
+    }
+
+    fn note(&self) -> MutexGuard<'_, Note> {
+        // Each change is a single step, so a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_during_the_start_stays_a_stop() {
+        let health = Health::new();
+        assert_eq!(health.phase(), Phase::Starting);
+        health.ready();
+        assert_eq!(health.clone().phase(), Phase::Ready);
+        health.draining();
+        health.ready();
+        assert_eq!(health.phase(), Phase::Draining);
+    }
+
+    #[test]
+    fn accounts_wait_until_they_go_on_and_only_news_is_news() {
+        let health = Health::new();
+        assert!(health.account_waits("b.kommo.com", "authorize it"));
+        assert!(!health.account_waits("b.kommo.com", "authorize it"));
+        assert!(health.account_waits("b.kommo.com", "pay the plan"));
+        assert!(health.account_waits("a.kommo.com", "authorize it"));
+        let hosts: Vec<_> = health.waiting().into_iter().map(|waiting| waiting.account).collect();
+        assert_eq!(hosts, ["a.kommo.com", "b.kommo.com"]);
+        assert!(health.account_goes_on("b.kommo.com"));
+        assert!(!health.account_goes_on("b.kommo.com"));
+        assert_eq!(health.waiting().len(), 1);
+    }
+}

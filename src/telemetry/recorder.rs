@@ -1,0 +1,171 @@
+//! The Prometheus recorder, and the list of all that is counted.
+//!
+//! Labels have few values: handler, outcome, state; never an account or a URL, of which there is no end.
+//! What the store knows better (jobs by state, the oldest one) is no metric of the recorder: the admin
+//! listener asks the store when it is scraped, so that two bridges of one process do not mix.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use metrics::Unit;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::clock::Clock;
+
+/// Histograms gather samples until they are read; this often they are brought together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Something that is counted or measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is counted.
+    pub kind: MetricKind,
+    /// Of what.
+    pub unit: Unit,
+    /// What it says, for a person.
+    pub help: &'static str,
+}
+
+/// How something is counted.
+#[derive(Clone, Copy, Debug)]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// How often it was up to each of these bounds.
+    Histogram(&'static [f64]),
+}
+
+/// All that the rooms count.
+pub const METRICS: [Metric; 7] = [
+    Metric {
+        name: "bridge_requests_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "widget_requests that came in, by handler and outcome.",
+    },
+    Metric {
+        name: "bridge_handler_attempts_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Runs of a handler, by handler and outcome.",
+    },
+    Metric {
+        name: "bridge_delivery_attempts_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Continues posted to Kommo, by outcome.",
+    },
+    Metric {
+        name: "bridge_ack_seconds",
+        // 1.8 is the default of server.ack_deadline, 2 what Kommo allows.
+        kind: MetricKind::Histogram(&[
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.8, 2.0,
+        ]),
+        unit: Unit::Seconds,
+        help: "From a widget_request's arrival to its answer.",
+    },
+    Metric {
+        name: "bridge_receipt_to_continue_seconds",
+        // 50 is the default of handlers.NAME.answer_within, 3600 that of delivery.give_up_after.
+        kind: MetricKind::Histogram(&[
+            0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 50.0, 60.0, 300.0, 3600.0,
+        ]),
+        unit: Unit::Seconds,
+        help: "From a widget_request's receipt to the continue that Kommo took.",
+    },
+    Metric {
+        name: "bridge_commit_seconds",
+        kind: MetricKind::Histogram(&[
+            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+        ]),
+        unit: Unit::Seconds,
+        help: "One transaction of the store's writer, until it is on the disk.",
+    },
+    Metric {
+        name: "bridge_commit_operations",
+        kind: MetricKind::Histogram(&[
+            1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0,
+        ]),
+        unit: Unit::Count,
+        help: "Operations that one transaction of the store's writer carried.",
+    },
+];
+
+static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let buckets = |builder: PrometheusBuilder, metric: &Metric| match metric.kind {
+        MetricKind::Counter => builder,
+        MetricKind::Histogram(bounds) => builder
+            .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds)
+            // The only error is an empty list of bounds, which a test rules out.
+            .unwrap_or_default(),
+    };
+    let recorder = METRICS.iter().fold(PrometheusBuilder::new(), buckets).build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        for Metric { name, kind, unit, help } in METRICS {
+            match kind {
+                MetricKind::Counter => metrics::describe_counter!(name, unit, help),
+                MetricKind::Histogram(_) => metrics::describe_histogram!(name, unit, help),
+            }
+        }
+    });
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::warn!(
+            "this program has a metrics recorder of its own: /metrics shows the store's numbers alone"
+        );
+    }
+    handle
+});
+
+/// The numbers of this process. The first call installs the recorder; to be made before anything is counted.
+pub fn recorder() -> PrometheusHandle {
+    RECORDER.clone()
+}
+
+/// Keeps the recorder's memory small. Never ends: to be dropped with the bridge.
+pub async fn upkeep(recorder: PrometheusHandle, clock: Clock) {
+    loop {
+        clock.sleep(UPKEEP).await;
+        recorder.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_histogram_has_rising_bounds() {
+        for metric in METRICS {
+            if let MetricKind::Histogram(bounds) = metric.kind {
+                assert!(!bounds.is_empty() && bounds.is_sorted(), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_bridge_shares_the_recorder_and_every_histogram_has_buckets() {
+        let (first, second) = (recorder(), recorder());
+        for metric in METRICS {
+            match metric.kind {
+                MetricKind::Counter => metrics::counter!(metric.name, "outcome" => "test").increment(0),
+                MetricKind::Histogram(_) => metrics::histogram!(metric.name).record(0.3),
+            }
+        }
+        for text in [first.render(), second.render()] {
+            for metric in METRICS {
+                let (kind, sample) = match metric.kind {
+                    MetricKind::Counter => ("counter", format!("{}{{outcome=\"test\"}}", metric.name)),
+                    MetricKind::Histogram(_) => {
+                        ("histogram", format!("{}_bucket{{le=\"+Inf\"}}", metric.name))
+                    }
+                };
+                assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{text}");
+                assert!(text.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{text}");
+                assert!(text.contains(&sample), "{text}");
+            }
+        }
+    }
+}
