@@ -1,5 +1,6 @@
 //! salesbot-bridge
 
+pub mod cli;
 mod clock;
 pub mod config;
 mod model;
