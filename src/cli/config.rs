@@ -41,3 +41,31 @@ pub fn run(command: Command, sources: &Sources, json: bool) -> Result<String, Co
 fn pretty(value: &Json) -> String {
     format!("{value:#}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_print_text_and_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bridge.toml");
+        std::fs::write(&file, "[integrations.main]\nclient_uuid = \"id\"\nclient_secret = \"s\"\n").unwrap();
+        let sources = Sources { file: Some(file.clone()), env: Vec::new() };
+        let checked = run(Command::Check, &sources, false).unwrap();
+        assert_eq!(checked, format!("configuration is valid: {}", file.display()));
+        for command in [Command::Check, Command::Show, Command::Schema] {
+            let printed = run(command, &sources, true).unwrap();
+            assert!(serde_json::from_str::<Json>(&printed).unwrap().is_object());
+        }
+        assert!(run(Command::Show, &sources, false).unwrap().contains("[integrations.main]"));
+    }
+
+    #[test]
+    fn only_the_schema_needs_no_valid_configuration() {
+        let nothing = Sources::default();
+        assert!(run(Command::Schema, &nothing, false).is_ok());
+        assert!(run(Command::Check, &nothing, false).is_err(), "an integration is missing");
+        assert!(run(Command::Show, &nothing, false).is_err(), "an integration is missing");
+    }
+}

@@ -18,11 +18,11 @@ use super::values::{Size, Span, Text};
 use super::{check_names, secret};
 use crate::model::HostRules;
 
-const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 
@@ -164,7 +164,7 @@ fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<Store> {
     let url = checker.need(path, raw.url, "`sqlite:PATH`");
     match url.as_deref().and_then(|url| url.split_once(':')) {
         _ if url.is_none() => {}
-        Some(("sqlite", file)) if !file.is_empty() && file != ":memory:" => {}
+        Some(("sqlite", file)) if is_path(file) => {}
         Some(("postgres" | "postgresql", _)) => {
             checker.refuse(path, "PostgreSQL is not supported by this build yet; use `sqlite:PATH`");
         }
@@ -229,6 +229,11 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 /// Scheme, host and port, and nothing more.
 pub(super) fn is_origin(url: &Url) -> bool {
     url.path() == "/" && url.query().is_none()
+}
+
+/// What people write as `sqlite://data/bridge.db` is a relative path for one library and `/data` for another.
+fn is_path(file: &str) -> bool {
+    !file.is_empty() && !file.starts_with("//") && file != ":memory:"
 }
 
 fn is_key(key: &SecretString) -> bool {

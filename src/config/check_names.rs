@@ -1,16 +1,12 @@
 //! The sections with names of the reader's choice: integrations, accounts, handlers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::check::{Checker, is_origin};
+use super::check::{Checker, DAY, MILLISECOND, is_origin};
 use super::raw;
 use super::sections::{Account, Handler, Integration};
 use super::values::Text;
 use crate::model::{HandlerName, HandlerPolicy, HostRules};
-
-const MILLISECOND: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn integrations(
     raw: BTreeMap<String, raw::Integration>,

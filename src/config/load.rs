@@ -154,10 +154,17 @@ fn read_raw(tree: &mut Node, problems: &mut Problems) -> Raw {
         };
         let path: Vec<String> = error.path().iter().filter_map(key_of).collect();
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        problems.refuse(tree, &path, error.inner().message());
+        problems.refuse(tree, &path, in_entry(error.path(), error.inner().message()));
         if !tree.remove(&path) {
             return Raw::default();
         }
+    }
+}
+
+fn in_entry(path: &serde_path_to_error::Path, message: &str) -> String {
+    match path.iter().next_back() {
+        Some(serde_path_to_error::Segment::Seq { index }) => format!("entry {} {message}", index + 1),
+        _ => message.to_owned(),
     }
 }
 

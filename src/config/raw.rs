@@ -18,6 +18,7 @@ use crate::model::{CheckedCompletion, HostPattern, Step};
 /// The configuration of salesbot-bridge.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(title = "salesbot-bridge")]
 pub(super) struct Raw {
     /// The public listener.
     pub(super) server: Server,
@@ -49,7 +50,7 @@ pub(super) struct Server {
     pub(super) public_url: Option<Text<Url>>,
     /// Larger bodies get 413. 1KiB to 64MiB.
     pub(super) max_body: Option<Text<Size>>,
-    /// When storing takes longer the caller gets 503. 1ms to 60s; Kommo itself waits 2s.
+    /// When storing takes longer the caller gets 503. Kommo itself waits 2s. 1ms to 1m.
     pub(super) ack_deadline: Option<Text<Span>>,
     /// Connections open at once; further ones wait in the system's queue.
     #[schemars(range(min = 1, max = 1_000_000))]

@@ -138,8 +138,7 @@ impl Written for Url {
 }
 
 impl Written for HostPattern {
-    const ALLOWED: &'static str =
-        "a list of hosts like \"example.kommo.com\", \"*.kommo.com\" or \"127.0.0.1:8090\"";
+    const ALLOWED: &'static str = "a host like \"example.kommo.com\", \"*.kommo.com\" or \"127.0.0.1:8090\"";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()

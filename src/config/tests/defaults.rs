@@ -107,3 +107,28 @@ fn the_images_configuration_is_valid_once_it_has_an_integration() {
     assert_eq!(config.store.url, "sqlite:/data/bridge.db");
     assert_eq!(config.log.format, Some(crate::config::LogFormat::Json));
 }
+
+#[test]
+fn the_ranges_that_are_described_are_those_that_are_held() {
+    let schema = Config::schema().unwrap();
+    let mut ranges = 0;
+    for (section, key) in keys_of(&schema) {
+        let section_schema = &schema["properties"][section.as_str()];
+        let named = section_schema.get("properties").is_none();
+        let table = if named { &section_schema["additionalProperties"] } else { section_schema };
+        let schema = &table["properties"][key.as_str()];
+        if schema["pattern"].is_null() {
+            continue;
+        }
+        let description = schema["description"].as_str().unwrap();
+        let range = description.trim_end_matches('.').rsplit(". ").next().unwrap();
+        assert!(DEFAULTS.contains(&format!("From {range}.")), "{section}.{key}: {range}");
+        let name = if named { "EXAMPLE__" } else { "" };
+        let variable = format!("BRIDGE_{section}__{name}{key}").to_uppercase();
+        let too_much = if range.contains('B') { "99GiB" } else { "99999d" };
+        let refusal = Folder::with(MINIMAL).refusal(&[(&variable, too_much)]);
+        assert!(refusal.ends_with(&format!("from {range}")), "{range}: {refusal}");
+        ranges += 1;
+    }
+    assert_eq!(ranges, 9, "a key with a range has no test");
+}

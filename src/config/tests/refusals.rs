@@ -62,6 +62,8 @@ const FILES: &[(&str, &[&str])] = &[
         &["bridge.toml:5: admin.token: must be printable ASCII without spaces"],
     ),
     ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: PostgreSQL is not supported by this build yet"]),
+    ("[store]\nurl = \"sqlite://data/bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
+    ("[store]\nurl = \"sqlite::memory:\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"sqlite:\"", &["store.url: must be `sqlite:` and the path"]),
     ("[store]\nencryption_key = \"c2hvcnQ=\"", &["store.encryption_key: must be 32 bytes in base64"]),
@@ -139,7 +141,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("[delivery]\nallowed_hosts = []", &["delivery.allowed_hosts: must have at least one entry"]),
     (
         "[delivery]\nallowed_hosts = [\"*\"]",
-        &["bridge.toml:5: delivery.allowed_hosts: must be a list of hosts like"],
+        &["bridge.toml:5: delivery.allowed_hosts: entry 1 must be a host like"],
     ),
     ("[delivery]\nallowed_hosts = [5]", &["delivery.allowed_hosts: each entry must be a string in quotes"]),
     ("[delivery]\ninsecure = \"yes\"", &["delivery.insecure: must be true or false, not a string in quotes"]),

@@ -1,7 +1,6 @@
-//! `config check`, `show` and `schema`.
+//! What is in effect, and what may be.
 
 use super::*;
-use crate::cli::config::{Command, run};
 
 const TEXT: &str = "[server]\nlisten = \"127.0.0.1:1\"\n[handlers.greet]\nmax_attempts = 5\n";
 
@@ -29,21 +28,6 @@ fn what_is_shown_is_a_configuration() {
     assert_eq!(values(&first), values(&second));
     assert_eq!(values(&first)["handlers"]["greet"]["max_attempts"], 5);
     assert_eq!(first.show_json()["origins"]["server.max_body"], "built-in default");
-}
-
-#[test]
-fn the_commands_print_text_and_json() {
-    let folder = Folder::with(MINIMAL);
-    let sources = folder.sources(&[]);
-    let file = folder.path("bridge.toml").display().to_string();
-    assert_eq!(run(Command::Check, &sources, false).unwrap(), format!("configuration is valid: {file}"));
-    for command in [Command::Check, Command::Show, Command::Schema] {
-        let printed = run(command, &sources, true).unwrap();
-        assert!(serde_json::from_str::<serde_json::Value>(&printed).unwrap().is_object());
-    }
-    assert!(run(Command::Show, &sources, false).unwrap().contains("[integrations.main]"));
-    assert!(run(Command::Schema, &Sources::default(), false).is_ok(), "the schema needs no configuration");
-    assert!(run(Command::Check, &Sources::default(), false).is_err(), "an integration is missing");
 }
 
 #[test]
