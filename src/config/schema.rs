@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::generate::SchemaSettings;
 use serde_json::Value as Json;
 
-use super::problem::{Problems, dotted, quoted};
+use super::problem::{Problems, dotted};
 use super::raw::Raw;
 use super::tree::{Content, Node};
 
@@ -107,19 +107,17 @@ fn check_entries(
 }
 
 fn check_node(node: &mut Node, schema: &Json, path: &mut Vec<String>, problems: &mut Problems) -> bool {
-    let refusal = match (&mut node.content, schema.get("type").and_then(Json::as_str)) {
+    let message = match (&mut node.content, schema.get("type").and_then(Json::as_str)) {
         (_, None) => None,
         (Content::Table(entries), Some("object")) => {
             check_entries(entries, schema, path, problems);
             None
         }
         (Content::Table(_), Some(wanted)) => Some(format!("must be {}, not a table", article(wanted))),
-        (Content::Leaf(_), Some("object")) => {
-            Some(format!("must be a table{}", known_keys(schema, "with the keys")))
-        }
+        (Content::Leaf(_), Some("object")) => Some(wanted_table(schema)),
         (Content::Leaf(value), Some(wanted)) => refusal(value, wanted, schema),
     };
-    if let Some(message) = refusal {
+    if let Some(message) = message {
         note(problems, path, node, message);
         return false;
     }
@@ -157,24 +155,27 @@ fn refusal(value: &toml::Value, wanted: &str, schema: &Json) -> Option<String> {
 }
 
 fn unknown_key(key: &str, schema: &Json, table: &[String]) -> String {
-    let known: Vec<&String> =
-        schema.get("properties").and_then(Json::as_object).into_iter().flat_map(|p| p.keys()).collect();
-    let near = known.iter().min_by_key(|name| distance(key, name)).filter(|name| distance(key, name) <= 2);
-    let guess = near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-    let table = table.iter().map(String::as_str).collect::<Vec<_>>();
+    let near = known_keys(schema).min_by_key(|name| distance(key, name));
+    let guess = near
+        .filter(|name| distance(key, name) <= 2)
+        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    let table: Vec<&str> = table.iter().map(String::as_str).collect();
     let place = if table.is_empty() { "here".to_owned() } else { format!("in [{}]", dotted(&table)) };
-    format!("unknown key{guess}{}", known_keys(schema, &format!("; allowed {place}:")))
+    format!("unknown key{guess}; allowed {place}: {}", joined(known_keys(schema)))
 }
 
-fn known_keys(schema: &Json, before: &str) -> String {
+fn wanted_table(schema: &Json) -> String {
+    let known = joined(known_keys(schema));
+    if known.is_empty() {
+        "must be a table".to_owned()
+    } else {
+        format!("must be a table with the keys {known}")
+    }
+}
+
+fn known_keys(schema: &Json) -> impl Iterator<Item = &str> {
     let known = schema.get("properties").and_then(Json::as_object);
-    let space = if before.starts_with(';') { "" } else { " " };
-    known.map_or_else(String::new, |known| {
-        format!(
-            "{space}{before} {}",
-            joined(known.keys().map(|key| quoted(key)).collect::<Vec<_>>().iter().map(String::as_str))
-        )
-    })
+    known.into_iter().flat_map(|known| known.keys()).map(String::as_str)
 }
 
 fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
