@@ -46,19 +46,6 @@ impl Problem {
         self.retry_after = Some(span);
         self
     }
-<<<<<<< HEAD
-=======
-
-    /// The HTTP status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// What is wrong, for a person.
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
->>>>>>> fdf920de62a8f8ff8b2ba37fdb8ee4571c2fadeb
 }
 
 impl IntoResponse for Problem {

@@ -23,7 +23,12 @@ struct Inside {
 }
 
 impl Gate {
-    pub(super) fn new(pace: Pace, shares: Shares, clock: Clock, freed: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+    pub(super) fn new(
+        pace: Pace,
+        shares: Shares,
+        clock: Clock,
+        freed: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Self> {
         Arc::new(Self { inside: Mutex::new(Inside { pace, shares }), clock, freed })
     }
 
@@ -38,7 +43,13 @@ impl Gate {
         let account: Arc<str> = account.into();
         tickets
             .into_iter()
-            .map(|ticket| Pass { gate: self.clone(), account: account.clone(), ticket, started: false, told: false })
+            .map(|ticket| Pass {
+                gate: self.clone(),
+                account: account.clone(),
+                ticket,
+                started: false,
+                told: false,
+            })
             .collect()
     }
 

@@ -57,14 +57,21 @@ pub(super) struct Pause {
 pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
     let (status, retry_after, problem) = match got {
         Got::NoAccount => {
-            return at.wait(Scope::Account, Cause::NoAccount, None, "no account with this address is configured");
+            return at.wait(
+                Scope::Account,
+                Cause::NoAccount,
+                None,
+                "no account with this address is configured",
+            );
         }
         Got::Answer(Answer::NotSent(why)) => return at.again(why, AttemptResult::Retry, false),
         Got::Answer(Answer::Lost { why, timed_out }) => {
             let result = if *timed_out { AttemptResult::Timeout } else { AttemptResult::Retry };
             return at.again(&format!("the answer was lost: {why}"), result, true);
         }
-        Got::Answer(Answer::Status { status, retry_after, problem }) => (*status, *retry_after, problem.as_ref()),
+        Got::Answer(Answer::Status { status, retry_after, problem }) => {
+            (*status, *retry_after, problem.as_ref())
+        }
     };
     let text = said(status, problem);
     match status {
@@ -127,8 +134,12 @@ impl Circumstances<'_> {
         let failing_since = self.delivery.failing_since.unwrap_or(self.now);
         let answer_lost = self.delivery.answer_lost || answer_lost;
         if self.now.since(failing_since) >= self.give_up_after {
-            let error = format!("{text}; gave up after {} s (delivery.give_up_after)", self.give_up_after.as_secs());
-            return Judgement { account_is_fine: false, ..self.end(AfterDelivery::Dead, result, Some(error)) };
+            let error =
+                format!("{text}; gave up after {} s (delivery.give_up_after)", self.give_up_after.as_secs());
+            return Judgement {
+                account_is_fine: false,
+                ..self.end(AfterDelivery::Dead, result, Some(error))
+            };
         }
         let due_at = self.now + Backoff::STANDARD.delay(failures, self.jitter);
         let delivery = Delivery { failures, failing_since: Some(failing_since), answer_lost };
@@ -146,7 +157,9 @@ impl Circumstances<'_> {
         match with_goto {
             Some(completion) => self.replace(Prepared { completion, outcome: self.prepared.outcome }, text),
             None => {
-                let error = format!("{text}; this account wants a handler with every continue: set handlers.NAME.goto");
+                let error = format!(
+                    "{text}; this account wants a handler with every continue: set handlers.NAME.goto"
+                );
                 self.end(AfterDelivery::Dead, AttemptResult::Fail, Some(error))
             }
         }

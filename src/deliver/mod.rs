@@ -197,10 +197,16 @@ impl Sender {
     }
 
     async fn send(self, job: DeliveringJob, mut pass: Pass) {
-        let Parts { store, clock, policies, random, .. } = &self.0.parts;
+        let Parts { clock, policies, random, .. } = &self.0.parts;
         if self.0.draining.is_cancelled() {
             let delivery = job.delivery;
-            self.report(DeliveryReport { job, attempt: None, next: AfterDelivery::Wait { delivery }, error: None }).await;
+            self.report(DeliveryReport {
+                job,
+                attempt: None,
+                next: AfterDelivery::Wait { delivery },
+                error: None,
+            })
+            .await;
             return;
         }
         let (started_at, begun) = (clock.now(), clock.elapsed());
@@ -235,10 +241,10 @@ impl Sender {
         let (delivered, received_at) = (next == AfterDelivery::Delivered, job.received_at);
         let written = self.report(DeliveryReport { job, attempt, next, error }).await;
         if delivered && written {
-            metrics::histogram!("bridge_receipt_to_continue_seconds").record(now.since(received_at).as_secs_f64());
+            metrics::histogram!("bridge_receipt_to_continue_seconds")
+                .record(now.since(received_at).as_secs_f64());
         }
         drop(pass);
-        let _ = store;
     }
 
     async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {

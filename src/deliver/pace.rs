@@ -11,8 +11,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pause::{Pauses, Permission};
 pub(super) use super::pause::{Cause, Scope};
+use super::pause::{Pauses, Permission};
 
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
 /// calls that leave a second apart can arrive closer together.
@@ -171,7 +171,11 @@ impl Window {
     }
 
     fn next(&mut self, now: Duration) -> Duration {
-        if self.room(now) > 0 { now } else { self.started.front().map_or(now + WINDOW, |start| *start + WINDOW) }
+        if self.room(now) > 0 {
+            now
+        } else {
+            self.started.front().map_or(now + WINDOW, |start| *start + WINDOW)
+        }
     }
 
     fn start(&mut self, now: Duration) {

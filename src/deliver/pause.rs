@@ -37,7 +37,9 @@ impl Cause {
             }
             Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
             Self::Forbidden => "the token has to belong to an administrator of the account",
-            Self::Blocked => "Kommo blocks this address: lower delivery.rate_per_account, or ask Kommo's support",
+            Self::Blocked => {
+                "Kommo blocks this address: lower delivery.rate_per_account, or ask Kommo's support"
+            }
             Self::TooMany => "the account's deliveries wait as long as Kommo asks",
             Self::NoAccount => "add it: accounts.NAME.base_url and access_token",
         }
@@ -194,6 +196,9 @@ mod tests {
 
     #[test]
     fn a_pause_of_days_is_cut_to_an_hour() {
-        assert_eq!(Pauses::default().pause(0, Cause::TooMany, Some(secs(999_999)), secs(0)), Some(secs(3_600)));
+        assert_eq!(
+            Pauses::default().pause(0, Cause::TooMany, Some(secs(999_999)), secs(0)),
+            Some(secs(3_600))
+        );
     }
 }

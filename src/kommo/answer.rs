@@ -87,7 +87,12 @@ impl Problem {
             other => other.as_f64(),
         });
         let faults: Vec<&Fault> = body.validation.iter().flat_map(|invalid| &invalid.errors).collect();
-        let mut text = [&body.title, &body.hint, &body.detail].into_iter().flatten().cloned().collect::<Vec<_>>().join(": ");
+        let mut text = [&body.title, &body.hint, &body.detail]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(": ");
         for fault in &faults {
             // Writing to a string cannot fail.
             let _infallible = write!(text, "; {} at {}: {}", fault.code, fault.path, fault.detail);
@@ -120,7 +125,10 @@ mod tests {
             "validation-errors":[{"request_id":"0","errors":[{"code":"TooLong","path":"execute_handlers.params.value","detail":"max 80"}]}]}"#;
         let problem = Problem::read(body.as_bytes()).unwrap();
         assert_eq!(problem.codes, ["TooLong"]);
-        assert_eq!(problem.text, "Ошибка: Ошибка валидации; TooLong at execute_handlers.params.value: max 80");
+        assert_eq!(
+            problem.text,
+            "Ошибка: Ошибка валидации; TooLong at execute_handlers.params.value: max 80"
+        );
     }
 
     #[test]
@@ -128,7 +136,9 @@ mod tests {
         let after = |body: &str| Problem::read(body.as_bytes()).unwrap().retry_after;
         assert_eq!(after(r#"{"retry_after":300}"#), Some(Duration::from_secs(300)));
         assert_eq!(after(r#"{"retry_after":"1.5"}"#), Some(Duration::from_millis(1_500)));
-        for nonsense in [r#"{"retry_after":-1}"#, r#"{"retry_after":"soon"}"#, r#"{"retry_after":1e300}"#, "{}"] {
+        for nonsense in
+            [r#"{"retry_after":-1}"#, r#"{"retry_after":"soon"}"#, r#"{"retry_after":1e300}"#, "{}"]
+        {
             assert_eq!(after(nonsense), None, "{nonsense}");
         }
     }

@@ -56,7 +56,12 @@ impl Kommo {
     }
 
     /// Continues a bot: `POST return_url` with the completion.
-    pub async fn continue_bot(&self, url: &ReturnUrl, bearer: &SecretString, completion: &CheckedCompletion) -> Answer {
+    pub async fn continue_bot(
+        &self,
+        url: &ReturnUrl,
+        bearer: &SecretString,
+        completion: &CheckedCompletion,
+    ) -> Answer {
         if let Err(refusal) = self.rules.check(url.url()) {
             return Answer::NotSent(format!("return_url may not be called: {refusal}"));
         }
@@ -78,7 +83,8 @@ impl Kommo {
 
 async fn read(mut response: Response) -> Answer {
     let status = response.status();
-    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let header =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     // To the end, if it is near: only then can the connection be used again.
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -107,7 +113,9 @@ fn told(error: &reqwest::Error) -> String {
 
 /// There is no client.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates")]
+#[error(
+    "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates"
+)]
 pub struct KommoError(String);
 
 /// Resolves names, and leaves out the addresses that the rules forbid.
@@ -118,7 +126,8 @@ impl Resolve for PublicOnly {
         let rules = self.0.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted: Vec<SocketAddr> = found.filter(|address| rules.permits_address(address.ip())).collect();
+            let permitted: Vec<SocketAddr> =
+                found.filter(|address| rules.permits_address(address.ip())).collect();
             if permitted.is_empty() {
                 return Err("the name resolves to private addresses only".into());
             }
@@ -152,7 +161,9 @@ mod tests {
 
     #[tokio::test]
     async fn names_of_private_addresses_are_not_called() {
-        let Answer::NotSent(why) = call(rules(false), "https://localhost:1").await else { panic!("it was called") };
+        let Answer::NotSent(why) = call(rules(false), "https://localhost:1").await else {
+            panic!("it was called")
+        };
         assert!(why.contains("private"), "{why}");
     }
 
