@@ -1,26 +1,37 @@
-//! salesbot-bridge
+#![doc = include_str!("../README.md")]
 
 mod accounts;
+mod admin;
+pub mod bridge;
 pub mod cli;
 mod clock;
 pub mod config;
 mod deliver;
 mod handler;
+mod handlers;
 mod health;
 mod kommo;
 mod listener;
-mod model;
+pub mod model;
 mod problem;
 mod receive;
+mod shutdown;
 pub mod simulator;
 mod store;
 mod telemetry;
 mod work;
 
+pub use bridge::{Bridge, Listeners};
 pub use clock::{Clock, ManualClock};
+pub use config::Config;
+pub use handler::{Context, Handler, HandlerError, Request};
+pub use handlers::Echo;
+pub use model::{Completion, Show, Step};
+pub use shutdown::Shutdown;
 
-/// Everything that a handler's file needs.
+/// Everything that the file of a handler needs.
 pub mod prelude {
+    pub use crate::bridge::{self, Bridge};
     pub use crate::handler::{Context, Handler, HandlerError, Request};
     pub use crate::model::{Button, Completion, Show, Step};
     pub use serde::Deserialize;

@@ -1,3 +1,121 @@
-//! The command line: one file a command.
+//! The command line: one file a command. Results go to stdout, everything else to stderr.
+//!
+//! Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration.
 
 pub mod config;
+pub mod demo;
+pub mod health;
+pub mod jobs;
+pub mod simulate;
+
+mod exit;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::bridge::{Bridge, Error};
+use crate::config::{Config, Sources};
+
+use exit::Failure;
+
+/// Receives the widget_requests of Kommo's SalesBots, stores them durably, runs a handler and continues the bot.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    /// The configuration file; else the one that BRIDGE_CONFIG names
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more: -v for debug, -vv for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bridge until SIGTERM or SIGINT
+    Serve,
+    /// Show the whole loop on this machine, with nothing set up
+    Demo(demo::Args),
+    /// Run the Kommo simulator alone
+    Simulate(simulate::Args),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Look at jobs and move them, through the store
+    Jobs(jobs::Args),
+    /// Ask the running bridge whether it is ready (for containers)
+    #[command(hide = true)]
+    Health,
+}
+
+/// The whole command line around a bridge: `register` adds the program's own handlers to it.
+///
+/// ```no_run
+/// # use salesbot_bridge::prelude::*;
+/// # struct Greeter;
+/// # impl Handler for Greeter {
+/// #     type Input = serde_json::Value;
+/// #     async fn handle(&self, _: Request<Self::Input>, _: Context) -> Result<Completion, HandlerError> {
+/// #         Ok(Completion::success())
+/// #     }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     salesbot_bridge::cli::main(|bridge| bridge.handler("greet", Greeter))
+/// }
+/// ```
+pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::fail(&Failure::running(format!("the runtime cannot start: {error}"))),
+    };
+    let result = runtime.block_on(run(cli, register));
+    // A handler that blocks its thread must not keep the process alive.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => exit::fail(&failure),
+    }
+}
+
+async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Failure> {
+    let Cli { config: file, json, verbose, command } = cli;
+    let sources = || Sources::of_process(file).map_err(Error::from);
+    match command {
+        Command::Serve => {
+            let config = louder(Config::load(&sources()?).map_err(Error::from)?, verbose);
+            Ok(register(Bridge::new(config)).serve().await?)
+        }
+        Command::Demo(args) => Ok(demo::run(args, json, verbose).await?),
+        Command::Simulate(args) => Ok(simulate::run(args, json).await?),
+        Command::Config(command) => {
+            let printed = config::run(command, &sources()?, json).map_err(Error::from)?;
+            exit::print(&printed);
+            Ok(())
+        }
+        Command::Jobs(args) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            Ok(jobs::run(args, &config, json).await?)
+        }
+        Command::Health => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            Ok(health::run(&config).await?)
+        }
+    }
+}
+
+fn louder(mut config: Config, verbose: u8) -> Config {
+    match verbose {
+        0 => {}
+        1 => config.log.filter = "info,salesbot_bridge=debug".to_owned(),
+        _ => config.log.filter = "debug,salesbot_bridge=trace".to_owned(),
+    }
+    config
+}

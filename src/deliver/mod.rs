@@ -28,6 +28,7 @@ use crate::health::Health;
 use crate::kommo::{Answer, Kommo};
 use crate::model::{
     AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Shares, Stage,
+    whole_millis,
 };
 use crate::store::{Slot, Store, StoreError, Written};
 
@@ -281,7 +282,7 @@ impl Sender {
         let Some(pause) = judgement.pause else { return };
         // None: a pause that began after this call is in force, and has been told.
         let Some(length) = pass.pause(pause) else { return };
-        let (pause_ms, why) = (length.as_millis(), judgement.error.as_deref().unwrap_or_default());
+        let (pause_ms, why) = (whole_millis(length), judgement.error.as_deref().unwrap_or_default());
         if pause.cause.ends_by_itself() {
             tracing::info!(account.host = host, pause_ms, why, "deliveries wait");
         } else if health.account_waits(host, why) {
@@ -291,7 +292,7 @@ impl Sender {
 
     fn tell(&self, job: &DeliveringJob, judgement: &Judgement, status: Option<u16>, duration: Duration) {
         let (id, handler, attempt) = (job.id, &job.handler, job.attempts + 1);
-        let duration_ms = duration.as_millis();
+        let duration_ms = whole_millis(duration);
         let error = judgement.error.as_deref().unwrap_or_default();
         let outcome = match &judgement.next {
             AfterDelivery::Delivered => "delivered",

@@ -45,6 +45,11 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+/// A span in whole milliseconds, as logs show it.
+pub fn whole_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

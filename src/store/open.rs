@@ -70,9 +70,11 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging();
-    let mut writing = options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()))?;
-    migrate(&mut writing, purpose, &shown).await?;
-    let checkpoints = options.connect().await.map_err(|error| cannot(error.to_string()))?;
+    migrate(&options, purpose, &shown).await?;
+    let connect =
+        async || options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()));
+    let writing = connect().await?;
+    let checkpoints = connect().await?;
     let reading = SqlitePoolOptions::new()
         .max_connections(READERS)
         .min_connections(0)
@@ -121,30 +123,35 @@ fn own(path: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-async fn migrate(connection: &mut SqliteConnection, purpose: Purpose, shown: &str) -> Result<(), StoreError> {
+async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) -> Result<(), StoreError> {
     let cannot = |why: String| StoreError::Open { path: shown.to_owned(), why };
-    if purpose == Purpose::Visit {
-        let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
-        let applied: Option<i64> =
-            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-                .fetch_one(connection)
-                .await
-                .map_err(|error| {
-                    cannot(format!("it is no store of this program ({})", StoreError::from(error)))
-                })?;
-        return match applied {
-            applied if applied == newest => Ok(()),
-            Some(version) if Some(version) > newest => {
-                Err(StoreError::Newer { path: shown.to_owned(), version })
+    let connected = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+    let pool = connected.map_err(|error| cannot(StoreError::from(error).to_string()))?;
+    let result = match purpose {
+        Purpose::Serve => MIGRATIONS.run(&pool).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.to_owned(), version },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                cannot(StoreError::from(error).to_string())
             }
-            _ => Err(cannot("its schema is older than this program; `serve` brings it up to date".into())),
-        };
+            other => cannot(other.to_string()),
+        }),
+        Purpose::Visit => up_to_date(&pool, shown).await,
+    };
+    pool.close().await;
+    result
+}
+
+/// A visitor changes no schema, so it has to find its own.
+async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
+    let cannot = |why: String| StoreError::Open { path: shown.to_owned(), why };
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
+    let applied: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+        .fetch_one(pool)
+        .await
+        .map_err(|error| cannot(format!("it is no store of this program ({})", StoreError::from(error))))?;
+    match applied {
+        applied if applied == newest => Ok(()),
+        Some(version) if Some(version) > newest => Err(StoreError::Newer { path: shown.to_owned(), version }),
+        _ => Err(cannot("its schema is older than this program; `serve` brings it up to date".into())),
     }
-    MIGRATIONS.run(connection).await.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.to_owned(), version },
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            cannot(StoreError::from(error).to_string())
-        }
-        other => cannot(other.to_string()),
-    })
 }

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::model::{
     AfterHandler, Attempt, AttemptResult, HandlerName, HandlerPolicy, HandlerReport, Outcome, RunningJob,
-    Shares, Stage, Timestamp,
+    Shares, Stage, Timestamp, whole_millis,
 };
 use crate::store::{Slot, Store, StoreError, Written};
 
@@ -148,7 +148,7 @@ impl Pool {
         self.0.tasks.close();
         let running = self.0.tasks.len();
         if running > 0 {
-            tracing::info!(jobs = running, grace_ms = grace.as_millis(), "waiting for running handlers");
+            tracing::info!(jobs = running, grace_ms = whole_millis(grace), "waiting for running handlers");
         }
         tokio::select! {
             () = self.0.tasks.wait() => {}
@@ -259,7 +259,7 @@ impl Drop for Place {
 
 fn tell(job: &RunningJob, attempt: u32, verdict: &Verdict, duration: Duration) {
     let (id, handler): (_, &HandlerName) = (job.id, &job.handler);
-    let duration_ms = duration.as_millis();
+    let duration_ms = whole_millis(duration);
     let error = verdict.error.as_deref().unwrap_or_default();
     let outcome = match (&verdict.next, verdict.result) {
         (AfterHandler::HandBack, _) => "handed_back",

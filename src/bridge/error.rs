@@ -1,0 +1,102 @@
+//! Why a bridge does not run.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::config::ConfigError;
+use crate::kommo::KommoError;
+use crate::model::HandlerNameError;
+use crate::store::StoreError;
+use crate::telemetry::LogError;
+
+/// Why a bridge does not run. What a person reads in [`Display`](fmt::Display) is also its debug form, because
+/// that is what a `main` that returns it prints.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is refused.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// `log.filter` is refused.
+    #[error("{0}")]
+    Log(LogError),
+    /// A handler was registered under something that is no name.
+    #[error("the handler `{name}` cannot be registered: {why}")]
+    HandlerName {
+        /// What was given.
+        name: String,
+        /// What is allowed.
+        why: HandlerNameError,
+    },
+    /// Two handlers want one name.
+    #[error("two handlers are called `{0}`: remove handlers.{0}.kind, or one of the registrations")]
+    HandlerTwice(String),
+    /// The configuration names a handler that nobody provides.
+    #[error(
+        "handlers.{0}: nobody provides this handler; set handlers.{0}.kind to one of: {1}; or register it in the program"
+    )]
+    NoSuchHandler(String, String),
+    /// There is nothing to call.
+    #[error(
+        "there is no handler: add [handlers.NAME] with a kind (one of: {0}), or register one in the program"
+    )]
+    NoHandlers(String),
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// There is no HTTP client.
+    #[error("{0}")]
+    Client(#[from] KommoErrorText),
+    /// A listener cannot be opened.
+    #[error("{key}: cannot listen on {address}: {why}")]
+    Listen {
+        /// The key of the configuration.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals: {0}")]
+    Signals(std::io::Error),
+    /// A part of the bridge ended though nobody asked for it.
+    #[error(
+        "{0} ended unexpectedly; what was acknowledged is in the store, and the next start goes on with it"
+    )]
+    Ended(&'static str),
+}
+
+/// Why there is no HTTP client.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct KommoErrorText(String);
+
+impl From<KommoError> for Error {
+    fn from(error: KommoError) -> Self {
+        Self::Client(KommoErrorText(error.to_string()))
+    }
+}
+
+impl Error {
+    /// The exit status that tells what kind of mistake it is: 2 for usage and configuration (a store that
+    /// another process serves is one), 1 for what failed while running.
+    pub const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Log(_)
+            | Self::HandlerName { .. }
+            | Self::HandlerTwice(_)
+            | Self::NoSuchHandler(..)
+            | Self::NoHandlers(_)
+            | Self::Store(StoreError::Url(_) | StoreError::InUse { .. } | StoreError::Newer { .. }) => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}

@@ -1,0 +1,103 @@
+//! The composition root: the only place that knows all rooms and puts them together.
+//!
+//! ```no_run
+//! use salesbot_bridge::prelude::*;
+//! # struct Greeter;
+//! # impl Handler for Greeter {
+//! #     type Input = serde_json::Value;
+//! #     async fn handle(&self, _: Request<Self::Input>, _: Context) -> Result<Completion, HandlerError> {
+//! #         Ok(Completion::success())
+//! #     }
+//! # }
+//! #[tokio::main]
+//! async fn main() -> Result<(), bridge::Error> {
+//!     Bridge::from_env()?.handler("greet", Greeter).serve().await
+//! }
+//! ```
+
+mod error;
+mod listeners;
+mod parts;
+mod run;
+
+use crate::clock::Clock;
+use crate::config::{Config, Sources};
+use crate::handler::Handler;
+use crate::model::{HandlerName, HandlerPolicy};
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+use crate::work::Registry;
+
+pub use error::Error;
+pub use listeners::Listeners;
+
+use parts::Parts;
+
+/// Adds a handler to the registry, under a policy that is known only when all names are.
+type Registration = Box<dyn FnOnce(&mut Registry, HandlerName, HandlerPolicy) + Send>;
+
+/// A bridge that does not run yet.
+pub struct Bridge {
+    config: Config,
+    registrations: Vec<(String, Registration)>,
+    clock: Clock,
+}
+
+impl Bridge {
+    /// A bridge with this configuration.
+    pub fn new(config: Config) -> Self {
+        Self { config, registrations: Vec::new(), clock: Clock::system() }
+    }
+
+    /// A bridge with the configuration of this process: the file that `BRIDGE_CONFIG` names, if any, and
+    /// `BRIDGE_SECTION__KEY` variables.
+    ///
+    /// # Errors
+    /// The configuration is refused; the error names each key, where it was written and what is allowed.
+    pub fn from_env() -> Result<Self, Error> {
+        Ok(Self::new(Config::load(&Sources::of_process(None)?)?))
+    }
+
+    /// Answers `POST /widget_request/{name}` with `handler`. How its jobs are tried is `handlers.NAME` of the
+    /// configuration, or the defaults. A name that is no name, or is taken, is reported when the bridge starts.
+    #[must_use]
+    pub fn handler<H: Handler>(mut self, name: impl Into<String>, handler: H) -> Self {
+        let register =
+            Box::new(move |registry: &mut Registry, name, policy| registry.add(name, handler, policy));
+        self.registrations.push((name.into(), register));
+        self
+    }
+
+    /// Lives by another clock than the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr.
+    ///
+    /// # Errors
+    /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
+    pub async fn serve(self) -> Result<(), Error> {
+        telemetry::init_log(&self.config.log).map_err(Error::Log)?;
+        let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
+        // The store comes first: whoever finds it taken must not hold the ports.
+        let parts = Parts::new(self).await?;
+        let listeners = Listeners::bind(&parts.config).await?;
+        parts.run(listeners, shutdown).await
+    }
+
+    /// Runs until `shutdown`, on these listeners. Installs neither a logger nor signal handlers.
+    ///
+    /// # Errors
+    /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
+    pub async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
+        Parts::new(self).await?.run(listeners, shutdown).await
+    }
+}

@@ -1,0 +1,150 @@
+//! Making the rooms from the configuration. When this is done, all that is left is to run them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::Accounts;
+use crate::clock::Clock;
+use crate::config::{BUILT_IN_KINDS, Config};
+use crate::deliver::{self, Sender, Settings};
+use crate::handlers::Echo;
+use crate::health::Health;
+use crate::kommo::Kommo;
+use crate::model::{HandlerName, HandlerPolicy};
+use crate::receive::{Integration, Receiver};
+use crate::store::{Purpose, Store};
+use crate::work::{Pool, Registry};
+
+use super::{Bridge, Error, Registration};
+
+/// The rooms, ready to run.
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) health: Health,
+    pub(super) store: Store,
+    pub(super) pool: Pool,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    pub(super) draining: CancellationToken,
+}
+
+impl Parts {
+    pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
+        let Bridge { config, registrations, clock } = bridge;
+        let registry = registry(&config, registrations)?;
+        let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
+        let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
+        let health = Health::new();
+        let policies: HashMap<HandlerName, HandlerPolicy> =
+            registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
+        let draining = CancellationToken::new();
+        let receiver = receiver(&config, &policies, &store, &clock, &draining);
+        let sender = Sender::new(
+            deliver::Parts {
+                store: store.clone(),
+                kommo,
+                accounts: accounts(&config),
+                policies,
+                health: health.clone(),
+                clock: clock.clone(),
+                random: fastrand::f64,
+            },
+            Settings {
+                request_timeout: config.delivery.request_timeout,
+                give_up_after: config.delivery.give_up_after,
+                concurrency: config.delivery.concurrency,
+                rate_per_account: config.delivery.rate_per_account,
+                rate_total: config.delivery.rate_total,
+            },
+        );
+        let pool =
+            Pool::new(store.clone(), registry, config.workers.concurrency, clock.clone(), fastrand::f64);
+        Ok(Self { config, clock, health, store, pool, sender, receiver, draining })
+    }
+}
+
+fn registry(config: &Config, registrations: Vec<(String, Registration)>) -> Result<Registry, Error> {
+    let mut registry = Registry::default();
+    for (name, register) in registrations {
+        let name: HandlerName = name.parse().map_err(|why| Error::HandlerName { name, why })?;
+        let configured = config.handlers.get(&name);
+        if registry.get(name.as_str()).is_some() || configured.is_some_and(|known| known.kind.is_some()) {
+            return Err(Error::HandlerTwice(name.to_string()));
+        }
+        register(&mut registry, name, configured.map(|known| known.policy.clone()).unwrap_or_default());
+    }
+    for (name, handler) in &config.handlers {
+        match handler.kind.as_deref() {
+            Some(kind) => built_in(&mut registry, kind, name, handler.policy.clone())?,
+            None if registry.get(name.as_str()).is_some() => {}
+            None => return Err(Error::NoSuchHandler(name.to_string(), BUILT_IN_KINDS.join(", "))),
+        }
+    }
+    if registry.iter().next().is_none() {
+        return Err(Error::NoHandlers(BUILT_IN_KINDS.join(", ")));
+    }
+    Ok(registry)
+}
+
+fn built_in(
+    registry: &mut Registry,
+    kind: &str,
+    name: &HandlerName,
+    policy: HandlerPolicy,
+) -> Result<(), Error> {
+    match kind {
+        "echo" => registry.add(name.clone(), Echo, policy),
+        _ => return Err(Error::NoSuchHandler(name.to_string(), BUILT_IN_KINDS.join(", "))),
+    }
+    Ok(())
+}
+
+fn accounts(config: &Config) -> Accounts {
+    let origin = |url: &url::Url| url.origin().ascii_serialization();
+    let accounts = config.accounts.values();
+    Accounts::long_lived(accounts.map(|account| (origin(&account.base_url), account.access_token.clone())))
+}
+
+fn receiver(
+    config: &Config,
+    policies: &HashMap<HandlerName, HandlerPolicy>,
+    store: &Store,
+    clock: &Clock,
+    draining: &CancellationToken,
+) -> Receiver {
+    let integrations = config.integrations.iter().map(|(name, known)| {
+        let (secret, previous) = (&known.client_secret, known.previous_client_secret.as_ref());
+        Integration::new(name, &known.client_uuid, secret, previous)
+    });
+    Receiver {
+        handlers: policies.iter().map(|(name, policy)| (name.clone(), policy.answer_within)).collect(),
+        integrations: integrations.collect(),
+        public_url: config.server.public_url.clone(),
+        hosts: config.delivery.hosts.clone(),
+        max_body: config.server.max_body,
+        read_timeout: config.server.read_timeout,
+        ack_deadline: config.server.ack_deadline,
+        store: store.clone(),
+        clock: clock.clone(),
+        random: Arc::new(|| fastrand::u128(..)),
+        draining: draining.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_that_the_configuration_allows_can_be_made() {
+        for kind in BUILT_IN_KINDS {
+            let mut registry = Registry::default();
+            let name: HandlerName = "name".parse().unwrap();
+            built_in(&mut registry, kind, &name, HandlerPolicy::default()).unwrap();
+            assert!(registry.get("name").is_some(), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Running the rooms, and stopping them in the order in which work flows, so that each can still hand
+//! on what it holds: first no more requests, then no more handlers, then no more continues, then the store.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Admin};
+use crate::listener::{self, Limits};
+use crate::receive;
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+use super::parts::Parts;
+use super::{Error, Listeners};
+
+/// Requests that are under way when the stop comes may take this long; each is answered within `ack_deadline`.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// People and probes, not Kommo.
+const ADMIN_CONNECTIONS: usize = 64;
+
+impl Parts {
+    pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
+        let Self { config, clock, health, store, pool, sender, receiver, draining } = self;
+        let recorder = telemetry::recorder();
+        let upkeep = tokio::spawn(telemetry::upkeep(recorder.clone(), clock.clone()));
+        let kept = CancellationToken::new();
+        let keeper = tokio::spawn({
+            let (store, kept) = (store.clone(), kept.clone());
+            async move { store.keep(config.store.retention, kept).await }
+        });
+
+        let addresses = (listeners.public.local_addr(), listeners.admin.local_addr());
+        let read_timeout = config.server.read_timeout;
+        let (stop_public, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+        let admin = admin::router(Admin {
+            store: store.clone(),
+            health: health.clone(),
+            token: config.admin.token.clone(),
+            metrics: recorder,
+            clock: clock.clone(),
+        });
+        let limits = Limits { max_connections: ADMIN_CONNECTIONS, read_timeout };
+        let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, limits, stop_admin.clone()));
+        let limits = Limits { max_connections: config.server.max_connections, read_timeout };
+        let public = receive::router(receiver);
+        let mut public = tokio::spawn(listener::serve(listeners.public, public, limits, stop_public.clone()));
+
+        let (stop_work, stop_sending) = (CancellationToken::new(), CancellationToken::new());
+        let grace = config.workers.grace;
+        let mut working = tokio::spawn({
+            let (pool, stop) = (pool.clone(), stop_work.clone());
+            async move { pool.run(stop, grace).await }
+        });
+        let mut sending = tokio::spawn({
+            let (sender, stop) = (sender.clone(), stop_sending.clone());
+            async move { sender.run(stop, grace).await }
+        });
+
+        health.ready();
+        if let (Ok(public), Ok(admin)) = addresses {
+            tracing::info!(server.listen = %public, admin.listen = %admin, "ready");
+        }
+        let ended = tokio::select! {
+            () = shutdown.asked().cancelled() => None,
+            _ = &mut public => Some("the public listener"),
+            _ = &mut admin => Some("the admin listener"),
+            _ = &mut working => Some("the worker pool"),
+            _ = &mut sending => Some("the sender"),
+        };
+
+        tracing::info!("stopping: no more requests are taken");
+        health.draining();
+        draining.cancel();
+        stop_public.cancel();
+        let insisted = shutdown.insisted();
+        within(LAST_REQUESTS, insisted, &mut public).await;
+        stop_work.cancel();
+        tokio::select! {
+            () = insisted.cancelled() => pool.interrupt(),
+            _ = &mut working => {}
+        }
+        join(&mut working).await;
+        stop_sending.cancel();
+        within(grace + LAST_REQUESTS, insisted, &mut sending).await;
+        kept.cancel();
+        stop_admin.cancel();
+        within(LAST_REQUESTS, insisted, &mut admin).await;
+        join(&mut { keeper }).await;
+        upkeep.abort();
+        store.close().await;
+        tracing::info!("stopped");
+        ended.map_or(Ok(()), |part| Err(Error::Ended(part)))
+    }
+}
+
+/// Waits for `task`, but no longer than `limit` and not once somebody insists.
+async fn within(limit: Duration, insisted: &CancellationToken, task: &mut JoinHandle<()>) {
+    let in_time = async {
+        // Too late is all there is to know; the task goes down with the runtime.
+        let _elapsed = tokio::time::timeout(limit, join(task)).await;
+    };
+    let _insisted = insisted.run_until_cancelled(in_time).await;
+    task.abort();
+}
+
+/// Waits for `task`. One that was waited for already, or that panicked, has nothing more to say.
+fn join(task: &mut JoinHandle<()>) -> impl Future<Output = ()> + '_ {
+    async move {
+        if !task.is_finished() {
+            let _panicked = task.await;
+        }
+    }
+}

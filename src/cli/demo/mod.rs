@@ -1,0 +1,203 @@
+//! `demo`: the whole loop on this machine, with nothing set up.
+//!
+//! A real bridge, configured by a real file, on a real SQLite file in a temporary folder; only Kommo is
+//! played. Some bots meet faults, so that one sees what the bridge is for.
+
+mod bots;
+mod table;
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::bridge::{Bridge, Error, Listeners};
+use crate::config::{Config, Sources};
+use crate::shutdown::Shutdown;
+use crate::simulator::{Bot, Options, Simulator};
+use crate::telemetry;
+
+/// With all faults that the demo plays, nothing takes longer than this for each of the seconds that
+/// the pace asks for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Shows the whole loop on this machine, with nothing set up.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How many bots to play
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    requests: u32,
+    /// Stay up afterwards, to try things by hand
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Plays the bots; prints what happened to each.
+///
+/// # Errors
+/// Something could not be started, or a bot did not get its continue.
+pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let simulator = Simulator::start(Options::default()).await.context("the simulator cannot start")?;
+    let rate = args.requests.div_ceil(4).max(7);
+    let config = configuration(folder.path(), &simulator, rate)?;
+    if verbose > 0 {
+        let log = super::louder(config.clone(), verbose).log;
+        telemetry::init_log(&log).map_err(Error::Log)?;
+    }
+    let listeners = Listeners::bind(&config).await?;
+    let bridge_url = format!("http://{}/widget_request/echo", listeners.public.local_addr()?);
+    let admin_url = format!("http://{}", listeners.admin.local_addr()?);
+    eprint(&format!(
+        "bridge {bridge_url} · database {} · Kommo is played at {}",
+        folder.path().join("bridge.db").display(),
+        simulator.base_url()
+    ));
+    let stop_bridge = Shutdown::manual();
+    let mut bridge = tokio::spawn(Bridge::new(config).run(listeners, stop_bridge.clone()));
+
+    let played = tokio::select! {
+        played = play(&simulator, args.requests, &bridge_url, &admin_url) => played,
+        ended = &mut bridge => bail!("the bridge ended: {}", why(ended)),
+        () = shutdown.asked().cancelled() => bail!("stopped before all bots were continued"),
+    };
+    let reports = simulator.bots();
+    let printed = if json {
+        format!(
+            "{:#}",
+            json!({ "bots": reports, "continued": table::continued(&reports), "asked": reports.len() })
+        )
+    } else {
+        table::render(&reports)
+    };
+    super::exit::print(&printed);
+
+    if args.keep && played.is_ok() {
+        stay(&simulator, &bridge_url, &admin_url, &shutdown).await;
+    }
+    stop(&stop_bridge, bridge).await?;
+    simulator.shutdown().await;
+    played
+}
+
+fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Result<Config> {
+    let Options { client_uuid, client_secret, access_token, .. } = simulator.options();
+    let base_url = simulator.base_url();
+    let host = base_url.trim_start_matches("http://");
+    let text = format!(
+        r#"
+        server.listen = "127.0.0.1:0"
+        admin.listen = "127.0.0.1:0"
+        store.url = "sqlite:{database}"
+        integrations.demo = {{ client_uuid = "{client_uuid}", client_secret = "{client_secret}" }}
+        accounts.demo = {{ base_url = "{base_url}", access_token = "{access_token}" }}
+        handlers.echo = {{ kind = "echo", goto = {{ type = "question", step = 1 }} }}
+        # Loopback is neither https nor public; and nobody wants to watch a timeout of 20 s.
+        delivery = {{ allowed_hosts = ["{host}"], insecure = true, request_timeout = "1s", rate_per_account = {rate} }}
+        "#,
+        database = folder.join("bridge.db").display(),
+    );
+    let file = folder.join("bridge.toml");
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(Config::load(&Sources { file: Some(file), env: Vec::new() }).map_err(Error::from)?)
+}
+
+async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url: &str) -> anyhow::Result<()> {
+    let bots: Vec<Bot> = (0..requests).map(|number| simulator.bot(bots::plan(number))).collect();
+    let progress = progress(requests);
+    let each = bots.iter().map(|bot| {
+        let progress = progress.clone();
+        async move {
+            bot.call(bridge_url).await.with_context(|| format!("bot {} got no answer", bot.id()))?;
+            bot.continued().await;
+            progress.inc(1);
+            anyhow::Ok(())
+        }
+    });
+    let all = futures_util::future::try_join_all(each);
+    let result = tokio::time::timeout(PATIENCE, all).await;
+    // A continue whose answer was lost has arrived; the bridge finds out a moment later.
+    let settled = match &result {
+        Ok(Ok(_)) => tokio::time::timeout(PATIENCE, settled(admin_url)).await,
+        _ => Ok(Ok(())),
+    };
+    progress.finish_and_clear();
+    match result {
+        Err(_) => bail!("not every bot was continued within {} s", PATIENCE.as_secs()),
+        Ok(result) => result.map(|_| ())?,
+    }
+    match settled {
+        Err(_) => bail!("the bridge still works on jobs after {} s", PATIENCE.as_secs()),
+        Ok(result) => result,
+    }
+}
+
+/// Waits until the bridge has finished every job.
+async fn settled(admin_url: &str) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    loop {
+        let stats: serde_json::Value =
+            client.get(format!("{admin_url}/api/v1/stats")).send().await?.json().await?;
+        let jobs = |state: &str| stats["jobs"][state].as_u64().unwrap_or(0);
+        if ["queued", "running", "delivering"].into_iter().map(jobs).sum::<u64>() == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn progress(requests: u32) -> ProgressBar {
+    let progress = ProgressBar::new(requests.into());
+    // The template is a constant; if it were wrong, the plain bar does.
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} bots continued  {elapsed}") {
+        progress.set_style(style);
+    }
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress
+}
+
+async fn stay(simulator: &Simulator, bridge_url: &str, admin_url: &str, shutdown: &Shutdown) {
+    let mut text = String::from("Still running; Ctrl-C ends it.\n");
+    let base_url = simulator.base_url();
+    // Writing to a string cannot fail.
+    let _infallible = write!(
+        text,
+        "  start a bot:   curl {base_url}/simulator/bots --json '{{\"url\":\"{bridge_url}\",\"data\":{{\"message\":\"hi\"}},\"faults\":[\"500\"]}}'\n  \
+           see the bots:  curl {base_url}/simulator/bots\n  \
+           see the jobs:  curl {admin_url}/api/v1/jobs\n  \
+           see numbers:   curl {admin_url}/metrics"
+    );
+    eprint(&text);
+    shutdown.asked().cancelled().await;
+}
+
+async fn stop(stop_bridge: &Shutdown, bridge: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {
+    stop_bridge.ask();
+    match bridge.await {
+        Ok(Ok(())) => Ok(()),
+        ended => bail!("the bridge did not stop cleanly: {}", why(ended)),
+    }
+}
+
+fn why(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(Ok(())) => "nobody asked it to".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Says something to a person who watches; a pipe gets the result alone.
+fn eprint(text: &str) {
+    if std::io::stderr().is_terminal() {
+        use std::io::Write as _;
+        // Nobody is there to hear that nobody hears.
+        let _unheard = writeln!(anstream::stderr(), "{text}");
+    }
+}

@@ -1,0 +1,74 @@
+//! What happened, as a table that a person likes to read.
+
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::simulator::{BotReport, What};
+
+/// How many bots got every continue that they waited for.
+pub(super) fn continued(reports: &[BotReport]) -> usize {
+    reports.iter().filter(|report| report.is_done()).count()
+}
+
+/// A row a bot, and a sentence.
+pub(super) fn render(reports: &[BotReport]) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["Bot", "Asked", "Answered", "Kommo said to the continue", "Went on after"]);
+    for report in reports {
+        table.add_row(row(report));
+    }
+    for column in [1, 2, 4] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let retried = reports.iter().filter(|report| report.attempts > 1).count();
+    format!(
+        "{table}\n\n{} of {} bots continued, {retried} of them after retries.",
+        continued(reports),
+        reports.len()
+    )
+}
+
+fn row(report: &BotReport) -> [String; 5] {
+    let (mut asked, mut answered, mut said, mut went_on) =
+        (None, String::from("no answer"), Vec::new(), None);
+    for event in &report.events {
+        match &event.what {
+            What::Asked => asked = asked.or(Some(event.at)),
+            What::Acknowledged { status, elapsed } => answered = format!("{status} in {}", short(*elapsed)),
+            What::Unanswered { reason } => answered.clone_from(reason),
+            What::Continue { status, fault } => {
+                let since = event.at.saturating_sub(asked.unwrap_or_default());
+                said.push(format!("{} at {}", answer(*status, fault.as_deref()), short(since)));
+            }
+            What::Continued => went_on = Some(event.at.saturating_sub(asked.unwrap_or_default())),
+        }
+    }
+    [
+        report.id.to_string(),
+        format!("{:.2} s", asked.unwrap_or_default().as_secs_f64()),
+        answered,
+        said.join(" · "),
+        went_on.map_or_else(|| "still waits".to_owned(), short),
+    ]
+}
+
+fn answer(status: Option<u16>, fault: Option<&str>) -> String {
+    match (status, fault) {
+        (Some(status), Some(fault)) if fault != status.to_string() => format!("{status} ({fault})"),
+        (Some(status), _) => status.to_string(),
+        (None, fault) => fault.unwrap_or("nothing").to_owned(),
+    }
+}
+
+fn short(span: Duration) -> String {
+    match span.as_millis() {
+        ms @ 0..1_000 => format!("{ms} ms"),
+        _ => format!("{:.1} s", span.as_secs_f64()),
+    }
+}

@@ -1,0 +1,4 @@
+//! stub
+pub async fn run(_: &crate::config::Config) -> anyhow::Result<()> {
+    Ok(())
+}
