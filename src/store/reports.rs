@@ -55,7 +55,7 @@ const SENT: RowsStatement = RowsStatement {
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
             lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
             failing_since = report.failing_since, answer_lost = report.answer_lost, \
-            completion = coalesce(report.completion, completion), outcome = coalesce(report.outcome, outcome), \
+            completion = coalesce(report.completion, jobs.completion), outcome = coalesce(report.outcome, jobs.outcome), \
             last_error = coalesce(report.error, last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
             RETURNING jobs.id",
