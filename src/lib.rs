@@ -1,5 +1,6 @@
 //! salesbot-bridge
 
+pub mod admin;
 mod clock;
 pub mod config;
 pub mod health;

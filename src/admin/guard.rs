@@ -1,0 +1,226 @@
+//! Who may ask.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use url::Url;
+
+use crate::problem::Problem;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Lets in whoever may ask.
+pub(super) struct Guard {
+    token: Option<SecretString>,
+}
+
+/// Why somebody may not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// There is a token, but not with this request.
+    NoToken,
+    /// Another token.
+    WrongToken,
+    /// No token is set, and the `Host` is a name that anybody can point here.
+    ForeignHost,
+    /// No token is set, and a web page wants to change something.
+    CrossSite,
+}
+
+impl Guard {
+    /// A guard that asks for `token`, if there is one.
+    pub(super) fn new(token: Option<SecretString>) -> Self {
+        Self { token }
+    }
+
+    fn judge(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+        if path.starts_with("/health/") {
+            return Ok(());
+        }
+        if let Some(token) = &self.token {
+            let given = bearer(headers).ok_or(Refusal::NoToken)?;
+            let same = given.as_bytes().ct_eq(token.expose_secret().as_bytes());
+            return if bool::from(same) { Ok(()) } else { Err(Refusal::WrongToken) };
+        }
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if !is_local(host) {
+            return Err(Refusal::ForeignHost);
+        }
+        if !method.is_safe() && is_cross_site(host, headers) {
+            return Err(Refusal::CrossSite);
+        }
+        Ok(())
+    }
+}
+
+/// The middleware around all routes.
+pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    match guard.judge(request.method(), request.uri().path(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
+}
+
+/// Whether no name server had a say in how the caller came here.
+fn is_local(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        // In `[::1]` the last colon begins no port.
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
+
+/// Whether a browser says that the request comes from a page of somebody else. Other programs say nothing.
+fn is_cross_site(host: &str, headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE);
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return true;
+    }
+    headers.get(ORIGIN).is_some_and(|origin| !is_origin_of(origin, host))
+}
+
+fn is_origin_of(origin: &HeaderValue, host: &str) -> bool {
+    let parse = |text: &str| Url::parse(text).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    let Some(origin) = origin.to_str().ok().and_then(parse) else { return false };
+    // A proxy in front may speak TLS.
+    ["http", "https"].iter().any(|scheme| parse(&format!("{scheme}://{host}")).as_ref() == Some(&origin))
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, slug, title, detail) = match self {
+            Self::NoToken => (
+                StatusCode::UNAUTHORIZED,
+                "admin-token-missing",
+                "Token missing",
+                "Send `Authorization: Bearer TOKEN` with the value of admin.token.",
+            ),
+            Self::WrongToken => (
+                StatusCode::UNAUTHORIZED,
+                "admin-token-wrong",
+                "Wrong token",
+                "The bearer is not the value of admin.token.",
+            ),
+            Self::ForeignHost => (
+                StatusCode::FORBIDDEN,
+                "foreign-host",
+                "Foreign host",
+                "Without admin.token this listener answers only to an IP address or localhost in the URL. \
+                 Set admin.token to reach it by name.",
+            ),
+            Self::CrossSite => (
+                StatusCode::FORBIDDEN,
+                "cross-site",
+                "Cross-site request",
+                "Without admin.token nothing can be changed from a page of another origin. \
+                 Set admin.token and send it.",
+            ),
+        };
+        let mut response = Problem::new(status, slug, title, detail).into_response();
+        let challenge = match self {
+            Self::NoToken => r#"Bearer realm="salesbot-bridge admin""#,
+            Self::WrongToken => r#"Bearer realm="salesbot-bridge admin", error="invalid_token""#,
+            Self::ForeignHost | Self::CrossSite => return response,
+        };
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn with_a_token_only_its_bearer_may_ask() {
+        let guard = Guard::new(Some("s3cret".into()));
+        for (authorization, expected) in [
+            (None, Err(Refusal::NoToken)),
+            (Some(""), Err(Refusal::NoToken)),
+            (Some("s3cret"), Err(Refusal::NoToken)),
+            (Some("Basic s3cret"), Err(Refusal::NoToken)),
+            (Some("Bearer"), Err(Refusal::NoToken)),
+            (Some("Bearer "), Err(Refusal::WrongToken)),
+            (Some("Bearer s3cre"), Err(Refusal::WrongToken)),
+            (Some("Bearer s3crets"), Err(Refusal::WrongToken)),
+            (Some("Bearer S3CRET"), Err(Refusal::WrongToken)),
+            (Some("Bearer s3cret"), Ok(())),
+            (Some("bearer  s3cret"), Ok(())),
+        ] {
+            let headers = match authorization {
+                Some(value) => headers(&[("authorization", value)]),
+                None => HeaderMap::new(),
+            };
+            for path in ["/api/v1/jobs", "/metrics", "/", "/health", "/healthy/live"] {
+                assert_eq!(guard.judge(&Method::GET, path, &headers), expected, "{authorization:?} {path}");
+            }
+            assert_eq!(guard.judge(&Method::GET, "/health/ready", &headers), Ok(()));
+        }
+    }
+
+    #[test]
+    fn without_a_token_only_a_local_host_is_answered() {
+        let guard = Guard::new(None);
+        for host in
+            ["127.0.0.1:9090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:9090", "[::1]", "10.0.0.7:80"]
+        {
+            assert_eq!(guard.judge(&Method::GET, "/metrics", &headers(&[("host", host)])), Ok(()), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "[::1",
+            ":9090",
+        ] {
+            let judged = guard.judge(&Method::GET, "/metrics", &headers(&[("host", host)]));
+            assert_eq!(judged, Err(Refusal::ForeignHost), "{host}");
+        }
+        assert_eq!(guard.judge(&Method::GET, "/metrics", &HeaderMap::new()), Err(Refusal::ForeignHost));
+        assert_eq!(guard.judge(&Method::GET, "/health/live", &HeaderMap::new()), Ok(()));
+    }
+
+    #[test]
+    fn without_a_token_no_foreign_page_changes_anything() {
+        let guard = Guard::new(None);
+        let site = "sec-fetch-site";
+        for (extra, expected) in [
+            (("accept", "*/*"), Ok(())),
+            ((site, "same-origin"), Ok(())),
+            ((site, "none"), Ok(())),
+            ((site, "same-site"), Err(Refusal::CrossSite)),
+            ((site, "cross-site"), Err(Refusal::CrossSite)),
+            (("origin", "http://127.0.0.1:9090"), Ok(())),
+            (("origin", "http://127.0.0.1:9091"), Err(Refusal::CrossSite)),
+            (("origin", "http://localhost:9090"), Err(Refusal::CrossSite)),
+            (("origin", "https://evil.example"), Err(Refusal::CrossSite)),
+            (("origin", "null"), Err(Refusal::CrossSite)),
+        ] {
+            let headers = headers(&[("host", "127.0.0.1:9090"), extra]);
+            assert_eq!(guard.judge(&Method::POST, "/api/v1/jobs/retry", &headers), expected, "{extra:?}");
+            assert_eq!(guard.judge(&Method::GET, "/api/v1/jobs", &headers), Ok(()), "{extra:?}");
+        }
+        let default_port = headers(&[("host", "localhost"), ("origin", "http://localhost")]);
+        assert_eq!(guard.judge(&Method::POST, "/api/v1/jobs/retry", &default_port), Ok(()));
+    }
+}

@@ -1,0 +1,114 @@
+//! `/api/v1/jobs…` and `/api/v1/stats`: looking at jobs and moving them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::model::{HandlerName, JobId, StateName};
+use crate::problem::Problem;
+use crate::store::StoreError;
+
+use super::job_json::{JobWithAttempts, PageView};
+use super::{Shared, jobs_query, refusal};
+
+/// A person waits no longer than this for one change; the store may still make it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for many changes.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
+
+type Answer = Result<Response, Problem>;
+
+/// `GET /api/v1/jobs`
+pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer {
+    let filter = jobs_query::parse(query.as_deref().unwrap_or_default())
+        .map_err(|error| refusal::of_parameter(&error))?;
+    let page = within(PATIENCE, shared.store.jobs(&filter)).await?;
+    Ok(Json(PageView::new(&page)).into_response())
+}
+
+/// `GET /api/v1/jobs/{id}`
+pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    show(&shared, job_id(&id)?).await
+}
+
+/// `POST /api/v1/jobs/{id}/retry`
+pub(super) async fn retry(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let id = job_id(&id)?;
+    within(PATIENCE, shared.store.retry(id)).await?;
+    tracing::info!(job.id = %id, "a person retries a dead job");
+    show(&shared, id).await
+}
+
+/// `POST /api/v1/jobs/{id}/cancel`
+pub(super) async fn cancel(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let id = job_id(&id)?;
+    within(PATIENCE, shared.store.cancel(id)).await?;
+    tracing::info!(job.id = %id, "a person cancelled a job");
+    show(&shared, id).await
+}
+
+/// The body of `POST /api/v1/jobs/retry`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetryMany {
+    state: String,
+    handler: Option<HandlerName>,
+}
+
+/// `POST /api/v1/jobs/retry`
+pub(super) async fn retry_many(State(shared): State<Shared>, body: Result<Bytes, BytesRejection>) -> Answer {
+    let body = body.map_err(refusal::of_transfer)?;
+    let RetryMany { state, handler } = serde_json::from_slice(&body).map_err(refusal::of_body)?;
+    if state != StateName::Dead.as_str() {
+        let why = format!("`state` is `{}`, but only dead jobs can be retried", refusal::short(&state));
+        return Err(refusal::of_body(why));
+    }
+    let retried = within(LONG_PATIENCE, shared.store.retry_dead(handler)).await?;
+    tracing::info!(jobs = retried, "a person retries dead jobs");
+    Ok(Json(json!({ "retried": retried })).into_response())
+}
+
+/// `GET /api/v1/stats`
+pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
+    let stats = within(PATIENCE, shared.store.stats()).await?;
+    let now = shared.clock.now();
+    let age = stats.oldest_queued.map(|oldest| now.since(oldest).as_secs_f64());
+    Ok(Json(json!({
+        "jobs": stats.jobs,
+        "oldest_queued_seconds": age,
+        "accounts_waiting": shared.health.waiting(),
+    }))
+    .into_response())
+}
+
+async fn show(shared: &Shared, id: JobId) -> Answer {
+    let found = within(PATIENCE, shared.store.job(id)).await?;
+    let (job, attempts) = found.ok_or_else(|| refusal::no_job(id))?;
+    Ok(Json(JobWithAttempts::new(&job, &attempts)).into_response())
+}
+
+/// Text that is no id names no job.
+fn job_id(text: &str) -> Result<JobId, Problem> {
+    text.parse().map_err(|_| refusal::no_job(text))
+}
+
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Problem> {
+    let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
+    done.map_err(|error| {
+        let problem = refusal::of_store(&error);
+        if problem.status().is_server_error() {
+            tracing::error!(%error, "the admin API could not use the store");
+        }
+        problem
+    })
+}

@@ -1,0 +1,119 @@
+//! The query of `GET /api/v1/jobs`. What is not understood is refused, never ignored: a filter with a
+//! spelling mistake would show jobs that nobody asked for.
+
+use url::form_urlencoded;
+
+use crate::model::AccountId;
+use crate::store::JobFilter;
+
+use super::refusal::short;
+
+/// Jobs of one page, unless asked otherwise.
+pub const DEFAULT_LIMIT: u32 = 50;
+/// The most jobs of one page.
+pub const MAX_LIMIT: u32 = 500;
+
+/// A parameter that cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadParameter {
+    #[error("`{0}` is no parameter of this path: it takes state, handler, account_id, q, limit and cursor")]
+    Unknown(String),
+    #[error("`{0}` is given twice")]
+    Twice(&'static str),
+    #[error("`{name}` cannot be `{value}`: {why}")]
+    Value { name: &'static str, value: String, why: String },
+}
+
+const NAMES: [&str; 6] = ["state", "handler", "account_id", "q", "limit", "cursor"];
+
+/// Reads the query. An empty value is as good as none.
+pub(super) fn parse(query: &str) -> Result<JobFilter, BadParameter> {
+    let mut filter = JobFilter { limit: DEFAULT_LIMIT, ..JobFilter::default() };
+    let mut seen = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let name =
+            *NAMES.iter().find(|known| **known == name).ok_or_else(|| BadParameter::Unknown(short(&name)))?;
+        if seen.contains(&name) {
+            return Err(BadParameter::Twice(name));
+        }
+        seen.push(name);
+        if !value.is_empty() {
+            set(&mut filter, name, &value).map_err(|why| BadParameter::Value {
+                name,
+                value: short(&value),
+                why,
+            })?;
+        }
+    }
+    Ok(filter)
+}
+
+fn set(filter: &mut JobFilter, name: &str, value: &str) -> Result<(), String> {
+    match name {
+        "state" => filter.state = Some(value.parse().map_err(|error| format!("{error}"))?),
+        "handler" => filter.handler = Some(value.parse().map_err(|error| format!("{error}"))?),
+        "account_id" => {
+            filter.account_id = Some(AccountId(value.parse().map_err(|_| "it is a number".to_owned())?));
+        }
+        "q" => filter.text = Some(value.to_owned()),
+        "limit" => {
+            filter.limit = value
+                .parse()
+                .ok()
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+                .ok_or_else(|| format!("it is a number from 1 to {MAX_LIMIT}"))?;
+        }
+        _ => {
+            let cursor = value.parse().map_err(|_| "it is the next_cursor of an earlier page".to_owned())?;
+            filter.before = Some(cursor);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::StateName;
+
+    use super::*;
+
+    #[test]
+    fn every_parameter_is_understood() {
+        let id = "018bcfe5-687b-7000-8000-000000000001";
+        let query = format!("state=dead&handler=echo&account_id=7&q=a%20b%26&limit=500&cursor={id}");
+        let filter = parse(&query).unwrap();
+        assert_eq!(filter.state, Some(StateName::Dead));
+        assert_eq!(filter.handler.unwrap().as_str(), "echo");
+        assert_eq!(filter.account_id, Some(AccountId(7)));
+        assert_eq!(filter.text.as_deref(), Some("a b&"));
+        assert_eq!(filter.limit, 500);
+        assert_eq!(filter.before.unwrap().to_string(), id);
+    }
+
+    #[test]
+    fn nothing_and_empty_values_mean_all() {
+        for query in ["", "state=&handler=&account_id=&q=&limit=&cursor="] {
+            let filter = parse(query).unwrap();
+            assert_eq!((filter.state, filter.account_id, filter.limit), (None, None, DEFAULT_LIMIT));
+            assert_eq!((filter.handler, filter.text, filter.before), (None, None, None));
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (query, expected) in [
+            ("stat=dead", "`stat` is no parameter of this path"),
+            ("limit=1&limit=2", "`limit` is given twice"),
+            ("state=lost", "`state` cannot be `lost`: "),
+            ("handler=a/b", "`handler` cannot be `a/b`: "),
+            ("account_id=x", "`account_id` cannot be `x`: it is a number"),
+            ("limit=0", "`limit` cannot be `0`: it is a number from 1 to 500"),
+            ("limit=501", "`limit` cannot be `501`"),
+            ("limit=-1", "`limit` cannot be `-1`"),
+            ("cursor=abc", "`cursor` cannot be `abc`: it is the next_cursor of an earlier page"),
+        ] {
+            let error = parse(query).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{query}: {error}");
+        }
+    }
+}

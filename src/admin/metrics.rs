@@ -1,0 +1,86 @@
+//! `/metrics`: the numbers of the process, and what the store knows at this moment.
+//!
+//! The second kind is written here and not by the recorder: it is exact at each scrape, belongs to this
+//! bridge alone, and is never a number that somebody forgot to bring up to date.
+
+use std::fmt::Write;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+
+use crate::model::Timestamp;
+use crate::store::Stats;
+
+use super::Shared;
+
+const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The numbers, in Prometheus' text format. Those of the store are missing while it cannot be read.
+pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
+    let mut text = shared.metrics.render();
+    match shared.store.stats().await {
+        Ok(stats) => text.push_str(&of_store(&stats, shared.clock.now())),
+        Err(error) => tracing::warn!(%error, "/metrics goes without the store's numbers"),
+    }
+    text.push_str(&of_accounts(shared.health.waiting().len()));
+    ([(CONTENT_TYPE, FORMAT)], text).into_response()
+}
+
+fn of_store(stats: &Stats, now: Timestamp) -> String {
+    let mut text = head("bridge_jobs", "Jobs in the store, by state.");
+    for (state, jobs) in &stats.jobs {
+        line(&mut text, &format!("bridge_jobs{{state=\"{state}\"}}"), jobs);
+    }
+    text.push_str(&head(
+        "bridge_oldest_queued_seconds",
+        "Age of the oldest job that waits for a worker; 0 if none waits.",
+    ));
+    let age = stats.oldest_queued.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+    line(&mut text, "bridge_oldest_queued_seconds", age);
+    text
+}
+
+fn of_accounts(waiting: usize) -> String {
+    let mut text = head("bridge_accounts_waiting", "Accounts whose deliveries wait for a person.");
+    line(&mut text, "bridge_accounts_waiting", waiting);
+    text
+}
+
+fn head(name: &str, help: &str) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} gauge\n")
+}
+
+fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    // Writing to a String cannot fail.
+    let _never_fails = writeln!(text, "{name} {value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::StateName;
+
+    use super::*;
+
+    #[test]
+    fn the_gauges_read_as_prometheus_text() {
+        let stats = Stats {
+            jobs: [(StateName::Queued, 3), (StateName::Dead, 0)].into(),
+            oldest_queued: Some(Timestamp::from_millis(1_000)),
+        };
+        let text = of_store(&stats, Timestamp::from_millis(2_500));
+        assert_eq!(
+            text,
+            "# HELP bridge_jobs Jobs in the store, by state.\n\
+             # TYPE bridge_jobs gauge\n\
+             bridge_jobs{state=\"queued\"} 3\n\
+             bridge_jobs{state=\"dead\"} 0\n\
+             # HELP bridge_oldest_queued_seconds Age of the oldest job that waits for a worker; 0 if none waits.\n\
+             # TYPE bridge_oldest_queued_seconds gauge\n\
+             bridge_oldest_queued_seconds 1.5\n"
+        );
+        let none = Stats { oldest_queued: None, ..stats };
+        assert!(of_store(&none, Timestamp::from_millis(1)).ends_with("bridge_oldest_queued_seconds 0\n"));
+        assert!(of_accounts(2).ends_with("gauge\nbridge_accounts_waiting 2\n"));
+    }
+}

@@ -1,0 +1,170 @@
+//! Asks whether the store can be written, without becoming a load itself.
+//!
+//! Anybody may ask for `/health/ready`, as often as they like. So one question at a time is under way,
+//! everybody shares its answer, and an answer is good for [`FRESH`]. A store that is stuck does not
+//! collect questions either: the one that it has not answered is waited for again.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::store::{Store, StoreError};
+
+/// An answer is given again for so long.
+const FRESH: Duration = Duration::from_secs(1);
+/// Somebody who asks waits no longer than this.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+type Answer = Result<(), StoreError>;
+
+/// Shares answers between those who ask.
+pub(super) struct Prober {
+    question: Box<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>,
+    clock: Clock,
+    last: Mutex<Option<Asked>>,
+}
+
+struct Asked {
+    at: Duration,
+    answer: watch::Receiver<Option<Answer>>,
+}
+
+impl Prober {
+    /// Asks `store`.
+    pub(super) fn of_store(store: Store, clock: Clock) -> Self {
+        Self::new(clock, move || {
+            let store = store.clone();
+            async move { store.probe().await }
+        })
+    }
+
+    fn new<F: Future<Output = Answer> + Send + 'static>(
+        clock: Clock,
+        question: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self { question: Box::new(move || question().boxed()), clock, last: Mutex::new(None) }
+    }
+
+    /// Whether the store can be written, as of at most [`FRESH`] ago.
+    ///
+    /// # Errors
+    /// It cannot, or says nothing for [`PATIENCE`].
+    pub(super) async fn ask(&self) -> Answer {
+        let mut answer = self.current();
+        let answered = tokio::time::timeout(PATIENCE, answer.wait_for(Option::is_some)).await;
+        match answered {
+            Ok(Ok(answer)) => answer.clone().unwrap_or(Err(StoreError::Closed)),
+            Ok(Err(_the_question_panicked)) => Err(StoreError::Closed),
+            Err(_) => Err(StoreError::Timeout),
+        }
+    }
+
+    fn current(&self) -> watch::Receiver<Option<Answer>> {
+        let now = self.clock.elapsed();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = last.as_ref().filter(|asked| {
+            let unanswered = asked.answer.borrow().is_none() && asked.answer.has_changed().is_ok();
+            unanswered || now.saturating_sub(asked.at) < FRESH
+        });
+        if let Some(asked) = usable {
+            return asked.answer.clone();
+        }
+        let (sender, answer) = watch::channel(None);
+        let question = (self.question)();
+        // Apart from those who wait, because any of them may hang up.
+        tokio::spawn(async move { sender.send_replace(Some(question.await)) });
+        *last = Some(Asked { at: now, answer: answer.clone() });
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::model::Timestamp;
+
+    struct Fixture {
+        prober: Prober,
+        asked: Arc<AtomicUsize>,
+        go_on: Arc<Notify>,
+        clock: ManualClock,
+    }
+
+    /// A store that answers when `go_on` says so.
+    fn fixture() -> Fixture {
+        let (asked, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let clock = ManualClock::new(Timestamp::from_millis(0));
+        let prober = Prober::new(clock.clock(), {
+            let (asked, go_on) = (asked.clone(), go_on.clone());
+            move || {
+                asked.fetch_add(1, Ordering::SeqCst);
+                let go_on = go_on.clone();
+                async move {
+                    go_on.notified().await;
+                    Ok(())
+                }
+            }
+        });
+        Fixture { prober, asked, go_on, clock }
+    }
+
+    #[tokio::test]
+    async fn those_who_ask_within_a_second_share_one_answer() {
+        let Fixture { prober, asked, go_on, clock } = fixture();
+        go_on.notify_one();
+        let (first, second) = tokio::join!(prober.ask(), prober.ask());
+        assert_eq!((first, second), (Ok(()), Ok(())));
+        clock.advance(FRESH - Duration::from_millis(1));
+        assert_eq!(prober.ask().await, Ok(()));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        clock.advance(Duration::from_millis(1));
+        go_on.notify_one();
+        assert_eq!(prober.ask().await, Ok(()));
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_store_is_asked_once_and_nobody_waits_for_ever() {
+        let Fixture { prober, asked, go_on, clock } = fixture();
+        for _ in 0..3 {
+            assert_eq!(prober.ask().await, Err(StoreError::Timeout));
+            clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        go_on.notify_one();
+        assert_eq!(prober.ask().await, Ok(()), "the answer that was still missing");
+        go_on.notify_one();
+        assert_eq!(prober.ask().await, Ok(()), "it was old");
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_panics_is_asked_again() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let clock = ManualClock::new(Timestamp::from_millis(0));
+        let prober = Prober::new(clock.clock(), {
+            let asked = asked.clone();
+            move || {
+                let number = asked.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    assert!(number > 0, "the first one panics");
+                    Ok(())
+                }
+            }
+        });
+        assert_eq!(prober.ask().await, Err(StoreError::Closed));
+        clock.advance(FRESH);
+        assert_eq!(prober.ask().await, Ok(()));
+    }
+}

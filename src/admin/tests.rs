@@ -1,0 +1,358 @@
+//! Every row of the admin listener's contract, through the router and a real store.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::health::Health;
+use crate::model::StateName;
+
+use super::fixture::Jobs;
+use super::{Admin, router};
+
+const TOKEN: &str = "a-very-secret-admin-token";
+
+struct Fixture {
+    jobs: Jobs,
+    health: Health,
+    router: Router,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The detail of the problem that this has to be.
+    fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert!(problem["type"].is_string() && problem["title"].is_string());
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Fixture {
+    async fn new(token: Option<&str>) -> Self {
+        let (jobs, health) = (Jobs::new().await, Health::new());
+        let router = router(Admin {
+            store: jobs.store.clone(),
+            health: health.clone(),
+            token: token.map(Into::into),
+            metrics: crate::telemetry::recorder(),
+            clock: jobs.clock.clock(),
+        });
+        Self { jobs, health, router }
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.call_with(method, path, body, &[("host", "127.0.0.1:9090")]).await
+    }
+
+    async fn call_with(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+        assert!(!text.contains(TOKEN) && !format!("{parts:?}").contains(TOKEN), "the token got out");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.call("GET", path, "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.json()
+    }
+
+    async fn ids(&self, query: &str) -> Vec<String> {
+        let page = self.get(&format!("/api/v1/jobs?{query}")).await;
+        page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+const PATHS: [(&str, &str); 9] = [
+    ("GET", "/metrics"),
+    ("GET", "/api/v1/jobs"),
+    ("GET", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001"),
+    ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/retry"),
+    ("POST", "/api/v1/jobs/018bcfe5-687b-7000-8000-000000000001/cancel"),
+    ("POST", "/api/v1/jobs/retry"),
+    ("GET", "/api/v1/stats"),
+    ("GET", "/"),
+    ("DELETE", "/nothing/here"),
+];
+
+#[tokio::test]
+async fn all_but_health_needs_the_token_where_one_is_set() {
+    let it = Fixture::new(Some(TOKEN)).await;
+    for (method, path) in PATHS {
+        let answer = it.call(method, path, "").await;
+        answer.problem(401);
+        assert_eq!(answer.headers["www-authenticate"], r#"Bearer realm="salesbot-bridge admin""#);
+        let answer = it.call_with(method, path, "", &[("authorization", "Bearer wrong")]).await;
+        answer.problem(401);
+        assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+        let bearer = format!("Bearer {TOKEN}");
+        let answer = it.call_with(method, path, "", &[("authorization", &bearer)]).await;
+        assert!(!matches!(answer.status.as_u16(), 401 | 403), "{path}: {}", answer.text);
+    }
+    for path in ["/health/live", "/health/ready"] {
+        let answer = it.call_with("GET", path, "", &[]).await;
+        assert_ne!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_web_pages_are_kept_out() {
+    let it = Fixture::new(None).await;
+    for (method, path) in PATHS {
+        it.call_with(method, path, "", &[("host", "rebound.example")]).await.problem(403);
+    }
+    let dead = it.jobs.make("echo", StateName::Dead).await;
+    let page = [("host", "127.0.0.1:9090"), ("origin", "https://evil.example")];
+    it.call_with("POST", "/api/v1/jobs/retry", r#"{"state":"dead"}"#, &page).await.problem(403);
+    assert_eq!(it.get(&format!("/api/v1/jobs/{dead}")).await["state"], "dead");
+}
+
+#[tokio::test]
+async fn ready_follows_the_phases_and_the_store() {
+    let it = Fixture::new(Some(TOKEN)).await;
+    let ready = async || it.call_with("GET", "/health/ready", "", &[]).await;
+    let starting = ready().await;
+    assert_eq!(starting.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(starting.json(), json!({ "status": "not ready", "reasons": ["the bridge is starting"] }));
+
+    it.health.ready();
+    it.health.account_waits("a1.kommo.com", "authorize it");
+    let waiting = json!([{ "account": "a1.kommo.com", "why": "authorize it" }]);
+    let answer = ready().await;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (StatusCode::OK, json!({ "status": "ready", "waiting": waiting }))
+    );
+
+    it.jobs.store.close().await;
+    it.jobs.clock.advance(Duration::from_secs(1));
+    let answer = ready().await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json()["reasons"], json!(["the store is closed"]));
+
+    it.health.draining();
+    assert_eq!(ready().await.json()["reasons"].as_array().unwrap().len(), 2);
+    let live = it.call_with("GET", "/health/live", "", &[]).await;
+    assert_eq!((live.status, live.json()), (StatusCode::OK, json!({ "status": "live" })));
+}
+
+#[tokio::test]
+async fn a_job_has_exactly_the_fields_of_the_contract() {
+    let it = Fixture::new(None).await;
+    let id = it.jobs.make("echo", StateName::Dead).await;
+    let error = "Kommo refused it:\n\u{1b}[31mTooLong";
+    let mut expected = json!({
+        "id": id.to_string(), "state": "dead", "handler": "echo", "account_id": 1, "bot_type": "salesbot",
+        "bot_id": 1, "continue_id": "c1", "entity_type": 2, "entity_id": 7,
+        "return_url": "https://a1.kommo.com/api/v4/salesbot/1/continue/c1",
+        "data": { "message": "hello 1" }, "completion": { "data": { "reply": "hi" } }, "outcome": "handler",
+        "received_at": "2023-11-14T22:13:21.000Z", "due_at": null, "finished_at": "2023-11-14T22:13:21.000Z",
+        "handler_attempts": 1, "delivery_attempts": 1, "last_error": error,
+    });
+    assert_eq!(it.get("/api/v1/jobs").await, json!({ "jobs": [expected.clone()], "next_cursor": null }));
+    let attempt = |stage, result, status: Option<u16>, error: Option<&str>| {
+        json!({ "stage": stage, "number": 1, "started_at": "2023-11-14T22:13:21.000Z", "duration_ms": 12,
+                "result": result, "status": status, "error": error })
+    };
+    expected["attempts"] =
+        json!([attempt("handler", "ok", None, None), attempt("delivery", "fail", Some(400), Some(error))]);
+    assert_eq!(it.get(&format!("/api/v1/jobs/{id}")).await, expected);
+
+    let queued = it.jobs.make("echo", StateName::Queued).await;
+    let queued = it.get(&format!("/api/v1/jobs/{queued}")).await;
+    assert_eq!(queued["due_at"], "2023-11-14T22:13:22.000Z");
+    for field in ["completion", "outcome", "finished_at", "last_error"] {
+        assert_eq!(queued.get(field), Some(&Value::Null), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_filtered_and_paged_newest_first() {
+    let it = Fixture::new(None).await;
+    let mut made = Vec::new();
+    for (handler, state) in [
+        ("echo", StateName::Delivered),
+        ("echo", StateName::Dead),
+        ("greet", StateName::Dead),
+        ("greet", StateName::Gone),
+        ("echo", StateName::Queued),
+    ] {
+        made.insert(0, it.jobs.make(handler, state).await.to_string());
+    }
+    assert_eq!(it.ids("").await, made);
+    assert_eq!(it.ids("state=dead").await, made[2..4]);
+    assert_eq!(it.ids("handler=greet").await, made[1..3]);
+    assert_eq!(it.ids("state=dead&handler=greet").await, made[2..3]);
+    assert_eq!(it.ids("account_id=4").await, made[1..2]);
+    assert_eq!(it.ids("q=hello%202").await, made[3..4]);
+    assert_eq!(it.ids(&format!("q={}", made[0])).await, made[0..1]);
+    assert_eq!(it.ids("state=running").await, Vec::<String>::new());
+
+    let mut paged = Vec::new();
+    let mut cursor = Value::String(String::new());
+    while let Some(text) = cursor.as_str() {
+        let page = it.get(&format!("/api/v1/jobs?limit=2&cursor={text}")).await;
+        paged.extend(
+            page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()),
+        );
+        cursor = page["next_cursor"].clone();
+    }
+    assert_eq!(paged, made);
+
+    for (query, name) in [
+        ("color=red", "`color`"),
+        ("state=lost", "`state`"),
+        ("limit=501", "`limit`"),
+        ("cursor=1", "`cursor`"),
+    ] {
+        let detail = it.call("GET", &format!("/api/v1/jobs?{query}"), "").await.problem(400);
+        assert!(detail.contains(name), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn retry_and_cancel_move_only_what_may_move() {
+    let it = Fixture::new(None).await;
+    for state in StateName::ALL {
+        for (what, allowed, becomes) in
+            [("retry", state == StateName::Dead, "delivering"), ("cancel", !state.is_finished(), "cancelled")]
+        {
+            // A handler of its own, so that no other job of it is queued.
+            let id = it.jobs.make(&format!("{what}-{state}"), state).await;
+            let answer = it.call("POST", &format!("/api/v1/jobs/{id}/{what}"), "").await;
+            if allowed {
+                assert_eq!(answer.status, StatusCode::OK, "{what} {state}: {}", answer.text);
+                assert_eq!(answer.json()["state"], becomes);
+                assert!(answer.json()["attempts"].is_array());
+            } else {
+                let detail = answer.problem(409);
+                assert!(detail.contains(&format!("is {state}")), "{detail}");
+                assert_eq!(it.get(&format!("/api/v1/jobs/{id}")).await["state"], state.as_str());
+            }
+        }
+    }
+    for id in ["018bcfe5-687b-7000-8000-000000000001", "nonsense"] {
+        for (method, path) in [("GET", ""), ("POST", "/retry"), ("POST", "/cancel")] {
+            let detail = it.call(method, &format!("/api/v1/jobs/{id}{path}"), "").await.problem(404);
+            assert!(detail.contains(id), "{detail}");
+        }
+    }
+    it.call("GET", "/api/v1/jobs/retry", "").await.problem(405);
+    it.call("DELETE", "/api/v1/jobs", "").await.problem(405);
+    it.call("GET", "/api/v2", "").await.problem(404);
+}
+
+#[tokio::test]
+async fn many_dead_jobs_are_retried_at_once() {
+    let it = Fixture::new(None).await;
+    for (handler, state) in [
+        ("echo", StateName::Dead),
+        ("echo", StateName::Dead),
+        ("greet", StateName::Dead),
+        ("greet", StateName::Gone),
+    ] {
+        it.jobs.make(handler, state).await;
+    }
+    for (body, word) in [
+        ("", "body"),
+        ("[]", "body"),
+        ("{}", "state"),
+        (r#"{"state":"gone"}"#, "`gone`"),
+        (r#"{"state":"dead","handler":"a/b"}"#, "handler"),
+        (r#"{"state":"dead","all":true}"#, "all"),
+    ] {
+        let detail = it.call("POST", "/api/v1/jobs/retry", body).await.problem(400);
+        assert!(detail.contains(word), "{body}: {detail}");
+    }
+    let long = format!(r#"{{"state":"{}"}}"#, "x".repeat(20_000));
+    it.call("POST", "/api/v1/jobs/retry", &long).await.problem(413);
+    for (body, retried) in [
+        (r#"{"state":"dead","handler":"greet"}"#, 1),
+        (r#"{"state":"dead"}"#, 2),
+        (r#"{"state":"dead","handler":null}"#, 0),
+    ] {
+        let answer = it.call("POST", "/api/v1/jobs/retry", body).await;
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({ "retried": retried })));
+    }
+    assert_eq!(it.ids("state=delivering").await.len(), 3);
+}
+
+#[tokio::test]
+async fn stats_and_metrics_tell_the_same() {
+    let it = Fixture::new(None).await;
+    let empty = it.get("/api/v1/stats").await;
+    assert_eq!(empty["oldest_queued_seconds"], Value::Null);
+    it.jobs.make("echo", StateName::Dead).await;
+    it.jobs.make("echo", StateName::Queued).await;
+    it.jobs.clock.advance(Duration::from_millis(2_500));
+    it.health.account_waits("a1.kommo.com", "authorize it");
+    assert_eq!(
+        it.get("/api/v1/stats").await,
+        json!({
+            "jobs": { "queued": 1, "running": 0, "delivering": 0, "delivered": 0, "gone": 0, "dead": 1,
+                      "cancelled": 0 },
+            "oldest_queued_seconds": 2.5,
+            "accounts_waiting": [{ "account": "a1.kommo.com", "why": "authorize it" }],
+        })
+    );
+    let answer = it.call("GET", "/metrics", "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
+    for line in [
+        "bridge_jobs{state=\"queued\"} 1",
+        "bridge_jobs{state=\"dead\"} 1",
+        "bridge_jobs{state=\"cancelled\"} 0",
+        "bridge_oldest_queued_seconds 2.5",
+        "bridge_accounts_waiting 1",
+    ] {
+        assert!(answer.text.lines().any(|found| found == line), "{line} in\n{}", answer.text);
+    }
+    for line in answer.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("bridge_") && value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_503_and_says_when_to_ask_again() {
+    let it = Fixture::new(None).await;
+    let id = it.jobs.make("echo", StateName::Dead).await;
+    it.jobs.store.close().await;
+    for (method, path, body) in [
+        ("GET", "/api/v1/jobs".to_owned(), ""),
+        ("GET", format!("/api/v1/jobs/{id}"), ""),
+        ("POST", format!("/api/v1/jobs/{id}/retry"), ""),
+        ("POST", format!("/api/v1/jobs/{id}/cancel"), ""),
+        ("POST", "/api/v1/jobs/retry".to_owned(), r#"{"state":"dead"}"#),
+        ("GET", "/api/v1/stats".to_owned(), ""),
+    ] {
+        let answer = it.call(method, &path, body).await;
+        answer.problem(503);
+        assert_eq!(answer.headers["retry-after"], "5");
+    }
+    let metrics = it.call("GET", "/metrics", "").await;
+    assert_eq!(metrics.status, StatusCode::OK);
+    assert!(!metrics.text.contains("bridge_jobs") && metrics.text.contains("bridge_accounts_waiting"));
+}
