@@ -137,7 +137,7 @@ impl<W: Write> Visit<'_, W> {
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>) -> anyhow::Result<()> {
         let retried = self.store.retry_dead(handler).await?;
-        self.print(json!({ "retried": retried }), || format!("{retried} dead jobs are delivered again\n"))
+        self.print(json!({ "retried": retried }), || text::retried(retried))
     }
 
     async fn each(&mut self, ids: &[JobId], what: Move) -> anyhow::Result<()> {
@@ -292,7 +292,7 @@ mod tests {
             json!({ "retried": 1 })
         );
         let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
-        assert_eq!((text.as_str(), error), ("1 dead jobs are delivered again\n", None));
+        assert_eq!((text.as_str(), error), ("1 dead job is delivered again\n", None));
         assert_eq!(run_json(&jobs, &["retry", "--dead"]).await, json!({ "retried": 0 }));
     }
 }

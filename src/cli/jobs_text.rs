@@ -82,6 +82,14 @@ pub(super) fn moved(jobs: &[Job]) -> String {
     jobs.iter().map(|job| format!("{} is {} now\n", job.id, job.state.name())).collect()
 }
 
+/// How many dead jobs were retried at once.
+pub(super) fn retried(jobs: u64) -> String {
+    match jobs {
+        1 => "1 dead job is delivered again\n".to_owned(),
+        jobs => format!("{jobs} dead jobs are delivered again\n"),
+    }
+}
+
 /// On a terminal long texts are wrapped, but never the first column: it is there to be copied.
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

@@ -1,145 +1,34 @@
 //! What the bridge is told: one struct per section of `config/default.toml`.
+//!
+//! Three layers are laid over each other, later wins: the defaults that are compiled in, a file, the
+//! environment. Every value remembers where it came from, so that a refusal can say it. The result is
+//! held against the schema ([`Config::schema`]: unknown keys, types, ranges), then read into the raw
+//! sections (the form of single values), then checked as a whole. All problems of a configuration are
+//! reported together, and none of the texts repeats a value, because a value may be a misplaced secret.
+//!
+//! A [`Config`] that exists is valid: nothing has to be checked again after a port is bound.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
+mod check;
+mod check_names;
+mod environment;
+mod load;
+mod problem;
+mod raw;
+mod schema;
+mod secret;
+mod sections;
+mod show;
+mod tree;
+mod values;
 
-use secrecy::SecretString;
-use url::Url;
+pub use load::{Effective, Sources};
+pub use problem::{ConfigError, Problem};
+pub use sections::{
+    Account, Admin, Config, Delivery, Handler, Integration, Log, LogFormat, Server, Store, Workers,
+};
 
-use crate::model::{HandlerName, HandlerPolicy, HostRules};
+/// The names that `handlers.NAME.kind` may have.
+pub const BUILT_IN_KINDS: &[&str] = &["echo"];
 
-/// The whole configuration, validated.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// `[server]`
-    pub server: Server,
-    /// `[admin]`
-    pub admin: Admin,
-    /// `[store]`
-    pub store: Store,
-    /// `[integrations.NAME]`; at least one.
-    pub integrations: BTreeMap<String, Integration>,
-    /// `[accounts.NAME]`
-    pub accounts: BTreeMap<String, Account>,
-    /// `[handlers.NAME]`
-    pub handlers: BTreeMap<HandlerName, Handler>,
-    /// `[workers]`
-    pub workers: Workers,
-    /// `[delivery]`
-    pub delivery: Delivery,
-    /// `[log]`
-    pub log: Log,
-}
-
-/// `[server]`: the public listener.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// What Kommo calls.
-    pub listen: SocketAddr,
-    /// When set, a token's `aud` must be its scheme and host.
-    pub public_url: Option<Url>,
-    /// Larger bodies get 413, in bytes.
-    pub max_body: usize,
-    /// Past it the caller gets 503.
-    pub ack_deadline: Duration,
-    /// Connections open at once; further ones wait in the system's queue.
-    pub max_connections: usize,
-    /// A request whose head, and then whose body, takes longer is cut.
-    pub read_timeout: Duration,
-}
-
-/// `[admin]`: the admin listener.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    /// Health, metrics, API.
-    pub listen: SocketAddr,
-    /// Bearer for all but health; required unless `listen` is a loopback address.
-    pub token: Option<SecretString>,
-}
-
-/// `[store]`: where jobs are kept.
-#[derive(Clone, Debug)]
-pub struct Store {
-    /// `sqlite:PATH`.
-    pub url: String,
-    /// 32 bytes, base64: encrypts stored account tokens.
-    pub encryption_key: Option<SecretString>,
-    /// Finished jobs older than this are deleted.
-    pub retention: Duration,
-}
-
-/// `[integrations.NAME]`: a Kommo integration, whose secret signs tokens.
-#[derive(Clone, Debug)]
-pub struct Integration {
-    /// Its id, the token's `client_uuid`.
-    pub client_uuid: String,
-    /// Signs its tokens.
-    pub client_secret: SecretString,
-    /// Also accepted, while the secret is being changed.
-    pub previous_client_secret: Option<SecretString>,
-    /// Where Kommo sends the OAuth code.
-    pub redirect_uri: Option<Url>,
-}
-
-/// `[accounts.NAME]`: an account with a long-lived token.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// `https://example.kommo.com`
-    pub base_url: Url,
-    /// The bearer of its continues.
-    pub access_token: SecretString,
-}
-
-/// `[handlers.NAME]`
-#[derive(Clone, Debug, Default)]
-pub struct Handler {
-    /// A built-in handler under that name; none for a handler registered in Rust.
-    pub kind: Option<String>,
-    /// How its jobs are tried.
-    pub policy: HandlerPolicy,
-}
-
-/// `[workers]`: the pool that runs handlers.
-#[derive(Clone, Debug)]
-pub struct Workers {
-    /// Handlers running at once.
-    pub concurrency: usize,
-    /// On shutdown running handlers and deliveries may take this long to finish.
-    pub grace: Duration,
-}
-
-/// `[delivery]`: the sender.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// `allowed_hosts` and `insecure`: which hosts may get a bearer.
-    pub hosts: HostRules,
-    /// One continue.
-    pub request_timeout: Duration,
-    /// All of them.
-    pub give_up_after: Duration,
-    /// Continues in flight at once, over all accounts.
-    pub concurrency: usize,
-    /// Requests per second and account.
-    pub rate_per_account: u32,
-    /// Requests per second of the whole bridge, if Kommo counts by address; none for no limit.
-    pub rate_total: Option<u32>,
-}
-
-/// `[log]`
-#[derive(Clone, Debug)]
-pub struct Log {
-    /// None: text on a terminal, else JSON.
-    pub format: Option<LogFormat>,
-    /// A filter like `info,salesbot_bridge=debug`.
-    pub filter: String,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
-}
+#[cfg(test)]
+mod tests;

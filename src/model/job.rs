@@ -13,6 +13,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -239,8 +240,8 @@ pub struct RunningJob {
     pub fence: Fence,
     /// Whose job it is.
     pub handler: HandlerName,
-    /// What is asked.
-    pub request: WidgetRequest,
+    /// What is asked; shared, because a handler that cannot be stopped may outlive its claim.
+    pub request: Arc<WidgetRequest>,
     /// When the request came in.
     pub received_at: Timestamp,
     /// From then on the fallback goes out.

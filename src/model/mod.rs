@@ -10,6 +10,7 @@ mod job;
 mod limits;
 mod retry;
 mod return_url;
+mod shares;
 mod time;
 pub(crate) mod transition;
 mod widget_request;
@@ -24,6 +25,7 @@ pub use job::{
 pub use limits::CompletionError;
 pub use retry::{Backoff, HandlerPolicy};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
+pub use shares::Shares;
 pub use time::Timestamp;
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};

@@ -59,7 +59,10 @@ pub enum AfterDelivery {
         delivery: Delivery,
     },
     /// Stays `delivering`: the account has to wait, this job keeps its place.
-    Wait,
+    Wait {
+        /// How the delivery went so far.
+        delivery: Delivery,
+    },
     /// Stays `delivering`: something else is sent, at once.
     Replace {
         /// What is sent instead.

@@ -152,7 +152,7 @@ pub(super) fn running(job: NewJob) -> RunningJob {
         id: job.id,
         fence: Fence(1),
         handler: job.handler,
-        request: job.request,
+        request: job.request.into(),
         received_at: job.received_at,
         answer_by: job.answer_by,
         attempts: 0,

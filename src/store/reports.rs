@@ -186,11 +186,9 @@ fn push_sent(report: &DeliveryReport, now: Timestamp, row: &mut Values) {
     let DeliveryReport { job, attempt, next, error } = report;
     let (state, due_at) = place(next, job, now);
     let (delivery, prepared) = match next {
-        AfterDelivery::Retry { delivery, .. } => (*delivery, None),
+        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery } => (*delivery, None),
         AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
-        AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead | AfterDelivery::Wait => {
-            (job.delivery, None)
-        }
+        AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead => (job.delivery, None),
     };
     row.push(job.id.as_uuid())
         .push(job.fence.0)
@@ -214,7 +212,7 @@ fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateNam
         AfterDelivery::Retry { due_at, .. } => (StateName::Delivering, Some(*due_at)),
         AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
         // It did nothing wrong, so it goes back to where its age puts it.
-        AfterDelivery::Wait => (StateName::Delivering, Some(job.received_at.min(now))),
+        AfterDelivery::Wait { .. } => (StateName::Delivering, Some(job.received_at.min(now))),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
         id: row.id,
         fence: Fence(row.get("fence")?),
         handler: row.handler()?,
-        request: row.request()?,
+        request: row.request()?.into(),
         received_at: row.time("received_at")?,
         answer_by: row.time("answer_by")?,
         attempts: row.number("handler_attempts")?,

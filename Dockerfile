@@ -1,0 +1,42 @@
+# One program, its settings and the certificates; a volume for the database, everything else read-only:
+#   docker run --read-only --volume bridge:/data --publish 8080:8080 --env-file bridge.env salesbot-bridge
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+
+# The dependencies first, under an empty program: this layer is built again only when they change.
+# Each target that Cargo.toml names must exist for it to be read.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src benches \
+ && echo '//! Empty.' | tee src/lib.rs src/main.rs > benches/loop.rs \
+ && echo 'fn main() {}' >> src/main.rs \
+ && cargo build --release --locked --bin salesbot-bridge
+
+COPY README.md ./
+COPY config config
+COPY migrations migrations
+COPY src src
+# Copied files keep their dates: without this, Cargo would take the empty program for the newer one.
+RUN touch src/lib.rs src/main.rs \
+ && cargo build --release --locked --bin salesbot-bridge \
+ && install -d -m 0750 /data
+
+
+FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="salesbot-bridge" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+
+# The HTTP client starts only where it finds somebody to trust.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /build/config/docker.toml /etc/salesbot-bridge/docker.toml
+COPY --from=build /build/target/release/salesbot-bridge /usr/local/bin/salesbot-bridge
+COPY --from=build --chown=10001:10001 /data /data
+
+ENV BRIDGE_CONFIG=/etc/salesbot-bridge/docker.toml
+# By number, so that a cluster can see that it is not root.
+USER 10001:10001
+VOLUME /data
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["salesbot-bridge", "health"]
+ENTRYPOINT ["salesbot-bridge"]
+CMD ["serve"]

@@ -1,0 +1,45 @@
+# What a person types. Everything here is one command; `.ci/run` is the judge.
+
+# Shows this list.
+default:
+    @just --list
+
+# Runs every test, as the README says.
+test *args:
+    cargo test --locked {{ args }}
+
+# Clippy with the rules of Cargo.toml and clippy.toml, warnings are errors.
+lint:
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Formats the code.
+fmt:
+    cargo fmt
+
+# Builds the documentation, warnings are errors.
+docs *args:
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps {{ args }}
+
+# Licences, banned and duplicate crates, sources, advisories (needs cargo-deny).
+deny:
+    cargo deny --locked check
+
+# Every gate: format, lints, documentation, tests, demo.
+ci:
+    .ci/run
+
+# The whole loop on this machine: bridge, database and a Kommo that is played.
+demo *args:
+    cargo run --release --locked -- demo {{ args }}
+
+# How many requests a second the loop takes in and continues.
+bench-loop *args:
+    cargo bench --bench loop --locked {{ args }}
+
+# Builds the container image.
+image tag="salesbot-bridge":
+    docker build --tag {{ tag }} .
+
+# Builds the image without a Docker engine and runs it as a container would (Debian, root).
+image-check:
+    .ci/image-check

@@ -1,0 +1,71 @@
+//! `salesbot-bridge config …`: is it valid, what is it, what may be in it.
+
+use clap::Subcommand;
+use serde_json::{Value as Json, json};
+
+use crate::config::{Config, ConfigError, Effective, Sources};
+
+/// What to do with the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Check it and change nothing
+    Check,
+    /// Print what is in effect and where each value was written; secrets are masked
+    Show,
+    /// Print the JSON Schema of the configuration file
+    Schema,
+}
+
+/// What the command has to say on stdout, without a newline at its end.
+///
+/// # Errors
+/// The configuration is refused: the caller says so on stderr and exits 2. `schema` needs no valid one.
+pub fn run(command: Command, sources: &Sources, json: bool) -> Result<String, ConfigError> {
+    let name = || sources.file().map(|file| file.display().to_string());
+    Ok(match command {
+        Command::Check => {
+            Config::load(sources)?;
+            if json {
+                pretty(&json!({ "valid": true, "file": name() }))
+            } else {
+                let name = name().unwrap_or_else(|| "defaults and environment, no file".to_owned());
+                format!("configuration is valid: {name}")
+            }
+        }
+        Command::Show if json => pretty(&Effective::load(sources)?.show_json()),
+        Command::Show => Effective::load(sources)?.show().trim_end().to_owned(),
+        Command::Schema => pretty(&Config::schema()?),
+    })
+}
+
+fn pretty(value: &Json) -> String {
+    format!("{value:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_print_text_and_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bridge.toml");
+        std::fs::write(&file, "[integrations.main]\nclient_uuid = \"id\"\nclient_secret = \"s\"\n").unwrap();
+        let sources = Sources { file: Some(file.clone()), env: Vec::new() };
+        let checked = run(Command::Check, &sources, false).unwrap();
+        assert_eq!(checked, format!("configuration is valid: {}", file.display()));
+        for command in [Command::Check, Command::Show, Command::Schema] {
+            let printed = run(command, &sources, true).unwrap();
+            assert!(serde_json::from_str::<Json>(&printed).unwrap().is_object());
+        }
+        assert!(run(Command::Show, &sources, false).unwrap().contains("[integrations.main]"));
+    }
+
+    #[test]
+    fn only_the_schema_needs_no_valid_configuration() {
+        let nothing = Sources::default();
+        assert!(run(Command::Schema, &nothing, false).is_ok());
+        assert!(run(Command::Check, &nothing, false).is_err(), "an integration is missing");
+        assert!(run(Command::Show, &nothing, false).is_err(), "an integration is missing");
+    }
+}

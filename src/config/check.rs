@@ -1,0 +1,241 @@
+//! What one value cannot say: ranges of text values, and what keys ask of each other.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::problem::Problems;
+use super::raw::{self, Raw};
+use super::sections::{Admin, Config, Delivery, Log, Server, Store, Workers};
+use super::tree::Node;
+use super::values::{Size, Span, Text};
+use super::{check_names, secret};
+use crate::model::HostRules;
+
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
+
+/// The tree for the places, and the problems found so far.
+pub(super) struct Checker<'a> {
+    pub(super) tree: &'a Node,
+    pub(super) problems: &'a mut Problems,
+}
+
+impl Checker<'_> {
+    pub(super) fn refuse(&mut self, path: &[&str], message: impl Into<String>) {
+        self.problems.refuse(self.tree, path, message);
+    }
+
+    /// A value that must be there. One that was refused before is not called missing as well.
+    pub(super) fn need<T>(&mut self, path: &[&str], value: Option<T>, what: &str) -> Option<T> {
+        if value.is_none() && !self.problems.cover(path) {
+            self.refuse(path, format!("is missing: {what}"));
+        }
+        value
+    }
+
+    pub(super) fn secret(
+        &mut self,
+        path: &[&str],
+        value: Option<SecretString>,
+        file: Option<String>,
+    ) -> Option<SecretString> {
+        secret::resolve(path, value, file, self.tree, self.problems)
+    }
+
+    /// A secret that is sent in an HTTP header.
+    pub(super) fn bearer(
+        &mut self,
+        path: &[&str],
+        value: Option<SecretString>,
+        file: Option<String>,
+    ) -> Option<SecretString> {
+        let token = self.secret(path, value, file)?;
+        if token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(token);
+        }
+        self.refuse(path, "must be printable ASCII without spaces and line breaks, as it goes into a header");
+        None
+    }
+
+    pub(super) fn span(
+        &mut self,
+        path: &[&str],
+        value: Option<Text<Span>>,
+        allowed: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let Text(Span(span)) = self.need(path, value, "a duration")?;
+        if allowed.contains(&span) {
+            return Some(span);
+        }
+        let (least, most) = (Span(*allowed.start()), Span(*allowed.end()));
+        self.refuse(path, format!("must be a duration from {least} to {most}"));
+        None
+    }
+
+    pub(super) fn count(&mut self, path: &[&str], value: Option<u32>) -> Option<usize> {
+        self.need(path, value, "a whole number").and_then(|count| usize::try_from(count).ok())
+    }
+}
+
+/// The checked configuration; none if something was refused.
+pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<Config> {
+    let mut checker = Checker { tree, problems };
+    let (server, admin) = (server(raw.server, &mut checker), admin(raw.admin, &mut checker));
+    if let (Some(server), Some(admin)) = (&server, &admin)
+        && collide(server.listen, admin.listen)
+    {
+        checker.refuse(&["admin", "listen"], "must be another address or port than server.listen");
+    }
+    let store = store(raw.store, &mut checker);
+    let delivery = delivery(raw.delivery, &mut checker);
+    let integrations = check_names::integrations(raw.integrations, &mut checker);
+    let rules = delivery.as_ref().map(|delivery| &delivery.hosts);
+    let accounts = check_names::accounts(raw.accounts, rules, &mut checker);
+    let handlers = check_names::handlers(raw.handlers, &mut checker);
+    let workers = workers(raw.workers, &mut checker);
+    let log = log(raw.log, &mut checker);
+    Some(Config {
+        server: server?,
+        admin: admin?,
+        store: store?,
+        integrations,
+        accounts,
+        handlers,
+        workers: workers?,
+        delivery: delivery?,
+        log: log?,
+    })
+}
+
+fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<Server> {
+    let listen = checker.need(&["server", "listen"], raw.listen, "an address and a port");
+    let public_url = raw.public_url.map(|Text(url)| url);
+    if public_url.as_ref().is_some_and(|url| !is_origin(url)) {
+        checker
+            .refuse(&["server", "public_url"], "must be scheme and host alone, like \"https://example.com\"");
+    }
+    let body_path = &["server", "max_body"];
+    let max_body = checker.need(body_path, raw.max_body, "a size").map(|Text(Size(bytes))| bytes);
+    if max_body.is_some_and(|bytes| !BODY_SIZES.contains(&bytes)) {
+        checker.refuse(body_path, "must be a size from 1KiB to 64MiB");
+    }
+    let ack_deadline = checker.span(&["server", "ack_deadline"], raw.ack_deadline, MILLISECOND..=MINUTE);
+    let max_connections = checker.count(&["server", "max_connections"], raw.max_connections);
+    let read_timeout = checker.span(&["server", "read_timeout"], raw.read_timeout, MILLISECOND..=5 * MINUTE);
+    Some(Server {
+        listen: listen?.0,
+        public_url,
+        max_body: max_body?,
+        ack_deadline: ack_deadline?,
+        max_connections: max_connections?,
+        read_timeout: read_timeout?,
+    })
+}
+
+fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<Admin> {
+    let path = &["admin", "token"];
+    let Text(listen) = checker.need(&["admin", "listen"], raw.listen, "an address and a port")?;
+    let given = raw.token.is_some() || raw.token_file.is_some();
+    let token = checker.bearer(path, raw.token, raw.token_file);
+    if !given && !listen.ip().is_loopback() && !checker.problems.cover(path) {
+        checker.refuse(
+            path,
+            "is missing: it may only be left out while admin.listen is a loopback address like 127.0.0.1:9090; \
+             set `token` or `token_file`",
+        );
+    }
+    Some(Admin { listen, token })
+}
+
+fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<Store> {
+    let path = &["store", "url"];
+    let url = checker.need(path, raw.url, "`sqlite:PATH`");
+    match url.as_deref().and_then(|url| url.split_once(':')) {
+        _ if url.is_none() => {}
+        Some(("sqlite", file)) if is_path(file) => {}
+        Some(("postgres" | "postgresql", _)) => {
+            checker.refuse(path, "PostgreSQL is not supported by this build yet; use `sqlite:PATH`");
+        }
+        _ => checker.refuse(path, "must be `sqlite:` and the path of a file, like \"sqlite:data/bridge.db\""),
+    }
+    let key_path = &["store", "encryption_key"];
+    let encryption_key = checker.secret(key_path, raw.encryption_key, raw.encryption_key_file);
+    if encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
+        checker.refuse(key_path, "must be 32 bytes in base64; `openssl rand -base64 32` makes them");
+    }
+    let retention = checker.span(&["store", "retention"], raw.retention, SECOND..=3650 * DAY);
+    Some(Store { url: url?, encryption_key, retention: retention? })
+}
+
+fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<Workers> {
+    let concurrency = checker.count(&["workers", "concurrency"], raw.concurrency);
+    let grace = checker.span(&["workers", "grace"], raw.grace, Duration::ZERO..=HOUR);
+    Some(Workers { concurrency: concurrency?, grace: grace? })
+}
+
+fn delivery(raw: raw::Delivery, checker: &mut Checker<'_>) -> Option<Delivery> {
+    let key = |name| ["delivery", name];
+    let allowed = checker.need(&key("allowed_hosts"), raw.allowed_hosts, "a list of hosts");
+    if allowed.as_ref().is_some_and(Vec::is_empty) {
+        checker.refuse(&key("allowed_hosts"), "must have at least one entry, or nothing can be delivered");
+    }
+    let insecure = checker.need(&key("insecure"), raw.insecure, "true or false");
+    let request_timeout =
+        checker.span(&key("request_timeout"), raw.request_timeout, MILLISECOND..=10 * MINUTE);
+    let give_up_after = checker.span(&key("give_up_after"), raw.give_up_after, MILLISECOND..=30 * DAY);
+    let concurrency = checker.count(&key("concurrency"), raw.concurrency);
+    let rate_per_account = checker.need(&key("rate_per_account"), raw.rate_per_account, "a whole number");
+    let allowed = allowed?.into_iter().map(|Text(pattern)| pattern).collect();
+    Some(Delivery {
+        hosts: HostRules { allowed, insecure: insecure? },
+        request_timeout: request_timeout?,
+        give_up_after: give_up_after?,
+        concurrency: concurrency?,
+        rate_per_account: rate_per_account?,
+        rate_total: raw.rate_total,
+    })
+}
+
+fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<Log> {
+    let path = &["log", "filter"];
+    let filter = checker.need(path, raw.filter, "a filter")?;
+    if let Err(error) = EnvFilter::builder().parse(&filter) {
+        checker.refuse(
+            path,
+            format!("must be a filter like \"info\" or \"info,salesbot_bridge=debug\": {error}"),
+        );
+    }
+    Some(Log { format: raw.format, filter })
+}
+
+/// The system refuses a second listener on the same port, also where one of them takes every address.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && same_address
+}
+
+/// Scheme, host and port, and nothing more.
+pub(super) fn is_origin(url: &Url) -> bool {
+    url.path() == "/" && url.query().is_none()
+}
+
+/// What people write as `sqlite://data/bridge.db` is a relative path for one library and `/data` for another.
+fn is_path(file: &str) -> bool {
+    !file.is_empty() && !file.starts_with("//") && file != ":memory:"
+}
+
+fn is_key(key: &SecretString) -> bool {
+    BASE64_STANDARD.decode(key.expose_secret()).is_ok_and(|bytes| bytes.len() == 32)
+}

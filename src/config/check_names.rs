@@ -1,0 +1,116 @@
+//! The sections with names of the reader's choice: integrations, accounts, handlers.
+
+use std::collections::BTreeMap;
+
+use super::check::{Checker, DAY, MILLISECOND, is_origin};
+use super::raw;
+use super::sections::{Account, Handler, Integration};
+use super::values::Text;
+use crate::model::{HandlerName, HandlerPolicy, HostRules};
+
+pub(super) fn integrations(
+    raw: BTreeMap<String, raw::Integration>,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<String, Integration> {
+    if raw.is_empty() && !checker.problems.cover(&["integrations"]) {
+        checker.refuse(
+            &["integrations"],
+            "at least one is needed: add [integrations.NAME] with client_uuid and client_secret",
+        );
+    }
+    let mut checked: BTreeMap<String, Integration> = BTreeMap::new();
+    for (name, raw) in raw {
+        let path = ["integrations", name.as_str(), "client_uuid"];
+        let what = "the integration's id, from its page in Kommo";
+        let client_uuid = checker.need(&path, raw.client_uuid, what);
+        if client_uuid.as_ref().is_some_and(|id| id.trim() != id || id.is_empty()) {
+            checker.refuse(&path, "must not be empty, nor begin or end with a space");
+        }
+        let twin = checked.iter().find(|(_, other)| Some(&other.client_uuid) == client_uuid.as_ref());
+        if let Some((twin, _)) = twin {
+            checker.refuse(&path, format!("integrations.{twin} has the same; each integration stands once"));
+        }
+        let path = ["integrations", name.as_str(), "client_secret"];
+        let given = raw.client_secret.is_some() || raw.client_secret_file.is_some();
+        let client_secret = checker.secret(&path, raw.client_secret, raw.client_secret_file);
+        if !given {
+            let what = "the integration's secret key, here or in the file that client_secret_file names";
+            checker.need(&path, None::<()>, what);
+        }
+        let path = ["integrations", name.as_str(), "previous_client_secret"];
+        let previous_client_secret =
+            checker.secret(&path, raw.previous_client_secret, raw.previous_client_secret_file);
+        let redirect_uri = raw.redirect_uri.map(|Text(url)| url);
+        if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
+            let integration =
+                Integration { client_uuid, client_secret, previous_client_secret, redirect_uri };
+            checked.insert(name, integration);
+        }
+    }
+    checked
+}
+
+/// `rules` are missing if they were refused themselves.
+pub(super) fn accounts(
+    raw: BTreeMap<String, raw::Account>,
+    rules: Option<&HostRules>,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<String, Account> {
+    let mut checked: BTreeMap<String, Account> = BTreeMap::new();
+    for (name, raw) in raw {
+        let path = ["accounts", name.as_str(), "base_url"];
+        let what = "the account's address, like \"https://example.kommo.com\"";
+        let base_url = checker.need(&path, raw.base_url, what).map(|Text(url)| url);
+        if let Some(url) = &base_url {
+            if !is_origin(url) {
+                checker.refuse(&path, "must be scheme and host alone, like \"https://example.kommo.com\"");
+            } else if let Some(Err(refusal)) = rules.map(|rules| rules.check(url)) {
+                checker.refuse(&path, format!("may not get a bearer token: {refusal}"));
+            }
+            if let Some((twin, _)) = checked.iter().find(|(_, other)| other.base_url.origin() == url.origin())
+            {
+                checker.refuse(&path, format!("accounts.{twin} has the same; each account stands once"));
+            }
+        }
+        let path = ["accounts", name.as_str(), "access_token"];
+        let given = raw.access_token.is_some() || raw.access_token_file.is_some();
+        let access_token = checker.bearer(&path, raw.access_token, raw.access_token_file);
+        if !given {
+            let what = "the account's long-lived token, here or in the file that access_token_file names";
+            checker.need(&path, None::<()>, what);
+        }
+        if let (Some(base_url), Some(access_token)) = (base_url, access_token) {
+            checked.insert(name, Account { base_url, access_token });
+        }
+    }
+    checked
+}
+
+pub(super) fn handlers(
+    raw: BTreeMap<String, raw::Handler>,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<HandlerName, Handler> {
+    let mut checked = BTreeMap::new();
+    for (name, raw) in raw {
+        let key = |key| ["handlers", name.as_str(), key];
+        let legal: Option<HandlerName> = match name.parse() {
+            Ok(legal) => Some(legal),
+            Err(error) => {
+                checker.refuse(&["handlers", &name], format!("{error}"));
+                None
+            }
+        };
+        let max_attempts = checker.need(&key("max_attempts"), raw.max_attempts, "a whole number");
+        let attempt_timeout = checker.span(&key("attempt_timeout"), raw.attempt_timeout, MILLISECOND..=DAY);
+        let answer_within = checker.span(&key("answer_within"), raw.answer_within, MILLISECOND..=30 * DAY);
+        let fallback = checker.need(&key("fallback"), raw.fallback, "the body of a continue");
+        if let (Some(legal), Some(max_attempts), Some(attempt_timeout), Some(answer_within), Some(fallback)) =
+            (legal, max_attempts, attempt_timeout, answer_within, fallback)
+        {
+            let policy =
+                HandlerPolicy { max_attempts, attempt_timeout, answer_within, fallback, goto: raw.goto };
+            checked.insert(legal, Handler { kind: raw.kind, policy });
+        }
+    }
+    checked
+}

@@ -1,0 +1,177 @@
+//! From the three layers to a valid configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::problem::{ConfigError, Problem, Problems};
+use super::raw::Raw;
+use super::schema::Schema;
+use super::sections::Config;
+use super::tree::{Node, Origin};
+use super::values::Span;
+use super::{check, environment};
+use crate::model::HandlerPolicy;
+
+/// The defaults, with their reasons.
+pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// What a configuration is made of, besides the defaults. Not `Debug`: the environment holds secrets.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file; if there is none, that of the variable `BRIDGE_CONFIG`, if there is one.
+    pub file: Option<PathBuf>,
+    /// Names and values; only `BRIDGE_CONFIG` and `BRIDGE_SECTION__KEY` are looked at.
+    pub env: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// `file` and the environment of this process: the one place that reads it.
+    ///
+    /// # Errors
+    /// A `BRIDGE_…` variable is no UTF-8.
+    pub fn of_process(file: Option<PathBuf>) -> Result<Self, ConfigError> {
+        let ours = |name: &str| name.starts_with("BRIDGE_");
+        let mut env = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => env.push((name, value)),
+                Err(_) if ours(&name) => {
+                    let place = Some(Origin::Environment { variable: name.into() }.to_string());
+                    let message = "its value must be UTF-8".to_owned();
+                    return Err(ConfigError::one(Problem { key: None, place, message }));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(Self { file, env })
+    }
+
+    /// The file that is read, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        let from_environment = || {
+            let variable = self.env.iter().find(|(name, _)| name == environment::FILE_VARIABLE);
+            variable.map(|(_, path)| Path::new(path)).filter(|path| !path.as_os_str().is_empty())
+        };
+        self.file.as_deref().or_else(from_environment)
+    }
+}
+
+/// A valid configuration together with where each of its values was written.
+pub struct Effective {
+    /// The configuration itself.
+    pub config: Config,
+    pub(super) tree: Node,
+    pub(super) schema: Schema,
+}
+
+impl Effective {
+    /// Lays the sources over the defaults, and checks the result.
+    ///
+    /// # Errors
+    /// A file cannot be read or is no TOML; a key is unknown; a value is missing or not allowed.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut tree = Node::parse(DEFAULTS, None)?;
+        let schema = Schema::of_file(&tree);
+        let file = sources.file();
+        let mut problems = Problems::new(file.map(Path::to_path_buf));
+        if let Some(file) = file {
+            tree.merge(Node::parse(&read(file)?, Some(file))?);
+        }
+        tree.merge(environment::layer(&sources.env, &schema, &mut problems));
+        add_policies(&mut tree);
+        schema.check(&mut tree, &mut problems);
+        let raw = read_raw(&mut tree, &mut problems);
+        let config = check::config(raw, &tree, &mut problems);
+        problems.into_result(config).map(|config| Self { config, tree, schema })
+    }
+}
+
+impl Config {
+    /// Lays the sources over the defaults, and checks the result.
+    ///
+    /// # Errors
+    /// A file cannot be read or is no TOML; a key is unknown; a value is missing or not allowed. All that
+    /// is wrong is reported together.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        Effective::load(sources).map(|effective| effective.config)
+    }
+
+    /// The configuration that the environment of this process gives, `BRIDGE_CONFIG` included.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::load(&Sources::of_process(None)?)
+    }
+
+    /// The JSON Schema of the file, with descriptions and defaults.
+    ///
+    /// # Errors
+    /// Never for a build whose tests pass: it means that the compiled-in defaults are no TOML.
+    pub fn schema() -> Result<Json, ConfigError> {
+        Ok(Schema::of_file(&Node::parse(DEFAULTS, None)?).into_json())
+    }
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(file).map_err(|error| {
+        let message = format!("cannot be read: {error}; name the file with --config or BRIDGE_CONFIG");
+        ConfigError::one(Problem { key: None, place: Some(file.display().to_string()), message })
+    })
+}
+
+/// Gives each handler that is named the values of the standard policy that it does not set.
+fn add_policies(tree: &mut Node) {
+    let handlers = tree.entries_mut().and_then(|sections| sections.get_mut("handlers"));
+    let Some(handlers) = handlers.and_then(Node::entries_mut) else { return };
+    let policy = HandlerPolicy::default();
+    let text = |span: Span| toml::Value::String(span.to_string());
+    let standard = [
+        ("max_attempts", Some(toml::Value::Integer(policy.max_attempts.into()))),
+        ("attempt_timeout", Some(text(Span(policy.attempt_timeout)))),
+        ("answer_within", Some(text(Span(policy.answer_within)))),
+        ("fallback", toml::Value::try_from(&policy.fallback).ok()),
+    ];
+    for handler in handlers.values_mut().filter_map(Node::entries_mut) {
+        for (key, value) in &standard {
+            if let Some(value) = value {
+                let node = || Node::from_value(value.clone(), &Origin::BuiltIn);
+                handler.entry((*key).to_owned()).or_insert_with(node);
+            }
+        }
+    }
+}
+
+/// Reads the sections; a value that cannot be read is noted and taken out, and the rest is tried again.
+fn read_raw(tree: &mut Node, problems: &mut Problems) -> Raw {
+    loop {
+        let error = match serde_path_to_error::deserialize(tree.to_toml()) {
+            Ok(raw) => return raw,
+            Err(error) => error,
+        };
+        let path: Vec<String> = error.path().iter().filter_map(key_of).collect();
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        problems.refuse(tree, &path, in_entry(error.path(), error.inner().message()));
+        if !tree.remove(&path) {
+            return Raw::default();
+        }
+    }
+}
+
+fn in_entry(path: &serde_path_to_error::Path, message: &str) -> String {
+    match path.iter().next_back() {
+        Some(serde_path_to_error::Segment::Seq { index }) => format!("entry {} {message}", index + 1),
+        _ => message.to_owned(),
+    }
+}
+
+/// A list is one value, so its entries have no key.
+fn key_of(segment: &serde_path_to_error::Segment) -> Option<String> {
+    match segment {
+        serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+        _ => None,
+    }
+}

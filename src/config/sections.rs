@@ -1,0 +1,147 @@
+//! The sections as the rest of the program sees them: read, checked and in their final types.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use crate::model::{HandlerName, HandlerPolicy, HostRules};
+
+/// The whole configuration, validated: see [`Config::load`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[store]`
+    pub store: Store,
+    /// `[integrations.NAME]`; at least one.
+    pub integrations: BTreeMap<String, Integration>,
+    /// `[accounts.NAME]`
+    pub accounts: BTreeMap<String, Account>,
+    /// `[handlers.NAME]`
+    pub handlers: BTreeMap<HandlerName, Handler>,
+    /// `[workers]`
+    pub workers: Workers,
+    /// `[delivery]`
+    pub delivery: Delivery,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// `[server]`: the public listener.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// What Kommo calls.
+    pub listen: SocketAddr,
+    /// When set, a token's `aud` must be its scheme and host.
+    pub public_url: Option<Url>,
+    /// Larger bodies get 413, in bytes.
+    pub max_body: usize,
+    /// Past it the caller gets 503.
+    pub ack_deadline: Duration,
+    /// Connections open at once; further ones wait in the system's queue.
+    pub max_connections: usize,
+    /// A request whose head, and then whose body, takes longer is cut.
+    pub read_timeout: Duration,
+}
+
+/// `[admin]`: the admin listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Health, metrics, API.
+    pub listen: SocketAddr,
+    /// Bearer for all but health; required unless `listen` is a loopback address.
+    pub token: Option<SecretString>,
+}
+
+/// `[store]`: where jobs are kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// `sqlite:PATH`.
+    pub url: String,
+    /// 32 bytes, base64: encrypts stored account tokens.
+    pub encryption_key: Option<SecretString>,
+    /// Finished jobs older than this are deleted.
+    pub retention: Duration,
+}
+
+/// `[integrations.NAME]`: a Kommo integration, whose secret signs tokens.
+#[derive(Clone, Debug)]
+pub struct Integration {
+    /// Its id, the token's `client_uuid`.
+    pub client_uuid: String,
+    /// Signs its tokens.
+    pub client_secret: SecretString,
+    /// Also accepted, while the secret is being changed.
+    pub previous_client_secret: Option<SecretString>,
+    /// Where Kommo sends the OAuth code.
+    pub redirect_uri: Option<Url>,
+}
+
+/// `[accounts.NAME]`: an account with a long-lived token.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// `https://example.kommo.com`
+    pub base_url: Url,
+    /// The bearer of its continues.
+    pub access_token: SecretString,
+}
+
+/// `[handlers.NAME]`
+#[derive(Clone, Debug, Default)]
+pub struct Handler {
+    /// A built-in handler under that name; none for a handler registered in Rust.
+    pub kind: Option<String>,
+    /// How its jobs are tried.
+    pub policy: HandlerPolicy,
+}
+
+/// `[workers]`: the pool that runs handlers.
+#[derive(Clone, Debug)]
+pub struct Workers {
+    /// Handlers running at once.
+    pub concurrency: usize,
+    /// On shutdown running handlers and deliveries may take this long to finish.
+    pub grace: Duration,
+}
+
+/// `[delivery]`: the sender.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// `allowed_hosts` and `insecure`: which hosts may get a bearer.
+    pub hosts: HostRules,
+    /// One continue.
+    pub request_timeout: Duration,
+    /// All of them.
+    pub give_up_after: Duration,
+    /// Continues in flight at once, over all accounts.
+    pub concurrency: usize,
+    /// Requests per second and account.
+    pub rate_per_account: u32,
+    /// Requests per second of the whole bridge, if Kommo counts by address; none for no limit.
+    pub rate_total: Option<u32>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// None: text on a terminal, else JSON.
+    pub format: Option<LogFormat>,
+    /// A filter like `info,salesbot_bridge=debug`.
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,76 @@
+//! The effective configuration, for people and machines. Secrets are masked.
+
+use std::fmt;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::load::Effective;
+use super::problem::{dotted, quoted};
+use super::tree::{Content, Node};
+
+const MASK: &str = "***";
+
+impl Effective {
+    /// The configuration as TOML; behind each value stands where it was written.
+    pub fn show(&self) -> String {
+        let mut text = String::new();
+        self.print(&self.tree, &mut Vec::new(), &mut text);
+        text
+    }
+
+    /// `{"config": {"server": {"listen": …}}, "origins": {"server.listen": "bridge.toml:2"}}`
+    pub fn show_json(&self) -> Json {
+        let mut origins = Map::new();
+        let config = self.masked(&self.tree, &mut Vec::new(), &mut origins);
+        json!({ "config": config, "origins": origins })
+    }
+
+    fn print<'a>(&self, table: &'a Node, path: &mut Vec<&'a str>, text: &mut String) {
+        let Content::Table(entries) = &table.content else { return };
+        let is_table = |node: &Node| matches!(node.content, Content::Table(_));
+        if !path.is_empty() && (entries.is_empty() || entries.values().any(|node| !is_table(node))) {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{gap}[{}]\n", dotted(path)));
+        }
+        for (key, node) in entries {
+            path.push(key);
+            if let Content::Leaf(value) = &node.content {
+                let value = if self.schema.is_secret(path) { toml::Value::from(MASK) } else { value.clone() };
+                text.push_str(&format!("{} = {value}  # {}\n", quoted(key), node.origin));
+            }
+            path.pop();
+        }
+        for (key, node) in entries.iter().filter(|(_, node)| is_table(node)) {
+            path.push(key);
+            self.print(node, path, text);
+            path.pop();
+        }
+    }
+
+    fn masked<'a>(&self, node: &'a Node, path: &mut Vec<&'a str>, origins: &mut Map<String, Json>) -> Json {
+        match &node.content {
+            Content::Leaf(value) => {
+                origins.insert(dotted(path), node.origin.to_string().into());
+                let shown =
+                    if self.schema.is_secret(path) { Ok(MASK.into()) } else { serde_json::to_value(value) };
+                shown.unwrap_or_default()
+            }
+            Content::Table(entries) => {
+                let mut object = Map::new();
+                for (key, node) in entries {
+                    path.push(key);
+                    object.insert(key.clone(), self.masked(node, path, origins));
+                    path.pop();
+                }
+                Json::Object(object)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Effective {
+    /// The configuration alone, whose secrets do not print; the tree has them in plain text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effective").field("config", &self.config).finish_non_exhaustive()
+    }
+}

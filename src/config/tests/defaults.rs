@@ -1,0 +1,134 @@
+//! `config/default.toml` has every key, and the values that the contract names.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::*;
+use crate::config::load::DEFAULTS;
+use crate::model::HandlerPolicy;
+
+/// All (section, key) of the schema.
+pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {
+    let sections = schema["properties"].as_object().unwrap();
+    let keys = sections.iter().flat_map(|(section, schema)| {
+        let table = schema.get("properties").unwrap_or_else(|| &schema["additionalProperties"]["properties"]);
+        table.as_object().unwrap().keys().map(|key| (section.clone(), key.clone()))
+    });
+    keys.collect()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let config = load_with("").unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.public_url, None);
+    assert_eq!(config.server.max_body, 256 * 1024);
+    assert_eq!(config.server.ack_deadline, Duration::from_millis(1_800));
+    assert_eq!(config.server.max_connections, 1_024);
+    assert_eq!(config.server.read_timeout, Duration::from_secs(10));
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
+    assert!(config.admin.token.is_none());
+    assert_eq!(config.store.url, "sqlite:data/bridge.db");
+    assert!(config.store.encryption_key.is_none());
+    assert_eq!(config.store.retention, Duration::from_secs(14 * 24 * 60 * 60));
+    assert_eq!(config.workers.concurrency, 64);
+    assert_eq!(config.workers.grace, Duration::from_secs(20));
+    let hosts: Vec<String> = config.delivery.hosts.allowed.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["*.kommo.com", "*.amocrm.ru", "*.amocrm.com"]);
+    assert!(!config.delivery.hosts.insecure);
+    assert_eq!(config.delivery.request_timeout, Duration::from_secs(20));
+    assert_eq!(config.delivery.give_up_after, Duration::from_secs(60 * 60));
+    assert_eq!(config.delivery.concurrency, 512);
+    assert_eq!(config.delivery.rate_per_account, 7);
+    assert_eq!(config.delivery.rate_total, None);
+    assert_eq!(config.log.format, None);
+    assert_eq!(config.log.filter, "info");
+    assert!(config.accounts.is_empty() && config.handlers.is_empty());
+    let integration = &config.integrations["main"];
+    assert!(integration.previous_client_secret.is_none() && integration.redirect_uri.is_none());
+}
+
+#[test]
+fn a_handler_without_keys_has_the_standard_policy() {
+    let config = load_with("[handlers.greet]\n").unwrap();
+    assert_eq!(config.handlers["greet"].policy, HandlerPolicy::default());
+    assert_eq!(config.handlers["greet"].kind, None);
+}
+
+#[test]
+fn every_key_of_the_schema_stands_in_its_section_of_the_defaults() {
+    let mut present = Vec::new();
+    let mut section = "";
+    for line in DEFAULTS.lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.split(['.', ']']).next().unwrap();
+        }
+        // A secret's file is named in the comment of the secret.
+        present.extend(line.split_whitespace().map(|word| (section.to_owned(), word.to_owned())));
+    }
+    for key in keys_of(&Config::schema().unwrap()) {
+        assert!(present.contains(&key), "{key:?}");
+    }
+}
+
+/// The file with the `#` taken away from each key that has no default.
+fn with_examples() -> String {
+    let is_key = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    let lines = DEFAULTS.lines().map(|line| if is_key(&line) { &line[1..] } else { line });
+    let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    lines.collect::<Vec<_>>().join("\n").replace("32-BYTES-IN-BASE64", key)
+}
+
+#[test]
+fn the_examples_are_valid_and_show_the_handlers_defaults() {
+    let config = Folder::with(&with_examples()).load(&[]).unwrap();
+    let example = &config.handlers["example"].policy;
+    let goto = example.goto;
+    assert_eq!(*example, HandlerPolicy { goto, ..HandlerPolicy::default() });
+    assert!(goto.is_some() && config.delivery.rate_total.is_some() && config.admin.token.is_some());
+}
+
+#[test]
+fn the_images_configuration_is_valid_once_it_has_an_integration() {
+    let text = include_str!("../../../config/docker.toml");
+    let folder = Folder::with(text);
+    assert!(folder.refusal(&[]).starts_with("bridge.toml: integrations: at least one is needed"));
+    folder.write("secret", "s");
+    let secret = folder.path("secret").display().to_string();
+    let env = [
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", "id"),
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_SECRET_FILE", secret.as_str()),
+    ];
+    let config = folder.load(&env).unwrap();
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.store.url, "sqlite:/data/bridge.db");
+    assert_eq!(config.log.format, Some(crate::config::LogFormat::Json));
+}
+
+#[test]
+fn the_ranges_that_are_described_are_those_that_are_held() {
+    let schema = Config::schema().unwrap();
+    let mut ranges = 0;
+    for (section, key) in keys_of(&schema) {
+        let section_schema = &schema["properties"][section.as_str()];
+        let named = section_schema.get("properties").is_none();
+        let table = if named { &section_schema["additionalProperties"] } else { section_schema };
+        let schema = &table["properties"][key.as_str()];
+        if schema["pattern"].is_null() {
+            continue;
+        }
+        let description = schema["description"].as_str().unwrap();
+        let range = description.trim_end_matches('.').rsplit(". ").next().unwrap();
+        assert!(DEFAULTS.contains(&format!("From {range}.")), "{section}.{key}: {range}");
+        let name = if named { "EXAMPLE__" } else { "" };
+        let variable = format!("BRIDGE_{section}__{name}{key}").to_uppercase();
+        let too_much = if range.contains('B') { "99GiB" } else { "99999d" };
+        let refusal = Folder::with(MINIMAL).refusal(&[(&variable, too_much)]);
+        assert!(refusal.ends_with(&format!("from {range}")), "{range}: {refusal}");
+        ranges += 1;
+    }
+    assert_eq!(ranges, 9, "a key with a range has no test");
+}

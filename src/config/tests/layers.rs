@@ -1,0 +1,177 @@
+//! Which layer wins, and that every key can be set from the environment.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::model::Step;
+
+type Reads = fn(&Config) -> String;
+
+/// Each key but the secrets' files, as a variable, and how its value looks afterwards.
+const VARIABLES: &[(&str, &str, Reads, &str)] = &[
+    ("SERVER__LISTEN", "0.0.0.0:1", |c| c.server.listen.to_string(), "0.0.0.0:1"),
+    ("SERVER__PUBLIC_URL", "https://b.example", |c| format!("{:?}", c.server.public_url), "b.example"),
+    ("SERVER__MAX_BODY", "1MiB", |c| c.server.max_body.to_string(), "1048576"),
+    ("SERVER__ACK_DEADLINE", "1s", |c| format!("{:?}", c.server.ack_deadline), "1s"),
+    ("SERVER__MAX_CONNECTIONS", "9", |c| c.server.max_connections.to_string(), "9"),
+    ("SERVER__READ_TIMEOUT", "3s", |c| format!("{:?}", c.server.read_timeout), "3s"),
+    ("ADMIN__LISTEN", "[::1]:2", |c| c.admin.listen.to_string(), "[::1]:2"),
+    ("ADMIN__TOKEN", "123", |c| exposed(c.admin.token.as_ref()), "123"),
+    ("STORE__URL", "sqlite:x.db", |c| c.store.url.clone(), "sqlite:x.db"),
+    (
+        "STORE__ENCRYPTION_KEY",
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        |c| exposed(c.store.encryption_key.as_ref()),
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    ),
+    ("STORE__RETENTION", "2d", |c| format!("{:?}", c.store.retention), "172800s"),
+    ("INTEGRATIONS__MAIN__CLIENT_UUID", "id-2", |c| c.integrations["main"].client_uuid.clone(), "id-2"),
+    (
+        "INTEGRATIONS__MAIN__CLIENT_SECRET",
+        "true",
+        |c| exposed(Some(&c.integrations["main"].client_secret)),
+        "true",
+    ),
+    (
+        "INTEGRATIONS__MAIN__PREVIOUS_CLIENT_SECRET",
+        "old",
+        |c| exposed(c.integrations["main"].previous_client_secret.as_ref()),
+        "old",
+    ),
+    (
+        "INTEGRATIONS__MAIN__REDIRECT_URI",
+        "https://b.example/oauth/callback",
+        |c| format!("{:?}", c.integrations["main"].redirect_uri),
+        "/oauth/callback",
+    ),
+    (
+        "ACCOUNTS__ONE__BASE_URL",
+        "https://two.kommo.com",
+        |c| c.accounts["one"].base_url.to_string(),
+        "https://two.kommo.com/",
+    ),
+    ("ACCOUNTS__ONE__ACCESS_TOKEN", "t2", |c| exposed(Some(&c.accounts["one"].access_token)), "t2"),
+    ("HANDLERS__GREET__KIND", "echo", |c| format!("{:?}", c.handlers["greet"].kind), "Some(\"echo\")"),
+    ("HANDLERS__GREET__MAX_ATTEMPTS", "7", |c| c.handlers["greet"].policy.max_attempts.to_string(), "7"),
+    (
+        "HANDLERS__GREET__ATTEMPT_TIMEOUT",
+        "1m",
+        |c| format!("{:?}", c.handlers["greet"].policy.attempt_timeout),
+        "60s",
+    ),
+    (
+        "HANDLERS__GREET__ANSWER_WITHIN",
+        "2m",
+        |c| format!("{:?}", c.handlers["greet"].policy.answer_within),
+        "120s",
+    ),
+    (
+        "HANDLERS__GREET__FALLBACK",
+        "{ data = { status = \"sorry\" } }",
+        |c| c.handlers["greet"].policy.fallback.as_json().to_owned(),
+        r#"{"data":{"status":"sorry"}}"#,
+    ),
+    (
+        "HANDLERS__GREET__GOTO",
+        "{ type = \"answer\", step = 2 }",
+        |c| (c.handlers["greet"].policy.goto == Some(Step::answer(2))).to_string(),
+        "true",
+    ),
+    ("WORKERS__CONCURRENCY", "5", |c| c.workers.concurrency.to_string(), "5"),
+    ("WORKERS__GRACE", "0s", |c| format!("{:?}", c.workers.grace), "0ns"),
+    (
+        "DELIVERY__ALLOWED_HOSTS",
+        "[\"one.kommo.com\"]",
+        |c| c.delivery.hosts.allowed.iter().map(ToString::to_string).collect(),
+        "one.kommo.com",
+    ),
+    ("DELIVERY__INSECURE", "true", |c| c.delivery.hosts.insecure.to_string(), "true"),
+    ("DELIVERY__REQUEST_TIMEOUT", "5s", |c| format!("{:?}", c.delivery.request_timeout), "5s"),
+    ("DELIVERY__GIVE_UP_AFTER", "2h", |c| format!("{:?}", c.delivery.give_up_after), "7200s"),
+    ("DELIVERY__CONCURRENCY", "8", |c| c.delivery.concurrency.to_string(), "8"),
+    ("DELIVERY__RATE_PER_ACCOUNT", "3", |c| c.delivery.rate_per_account.to_string(), "3"),
+    ("DELIVERY__RATE_TOTAL", "30", |c| format!("{:?}", c.delivery.rate_total), "Some(30)"),
+    ("LOG__FORMAT", "json", |c| format!("{:?}", c.log.format), "Some(Json)"),
+    ("LOG__FILTER", "warn,salesbot_bridge=debug", |c| c.log.filter.clone(), "warn,salesbot_bridge=debug"),
+];
+
+fn exposed(secret: Option<&secrecy::SecretString>) -> String {
+    secret.unwrap().expose_secret().to_owned()
+}
+
+const ACCOUNT: &str = "[accounts.one]\nbase_url = \"https://one.kommo.com\"\naccess_token = \"t1\"\n";
+
+#[test]
+fn every_key_can_be_set_from_the_environment() {
+    let folder = Folder::with(&format!("{MINIMAL}{ACCOUNT}[handlers.greet]\n"));
+    let before = folder.load(&[]).unwrap();
+    for (key, text, reads, wanted) in VARIABLES {
+        let config =
+            folder.load(&[(&format!("BRIDGE_{key}"), text)]).unwrap_or_else(|e| panic!("{key}: {e}"));
+        let found = reads(&config);
+        assert!(found.contains(wanted), "{key}: {found}");
+        // A key whose default were the same would prove nothing. Some have none to read.
+        if !found.contains("Some") && !key.contains("TOKEN") && !key.contains("KEY") && !key.contains("PREV")
+        {
+            assert_ne!(reads(&before), found, "{key}");
+        }
+    }
+}
+
+#[test]
+fn the_table_above_misses_no_key() {
+    let schema = Config::schema().unwrap();
+    let missing: Vec<String> = defaults::keys_of(&schema)
+        .into_iter()
+        .filter(|(_, key)| !key.ends_with("_file"))
+        .map(|(section, key)| (section.to_uppercase(), key.to_uppercase()))
+        .filter(|(section, key)| {
+            let fits = |name: &str| name.starts_with(section) && name.ends_with(&format!("__{key}"));
+            !VARIABLES.iter().any(|(name, ..)| fits(name))
+        })
+        .map(|(section, key)| format!("{section}__{key}"))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn later_layers_win() {
+    let folder =
+        Folder::with(&format!("{MINIMAL}[workers]\nconcurrency = 2\n[server]\nmax_body = \"2KiB\"\n"));
+    let config = folder.load(&[("BRIDGE_WORKERS__CONCURRENCY", "3")]).unwrap();
+    assert_eq!(config.workers.concurrency, 3, "the environment over the file");
+    assert_eq!(config.server.max_body, 2_048, "the file over the default");
+    assert_eq!(config.server.ack_deadline, Duration::from_millis(1_800), "the default");
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let env = [
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", "id"),
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_SECRET", "s"),
+        ("PATH", "/bin"),
+        ("BRIDGE_PORT", "tcp://10.0.0.1:80"),
+        ("BRIDGE_CONFIG", ""),
+    ];
+    assert_eq!(Config::load(&Sources { file: None, env: owned(&env) }).unwrap().integrations.len(), 1);
+}
+
+#[test]
+fn the_variable_names_the_file_unless_the_argument_does() {
+    let (one, two) = (Folder::with(MINIMAL), Folder::with(&MINIMAL.replace("id-1", "id-2")));
+    let variable = one.path("bridge.toml").display().to_string();
+    let mut sources = Sources { file: None, env: owned(&[("BRIDGE_CONFIG", &variable)]) };
+    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, "id-1");
+    sources.file = Some(two.path("bridge.toml"));
+    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, "id-2");
+}
+
+#[test]
+fn a_part_of_a_table_can_be_set_alone() {
+    let folder =
+        Folder::with(&format!("{MINIMAL}[handlers.greet]\nfallback = {{ data = {{ a = 1, b = 2 }} }}\n"));
+    let config = folder.load(&[("BRIDGE_HANDLERS__GREET__FALLBACK__DATA__A", "x")]).unwrap();
+    assert_eq!(config.handlers["greet"].policy.fallback.as_json(), r#"{"data":{"a":"x","b":2}}"#);
+}

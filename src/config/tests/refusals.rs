@@ -1,0 +1,233 @@
+//! What is refused, and that the refusal says which key, where and what is allowed.
+
+use super::*;
+
+/// A file behind `MINIMAL` (whose lines are 1 to 3), and what the refusal must say.
+const FILES: &[(&str, &[&str])] = &[
+    (
+        "[server]\nlisten = 5",
+        &["bridge.toml:5: server.listen: must be a string in quotes, not a whole number"],
+    ),
+    (
+        "[server]\n\nlisten = \"localhost\"",
+        &["bridge.toml:6: server.listen: must be an IP address and a port like \"127.0.0.1:8080\""],
+    ),
+    (
+        "[server]\nlisen = \"x\"",
+        &[
+            "bridge.toml:5: server.lisen: unknown key; did you mean `listen`?",
+            "; allowed in [server]: `ack_deadline`, `listen`, `max_body`, `max_connections`, `public_url`, `read_timeout`",
+        ],
+    ),
+    (
+        "[serve]\nlisten = 1",
+        &["bridge.toml:4: serve: unknown key; did you mean `server`?", "allowed here: `accounts`"],
+    ),
+    ("[server]\nzzzzzzzz = 1", &["server.zzzzzzzz: unknown key; allowed in [server]:"]),
+    (
+        "[integrations.\"a b\"]\nsecret = 1",
+        &[
+            "bridge.toml:5: integrations.\"a b\".secret: unknown key; allowed in [integrations.\"a b\"]: `client_secret`",
+        ],
+    ),
+    ("[server]\nmax_body = \"1MB\"", &["bridge.toml:5: server.max_body: must be a size like"]),
+    ("[server]\nmax_body = \"0B\"", &["server.max_body: must be a size from 1KiB to 64MiB"]),
+    ("[server]\nack_deadline = \"2\"", &["server.ack_deadline: must be a duration like"]),
+    (
+        "[server]\nack_deadline = \"2m\"",
+        &["bridge.toml:5: server.ack_deadline: must be a duration from 1ms to 1m"],
+    ),
+    ("[server]\nack_deadline = \"0s\"", &["must be a duration from 1ms to 1m"]),
+    ("[server]\nmax_connections = 0", &["server.max_connections: must be a whole number from 1 to 1000000"]),
+    (
+        "[server]\nmax_connections = \"9\"",
+        &["must be a whole number from 1 to 1000000, not a string in quotes"],
+    ),
+    (
+        "[server]\npublic_url = \"https://a.example/path\"",
+        &["server.public_url: must be scheme and host alone"],
+    ),
+    ("[server]\npublic_url = \"ftp://a.example\"", &["server.public_url: must be a URL like"]),
+    (
+        "[server]\nlisten = \"127.0.0.1:9090\"",
+        &["admin.listen: must be another address or port than server.listen"],
+    ),
+    ("[server]\nlisten = \"0.0.0.0:9090\"", &["admin.listen: must be another address or port"]),
+    (
+        "[admin]\nlisten = \"0.0.0.0:9090\"",
+        &["bridge.toml:4: admin.token: is missing: it may only be left out while admin.listen is a loopback"],
+    ),
+    (
+        "[admin]\ntoken = \"two words\"",
+        &["bridge.toml:5: admin.token: must be printable ASCII without spaces"],
+    ),
+    ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: PostgreSQL is not supported by this build yet"]),
+    ("[store]\nurl = \"sqlite://data/bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
+    ("[store]\nurl = \"sqlite::memory:\"", &["store.url: must be `sqlite:` and the path of a file"]),
+    ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
+    ("[store]\nurl = \"sqlite:\"", &["store.url: must be `sqlite:` and the path"]),
+    ("[store]\nencryption_key = \"c2hvcnQ=\"", &["store.encryption_key: must be 32 bytes in base64"]),
+    ("[store]\nretention = \"0d\"", &["store.retention: must be a duration from 1s to 3650d"]),
+    (
+        "[integrations.twin]\nclient_uuid = \"id-1\"\nclient_secret = \"x\"",
+        &["bridge.toml:5: integrations.twin.client_uuid: integrations.main has the same"],
+    ),
+    (
+        "[integrations.bare]",
+        &[
+            "bridge.toml:4: integrations.bare.client_uuid: is missing: the integration's id",
+            "integrations.bare.client_secret: is missing: the integration's secret key",
+        ],
+    ),
+    (
+        "[integrations.no]\nclient_uuid = \"\"\nclient_secret = \"x\"",
+        &["integrations.no.client_uuid: must not be empty"],
+    ),
+    ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", &["accounts.a.access_token: is missing"]),
+    (
+        "[accounts.a]\nbase_url = \"https://evil.example\"\naccess_token = \"x\"",
+        &[
+            "bridge.toml:5: accounts.a.base_url: may not get a bearer token: its host and port are not in delivery.allowed_hosts",
+        ],
+    ),
+    (
+        "[accounts.a]\nbase_url = \"https://a.kommo.com/api\"\naccess_token = \"x\"",
+        &["accounts.a.base_url: must be scheme and host alone"],
+    ),
+    (
+        "[accounts.a]\nbase_url = \"https://u:p@a.kommo.com\"\naccess_token = \"x\"",
+        &["accounts.a.base_url: must be a URL like", "without user name"],
+    ),
+    (
+        "[accounts]\na = { base_url = \"https://a.kommo.com\", access_token = \"x\" }\n\
+         b = { base_url = \"https://A.kommo.com:443/\", access_token = \"y\" }",
+        &["bridge.toml:6: accounts.b.base_url: accounts.a has the same"],
+    ),
+    ("[handlers.\"a b\"]", &["bridge.toml:4: handlers.\"a b\": a handler's name is 1 to 64 ASCII letters"]),
+    ("[handlers.a]\nkind = \"parrot\"", &["bridge.toml:5: handlers.a.kind: must be one of `echo`"]),
+    ("[handlers.a]\nmax_attempts = 0", &["handlers.a.max_attempts: must be a whole number from 1 to 1000"]),
+    (
+        "[handlers.a]\nattempt_timeout = \"0s\"",
+        &["handlers.a.attempt_timeout: must be a duration from 1ms to 1d"],
+    ),
+    (
+        "[handlers.a]\nanswer_within = \"0s\"",
+        &["handlers.a.answer_within: must be a duration from 1ms to 30d"],
+    ),
+    ("[handlers.a]\nfallback = { data = 5 }", &["bridge.toml:5: handlers.a.fallback: data is a number"]),
+    (
+        "[handlers.a]\nfallback = { date = {} }",
+        &["handlers.a.fallback.date: unknown key; did you mean `data`?"],
+    ),
+    (
+        "[handlers.a]\nfallback = { execute_handlers = [] }",
+        &["handlers.a.fallback: execute_handlers is empty: Kommo answers TooFew"],
+    ),
+    (
+        "[handlers.a]\ngoto = { type = \"quest\", step = 1 }",
+        &["handlers.a.goto.type: must be one of `question`"],
+    ),
+    (
+        "[handlers.a]\ngoto = { type = \"question\" }",
+        &["bridge.toml:5: handlers.a.goto: missing field `step`"],
+    ),
+    ("[handlers.a]\ngoto = \"question\"", &["handlers.a.goto: must be a table with the keys `step`, `type`"]),
+    ("[workers]\nconcurrency = 0", &["workers.concurrency: must be a whole number from 1 to 100000"]),
+    (
+        "[workers]\nconcurrency = 1.5",
+        &["workers.concurrency: must be a whole number", "not a number with a fraction"],
+    ),
+    ("[workers]\ngrace = \"2h\"", &["workers.grace: must be a duration from 0s to 1h"]),
+    ("[delivery]\nallowed_hosts = []", &["delivery.allowed_hosts: must have at least one entry"]),
+    (
+        "[delivery]\nallowed_hosts = [\"*\"]",
+        &["bridge.toml:5: delivery.allowed_hosts: entry 1 must be a host like"],
+    ),
+    ("[delivery]\nallowed_hosts = [5]", &["delivery.allowed_hosts: each entry must be a string in quotes"]),
+    ("[delivery]\ninsecure = \"yes\"", &["delivery.insecure: must be true or false, not a string in quotes"]),
+    ("[delivery]\nrate_per_account = 0", &["delivery.rate_per_account: must be a whole number from 1"]),
+    ("[log]\nformat = \"xml\"", &["log.format: must be one of `text`, `json`"]),
+    ("[log]\nfilter = \"info,=\"", &["bridge.toml:5: log.filter: must be a filter like \"info\""]),
+    ("server = 5", &["bridge.toml:4: integrations.main.server: unknown key"]),
+    ("[server]\nlisten = \"a", &["bridge.toml:5: this is no TOML: "]),
+    ("[workers]\nconcurrency = 99999999999999999999", &["bridge.toml:5: this is no TOML: "]),
+];
+
+#[test]
+fn a_refusal_says_which_key_where_and_what_is_allowed() {
+    for (text, wanted) in FILES {
+        let refusal = Folder::with(&format!("{MINIMAL}{text}\n")).refusal(&[]);
+        for part in *wanted {
+            assert!(refusal.contains(part), "{text}\ngave: {refusal}\nwanted: {part}");
+        }
+    }
+}
+
+#[test]
+fn a_variable_is_named_in_place_of_a_line() {
+    let cases = [
+        (
+            "BRIDGE_SERVER__LISEN",
+            "x",
+            "environment variable BRIDGE_SERVER__LISEN: server.lisen: unknown key; did",
+        ),
+        (
+            "BRIDGE_WORKERS__CONCURRENCY",
+            "many",
+            "workers.concurrency: must be a whole number from 1 to 100000",
+        ),
+        (
+            "BRIDGE_WORKERS__CONCURRENCY",
+            "0",
+            "environment variable BRIDGE_WORKERS__CONCURRENCY: workers.concurrency",
+        ),
+        ("BRIDGE_DELIVERY__INSECURE", "yes", "delivery.insecure: must be true or false"),
+        (
+            "BRIDGE_SERVER_LISTEN",
+            "x",
+            "server.listen: two underscores step into a table: write BRIDGE_SERVER__LISTEN",
+        ),
+        ("BRIDGE_ADMIN__TOKEN", "", "admin.token: must not be empty"),
+        ("BRIDGE_SERVER__LISTEN__PORT", "1", "server.listen: must be a string in quotes, not a table"),
+    ];
+    for (name, value, wanted) in cases {
+        let refusal = Folder::with(MINIMAL).refusal(&[(name, value)]);
+        assert!(refusal.contains(wanted), "{name}: {refusal}");
+        assert!(refusal.contains(&format!("environment variable {name}: ")), "{refusal}");
+    }
+}
+
+#[test]
+fn all_problems_are_reported_together() {
+    let text = "[server]\nlisten = \"x\"\nbody = 1\nack_deadline = \"1h\"\n[workers]\nconcurrency = 0\n";
+    let refusal = Folder::with(text).refusal(&[("BRIDGE_LOG__FORMAT", "xml")]);
+    assert!(refusal.starts_with("the configuration has 6 problems:\n"), "{refusal}");
+    for key in ["server.listen", "server.body", "server.ack_deadline", "workers.concurrency", "log.format"] {
+        assert_eq!(refusal.matches(&format!(" {key}: ")).count(), 1, "{key} in {refusal}");
+    }
+    assert!(refusal.contains("bridge.toml: integrations: at least one is needed"), "{refusal}");
+}
+
+#[test]
+fn nothing_is_called_missing_where_it_was_refused() {
+    let refusal = Folder::with("server = 5\nintegrations = 5\n").refusal(&[]);
+    assert_eq!(refusal.lines().count(), 3, "{refusal}");
+    assert!(
+        refusal.contains("bridge.toml:1: server: must be a table with the keys `ack_deadline`"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let sources = Sources { file: Some("no/such.toml".into()), env: Vec::new() };
+    let error = Config::load(&sources).unwrap_err();
+    assert!(error.to_string().starts_with("no/such.toml: cannot be read: "), "{error}");
+    assert_eq!(error.problems().len(), 1);
+}
+
+#[test]
+fn ports_chosen_by_the_system_do_not_collide() {
+    let text = "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    assert!(load_with(text).is_ok());
+}

@@ -1,0 +1,132 @@
+//! Secrets: read from files, and printed nowhere.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+/// Each secret's key, with the table that it needs.
+const SECRETS: &[(&str, &str)] = &[
+    ("[admin]", "token"),
+    ("[store]", "encryption_key"),
+    ("[integrations.b]\nclient_uuid = \"b\"", "client_secret"),
+    ("[integrations.b]\nclient_uuid = \"b\"\nclient_secret = \"c\"", "previous_client_secret"),
+    ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", "access_token"),
+];
+
+const VALUE: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+fn exposed(config: &Config, key: &str) -> String {
+    let secret = match key {
+        "token" => config.admin.token.as_ref(),
+        "encryption_key" => config.store.encryption_key.as_ref(),
+        "client_secret" => Some(&config.integrations["b"].client_secret),
+        "previous_client_secret" => config.integrations["b"].previous_client_secret.as_ref(),
+        _ => Some(&config.accounts["a"].access_token),
+    };
+    secret.unwrap().expose_secret().to_owned()
+}
+
+#[test]
+fn every_secret_can_come_from_a_file_beside_the_configuration() {
+    for (table, key) in SECRETS {
+        let folder = Folder::with(&format!("{MINIMAL}{table}\n{key}_file = \"the.secret\"\n"));
+        for ending in ["", "\n", "\r\n"] {
+            folder.write("the.secret", &format!("{VALUE}{ending}"));
+            assert_eq!(exposed(&folder.load(&[]).unwrap(), key), VALUE, "{key}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_holds_no_secret_is_refused_by_name() {
+    for (table, key) in SECRETS {
+        let folder = Folder::with(&format!("{MINIMAL}{table}\n{key}_file = \"the.secret\"\n"));
+        let refusal = folder.refusal(&[]);
+        let wanted = format!("{key}_file: the.secret cannot be read: ");
+        assert!(refusal.contains(&wanted), "{refusal}");
+        folder.write("the.secret", "\n");
+        let refusal = folder.refusal(&[]);
+        assert!(refusal.contains(&format!("{key}_file: the.secret is empty")), "{refusal}");
+        assert!(!refusal.contains("is missing"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_file_named_by_a_variable_need_not_lie_beside_the_configuration() {
+    let (folder, elsewhere) = (Folder::with(MINIMAL), Folder::with(""));
+    elsewhere.write("token", "abc\n");
+    let path = elsewhere.path("token").display().to_string();
+    let config = folder.load(&[("BRIDGE_ADMIN__TOKEN_FILE", &path)]).unwrap();
+    assert_eq!(exposed(&config, "token"), "abc");
+}
+
+#[test]
+fn both_ways_in_one_layer_are_refused_and_the_later_layer_wins() {
+    let folder = Folder::with(&format!("{MINIMAL}[admin]\ntoken = \"t\"\ntoken_file = \"f\"\n"));
+    let refusal = folder.refusal(&[]);
+    assert!(
+        refusal.contains("bridge.toml:5: admin.token: give it here or as `token_file`, not both"),
+        "{refusal}"
+    );
+
+    let folder = Folder::with(&format!("{MINIMAL}[admin]\ntoken_file = \"gone\"\n"));
+    let config = folder.load(&[("BRIDGE_ADMIN__TOKEN", "later")]).unwrap();
+    assert_eq!(exposed(&config, "token"), "later");
+    let env = [("BRIDGE_ADMIN__TOKEN", "x"), ("BRIDGE_ADMIN__TOKEN_FILE", "y")];
+    assert!(folder.refusal(&env).contains("not both"));
+}
+
+#[test]
+fn no_refusal_repeats_what_was_written() {
+    let files = [
+        "[accounts]\nmain = \"hidden-1\"",
+        "[accounts]\nmain = [\"hidden-1\"]",
+        "[accounts.main]\nbase_url = \"https://hidden-1@a.kommo.com\"\naccess_token = { a = \"hidden-1\" }",
+        "[accounts.main]\nbase_url = \"hidden-1\"\naccess_token = [\"hidden-1\"]",
+        "[admin]\ntoken = \"hidden-1 \"",
+        "[admin]\ntokens = \"hidden-1\"",
+        "[store]\nencryption_key = \"hidden-1\"\nurl = \"postgres://hidden-1@h/x\"",
+        "[handlers.a]\nkind = \"hidden-1\"",
+        "[integrations.a]\nclient_secret = hidden-1",
+        "[integrations.a]\nclient_secret = \"hidden-1",
+        "[integrations.a]\nclient_secret = 'hidden-1\n'",
+        "[integrations.a]\nclient_secret = \"hidden-1\" \"hidden-1\"",
+        "[integrations.a]\nclient_secret = \"\\hidden-1\"",
+        "[integrations.a]\nclient_secret = 7234567",
+        "[integrations.a]\nclient_secret = 7234567.5",
+        "[integrations.a]\nclient_secret = 7234567x",
+        "[server]\nlisten = \"hidden-1\"\nmax_body = \"hidden-1\"\nmax_connections = \"hidden-1\"",
+        "[delivery]\nallowed_hosts = [\"hidden-1 \"]",
+    ];
+    for text in files {
+        let error =
+            Folder::with(&format!("{text}\n")).load(&[("BRIDGE_ADMIN__TOKEN", "hidden-1 x")]).unwrap_err();
+        for shown in [error.to_string(), format!("{error:?}")] {
+            assert!(!shown.contains("hidden-1") && !shown.contains("7234567"), "{text}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let folder = Folder::with("");
+    let mut text = format!("{MINIMAL}[admin]\ntoken = \"hidden-0\"\n[store]\nencryption_key = \"{VALUE}\"\n");
+    text.push_str("[integrations.b]\nclient_uuid = \"b\"\nclient_secret_file = \"f\"\n");
+    text.push_str("previous_client_secret = \"hidden-2\"\n");
+    text.push_str("[accounts.a]\nbase_url = \"https://a.kommo.com\"\naccess_token = \"hidden-3\"\n");
+    folder.write("bridge.toml", &text);
+    folder.write("f", "hidden-1");
+    let effective = Effective::load(&folder.sources(&[])).unwrap();
+    let shown = [
+        effective.show(),
+        effective.show_json().to_string(),
+        format!("{effective:?}"),
+        format!("{:?}", effective.config),
+    ];
+    for text in shown {
+        for secret in ["hidden", VALUE, "s3cret-of-main"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+    assert_eq!(effective.show().matches("\"***\"").count(), 5);
+}

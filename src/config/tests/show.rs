@@ -1,0 +1,49 @@
+//! What is in effect, and what may be.
+
+use super::*;
+
+const TEXT: &str = "[server]\nlisten = \"127.0.0.1:1\"\n[handlers.greet]\nmax_attempts = 5\n";
+
+#[test]
+fn what_is_shown_says_where_it_was_written() {
+    let shown = effective(&format!("{MINIMAL}{TEXT}"), &[("BRIDGE_LOG__FILTER", "warn")]).show();
+    for line in [
+        "[server]\n",
+        "concurrency = 64  # built-in default\n",
+        "bridge.toml:5\n",
+        "filter = \"warn\"  # environment variable BRIDGE_LOG__FILTER\n",
+        "[integrations.main]\nclient_secret = \"***\"  # ",
+        "answer_within = \"50s\"  # built-in default\n",
+        "[handlers.greet.fallback.data]\nstatus = \"fail\"  # built-in default\n",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+}
+
+#[test]
+fn what_is_shown_is_a_configuration() {
+    let first = effective(&format!("{MINIMAL}{TEXT}"), &[]);
+    let second = effective(&first.show(), &[]);
+    let values = |effective: &Effective| effective.show_json()["config"].clone();
+    assert_eq!(values(&first), values(&second));
+    assert_eq!(values(&first)["handlers"]["greet"]["max_attempts"], 5);
+    assert_eq!(first.show_json()["origins"]["server.max_body"], "built-in default");
+}
+
+#[test]
+fn the_schema_is_closed_described_and_has_the_secrets_files() {
+    let schema = Config::schema().unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    let integration = &schema["properties"]["integrations"]["additionalProperties"];
+    assert_eq!(integration["additionalProperties"], false);
+    assert_eq!(integration["properties"]["client_secret"]["writeOnly"], true);
+    assert_eq!(integration["properties"]["client_secret_file"]["type"], "string");
+    assert_eq!(schema["properties"]["workers"]["properties"]["concurrency"]["default"], 64);
+    assert_eq!(schema["properties"]["server"]["properties"]["listen"]["type"], "string");
+    for (section, key) in defaults::keys_of(&schema) {
+        let section = &schema["properties"][section.as_str()];
+        let table = section.get("properties").unwrap_or(&section["additionalProperties"]["properties"]);
+        assert!(table[key.as_str()]["description"].is_string(), "{key}");
+    }
+    assert!(!schema.to_string().contains("null"));
+}

@@ -1,0 +1,203 @@
+//! The layers: tables whose every entry remembers where it was written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::problem::{ConfigError, Problem};
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// `config/default.toml`, or the default of a handler's policy.
+    BuiltIn,
+    /// A line of a file, from 1.
+    File { file: Arc<Path>, line: usize },
+    /// An environment variable.
+    Environment { variable: Arc<str> },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in default"),
+            Self::File { file, line } => write!(f, "{}:{line}", file.display()),
+            Self::Environment { variable } => write!(f, "environment variable {variable}"),
+        }
+    }
+}
+
+/// A value or a table, and where it was written. Not `Debug`: it holds secrets.
+#[derive(Clone)]
+pub(super) struct Node {
+    pub(super) origin: Origin,
+    pub(super) content: Content,
+}
+
+#[derive(Clone)]
+pub(super) enum Content {
+    Table(BTreeMap<String, Node>),
+    Leaf(toml::Value),
+}
+
+impl Node {
+    /// An empty table.
+    pub(super) fn table(origin: Origin) -> Self {
+        Self { origin, content: Content::Table(BTreeMap::new()) }
+    }
+
+    /// A value; its tables become tables of the tree, all with the same origin.
+    pub(super) fn from_value(value: toml::Value, origin: &Origin) -> Self {
+        let content = match value {
+            toml::Value::Table(table) => Content::Table(
+                table.into_iter().map(|(key, value)| (key, Self::from_value(value, origin))).collect(),
+            ),
+            leaf => Content::Leaf(leaf),
+        };
+        Self { origin: origin.clone(), content }
+    }
+
+    /// Reads the text of a file; of `None`, the defaults.
+    ///
+    /// # Errors
+    /// It is no TOML. The text of the error comes without the line itself, which may hold a secret.
+    pub(super) fn parse(text: &str, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let file: Option<Arc<Path>> = file.map(Arc::from);
+        let origin = |offset: usize| match &file {
+            None => Origin::BuiltIn,
+            Some(file) => Origin::File { file: file.clone(), line: line_of(text, offset) },
+        };
+        let refused = |error: &toml::de::Error, offset: usize| {
+            let offset = error.span().map_or(offset, |span| span.start);
+            let message = format!("this is no TOML: {}", first_line(error.message()));
+            ConfigError::one(Problem { key: None, place: Some(origin(offset).to_string()), message })
+        };
+        let table = DeTable::parse(text).map_err(|error| refused(&error, 0))?.into_inner();
+        let content = read_table(table, &origin).map_err(|(error, offset)| refused(&error, offset))?;
+        // No line of the file is the root: what is missing in it has no line.
+        Ok(Self { origin: Origin::BuiltIn, content })
+    }
+
+    /// Lays `later` over this: its values win, tables are merged.
+    ///
+    /// `x` and `x_file` are two ways to write one value, so either of them replaces the other.
+    pub(super) fn merge(&mut self, later: Self) {
+        match (&mut self.content, later.content) {
+            (Content::Table(mine), Content::Table(theirs)) => {
+                if self.origin == Origin::BuiltIn {
+                    self.origin = later.origin;
+                }
+                let twins: Vec<String> =
+                    theirs.keys().map(|key| twin(key)).filter(|twin| !theirs.contains_key(twin)).collect();
+                twins.iter().for_each(|twin| drop(mine.remove(twin)));
+                for (key, node) in theirs {
+                    match mine.get_mut(&key) {
+                        Some(existing) => existing.merge(node),
+                        None => drop(mine.insert(key, node)),
+                    }
+                }
+            }
+            (mine, content) => (*mine, self.origin) = (content, later.origin),
+        }
+    }
+
+    /// Puts `node` at `path`, and makes the tables on the way.
+    pub(super) fn insert(&mut self, path: &[&str], node: Self) {
+        let Some((first, rest)) = path.split_first() else {
+            *self = node;
+            return;
+        };
+        if let Content::Leaf(_) = self.content {
+            self.content = Content::Table(BTreeMap::new());
+        }
+        if let Content::Table(entries) = &mut self.content {
+            let table = || Self::table(node.origin.clone());
+            entries.entry((*first).to_owned()).or_insert_with(table).insert(rest, node);
+        }
+    }
+
+    /// The entries of a table; none for a value.
+    pub(super) fn entries_mut(&mut self) -> Option<&mut BTreeMap<String, Self>> {
+        match &mut self.content {
+            Content::Table(entries) => Some(entries),
+            Content::Leaf(_) => None,
+        }
+    }
+
+    /// What is at `path`.
+    pub(super) fn get(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, part| match &node.content {
+            Content::Table(entries) => entries.get(*part),
+            Content::Leaf(_) => None,
+        })
+    }
+
+    /// Where the entry at `path` was written, or else the nearest table around it.
+    pub(super) fn nearest_origin(&self, path: &[&str]) -> &Origin {
+        (0..=path.len())
+            .rev()
+            .find_map(|length| self.get(&path[..length]))
+            .map_or(&self.origin, |node| &node.origin)
+    }
+
+    /// Takes out the entry at `path`, or else the value around it. Says whether there was one.
+    pub(super) fn remove(&mut self, path: &[&str]) -> bool {
+        let Some((first, rest)) = path.split_first() else { return false };
+        let Content::Table(entries) = &mut self.content else { return false };
+        let inside = entries.get_mut(*first).is_some_and(|node| node.remove(rest));
+        inside || entries.remove(*first).is_some()
+    }
+
+    /// The same without the origins.
+    pub(super) fn to_toml(&self) -> toml::Value {
+        match &self.content {
+            Content::Leaf(value) => value.clone(),
+            Content::Table(entries) => {
+                toml::Value::Table(entries.iter().map(|(key, node)| (key.clone(), node.to_toml())).collect())
+            }
+        }
+    }
+}
+
+type Located = (toml::de::Error, usize);
+
+fn read_table(table: DeTable<'_>, origin: &impl Fn(usize) -> Origin) -> Result<Content, Located> {
+    let entries = table.into_iter().map(|(key, value)| {
+        let offset = key.span().start;
+        let content = read_value(value, origin)?;
+        Ok((key.into_inner().into_owned(), Node { origin: origin(offset), content }))
+    });
+    entries.collect::<Result<_, _>>().map(Content::Table)
+}
+
+fn read_value(value: Spanned<DeValue<'_>>, origin: &impl Fn(usize) -> Origin) -> Result<Content, Located> {
+    let span = value.span();
+    match value.into_inner() {
+        DeValue::Table(table) => read_table(table, origin),
+        leaf => {
+            let offset = span.start;
+            toml::Value::deserialize(ValueDeserializer::from(Spanned::new(span, leaf)))
+                .map(Content::Leaf)
+                .map_err(|error| (error, offset))
+        }
+    }
+}
+
+/// `x` for `x_file`, and the other way round.
+fn twin(key: &str) -> String {
+    key.strip_suffix("_file").map_or_else(|| format!("{key}_file"), str::to_owned)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Further lines of a TOML error may quote the file.
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,186 @@
+//! What is done with an answer of Kommo: contract §6 as one table, no I/O.
+
+use std::time::Duration;
+
+use crate::kommo::{Answer, Problem};
+use crate::model::{
+    AfterDelivery, AttemptResult, Backoff, Delivery, HandlerPolicy, Outcome, Prepared, Timestamp,
+};
+
+use super::pace::{Cause, Scope};
+
+/// What an attempt brought, besides an [`Answer`].
+#[derive(Clone, Debug)]
+pub(super) enum Got {
+    /// A call was made.
+    Answer(Answer),
+    /// There is no account with that address, so no bearer.
+    NoAccount,
+}
+
+/// What is known of the job when its answer comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances<'a> {
+    /// What was sent.
+    pub(super) prepared: &'a Prepared,
+    /// How the delivery went before.
+    pub(super) delivery: Delivery,
+    pub(super) policy: &'a HandlerPolicy,
+    pub(super) give_up_after: Duration,
+    pub(super) now: Timestamp,
+    /// Uniform in 0 to 1.
+    pub(super) jitter: f64,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Judgement {
+    pub(super) next: AfterDelivery,
+    /// What to write into the history; `None` if no attempt is charged.
+    pub(super) result: Option<AttemptResult>,
+    pub(super) error: Option<String>,
+    /// Who has to wait.
+    pub(super) pause: Option<Pause>,
+    /// Whether the answer shows that the account takes calls.
+    pub(super) account_is_fine: bool,
+}
+
+/// Who has to wait, why, and how long if Kommo said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    pub(super) scope: Scope,
+    pub(super) cause: Cause,
+    pub(super) hint: Option<Duration>,
+}
+
+/// Judges.
+pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
+    let (status, retry_after, problem) = match got {
+        Got::NoAccount => {
+            return at.wait(
+                Scope::Account,
+                Cause::NoAccount,
+                None,
+                "no account with this address is configured",
+            );
+        }
+        Got::Answer(Answer::NotSent(why)) => return at.again(why, AttemptResult::Retry, false),
+        Got::Answer(Answer::Lost { why, timed_out }) => {
+            let result = if *timed_out { AttemptResult::Timeout } else { AttemptResult::Retry };
+            return at.again(&format!("the answer was lost: {why}"), result, true);
+        }
+        Got::Answer(Answer::Status { status, retry_after, problem }) => {
+            (*status, *retry_after, problem.as_ref())
+        }
+    };
+    let text = said(status, problem);
+    match status {
+        // Kommo says 202, 200 or 204; whatever else is a success must not be sent twice either.
+        200..=299 => at.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
+        404 if at.delivery.answer_lost => {
+            let text = format!("{text}: the attempt whose answer was lost had arrived");
+            at.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
+        }
+        404 => at.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text)),
+        401 => at.wait(Scope::Account, Cause::Unauthorized, None, &text),
+        402 => at.wait(Scope::Account, Cause::PaymentRequired, None, &text),
+        403 if problem.is_some() => at.wait(Scope::Account, Cause::Forbidden, None, &text),
+        403 => at.wait(Scope::Everybody, Cause::Blocked, None, &text),
+        429 => {
+            let hint = retry_after.or_else(|| problem.and_then(|problem| problem.retry_after));
+            at.wait(Scope::Account, Cause::TooMany, hint, &text)
+        }
+        400 if at.prepared.completion.is_data_alone() && too_few(problem) => at.with_goto(text),
+        400 | 422 => at.instead(text),
+        // Behind a gateway the answer of Kommo may be lost though it is Kommo's own gateway that tells.
+        502 | 504 => at.again(&text, AttemptResult::Retry, true),
+        408 | 425 | 500..=599 => at.again(&text, AttemptResult::Retry, false),
+        300..=399 => at.again(&format!("{text}: redirects are not followed"), AttemptResult::Retry, false),
+        // What Kommo never says: 405, 413, 1xx, …. Nothing else would come of the same call at once.
+        _ => at.again(&text, AttemptResult::Retry, false),
+    }
+}
+
+fn too_few(problem: Option<&Problem>) -> bool {
+    problem.is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"))
+}
+
+fn said(status: u16, problem: Option<&Problem>) -> String {
+    match problem {
+        Some(problem) if !problem.text.is_empty() => format!("Kommo answered {status}: {}", problem.text),
+        _ => format!("Kommo answered {status}"),
+    }
+}
+
+impl Circumstances<'_> {
+    fn end(&self, next: AfterDelivery, result: AttemptResult, error: Option<String>) -> Judgement {
+        Judgement { next, result: Some(result), error, pause: None, account_is_fine: true }
+    }
+
+    fn wait(&self, scope: Scope, cause: Cause, hint: Option<Duration>, text: &str) -> Judgement {
+        // Waiting is no failure of this job: when the account goes on, its time budget starts anew.
+        let delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
+        Judgement {
+            next: AfterDelivery::Wait { delivery },
+            result: None,
+            error: Some(format!("{text}; {}", cause.advice())),
+            pause: Some(Pause { scope, cause, hint }),
+            account_is_fine: false,
+        }
+    }
+
+    fn again(&self, text: &str, result: AttemptResult, answer_lost: bool) -> Judgement {
+        let failures = self.delivery.failures.saturating_add(1);
+        let failing_since = self.delivery.failing_since.unwrap_or(self.now);
+        let answer_lost = self.delivery.answer_lost || answer_lost;
+        if self.now.since(failing_since) >= self.give_up_after {
+            let error =
+                format!("{text}; gave up after {} s (delivery.give_up_after)", self.give_up_after.as_secs());
+            return Judgement {
+                account_is_fine: false,
+                ..self.end(AfterDelivery::Dead, result, Some(error))
+            };
+        }
+        let due_at = self.now + Backoff::STANDARD.delay(failures, self.jitter);
+        let delivery = Delivery { failures, failing_since: Some(failing_since), answer_lost };
+        Judgement {
+            next: AfterDelivery::Retry { due_at, delivery },
+            result: Some(result),
+            error: Some(text.to_owned()),
+            pause: None,
+            account_is_fine: false,
+        }
+    }
+
+    fn with_goto(&self, text: String) -> Judgement {
+        let with_goto = self.policy.goto.and_then(|step| self.prepared.completion.with_goto(step).ok());
+        match with_goto {
+            Some(completion) => self.replace(Prepared { completion, outcome: self.prepared.outcome }, text),
+            None => {
+                let error = format!(
+                    "{text}; this account wants a handler with every continue: set handlers.NAME.goto"
+                );
+                self.end(AfterDelivery::Dead, AttemptResult::Fail, Some(error))
+            }
+        }
+    }
+
+    fn instead(&self, text: String) -> Judgement {
+        match self.prepared.outcome {
+            Outcome::Handler => {
+                let completion = self.policy.fallback.clone();
+                self.replace(Prepared { completion, outcome: Outcome::Fallback }, text)
+            }
+            Outcome::Fallback => self.end(AfterDelivery::Dead, AttemptResult::Fail, Some(text)),
+        }
+    }
+
+    fn replace(&self, prepared: Prepared, text: String) -> Judgement {
+        let delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
+        self.end(AfterDelivery::Replace { prepared, delivery }, AttemptResult::Fail, Some(text))
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

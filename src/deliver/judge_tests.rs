@@ -1,0 +1,230 @@
+//! Contract §6, a row a test.
+
+use super::*;
+use crate::model::{CheckedCompletion, Completion, Step};
+
+const NOW: Timestamp = Timestamp::from_millis(10_000_000);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn alone(outcome: Outcome) -> Prepared {
+    Prepared { completion: Completion::success().check().unwrap(), outcome }
+}
+
+fn with_handlers() -> Prepared {
+    Prepared {
+        completion: Completion::success().goto(Step::question(1)).check().unwrap(),
+        outcome: Outcome::Handler,
+    }
+}
+
+fn fallback() -> CheckedCompletion {
+    CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap()
+}
+
+struct Case {
+    prepared: Prepared,
+    delivery: Delivery,
+    goto: Option<Step>,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self { prepared: alone(Outcome::Handler), delivery: Delivery::default(), goto: None }
+    }
+}
+
+impl Case {
+    fn judge(&self, got: &Got) -> Judgement {
+        let policy = HandlerPolicy { fallback: fallback(), goto: self.goto, ..HandlerPolicy::default() };
+        judge(
+            got,
+            Circumstances {
+                prepared: &self.prepared,
+                delivery: self.delivery,
+                policy: &policy,
+                give_up_after: HOUR,
+                now: NOW,
+                jitter: 1.0,
+            },
+        )
+    }
+}
+
+fn status(status: u16) -> Got {
+    Got::Answer(Answer::Status { status, retry_after: None, problem: Some(Problem::default()) })
+}
+
+fn with_code(status: u16, code: &str) -> Got {
+    let problem = Problem { codes: vec![code.into()], text: format!("{code} somewhere"), retry_after: None };
+    Got::Answer(Answer::Status { status, retry_after: None, problem: Some(problem) })
+}
+
+fn lost() -> Got {
+    Got::Answer(Answer::Lost { why: "reset".into(), timed_out: false })
+}
+
+fn not_sent() -> Got {
+    Got::Answer(Answer::NotSent("refused".into()))
+}
+
+fn answer_was_lost() -> Delivery {
+    Delivery { answer_lost: true, ..Delivery::default() }
+}
+
+#[test]
+fn success_is_delivered() {
+    for code in [200, 202, 204] {
+        let judgement = Case::default().judge(&status(code));
+        assert_eq!(
+            (judgement.next, judgement.result),
+            (AfterDelivery::Delivered, Some(AttemptResult::Ok)),
+            "{code}"
+        );
+        assert!(judgement.account_is_fine);
+    }
+}
+
+#[test]
+fn not_found_is_gone_unless_an_answer_was_lost() {
+    let judgement = Case::default().judge(&status(404));
+    assert_eq!((judgement.next, judgement.result), (AfterDelivery::Gone, Some(AttemptResult::Gone)));
+    let after_loss = Case { delivery: answer_was_lost(), ..Case::default() };
+    assert_eq!(after_loss.judge(&status(404)).next, AfterDelivery::Delivered);
+}
+
+#[test]
+fn the_account_waits_and_no_attempt_is_burnt() {
+    let failing = Delivery { failures: 3, failing_since: Some(NOW - HOUR), answer_lost: true };
+    let case = Case { delivery: failing, ..Case::default() };
+    let html = Got::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
+    for (got, scope, cause) in [
+        (status(401), Scope::Account, Cause::Unauthorized),
+        (status(402), Scope::Account, Cause::PaymentRequired),
+        (status(403), Scope::Account, Cause::Forbidden),
+        (html, Scope::Everybody, Cause::Blocked),
+        (status(429), Scope::Account, Cause::TooMany),
+        (Got::NoAccount, Scope::Account, Cause::NoAccount),
+    ] {
+        let judgement = case.judge(&got);
+        assert_eq!(judgement.pause, Some(Pause { scope, cause, hint: None }), "{got:?}");
+        assert_eq!(judgement.result, None, "{got:?}");
+        // A lost answer is not forgotten; the time budget starts anew.
+        assert_eq!(judgement.next, AfterDelivery::Wait { delivery: answer_was_lost() }, "{got:?}");
+        assert!(judgement.error.unwrap().contains(cause.advice()));
+    }
+}
+
+#[test]
+fn too_many_requests_wait_as_long_as_kommo_says() {
+    let secs = Duration::from_secs;
+    let problem = |after: Option<Duration>| Some(Problem { retry_after: after, ..Problem::default() });
+    for (header, body, hint) in [
+        (Some(secs(3)), problem(Some(secs(300))), Some(secs(3))),
+        (None, problem(Some(secs(300))), Some(secs(300))),
+        (None, problem(None), None),
+        (None, None, None),
+    ] {
+        let got = Got::Answer(Answer::Status { status: 429, retry_after: header, problem: body });
+        assert_eq!(Case::default().judge(&got).pause.unwrap().hint, hint);
+    }
+}
+
+#[test]
+fn too_few_on_data_alone_is_sent_once_more_with_goto() {
+    let case = Case { goto: Some(Step::question(1)), ..Case::default() };
+    let AfterDelivery::Replace { prepared, .. } = case.judge(&with_code(400, "TooFew")).next else {
+        panic!()
+    };
+    assert_eq!((prepared.completion.is_data_alone(), prepared.outcome), (false, Outcome::Handler));
+
+    // Then it is not data alone any more, and the next refusal brings the fallback.
+    let again = Case { prepared, goto: Some(Step::question(1)), ..Case::default() };
+    let AfterDelivery::Replace { prepared, .. } = again.judge(&with_code(400, "TooFew")).next else {
+        panic!()
+    };
+    assert_eq!(prepared, Prepared { completion: fallback(), outcome: Outcome::Fallback });
+}
+
+#[test]
+fn too_few_without_a_configured_goto_is_dead_and_says_what_to_set() {
+    let judgement = Case::default().judge(&with_code(400, "TooFew"));
+    assert_eq!((judgement.next, judgement.result), (AfterDelivery::Dead, Some(AttemptResult::Fail)));
+    assert!(judgement.error.unwrap().contains("handlers.NAME.goto"));
+}
+
+#[test]
+fn a_refused_completion_is_replaced_by_the_fallback_once() {
+    for got in [with_code(400, "TooLong"), status(422), status(400)] {
+        let case = Case { prepared: with_handlers(), ..Case::default() };
+        let AfterDelivery::Replace { prepared, delivery } = case.judge(&got).next else { panic!("{got:?}") };
+        assert_eq!(prepared, Prepared { completion: fallback(), outcome: Outcome::Fallback });
+        assert_eq!(delivery, Delivery::default());
+
+        let last = Case { prepared: alone(Outcome::Fallback), ..Case::default() };
+        assert_eq!(last.judge(&got).next, AfterDelivery::Dead, "{got:?}");
+    }
+    let case = Case { prepared: alone(Outcome::Fallback), ..Case::default() };
+    assert!(case.judge(&with_code(400, "TooLong")).error.unwrap().contains("TooLong somewhere"));
+}
+
+#[test]
+fn what_may_pass_is_retried_with_backoff() {
+    for got in [
+        status(408),
+        status(425),
+        status(500),
+        status(502),
+        status(503),
+        status(504),
+        status(301),
+        status(307),
+        lost(),
+        not_sent(),
+    ] {
+        for (failures, delay) in [(0, 500), (1, 1_000), (6, 32_000), (7, 60_000), (50, 60_000)] {
+            let since = NOW - Duration::from_secs(60);
+            let delivery =
+                Delivery { failures, failing_since: (failures > 0).then_some(since), answer_lost: false };
+            let judgement = Case { delivery, ..Case::default() }.judge(&got);
+            let AfterDelivery::Retry { due_at, delivery } = judgement.next else { panic!("{got:?}") };
+            assert_eq!(due_at, NOW + Duration::from_millis(delay), "{got:?}");
+            assert_eq!(
+                (delivery.failures, delivery.failing_since),
+                (failures + 1, Some(if failures > 0 { since } else { NOW }))
+            );
+        }
+    }
+}
+
+#[test]
+fn only_what_may_have_arrived_counts_as_lost() {
+    let lost_after = |got: &Got| match Case::default().judge(got).next {
+        AfterDelivery::Retry { delivery, .. } => delivery.answer_lost,
+        other => panic!("{other:?}"),
+    };
+    for (got, expected) in [
+        (lost(), true),
+        (status(502), true),
+        (status(504), true),
+        (not_sent(), false),
+        (status(500), false),
+        (status(302), false),
+    ] {
+        assert_eq!(lost_after(&got), expected, "{got:?}");
+    }
+    let remembered = Case { delivery: answer_was_lost(), ..Case::default() }.judge(&not_sent());
+    assert!(matches!(remembered.next, AfterDelivery::Retry { delivery, .. } if delivery.answer_lost));
+}
+
+#[test]
+fn it_gives_up_in_the_end() {
+    let delivery = Delivery { failures: 60, failing_since: Some(NOW - HOUR), answer_lost: false };
+    let judgement = Case { delivery, ..Case::default() }.judge(&status(500));
+    assert_eq!(judgement.next, AfterDelivery::Dead);
+    assert!(judgement.error.unwrap().contains("delivery.give_up_after"));
+    let almost = Delivery { failing_since: Some(NOW - HOUR + Duration::from_millis(1)), ..delivery };
+    assert!(matches!(
+        Case { delivery: almost, ..Case::default() }.judge(&status(500)).next,
+        AfterDelivery::Retry { .. }
+    ));
+}

@@ -1,0 +1,331 @@
+//! The sender: takes completions and posts each to its `return_url`, until Kommo has it.
+//!
+//! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
+//! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
+//! due. Either way it passes the [`gate`]: the pace of its account, and a place among the calls in flight.
+//! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
+//! delays nobody else; and first tries go before retries, except in every fourth claim.
+//!
+//! What it promises: a claimed delivery is always reported on, and never sent faster than the account
+//! takes it. What is done with an answer is in [`judge`].
+
+mod gate;
+mod judge;
+mod pace;
+mod pause;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::Accounts;
+use crate::clock::Clock;
+use crate::health::Health;
+use crate::kommo::{Answer, Kommo};
+use crate::model::{
+    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Shares, Stage,
+};
+use crate::store::{Slot, Store, StoreError, Written};
+
+use gate::{Gate, Pass};
+use judge::{Circumstances, Got, Judgement};
+use pace::Pace;
+
+/// A look at the store without a wake-up: the fallback for whatever was missed.
+const POLL: Duration = Duration::from_secs(5);
+/// What a lease lasts beyond the call: time to write the report.
+const LEASE_MARGIN: Duration = Duration::from_secs(60);
+/// The most deliveries of one lane in one claim, so that the next lane gets its turn.
+const CLAIM: usize = 64;
+/// In every so many claims of a step, retries come first.
+const RETRIES_FIRST: usize = 4;
+
+/// What the sender is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// One call may take this long; the client enforces it.
+    pub request_timeout: Duration,
+    /// All calls of one delivery may take this long.
+    pub give_up_after: Duration,
+    /// Calls in flight at once.
+    pub concurrency: usize,
+    /// Calls per second and account.
+    pub rate_per_account: u32,
+    /// Calls per second of the whole bridge, if that is limited.
+    pub rate_total: Option<u32>,
+}
+
+/// What the sender works with.
+pub struct Parts {
+    /// Where deliveries come from.
+    pub store: Store,
+    /// How they are sent.
+    pub kommo: Kommo,
+    /// Whose token they carry.
+    pub accounts: Accounts,
+    /// Fallback and goto of each handler.
+    pub policies: HashMap<HandlerName, HandlerPolicy>,
+    /// Where it is noted that an account waits for a person.
+    pub health: Health,
+    /// The time.
+    pub clock: Clock,
+    /// Uniform in 0 to 1.
+    pub random: fn() -> f64,
+}
+
+/// The sender. Cheap to clone; clones are the same sender.
+#[derive(Clone)]
+pub struct Sender(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    settings: Settings,
+    gate: Arc<Gate>,
+    steps: AtomicUsize,
+    tasks: TaskTracker,
+    /// Nothing new is taken.
+    draining: CancellationToken,
+}
+
+impl Sender {
+    /// A sender; from now on the store hands deliveries over to it.
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let pace = Pace::new(settings.rate_per_account, settings.rate_total);
+        let store = parts.store.clone();
+        let freed = Box::new(move || store.delivery().wake());
+        let gate = Gate::new(pace, Shares::for_anybody(settings.concurrency), parts.clock.clone(), freed);
+        let sender = Self(Arc::new(Inner {
+            parts,
+            settings,
+            gate,
+            steps: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+        }));
+        let taker = Arc::downgrade(&sender.0);
+        sender.0.parts.store.delivery().hand_over_to(Box::new(move |origin| {
+            let sender = Self(taker.upgrade()?);
+            if sender.0.draining.is_cancelled() {
+                return None;
+            }
+            let pass = sender.0.gate.enter(origin, 1).pop()?;
+            Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, pass)) })
+        }));
+        sender
+    }
+
+    /// Sends until `stop`, then lets what is in flight finish within `grace`. What is not answered by then
+    /// is sent again by the next start.
+    pub async fn run(&self, stop: CancellationToken, grace: Duration) {
+        let lanes = self.0.parts.store.delivery();
+        while !stop.is_cancelled() {
+            let changed = lanes.changed();
+            let wait = match self.step().await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
+                    Duration::from_secs(1)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = changed => {}
+                () = self.0.parts.clock.sleep(wait) => {}
+            }
+        }
+        self.drain(grace).await;
+    }
+
+    /// Claims what is due and may go, and sends it off; waits for no answer. Says how long nothing more can
+    /// go unless something changes.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn step(&self) -> Result<Duration, StoreError> {
+        let (store, clock) = (&self.0.parts.store, &self.0.parts.clock);
+        let step = self.0.steps.fetch_add(1, Ordering::Relaxed);
+        let mut due = store.delivery().due(clock.now());
+        let first = step.checked_rem(due.len()).unwrap_or(0);
+        due.rotate_left(first);
+        let mut wait = POLL;
+        for origin in due {
+            let mut passes = self.0.gate.enter(&origin, CLAIM);
+            if passes.is_empty() {
+                // Zero: there is no place, and whoever frees one wakes us.
+                let next = self.0.gate.wait(&origin).filter(|next| !next.is_zero());
+                wait = next.into_iter().fold(wait, Duration::min);
+                continue;
+            }
+            let retries_first = step % RETRIES_FIRST == RETRIES_FIRST - 1;
+            let claimed = store.claim_deliveries(origin, passes.len(), retries_first, self.lease()).await?;
+            for job in claimed {
+                if let Some(pass) = passes.pop() {
+                    self.start(job, pass);
+                }
+            }
+        }
+        let now = clock.now();
+        let next_due = store.delivery().next_due(now).map(|next| next.since(now));
+        Ok(next_due.into_iter().fold(wait, Duration::min).max(Duration::from_millis(1)))
+    }
+
+    /// Waits until nothing is in flight any more.
+    pub async fn idle(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.tasks.reopen();
+    }
+
+    async fn drain(&self, grace: Duration) {
+        self.0.draining.cancel();
+        self.0.tasks.close();
+        tokio::select! {
+            () = self.0.tasks.wait() => {}
+            () = self.0.parts.clock.sleep(grace) => {
+                let jobs = self.0.tasks.len();
+                tracing::warn!(jobs, "continues are still in flight; the next start sends them again");
+            }
+        }
+    }
+
+    fn start(&self, job: DeliveringJob, pass: Pass) {
+        self.0.tasks.spawn(self.clone().send(job, pass));
+    }
+
+    async fn send(self, job: DeliveringJob, mut pass: Pass) {
+        let Parts { clock, policies, random, .. } = &self.0.parts;
+        if self.0.draining.is_cancelled() {
+            let delivery = job.delivery;
+            self.report(DeliveryReport {
+                job,
+                attempt: None,
+                next: AfterDelivery::Wait { delivery },
+                error: None,
+            })
+            .await;
+            return;
+        }
+        let (started_at, begun) = (clock.now(), clock.elapsed());
+        let got = self.call(&job, &mut pass).await;
+        let (now, duration) = (clock.now(), clock.elapsed() - begun);
+        let default_policy = HandlerPolicy::default();
+        let circumstances = Circumstances {
+            prepared: &job.prepared,
+            delivery: job.delivery,
+            policy: policies.get(&job.handler).unwrap_or(&default_policy),
+            give_up_after: self.0.settings.give_up_after,
+            now,
+            jitter: random(),
+        };
+        let judgement = judge::judge(&got, circumstances);
+        let status = match got {
+            Got::Answer(Answer::Status { status, .. }) => Some(status),
+            Got::Answer(_) | Got::NoAccount => None,
+        };
+        self.tell(&job, &judgement, status, duration);
+        self.pause_or_go_on(&job, &judgement, &mut pass);
+        let Judgement { next, result, error, .. } = judgement;
+        let attempt = result.map(|result| Attempt {
+            stage: Stage::Delivery,
+            number: job.attempts + 1,
+            started_at,
+            duration,
+            result,
+            status,
+            error: error.clone(),
+        });
+        let (delivered, received_at) = (next == AfterDelivery::Delivered, job.received_at);
+        let written = self.report(DeliveryReport { job, attempt, next, error }).await;
+        if delivered && written {
+            metrics::histogram!("bridge_receipt_to_continue_seconds")
+                .record(now.since(received_at).as_secs_f64());
+        }
+        drop(pass);
+    }
+
+    async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {
+        let Parts { kommo, accounts, .. } = &self.0.parts;
+        let Some(bearer) = accounts.bearer(job.return_url.origin()) else { return Got::NoAccount };
+        pass.start();
+        Got::Answer(kommo.continue_bot(&job.return_url, bearer, &job.prepared.completion).await)
+    }
+
+    /// Says whether the report was written.
+    async fn report(&self, report: DeliveryReport) -> bool {
+        let (id, handler) = (report.job.id, report.job.handler.clone());
+        match self.0.parts.store.sent(report).await {
+            Ok(Written::Done) => return true,
+            Ok(Written::Stale) => {
+                tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this answer is dropped");
+            }
+            Err(error) => {
+                tracing::error!(job.id = %id, %handler, %error, "what Kommo answered could not be stored; the continue is sent again");
+            }
+        }
+        false
+    }
+
+    fn pause_or_go_on(&self, job: &DeliveringJob, judgement: &Judgement, pass: &mut Pass) {
+        let health = &self.0.parts.health;
+        let host = job.return_url.url().host_str().unwrap_or_default();
+        if judgement.account_is_fine {
+            if pass.fine() {
+                tracing::info!(account.host = host, "deliveries to this account go on");
+            }
+            health.account_goes_on(host);
+        }
+        let Some(pause) = judgement.pause else { return };
+        // None: a pause that began after this call is in force, and has been told.
+        let Some(length) = pass.pause(pause) else { return };
+        let (pause_ms, why) = (length.as_millis(), judgement.error.as_deref().unwrap_or_default());
+        if pause.cause.ends_by_itself() {
+            tracing::info!(account.host = host, pause_ms, why, "deliveries wait");
+        } else if health.account_waits(host, why) {
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries wait for a person");
+        }
+    }
+
+    fn tell(&self, job: &DeliveringJob, judgement: &Judgement, status: Option<u16>, duration: Duration) {
+        let (id, handler, attempt) = (job.id, &job.handler, job.attempts + 1);
+        let duration_ms = duration.as_millis();
+        let error = judgement.error.as_deref().unwrap_or_default();
+        let outcome = match &judgement.next {
+            AfterDelivery::Delivered => "delivered",
+            AfterDelivery::Gone => "gone",
+            AfterDelivery::Dead => "dead",
+            AfterDelivery::Retry { .. } => "retry",
+            AfterDelivery::Wait { .. } => "wait",
+            AfterDelivery::Replace { .. } => "replaced",
+        };
+        metrics::counter!("bridge_delivery_attempts_total", "outcome" => outcome).increment(1);
+        match &judgement.next {
+            AfterDelivery::Delivered => {
+                tracing::debug!(job.id = %id, %handler, attempt, status, duration_ms, "the bot was continued");
+            }
+            AfterDelivery::Gone => {
+                tracing::info!(job.id = %id, %handler, attempt, status, duration_ms, error, "nobody waits for this continue any more");
+            }
+            AfterDelivery::Retry { due_at, .. } => {
+                tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");
+            }
+            AfterDelivery::Replace { .. } => {
+                tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, "Kommo refused the completion; another is sent");
+            }
+            AfterDelivery::Dead => {
+                tracing::error!(job.id = %id, %handler, attempt, status, duration_ms, error, "the continue could not be delivered; a person can retry it");
+            }
+            // Told once for the account, not once for each of its jobs.
+            AfterDelivery::Wait { .. } => {
+                tracing::debug!(job.id = %id, %handler, status, duration_ms, error, "the delivery waits for its account");
+            }
+        }
+    }
+
+    fn lease(&self) -> Duration {
+        self.0.settings.request_timeout + LEASE_MARGIN
+    }
+}

@@ -1,0 +1,204 @@
+//! Pauses: how long, how they grow, and how they end.
+
+use std::time::Duration;
+
+/// Who has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The account that was called.
+    Account,
+    /// Every account, because Kommo refuses the bridge's address.
+    Everybody,
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// 401: the token is no good.
+    Unauthorized,
+    /// 402: the account's plan has ended.
+    PaymentRequired,
+    /// 403 with JSON: the token's user lacks rights.
+    Forbidden,
+    /// 403 without JSON: the address is blocked.
+    Blocked,
+    /// 429
+    TooMany,
+    /// There is no account with that address.
+    NoAccount,
+}
+
+impl Cause {
+    /// What a person has to do, or that nobody has to do anything.
+    pub(super) const fn advice(self) -> &'static str {
+        match self {
+            Self::Unauthorized => {
+                "an administrator of the account has to make a new token: put it into accounts.NAME.access_token and restart"
+            }
+            Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
+            Self::Forbidden => "the token has to belong to an administrator of the account",
+            Self::Blocked => {
+                "Kommo blocks this address: lower delivery.rate_per_account, or ask Kommo's support"
+            }
+            Self::TooMany => "the account's deliveries wait as long as Kommo asks",
+            Self::NoAccount => "add it: accounts.NAME.base_url and access_token",
+        }
+    }
+
+    /// Whether it ends by itself, without a person.
+    pub(super) const fn ends_by_itself(self) -> bool {
+        matches!(self, Self::TooMany)
+    }
+
+    /// The n-th pause in a row, from 1, if Kommo names no time.
+    fn length(self, nth: u32) -> Duration {
+        let (first, longest) = match self {
+            Self::TooMany => (1, 60),
+            Self::Unauthorized | Self::PaymentRequired | Self::NoAccount => (30, 15 * 60),
+            Self::Forbidden | Self::Blocked => (60, 60 * 60),
+        };
+        let doubled = 1_u64 << nth.saturating_sub(1).min(20);
+        Duration::from_secs((first * doubled).min(longest))
+    }
+}
+
+/// A pause that Kommo asks for is kept, but no longer than this: a mistyped number must not stop an account for days.
+const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
+
+/// Whether a call may go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Permission {
+    /// As many as the rate allows.
+    Go,
+    /// One, to see whether the pause is over.
+    Probe,
+    /// None, until then; without a time, until the probe that is under way is answered.
+    Wait(Option<Duration>),
+}
+
+/// The pauses of one account, or of all.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    /// Counts the pauses that began. An answer to a call of an earlier era says nothing about this one.
+    era: u64,
+    current: Option<Pause>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: Duration,
+    /// How many in a row.
+    nth: u32,
+    probing: bool,
+}
+
+impl Pauses {
+    pub(super) const fn era(&self) -> u64 {
+        self.era
+    }
+
+    pub(super) fn permission(&self, now: Duration) -> Permission {
+        match self.current {
+            None => Permission::Go,
+            Some(pause) if now < pause.until => Permission::Wait(Some(pause.until)),
+            Some(pause) if pause.probing => Permission::Wait(None),
+            Some(_) => Permission::Probe,
+        }
+    }
+
+    /// A call goes out; in a pause it is the probe.
+    pub(super) fn begin(&mut self) {
+        if let Some(pause) = &mut self.current {
+            pause.probing = true;
+        }
+    }
+
+    /// A call of that era was answered well. Says whether it ended a pause.
+    pub(super) fn fine(&mut self, era: u64) -> bool {
+        era == self.era && self.current.take().is_some()
+    }
+
+    /// A call of that era told nothing: if it was the probe, another may go.
+    pub(super) fn unknown(&mut self, era: u64) {
+        if let Some(pause) = self.current.as_mut().filter(|_| era == self.era) {
+            pause.probing = false;
+        }
+    }
+
+    /// A call of that era was asked to wait. Says until when the pause is that this began.
+    pub(super) fn pause(
+        &mut self,
+        era: u64,
+        cause: Cause,
+        hint: Option<Duration>,
+        now: Duration,
+    ) -> Option<Duration> {
+        if era != self.era {
+            return None;
+        }
+        let nth = self.current.map_or(1, |pause| pause.nth.saturating_add(1));
+        let until = now + hint.map_or_else(|| cause.length(nth), |hint| hint.min(LONGEST_HINT));
+        self.era += 1;
+        self.current = Some(Pause { until, nth, probing: false });
+        Some(until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn pauses_double_up_to_their_longest() {
+        let lengths = |cause: Cause| [1, 2, 3, 30].map(|nth| cause.length(nth).as_secs());
+        assert_eq!(lengths(Cause::TooMany), [1, 2, 4, 60]);
+        assert_eq!(lengths(Cause::Unauthorized), [30, 60, 120, 900]);
+        assert_eq!(lengths(Cause::Blocked), [60, 120, 240, 3_600]);
+    }
+
+    #[test]
+    fn a_pause_ends_with_one_probe() {
+        let mut pauses = Pauses::default();
+        assert_eq!(pauses.permission(secs(0)), Permission::Go);
+        assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(5)), secs(0)), Some(secs(5)));
+        assert_eq!(pauses.permission(secs(4)), Permission::Wait(Some(secs(5))));
+        assert_eq!(pauses.permission(secs(5)), Permission::Probe);
+        pauses.begin();
+        assert_eq!(pauses.permission(secs(6)), Permission::Wait(None));
+        assert!(pauses.fine(pauses.era()));
+        assert_eq!(pauses.permission(secs(6)), Permission::Go);
+        assert!(!pauses.fine(pauses.era()));
+    }
+
+    #[test]
+    fn a_probe_that_fails_makes_the_pause_longer() {
+        let mut pauses = Pauses::default();
+        assert_eq!(pauses.pause(0, Cause::Unauthorized, None, secs(0)), Some(secs(30)));
+        pauses.begin();
+        assert_eq!(pauses.pause(1, Cause::Unauthorized, None, secs(30)), Some(secs(90)));
+        pauses.begin();
+        pauses.unknown(2);
+        assert_eq!(pauses.permission(secs(90)), Permission::Probe);
+    }
+
+    #[test]
+    fn stragglers_of_an_earlier_era_change_nothing() {
+        let mut pauses = Pauses::default();
+        pauses.pause(0, Cause::TooMany, Some(secs(10)), secs(0));
+        assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(99)), secs(1)), None);
+        assert!(!pauses.fine(0));
+        assert_eq!(pauses.permission(secs(9)), Permission::Wait(Some(secs(10))));
+    }
+
+    #[test]
+    fn a_pause_of_days_is_cut_to_an_hour() {
+        assert_eq!(
+            Pauses::default().pause(0, Cause::TooMany, Some(secs(999_999)), secs(0)),
+            Some(secs(3_600))
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! A number of places, shared so that nobody takes them all.
+//!
+//! Workers share places between handlers, the sender between accounts. Whoever is slow holds its
+//! places long; so each lane may take what is free, less what the other lanes need to have a share of
+//! their own. A share is half of an equal part: enough to go on, and the busy ones get the rest.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Places, and who has them.
+#[derive(Debug)]
+pub struct Shares {
+    capacity: usize,
+    taken: HashMap<Arc<str>, usize>,
+    newcomers: bool,
+}
+
+impl Shares {
+    /// `capacity` places for lanes that are all known.
+    pub fn among(capacity: usize, lanes: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { capacity, taken: lanes.into_iter().map(|lane| (lane, 0)).collect(), newcomers: false }
+    }
+
+    /// `capacity` places for lanes that come and go: one share always stays free for the next to come.
+    pub fn for_anybody(capacity: usize) -> Self {
+        Self { capacity, taken: HashMap::new(), newcomers: true }
+    }
+
+    /// Takes up to `wanted` places for `lane`; says how many it got.
+    pub fn take(&mut self, lane: &str, wanted: usize) -> usize {
+        let got = self.room(lane).min(wanted);
+        if got > 0 {
+            match self.taken.get_mut(lane) {
+                Some(taken) => *taken += got,
+                None => {
+                    self.taken.insert(lane.into(), got);
+                }
+            }
+        }
+        got
+    }
+
+    /// Gives one place back.
+    pub fn give_back(&mut self, lane: &str) {
+        if let Some(taken) = self.taken.get_mut(lane) {
+            *taken = taken.saturating_sub(1);
+            if *taken == 0 && self.newcomers {
+                self.taken.remove(lane);
+            }
+        }
+    }
+
+    /// How many places `lane` could take now.
+    fn room(&self, lane: &str) -> usize {
+        let used: usize = self.taken.values().sum();
+        let known = self.taken.len() + usize::from(!self.taken.contains_key(lane));
+        let lanes = known + usize::from(self.newcomers);
+        let share = (self.capacity / (2 * lanes)).max(usize::from(self.capacity > lanes));
+        let others = self.taken.iter().filter(|(other, _)| &***other != lane);
+        let owed: usize = others.map(|(_, taken)| share.saturating_sub(*taken)).sum();
+        let for_the_next = if self.newcomers { share } else { 0 };
+        // A newcomer may use the share that was kept for it.
+        let kept = if self.taken.contains_key(lane) { for_the_next } else { 0 };
+        self.capacity.saturating_sub(used).saturating_sub(owed + kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn among(capacity: usize, lanes: &[&str]) -> Shares {
+        Shares::among(capacity, lanes.iter().map(|lane| (*lane).into()))
+    }
+
+    #[test]
+    fn one_lane_alone_gets_everything() {
+        let mut shares = among(64, &["a"]);
+        assert_eq!(shares.take("a", 100), 64);
+        assert_eq!(shares.take("a", 1), 0);
+        shares.give_back("a");
+        assert_eq!(shares.take("a", 5), 1);
+    }
+
+    #[test]
+    fn a_greedy_lane_leaves_the_others_their_share() {
+        let mut shares = among(64, &["slow", "a", "b", "c"]);
+        assert_eq!(shares.take("slow", 100), 64 - 3 * 8);
+        for lane in ["a", "b", "c"] {
+            assert!(shares.take(lane, 8) == 8, "{lane}");
+        }
+        assert_eq!(shares.take("a", 1), 0);
+    }
+
+    #[test]
+    fn few_places_still_leave_one_for_each() {
+        let mut shares = among(3, &["a", "b"]);
+        assert_eq!(shares.take("a", 9), 2);
+        assert_eq!(shares.take("b", 9), 1);
+        let mut single = among(1, &["a", "b"]);
+        assert_eq!(single.take("a", 9), 1);
+        assert_eq!(single.take("b", 9), 0);
+    }
+
+    #[test]
+    fn whoever_comes_next_finds_a_place() {
+        let mut shares = Shares::for_anybody(512);
+        let mut left = 512;
+        for lane in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let mut got = 0;
+            // As greedy as it can be: it tries again and again.
+            loop {
+                match shares.take(lane, 512) {
+                    0 => break,
+                    some => got += some,
+                }
+            }
+            assert!(got >= 8, "{lane} got {got}");
+            left -= got;
+        }
+        assert!(left > 0);
+        shares.give_back("a");
+        assert!(shares.take("z", 1) == 1);
+    }
+}

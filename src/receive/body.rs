@@ -1,0 +1,116 @@
+//! What a widget block posts, out of any of the shapes in which it comes.
+//!
+//! Kommo's documentation shows JSON; real traffic is a PHP-style form. The Content-Type says too little
+//! to be asked, so the bytes decide: a body whose first character is `{` is JSON, every other one a form.
+//! What is read is the same for both:
+//!
+//! - `token` and `return_url` are strings.
+//! - `data` is any JSON value, `Null` if it is absent. From a form its leaves are strings; if it is one
+//!   string that holds a JSON object or array, it is that. Values such as `{{lead.id}}` stay as they are.
+//! - Other keys are ignored. Of a key that is there twice the last one counts, as in PHP and in `serde_json`.
+//!
+//! A form has at most [`MAX_FIELDS`] fields, and `data` nests at most [`MAX_DEPTH`] deep.
+
+use serde_json::{Map, Value};
+
+use super::form;
+
+/// The deepest nesting of `data`: `data[a]` and `{"a": 1}` have depth 1.
+pub(super) const MAX_DEPTH: usize = 32;
+
+/// The most fields of a form; PHP's own default.
+pub(super) const MAX_FIELDS: usize = 1_000;
+
+/// A `widget_request` as it came, nothing of it believed yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct RawRequest {
+    /// Says who asks; empty if it is absent.
+    pub token: String,
+    /// Where the continue goes.
+    pub return_url: String,
+    /// What the widget sends.
+    pub data: Value,
+}
+
+impl RawRequest {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// What is missing or wrong, in words that hold nothing of the body. A missing token is none: who
+    /// checks the token refuses it.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, BodyError> {
+        let text = std::str::from_utf8(body).map_err(|_| BodyError::Utf8)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+        let request = if text.starts_with('{') { from_json(text) } else { form::parse(text) }?;
+        if request.return_url.is_empty() {
+            return Err(BodyError::Missing("return_url"));
+        }
+        Ok(request)
+    }
+}
+
+fn from_json(text: &str) -> Result<RawRequest, BodyError> {
+    let mut map: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|error| BodyError::Json { line: error.line(), column: error.column() })?;
+    let data = map.remove("data").unwrap_or_default();
+    if deeper_than(&data, MAX_DEPTH) {
+        return Err(BodyError::TooDeep);
+    }
+    Ok(RawRequest {
+        token: string(map.remove("token"), "token")?,
+        return_url: string(map.remove("return_url"), "return_url")?,
+        data,
+    })
+}
+
+fn string(value: Option<Value>, key: &'static str) -> Result<String, BodyError> {
+    match value {
+        Some(Value::String(text)) => Ok(text),
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(_) => Err(BodyError::NoString(key)),
+    }
+}
+
+/// Whether `value` nests deeper than `levels`. It recurses no deeper than that.
+pub(super) fn deeper_than(value: &Value, levels: usize) -> bool {
+    let below = |inner: &Value| levels == 0 || deeper_than(inner, levels - 1);
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(below),
+        Value::Object(map) => levels == 0 || map.values().any(below),
+        _ => false,
+    }
+}
+
+/// Why a body is no `widget_request`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BodyError {
+    /// Not UTF-8, as it came or with its escapes undone.
+    #[error("the body is not UTF-8")]
+    Utf8,
+    /// It begins like JSON and is none.
+    #[error("the body begins like JSON, but is none at line {line}, column {column}")]
+    Json {
+        /// From 1.
+        line: usize,
+        /// From 1, in bytes.
+        column: usize,
+    },
+    /// The key is absent, null or empty.
+    #[error(
+        "the body has no `{0}`: a widget_request is JSON or a form with `token`, `return_url` and `data`"
+    )]
+    Missing(&'static str),
+    /// The key holds something else.
+    #[error("`{0}` is no string")]
+    NoString(&'static str),
+    /// More nesting than [`MAX_DEPTH`].
+    #[error("`data` is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// More fields than [`MAX_FIELDS`].
+    #[error("the form has more than {MAX_FIELDS} fields")]
+    TooManyFields,
+}
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn data_of(body: &str) -> Value {
+    RawRequest::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}")).data
+}
+
+fn form(data: &str) -> String {
+    format!("token=t&{data}&return_url=r")
+}
+
+#[test]
+fn json_and_form_mean_the_same() {
+    let expected = RawRequest {
+        token: "a.b.c".to_owned(),
+        return_url: "https://x.kommo.com/api/v4/salesbot/1/continue/2".to_owned(),
+        data: json!({"message": "Grüße & +1", "lead": {"id": "31764961"}}),
+    };
+    for body in [
+        r#"{"token":"a.b.c","data":{"message":"Grüße & +1","lead":{"id":"31764961"}},"return_url":"https://x.kommo.com/api/v4/salesbot/1/continue/2","more":1}"#,
+        "\u{feff}\r\n {\"return_url\":\"https://x.kommo.com/api/v4/salesbot/1/continue/2\",\"token\":\"a.b.c\",\"data\":{\"lead\":{\"id\":\"31764961\"},\"message\":\"Grüße & +1\"}}\n",
+        "token=a.b.c&data[message]=Gr%C3%BC%c3%9fe+%26+%2B1&data[lead][id]=31764961&return_url=https://x.kommo.com/api/v4/salesbot/1/continue/2",
+        "\u{feff}token=a.b.c&data%5Bmessage%5D=Grüße%20%26%20%2B1&data%5blead%5d%5bid%5d=31764961&return_url=https%3A%2F%2Fx.kommo.com%2Fapi%2Fv4%2Fsalesbot%2F1%2Fcontinue%2F2&more[x]=1",
+        "return_url=https://x.kommo.com/api/v4/salesbot/1/continue/2&&token=a.b.c&data=%7B%22message%22%3A%22Gr%C3%BC%C3%9Fe+%26+%2B1%22%2C%22lead%22%3A%7B%22id%22%3A%2231764961%22%7D%7D",
+    ] {
+        assert_eq!(RawRequest::parse(body.as_bytes()), Ok(expected.clone()), "{body}");
+    }
+}
+
+#[test]
+fn forms_read_as_php_writes_them() {
+    for (fields, expected) in [
+        ("x=1", json!(null)),
+        ("data=", json!("")),
+        ("data", json!("")),
+        ("data=hello", json!("hello")),
+        ("data={{lead.id}}", json!("{{lead.id}}")),
+        ("data[id]={{lead.id}}&data[empty]=", json!({"id": "{{lead.id}}", "empty": ""})),
+        ("data=[1,{\"a\":null}]", json!([1, {"a": null}])),
+        ("data=12", json!("12")),
+        ("data={\"a\":1", json!("{\"a\":1")),
+        ("data[a][0]=x&data[a][1]=y", json!({"a": ["x", "y"]})),
+        ("data[a][1]=y&data[a][0]=x", json!({"a": ["x", "y"]})),
+        ("data[]=x&data[]=y", json!(["x", "y"])),
+        ("data[a][][b]=1&data[a][][b]=2", json!({"a": [{"b": "1"}, {"b": "2"}]})),
+        ("data[a][1]=x", json!({"a": {"1": "x"}})),
+        ("data[a][0]=x&data[a][k]=y", json!({"a": {"0": "x", "k": "y"}})),
+        ("data[00]=x", json!({"00": "x"})),
+        ("data[99999999]=x&data[]=y", json!({"99999999": "x", "100000000": "y"})),
+        ("data[99999999999999999999]=x", json!({"99999999999999999999": "x"})),
+        ("data[-1]=x", json!({"-1": "x"})),
+        ("data[a]=1&data[a]=2", json!({"a": "2"})),
+        ("data[a]=1&data[a][b]=2", json!({"a": {"b": "2"}})),
+        ("data[a][b]=2&data[a]=1", json!({"a": "1"})),
+        ("data=1&data[a]=2", json!({"a": "2"})),
+        ("data[a]b=1", json!({"a": "1"})),
+        ("data[a=1", json!("1")),
+        ("data[a]=%zz%", json!({"a": "%zz%"})),
+        ("data[a]=%4", json!({"a": "%4"})),
+        ("data[a]=b=c", json!({"a": "b=c"})),
+        ("data[ä]=%00", json!({"ä": "\0"})),
+        ("database[a]=1", json!(null)),
+    ] {
+        assert_eq!(data_of(&form(fields)), expected, "{fields}");
+    }
+}
+
+#[test]
+fn json_data_stays_what_it_is() {
+    for data in ["null", "\"{}\"", "[1]", "1.5", "{\"a\":{\"b\":[true]}}"] {
+        let body = format!(r#"{{"token":"t","return_url":"r","data":{data}}}"#);
+        assert_eq!(data_of(&body), serde_json::from_str::<Value>(data).unwrap());
+    }
+    assert_eq!(data_of(r#"{"token":"t","return_url":"r"}"#), Value::Null);
+    assert_eq!(data_of(r#"{"token":"t","return_url":"r","data":1,"data":2}"#), json!(2));
+}
+
+#[test]
+fn refusals_say_what_is_wrong() {
+    let many = |count| vec!["data[]=1"; count].join("&");
+    let nested = |depth| format!("data{}=1", "[a]".repeat(depth));
+    let lists = |depth| format!("data={}{}", "[".repeat(depth), "]".repeat(depth));
+    let json_lists = |depth| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"token":"t","return_url":"r","data":{open}{close}}}"#)
+    };
+    for (body, expected) in [
+        (String::new(), Err(BodyError::Missing("return_url"))),
+        ("[1]".to_owned(), Err(BodyError::Missing("return_url"))),
+        ("{}".to_owned(), Err(BodyError::Missing("return_url"))),
+        (r#"{"token":"t","return_url":null}"#.to_owned(), Err(BodyError::Missing("return_url"))),
+        (r#"{"token":1,"return_url":"r"}"#.to_owned(), Err(BodyError::NoString("token"))),
+        (r#"{"token":"t","return_url":["r"]}"#.to_owned(), Err(BodyError::NoString("return_url"))),
+        ("token[]=t&return_url=r".to_owned(), Err(BodyError::NoString("token"))),
+        ("token=t&return_url[a]=r".to_owned(), Err(BodyError::NoString("return_url"))),
+        ("{\"token\":\n tru}".to_owned(), Err(BodyError::Json { line: 2, column: 5 })),
+        (r#"{"token":"t"} x"#.to_owned(), Err(BodyError::Json { line: 1, column: 15 })),
+        (form("data[a]=%ff"), Err(BodyError::Utf8)),
+        (form(&many(998)), Ok(())),
+        (form(&many(999)), Err(BodyError::TooManyFields)),
+        (form(&nested(32)), Ok(())),
+        (form(&nested(33)), Err(BodyError::TooDeep)),
+        (form(&lists(32)), Ok(())),
+        (form(&lists(33)), Err(BodyError::TooDeep)),
+        (json_lists(32), Ok(())),
+        (json_lists(33), Err(BodyError::TooDeep)),
+        ("return_url=r".to_owned(), Ok(())),
+    ] {
+        assert_eq!(RawRequest::parse(body.as_bytes()).map(drop), expected, "{body:.80}");
+    }
+    assert_eq!(RawRequest::parse(b"token=\xff&return_url=r"), Err(BodyError::Utf8));
+}
+
+#[test]
+fn a_bomb_of_brackets_is_no_work() {
+    let deep = format!("data{}=1", "[a]".repeat(80_000));
+    assert_eq!(RawRequest::parse(form(&deep).as_bytes()), Err(BodyError::TooDeep));
+    let wide = vec!["a"; 120_000].join("&");
+    assert_eq!(RawRequest::parse(wide.as_bytes()), Err(BodyError::TooManyFields));
+    let json = format!(r#"{{"data":{}"#, "[".repeat(200_000));
+    assert!(matches!(RawRequest::parse(json.as_bytes()), Err(BodyError::Json { .. })));
+}
+
+/// Objects and arrays as a form can carry them: leaves are strings, no level is empty, no key is a number.
+fn tree() -> impl Strategy<Value = Value> {
+    let leaf = any::<String>().prop_map(Value::String);
+    let inner = leaf.prop_recursive(6, 60, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..5).prop_map(Value::Array),
+            prop::collection::btree_map("[^\\[\\]0-9]{1,8}", inner, 1..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    });
+    prop::collection::btree_map("[a-zäß%+& =]{1,8}", inner, 1..5)
+        .prop_map(|map| Value::Object(map.into_iter().collect()))
+}
+
+fn to_form(prefix: &str, value: &Value, encode: &impl Fn(&str) -> String, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let key = url::form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>();
+                to_form(&format!("{prefix}{}{key}{}", encode("["), encode("]")), inner, encode, out);
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                to_form(&format!("{prefix}{}{index}{}", encode("["), encode("]")), inner, encode, out);
+            }
+        }
+        leaf => {
+            let text = leaf.as_str().unwrap_or_default();
+            let text = url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            out.push_str(&format!("&{prefix}={text}"));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_panics_on_bytes(body in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = RawRequest::parse(&body);
+    }
+
+    #[test]
+    fn never_panics_on_what_looks_like_a_form(body in "[data\\[\\]=&%0-9+{}\":,]{0,200}") {
+        let _ = RawRequest::parse(body.as_bytes());
+    }
+
+    #[test]
+    fn nested_data_comes_back_from_a_form(data in tree(), encoded: bool) {
+        let encode = |bracket: &str| match bracket {
+            "[" if encoded => "%5B".to_owned(),
+            "]" if encoded => "%5D".to_owned(),
+            other => other.to_owned(),
+        };
+        let mut body = "token=t&return_url=r".to_owned();
+        to_form("data", &data, &encode, &mut body);
+        prop_assert_eq!(RawRequest::parse(body.as_bytes()).unwrap().data, data);
+    }
+
+    #[test]
+    fn nested_data_comes_back_from_json(data in tree()) {
+        let body = json!({"token": "t", "return_url": "r", "data": data}).to_string();
+        prop_assert_eq!(RawRequest::parse(body.as_bytes()).unwrap().data, data);
+    }
+}

@@ -1,0 +1,112 @@
+//! The secrets that sign tokens, ready for use.
+//!
+//! Hashing the key into an HMAC costs as much as signing a short text, so it is done once for each secret;
+//! a request clones the prepared state.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Sha256, Sha512};
+
+/// How a token is signed: what Kommo uses, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    /// HMAC with SHA-512: the tokens of bots.
+    Hs512,
+    /// HMAC with SHA-256: Kommo's other one-time tokens.
+    Hs256,
+}
+
+/// A Kommo integration, as far as its tokens are concerned.
+pub struct Integration {
+    name: Arc<str>,
+    client_uuid: String,
+    keys: Vec<Key>,
+}
+
+impl Integration {
+    /// The integration `name` of the configuration, whose tokens are signed with `secret` or, while it is
+    /// being changed, with `previous`.
+    pub fn new(
+        name: &str,
+        client_uuid: &str,
+        secret: &SecretString,
+        previous: Option<&SecretString>,
+    ) -> Self {
+        let keys = std::iter::once(secret).chain(previous).filter_map(Key::new).collect();
+        Self { name: name.into(), client_uuid: client_uuid.trim().to_owned(), keys }
+    }
+
+    /// Its name in the configuration.
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Whether `client_uuid` is its id. A token without one is nobody's.
+    pub(super) fn is(&self, client_uuid: &str) -> bool {
+        !client_uuid.is_empty() && self.client_uuid.eq_ignore_ascii_case(client_uuid)
+    }
+
+    /// Whether `signature` of `message` was made with one of its secrets, the current one tried first.
+    /// Takes the same time wherever the signature differs.
+    pub(super) fn signed(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.keys.iter().any(|key| key.signed(algorithm, message, signature))
+    }
+}
+
+struct Key {
+    hs512: Hmac<Sha512>,
+    hs256: Hmac<Sha256>,
+}
+
+impl Key {
+    /// `None` for an empty secret: anybody could sign with that one.
+    fn new(secret: &SecretString) -> Option<Self> {
+        let bytes = secret.expose_secret().as_bytes();
+        if bytes.is_empty() {
+            return None;
+        }
+        Some(Self { hs512: Hmac::new_from_slice(bytes).ok()?, hs256: Hmac::new_from_slice(bytes).ok()? })
+    }
+
+    fn signed(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        match algorithm {
+            Algorithm::Hs512 => self.hs512.clone().chain_update(message).verify_slice(signature).is_ok(),
+            Algorithm::Hs256 => self.hs256.clone().chain_update(message).verify_slice(signature).is_ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_secret_signs_nothing() {
+        let secret = SecretString::from("");
+        let integration = Integration::new("main", "id", &secret, Some(&secret));
+        let signature = Hmac::<Sha256>::new_from_slice(b"").unwrap().chain_update("m").finalize();
+        assert!(!integration.signed(Algorithm::Hs256, b"m", &signature.into_bytes()));
+    }
+
+    #[test]
+    fn a_token_without_an_id_is_nobodys() {
+        let secret = SecretString::from("secret");
+        let integration = |client_uuid| Integration::new("main", client_uuid, &secret, None);
+        assert!(integration(" Aa-1 ").is("aA-1"));
+        assert!(!integration("aa-1").is("") && !integration("").is(""));
+    }
+
+    #[test]
+    fn a_truncated_signature_is_none() {
+        let secret = SecretString::from("secret");
+        let integration = Integration::new("main", "id", &secret, None);
+        let signature = Hmac::<Sha512>::new_from_slice(b"secret").unwrap().chain_update("m").finalize();
+        let signature = signature.into_bytes();
+        assert!(integration.signed(Algorithm::Hs512, b"m", &signature));
+        for shorter in 0..signature.len() {
+            assert!(!integration.signed(Algorithm::Hs512, b"m", &signature[..shorter]));
+        }
+    }
+}

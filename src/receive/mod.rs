@@ -1,0 +1,193 @@
+//! Receives `widget_request`s: `POST /widget_request/{handler}`.
+//!
+//! Kommo waits two seconds for the answer, so this room does nothing but read, verify and store. A 200
+//! says that the job is on the disk; whoever sends a request with a known `jti` again learns the first
+//! one's id. The checks go from cheap to dear, and each has its refusal: the handler's name, the body, the
+//! token, the `return_url`, the store. Nothing of a body, a token or a URL goes into a log line.
+//!
+//! Metrics: the counter `bridge_requests_total{handler, outcome}`, where `handler` is `unknown` unless it is
+//! registered, and the histogram `bridge_ack_seconds`, from a request's head to its 200.
+
+mod body;
+mod claims;
+mod form;
+mod keyring;
+mod read;
+mod reject;
+mod return_url;
+mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub use keyring::Integration;
+
+use crate::clock::Clock;
+use crate::model::{AccountId, HandlerName, HostRules, JobId, NewJob, WidgetRequest};
+use crate::problem;
+use crate::store::{Accepted, Store};
+use body::RawRequest;
+use reject::Rejection;
+use token::Unverified;
+
+/// All that receiving takes.
+pub struct Receiver {
+    /// The handlers and their `answer_within`.
+    pub handlers: HashMap<HandlerName, Duration>,
+    /// Whose tokens are good.
+    pub integrations: Vec<Integration>,
+    /// `server.public_url`: when set, a token's `aud` must have its scheme and host.
+    pub public_url: Option<Url>,
+    /// Where a `return_url` may lead.
+    pub hosts: HostRules,
+    /// `server.max_body`, in bytes.
+    pub max_body: usize,
+    /// `server.read_timeout`: a body that takes longer is cut.
+    pub read_timeout: Duration,
+    /// `server.ack_deadline`, from the request's head on: past it the answer is 503.
+    pub ack_deadline: Duration,
+    /// Where the jobs go.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Random bits, for the ids of jobs.
+    pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
+    /// Once it is cancelled every request is answered 503.
+    pub draining: CancellationToken,
+}
+
+/// The public listener's routes. Whatever it answers, errors are `application/problem+json`.
+pub fn router(receiver: Receiver) -> Router {
+    let router = Router::new().route("/widget_request/{handler}", post(widget_request));
+    problem::with_fallbacks(router).with_state(Arc::new(receiver))
+}
+
+/// What a caller learns of its job.
+#[derive(Serialize)]
+struct Acknowledgement {
+    job_id: JobId,
+    duplicate: bool,
+}
+
+/// A refusal, and whom it concerns if that is known for sure.
+struct Refused {
+    rejection: Rejection,
+    account_id: Option<AccountId>,
+}
+
+impl<R: Into<Rejection>> From<R> for Refused {
+    fn from(rejection: R) -> Self {
+        Self { rejection: rejection.into(), account_id: None }
+    }
+}
+
+async fn widget_request(
+    State(receiver): State<Arc<Receiver>>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let started = receiver.clock.elapsed();
+    // A path that is no text names no handler either.
+    let known = path.ok().and_then(|Path(name)| receiver.handlers.get_key_value(name.as_str()));
+    let answered = match known {
+        Some((name, answer_within)) => receiver.receive(name, *answer_within, started, request).await,
+        None => Err(Rejection::NoHandler.into()),
+    };
+    let handler = known.map_or("unknown", |(name, _)| name.as_str());
+    let outcome = match &answered {
+        Ok(Accepted { duplicate: false, .. }) => "accepted",
+        Ok(Accepted { duplicate: true, .. }) => "duplicate",
+        Err(refused) => refused.rejection.outcome(),
+    };
+    metrics::counter!("bridge_requests_total", "handler" => handler.to_owned(), "outcome" => outcome)
+        .increment(1);
+    match answered {
+        Ok(Accepted { id, duplicate }) => {
+            let took = receiver.clock.elapsed().saturating_sub(started);
+            metrics::histogram!("bridge_ack_seconds").record(took.as_secs_f64());
+            Json(Acknowledgement { job_id: id, duplicate }).into_response()
+        }
+        Err(refused) => {
+            refused.log(handler);
+            refused.rejection.into_response()
+        }
+    }
+}
+
+impl Receiver {
+    /// The checks, in their order; then the store.
+    async fn receive(
+        &self,
+        handler: &HandlerName,
+        answer_within: Duration,
+        started: Duration,
+        request: Request,
+    ) -> Result<Accepted, Refused> {
+        if self.draining.is_cancelled() {
+            return Err(Rejection::Draining.into());
+        }
+        let received_at = self.clock.now();
+        let body = read::read(request.into_body(), self.max_body, self.read_timeout).await?;
+        let RawRequest { token, return_url, data } = RawRequest::parse(&body)?;
+        let verified = Unverified::parse(&token)?.verify(
+            &self.integrations,
+            self.public_url.as_ref(),
+            self.clock.now(),
+        )?;
+        let account_id = verified.account_id;
+        let refused = |rejection| Refused { rejection, account_id: Some(account_id) };
+
+        let return_url = return_url::check(&return_url, &verified.iss, &self.hosts)
+            .map_err(|refusal| refused(refusal.into()))?;
+        let job = NewJob {
+            id: JobId::new(received_at, (self.random)()),
+            handler: handler.clone(),
+            request: WidgetRequest { account_id, entity: verified.entity, return_url, data },
+            idempotency_key: verified.idempotency_key,
+            token_expires_at: verified.expires_at,
+            received_at,
+            answer_by: received_at + answer_within,
+        };
+        let spent = self.clock.elapsed().saturating_sub(started);
+        let within = self.ack_deadline.saturating_sub(spent);
+        if within.is_zero() {
+            return Err(refused(Rejection::Late));
+        }
+        let accepted =
+            self.store.accept(job, within).await.map_err(|error| refused(Rejection::Store(error)))?;
+        tracing::debug!(
+            handler = handler.as_str(),
+            job.id = %accepted.id,
+            duplicate = accepted.duplicate,
+            account.id = account_id.0,
+            integration = &*verified.integration,
+            "a widget_request was stored"
+        );
+        Ok(accepted)
+    }
+}
+
+impl Refused {
+    fn log(&self, handler: &str) {
+        let reason = self.rejection.reason();
+        let account_id = self.account_id.map(|account| account.0);
+        if self.rejection.is_worth_a_warning() {
+            tracing::warn!(handler, reason, account.id = account_id, "a widget_request was refused");
+        } else {
+            tracing::info!(handler, reason, account.id = account_id, "a widget_request was refused");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Every refusal of a `widget_request`: its status, its problem, its label, its line in the log.
+//!
+//! The `type` of each is `urn:salesbot-bridge:problem:` and a slug that never changes. A caller learns
+//! what is wrong with its request; what is wrong with the bridge stands in the bridge's log.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
+
+use super::body::BodyError;
+use super::return_url::ReturnUrlRefusal;
+use super::token::TokenError;
+use crate::problem::Problem;
+use crate::store::StoreError;
+
+/// Why a request is not accepted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(super) enum Rejection {
+    /// The path names none.
+    #[error("there is no handler of this name; the widget block's URL must end in the name of one")]
+    NoHandler,
+    /// Larger than `server.max_body`.
+    #[error("the body is larger than {limit} bytes, the limit of server.max_body")]
+    TooLarge {
+        /// `server.max_body`.
+        limit: usize,
+    },
+    /// Not whole within `server.read_timeout`.
+    #[error("the body did not arrive in time; send it without pauses")]
+    Slow,
+    /// The caller hung up, or what it sends is no HTTP.
+    #[error("the body ended before its end")]
+    Broken,
+    /// No `widget_request`.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// Nobody knows who asks, or it is somebody else.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Not where a bearer may go.
+    #[error(transparent)]
+    ReturnUrl(#[from] ReturnUrlRefusal),
+    /// The bridge is stopping.
+    #[error("the bridge is stopping; send the same request again")]
+    Draining,
+    /// Reading and checking took all of `server.ack_deadline`.
+    #[error("the request could not be stored within server.ack_deadline; send the same request again")]
+    Late,
+    /// The store did not take it.
+    #[error("the request could not be stored in time; send the same request again")]
+    Store(StoreError),
+}
+
+impl Rejection {
+    /// Status, slug and title.
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NoHandler => (StatusCode::NOT_FOUND, "no-handler", "No such handler"),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "Body too slow"),
+            Self::Broken => (StatusCode::BAD_REQUEST, "body-incomplete", "Body incomplete"),
+            Self::Body(_) => (StatusCode::BAD_REQUEST, "no-widget-request", "Not a widget_request"),
+            Self::Token(error) => token_kind(*error),
+            Self::ReturnUrl(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "return-url-refused", "return_url refused")
+            }
+            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping"),
+            Self::Late | Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-stored", "Not stored"),
+        }
+    }
+
+    /// The label of `bridge_requests_total`.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::NoHandler => "no_handler",
+            Self::TooLarge { .. } => "too_large",
+            Self::Slow => "timeout",
+            Self::Broken | Self::Body(_) => "bad_request",
+            Self::Token(error) if error.is_for_somebody_else() => "forbidden",
+            Self::Token(_) => "unauthorized",
+            Self::ReturnUrl(_) => "bad_return_url",
+            Self::Draining | Self::Late | Self::Store(_) => "unavailable",
+        }
+    }
+
+    /// Whether somebody should look: a wrong secret, an attack, a bridge that cannot keep up. The rest is
+    /// the noise of the Internet.
+    pub(super) fn is_worth_a_warning(&self) -> bool {
+        matches!(self, Self::Token(_) | Self::ReturnUrl(_) | Self::Late | Self::Store(_))
+    }
+
+    /// What the log says: for a failure of the store more than the caller learns.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Store(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn token_kind(error: TokenError) -> (StatusCode, &'static str, &'static str) {
+    let (slug, title) = match error {
+        TokenError::Missing => ("token-missing", "Token missing"),
+        TokenError::TooLong | TokenError::Shape | TokenError::Algorithm | TokenError::Claims(_) => {
+            ("token-malformed", "Token malformed")
+        }
+        TokenError::Signature => ("token-signature", "Token signed by nobody known"),
+        TokenError::Expired => ("token-expired", "Token expired"),
+        TokenError::NotYetValid => ("token-not-yet-valid", "Token not yet valid"),
+        TokenError::Integration => ("token-of-other-integration", "Token of another integration"),
+        TokenError::Audience => ("token-for-other-host", "Token for another host"),
+    };
+    let for_somebody_else = error.is_for_somebody_else();
+    (if for_somebody_else { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED }, slug, title)
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        let (status, slug, title) = self.kind();
+        let problem = Problem::new(status, slug, title, self.to_string());
+        let (problem, close) = match self {
+            // Time for another instance to take over the address.
+            Self::Draining => (problem.retry_after(Duration::from_secs(5)), true),
+            Self::Late | Self::Store(_) => (problem.retry_after(Duration::from_secs(1)), false),
+            // What is left of the body stands in the way of a next request.
+            Self::TooLarge { .. } | Self::Slow | Self::Broken => (problem, true),
+            _ => (problem, false),
+        };
+        let mut response = problem.into_response();
+        if close {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::{HostRefusal, ReturnUrlError};
+    use crate::receive::claims::ClaimsError;
+
+    #[tokio::test]
+    async fn each_refusal_has_its_status_type_and_label() {
+        for (rejection, status, slug, outcome) in [
+            (Rejection::NoHandler, 404, "no-handler", "no_handler"),
+            (Rejection::TooLarge { limit: 9 }, 413, "body-too-large", "too_large"),
+            (Rejection::Slow, 408, "body-too-slow", "timeout"),
+            (Rejection::Broken, 400, "body-incomplete", "bad_request"),
+            (BodyError::Utf8.into(), 400, "no-widget-request", "bad_request"),
+            (BodyError::Missing("return_url").into(), 400, "no-widget-request", "bad_request"),
+            (TokenError::Missing.into(), 401, "token-missing", "unauthorized"),
+            (TokenError::TooLong.into(), 401, "token-malformed", "unauthorized"),
+            (TokenError::Shape.into(), 401, "token-malformed", "unauthorized"),
+            (TokenError::Algorithm.into(), 401, "token-malformed", "unauthorized"),
+            (TokenError::Claims(ClaimsError::NoExp).into(), 401, "token-malformed", "unauthorized"),
+            (TokenError::Signature.into(), 401, "token-signature", "unauthorized"),
+            (TokenError::Expired.into(), 401, "token-expired", "unauthorized"),
+            (TokenError::NotYetValid.into(), 401, "token-not-yet-valid", "unauthorized"),
+            (TokenError::Integration.into(), 403, "token-of-other-integration", "forbidden"),
+            (TokenError::Audience.into(), 403, "token-for-other-host", "forbidden"),
+            (
+                ReturnUrlRefusal::Shape(ReturnUrlError::Shape).into(),
+                422,
+                "return-url-refused",
+                "bad_return_url",
+            ),
+            (
+                ReturnUrlRefusal::Host(HostRefusal::NotAllowed).into(),
+                422,
+                "return-url-refused",
+                "bad_return_url",
+            ),
+            (ReturnUrlRefusal::Foreign.into(), 422, "return-url-refused", "bad_return_url"),
+            (Rejection::Draining, 503, "stopping", "unavailable"),
+            (Rejection::Late, 503, "not-stored", "unavailable"),
+            (Rejection::Store(StoreError::Timeout), 503, "not-stored", "unavailable"),
+        ] {
+            assert_eq!(rejection.outcome(), outcome, "{rejection:?}");
+            let must_warn = matches!(status, 401 | 403 | 422);
+            assert!(!must_warn || rejection.is_worth_a_warning(), "{rejection:?}");
+            let detail = rejection.to_string();
+            let response = rejection.into_response();
+            assert_eq!(response.status(), status, "{detail}");
+            assert_eq!(response.headers().contains_key("retry-after"), status == 503, "{detail}");
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
+            assert_eq!((&body["status"], &body["detail"]), (&status.into(), &detail.into()));
+        }
+    }
+
+    #[test]
+    fn callers_do_not_learn_what_is_wrong_with_the_store() {
+        let rejection = Rejection::Store(StoreError::ReadOnly("disk sda1 failed".to_owned()));
+        assert!(!rejection.to_string().contains("sda1"));
+        assert!(rejection.reason().contains("sda1"));
+    }
+}

@@ -1,0 +1,59 @@
+//! Good requests: stored, answered, told apart by their `jti`.
+
+use super::*;
+use crate::model::{Entity, EntityKind, Timestamp};
+
+#[tokio::test]
+async fn what_is_answered_200_is_in_the_store() {
+    let bench = Bench::new().await;
+    let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.body["duplicate"], false);
+
+    let id: JobId = answer.body["job_id"].as_str().unwrap().parse().unwrap();
+    let (job, attempts) = bench.store.job(id).await.unwrap().unwrap();
+    assert!(attempts.is_empty());
+    assert_eq!(job.handler.as_str(), "greet");
+    assert_eq!((job.received_at, job.answer_by), (NOW, NOW + Duration::from_secs(50)));
+    let expected = WidgetRequest {
+        account_id: AccountId(31_764_961),
+        entity: Some(Entity { kind: EntityKind::Lead, id: 99 }),
+        return_url: RETURN_URL.parse().unwrap(),
+        data: json!({"name": "Ann"}),
+    };
+    assert_eq!(job.request, expected);
+}
+
+#[tokio::test]
+async fn json_is_as_good_as_a_form() {
+    let bench = Bench::new().await;
+    let body = json!({"token": token(json!({})), "return_url": RETURN_URL, "data": {"n": [1, null]}});
+    let answer = bench.post(body.to_string()).await;
+    assert_eq!(answer.status, 200);
+    let id = answer.body["job_id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(bench.store.job(id).await.unwrap().unwrap().0.request.data, json!({"n": [1, null]}));
+}
+
+#[tokio::test]
+async fn the_jti_tells_requests_apart_and_the_return_url_does_not() {
+    let bench = Bench::new().await;
+    let first = bench.post(form(&token(json!({"jti": "1"})), RETURN_URL)).await;
+    let again = bench.post(form(&token(json!({"jti": "1"})), RETURN_URL)).await;
+    let next = bench.post(form(&token(json!({"jti": "2"})), RETURN_URL)).await;
+    assert_eq!((again.status, &again.body["duplicate"]), (StatusCode::OK, &json!(true)));
+    assert_eq!(again.body["job_id"], first.body["job_id"]);
+    assert_eq!((next.status, &next.body["duplicate"]), (StatusCode::OK, &json!(false)));
+    assert_eq!(bench.jobs().await, 2);
+}
+
+#[tokio::test]
+async fn a_job_is_due_from_its_receipt() {
+    let bench = Bench::new().await;
+    bench.clock.advance(Duration::from_secs(7));
+    let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    let id = answer.body["job_id"].as_str().unwrap().parse().unwrap();
+    let (job, _) = bench.store.job(id).await.unwrap().unwrap();
+    assert_eq!(job.received_at, Timestamp::from_millis(1_700_000_007_000));
+    assert_eq!(job.answer_by, Timestamp::from_millis(1_700_000_057_000));
+}

@@ -1,0 +1,76 @@
+//! What the log and the metrics say of a request, and what they do not.
+
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_line_without_secrets() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer({
+            let lines = lines.clone();
+            move || lines.clone()
+        })
+        .finish();
+    let bench = Bench::new().await;
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let expired = token(json!({"exp": 1}));
+    let foreign = "https://evil.example.com/api/v4/salesbot/1/continue/2";
+    bench.post(form(&expired, RETURN_URL)).await;
+    bench.post(form(&token(json!({})), foreign)).await;
+    bench.post("{\"token\": \"private\"").await;
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
+
+    assert_eq!(refusals.len(), 3, "{log}");
+    assert!(refusals[0].contains("WARN") && refusals[0].contains("handler=\"greet\""), "{log}");
+    assert!(refusals[0].contains("expired") && !refusals[0].contains("account.id"), "{log}");
+    assert!(refusals[1].contains("WARN") && refusals[1].contains("account.id=31764961"), "{log}");
+    assert!(refusals[2].contains("INFO"), "{log}");
+    for secret in [expired.as_str(), "eyJ", "evil", "continue/", "Ann", "private"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_known_handler_and_outcome() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let bench = Bench::new().await;
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    bench.post(form(&token(json!({})), RETURN_URL)).await;
+    bench.post(form(&token(json!({})), RETURN_URL)).await;
+    bench.post("nonsense").await;
+    bench.send(Method::POST, "/widget_request/made-up-1", "").await;
+    bench.send(Method::POST, "/widget_request/made-up-2", "").await;
+    let text = handle.render();
+    for line in [
+        r#"bridge_requests_total{handler="greet",outcome="accepted"} 1"#,
+        r#"bridge_requests_total{handler="greet",outcome="duplicate"} 1"#,
+        r#"bridge_requests_total{handler="greet",outcome="bad_request"} 1"#,
+        r#"bridge_requests_total{handler="unknown",outcome="no_handler"} 2"#,
+        "bridge_ack_seconds_count 2",
+    ] {
+        assert!(text.contains(line), "{line} not in {text}");
+    }
+    assert!(!text.contains("made-up"));
+}

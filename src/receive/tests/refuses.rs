@@ -1,0 +1,122 @@
+//! The rows of contract §3 that are no 200, and their order.
+
+use std::convert::Infallible;
+
+use futures_util::stream;
+
+use super::*;
+
+#[tokio::test]
+async fn each_refusal_is_a_problem_and_stores_nothing() {
+    let bench = Bench::new().await;
+    let good = form(&token(json!({})), RETURN_URL);
+    let with = |changes: Value| form(&token(changes), RETURN_URL);
+    let to = |url: &str| form(&token(json!({})), url);
+    let urn = |slug: &str| format!("urn:salesbot-bridge:problem:{slug}");
+    let blank = "about:blank".to_owned();
+    for (method, path, body, status, kind) in [
+        (Method::POST, "/widget_request/other", good.clone(), 404, urn("no-handler")),
+        (Method::POST, "/widget_request/%ff", good.clone(), 404, urn("no-handler")),
+        (Method::POST, "/widget_request/", good.clone(), 404, blank.clone()),
+        (Method::POST, "/nowhere", good.clone(), 404, blank.clone()),
+        (Method::GET, PATH, String::new(), 405, blank.clone()),
+        (Method::PUT, PATH, good.clone(), 405, blank),
+        (Method::POST, PATH, "x".repeat(4097), 413, urn("body-too-large")),
+        (Method::POST, PATH, "x".repeat(100_000), 413, urn("body-too-large")),
+        (Method::POST, PATH, String::new(), 400, urn("no-widget-request")),
+        (Method::POST, PATH, "{".to_owned(), 400, urn("no-widget-request")),
+        (Method::POST, PATH, format!("token={}", token(json!({}))), 400, urn("no-widget-request")),
+        (Method::POST, PATH, format!("return_url={RETURN_URL}"), 401, urn("token-missing")),
+        (Method::POST, PATH, form("nonsense", RETURN_URL), 401, urn("token-malformed")),
+        (
+            Method::POST,
+            PATH,
+            form(&hs512(&claims(json!({})), "guess"), RETURN_URL),
+            401,
+            urn("token-signature"),
+        ),
+        (Method::POST, PATH, with(json!({"exp": null})), 401, urn("token-malformed")),
+        (Method::POST, PATH, with(json!({"exp": 1_699_999_000})), 401, urn("token-expired")),
+        (Method::POST, PATH, with(json!({"nbf": 1_700_000_100})), 401, urn("token-not-yet-valid")),
+        (Method::POST, PATH, with(json!({"client_uuid": "?"})), 403, urn("token-of-other-integration")),
+        (Method::POST, PATH, with(json!({"aud": "https://a.b"})), 403, urn("token-for-other-host")),
+        (
+            Method::POST,
+            PATH,
+            to("https://evil.com/api/v4/salesbot/1/continue/2"),
+            422,
+            urn("return-url-refused"),
+        ),
+        (
+            Method::POST,
+            PATH,
+            to("https://b.kommo.com/api/v4/salesbot/1/continue/2"),
+            422,
+            urn("return-url-refused"),
+        ),
+        (Method::POST, PATH, to("https://example.kommo.com/api/v4/leads"), 422, urn("return-url-refused")),
+    ] {
+        let answer = bench.send(method, path, body).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["type"]), (status, &json!(kind)));
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert_eq!(answer.body["status"], status);
+        assert!(answer.body["title"].is_string() && answer.body["detail"].is_string());
+    }
+    assert_eq!(bench.jobs().await, 0);
+}
+
+#[tokio::test]
+async fn the_first_mistake_is_the_one_that_is_told() {
+    let bench = Bench::new().await;
+    let status = async |path: &str, body: &str| bench.send(Method::POST, path, body.to_owned()).await.status;
+    assert_eq!(status("/widget_request/other", "{").await, 404);
+    assert_eq!(status(PATH, "token=nonsense").await, 400);
+    assert_eq!(status(PATH, "token=nonsense&return_url=nonsense").await, 401);
+    let for_others = token(json!({"aud": "https://a.b"}));
+    assert_eq!(status(PATH, &form(&for_others, "nonsense")).await, 403);
+    bench.store.close().await;
+    assert_eq!(status(PATH, &form(&token(json!({})), "nonsense")).await, 422);
+    assert_eq!(status(PATH, &form(&token(json!({})), RETURN_URL)).await, 503);
+}
+
+#[tokio::test]
+async fn without_a_public_url_any_audience_will_do() {
+    let bench = Bench::with(|receiver| receiver.public_url = None).await;
+    let answer = bench.post(form(&token(json!({"aud": "https://a.b"})), RETURN_URL)).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_may_be_sent_again() {
+    let bench = Bench::new().await;
+    bench.store.close().await;
+    let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.body["type"], "urn:salesbot-bridge:problem:not-stored");
+}
+
+#[tokio::test]
+async fn past_the_deadline_nothing_is_stored() {
+    let bench = Bench::new().await;
+    let (clock, body) = (bench.clock.clone(), form(&token(json!({})), RETURN_URL));
+    let slow = Body::from_stream(stream::once(async move {
+        clock.advance(Duration::from_secs(61));
+        Ok::<_, Infallible>(body)
+    }));
+    let answer = bench.post(slow).await;
+    assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!(bench.jobs().await, 0);
+}
+
+#[tokio::test]
+async fn while_draining_everything_is_sent_elsewhere() {
+    let bench = Bench::new().await;
+    bench.draining.cancel();
+    let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(answer.headers["connection"], "close");
+    assert_eq!(answer.body["type"], "urn:salesbot-bridge:problem:stopping");
+    assert_eq!(bench.jobs().await, 0);
+}

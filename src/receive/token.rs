@@ -1,0 +1,193 @@
+//! The token of a `widget_request`: a JWT that only the holder of an integration's secret can have made.
+//!
+//! An [`Unverified`] token shows nothing but its signature; its claims can be had only from
+//! [`Unverified::verify`], which checks the signature first. Tokens are verified once, at receipt; how long
+//! they live is undocumented, so nothing later depends on them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::claims::{Claims, ClaimsError};
+use super::keyring::{Algorithm, Integration};
+use crate::model::{AccountId, Entity, Timestamp};
+
+/// The longest token, in bytes. Kommo's have less than a thousand.
+const MAX_TOKEN: usize = 8 * 1024;
+
+/// How far Kommo's clock and ours may be apart.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// The alphabet of JWTs; padding is not theirs, and harmless.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A token of the right shape, signed by nobody knows whom.
+#[derive(Debug)]
+pub(super) struct Unverified<'a> {
+    token: &'a str,
+    /// Header and payload as they came: what is signed.
+    signed: &'a str,
+    payload: &'a str,
+    signature: Vec<u8>,
+    algorithm: Algorithm,
+}
+
+/// What a good token says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Verified {
+    /// The name of the integration whose secret signed it.
+    pub integration: Arc<str>,
+    /// The account's URL.
+    pub iss: Url,
+    /// The account.
+    pub account_id: AccountId,
+    /// What the bot talks about.
+    pub entity: Option<Entity>,
+    /// The `jti`; the SHA-256 of the token in hexadecimal if it has none.
+    pub idempotency_key: String,
+    /// From then on the token is refused, skew included.
+    pub expires_at: Timestamp,
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// It is missing, too long, of another shape, or signed with an algorithm that Kommo does not use.
+    pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
+        match token.len() {
+            0 => return Err(TokenError::Missing),
+            length if length > MAX_TOKEN => return Err(TokenError::TooLong),
+            _ => {}
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Shape)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenError::Shape)?;
+        if payload.contains('.') {
+            return Err(TokenError::Shape);
+        }
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| TokenError::Algorithm)?;
+        let algorithm = match header.alg.as_str() {
+            "HS512" => Algorithm::Hs512,
+            "HS256" => Algorithm::Hs256,
+            _ => return Err(TokenError::Algorithm),
+        };
+        // `crit` lists extensions that change what is signed; who knows none of them must refuse.
+        if header.crit.is_some() {
+            return Err(TokenError::Algorithm);
+        }
+        Ok(Self { token, signed, payload, signature: decode(signature)?, algorithm })
+    }
+
+    /// Checks signature, times, integration and, if `public_url` is set, audience, in this order.
+    ///
+    /// # Errors
+    /// The first check that fails; see [`TokenError::is_for_somebody_else`].
+    pub(super) fn verify(
+        self,
+        integrations: &[Integration],
+        public_url: Option<&Url>,
+        now: Timestamp,
+    ) -> Result<Verified, TokenError> {
+        // Several integrations may share a secret: the claims then say which of them it is.
+        let signed = |integration: &&Integration| {
+            integration.signed(self.algorithm, self.signed.as_bytes(), &self.signature)
+        };
+        let mut signers = integrations.iter().filter(signed).peekable();
+        if signers.peek().is_none() {
+            return Err(TokenError::Signature);
+        }
+        let claims = Claims::parse(&decode(self.payload)?).map_err(TokenError::Claims)?;
+        let expires_at = claims.exp + SKEW;
+        if now >= expires_at {
+            return Err(TokenError::Expired);
+        }
+        if claims.nbf.is_some_and(|nbf| now + SKEW < nbf) {
+            return Err(TokenError::NotYetValid);
+        }
+        let integration =
+            signers.find(|integration| integration.is(&claims.client_uuid)).ok_or(TokenError::Integration)?;
+        if public_url.is_some_and(|public_url| !claims.is_for(public_url)) {
+            return Err(TokenError::Audience);
+        }
+        Ok(Verified {
+            integration: Arc::clone(integration.name()),
+            iss: claims.iss,
+            account_id: claims.account_id,
+            entity: claims.entity,
+            idempotency_key: claims.jti.unwrap_or_else(|| hash(self.token)),
+            expires_at,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    crit: Option<IgnoredAny>,
+}
+
+fn hash(token: &str) -> String {
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+    BASE64.decode(part).map_err(|_| TokenError::Shape)
+}
+
+/// Why a token is refused. Nothing of the token is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TokenError {
+    /// Absent or empty.
+    #[error("the request has no token")]
+    Missing,
+    /// Longer than any that Kommo makes.
+    #[error("the token is longer than {MAX_TOKEN} bytes")]
+    TooLong,
+    /// Not three parts of base64url.
+    #[error("the token is no JWT")]
+    Shape,
+    /// Neither HS512 nor HS256.
+    #[error("the token is signed with another algorithm than HS512 or HS256")]
+    Algorithm,
+    /// No secret fits.
+    #[error(
+        "the token's signature fits no client_secret; check integrations.NAME.client_secret against the integration"
+    )]
+    Signature,
+    /// Signed, but not usable.
+    #[error("the token cannot be used: {0}")]
+    Claims(ClaimsError),
+    /// Past `exp` and skew.
+    #[error("the token has expired; check the clock of this machine if it happens to all")]
+    Expired,
+    /// Before `nbf` and skew.
+    #[error("the token is not valid yet; check the clock of this machine if it happens to all")]
+    NotYetValid,
+    /// Signed with a known secret, for another integration.
+    #[error("the token's client_uuid is not that of the integration whose secret signed it")]
+    Integration,
+    /// Meant for another host.
+    #[error("the token is not for this host: no `aud` has the scheme and host of server.public_url")]
+    Audience,
+}
+
+impl TokenError {
+    /// Whether the token is good, but for somebody else: 403 in place of 401.
+    pub(super) fn is_for_somebody_else(self) -> bool {
+        matches!(self, Self::Integration | Self::Audience)
+    }
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+pub(super) mod tests;

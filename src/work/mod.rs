@@ -1,0 +1,285 @@
+//! The worker pool: takes queued jobs, runs their handlers, and writes down what comes of it.
+//!
+//! A job gets here on one of two ways: handed over from memory by the commit that stored it, when a
+//! place is free; or claimed from the store, when a wake-up says that something is due. Places are
+//! shared between handlers ([`Shares`]), so that slow ones of one name do not starve another.
+//!
+//! What it promises: a claimed job always leaves `running`: with a completion, with a time for the next
+//! attempt, with the fallback, or, when the bridge stops, back in the queue.
+
+mod attempt;
+mod registry;
+mod undecodable;
+mod verdict;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::model::{
+    AfterHandler, Attempt, AttemptResult, HandlerName, HandlerPolicy, HandlerReport, Outcome, RunningJob,
+    Shares, Stage, Timestamp,
+};
+use crate::store::{Slot, Store, StoreError, Written};
+
+pub use registry::Registry;
+
+use verdict::{Circumstances, Ended, Verdict};
+
+/// A look at the store without a wake-up: the fallback for whatever was missed.
+const POLL: Duration = Duration::from_secs(5);
+/// What a lease lasts beyond the attempt: time to write the report.
+const LEASE_MARGIN: Duration = Duration::from_secs(60);
+/// Handing back takes one commit; waiting longer is in vain.
+const HAND_BACK: Duration = Duration::from_secs(5);
+/// Overdue jobs that get their fallback in one go.
+const OVERDUE: usize = 256;
+
+/// The worker pool. Cheap to clone; clones are the same pool.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    registry: Registry,
+    clock: Clock,
+    random: fn() -> f64,
+    shares: Mutex<Shares>,
+    tasks: TaskTracker,
+    /// Nothing new is taken.
+    draining: CancellationToken,
+    /// What runs is interrupted.
+    interrupt: CancellationToken,
+}
+
+impl Pool {
+    /// A pool of `concurrency` places; from now on the store hands jobs over to it. `random` is uniform in 0 to 1.
+    pub fn new(
+        store: Store,
+        registry: Registry,
+        concurrency: usize,
+        clock: Clock,
+        random: fn() -> f64,
+    ) -> Self {
+        let names = registry.iter().map(|(name, _)| Arc::from(name.as_str()));
+        let shares = Mutex::new(Shares::among(concurrency, names));
+        let pool = Self(Arc::new(Inner {
+            store,
+            registry,
+            clock,
+            random,
+            shares,
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            interrupt: CancellationToken::new(),
+        }));
+        let taker = Arc::downgrade(&pool.0);
+        pool.0.store.work().hand_over_to(Box::new(move |name| {
+            let pool = Self(taker.upgrade()?);
+            let place = pool.places(name, 1).pop()?;
+            Some(Slot { lease: pool.lease(name), take: Box::new(move |job| pool.start(job, place)) })
+        }));
+        pool
+    }
+
+    /// Works until `stop`, then lets what runs finish within `grace` and hands back the rest.
+    pub async fn run(&self, stop: CancellationToken, grace: Duration) {
+        let lanes = self.0.store.work();
+        while !stop.is_cancelled() {
+            let changed = lanes.changed();
+            let wait = match self.step().await {
+                Ok(()) => self.until_next(),
+                Err(error) => {
+                    tracing::warn!(%error, "no jobs could be claimed; they wait in the store");
+                    Duration::from_secs(1)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = changed => {}
+                () = self.0.clock.sleep(wait) => {}
+            }
+        }
+        self.drain(grace).await;
+    }
+
+    /// Takes what is due and starts it; waits for no handler.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn step(&self) -> Result<(), StoreError> {
+        let (store, now) = (&self.0.store, self.0.clock.now());
+        if store.work().deadline().is_some_and(|deadline| deadline <= now) {
+            for job in store.claim_overdue(OVERDUE, LEASE_MARGIN).await? {
+                self.0.tasks.spawn(self.clone().finish(job, Ended::Overdue, now));
+            }
+        }
+        for name in store.work().due(now) {
+            // A name without a handler is left until its jobs are overdue and get their fallback.
+            if self.0.registry.get(&name).is_none() {
+                continue;
+            }
+            let mut places = self.places(&name, usize::MAX);
+            if places.is_empty() {
+                continue;
+            }
+            let lease = self.lease(&name);
+            for job in store.claim_work(name, places.len(), lease).await? {
+                if let Some(place) = places.pop() {
+                    self.start(job, place);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing runs any more.
+    pub async fn idle(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.tasks.reopen();
+    }
+
+    async fn drain(&self, grace: Duration) {
+        self.0.draining.cancel();
+        self.0.tasks.close();
+        let running = self.0.tasks.len();
+        if running > 0 {
+            tracing::info!(jobs = running, grace_ms = grace.as_millis(), "waiting for running handlers");
+        }
+        tokio::select! {
+            () = self.0.tasks.wait() => {}
+            () = self.0.clock.sleep(grace) => {
+                tracing::warn!(jobs = self.0.tasks.len(), "handlers still run; their jobs go back to the queue");
+            }
+            () = self.0.interrupt.cancelled() => {}
+        }
+        self.0.interrupt.cancel();
+        tokio::select! {
+            () = self.0.tasks.wait() => {}
+            // Without a disk a hand-back cannot be written; the next start finds the jobs all the same.
+            () = self.0.clock.sleep(HAND_BACK) => {
+                tracing::warn!(jobs = self.0.tasks.len(), "jobs could not be handed back; the next start does it");
+            }
+        }
+    }
+
+    /// Ends what runs at once; its jobs go back to the queue.
+    pub fn interrupt(&self) {
+        self.0.interrupt.cancel();
+    }
+
+    fn start(&self, job: RunningJob, place: Place) {
+        let pool = self.clone();
+        self.0.tasks.spawn(async move {
+            let started_at = pool.0.clock.now();
+            let ended = match pool.0.registry.get(job.handler.as_str()) {
+                _ if pool.0.draining.is_cancelled() => Ended::Interrupted,
+                Some(registered) => attempt::run(registered, &job, &pool.0.clock, &pool.0.interrupt).await,
+                None => Ended::NoHandler,
+            };
+            pool.finish(job, ended, started_at).await;
+            drop(place);
+        });
+    }
+
+    async fn finish(self, job: RunningJob, ended: Ended, started_at: Timestamp) {
+        let now = self.0.clock.now();
+        let number = job.attempts + 1;
+        let fallback = HandlerPolicy::default();
+        let policy =
+            self.0.registry.get(job.handler.as_str()).map_or(&fallback, |registered| &registered.policy);
+        let jitter = (self.0.random)();
+        let verdict = verdict::judge(
+            ended,
+            Circumstances { policy, attempts: number, now, answer_by: job.answer_by, jitter },
+        );
+        tell(&job, number, &verdict, now.since(started_at));
+        let Verdict { next, result, error, .. } = verdict;
+        let attempt = result.map(|result| Attempt {
+            stage: Stage::Handler,
+            number,
+            started_at,
+            duration: now.since(started_at),
+            result,
+            status: None,
+            error: error.clone(),
+        });
+        let (id, name) = (job.id, job.handler.clone());
+        match self.0.store.handled(HandlerReport { job, attempt, next, error }).await {
+            Ok(Written::Done) => {}
+            Ok(Written::Stale) => {
+                tracing::warn!(job.id = %id, handler = %name, "the job was cancelled or taken over meanwhile; this result is dropped");
+            }
+            Err(error) => {
+                tracing::error!(job.id = %id, handler = %name, %error, "the result of the handler could not be stored; the job is run again");
+            }
+        }
+    }
+
+    fn places(&self, name: &str, wanted: usize) -> Vec<Place> {
+        if self.0.draining.is_cancelled() {
+            return Vec::new();
+        }
+        let got = self.shares().take(name, wanted);
+        (0..got).map(|_| Place { pool: self.clone(), name: name.into() }).collect()
+    }
+
+    fn lease(&self, name: &str) -> Duration {
+        let attempt = self.0.registry.get(name).map_or(Duration::ZERO, |known| known.policy.attempt_timeout);
+        attempt + LEASE_MARGIN
+    }
+
+    fn until_next(&self) -> Duration {
+        let (lanes, now) = (self.0.store.work(), self.0.clock.now());
+        let next = lanes.next_due(now).into_iter().chain(lanes.deadline()).min();
+        next.map_or(POLL, |next| next.since(now).clamp(Duration::from_millis(1), POLL))
+    }
+
+    fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {
+        self.0.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the pool; dropping it gives it back and wakes the pool.
+struct Place {
+    pool: Pool,
+    name: Arc<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.pool.shares().give_back(&self.name);
+        self.pool.0.store.work().wake();
+    }
+}
+
+fn tell(job: &RunningJob, attempt: u32, verdict: &Verdict, duration: Duration) {
+    let (id, handler): (_, &HandlerName) = (job.id, &job.handler);
+    let duration_ms = duration.as_millis();
+    let error = verdict.error.as_deref().unwrap_or_default();
+    let outcome = match (&verdict.next, verdict.result) {
+        (AfterHandler::HandBack, _) => "handed_back",
+        (_, Some(result)) => result.as_str(),
+        (_, None) => "not_run",
+    };
+    metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => outcome)
+        .increment(1);
+    match &verdict.next {
+        AfterHandler::Deliver(prepared) if prepared.outcome == Outcome::Fallback => {
+            tracing::warn!(job.id = %id, %handler, attempt, duration_ms, error, "the bot gets the fallback");
+        }
+        AfterHandler::Deliver(_) => tracing::debug!(job.id = %id, %handler, attempt, duration_ms, "handled"),
+        AfterHandler::Retry { due_at } => {
+            tracing::warn!(job.id = %id, %handler, attempt, duration_ms, error, %due_at, "the handler failed and is tried again");
+        }
+        AfterHandler::HandBack => tracing::info!(job.id = %id, %handler, attempt, "handed back to the queue"),
+    }
+    if !verdict.empty_values.is_empty() && verdict.result == Some(AttemptResult::Ok) {
+        let keys = verdict.empty_values.join(", ");
+        tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
+    }
+}

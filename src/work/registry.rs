@@ -1,0 +1,79 @@
+//! Which handler answers which name.
+//!
+//! Handlers have different input types; behind a name they look alike: decoding is part of running.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::handler::{Context, Handler, HandlerError, Request};
+use crate::model::{Completion, HandlerName, HandlerPolicy, WidgetRequest};
+
+use super::undecodable;
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Completion, HandlerError>> + Send + 'a>>;
+
+/// A [`Handler`] of any input type.
+pub(super) trait AnyHandler: Send + Sync {
+    /// Decodes the request's data and handles it.
+    fn run<'a>(&'a self, request: &'a WidgetRequest, received: Received, context: Context) -> Running<'a>;
+}
+
+/// What a request is besides its data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received(pub(super) crate::model::Timestamp);
+
+impl<H: Handler> AnyHandler for H {
+    fn run<'a>(&'a self, request: &'a WidgetRequest, received: Received, context: Context) -> Running<'a> {
+        Box::pin(async move {
+            let data = decode(&request.data)?;
+            let request = Request {
+                data,
+                account_id: request.account_id,
+                account_url: request.return_url.origin().to_owned(),
+                entity: request.entity,
+                bot_type: request.return_url.bot_type(),
+                bot_id: request.return_url.bot_id(),
+                received_at: received.0,
+            };
+            self.handle(request, context).await
+        })
+    }
+}
+
+fn decode<'v, T: Deserialize<'v>>(data: &'v Value) -> Result<T, HandlerError> {
+    serde_path_to_error::deserialize(data).map_err(|error| HandlerError::fail(undecodable::describe(&error)))
+}
+
+/// A handler and how its jobs are tried.
+#[derive(Clone)]
+pub struct Registered {
+    pub(super) handler: Arc<dyn AnyHandler>,
+    /// `handlers.NAME` of the configuration.
+    pub policy: HandlerPolicy,
+}
+
+/// All handlers, by name.
+#[derive(Clone, Default)]
+pub struct Registry(HashMap<HandlerName, Registered>);
+
+impl Registry {
+    /// Adds a handler; one of the same name is replaced.
+    pub fn add<H: Handler>(&mut self, name: HandlerName, handler: H, policy: HandlerPolicy) {
+        self.0.insert(name, Registered { handler: Arc::new(handler), policy });
+    }
+
+    /// The handler of that name.
+    pub fn get(&self, name: &str) -> Option<&Registered> {
+        self.0.get(name)
+    }
+
+    /// All names and policies.
+    pub fn iter(&self) -> impl Iterator<Item = (&HandlerName, &HandlerPolicy)> {
+        self.0.iter().map(|(name, registered)| (name, &registered.policy))
+    }
+}

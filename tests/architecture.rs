@@ -1,0 +1,117 @@
+//! Holds the layout of ARCHITECTURE.md against the code: which room may name which, who may use
+//! which dependency, how long a file may be. The rules are the tables below; to add a room, add its
+//! line. `check` applies them, `paths` and `tokens` read the source as text, so that a wrong arrow is
+//! told with its file and line even while the code does not compile.
+
+#[path = "architecture/check.rs"]
+mod check;
+#[path = "architecture/made_up.rs"]
+mod made_up;
+#[path = "architecture/paths.rs"]
+mod paths;
+#[path = "architecture/test_items.rs"]
+mod test_items;
+#[path = "architecture/tokens.rs"]
+mod tokens;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use check::{May, Rules};
+
+/// Data flows one way: receive → store → work → store → deliver. What each room may name.
+const ROOMS: &[(&str, May)] = &[
+    ("model", May::Only(&[])),
+    ("clock", May::Only(&["model"])),
+    ("shutdown", May::Only(&["model"])),
+    ("telemetry", May::Only(&["model"])),
+    ("problem", May::Only(&[])),
+    ("listener", May::Only(&["shutdown", "clock"])),
+    ("config", May::Only(&["model"])),
+    ("handler", May::Only(&["model"])),
+    ("handlers", May::Only(&["handler", "model"])),
+    ("store", May::Only(&["model", "clock"])),
+    ("receive", May::Only(&["model", "store", "clock", "listener", "problem"])),
+    ("work", May::Only(&["model", "store", "handler", "clock"])),
+    ("deliver", May::Only(&["model", "store", "kommo", "accounts", "clock"])),
+    ("kommo", May::Only(&["model"])),
+    ("accounts", May::Only(&["model", "store", "kommo", "clock"])),
+    ("admin", May::Only(&["model", "store", "clock", "listener", "problem"])),
+    ("simulator", May::Only(&[])),
+    ("bridge", May::All),
+    ("cli", May::All),
+    ("testing", May::All),
+    ("prelude", May::All),
+];
+
+const RULES: Rules = Rules {
+    rooms: ROOMS,
+    crates: &[
+        ("sqlx", &["store"]),
+        ("libsqlite3_sys", &["store"]),
+        ("reqwest", &["kommo", "simulator", "cli"]),
+        ("anyhow", &["main", "cli"]),
+    ],
+    barred: &[("model", &["tokio", "sqlx", "axum", "reqwest", "hyper"])],
+    sql: "store",
+    lines: 400,
+};
+
+#[test]
+fn the_source_keeps_the_houses_rules() -> io::Result<()> {
+    let files = rust_files("src")?;
+    assert!(files.iter().any(|(path, _)| path == "src/lib.rs"), "read the wrong folder");
+    report(files.iter().flat_map(|(path, text)| check::source_file(&RULES, path, text)));
+    Ok(())
+}
+
+#[test]
+fn no_test_example_or_bench_is_too_long() -> io::Result<()> {
+    for folder in ["tests", "benches", "examples", "fuzz"] {
+        let files = rust_files(folder)?;
+        report(files.iter().flat_map(|(path, text)| check::length(&RULES, path, text)));
+    }
+    Ok(())
+}
+
+#[test]
+fn every_name_in_the_rules_is_a_room() {
+    let known = |name: &&str| *name == "main" || ROOMS.iter().any(|(room, _)| room == name);
+    let allowed = ROOMS.iter().flat_map(|(_, may)| match may {
+        May::All => &[],
+        May::Only(others) => *others,
+    });
+    let named = RULES.crates.iter().flat_map(|(_, rooms)| *rooms).chain(allowed).chain([&RULES.sql]);
+    assert_eq!(named.filter(|name| !known(name)).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+/// Fails with every complaint at once: who splits a file wants to know about the next one too.
+fn report(wrong: impl Iterator<Item = String>) {
+    let wrong: Vec<String> = wrong.collect();
+    assert!(wrong.is_empty(), "{} against the house's rules:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The `.rs` files below `folder` of the package, sorted; none if there is no such folder.
+fn rust_files(folder: &str) -> io::Result<Vec<(String, String)>> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(package.join(&folder)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if path.ends_with(".rs") {
+                files.push((path, fs::read_to_string(entry.path())?));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

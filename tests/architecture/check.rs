@@ -1,0 +1,158 @@
+//! The checks themselves: a file's path and text and the rules go in, sentences with `file:line` and
+//! the rule come out. They touch no disk, so that made-up files can show that each of them bites.
+
+use crate::paths::{module_of, named};
+use crate::test_items::without_tests;
+use crate::tokens::{Kind, Token, tokens};
+
+/// What a room may name beside itself.
+pub(crate) enum May {
+    /// Every room: it puts the parts together.
+    All,
+    /// These, and no others.
+    Only(&'static [&'static str]),
+}
+
+/// The house's rules, as data.
+pub(crate) struct Rules {
+    /// Every room and what it may name.
+    pub(crate) rooms: &'static [(&'static str, May)],
+    /// A dependency, and the rooms (`main` for the program) that alone may name it.
+    pub(crate) crates: &'static [(&'static str, &'static [&'static str])],
+    /// A room, and the dependencies that it must not name.
+    pub(crate) barred: &'static [(&'static str, &'static [&'static str])],
+    /// The only room that speaks SQL.
+    pub(crate) sql: &'static str,
+    /// The most lines that a file may have.
+    pub(crate) lines: usize,
+}
+
+/// Everything that is wrong with a file of `src/`; `path` is relative to the package.
+pub(crate) fn source_file(rules: &Rules, path: &str, text: &str) -> Vec<String> {
+    let below_src = path.strip_prefix("src/").unwrap_or(path);
+    let module = module_of(below_src);
+    let mut wrong = length(rules, path, text);
+    wrong.extend(opening(path, text));
+    if is_test_file(below_src) {
+        return wrong;
+    }
+    let code = without_tests(&tokens(text));
+    match module[0].as_str() {
+        "lib" => wrong.extend(no_code(path, &code)),
+        "main" => wrong.extend(dependencies(rules, path, "main", &code)),
+        room => {
+            wrong.extend(arrows(rules, path, &module, &code));
+            wrong.extend(dependencies(rules, path, room, &code));
+            wrong.extend(sql(rules, path, room, &code));
+        }
+    }
+    wrong
+}
+
+/// A file may be read in one sitting, tests included.
+pub(crate) fn length(rules: &Rules, path: &str, text: &str) -> Vec<String> {
+    let (lines, most) = (text.lines().count(), rules.lines);
+    (lines > most)
+        .then(|| format!("{path}: {lines} lines; {most} at most: split it by idea"))
+        .into_iter()
+        .collect()
+}
+
+fn is_test_file(below_src: &str) -> bool {
+    below_src.ends_with("/tests.rs") || below_src.contains("/tests/")
+}
+
+fn opening(path: &str, text: &str) -> Option<String> {
+    let opens = text.starts_with("//!") || (path == "src/lib.rs" && text.starts_with("#![doc"));
+    (!opens).then(|| format!("{path}:1: must open with `//!`: what it is, why, what it promises"))
+}
+
+fn no_code(path: &str, code: &[Token]) -> Vec<String> {
+    const CODE: [&str; 8] = ["fn", "impl", "struct", "enum", "trait", "const", "static", "macro_rules"];
+    code.iter()
+        .filter_map(|token| match &token.kind {
+            Kind::Word(word) if CODE.contains(&word.as_str()) => {
+                Some(format!("{path}:{}: `{word}`; lib.rs holds no code, move it to a room", token.line))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn arrows(rules: &Rules, path: &str, module: &[String], code: &[Token]) -> Vec<String> {
+    let room = module[0].as_str();
+    let Some((_, may)) = rules.rooms.iter().find(|(name, _)| *name == room) else {
+        return vec![format!("{path}: unknown room `{room}`; add it to ROOMS in tests/architecture.rs")];
+    };
+    let is_room = |name: &str| rules.rooms.iter().any(|(known, _)| *known == name);
+    let allowed = |name: &str| match may {
+        May::All => true,
+        May::Only(others) => name == room || others.contains(&name),
+    };
+    named(code, module)
+        .into_iter()
+        .filter_map(|named| {
+            let line = named.line;
+            let target = named.path.first().map_or("the crate root", String::as_str);
+            match may {
+                May::All => None,
+                May::Only(_) if !is_room(target) => Some(format!(
+                    "{path}:{line}: `{room}` names `{target}`, which is no room; name the room it is from"
+                )),
+                May::Only(others) => (!allowed(target)).then(|| {
+                    let others =
+                        if others.is_empty() { "no other room".to_owned() } else { others.join(", ") };
+                    format!("{path}:{line}: `{room}` names `{target}`; it may name {others}")
+                }),
+            }
+        })
+        .collect()
+}
+
+fn dependencies(rules: &Rules, path: &str, room: &str, code: &[Token]) -> Vec<String> {
+    let reason = |name: &str| {
+        let kept =
+            rules.crates.iter().find(|(dependency, rooms)| *dependency == name && !rooms.contains(&room));
+        let barred = rules.barred.iter().any(|(barred, names)| *barred == room && names.contains(&name));
+        match (barred, kept) {
+            (true, _) => Some(format!("`{room}` must not name it")),
+            (false, Some((_, rooms))) => Some(format!("only {} may", rooms.join(", "))),
+            (false, None) => None,
+        }
+    };
+    crate_names(code)
+        .filter_map(|(name, line)| {
+            reason(name).map(|reason| format!("{path}:{line}: `{room}` names the crate `{name}`; {reason}"))
+        })
+        .collect()
+}
+
+/// Words at the start of a path or right behind `use`: where a dependency's name stands.
+fn crate_names(code: &[Token]) -> impl Iterator<Item = (&str, usize)> {
+    code.iter().enumerate().filter_map(|(at, token)| {
+        let Kind::Word(name) = &token.kind else { return None };
+        let before = at.checked_sub(1).map(|before| &code[before]);
+        let starts_path = before.is_none_or(|before| before.kind != Kind::Step)
+            && code.get(at + 1).is_some_and(|after| after.kind == Kind::Step);
+        let used = before.is_some_and(|before| before.is_word("use"));
+        (starts_path || used).then_some((name.as_str(), token.line))
+    })
+}
+
+fn sql(rules: &Rules, path: &str, room: &str, code: &[Token]) -> Vec<String> {
+    if room == rules.sql {
+        return Vec::new();
+    }
+    code.iter()
+        .filter(|token| matches!(&token.kind, Kind::Text(text) if is_sql(text)))
+        .map(|token| format!("{path}:{}: SQL in `{room}`; only `{}` speaks it", token.line, rules.sql))
+        .collect()
+}
+
+/// A statement, by its capitals: a sentence that starts with "Select" is none.
+fn is_sql(text: &str) -> bool {
+    const VERBS: [&str; 9] =
+        ["SELECT", "INSERT", "UPDATE", "DELETE", "PRAGMA", "CREATE", "ALTER", "WITH", "BEGIN"];
+    let mut words = text.split_whitespace();
+    words.next().is_some_and(|first| VERBS.contains(&first)) && words.next().is_some()
+}
