@@ -156,7 +156,9 @@ async fn connection(address: String, requests: Arc<Mutex<VecDeque<Vec<u8>>>>) ->
             line.clear();
             stream.read_line(&mut line).await?;
             match line.trim_end().split_once(": ") {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse()?,
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse()?
+                }
                 Some(_) => {}
                 None => break,
             }
@@ -172,7 +174,8 @@ fn used(child: &Child) -> Result<(Duration, u64)> {
     let id = child.id().ok_or("the bridge has ended")?;
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks: u64 = fields.get(11).ok_or("no utime")?.parse::<u64>()? + fields.get(12).ok_or("no stime")?.parse::<u64>()?;
+    let ticks: u64 = fields.get(11).ok_or("no utime")?.parse::<u64>()?
+        + fields.get(12).ok_or("no stime")?.parse::<u64>()?;
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
     // The kernel counts in hundredths of a second.

@@ -46,16 +46,6 @@ impl Problem {
         self.retry_after = Some(span);
         self
     }
-
-    /// The HTTP status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// What is wrong, for a person.
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
 }
 
 impl IntoResponse for Problem {

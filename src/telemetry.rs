@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-pub use recorder::{METRICS, Metric, MetricKind, recorder, upkeep};
+pub use recorder::{recorder, upkeep};
 
 /// Sends the log to stderr: text on a terminal, else JSON, unless `log.format` says which.
 ///

@@ -105,10 +105,9 @@ async fn within<T>(
 ) -> Result<T, Problem> {
     let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
-        let problem = refusal::of_store(&error);
-        if problem.status().is_server_error() {
+        if !matches!(error, StoreError::NoJob(_) | StoreError::WrongState { .. }) {
             tracing::error!(%error, "the admin API could not use the store");
         }
-        problem
+        refusal::of_store(&error)
     })
 }

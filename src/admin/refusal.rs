@@ -108,7 +108,7 @@ mod tests {
             (StoreError::Closed, 503),
             (StoreError::Database("x".into()), 503),
         ] {
-            assert_eq!(of_store(&error).status().as_u16(), status, "{error}");
+            assert_eq!(of_store(&error).into_response().status(), status, "{error}");
         }
     }
 

@@ -1,4 +1,132 @@
-//! stub
-pub async fn run(_: &crate::config::Config) -> anyhow::Result<()> {
-    Ok(())
+//! `health`: asks the bridge of this configuration whether it is ready. For the container's health check,
+//! so that the image needs no curl; it works without a token, because `/health/*` never has one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::config::Config;
+
+/// A bridge that says nothing for longer is not ready.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// More is no answer of a bridge.
+const MOST: u64 = 64 * 1024;
+
+/// Asks `/health/ready`.
+///
+/// # Errors
+/// The bridge is not ready, and the error says why, or it cannot be asked.
+pub async fn run(config: &Config) -> anyhow::Result<()> {
+    let address = reachable(config.admin.listen);
+    let answer = tokio::time::timeout(PATIENCE, ask(address))
+        .await
+        .with_context(|| format!("the bridge at {address} did not answer in {} s", PATIENCE.as_secs()))?
+        .with_context(|| format!("the bridge at {address} (admin.listen) cannot be asked"))?;
+    judge(&answer)
+}
+
+/// An address that stands for all of the machine's own is no address to call.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+async fn ask(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    // To a caller of HTTP/1.0 the body is sent whole, and then the connection is closed.
+    let request = format!("GET /health/ready HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(MOST).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[derive(Deserialize)]
+struct NotReady {
+    reasons: Vec<String>,
+}
+
+fn judge(answer: &str) -> anyhow::Result<()> {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+    let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).unwrap_or_default();
+    if status == "200" {
+        return Ok(());
+    }
+    match serde_json::from_str::<NotReady>(body) {
+        Ok(NotReady { reasons }) if status == "503" => bail!("not ready: {}", reasons.join("; ")),
+        _ => bail!("that is no bridge's admin listener: check admin.listen"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
+
+    use crate::admin::fixture::Jobs;
+    use crate::admin::{Admin, router};
+    use crate::health::Health;
+    use crate::listener::{Limits, serve};
+
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_asked_on_loopback() {
+        for (listen, asked) in [
+            ("0.0.0.0:9090", "127.0.0.1:9090"),
+            ("[::]:9090", "[::1]:9090"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("10.0.0.7:1", "10.0.0.7:1"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn only_200_is_ready() {
+        for (answer, error) in [
+            ("HTTP/1.0 200 OK\r\n\r\n{}", None),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", None),
+            (
+                "HTTP/1.0 503 x\r\n\r\n{\"status\":\"not ready\",\"reasons\":[\"a\",\"b\"]}",
+                Some("not ready: a; b"),
+            ),
+            ("HTTP/1.0 503 x\r\n\r\n<html>", Some("check admin.listen")),
+            ("HTTP/1.0 404 x\r\n\r\n{}", Some("check admin.listen")),
+            ("SSH-2.0-x 200", Some("check admin.listen")),
+            ("", Some("check admin.listen")),
+        ] {
+            let judged = judge(answer).err().map(|error| error.to_string());
+            assert_eq!(judged.is_some(), error.is_some(), "{answer}");
+            assert!(judged.unwrap_or_default().contains(error.unwrap_or_default()), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_asks_a_real_listener() {
+        let (jobs, health) = (Jobs::new().await, Health::new());
+        let admin = router(Admin {
+            store: jobs.store.clone(),
+            health: health.clone(),
+            token: Some("secret".into()),
+            metrics: crate::telemetry::recorder(),
+            clock: jobs.clock.clock(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits { max_connections: 4, read_timeout: Duration::from_secs(5) };
+        tokio::spawn(serve(listener, admin, limits, CancellationToken::new()));
+        let error = judge(&ask(address).await.unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "not ready: the bridge is starting");
+        health.ready();
+        assert!(judge(&ask(address).await.unwrap()).is_ok());
+    }
 }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod health;
 pub mod jobs;
+mod jobs_text;
 pub mod simulate;
 
 mod exit;

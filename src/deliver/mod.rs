@@ -175,6 +175,7 @@ impl Sender {
     }
 
     /// Waits until nothing is in flight any more.
+    #[cfg(test)]
     pub async fn idle(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;

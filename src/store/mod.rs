@@ -181,18 +181,20 @@ impl Store {
         self.ask(Retry { id, now: self.clock().now() }).await?
     }
 
-    /// Delivers all dead letters again, or those of one handler; says how many.
+    /// Delivers all dead letters again, or those of one handler; says how many. A job that dies again
+    /// in the meantime is not taken a second time.
     ///
     /// # Errors
     /// The store cannot be written; some may be under way.
     pub async fn retry_dead(&self, handler: Option<HandlerName>) -> Result<u64, StoreError> {
+        let died_by = self.clock().now();
         let mut retried = 0;
         loop {
-            let request =
-                RetryDead { handler: handler.clone(), limit: upkeep::CHUNK, now: self.clock().now() };
-            match self.ask(request).await? {
-                0 => return Ok(retried),
-                some => retried += some,
+            let (handler, now) = (handler.clone(), self.clock().now());
+            let some = self.ask(RetryDead { handler, limit: upkeep::CHUNK, died_by, now }).await?;
+            retried += some;
+            if some < upkeep::CHUNK.unsigned_abs() {
+                return Ok(retried);
             }
         }
     }

@@ -45,6 +45,8 @@ impl Request for Retry {
 pub(super) struct RetryDead {
     pub(super) handler: Option<HandlerName>,
     pub(super) limit: i64,
+    /// Only those that died up to then: what dies again at once must not go round for ever.
+    pub(super) died_by: Timestamp,
     pub(super) now: Timestamp,
 }
 
@@ -58,12 +60,13 @@ impl Request for RetryDead {
     ) -> Result<u64, StoreError> {
         let sql = format!(
             "{RETRY} id IN (SELECT id FROM jobs WHERE state = 'dead' AND (?2 IS NULL OR handler = ?2) \
-             ORDER BY id LIMIT ?3) RETURNING origin"
+             AND finished_at <= ?4 ORDER BY id LIMIT ?3) RETURNING origin"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(self.now.as_millis())
             .bind(self.handler.as_ref().map(HandlerName::as_str))
             .bind(self.limit)
+            .bind(self.died_by.as_millis())
             .fetch_all(connection)
             .await?;
         for row in &rows {

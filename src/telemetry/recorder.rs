@@ -17,20 +17,20 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Something that is counted or measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Metric {
+struct Metric {
     /// Its name.
-    pub name: &'static str,
+    name: &'static str,
     /// How it is counted.
-    pub kind: MetricKind,
+    kind: MetricKind,
     /// Of what.
-    pub unit: Unit,
+    unit: Unit,
     /// What it says, for a person.
-    pub help: &'static str,
+    help: &'static str,
 }
 
 /// How something is counted.
 #[derive(Clone, Copy, Debug)]
-pub enum MetricKind {
+enum MetricKind {
     /// It only grows.
     Counter,
     /// How often it was up to each of these bounds.
@@ -38,7 +38,7 @@ pub enum MetricKind {
 }
 
 /// All that the rooms count.
-pub const METRICS: [Metric; 7] = [
+const METRICS: [Metric; 7] = [
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,

@@ -137,6 +137,7 @@ impl Pool {
     }
 
     /// Waits until nothing runs any more.
+    #[cfg(test)]
     pub async fn idle(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;

@@ -1,0 +1,191 @@
+//! Jobs as a person reads them.
+//!
+//! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
+
+use std::time::Duration;
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+
+use crate::model::{Attempt, Entity, EntityKind, Job, Prepared, State, Timestamp};
+use crate::store::Page;
+
+/// The most letters of an error in a list; `show` has them all.
+const SHORT: usize = 60;
+
+/// A list of jobs.
+pub(super) fn page(page: &Page, now: Timestamp) -> String {
+    let mut table = table(&["ID", "STATE", "HANDLER", "ACCOUNT", "RECEIVED", "TRIES", "LAST ERROR"]);
+    for job in &page.jobs {
+        table.add_row([
+            job.id.to_string(),
+            job.state.name().to_string(),
+            job.handler.to_string(),
+            job.request.account_id.to_string(),
+            when(job.received_at, now),
+            format!("{} + {}", job.handler_attempts, job.delivery_attempts),
+            short(&clean(job.last_error.as_deref().unwrap_or_default())),
+        ]);
+    }
+    let more = page.next.map(|next| format!("There may be more: add --cursor {next}\n"));
+    let rows = if page.jobs.is_empty() { "No such jobs.".to_owned() } else { table.trim_fmt() };
+    format!("{rows}\n{}", more.unwrap_or_default())
+}
+
+/// One job and its attempts.
+pub(super) fn job(job: &Job, attempts: &[Attempt], now: Timestamp) -> String {
+    let both = |moment: Timestamp| format!("{moment} ({})", when(moment, now));
+    let mut lines = vec![
+        ("id", job.id.to_string()),
+        ("state", job.state.name().to_string()),
+        ("handler", job.handler.to_string()),
+        ("account", job.request.account_id.to_string()),
+    ];
+    lines.extend(job.request.entity.map(|entity| ("about", about(entity))));
+    lines.push(("return_url", job.request.return_url.to_string()));
+    lines.push(("data", job.request.data.to_string()));
+    lines.push(("received", both(job.received_at)));
+    if let State::Queued { due_at } | State::Delivering { due_at, .. } = &job.state {
+        lines.push(("due", both(*due_at)));
+    }
+    if let State::Delivered { finished_at, .. }
+    | State::Gone { finished_at, .. }
+    | State::Dead { finished_at, .. }
+    | State::Cancelled { finished_at, .. } = &job.state
+    {
+        lines.push(("finished", both(*finished_at)));
+    }
+    if let Some(Prepared { completion, outcome }) = prepared(&job.state) {
+        lines.push(("completion", format!("{} (of the {})", completion.as_json(), outcome.as_str())));
+    }
+    lines.extend(job.last_error.clone().map(|error| ("last error", error)));
+    let head: String = lines.iter().map(|(name, value)| format!("{name:<11} {}\n", clean(value))).collect();
+    if attempts.is_empty() { head } else { format!("{head}\n{}\n", history(attempts)) }
+}
+
+fn history(attempts: &[Attempt]) -> String {
+    let mut table = table(&["ATTEMPT", "STARTED", "TOOK", "RESULT", "STATUS", "ERROR"]);
+    for attempt in attempts {
+        table.add_row([
+            format!("{} {}", attempt.stage.as_str(), attempt.number),
+            attempt.started_at.to_string(),
+            format!("{} ms", attempt.duration.as_millis()),
+            attempt.result.as_str().to_owned(),
+            attempt.status.map(|status| status.to_string()).unwrap_or_default(),
+            clean(attempt.error.as_deref().unwrap_or_default()),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+/// The jobs that were moved, and where they are now.
+pub(super) fn moved(jobs: &[Job]) -> String {
+    jobs.iter().map(|job| format!("{} is {} now\n", job.id, job.state.name())).collect()
+}
+
+/// How many dead jobs were retried at once.
+pub(super) fn retried(jobs: u64) -> String {
+    match jobs {
+        1 => "1 dead job is delivered again\n".to_owned(),
+        jobs => format!("{jobs} dead jobs are delivered again\n"),
+    }
+}
+
+/// On a terminal long texts are wrapped, but never the first column: it is there to be copied.
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(header)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(column) = table.column_mut(0) {
+        column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 1));
+    }
+    table
+}
+
+fn prepared(state: &State) -> Option<&Prepared> {
+    match state {
+        State::Queued { .. } | State::Running { .. } => None,
+        State::Delivering { prepared, .. }
+        | State::Delivered { prepared, .. }
+        | State::Gone { prepared, .. }
+        | State::Dead { prepared, .. } => Some(prepared),
+        State::Cancelled { prepared, .. } => prepared.as_ref(),
+    }
+}
+
+fn about(Entity { kind, id }: Entity) -> String {
+    match kind {
+        EntityKind::Contact => format!("contact {id}"),
+        EntityKind::Lead => format!("lead {id}"),
+        EntityKind::Customer => format!("customer {id}"),
+        EntityKind::Other(code) => format!("{id}, of Kommo's kind {code}"),
+    }
+}
+
+fn when(moment: Timestamp, now: Timestamp) -> String {
+    if moment > now {
+        format!("in {}", span(moment.since(now)))
+    } else {
+        format!("{} ago", span(now.since(moment)))
+    }
+}
+
+fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn clean(text: &str) -> String {
+    let letter = |letter: char| match letter {
+        '\n' | '\t' => ' ',
+        letter if letter.is_control() => char::REPLACEMENT_CHARACTER,
+        letter => letter,
+    };
+    text.chars().map(letter).collect()
+}
+
+fn short(text: &str) -> String {
+    let mut kept: String = text.chars().take(SHORT).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_from_now() {
+        let now = Timestamp::from_millis(1_000_000_000);
+        for (seconds, expected) in [
+            (0, "0 s ago"),
+            (119, "119 s ago"),
+            (120, "2 min ago"),
+            (7_199, "119 min ago"),
+            (7_200, "2 h ago"),
+            (172_800, "2 days ago"),
+        ] {
+            assert_eq!(when(now - Duration::from_secs(seconds), now), expected);
+        }
+        assert_eq!(when(now + Duration::from_secs(61), now), "in 61 s");
+    }
+
+    #[test]
+    fn an_empty_list_says_so() {
+        let none = Page { jobs: Vec::new(), next: None };
+        assert_eq!(page(&none, Timestamp::default()), "No such jobs.\n");
+    }
+
+    #[test]
+    fn control_characters_are_replaced() {
+        assert_eq!(clean("a\nb\u{1b}[2J\u{9b}ä"), "a b\u{fffd}[2J\u{fffd}ä");
+        assert_eq!(short(&"x".repeat(61)), format!("{}…", "x".repeat(60)));
+    }
+}
