@@ -24,11 +24,14 @@ mod statement;
 mod upkeep;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -186,13 +189,15 @@ impl Store {
     /// # Errors
     /// The store cannot be written; some may be under way.
     pub async fn retry_dead(&self, handler: Option<HandlerName>) -> Result<u64, StoreError> {
-        let mut retried = 0;
+        let (mut retried, mut after) = (0, None);
         loop {
-            let request =
-                RetryDead { handler: handler.clone(), limit: upkeep::CHUNK, now: self.clock().now() };
-            match self.ask(request).await? {
-                0 => return Ok(retried),
-                some => retried += some,
+            let now = self.clock().now();
+            let request = RetryDead { handler: handler.clone(), after, limit: upkeep::CHUNK, now };
+            let some = self.ask(request).await?;
+            retried += some.jobs;
+            after = some.last;
+            if after.is_none() {
+                return Ok(retried);
             }
         }
     }
@@ -210,7 +215,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
-        read::page(&self.0.reading, filter).await
+        read::page(&self.0.reading, filter, read::SCAN).await
     }
 
     /// One job with its attempts, oldest first.
@@ -255,7 +260,10 @@ impl Store {
             // A writer that panicked has nothing left to finish.
             let _panicked = writer.await;
         }
-        lock(&self.0.checkpoints).take();
+        if let Some(checkpoints) = self.take_checkpoints() {
+            // It never writes, so nothing of it can be lost.
+            let _unclosed = checkpoints.close().await;
+        }
         self.0.reading.close().await;
         lock(&self.0.lock).take();
     }

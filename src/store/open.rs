@@ -1,6 +1,6 @@
 //! Opening the store: the file, its owner, its schema.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,6 +85,9 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
 
 fn path(url: &str) -> Result<PathBuf, StoreError> {
     match url.split_once(':') {
+        Some(("sqlite", path)) if path.contains(":memory:") || path.contains("mode=memory") => Err(
+            StoreError::Url("a store in memory would forget what was acknowledged: write `sqlite:PATH`".into()),
+        ),
         Some(("sqlite", path)) if !path.is_empty() => Ok(path.strip_prefix("//").unwrap_or(path).into()),
         _ => Err(StoreError::Url(format!(
             "`{}…` is not supported: write `sqlite:PATH`",
@@ -107,7 +110,10 @@ fn own(path: &Path) -> Result<File, StoreError> {
         .truncate(false)
         .open(PathBuf::from(name))
         .map_err(cannot)?;
-    if file.try_lock().is_err() {
+    if let Err(error) = file.try_lock() {
+        if let TryLockError::Error(error) = error {
+            return Err(cannot(error));
+        }
         let mut owner = String::new();
         // What it says is only for the message.
         let _unreadable = file.read_to_string(&mut owner);

@@ -42,35 +42,48 @@ impl Request for Retry {
 }
 
 /// Delivers dead letters again, oldest first, up to a number per transaction.
+///
+/// Each goes on behind the last one: a job that dies again meanwhile is not retried for ever.
 pub(super) struct RetryDead {
     pub(super) handler: Option<HandlerName>,
+    pub(super) after: Option<JobId>,
     pub(super) limit: i64,
     pub(super) now: Timestamp,
 }
 
+/// What one transaction of [`RetryDead`] did.
+pub(super) struct Retried {
+    pub(super) jobs: u64,
+    /// The last of them; `None` if there was none.
+    pub(super) last: Option<JobId>,
+}
+
 impl Request for RetryDead {
-    type Answer = u64;
+    type Answer = Retried;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
         effects: &mut Effects,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Retried, StoreError> {
         let sql = format!(
-            "{RETRY} id IN (SELECT id FROM jobs WHERE state = 'dead' AND (?2 IS NULL OR handler = ?2) \
-             ORDER BY id LIMIT ?3) RETURNING origin"
+            "{RETRY} id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > ?4 \
+             AND (?2 IS NULL OR handler = ?2) ORDER BY id LIMIT ?3) RETURNING origin, id"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(self.now.as_millis())
             .bind(self.handler.as_ref().map(HandlerName::as_str))
             .bind(self.limit)
+            .bind(self.after.map_or(Uuid::nil(), JobId::as_uuid))
             .fetch_all(connection)
             .await?;
+        let mut last = None;
         for row in &rows {
             effects.undelivered(row.try_get(0)?, self.now);
+            last = last.max(Some(JobId::from_uuid(row.try_get(1)?)));
         }
         effects.moved(StateName::Dead, StateName::Delivering, i64::try_from(rows.len()).unwrap_or(i64::MAX));
-        Ok(rows.len() as u64)
+        Ok(Retried { jobs: rows.len() as u64, last })
     }
 }
 

@@ -11,7 +11,7 @@ use super::StoreError;
 use super::rows::{self, COLUMNS};
 
 /// Rows that one page may look through when a filter matches few of them: it bounds the page's time.
-const SCAN: i64 = 20_000;
+pub(super) const SCAN: i64 = 20_000;
 
 /// Which jobs to list.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +48,8 @@ pub struct Stats {
     pub oldest_queued: Option<Timestamp>,
 }
 
-/// Lists jobs, newest first.
-pub(super) async fn page(pool: &SqlitePool, filter: &JobFilter) -> Result<Page, StoreError> {
+/// Lists jobs, newest first, looking at `scan` rows at most.
+pub(super) async fn page(pool: &SqlitePool, filter: &JobFilter, scan: i64) -> Result<Page, StoreError> {
     let mut window = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM jobs WHERE true"));
     if let Some(before) = filter.before {
         window.push(" AND id < ").push_bind(before.as_uuid());
@@ -68,10 +68,15 @@ pub(super) async fn page(pool: &SqlitePool, filter: &JobFilter) -> Result<Page, 
     if let Some(text) = &filter.text {
         window.push(" AND (instr(return_url, ").push_bind(text.as_str());
         window.push(") OR instr(data, ").push_bind(text.as_str());
-        window.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.as_str());
-        window.push(") OR instr(lower(hex(id)), ").push_bind(text.replace('-', "").to_lowercase()).push("))");
+        window.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.as_str()).push(")");
+        let id = text.replace('-', "").to_lowercase();
+        // Of a text that is all dashes nothing is left, and every id contains nothing.
+        if !id.is_empty() {
+            window.push(" OR instr(lower(hex(id)), ").push_bind(id).push(")");
+        }
+        window.push(")");
     }
-    let oldest = oldest_in_window(pool, filter.before).await?;
+    let oldest = oldest_in_window(pool, filter.before, scan).await?;
     if let Some(oldest) = oldest {
         window.push(" AND id >= ").push_bind(oldest.as_uuid());
     }
@@ -84,12 +89,16 @@ pub(super) async fn page(pool: &SqlitePool, filter: &JobFilter) -> Result<Page, 
 }
 
 /// The last row that a page may look at; none if it may look at all.
-async fn oldest_in_window(pool: &SqlitePool, before: Option<JobId>) -> Result<Option<JobId>, StoreError> {
+async fn oldest_in_window(
+    pool: &SqlitePool,
+    before: Option<JobId>,
+    scan: i64,
+) -> Result<Option<JobId>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM jobs WHERE true");
     if let Some(before) = before {
         query.push(" AND id < ").push_bind(before.as_uuid());
     }
-    query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(SCAN);
+    query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(scan);
     query.build().fetch_optional(pool).await?.as_ref().map(id_of).transpose()
 }
 

@@ -3,7 +3,7 @@
 //! Every write names the state and the fencing number that it comes from; one that names an old claim
 //! changes nothing, keeps no attempt, and its reporter is told so.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -43,7 +43,7 @@ const HANDLED: RowsStatement = RowsStatement {
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
             fence = report.next_fence, handler_attempts = report.attempts, crashes = 0, \
             completion = report.completion, outcome = report.outcome, \
-            last_error = coalesce(report.error, last_error) \
+            last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'running' \
             RETURNING jobs.id",
 };
@@ -55,8 +55,8 @@ const SENT: RowsStatement = RowsStatement {
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
             lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
             failing_since = report.failing_since, answer_lost = report.answer_lost, \
-            completion = coalesce(report.completion, completion), outcome = coalesce(report.outcome, outcome), \
-            last_error = coalesce(report.error, last_error) \
+            completion = coalesce(report.completion, jobs.completion), outcome = coalesce(report.outcome, jobs.outcome), \
+            last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
             RETURNING jobs.id",
 };
@@ -75,23 +75,25 @@ pub(super) async fn handled(
     lanes: &Lanes<DeliveringJob>,
     now: Timestamp,
 ) -> Result<Vec<Handled>, StoreError> {
+    let mut offered = lanes.offers(now);
     let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
         .iter()
         .map(|report| {
             let delivers = matches!(report.next, AfterHandler::Deliver(_));
-            let slot = delivers.then(|| lanes.offer(report.job.request.return_url.origin(), now)).flatten();
+            let slot = delivers.then(|| offered.next(report.job.request.return_url.origin())).flatten();
             (*report, slot)
         })
         .collect();
     let written =
         HANDLED.run(connection, &offers, |(report, slot), row| push_handled(report, slot, now, row)).await?;
-    let written = ids(&written)?;
-    keep(connection, &written, reports.iter().map(|report| (report.job.id, report.attempt.as_ref()))).await?;
+    let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let attempts = reports.iter().map(|report| ((report.job.id, report.job.fence), report.attempt.as_ref()));
+    keep(connection, &written, attempts).await?;
 
     let mut results = Vec::with_capacity(offers.len());
     for (report, slot) in offers {
         let HandlerReport { job, next, .. } = report;
-        if !written.contains(&job.id) {
+        if !written.contains(&(job.id, job.fence)) {
             results.push(Handled::Stale);
             continue;
         }
@@ -163,12 +165,13 @@ pub(super) async fn sent(
     now: Timestamp,
 ) -> Result<Vec<Written>, StoreError> {
     let written = SENT.run(connection, reports, |report, row| push_sent(report, now, row)).await?;
-    let written = ids(&written)?;
-    keep(connection, &written, reports.iter().map(|report| (report.job.id, report.attempt.as_ref()))).await?;
+    let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let attempts = reports.iter().map(|report| ((report.job.id, report.job.fence), report.attempt.as_ref()));
+    keep(connection, &written, attempts).await?;
 
     let mut results = Vec::with_capacity(reports.len());
     for DeliveryReport { job, next, .. } in reports {
-        if !written.contains(&job.id) {
+        if !written.contains(&(job.id, job.fence)) {
             results.push(Written::Stale);
             continue;
         }
@@ -223,18 +226,34 @@ fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {
         .push(prepared.map(|prepared| prepared.outcome.as_str()));
 }
 
-fn ids(rows: &[SqliteRow]) -> Result<HashSet<JobId>, StoreError> {
-    rows.iter().map(|row| Ok(JobId::from_uuid(row.try_get::<Uuid, _>(0)?))).collect()
+type Claim = (JobId, Fence);
+
+/// The claims that were written. The rows name only their jobs; but if two claims of one job report in one
+/// batch, the later one is the one.
+fn claims(
+    rows: &[SqliteRow],
+    reported: impl Iterator<Item = Claim>,
+) -> Result<HashSet<Claim>, StoreError> {
+    let mut latest: HashMap<JobId, Fence> = HashMap::with_capacity(rows.len());
+    for (id, fence) in reported {
+        latest.entry(id).and_modify(|known| *known = fence.max(*known)).or_insert(fence);
+    }
+    let mut written = HashSet::with_capacity(rows.len());
+    for row in rows {
+        let id = JobId::from_uuid(row.try_get::<Uuid, _>(0)?);
+        written.extend(latest.get(&id).map(|fence| (id, *fence)));
+    }
+    Ok(written)
 }
 
 async fn keep(
     connection: &mut SqliteConnection,
-    written: &HashSet<JobId>,
-    attempts: impl Iterator<Item = (JobId, Option<&Attempt>)>,
+    written: &HashSet<Claim>,
+    attempts: impl Iterator<Item = (Claim, Option<&Attempt>)>,
 ) -> Result<(), StoreError> {
     let charged: Vec<(JobId, &Attempt)> = attempts
-        .filter(|(id, _)| written.contains(id))
-        .filter_map(|(id, attempt)| attempt.map(|attempt| (id, attempt)))
+        .filter(|(claim, _)| written.contains(claim))
+        .filter_map(|((id, _), attempt)| attempt.map(|attempt| (id, attempt)))
         .collect();
     ATTEMPTS
         .run(connection, &charged, |(id, attempt), row| {

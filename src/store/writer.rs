@@ -81,14 +81,7 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, batch: Batch) {
-        let (mut batch, late) = batch.without_late(Instant::now);
-        for accept in late {
-            answer(accept.reply, Err(StoreError::Timeout));
-        }
-        if batch.len() == 0 {
-            return;
-        }
+    async fn write(&mut self, mut batch: Batch) {
         let begun = self.clock.elapsed();
         let result = self.transaction(&mut batch).await;
         metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
@@ -97,10 +90,18 @@ impl Writer {
             Ok(done) => self.settle(batch, done),
             // One bad operation must not take the others with it.
             Err(error) if batch.len() > 1 && !error.concerns_all() => {
+                let mut hopeless = None;
                 for mut single in batch.singles() {
+                    if let Some(error) = &hopeless {
+                        single.fail(error);
+                        continue;
+                    }
                     match self.transaction(&mut single).await {
                         Ok(done) => self.settle(single, done),
-                        Err(error) => single.fail(&error),
+                        Err(error) => {
+                            single.fail(&error);
+                            hopeless = Some(error).filter(StoreError::concerns_all);
+                        }
                     }
                 }
             }
@@ -108,20 +109,34 @@ impl Writer {
         }
     }
 
+    /// BEGIN, COMMIT and ROLLBACK are plain statements here: on a full disk SQLite rolls back by itself,
+    /// and sqlx, which counts transactions, would then refuse every later one.
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let now = self.clock.now();
-        let mut effects = Effects::default();
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let accepts = accept::apply(&mut transaction, &mut effects, &batch.accepts, &self.work, now).await?;
-        let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
-        let handled = reports::handled(&mut transaction, &mut effects, &handled, &self.delivery, now).await?;
-        let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
-        let sent = reports::sent(&mut transaction, &mut effects, &sent, now).await?;
-        for errand in &mut batch.errands {
-            errand.apply(&mut transaction, &mut effects).await?;
+        let result = self.inside(batch).await;
+        if result.is_err() {
+            // It fails where nothing is left to roll back.
+            let _rolled_back_already = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
         }
-        count(&mut transaction, &effects).await?;
-        transaction.commit().await?;
+        result
+    }
+
+    async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
+        let Self { connection, clock, work, delivery } = self;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        // Only now, because BEGIN may have waited long for another process.
+        batch.drop_late(Instant::now);
+        let now = clock.now();
+        let mut effects = Effects::default();
+        let accepts = accept::apply(connection, &mut effects, &batch.accepts, work, now).await?;
+        let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
+        let handled = reports::handled(connection, &mut effects, &handled, delivery, now).await?;
+        let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
+        let sent = reports::sent(connection, &mut effects, &sent, now).await?;
+        for errand in &mut batch.errands {
+            errand.apply(connection, &mut effects).await?;
+        }
+        count(connection, &effects).await?;
+        sqlx::query("COMMIT").execute(connection).await?;
         Ok(Done { accepts, handled, sent, effects })
     }
 
@@ -181,11 +196,11 @@ impl Batch {
         self.accepts.len() + self.handled.len() + self.sent.len() + self.errands.len()
     }
 
-    /// Takes out the requests whose callers have their 503 already.
-    fn without_late(mut self, now: impl Fn() -> Instant) -> (Self, Vec<Accept>) {
-        let (late, timely) = self.accepts.into_iter().partition(|accept| accept.drop_after < now());
-        self.accepts = timely;
-        (self, late)
+    /// Drops the requests whose callers have their 503 already.
+    fn drop_late(&mut self, now: impl Fn() -> Instant) {
+        for late in self.accepts.extract_if(.., |accept| accept.drop_after < now()) {
+            answer(late.reply, Err(StoreError::Timeout));
+        }
     }
 
     fn singles(self) -> impl Iterator<Item = Self> {
