@@ -58,7 +58,7 @@ const JOBS: RowsStatement = RowsStatement {
     after: "",
 };
 
-const KNOWN: &str = "SELECT job_id FROM idempotency_keys WHERE account_id = ? AND key = ?";
+pub(super) const KNOWN: &str = "SELECT job_id FROM idempotency_keys WHERE account_id = ? AND key = ?";
 
 /// Stores all of `accepts`; the results are in the same order.
 pub(super) async fn apply(

@@ -68,7 +68,7 @@ struct Inner {
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<SqliteConnection>>>,
     lock: Mutex<Option<File>>,
 }
 
@@ -256,15 +256,22 @@ impl Store {
     pub async fn close(&self) {
         lock(&self.0.operations).take();
         let writer = lock(&self.0.writer).take();
-        if let Some(writer) = writer {
+        let writing = match writer {
             // A writer that panicked has nothing left to finish.
-            let _panicked = writer.await;
-        }
+            Some(writer) => writer.await.ok(),
+            None => None,
+        };
         if let Some(checkpoints) = self.take_checkpoints() {
             // It never writes, so nothing of it can be lost.
             let _unclosed = checkpoints.close().await;
         }
         self.0.reading.close().await;
+        // The last connection brings the log into the database, and only this one may write.
+        if let Some(writing) = writing
+            && let Err(error) = writing.close().await
+        {
+            tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");
+        }
         lock(&self.0.lock).take();
     }
 

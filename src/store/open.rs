@@ -38,7 +38,7 @@ pub(super) struct Opened {
 
 /// Opens `url`, `sqlite:PATH`.
 pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreError> {
-    let path = path(url)?;
+    let path = resolved(path(url)?);
     let shown = path.display().to_string();
     let cannot = |why: String| StoreError::Open { path: shown.clone(), why };
     let lock = match purpose {
@@ -56,10 +56,9 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         }
         Purpose::Visit => None,
     };
-    let options = SqliteConnectOptions::new()
+    let mut options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(purpose == Purpose::Serve)
-        .journal_mode(SqliteJournalMode::Wal)
         // We acknowledge after COMMIT, so COMMIT has to mean "on the disk".
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
@@ -70,6 +69,10 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging();
+    if purpose == Purpose::Serve {
+        // The file remembers it. A visitor must not change a file before it knows that it is a store.
+        options = options.journal_mode(SqliteJournalMode::Wal);
+    }
     let mut writing = options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()))?;
     migrate(&mut writing, purpose, &shown).await?;
     let checkpoints = options.connect().await.map_err(|error| cannot(error.to_string()))?;
@@ -83,11 +86,18 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     Ok(Opened { writing, checkpoints, reading, lock })
 }
 
+/// The file behind a link: whatever name it is opened by, its lock lies beside it.
+fn resolved(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or(path)
+}
+
 fn path(url: &str) -> Result<PathBuf, StoreError> {
     match url.split_once(':') {
-        Some(("sqlite", path)) if path.contains(":memory:") || path.contains("mode=memory") => Err(
-            StoreError::Url("a store in memory would forget what was acknowledged: write `sqlite:PATH`".into()),
-        ),
+        Some(("sqlite", path)) if path.contains(":memory:") || path.contains("mode=memory") => {
+            Err(StoreError::Url(
+                "a store in memory would forget what was acknowledged: write `sqlite:PATH`".into(),
+            ))
+        }
         Some(("sqlite", path)) if !path.is_empty() => Ok(path.strip_prefix("//").unwrap_or(path).into()),
         _ => Err(StoreError::Url(format!(
             "`{}…` is not supported: write `sqlite:PATH`",

@@ -10,8 +10,15 @@ use super::effects::Effects;
 use super::request::Request;
 
 /// `dead → delivering`: the same completion again, with a new time budget.
-const RETRY: &str = "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
-     failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND ";
+pub(super) fn retry(which: &str) -> String {
+    format!(
+        "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
+         failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} RETURNING origin, id"
+    )
+}
+
+pub(super) const DEAD: &str = "id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > ?4 \
+     AND (?2 IS NULL OR handler = ?2) ORDER BY id LIMIT ?3)";
 
 /// Delivers one dead letter again.
 pub(super) struct Retry {
@@ -27,7 +34,7 @@ impl Request for Retry {
         connection: &mut SqliteConnection,
         effects: &mut Effects,
     ) -> Result<Self::Answer, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(format!("{RETRY} id = ?2 RETURNING origin")))
+        let rows = sqlx::query(AssertSqlSafe(retry("id = ?2")))
             .bind(self.now.as_millis())
             .bind(self.id.as_uuid())
             .fetch_all(&mut *connection)
@@ -66,11 +73,7 @@ impl Request for RetryDead {
         connection: &mut SqliteConnection,
         effects: &mut Effects,
     ) -> Result<Retried, StoreError> {
-        let sql = format!(
-            "{RETRY} id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > ?4 \
-             AND (?2 IS NULL OR handler = ?2) ORDER BY id LIMIT ?3) RETURNING origin, id"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(retry(DEAD)))
             .bind(self.now.as_millis())
             .bind(self.handler.as_ref().map(HandlerName::as_str))
             .bind(self.limit)

@@ -154,6 +154,9 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
     })
 }
 
+pub(super) const OLDEST_QUEUED: &str = "SELECT min(received_at) FROM ( \
+     SELECT received_at FROM jobs WHERE state = 'queued' ORDER BY answer_by LIMIT 100)";
+
 /// Counts.
 pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
     let mut jobs: BTreeMap<StateName, u64> = StateName::ALL.into_iter().map(|state| (state, 0)).collect();
@@ -164,11 +167,6 @@ pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
         }
     }
     // Every job of a handler gets the same time to answer, so the earliest of these is among the oldest.
-    let oldest: Option<i64> = sqlx::query_scalar(
-        "SELECT min(received_at) FROM (SELECT received_at FROM jobs \
-         WHERE state = 'queued' ORDER BY answer_by LIMIT 100)",
-    )
-    .fetch_one(pool)
-    .await?;
+    let oldest: Option<i64> = sqlx::query_scalar(OLDEST_QUEUED).fetch_one(pool).await?;
     Ok(Stats { jobs, oldest_queued: oldest.map(Timestamp::from_millis) })
 }

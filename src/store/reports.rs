@@ -36,7 +36,7 @@ pub(super) enum Handled {
     Stale,
 }
 
-const HANDLED: RowsStatement = RowsStatement {
+pub(super) const HANDLED: RowsStatement = RowsStatement {
     before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, error) \
              AS (VALUES ",
     width: 10,
@@ -48,7 +48,7 @@ const HANDLED: RowsStatement = RowsStatement {
             RETURNING jobs.id",
 };
 
-const SENT: RowsStatement = RowsStatement {
+pub(super) const SENT: RowsStatement = RowsStatement {
     before: "WITH report (id, fence, state, due_at, finished_at, attempts, failures, failing_since, answer_lost, \
              completion, outcome, error) AS (VALUES ",
     width: 12,
@@ -230,10 +230,7 @@ type Claim = (JobId, Fence);
 
 /// The claims that were written. The rows name only their jobs; but if two claims of one job report in one
 /// batch, the later one is the one.
-fn claims(
-    rows: &[SqliteRow],
-    reported: impl Iterator<Item = Claim>,
-) -> Result<HashSet<Claim>, StoreError> {
+fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<HashSet<Claim>, StoreError> {
     let mut latest: HashMap<JobId, Fence> = HashMap::with_capacity(rows.len());
     for (id, fence) in reported {
         latest.entry(id).and_modify(|known| *known = fence.max(*known)).or_insert(fence);

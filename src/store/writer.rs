@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -60,8 +60,8 @@ struct Done {
 }
 
 impl Writer {
-    /// Writes until every sender of operations is gone.
-    pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) {
+    /// Writes until every sender of operations is gone; gives the connection back, to be closed last.
+    pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) -> SqliteConnection {
         let mut waiting = Vec::with_capacity(MOST);
         while operations.recv_many(&mut waiting, MOST).await > 0 {
             let mut batch = Batch::default();
@@ -76,9 +76,7 @@ impl Writer {
                 self.checkpoint().await;
             }
         }
-        if let Err(error) = self.connection.close().await {
-            tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");
-        }
+        self.connection
     }
 
     async fn write(&mut self, mut batch: Batch) {

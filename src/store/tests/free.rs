@@ -71,7 +71,9 @@ async fn a_lease_is_over_when_its_time_has_come_and_not_before() {
     assert_eq!(free().await, Ok(2));
     assert_eq!(state(&store, first.id).await, StateName::Queued);
     assert_eq!(state(&store, second.id).await, StateName::Running);
-    let State::Delivering { due_at, lease_until, .. } = look(&store, delivery.id).await.state else { panic!() };
+    let State::Delivering { due_at, lease_until, .. } = look(&store, delivery.id).await.state else {
+        panic!()
+    };
     assert_eq!((due_at, lease_until), (home.now(), None));
     assert_eq!((count(&store, StateName::Queued).await, count(&store, StateName::Running).await), (1, 1));
 }

@@ -28,13 +28,13 @@ impl Kept {
 }
 
 /// Lets time pass until `done`; the keeper's rhythm is then part of what is tested.
-async fn until(home: &Home, mut done: impl AsyncFnMut() -> bool) {
+async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..1_000 {
         if done().await {
             return;
         }
         home.pass(Duration::from_secs(1));
-        tokio::task::yield_now().await;
+        store.probe().await.unwrap();
     }
     panic!("it never happened");
 }
@@ -72,7 +72,7 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
     assert_eq!(first, Ok(CHUNK.unsigned_abs()));
     let kept = Kept::start(&store, Duration::from_secs(3_600));
     home.pass(Duration::from_secs(3_600));
-    until(&home, async || count(&store, StateName::Cancelled).await == 0).await;
+    until(&home, &store, async || count(&store, StateName::Cancelled).await == 0).await;
     kept.stop().await;
     assert_eq!(home.number("SELECT count(*) FROM jobs").await, 0);
 }
@@ -83,7 +83,7 @@ async fn leases_that_ran_out_are_freed() {
     let store = home.serve().await;
     let job = home.running(&store).await;
     let kept = Kept::start(&store, Duration::from_secs(3_600));
-    until(&home, async || state(&store, job.id).await == StateName::Queued).await;
+    until(&home, &store, async || state(&store, job.id).await == StateName::Queued).await;
     kept.stop().await;
     assert!(home.now() >= START + LEASE);
 }
@@ -99,7 +99,7 @@ async fn the_owner_sees_what_a_visitor_changed() {
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     let changed = store.delivery().changed();
     let kept = Kept::start(&store, Duration::from_secs(3_600));
-    until(&home, async || !store.delivery().due(home.now()).is_empty()).await;
+    until(&home, &store, async || !store.delivery().due(home.now()).is_empty()).await;
     changed.await;
     kept.stop().await;
     let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
@@ -122,6 +122,6 @@ async fn the_log_is_brought_into_the_database() {
     }
     assert_eq!(std::fs::metadata(home.file()).unwrap().len(), before, "no commit waits for a checkpoint");
     let kept = Kept::start(&store, Duration::from_secs(3_600));
-    until(&home, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
+    until(&home, &store, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
     kept.stop().await;
 }

@@ -6,7 +6,9 @@ use crate::store::people::RetryDead;
 /// One job in each state.
 async fn one_of_each(home: &Home, store: &Store) -> Vec<(StateName, JobId)> {
     let mut jobs = vec![(StateName::Dead, home.dead(store).await)];
-    for (state, next) in [(StateName::Delivered, AfterDelivery::Delivered), (StateName::Gone, AfterDelivery::Gone)] {
+    for (state, next) in
+        [(StateName::Delivered, AfterDelivery::Delivered), (StateName::Gone, AfterDelivery::Gone)]
+    {
         let job = home.delivering(store).await;
         jobs.push((state, job.id));
         store.sent(sent(job, next)).await.unwrap();
@@ -53,7 +55,8 @@ async fn any_unfinished_job_can_be_cancelled() {
             assert_eq!((result, state(&store, id).await), (Ok(()), StateName::Cancelled));
         }
     }
-    let held = home.number("SELECT count(*) FROM jobs WHERE due_at IS NOT NULL OR lease_until IS NOT NULL").await;
+    let held =
+        home.number("SELECT count(*) FROM jobs WHERE due_at IS NOT NULL OR lease_until IS NOT NULL").await;
     assert_eq!(held, 0);
 }
 
