@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
 use tempfile::TempDir;
 
 use super::effects::Effects;

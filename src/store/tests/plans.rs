@@ -43,6 +43,26 @@ async fn hot_statements_never_scan_and_never_sort() {
 }
 
 #[tokio::test]
+async fn lists_are_read_in_their_own_order() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    for state in StateName::ALL.map(Some).into_iter().chain([None]) {
+        for named in [None, Some(handler("greet"))] {
+            for before in [None, Some(id)] {
+                let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
+                let mut select = read::select(&filter, before);
+                let plan = plan(&mut raw, select.build().sql().as_str()).await;
+                assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
+                let by_index = plan.iter().any(|step| step.contains("jobs_dead"));
+                assert!(by_index || state != Some(StateName::Dead), "{plan:#?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_walks_an_index_stops_early() {
     let home = Home::new();
     let _store = home.serve().await;

@@ -73,7 +73,10 @@ async fn filters_find_their_jobs_behind_any_number_of_others() {
         let dead = of(JobFilter { state: Some(StateName::Dead), ..filter(0) });
         assert_eq!(all(&store, dead, scan).await.0, []);
     }
-    assert!(all(&store, JobFilter { state: Some(StateName::Dead), ..filter(9) }, 9).await.1 > 1);
+    let pages = async |state| all(&store, JobFilter { state, ..filter(100) }, 5).await.1;
+    assert_eq!(pages(Some(StateName::Running)).await, 6, "a window at a time");
+    assert_eq!(pages(Some(StateName::Dead)).await, 1, "they have an index");
+    assert_eq!(pages(None).await, 1, "nothing has to be passed over");
 }
 
 #[tokio::test]
