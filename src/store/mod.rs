@@ -27,7 +27,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -68,8 +67,7 @@ struct Inner {
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
-    writer: Mutex<Option<JoinHandle<SqliteConnection>>>,
-    lock: Mutex<Option<File>>,
+    writer: Mutex<Option<JoinHandle<Writer>>>,
 }
 
 impl Store {
@@ -86,6 +84,7 @@ impl Store {
             work: work.clone(),
             delivery: delivery.clone(),
             clock: clock.clone(),
+            lock: opened.lock,
         };
         let writer = tokio::spawn(writer.run(receiver));
         let store = Self(Arc::new(Inner {
@@ -96,7 +95,6 @@ impl Store {
             delivery,
             clock,
             writer: Mutex::new(Some(writer)),
-            lock: Mutex::new(opened.lock),
         }));
         if purpose == Purpose::Serve {
             let freed = store.ask(upkeep::Free { until: None, now: store.clock().now() }).await?;
@@ -256,7 +254,7 @@ impl Store {
     pub async fn close(&self) {
         lock(&self.0.operations).take();
         let writer = lock(&self.0.writer).take();
-        let writing = match writer {
+        let writer = match writer {
             // A writer that panicked has nothing left to finish.
             Some(writer) => writer.await.ok(),
             None => None,
@@ -266,13 +264,13 @@ impl Store {
             let _unclosed = checkpoints.close().await;
         }
         self.0.reading.close().await;
-        // The last connection brings the log into the database, and only this one may write.
-        if let Some(writing) = writing
-            && let Err(error) = writing.close().await
-        {
-            tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");
+        if let Some(Writer { connection, lock, .. }) = writer {
+            // The last connection brings the log into the database, and only this one may write.
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");
+            }
+            drop(lock);
         }
-        lock(&self.0.lock).take();
     }
 
     fn clock(&self) -> &Clock {

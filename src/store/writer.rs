@@ -4,6 +4,7 @@
 //! COMMIT. There is no timer: while one commit is on its way to the disk, the next batch gathers. So
 //! a lone request waits for one commit, and a thousand share one.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,6 +40,8 @@ pub(super) struct Writer {
     pub(super) work: Arc<Lanes<RunningJob>>,
     pub(super) delivery: Arc<Lanes<DeliveringJob>>,
     pub(super) clock: Clock,
+    /// Says who owns the store. It is kept here, because nobody else may own it before the last write.
+    pub(super) lock: Option<File>,
 }
 
 /// Operations by kind, in the order in which a transaction carries them out: errands last, because
@@ -60,8 +63,8 @@ struct Done {
 }
 
 impl Writer {
-    /// Writes until every sender of operations is gone; gives the connection back, to be closed last.
-    pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) -> SqliteConnection {
+    /// Writes until every sender of operations is gone; the connection is then to be closed last.
+    pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) -> Self {
         let mut waiting = Vec::with_capacity(MOST);
         while operations.recv_many(&mut waiting, MOST).await > 0 {
             let mut batch = Batch::default();
@@ -76,7 +79,7 @@ impl Writer {
                 self.checkpoint().await;
             }
         }
-        self.connection
+        self
     }
 
     async fn write(&mut self, mut batch: Batch) {
@@ -119,7 +122,7 @@ impl Writer {
     }
 
     async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let Self { connection, clock, work, delivery } = self;
+        let Self { connection, clock, work, delivery, lock: _ } = self;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
         // Only now, because BEGIN may have waited long for another process.
         batch.drop_late(Instant::now);

@@ -42,6 +42,22 @@ async fn one_owner_at_a_time() {
     home.serve().await;
 }
 
+#[tokio::test]
+async fn nobody_else_owns_it_before_the_last_write() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.queued(&store).await;
+    let open = hold(&store).await;
+    let (cancel, _) = Pending::new(Cancel { id, now: home.now() });
+    store.send(Op::Errand(cancel)).await.unwrap();
+    let writer = lock(&store.0.writer).take().unwrap();
+    drop(store);
+    assert!(matches!(home.open(Purpose::Serve).await.err(), Some(StoreError::InUse { .. })));
+    open.send(()).unwrap();
+    drop(writer.await.unwrap());
+    assert_eq!(state(&home.serve().await, id).await, StateName::Cancelled);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn another_name_of_the_file_is_the_same_store() {
