@@ -49,7 +49,7 @@ pub use reports::Written;
 use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
 use people::{Cancel, Retry, RetryDead};
 use request::{Pending, Request};
-use writer::{Op, Writer};
+use writer::{Op, Reply, Writer};
 
 /// Operations that may wait for the writer; further ones wait in front.
 const WAITING: usize = 4_096;
@@ -115,7 +115,7 @@ impl Store {
         let (reply, answered) = oneshot::channel();
         let accept = accept::Accept { job, drop_after: deadline(within), reply };
         let stored = async {
-            self.send(Op::Accept(accept)).await?;
+            self.send(Op::Accept(Box::new(accept))).await?;
             answered.await.unwrap_or(Err(StoreError::Closed))
         };
         tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))
@@ -292,10 +292,7 @@ impl Store {
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    async fn insist(
-        &self,
-        operation: impl Fn(oneshot::Sender<Result<Written, StoreError>>) -> Op,
-    ) -> Result<Written, StoreError> {
+    async fn insist(&self, operation: impl Fn(Reply<Written>) -> Op) -> Result<Written, StoreError> {
         loop {
             let (reply, answered) = oneshot::channel();
             self.send(operation(reply)).await?;

@@ -24,11 +24,14 @@ use super::request::Errand;
 /// The most operations in one transaction: bounds how long the first of them waits.
 const MOST: usize = 512;
 
+/// Where the answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
 /// Something to write, and whom to tell.
 pub(super) enum Op {
-    Accept(Accept),
-    Handled(Arc<HandlerReport>, oneshot::Sender<Result<Written, StoreError>>),
-    Sent(Arc<DeliveryReport>, oneshot::Sender<Result<Written, StoreError>>),
+    Accept(Box<Accept>),
+    Handled(Arc<HandlerReport>, Reply<Written>),
+    Sent(Arc<DeliveryReport>, Reply<Written>),
     Errand(Box<dyn Errand>),
     /// Bring the log back into the database and start it anew.
     Checkpoint,
@@ -49,8 +52,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Batch {
     accepts: Vec<Accept>,
-    handled: Vec<(Arc<HandlerReport>, oneshot::Sender<Result<Written, StoreError>>)>,
-    sent: Vec<(Arc<DeliveryReport>, oneshot::Sender<Result<Written, StoreError>>)>,
+    handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
+    sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
     errands: Vec<Box<dyn Errand>>,
 }
 
@@ -184,7 +187,7 @@ impl Batch {
     /// Sorts an operation in; says whether it was a wish for a checkpoint.
     fn add(&mut self, operation: Op) -> bool {
         match operation {
-            Op::Accept(accept) => self.accepts.push(accept),
+            Op::Accept(accept) => self.accepts.push(*accept),
             Op::Handled(report, reply) => self.handled.push((report, reply)),
             Op::Sent(report, reply) => self.sent.push((report, reply)),
             Op::Errand(errand) => self.errands.push(errand),
@@ -205,7 +208,7 @@ impl Batch {
     }
 
     fn singles(self) -> impl Iterator<Item = Self> {
-        let accepts = self.accepts.into_iter().map(Op::Accept);
+        let accepts = self.accepts.into_iter().map(|accept| Op::Accept(Box::new(accept)));
         let handled = self.handled.into_iter().map(|(report, reply)| Op::Handled(report, reply));
         let sent = self.sent.into_iter().map(|(report, reply)| Op::Sent(report, reply));
         let errands = self.errands.into_iter().map(Op::Errand);
