@@ -1,6 +1,20 @@
 //! A full disk, and a disk that has room again.
 
+use std::sync::atomic::AtomicUsize;
+
 use super::*;
+
+/// Fails as it is told, and counts how often it was tried.
+struct Fails(StoreError, Arc<AtomicUsize>);
+
+impl Request for Fails {
+    type Answer = ();
+
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Err(self.0.clone())
+    }
+}
 
 /// From now on the file cannot grow.
 async fn fill(store: &Store) {
@@ -77,4 +91,22 @@ async fn reports_insist_until_there_is_room() {
     }
     assert_eq!(writing.await.unwrap(), Ok(Written::Done));
     assert_eq!(state(&store, id).await, StateName::Delivering);
+}
+
+#[tokio::test]
+async fn what_cannot_succeed_is_not_tried_one_by_one() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let fails = |error| store.ask(Fails(error, tries.clone()));
+    let broken = StoreError::Database("broken".into());
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 3).await;
+        open.send(()).unwrap();
+    };
+    let (first, second, third, ()) =
+        tokio::join!(fails(broken.clone()), fails(StoreError::Full), fails(StoreError::Full), release);
+    assert_eq!((first, second, third), (Err(broken), Err(StoreError::Full), Err(StoreError::Full)));
+    assert_eq!(tries.load(Ordering::SeqCst), 3, "the batch, the broken one alone, the first full one");
 }

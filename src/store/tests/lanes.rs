@@ -100,6 +100,22 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
 }
 
 #[tokio::test]
+async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.dead(&store).await;
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 2).await;
+        open.send(()).unwrap();
+    };
+    let claim = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE);
+    let (claimed, retried, ()) = tokio::join!(claim, store.retry(id), release);
+    assert_eq!((claimed, retried), (Ok(vec![]), Ok(())));
+    assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
+}
+
+#[tokio::test]
 async fn what_is_read_from_the_store_is_what_memory_knew() {
     let home = Home::new();
     let store = home.serve().await;
