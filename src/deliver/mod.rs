@@ -344,3 +344,6 @@ impl Sender {
         self.0.settings.request_timeout + LEASE_MARGIN
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -297,3 +297,6 @@ fn tell(job: &RunningJob, attempt: u32, verdict: &Verdict, duration: Duration) {
         tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
     }
 }
+
+#[cfg(test)]
+mod tests;
