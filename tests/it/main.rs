@@ -1,0 +1,11 @@
+//! The library as its users have it: real bridges, configured as people configure them, on real sockets
+//! and real SQLite files. Only Kommo is played, by the crate's own simulator.
+//!
+//! A file a room; [`bridge`] is the harness. No test sleeps: each waits for an event, within a limit.
+
+mod bridge;
+mod handlers;
+mod played;
+mod setup;
+
+mod smoke;
