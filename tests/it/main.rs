@@ -3,9 +3,11 @@
 //!
 //! A file a room; [`bridge`] is the harness. No test sleeps: each waits for an event, within a limit.
 
+mod accepts;
 mod bridge;
 mod handlers;
 mod played;
+mod refusals;
 mod setup;
 
 mod smoke;
