@@ -11,3 +11,6 @@ mod refusals;
 mod setup;
 
 mod smoke;
+mod states;
+mod unavailable;
+mod work;

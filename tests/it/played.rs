@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Options, Plan, Simulator};
+use salesbot_bridge::{Clock, ManualClock};
 use serde_json::json;
 
 use crate::bridge::PATIENCE;
@@ -52,4 +53,9 @@ pub fn calls_for(kommo: &Simulator, bot: &Bot) -> Vec<Call> {
 /// The times between one call and the next.
 pub fn gaps(calls: &[Call]) -> Vec<Duration> {
     calls.windows(2).map(|pair| pair[1].instant - pair[0].instant).collect()
+}
+
+/// A clock that stands still at the machine's time, which tokens are made for.
+pub fn manual_clock() -> ManualClock {
+    ManualClock::new(Clock::system().now())
 }
