@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Position;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -272,7 +273,8 @@ impl Sender {
 
     fn pause_or_go_on(&self, job: &DeliveringJob, judgement: &Judgement, pass: &mut Pass) {
         let health = &self.0.parts.health;
-        let host = job.return_url.url().host_str().unwrap_or_default();
+        // With its port, where it has one: two accounts of one host are two accounts.
+        let host = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
         if judgement.account_is_fine {
             if pass.fine() {
                 tracing::info!(account.host = host, "deliveries to this account go on");
