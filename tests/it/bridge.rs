@@ -171,7 +171,6 @@ impl TestBridge {
 
     /// Waits until `/health/ready` says that this account waits for a person, and gives what it says.
     pub async fn waiting(&self, host: &str) -> String {
-        let host = host.split(':').next().unwrap();
         let limit = Instant::now() + PATIENCE;
         loop {
             let (_, ready) = self.ready().await;

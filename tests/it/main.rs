@@ -4,8 +4,10 @@
 //! A file a room; [`bridge`] is the harness. No test sleeps: each waits for an event, within a limit.
 
 mod accepts;
+mod answers;
 mod bridge;
 mod handlers;
+mod pauses;
 mod played;
 mod refusals;
 mod setup;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::handlers::held;
 use crate::played::{account, bot, continued, kommo, plan, with_faults};
-use crate::setup::Setup;
+use crate::setup::{Setup, host};
 
 /// `STAGE NUMBER RESULT STATUS` of each attempt.
 fn attempts(job: &Value) -> Vec<String> {
@@ -67,7 +67,7 @@ async fn an_unfinished_job_can_be_cancelled_wherever_it_is() {
     let bots = [with_faults(&gone, [Fault::PaymentRequired]), bot(&kommo), bot(&kommo)];
     // Delivering, since the account has to pay first; running, since the handler is held; queued behind it.
     let delivering = bridge.ask(&bots[0], "echo").await;
-    bridge.waiting(&gone.base_url()[7..]).await;
+    bridge.waiting(host(&gone)).await;
     let running = bridge.ask(&bots[1], "held").await;
     held.entered().await;
     let queued = bridge.ask(&bots[2], "held").await;
