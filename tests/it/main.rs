@@ -7,9 +7,11 @@ mod accepts;
 mod answers;
 mod bridge;
 mod handlers;
+mod pace;
 mod pauses;
 mod played;
 mod refusals;
+mod restart;
 mod setup;
 
 mod smoke;
