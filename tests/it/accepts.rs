@@ -88,10 +88,12 @@ async fn every_body_of_kommo_is_read_whatever_its_content_type_says() {
         "absent": "{{lead.name}}", "empty": "", "emoji": "🙂",
     });
     let styles = [BodyStyle::Form, BodyStyle::FormPlain, BodyStyle::FormJsonData, BodyStyle::Json];
-    let types = ["application/json", "application/x-www-form-urlencoded", "text/plain", "", "multipart/form-data"];
+    let types =
+        ["application/json", "application/x-www-form-urlencoded", "text/plain", "", "multipart/form-data"];
     for body in styles {
         for content_type in types {
-            let plan = Plan { body, content_type: Some(content_type.into()), ..Plan::with_data(sent.clone()) };
+            let plan =
+                Plan { body, content_type: Some(content_type.into()), ..Plan::with_data(sent.clone()) };
             assert_eq!(stored(&bridge, &kommo, plan).await["data"], sent, "{body:?} as {content_type:?}");
         }
         // Data may be absent altogether.
@@ -110,10 +112,8 @@ async fn every_good_token_is_taken_however_kommo_writes_it() {
         .start()
         .await;
     let (account, now) = (kommo.options().account_id, now());
-    let claims = |claims: Value| TokenStyle {
-        claims: claims.as_object().unwrap().clone(),
-        ..TokenStyle::default()
-    };
+    let claims =
+        |claims: Value| TokenStyle { claims: claims.as_object().unwrap().clone(), ..TokenStyle::default() };
     let rows = [
         ("HS512", TokenStyle::default()),
         ("HS256", TokenStyle { algorithm: Algorithm::Hs256, ..TokenStyle::default() }),
@@ -147,7 +147,8 @@ async fn without_a_jti_the_same_token_is_the_same_request() {
     let bridge = Setup::with(&[&kommo]).start().await;
     let claims = json!({ "jti": null }).as_object().unwrap().clone();
     let token = TokenStyle { claims, ..TokenStyle::default() };
-    let (one, other) = (kommo.bot(Plan { token: token.clone(), ..plan() }), kommo.bot(Plan { token, ..plan() }));
+    let (one, other) =
+        (kommo.bot(Plan { token: token.clone(), ..plan() }), kommo.bot(Plan { token, ..plan() }));
     let first = bridge.ask(&one, "echo").await;
     assert_ne!(bridge.ask(&other, "echo").await, first);
     assert_eq!(bridge.call(&one, "echo").await.json(), json!({ "job_id": first, "duplicate": true }));
@@ -157,6 +158,9 @@ async fn without_a_jti_the_same_token_is_the_same_request() {
 /// Seconds since 1970.
 fn now() -> f64 {
     use std::time::{SystemTime, UNIX_EPOCH};
-    #[allow(clippy::disallowed_methods, reason = "tokens are made for the machine's clock, as the bridge reads it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tokens are made for the machine's clock, as the bridge reads it"
+    )]
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }

@@ -15,7 +15,10 @@ use crate::setup::Setup;
 /// Statuses of the delivery attempts; `null` where there was no answer.
 fn statuses(job: &Value) -> Vec<Value> {
     let attempts = job["attempts"].as_array().unwrap().iter();
-    attempts.filter(|attempt| attempt["stage"] == "delivery").map(|attempt| attempt["status"].clone()).collect()
+    attempts
+        .filter(|attempt| attempt["stage"] == "delivery")
+        .map(|attempt| attempt["status"].clone())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +98,8 @@ async fn an_outage_longer_than_give_up_after_ends_in_dead() {
 async fn retries_back_off() {
     let kommo = kommo().await;
     let bridge = Setup::with(&[&kommo]).start().await;
-    let bots: Vec<_> = (0..10).map(|_| with_faults(&kommo, [Fault::Status(500), Fault::Status(500)])).collect();
+    let bots: Vec<_> =
+        (0..10).map(|_| with_faults(&kommo, [Fault::Status(500), Fault::Status(500)])).collect();
     for bot in &bots {
         bridge.ask(bot, "echo").await;
     }
@@ -172,7 +176,8 @@ async fn a_redirect_is_never_followed() {
     let kommo = kommo().await;
     // Even to a host that is on the allow-list.
     let allowed = [kommo.base_url(), &location].map(|url| url[7..].trim_end_matches("/stolen").to_owned());
-    let bridge = Setup::with(&[&kommo]).config(&format!("delivery.allowed_hosts = {allowed:?}")).start().await;
+    let bridge =
+        Setup::with(&[&kommo]).config(&format!("delivery.allowed_hosts = {allowed:?}")).start().await;
     let bot = with_faults(&kommo, [Fault::Redirect(location.clone()), Fault::Redirect(location.clone())]);
     let asked = bridge.ask(&bot, "echo");
     let heard = async {

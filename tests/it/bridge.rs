@@ -103,12 +103,7 @@ impl TestBridge {
         ack.json()["job_id"].as_str().unwrap().to_owned()
     }
 
-    pub async fn post(
-        &self,
-        handler: &str,
-        content_type: &str,
-        body: impl Into<reqwest::Body>,
-    ) -> Response {
+    pub async fn post(&self, handler: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Response {
         let request = self.client.post(self.url(handler)).header("content-type", content_type);
         request.body(body).send().await.unwrap()
     }
@@ -174,7 +169,8 @@ impl TestBridge {
         let limit = Instant::now() + PATIENCE;
         loop {
             let (_, ready) = self.ready().await;
-            let entry = ready["waiting"].as_array().and_then(|all| all.iter().find(|one| one["account"] == host));
+            let entry =
+                ready["waiting"].as_array().and_then(|all| all.iter().find(|one| one["account"] == host));
             if let Some(entry) = entry {
                 return entry["why"].as_str().unwrap().to_owned();
             }

@@ -10,11 +10,13 @@ mod handlers;
 mod pace;
 mod pauses;
 mod played;
+mod process;
 mod refusals;
 mod restart;
 mod setup;
 
 mod smoke;
 mod states;
+mod traps;
 mod unavailable;
 mod work;

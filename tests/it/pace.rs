@@ -58,8 +58,9 @@ async fn retries_are_under_the_same_rate() {
     let kommo = kommo().await;
     let config = "delivery.rate_per_account = 10";
     let bridge = Setup::with(&[&kommo]).config(config).start().await;
-    let bots: Vec<Bot> =
-        (0..10).map(|_| crate::played::with_faults(&kommo, [Fault::Status(500), Fault::Status(503)])).collect();
+    let bots: Vec<Bot> = (0..10)
+        .map(|_| crate::played::with_faults(&kommo, [Fault::Status(500), Fault::Status(503)]))
+        .collect();
     ask_all(&bridge, &bots).await;
     for bot in &bots {
         continued(bot).await;
@@ -90,8 +91,7 @@ async fn accounts_have_a_rate_each() {
     let clock = manual_clock();
     let config = "delivery.rate_per_account = 5";
     // Time stands still: whatever goes out, goes out in the first window.
-    let bridge =
-        Setup::with(&[&kommo, &other]).config(config).clock(clock.clock()).start().await;
+    let bridge = Setup::with(&[&kommo, &other]).config(config).clock(clock.clock()).start().await;
     let all = [bots(&kommo, 5), bots(&other, 5)].concat();
     ask_all(&bridge, &all).await;
     for bot in &all {

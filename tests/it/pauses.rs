@@ -174,7 +174,9 @@ async fn a_wrong_bearer_is_not_tried_on_every_bot() {
     for _ in 0..10 {
         bridge.ask(&bot(&wrong), "echo").await;
     }
-    bridge.until("all to wait", || async { bridge.get("/api/v1/stats").await.1["jobs"]["delivering"] == 11 }).await;
+    bridge
+        .until("all to wait", || async { bridge.get("/api/v1/stats").await.1["jobs"]["delivering"] == 11 })
+        .await;
     bridge.a_while().await;
     assert_eq!(wrong.calls().len(), 1);
 }

@@ -13,7 +13,11 @@ use crate::setup::Setup;
 /// Checks that the answer is a problem of this status, and gives it.
 async fn problem(response: Response, status: u16, what: &str) -> Value {
     let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-    assert_eq!((response.status().as_u16(), content_type.as_str()), (status, "application/problem+json"), "{what}");
+    assert_eq!(
+        (response.status().as_u16(), content_type.as_str()),
+        (status, "application/problem+json"),
+        "{what}"
+    );
     let text = response.text().await.unwrap();
     // Every token begins like this, since its header does.
     assert!(!text.contains("eyJ"), "{what}: the answer holds a token: {text}");
@@ -74,10 +78,8 @@ async fn a_token_that_proves_nothing_is_401() {
     let bridge = Setup::with(&[&kommo]).start().await;
     let secret = |secret: &str| TokenStyle { secret: Some(secret.to_owned()), ..TokenStyle::default() };
     let algorithm = |algorithm| TokenStyle { algorithm, ..TokenStyle::default() };
-    let header = |header: Value| TokenStyle {
-        header: header.as_object().unwrap().clone(),
-        ..TokenStyle::default()
-    };
+    let header =
+        |header: Value| TokenStyle { header: header.as_object().unwrap().clone(), ..TokenStyle::default() };
     // An hour ago and an hour ahead, by the clock that the simulator also looks at.
     let issued = bot(&kommo).request("http://bridge").token;
     let now = decoded(&issued)["iat"].as_f64().unwrap();

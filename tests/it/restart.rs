@@ -136,7 +136,10 @@ async fn a_job_whose_handler_is_gone_gets_its_fallback_when_its_time_is_over() {
     assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));
     let job = bridge.in_state(&id, "delivered").await;
     let error = job["last_error"].as_str().unwrap();
-    assert_eq!((&job["outcome"], error), (&json!("fallback"), "no handler of that name is registered any more"));
+    assert_eq!(
+        (&job["outcome"], error),
+        (&json!("fallback"), "no handler of that name is registered any more")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,5 +176,8 @@ async fn a_failed_attempt_counts_over_a_restart() {
     let bridge = Setup::with(&[&kommo]).config(policy).handler("flaky", fails).folder(&folder).start().await;
     assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));
     let job = bridge.in_state(&id, "delivered").await;
-    assert_eq!((&job["handler_attempts"], &job["last_error"]), (&json!(2), &json!("attempt 2 (attempt 2 of 2)")));
+    assert_eq!(
+        (&job["handler_attempts"], &job["last_error"]),
+        (&json!(2), &json!("attempt 2 (attempt 2 of 2)"))
+    );
 }

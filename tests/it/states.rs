@@ -10,9 +10,8 @@ use crate::setup::{Setup, host};
 /// `STAGE NUMBER RESULT STATUS` of each attempt.
 fn attempts(job: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let line = |attempt: &Value| {
-        ["stage", "number", "result", "status"].map(|key| text(&attempt[key])).join(" ")
-    };
+    let line =
+        |attempt: &Value| ["stage", "number", "result", "status"].map(|key| text(&attempt[key])).join(" ");
     job["attempts"].as_array().unwrap().iter().map(line).collect()
 }
 
@@ -20,7 +19,8 @@ fn attempts(job: &Value) -> Vec<String> {
 async fn a_job_goes_from_queued_to_delivered() {
     let kommo = kommo().await;
     let (handler, mut held) = held();
-    let bridge = Setup::with(&[&kommo]).config("workers.concurrency = 1").handler("held", handler).start().await;
+    let bridge =
+        Setup::with(&[&kommo]).config("workers.concurrency = 1").handler("held", handler).start().await;
     let first = bridge.ask(&bot(&kommo), "held").await;
     held.entered().await;
     let second = bot(&kommo);

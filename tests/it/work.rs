@@ -41,9 +41,19 @@ async fn asked(bridge: &TestBridge, kommo: &Simulator, handler: &str) -> (Bot, S
 async fn a_handler_without_an_answer_gets_its_bot_the_fallback() {
     let kommo = kommo().await;
     let sorry = |more: &str| format!("{{ fallback = {{ data = {{ status = \"sorry\" }} }}, {more} }}");
-    let names = ["fails", "retries", "panics", "strict", "hangs", "late", "too-long", "too-many", "no-object"];
-    let more = ["", "max_attempts = 2", "max_attempts = 1", "", r#"max_attempts = 1, attempt_timeout = "100ms""#,
-        r#"answer_within = "200ms""#, "", "", ""];
+    let names =
+        ["fails", "retries", "panics", "strict", "hangs", "late", "too-long", "too-many", "no-object"];
+    let more = [
+        "",
+        "max_attempts = 2",
+        "max_attempts = 1",
+        "",
+        r#"max_attempts = 1, attempt_timeout = "100ms""#,
+        r#"answer_within = "200ms""#,
+        "",
+        "",
+        "",
+    ];
     let policies: Vec<String> =
         names.iter().zip(more).map(|(name, more)| format!("handlers.{name} = {}", sorry(more))).collect();
     let hang = || Does(|_, _| std::future::pending());
@@ -75,7 +85,11 @@ async fn a_handler_without_an_answer_gets_its_bot_the_fallback() {
         let (bot, id) = asked(&bridge, &kommo, handler).await;
         assert_eq!(continued(&bot).await.data, json!({ "status": "sorry" }), "{handler}");
         let job = bridge.in_state(&id, "delivered").await;
-        assert_eq!((&job["outcome"], &job["handler_attempts"]), (&json!("fallback"), &json!(attempts)), "{handler}");
+        assert_eq!(
+            (&job["outcome"], &job["handler_attempts"]),
+            (&json!("fallback"), &json!(attempts)),
+            "{handler}"
+        );
         assert!(job["last_error"].as_str().unwrap().contains(error), "{handler}: {job:#}");
         let last = &job["attempts"][attempts - 1];
         assert_eq!((&last["stage"], &last["result"]), (&json!("handler"), &json!(result)), "{handler}");
