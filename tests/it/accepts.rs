@@ -1,7 +1,10 @@
 //! What the public listener takes: contract §3, the row 200, in every form in which Kommo sends it.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use salesbot_bridge::simulator::{Algorithm, BodyStyle, BotType, Plan, TokenStyle};
+use salesbot_bridge::Clock;
+use salesbot_bridge::simulator::{Algorithm, BodyStyle, BotType, Plan, Simulator, TokenStyle};
 use serde_json::{Value, json};
 
 use crate::bridge::TestBridge;
@@ -72,7 +75,7 @@ async fn a_request_repeated_at_the_same_time_makes_one_job() {
 }
 
 /// Asks with this plan, and gives the data that the bridge stored.
-async fn stored(bridge: &TestBridge, kommo: &salesbot_bridge::simulator::Simulator, plan: Plan) -> Value {
+async fn stored(bridge: &TestBridge, kommo: &Simulator, plan: Plan) -> Value {
     let bot = kommo.bot(plan);
     let id = bridge.ask(&bot, "echo").await;
     continued(&bot).await;
@@ -157,10 +160,6 @@ async fn without_a_jti_the_same_token_is_the_same_request() {
 
 /// Seconds since 1970.
 fn now() -> f64 {
-    use std::time::{SystemTime, UNIX_EPOCH};
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "tokens are made for the machine's clock, as the bridge reads it"
-    )]
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+    let millis = u64::try_from(Clock::system().now().as_millis()).unwrap();
+    Duration::from_millis(millis).as_secs_f64()
 }
