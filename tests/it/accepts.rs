@@ -8,7 +8,7 @@ use salesbot_bridge::simulator::{Algorithm, BodyStyle, BotType, Plan, Simulator,
 use serde_json::{Value, json};
 
 use crate::bridge::TestBridge;
-use crate::played::{bot, calls_for, continued, kommo, plan};
+use crate::played::{account, bot, calls_for, continued, kommo, plan};
 use crate::setup::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,6 +155,20 @@ async fn without_a_jti_the_same_token_is_the_same_request() {
     let first = bridge.ask(&one, "echo").await;
     assert_ne!(bridge.ask(&other, "echo").await, first);
     assert_eq!(bridge.call(&one, "echo").await.json(), json!({ "job_id": first, "duplicate": true }));
+    bridge.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jti_names_a_request_of_its_account_alone() {
+    let (kommo, other) = (kommo().await, account(2).await);
+    let bridge = Setup::with(&[&kommo, &other]).start().await;
+    let claims = json!({ "jti": "the-same" }).as_object().unwrap().clone();
+    let token = TokenStyle { claims, ..TokenStyle::default() };
+    for account in [&kommo, &other] {
+        let bot = account.bot(Plan { token: token.clone(), ..plan() });
+        bridge.ask(&bot, "echo").await;
+        continued(&bot).await;
+    }
     bridge.settled().await;
 }
 

@@ -199,6 +199,11 @@ impl TestBridge {
         self.shutdown.ask();
     }
 
+    /// Asks it to stop at once, and does not wait for it.
+    pub fn insist_to_stop(&self) {
+        self.shutdown.insist();
+    }
+
     /// Stops it and gives its folder, for the next one.
     pub async fn stop(mut self) -> Arc<TempDir> {
         self.shutdown.ask();

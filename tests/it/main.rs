@@ -17,7 +17,6 @@ mod refusals;
 mod restart;
 mod setup;
 
-mod smoke;
 mod states;
 mod traps;
 mod unavailable;

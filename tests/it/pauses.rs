@@ -180,3 +180,21 @@ async fn a_wrong_bearer_is_not_tried_on_every_bot() {
     bridge.a_while().await;
     assert_eq!(wrong.calls().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_above_kommos_costs_time_and_nothing_else() {
+    let kommo = playing(Options { rate_limit: Some(5), ..Options::default() }).await;
+    let bridge = Setup::with(&[&kommo]).start().await;
+    let bots: Vec<_> = (0..14).map(|_| bot(&kommo)).collect();
+    for bot in &bots {
+        bridge.ask(bot, "echo").await;
+    }
+    for bot in &bots {
+        continued(bot).await;
+    }
+    bridge.settled().await;
+    assert!(kommo.calls().iter().any(|call| call.status == Some(429)), "nothing was refused: no test");
+    for job in bridge.jobs().await {
+        assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivered"), &json!(1)), "{job:#}");
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use salesbot_bridge::simulator::{Bot, Fault};
 use serde_json::json;
 
+use crate::bridge::{PATIENCE, client};
 use crate::handlers::{Does, held};
 use crate::played::{bot, calls_for, continued, kommo, manual_clock};
 use crate::setup::Setup;
@@ -180,4 +181,51 @@ async fn a_failed_attempt_counts_over_a_restart() {
         (&job["handler_attempts"], &job["last_error"]),
         (&json!(2), &json!("attempt 2 (attempt 2 of 2)"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_insists_waits_for_nothing_and_loses_nothing() {
+    let kommo = kommo().await;
+    let (handler, mut held_once) = held();
+    let config = "workers.grace = \"1h\"\ndelivery.request_timeout = \"10m\"";
+    let bridge = Setup::with(&[&kommo]).config(config).handler("slow", handler).start().await.leaves_jobs();
+    kommo.set_outage(Some(Fault::Hang));
+    let (hanging, running) = (bot(&kommo), bot(&kommo));
+    let in_flight = bridge.ask(&hanging, "echo").await;
+    bridge.until("the call", || async { kommo.calls().len() == 1 }).await;
+    let held_up = bridge.ask(&running, "slow").await;
+    held_once.entered().await;
+    bridge.ask_to_stop();
+    bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
+    bridge.insist_to_stop();
+    let folder = tokio::time::timeout(PATIENCE, bridge.stop()).await.expect("it waits all the same");
+
+    kommo.set_outage(None);
+    let (handler, mut held_again) = held();
+    held_again.let_go(1);
+    let bridge = Setup::with(&[&kommo]).handler("slow", handler).folder(&folder).start().await;
+    assert_eq!(held_again.entered().await.attempt(), 1);
+    for (bot, id) in [(&hanging, &in_flight), (&running, &held_up)] {
+        continued(bot).await;
+        bridge.in_state(id, "delivered").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_continue_that_arrived_though_the_bridge_ended_is_delivered() {
+    let kommo = kommo().await;
+    kommo.set_outage(Some(Fault::Hang));
+    let config = "workers.grace = \"50ms\"\ndelivery.request_timeout = \"10m\"";
+    let bridge = Setup::with(&[&kommo]).config(config).start().await.leaves_jobs();
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "echo").await;
+    bridge.until("the call", || async { kommo.calls().len() == 1 }).await;
+    let folder = bridge.stop().await;
+    kommo.set_outage(None);
+    // The call that hung took effect after all; here somebody else plays that.
+    let late = client().post(bot.return_url()).bearer_auth(&kommo.options().access_token);
+    assert_eq!(late.body(r#"{"data":{}}"#).send().await.unwrap().status(), 202);
+    let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;
+    let job = bridge.in_state(&id, "delivered").await;
+    assert!(job["last_error"].as_str().unwrap().contains("had arrived"), "{job:#}");
 }
