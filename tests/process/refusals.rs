@@ -7,37 +7,37 @@ use salesbot_bridge::simulator::{Options, Simulator};
 
 use crate::home::Home;
 
-/// What stands behind a good configuration, whose last line is line 8, and what stderr must say.
+/// What stands behind a good configuration, whose last line is line 9, and what stderr must say.
 const BROKEN: &[(&str, &[&str])] = &[
     (
         "server.lisen = \"127.0.0.1:1\"",
-        &["bridge.toml:9: server.lisen: unknown key", "did you mean `listen`"],
+        &["bridge.toml:10: server.lisen: unknown key", "did you mean `listen`"],
     ),
-    ("server.max_body = \"1MB\"", &["bridge.toml:9: server.max_body: must be a size like"]),
+    ("server.max_body = \"1MB\"", &["bridge.toml:10: server.max_body: must be a size like"]),
     (
         "server.ack_deadline = \"2m\"",
-        &["bridge.toml:9: server.ack_deadline: must be a duration from 1ms to 1m"],
+        &["bridge.toml:10: server.ack_deadline: must be a duration from 1ms to 1m"],
     ),
-    ("admin.token = \"two words\"", &["bridge.toml:9: admin.token: must be printable ASCII"]),
+    ("admin.token = \"two words\"", &["bridge.toml:10: admin.token: must be printable ASCII"]),
     (
         "admin.token_file = \"missing.token\"",
-        &["bridge.toml:9: admin.token", "missing.token", "cannot be read"],
+        &["bridge.toml:10: admin.token", "missing.token", "cannot be read"],
     ),
-    ("workers.concurrency = 0", &["bridge.toml:9: workers.concurrency: must be a whole number from 1"]),
-    ("handlers.h.kind = \"parrot\"", &["bridge.toml:9: handlers.h.kind: must be one of `echo`"]),
+    ("workers.concurrency = 0", &["bridge.toml:10: workers.concurrency: must be a whole number from 1"]),
+    ("handlers.h.kind = \"parrot\"", &["bridge.toml:10: handlers.h.kind: must be one of `echo`"]),
     (
         "handlers.h.max_attempts = 3",
         &["handlers.h", "nobody provides this handler", "handlers.h.kind", "echo"],
     ),
-    ("log.filter = \"info,a=loud\"", &["bridge.toml:9: log.filter: must be a filter"]),
+    ("log.filter = \"info,a=loud\"", &["bridge.toml:10: log.filter: must be a filter"]),
     (
         "accounts.a = { base_url = \"https://evil.example\", access_token = \"x\" }",
-        &["bridge.toml:9: accounts.a.base_url", "delivery.allowed_hosts"],
+        &["bridge.toml:10: accounts.a.base_url", "delivery.allowed_hosts"],
     ),
-    ("this is no toml", &["bridge.toml:9"]),
+    ("this is no toml", &["bridge.toml:10"]),
     (
         "server.max_connections = 0\nworkers.grace = \"x\"",
-        &["bridge.toml:9: server.max_connections", "bridge.toml:10: workers.grace"],
+        &["bridge.toml:10: server.max_connections", "bridge.toml:11: workers.grace"],
     ),
 ];
 

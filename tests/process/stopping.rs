@@ -105,7 +105,7 @@ async fn a_second_signal_ends_it_at_once_though_everything_hangs() {
 async fn idle_and_half_open_connections_do_not_keep_it_up() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, LONG_GRACE);
-    let mut serve = home.serve();
+    let mut serve = home.serve_own();
     let bot = bot(&simulator, "0");
     bot.call(&serve.url("echo")).await.unwrap();
     let mut half_open = std::net::TcpStream::connect(serve.public).unwrap();
