@@ -1,8 +1,11 @@
 //! A number of places, shared so that nobody takes them all.
 //!
 //! Workers share places between handlers, the sender between accounts. Whoever is slow holds its
-//! places long; so each lane may take what is free, less what the other lanes need to have a share of
-//! their own. A share is half of an equal part: enough to go on, and the busy ones get the rest.
+//! places long, so no lane may take all that is free.
+//!
+//! Where all lanes are known, each of the others is left a share, half of an equal part: enough to go on,
+//! and the busy ones get the rest. Where lanes come and go, a lane may hold as many places as it leaves
+//! free (three quarters of all while it is alone), so that even many slow ones leave some for the next.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +24,7 @@ impl Shares {
         Self { capacity, taken: lanes.into_iter().map(|lane| (lane, 0)).collect(), newcomers: false }
     }
 
-    /// `capacity` places for lanes that come and go: one share always stays free for the next to come.
+    /// `capacity` places for lanes that come and go: some always stay free for the next to come.
     pub fn for_anybody(capacity: usize) -> Self {
         Self { capacity, taken: HashMap::new(), newcomers: true }
     }
@@ -53,13 +56,31 @@ impl Shares {
     /// How many places `lane` could take now.
     fn room(&self, lane: &str) -> usize {
         let used: usize = self.taken.values().sum();
-        let known = self.taken.len() + usize::from(!self.taken.contains_key(lane));
-        let lanes = known + usize::from(self.newcomers);
+        let free = self.capacity.saturating_sub(used);
+        let mine = self.taken.get(lane).copied().unwrap_or(0);
+        if self.newcomers {
+            self.room_beside_newcomers(free, used, mine)
+        } else {
+            self.room_among_known(free, lane)
+        }
+    }
+
+    fn room_beside_newcomers(&self, free: usize, used: usize, mine: usize) -> usize {
+        let alone = used == mine;
+        let room = if alone {
+            (self.capacity - self.capacity / 4).saturating_sub(mine)
+        } else {
+            free.saturating_sub(mine) / 2
+        };
+        room.max(usize::from(mine == 0)).min(free)
+    }
+
+    fn room_among_known(&self, free: usize, lane: &str) -> usize {
+        let lanes = self.taken.len() + usize::from(!self.taken.contains_key(lane));
         let share = (self.capacity / (2 * lanes)).max(usize::from(self.capacity > lanes));
         let others = self.taken.iter().filter(|(other, _)| &***other != lane);
         let owed: usize = others.map(|(_, taken)| share.saturating_sub(*taken)).sum();
-        let kept = if self.newcomers { share } else { 0 };
-        self.capacity.saturating_sub(used).saturating_sub(owed + kept)
+        free.saturating_sub(owed)
     }
 }
 
@@ -100,24 +121,25 @@ mod tests {
         assert_eq!(single.take("b", 9), 0);
     }
 
+    /// As greedy as it can be: it tries again and again.
+    fn all(shares: &mut Shares, lane: &str) -> usize {
+        std::iter::from_fn(|| Some(shares.take(lane, usize::MAX)).filter(|got| *got > 0)).sum()
+    }
+
     #[test]
     fn whoever_comes_next_finds_a_place() {
         let mut shares = Shares::for_anybody(512);
-        let mut left = 512;
-        for lane in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-            let mut got = 0;
-            // As greedy as it can be: it tries again and again.
-            loop {
-                match shares.take(lane, 512) {
-                    0 => break,
-                    some => got += some,
-                }
-            }
-            assert!(got >= 1, "{lane} got {got}");
-            left -= got;
-        }
-        assert!(left > 0);
+        let got = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|lane| all(&mut shares, lane));
+        assert_eq!(got, [384, 64, 32, 16, 8, 4, 2, 1]);
+        shares.give_back("b");
+        assert_eq!(all(&mut shares, "z"), 1);
+    }
+
+    #[test]
+    fn one_place_is_enough_for_whoever_is_first() {
+        let mut shares = Shares::for_anybody(1);
+        assert_eq!((all(&mut shares, "a"), all(&mut shares, "b")), (1, 0));
         shares.give_back("a");
-        assert!(shares.take("z", 1) == 1);
+        assert_eq!(all(&mut shares, "b"), 1);
     }
 }

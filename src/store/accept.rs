@@ -58,7 +58,7 @@ const JOBS: RowsStatement = RowsStatement {
     after: "",
 };
 
-const KNOWN: &str = "SELECT job_id FROM idempotency_keys WHERE account_id = ? AND key = ?";
+pub(super) const KNOWN: &str = "SELECT job_id FROM idempotency_keys WHERE account_id = ? AND key = ?";
 
 /// Stores all of `accepts`; the results are in the same order.
 pub(super) async fn apply(
@@ -81,10 +81,11 @@ pub(super) async fn apply(
         new.insert(JobId::from_uuid(row.try_get::<Uuid, _>(0)?));
     }
 
+    let mut offers = lanes.offers(now);
     let mut results = Vec::with_capacity(accepts.len());
     for Accept { job, .. } in accepts {
         results.push(if new.contains(&job.id) {
-            Stored::New(lanes.offer(job.handler.as_str(), now))
+            Stored::New(offers.next(job.handler.as_str()))
         } else {
             Stored::Duplicate(known(connection, job).await?)
         });

@@ -16,6 +16,19 @@ use super::effects::Effects;
 use super::request::Request;
 use super::rows::{self, COLUMNS};
 
+pub(super) const DUE: &str = "SELECT id FROM jobs \
+     WHERE state = 'queued' AND handler = ? AND due_at <= ? ORDER BY due_at LIMIT ?";
+pub(super) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
+pub(super) const OVERDUE: &str = "SELECT id FROM jobs \
+     WHERE state = 'queued' AND answer_by <= ? ORDER BY answer_by LIMIT ?";
+pub(super) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
+pub(super) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
+     SELECT min(due_at) AS due_at FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = ?1 AND (failures > 0) = 0 \
+     UNION ALL \
+     SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = ?1 AND (failures > 0) = 1)";
+
 /// Jobs of one handler that are due.
 pub(super) struct ClaimWork {
     pub(super) handler: Arc<str>,
@@ -32,8 +45,7 @@ impl Request for ClaimWork {
         connection: &mut SqliteConnection,
         effects: &mut Effects,
     ) -> Result<Self::Answer, StoreError> {
-        let sql = "SELECT id FROM jobs WHERE state = 'queued' AND handler = ? AND due_at <= ? ORDER BY due_at LIMIT ?";
-        let rows = sqlx::query(AssertSqlSafe(run(sql)))
+        let rows = sqlx::query(AssertSqlSafe(run(DUE)))
             .bind((self.now + self.lease).as_millis())
             .bind(&*self.handler)
             .bind(self.now.as_millis())
@@ -60,26 +72,31 @@ impl Request for ClaimOverdue {
         connection: &mut SqliteConnection,
         effects: &mut Effects,
     ) -> Result<Self::Answer, StoreError> {
-        let sql = "SELECT id FROM jobs WHERE state = 'queued' AND answer_by <= ? ORDER BY answer_by LIMIT ?";
-        let rows = sqlx::query(AssertSqlSafe(run(sql)))
+        let rows = sqlx::query(AssertSqlSafe(run(OVERDUE)))
             .bind((self.now + self.lease).as_millis())
             .bind(self.now.as_millis())
             .bind(count(self.limit))
             .fetch_all(&mut *connection)
             .await?;
         effects.moved(StateName::Queued, StateName::Running, signed(rows.len()));
-        let next: Option<i64> = sqlx::query_scalar("SELECT min(answer_by) FROM jobs WHERE state = 'queued'")
-            .fetch_one(connection)
-            .await?;
+        let next: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(connection).await?;
         effects.work_deadline(next.map(Timestamp::from_millis));
         Ok(by_age(rows::readable(&rows, rows::running), |job| job.received_at))
     }
 }
 
-fn run(select: &str) -> String {
+pub(super) fn run(select: &str) -> String {
     format!(
         "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?, fence = fence + 1 \
          WHERE id IN ({select}) RETURNING {COLUMNS}"
+    )
+}
+
+pub(super) fn deliver() -> String {
+    format!(
+        "UPDATE jobs SET lease_until = ?, fence = fence + 1 WHERE id IN ( \
+         SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+         AND origin = ? AND (failures > 0) = ? AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING {COLUMNS}"
     )
 }
 
@@ -90,11 +107,7 @@ async fn started(
     jobs: usize,
 ) -> Result<(), StoreError> {
     effects.moved(StateName::Queued, StateName::Running, signed(jobs));
-    let next: Option<i64> =
-        sqlx::query_scalar("SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?")
-            .bind(handler)
-            .fetch_one(connection)
-            .await?;
+    let next: Option<i64> = sqlx::query_scalar(NEXT_DUE).bind(handler).fetch_one(connection).await?;
     effects.work_lane(handler, next.map(Timestamp::from_millis));
     Ok(())
 }
@@ -121,17 +134,8 @@ impl Request for ClaimDeliveries {
         if rows.len() < self.limit {
             rows.extend(self.some(connection, !self.retries_first, self.limit - rows.len()).await?);
         }
-        let next: Option<i64> = sqlx::query_scalar(
-            "SELECT min(due_at) FROM ( \
-             SELECT min(due_at) AS due_at FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-             AND origin = ?1 AND (failures > 0) = 0 \
-             UNION ALL \
-             SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-             AND origin = ?1 AND (failures > 0) = 1)",
-        )
-        .bind(&*self.origin)
-        .fetch_one(connection)
-        .await?;
+        let next: Option<i64> =
+            sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
         effects.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
         Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.received_at))
     }
@@ -144,12 +148,7 @@ impl ClaimDeliveries {
         retries: bool,
         limit: usize,
     ) -> Result<Vec<SqliteRow>, StoreError> {
-        let sql = format!(
-            "UPDATE jobs SET lease_until = ?, fence = fence + 1 WHERE id IN ( \
-             SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-             AND origin = ? AND (failures > 0) = ? AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING {COLUMNS}"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(deliver()))
             .bind((self.now + self.lease).as_millis())
             .bind(&*self.origin)
             .bind(retries)

@@ -9,7 +9,7 @@
 //! from memory, already claimed in the same transaction. Nothing is handed over in a lane where older
 //! jobs wait, so nobody is overtaken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -77,8 +77,12 @@ impl<J> Lanes<J> {
         self.changed.notify_waiters();
     }
 
-    /// A place for a job of `lane`, if nothing older waits there and the room has room.
-    pub(super) fn offer(&self, lane: &str, now: Timestamp) -> Option<Slot<J>> {
+    /// Places for the jobs of one transaction.
+    pub(super) fn offers(&self, now: Timestamp) -> Offers<'_, J> {
+        Offers { lanes: self, now, waiting: HashSet::new() }
+    }
+
+    fn offer(&self, lane: &str, now: Timestamp) -> Option<Slot<J>> {
         let taker = self.taker.get()?;
         let behind_others = self.lock().due.get(lane).is_some_and(|due| *due <= now);
         if behind_others { None } else { taker(lane) }
@@ -121,6 +125,27 @@ impl<J> Lanes<J> {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing panics while it holds the lock, and the map is whole between any two statements.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Places for the jobs of one transaction: after the first job that gets none, none of its lane gets one.
+pub(super) struct Offers<'l, J> {
+    lanes: &'l Lanes<J>,
+    now: Timestamp,
+    waiting: HashSet<Box<str>>,
+}
+
+impl<J> Offers<'_, J> {
+    /// A place for a job of `lane`, if nothing older waits there and the room has room.
+    pub(super) fn next(&mut self, lane: &str) -> Option<Slot<J>> {
+        if self.waiting.contains(lane) {
+            return None;
+        }
+        let slot = self.lanes.offer(lane, self.now);
+        if slot.is_none() {
+            self.waiting.insert(lane.into());
+        }
+        slot
     }
 }
 

@@ -24,11 +24,13 @@ mod statement;
 mod upkeep;
 mod writer;
 
-use std::fs::File;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -47,7 +49,7 @@ pub use reports::Written;
 use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
 use people::{Cancel, Retry, RetryDead};
 use request::{Pending, Request};
-use writer::{Op, Writer};
+use writer::{Op, Reply, Writer};
 
 /// Operations that may wait for the writer; further ones wait in front.
 const WAITING: usize = 4_096;
@@ -65,8 +67,7 @@ struct Inner {
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    lock: Mutex<Option<File>>,
+    writer: Mutex<Option<JoinHandle<Writer>>>,
 }
 
 impl Store {
@@ -83,6 +84,7 @@ impl Store {
             work: work.clone(),
             delivery: delivery.clone(),
             clock: clock.clone(),
+            lock: opened.lock,
         };
         let writer = tokio::spawn(writer.run(receiver));
         let store = Self(Arc::new(Inner {
@@ -93,7 +95,6 @@ impl Store {
             delivery,
             clock,
             writer: Mutex::new(Some(writer)),
-            lock: Mutex::new(opened.lock),
         }));
         if purpose == Purpose::Serve {
             let freed = store.ask(upkeep::Free { until: None, now: store.clock().now() }).await?;
@@ -114,7 +115,7 @@ impl Store {
         let (reply, answered) = oneshot::channel();
         let accept = accept::Accept { job, drop_after: deadline(within), reply };
         let stored = async {
-            self.send(Op::Accept(accept)).await?;
+            self.send(Op::Accept(Box::new(accept))).await?;
             answered.await.unwrap_or(Err(StoreError::Closed))
         };
         tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))
@@ -187,13 +188,14 @@ impl Store {
     /// # Errors
     /// The store cannot be written; some may be under way.
     pub async fn retry_dead(&self, handler: Option<HandlerName>) -> Result<u64, StoreError> {
-        let died_by = self.clock().now();
-        let mut retried = 0;
+        let (mut retried, mut after) = (0, None);
         loop {
-            let (handler, now) = (handler.clone(), self.clock().now());
-            let some = self.ask(RetryDead { handler, limit: upkeep::CHUNK, died_by, now }).await?;
-            retried += some;
-            if some < upkeep::CHUNK.unsigned_abs() {
+            let now = self.clock().now();
+            let request = RetryDead { handler: handler.clone(), after, limit: upkeep::CHUNK, now };
+            let some = self.ask(request).await?;
+            retried += some.jobs;
+            after = some.last;
+            if after.is_none() {
                 return Ok(retried);
             }
         }
@@ -212,7 +214,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
-        read::page(&self.0.reading, filter).await
+        read::page(&self.0.reading, filter, read::SCAN).await
     }
 
     /// One job with its attempts, oldest first.
@@ -253,13 +255,23 @@ impl Store {
     pub async fn close(&self) {
         lock(&self.0.operations).take();
         let writer = lock(&self.0.writer).take();
-        if let Some(writer) = writer {
+        let writer = match writer {
             // A writer that panicked has nothing left to finish.
-            let _panicked = writer.await;
+            Some(writer) => writer.await.ok(),
+            None => None,
+        };
+        if let Some(checkpoints) = self.take_checkpoints() {
+            // It never writes, so nothing of it can be lost.
+            let _unclosed = checkpoints.close().await;
         }
-        lock(&self.0.checkpoints).take();
         self.0.reading.close().await;
-        lock(&self.0.lock).take();
+        if let Some(Writer { connection, lock, .. }) = writer {
+            // The last connection brings the log into the database, and only this one may write.
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");
+            }
+            drop(lock);
+        }
     }
 
     fn clock(&self) -> &Clock {
@@ -281,10 +293,7 @@ impl Store {
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    async fn insist(
-        &self,
-        operation: impl Fn(oneshot::Sender<Result<Written, StoreError>>) -> Op,
-    ) -> Result<Written, StoreError> {
+    async fn insist(&self, operation: impl Fn(Reply<Written>) -> Op) -> Result<Written, StoreError> {
         loop {
             let (reply, answered) = oneshot::channel();
             self.send(operation(reply)).await?;

@@ -1,6 +1,6 @@
 //! Opening the store: the file, its owner, its schema.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(super) struct Opened {
 
 /// Opens `url`, `sqlite:PATH`.
 pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreError> {
-    let path = path(url)?;
+    let path = resolved(path(url)?);
     let shown = path.display().to_string();
     let cannot = |why: String| StoreError::Open { path: shown.clone(), why };
     let lock = match purpose {
@@ -56,10 +56,9 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         }
         Purpose::Visit => None,
     };
-    let options = SqliteConnectOptions::new()
+    let mut options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(purpose == Purpose::Serve)
-        .journal_mode(SqliteJournalMode::Wal)
         // We acknowledge after COMMIT, so COMMIT has to mean "on the disk".
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
@@ -70,6 +69,10 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging();
+    if purpose == Purpose::Serve {
+        // The file remembers it. A visitor must not change a file before it knows that it is a store.
+        options = options.journal_mode(SqliteJournalMode::Wal);
+    }
     migrate(&options, purpose, &shown).await?;
     let connect =
         async || options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()));
@@ -85,8 +88,18 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     Ok(Opened { writing, checkpoints, reading, lock })
 }
 
+/// The file behind a link: whatever name it is opened by, its lock lies beside it.
+fn resolved(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or(path)
+}
+
 fn path(url: &str) -> Result<PathBuf, StoreError> {
     match url.split_once(':') {
+        Some(("sqlite", path)) if path.contains(":memory:") || path.contains("mode=memory") => {
+            Err(StoreError::Url(
+                "a store in memory would forget what was acknowledged: write `sqlite:PATH`".into(),
+            ))
+        }
         Some(("sqlite", path)) if !path.is_empty() => Ok(path.strip_prefix("//").unwrap_or(path).into()),
         _ => Err(StoreError::Url(format!(
             "`{}…` is not supported: write `sqlite:PATH`",
@@ -109,7 +122,10 @@ fn own(path: &Path) -> Result<File, StoreError> {
         .truncate(false)
         .open(PathBuf::from(name))
         .map_err(cannot)?;
-    if file.try_lock().is_err() {
+    if let Err(error) = file.try_lock() {
+        if let TryLockError::Error(error) = error {
+            return Err(cannot(error));
+        }
         let mut owner = String::new();
         // What it says is only for the message.
         let _unreadable = file.read_to_string(&mut owner);

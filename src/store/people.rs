@@ -10,8 +10,15 @@ use super::effects::Effects;
 use super::request::Request;
 
 /// `dead → delivering`: the same completion again, with a new time budget.
-const RETRY: &str = "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
-     failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND ";
+pub(super) fn retry(which: &str) -> String {
+    format!(
+        "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
+         failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} RETURNING origin, id"
+    )
+}
+
+pub(super) const DEAD: &str = "id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > ?4 \
+     AND (?2 IS NULL OR handler = ?2) ORDER BY id LIMIT ?3)";
 
 /// Delivers one dead letter again.
 pub(super) struct Retry {
@@ -27,7 +34,7 @@ impl Request for Retry {
         connection: &mut SqliteConnection,
         effects: &mut Effects,
     ) -> Result<Self::Answer, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(format!("{RETRY} id = ?2 RETURNING origin")))
+        let rows = sqlx::query(AssertSqlSafe(retry("id = ?2")))
             .bind(self.now.as_millis())
             .bind(self.id.as_uuid())
             .fetch_all(&mut *connection)
@@ -42,38 +49,44 @@ impl Request for Retry {
 }
 
 /// Delivers dead letters again, oldest first, up to a number per transaction.
+///
+/// Each goes on behind the last one: a job that dies again meanwhile is not retried for ever.
 pub(super) struct RetryDead {
     pub(super) handler: Option<HandlerName>,
+    pub(super) after: Option<JobId>,
     pub(super) limit: i64,
-    /// Only those that died up to then: what dies again at once must not go round for ever.
-    pub(super) died_by: Timestamp,
     pub(super) now: Timestamp,
 }
 
+/// What one transaction of [`RetryDead`] did.
+pub(super) struct Retried {
+    pub(super) jobs: u64,
+    /// The last of them; `None` if there was none.
+    pub(super) last: Option<JobId>,
+}
+
 impl Request for RetryDead {
-    type Answer = u64;
+    type Answer = Retried;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
         effects: &mut Effects,
-    ) -> Result<u64, StoreError> {
-        let sql = format!(
-            "{RETRY} id IN (SELECT id FROM jobs WHERE state = 'dead' AND (?2 IS NULL OR handler = ?2) \
-             AND finished_at <= ?4 ORDER BY id LIMIT ?3) RETURNING origin"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+    ) -> Result<Retried, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(retry(DEAD)))
             .bind(self.now.as_millis())
             .bind(self.handler.as_ref().map(HandlerName::as_str))
             .bind(self.limit)
-            .bind(self.died_by.as_millis())
+            .bind(self.after.map_or(Uuid::nil(), JobId::as_uuid))
             .fetch_all(connection)
             .await?;
+        let mut last = None;
         for row in &rows {
             effects.undelivered(row.try_get(0)?, self.now);
+            last = last.max(Some(JobId::from_uuid(row.try_get(1)?)));
         }
         effects.moved(StateName::Dead, StateName::Delivering, i64::try_from(rows.len()).unwrap_or(i64::MAX));
-        Ok(rows.len() as u64)
+        Ok(Retried { jobs: rows.len() as u64, last })
     }
 }
 

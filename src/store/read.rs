@@ -11,7 +11,7 @@ use super::StoreError;
 use super::rows::{self, COLUMNS};
 
 /// Rows that one page may look through when a filter matches few of them: it bounds the page's time.
-const SCAN: i64 = 20_000;
+pub(super) const SCAN: i64 = 20_000;
 
 /// Which jobs to list.
 #[derive(Clone, Debug, Default)]
@@ -48,48 +48,74 @@ pub struct Stats {
     pub oldest_queued: Option<Timestamp>,
 }
 
-/// Lists jobs, newest first.
-pub(super) async fn page(pool: &SqlitePool, filter: &JobFilter) -> Result<Page, StoreError> {
-    let mut window = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM jobs WHERE true"));
-    if let Some(before) = filter.before {
-        window.push(" AND id < ").push_bind(before.as_uuid());
-    }
-    match filter.state {
-        // Written out, because a partial index is only used where its condition is in the statement.
-        Some(state) => window.push(format!(" AND state = '{state}'")),
-        None => &mut window,
-    };
-    if let Some(handler) = &filter.handler {
-        window.push(" AND handler = ").push_bind(handler.as_str());
-    }
-    if let Some(AccountId(account)) = filter.account_id {
-        window.push(" AND account_id = ").push_bind(account);
-    }
-    if let Some(text) = &filter.text {
-        window.push(" AND (instr(return_url, ").push_bind(text.as_str());
-        window.push(") OR instr(data, ").push_bind(text.as_str());
-        window.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.as_str());
-        window.push(") OR instr(lower(hex(id)), ").push_bind(text.replace('-', "").to_lowercase()).push("))");
-    }
-    let oldest = oldest_in_window(pool, filter.before).await?;
-    if let Some(oldest) = oldest {
-        window.push(" AND id >= ").push_bind(oldest.as_uuid());
-    }
-    let limit = filter.limit.max(1);
-    let rows =
-        window.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit)).build().fetch_all(pool).await?;
-    let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+/// Lists jobs, newest first, looking at `scan` rows at most.
+pub(super) async fn page(pool: &SqlitePool, filter: &JobFilter, scan: i64) -> Result<Page, StoreError> {
+    let oldest =
+        if finds_at_once(filter) { None } else { oldest_in_window(pool, filter.before, scan).await? };
+    let rows = select(filter, oldest).build().fetch_all(pool).await?;
+    let full = rows.len() == usize::try_from(limit(filter)).unwrap_or(usize::MAX);
     let last = rows.last().map(id_of).transpose()?;
     Ok(Page { jobs: rows::readable(&rows, rows::job), next: if full { last } else { oldest } })
 }
 
+/// Whether no row has to be passed over: there is no condition, or an index in the list's own order.
+fn finds_at_once(filter: &JobFilter) -> bool {
+    let JobFilter { state, handler, account_id, text, before: _, limit: _ } = filter;
+    matches!(state, None | Some(StateName::Dead))
+        && handler.is_none()
+        && account_id.is_none()
+        && text.is_none()
+}
+
+fn limit(filter: &JobFilter) -> u32 {
+    filter.limit.max(1)
+}
+
+pub(super) fn select(filter: &JobFilter, oldest: Option<JobId>) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs WHERE true"));
+    if let Some(before) = filter.before {
+        sql.push(" AND id < ").push_bind(before.as_uuid());
+    }
+    if let Some(oldest) = oldest {
+        sql.push(" AND id >= ").push_bind(oldest.as_uuid());
+    }
+    if let Some(state) = filter.state {
+        // Written out, because a partial index is only used where its condition is in the statement.
+        sql.push(format!(" AND state = '{state}'"));
+    }
+    if let Some(handler) = &filter.handler {
+        // With a plus no index is used: that of the queue would have to be sorted as a whole.
+        sql.push(" AND +handler = ").push_bind(handler.as_str().to_owned());
+    }
+    if let Some(AccountId(account)) = filter.account_id {
+        sql.push(" AND account_id = ").push_bind(account);
+    }
+    if let Some(text) = &filter.text {
+        sql.push(" AND (instr(return_url, ").push_bind(text.clone());
+        sql.push(") OR instr(data, ").push_bind(text.clone());
+        sql.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.clone()).push(")");
+        let id = text.replace('-', "").to_lowercase();
+        // Of a text that is all dashes nothing is left, and every id contains nothing.
+        if !id.is_empty() {
+            sql.push(" OR instr(lower(hex(id)), ").push_bind(id).push(")");
+        }
+        sql.push(")");
+    }
+    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit(filter)));
+    sql
+}
+
 /// The last row that a page may look at; none if it may look at all.
-async fn oldest_in_window(pool: &SqlitePool, before: Option<JobId>) -> Result<Option<JobId>, StoreError> {
+async fn oldest_in_window(
+    pool: &SqlitePool,
+    before: Option<JobId>,
+    scan: i64,
+) -> Result<Option<JobId>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM jobs WHERE true");
     if let Some(before) = before {
         query.push(" AND id < ").push_bind(before.as_uuid());
     }
-    query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(SCAN);
+    query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(scan);
     query.build().fetch_optional(pool).await?.as_ref().map(id_of).transpose()
 }
 
@@ -145,6 +171,9 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
     })
 }
 
+pub(super) const OLDEST_QUEUED: &str = "SELECT min(received_at) FROM ( \
+     SELECT received_at FROM jobs WHERE state = 'queued' ORDER BY answer_by LIMIT 100)";
+
 /// Counts.
 pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
     let mut jobs: BTreeMap<StateName, u64> = StateName::ALL.into_iter().map(|state| (state, 0)).collect();
@@ -155,11 +184,6 @@ pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
         }
     }
     // Every job of a handler gets the same time to answer, so the earliest of these is among the oldest.
-    let oldest: Option<i64> = sqlx::query_scalar(
-        "SELECT min(received_at) FROM (SELECT received_at FROM jobs \
-         WHERE state = 'queued' ORDER BY answer_by LIMIT 100)",
-    )
-    .fetch_one(pool)
-    .await?;
+    let oldest: Option<i64> = sqlx::query_scalar(OLDEST_QUEUED).fetch_one(pool).await?;
     Ok(Stats { jobs, oldest_queued: oldest.map(Timestamp::from_millis) })
 }

@@ -10,11 +10,12 @@ use sqlx::{Row, SqliteConnection};
 use crate::model::Timestamp;
 
 use super::StoreError;
+use super::claims::NEXT_OVERDUE;
 use super::effects::Effects;
 use super::request::Request;
 
 /// Jumps from lane to lane along the index, so that its cost grows with the lanes and not with the jobs.
-const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
+pub(super) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(handler) FROM jobs WHERE state = 'queued' \
      UNION ALL \
      SELECT (SELECT min(handler) FROM jobs WHERE state = 'queued' AND handler > lane.name) FROM lane \
@@ -23,7 +24,7 @@ const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      WHERE name IS NOT NULL";
 
 /// As [`WORK`], for the sender: the earlier one of first tries and retries.
-const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
+pub(super) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      UNION ALL \
      SELECT (SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
@@ -47,10 +48,7 @@ impl Request for Refresh {
         effects: &mut Effects,
     ) -> Result<(), StoreError> {
         let work = lanes(connection, WORK).await?;
-        let deadline: Option<i64> =
-            sqlx::query_scalar("SELECT min(answer_by) FROM jobs WHERE state = 'queued'")
-                .fetch_one(&mut *connection)
-                .await?;
+        let deadline: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(&mut *connection).await?;
         effects.all_work(work, deadline.map(Timestamp::from_millis));
         effects.all_delivery(lanes(connection, DELIVERY).await?);
         Ok(())

@@ -3,7 +3,7 @@
 //! Every write names the state and the fencing number that it comes from; one that names an old claim
 //! changes nothing, keeps no attempt, and its reporter is told so.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -36,7 +36,7 @@ pub(super) enum Handled {
     Stale,
 }
 
-const HANDLED: RowsStatement = RowsStatement {
+pub(super) const HANDLED: RowsStatement = RowsStatement {
     before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, error) \
              AS (VALUES ",
     width: 10,
@@ -48,7 +48,7 @@ const HANDLED: RowsStatement = RowsStatement {
             RETURNING jobs.id",
 };
 
-const SENT: RowsStatement = RowsStatement {
+pub(super) const SENT: RowsStatement = RowsStatement {
     before: "WITH report (id, fence, state, due_at, finished_at, attempts, failures, failing_since, answer_lost, \
              completion, outcome, error) AS (VALUES ",
     width: 12,
@@ -76,23 +76,25 @@ pub(super) async fn handled(
     lanes: &Lanes<DeliveringJob>,
     now: Timestamp,
 ) -> Result<Vec<Handled>, StoreError> {
+    let mut offered = lanes.offers(now);
     let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
         .iter()
         .map(|report| {
             let delivers = matches!(report.next, AfterHandler::Deliver(_));
-            let slot = delivers.then(|| lanes.offer(report.job.request.return_url.origin(), now)).flatten();
+            let slot = delivers.then(|| offered.next(report.job.request.return_url.origin())).flatten();
             (*report, slot)
         })
         .collect();
     let written =
         HANDLED.run(connection, &offers, |(report, slot), row| push_handled(report, slot, now, row)).await?;
-    let written = ids(&written)?;
-    keep(connection, &written, reports.iter().map(|report| (report.job.id, report.attempt.as_ref()))).await?;
+    let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let attempts = reports.iter().map(|report| ((report.job.id, report.job.fence), report.attempt.as_ref()));
+    keep(connection, &written, attempts).await?;
 
     let mut results = Vec::with_capacity(offers.len());
     for (report, slot) in offers {
         let HandlerReport { job, next, .. } = report;
-        if !written.contains(&job.id) {
+        if !written.contains(&(job.id, job.fence)) {
             results.push(Handled::Stale);
             continue;
         }
@@ -164,12 +166,13 @@ pub(super) async fn sent(
     now: Timestamp,
 ) -> Result<Vec<Written>, StoreError> {
     let written = SENT.run(connection, reports, |report, row| push_sent(report, now, row)).await?;
-    let written = ids(&written)?;
-    keep(connection, &written, reports.iter().map(|report| (report.job.id, report.attempt.as_ref()))).await?;
+    let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let attempts = reports.iter().map(|report| ((report.job.id, report.job.fence), report.attempt.as_ref()));
+    keep(connection, &written, attempts).await?;
 
     let mut results = Vec::with_capacity(reports.len());
     for DeliveryReport { job, next, .. } in reports {
-        if !written.contains(&job.id) {
+        if !written.contains(&(job.id, job.fence)) {
             results.push(Written::Stale);
             continue;
         }
@@ -222,18 +225,31 @@ fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {
         .push(prepared.map(|prepared| prepared.outcome.as_str()));
 }
 
-fn ids(rows: &[SqliteRow]) -> Result<HashSet<JobId>, StoreError> {
-    rows.iter().map(|row| Ok(JobId::from_uuid(row.try_get::<Uuid, _>(0)?))).collect()
+type Claim = (JobId, Fence);
+
+/// The claims that were written. The rows name only their jobs; but if two claims of one job report in one
+/// batch, the later one is the one.
+fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<HashSet<Claim>, StoreError> {
+    let mut latest: HashMap<JobId, Fence> = HashMap::with_capacity(rows.len());
+    for (id, fence) in reported {
+        latest.entry(id).and_modify(|known| *known = fence.max(*known)).or_insert(fence);
+    }
+    let mut written = HashSet::with_capacity(rows.len());
+    for row in rows {
+        let id = JobId::from_uuid(row.try_get::<Uuid, _>(0)?);
+        written.extend(latest.get(&id).map(|fence| (id, *fence)));
+    }
+    Ok(written)
 }
 
 async fn keep(
     connection: &mut SqliteConnection,
-    written: &HashSet<JobId>,
-    attempts: impl Iterator<Item = (JobId, Option<&Attempt>)>,
+    written: &HashSet<Claim>,
+    attempts: impl Iterator<Item = (Claim, Option<&Attempt>)>,
 ) -> Result<(), StoreError> {
     let charged: Vec<(JobId, &Attempt)> = attempts
-        .filter(|(id, _)| written.contains(id))
-        .filter_map(|(id, attempt)| attempt.map(|attempt| (id, attempt)))
+        .filter(|(claim, _)| written.contains(claim))
+        .filter_map(|((id, _), attempt)| attempt.map(|attempt| (id, attempt)))
         .collect();
     ATTEMPTS
         .run(connection, &charged, |(id, attempt), row| {

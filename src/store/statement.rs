@@ -67,7 +67,8 @@ impl RowsStatement {
         Ok(returned)
     }
 
-    fn text(&self, rows: usize) -> String {
+    /// The statement over `rows` rows.
+    pub(super) fn text(&self, rows: usize) -> String {
         let row_length = 2 * self.width + 2;
         let mut sql = String::with_capacity(self.before.len() + self.after.len() + rows * row_length);
         sql.push_str(self.before);

@@ -1,6 +1,6 @@
 //! What keeps the store in order: freeing what a dead process held, and deleting what nobody needs.
 
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
 use crate::model::{StateName, Timestamp};
 
@@ -10,6 +10,14 @@ use super::request::Request;
 
 /// Rows that one transaction deletes: it must not hold up those who wait to be acknowledged.
 pub(super) const CHUNK: i64 = 500;
+
+pub(super) const FREE_RUNNING: &str = "UPDATE jobs \
+     SET state = 'queued', due_at = ?1, lease_until = NULL, fence = fence + 1, crashes = crashes + 1, \
+     last_error = 'the process ended, or lost its lease, while the handler ran' \
+     WHERE lease_until <= ?2 AND state = 'running' RETURNING handler, answer_by";
+pub(super) const FREE_DELIVERING: &str = "UPDATE jobs \
+     SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1 \
+     WHERE lease_until <= ?2 AND state = 'delivering' RETURNING origin";
 
 /// Frees claims whose lease is over; at start all of them, because their owner is dead.
 ///
@@ -30,33 +38,24 @@ impl Request for Free {
         effects: &mut Effects,
     ) -> Result<u64, StoreError> {
         let until = self.until.map_or(i64::MAX, Timestamp::as_millis);
-        let ran = sqlx::query(
-            "UPDATE jobs SET state = 'queued', due_at = ?1, lease_until = NULL, fence = fence + 1, \
-             crashes = crashes + 1, last_error = 'the process ended, or lost its lease, while the handler ran' \
-             WHERE lease_until <= ?2 AND state = 'running' RETURNING handler, answer_by",
-        )
-        .bind(self.now.as_millis())
-        .bind(until)
-        .fetch_all(&mut *connection)
-        .await?;
+        let now = self.now.as_millis();
+        let ran = sqlx::query(FREE_RUNNING).bind(now).bind(until).fetch_all(&mut *connection).await?;
         for row in &ran {
             effects.queued(row.try_get(0)?, self.now, Timestamp::from_millis(row.try_get(1)?));
         }
         effects.moved(StateName::Running, StateName::Queued, i64::try_from(ran.len()).unwrap_or(i64::MAX));
-        let sent = sqlx::query(
-            "UPDATE jobs SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1 \
-             WHERE lease_until <= ?2 AND state = 'delivering' RETURNING origin",
-        )
-        .bind(self.now.as_millis())
-        .bind(until)
-        .fetch_all(connection)
-        .await?;
+        let sent = sqlx::query(FREE_DELIVERING).bind(now).bind(until).fetch_all(connection).await?;
         for row in &sent {
             effects.undelivered(row.try_get(0)?, self.now);
         }
         Ok((ran.len() + sent.len()) as u64)
     }
 }
+
+pub(super) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE id IN ( \
+     SELECT id FROM jobs WHERE finished_at < ? ORDER BY finished_at LIMIT ?) RETURNING state";
+pub(super) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (account_id, key) IN ( \
+     SELECT account_id, key FROM idempotency_keys WHERE expires_at < ? ORDER BY expires_at LIMIT ?)";
 
 /// Deletes finished jobs, with their attempts; at most [`CHUNK`].
 pub(super) struct DeleteFinished {
@@ -71,13 +70,11 @@ impl Request for DeleteFinished {
         connection: &mut SqliteConnection,
         effects: &mut Effects,
     ) -> Result<u64, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(format!(
-            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < ? ORDER BY finished_at LIMIT {CHUNK}) \
-             RETURNING state"
-        )))
-        .bind(self.before.as_millis())
-        .fetch_all(connection)
-        .await?;
+        let rows = sqlx::query(DELETE_FINISHED)
+            .bind(self.before.as_millis())
+            .bind(CHUNK)
+            .fetch_all(connection)
+            .await?;
         for row in &rows {
             let state: &str = row.try_get(0)?;
             if let Ok(state) = state.parse::<StateName>() {
@@ -97,13 +94,8 @@ impl Request for ForgetKeys {
     type Answer = u64;
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(AssertSqlSafe(format!(
-            "DELETE FROM idempotency_keys WHERE (account_id, key) IN \
-             (SELECT account_id, key FROM idempotency_keys WHERE expires_at < ? ORDER BY expires_at LIMIT {CHUNK})"
-        )))
-        .bind(self.now.as_millis())
-        .execute(connection)
-        .await?;
+        let deleted =
+            sqlx::query(FORGET_KEYS).bind(self.now.as_millis()).bind(CHUNK).execute(connection).await?;
         Ok(deleted.rows_affected())
     }
 }

@@ -4,10 +4,11 @@
 //! COMMIT. There is no timer: while one commit is on its way to the disk, the next batch gathers. So
 //! a lone request waits for one commit, and a thousand share one.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -23,11 +24,14 @@ use super::request::Errand;
 /// The most operations in one transaction: bounds how long the first of them waits.
 const MOST: usize = 512;
 
+/// Where the answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
 /// Something to write, and whom to tell.
 pub(super) enum Op {
-    Accept(Accept),
-    Handled(Arc<HandlerReport>, oneshot::Sender<Result<Written, StoreError>>),
-    Sent(Arc<DeliveryReport>, oneshot::Sender<Result<Written, StoreError>>),
+    Accept(Box<Accept>),
+    Handled(Arc<HandlerReport>, Reply<Written>),
+    Sent(Arc<DeliveryReport>, Reply<Written>),
     Errand(Box<dyn Errand>),
     /// Bring the log back into the database and start it anew.
     Checkpoint,
@@ -39,6 +43,8 @@ pub(super) struct Writer {
     pub(super) work: Arc<Lanes<RunningJob>>,
     pub(super) delivery: Arc<Lanes<DeliveringJob>>,
     pub(super) clock: Clock,
+    /// Says who owns the store. It is kept here, because nobody else may own it before the last write.
+    pub(super) lock: Option<File>,
 }
 
 /// Operations by kind, in the order in which a transaction carries them out: errands last, because
@@ -46,8 +52,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Batch {
     accepts: Vec<Accept>,
-    handled: Vec<(Arc<HandlerReport>, oneshot::Sender<Result<Written, StoreError>>)>,
-    sent: Vec<(Arc<DeliveryReport>, oneshot::Sender<Result<Written, StoreError>>)>,
+    handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
+    sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
     errands: Vec<Box<dyn Errand>>,
 }
 
@@ -60,8 +66,8 @@ struct Done {
 }
 
 impl Writer {
-    /// Writes until every sender of operations is gone.
-    pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) {
+    /// Writes until every sender of operations is gone; the connection is then to be closed last.
+    pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) -> Self {
         let mut waiting = Vec::with_capacity(MOST);
         while operations.recv_many(&mut waiting, MOST).await > 0 {
             let mut batch = Batch::default();
@@ -76,19 +82,10 @@ impl Writer {
                 self.checkpoint().await;
             }
         }
-        if let Err(error) = self.connection.close().await {
-            tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");
-        }
+        self
     }
 
-    async fn write(&mut self, batch: Batch) {
-        let (mut batch, late) = batch.without_late(Instant::now);
-        for accept in late {
-            answer(accept.reply, Err(StoreError::Timeout));
-        }
-        if batch.len() == 0 {
-            return;
-        }
+    async fn write(&mut self, mut batch: Batch) {
         let begun = self.clock.elapsed();
         let result = self.transaction(&mut batch).await;
         metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
@@ -97,10 +94,18 @@ impl Writer {
             Ok(done) => self.settle(batch, done),
             // One bad operation must not take the others with it.
             Err(error) if batch.len() > 1 && !error.concerns_all() => {
+                let mut hopeless = None;
                 for mut single in batch.singles() {
+                    if let Some(error) = &hopeless {
+                        single.fail(error);
+                        continue;
+                    }
                     match self.transaction(&mut single).await {
                         Ok(done) => self.settle(single, done),
-                        Err(error) => single.fail(&error),
+                        Err(error) => {
+                            single.fail(&error);
+                            hopeless = Some(error).filter(StoreError::concerns_all);
+                        }
                     }
                 }
             }
@@ -108,20 +113,34 @@ impl Writer {
         }
     }
 
+    /// BEGIN, COMMIT and ROLLBACK are plain statements here: on a full disk SQLite rolls back by itself,
+    /// and sqlx, which counts transactions, would then refuse every later one.
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let now = self.clock.now();
-        let mut effects = Effects::default();
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let accepts = accept::apply(&mut transaction, &mut effects, &batch.accepts, &self.work, now).await?;
-        let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
-        let handled = reports::handled(&mut transaction, &mut effects, &handled, &self.delivery, now).await?;
-        let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
-        let sent = reports::sent(&mut transaction, &mut effects, &sent, now).await?;
-        for errand in &mut batch.errands {
-            errand.apply(&mut transaction, &mut effects).await?;
+        let result = self.inside(batch).await;
+        if result.is_err() {
+            // It fails where nothing is left to roll back.
+            let _rolled_back_already = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
         }
-        count(&mut transaction, &effects).await?;
-        transaction.commit().await?;
+        result
+    }
+
+    async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
+        let Self { connection, clock, work, delivery, lock: _ } = self;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        // Only now, because BEGIN may have waited long for another process.
+        batch.drop_late(Instant::now);
+        let now = clock.now();
+        let mut effects = Effects::default();
+        let accepts = accept::apply(connection, &mut effects, &batch.accepts, work, now).await?;
+        let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
+        let handled = reports::handled(connection, &mut effects, &handled, delivery, now).await?;
+        let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
+        let sent = reports::sent(connection, &mut effects, &sent, now).await?;
+        for errand in &mut batch.errands {
+            errand.apply(connection, &mut effects).await?;
+        }
+        count(connection, &effects).await?;
+        sqlx::query("COMMIT").execute(connection).await?;
         Ok(Done { accepts, handled, sent, effects })
     }
 
@@ -168,7 +187,7 @@ impl Batch {
     /// Sorts an operation in; says whether it was a wish for a checkpoint.
     fn add(&mut self, operation: Op) -> bool {
         match operation {
-            Op::Accept(accept) => self.accepts.push(accept),
+            Op::Accept(accept) => self.accepts.push(*accept),
             Op::Handled(report, reply) => self.handled.push((report, reply)),
             Op::Sent(report, reply) => self.sent.push((report, reply)),
             Op::Errand(errand) => self.errands.push(errand),
@@ -181,15 +200,15 @@ impl Batch {
         self.accepts.len() + self.handled.len() + self.sent.len() + self.errands.len()
     }
 
-    /// Takes out the requests whose callers have their 503 already.
-    fn without_late(mut self, now: impl Fn() -> Instant) -> (Self, Vec<Accept>) {
-        let (late, timely) = self.accepts.into_iter().partition(|accept| accept.drop_after < now());
-        self.accepts = timely;
-        (self, late)
+    /// Drops the requests whose callers have their 503 already.
+    fn drop_late(&mut self, now: impl Fn() -> Instant) {
+        for late in self.accepts.extract_if(.., |accept| accept.drop_after < now()) {
+            answer(late.reply, Err(StoreError::Timeout));
+        }
     }
 
     fn singles(self) -> impl Iterator<Item = Self> {
-        let accepts = self.accepts.into_iter().map(Op::Accept);
+        let accepts = self.accepts.into_iter().map(|accept| Op::Accept(Box::new(accept)));
         let handled = self.handled.into_iter().map(|(report, reply)| Op::Handled(report, reply));
         let sent = self.sent.into_iter().map(|(report, reply)| Op::Sent(report, reply));
         let errands = self.errands.into_iter().map(Op::Errand);

@@ -1,0 +1,138 @@
+//! What is acknowledged is on the disk, once.
+
+use super::*;
+
+#[tokio::test]
+async fn is_on_the_disk_when_it_returns() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let request = home.request();
+    let id = accept(&store, request.clone()).await;
+
+    let copy = Home::new();
+    for name in ["bridge.db", "bridge.db-wal"] {
+        std::fs::copy(home.folder.path().join(name), copy.folder.path().join(name)).unwrap();
+    }
+    let after_crash = copy.serve().await;
+    let job = look(&after_crash, id).await;
+    assert_eq!((job.handler, job.request), (request.handler, request.request));
+    assert_eq!((job.received_at, job.answer_by), (request.received_at, request.answer_by));
+    assert_eq!((job.handler_attempts, job.delivery_attempts, job.last_error), (0, 0, None));
+    assert_eq!(job.state, State::Queued { due_at: home.now() });
+}
+
+#[tokio::test]
+async fn keeps_a_request_without_entity_and_data() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let mut request = home.request();
+    request.request.entity = None;
+    request.request.data = serde_json::Value::Null;
+    let expected = request.request.clone();
+    let id = accept(&store, request).await;
+    assert_eq!(look(&store, id).await.request, expected);
+}
+
+#[tokio::test]
+async fn knows_a_request_again_in_a_later_batch() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (first, mut again) = (home.request(), home.request());
+    again.idempotency_key = first.idempotency_key.clone();
+    let id = accept(&store, first).await;
+    assert_eq!(store.accept(again, PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(count(&store, StateName::Queued).await, 1);
+}
+
+#[tokio::test]
+async fn knows_a_request_again_in_the_same_batch() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (first, mut again) = (home.request(), home.request());
+    again.idempotency_key = first.idempotency_key.clone();
+    let id = first.id;
+
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 2).await;
+        open.send(()).unwrap();
+    };
+    let (first, again, ()) =
+        tokio::join!(store.accept(first, PATIENCE), store.accept(again, PATIENCE), release);
+    assert_eq!(first, Ok(Accepted { id, duplicate: false }));
+    assert_eq!(again, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(home.number("SELECT count(*) FROM jobs").await, 1);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_its_account_and_a_return_url_to_no_key() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (first, mut elsewhere, same_url) = (home.request(), home.request(), home.request());
+    elsewhere.idempotency_key = first.idempotency_key.clone();
+    elsewhere.request.account_id = AccountId(8);
+    assert_eq!(same_url.request.return_url, first.request.return_url);
+    for request in [first, elsewhere, same_url] {
+        accept(&store, request).await;
+    }
+    assert_eq!(count(&store, StateName::Queued).await, 3);
+}
+
+#[tokio::test]
+async fn a_key_is_known_until_its_token_is_over_for_every_clock() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let first = home.request();
+    let (key, expires) = (first.idempotency_key.clone(), first.token_expires_at);
+    let id = accept(&store, first).await;
+    let again = || NewJob { idempotency_key: key.clone(), ..home.request() };
+
+    home.pass(expires.since(home.now()) + Duration::from_secs(60));
+    assert_eq!(store.ask(upkeep::ForgetKeys { now: home.now() }).await, Ok(0));
+    assert_eq!(store.accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+
+    home.pass(Duration::from_millis(1));
+    assert_eq!(store.ask(upkeep::ForgetKeys { now: home.now() }).await, Ok(1));
+    accept(&store, again()).await;
+}
+
+#[tokio::test]
+async fn drops_what_is_not_in_a_transaction_in_time() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let request = home.request();
+    let open = hold(&store).await;
+    let too_late = store.accept(request.clone(), Duration::ZERO).await;
+    assert_eq!(too_late, Err(StoreError::Timeout));
+    open.send(()).unwrap();
+    store.probe().await.unwrap();
+    assert_eq!(store.job(request.id).await, Ok(None));
+    accept(&store, request).await;
+}
+
+#[tokio::test]
+async fn drops_what_waited_too_long_for_the_lock_of_another_process() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let request = home.request();
+    let mut raw = home.raw().await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut raw).await.unwrap();
+    // The writer takes it out of the channel in time, and then waits in BEGIN.
+    let accepting = tokio::spawn({
+        let (store, request) = (store.clone(), request.clone());
+        async move { store.accept(request, Duration::from_millis(300)).await }
+    });
+    assert_eq!(accepting.await.unwrap(), Err(StoreError::Timeout));
+    sqlx::query("ROLLBACK").execute(&mut raw).await.unwrap();
+    store.probe().await.unwrap();
+    assert_eq!(store.job(request.id).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_nothing() {
+    let home = Home::new();
+    let store = home.serve().await;
+    store.close().await;
+    assert_eq!(store.accept(home.request(), PATIENCE).await, Err(StoreError::Closed));
+    assert_eq!(store.probe().await, Err(StoreError::Closed));
+}

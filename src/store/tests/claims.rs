@@ -1,0 +1,170 @@
+//! Who gets which job, and in which order.
+
+use super::*;
+
+async fn claim(store: &Store, name: &str, limit: usize) -> Vec<JobId> {
+    let jobs = store.claim_work(name.into(), limit, LEASE).await.unwrap();
+    jobs.into_iter().map(|job| job.id).collect()
+}
+
+async fn claim_deliveries(store: &Store, limit: usize, retries_first: bool) -> Vec<JobId> {
+    let jobs = store.claim_deliveries(ORIGIN.into(), limit, retries_first, LEASE).await.unwrap();
+    jobs.into_iter().map(|job| job.id).collect()
+}
+
+#[tokio::test]
+async fn a_worker_gets_the_whole_request_under_a_lease() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let request = home.request();
+    accept(&store, request.clone()).await;
+    home.pass(Duration::from_secs(1));
+    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let expected = RunningJob {
+        id: request.id,
+        fence: Fence(1),
+        handler: request.handler,
+        request: request.request.into(),
+        received_at: request.received_at,
+        answer_by: request.answer_by,
+        attempts: 0,
+        crashes: 0,
+        last_error: None,
+    };
+    assert_eq!(job, expected);
+    let lease_until = home.now() + LEASE;
+    assert_eq!(look(&store, job.id).await.state, State::Running { lease_until });
+}
+
+#[tokio::test]
+async fn oldest_first_up_to_the_limit_and_no_job_twice() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(home.queued(&store).await);
+        home.pass(Duration::from_millis(1));
+    }
+    assert_eq!(claim(&store, "greet", 0).await, []);
+    assert_eq!(claim(&store, "greet", 2).await, ids[..2]);
+    assert_eq!(claim(&store, "greet", 9).await, ids[2..]);
+    assert_eq!(claim(&store, "greet", 9).await, []);
+}
+
+#[tokio::test]
+async fn many_claims_at_once_share_the_jobs_out() {
+    let home = Home::new();
+    let store = home.serve().await;
+    for _ in 0..40 {
+        home.queued(&store).await;
+    }
+    let claims = (0..16).map(|_| claim(&store, "greet", 3));
+    let mut ids: Vec<JobId> = futures_util::future::join_all(claims).await.concat();
+    assert_eq!(ids.len(), 40);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 40);
+}
+
+#[tokio::test]
+async fn each_lane_has_its_own_jobs() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let ours = home.queued(&store).await;
+    let theirs = accept(&store, NewJob { handler: handler("other"), ..home.request() }).await;
+    assert_eq!(claim(&store, "nobody", 9).await, []);
+    assert_eq!(claim(&store, "other", 9).await, [theirs]);
+    assert_eq!(claim(&store, "greet", 9).await, [ours]);
+}
+
+#[tokio::test]
+async fn a_retry_is_claimed_when_it_is_due_with_a_higher_number() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let due_at = home.now() + Duration::from_secs(5);
+    store.handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
+    home.pass(Duration::from_millis(4_999));
+    assert_eq!(claim(&store, "greet", 9).await, []);
+    home.pass(Duration::from_millis(1));
+    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    assert_eq!((job.fence, job.attempts), (Fence(2), 1));
+}
+
+#[tokio::test]
+async fn overdue_jobs_of_any_handler_are_claimed_whether_due_or_not() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let waits_for_retry = job.id;
+    let due_at = home.now() + Duration::from_secs(500);
+    store.handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
+    home.pass(Duration::from_secs(1));
+    let removed = accept(&store, NewJob { handler: handler("removed"), ..home.request() }).await;
+    let fresh = NewJob { answer_by: home.now() + Duration::from_secs(900), ..home.request() };
+    let fresh = accept(&store, fresh).await;
+
+    assert_eq!(store.claim_overdue(9, LEASE).await.unwrap(), []);
+    home.pass(Duration::from_secs(49));
+    let ids = |jobs: Vec<RunningJob>| jobs.into_iter().map(|job| job.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.claim_overdue(1, LEASE).await.unwrap()), [waits_for_retry]);
+    home.pass(Duration::from_secs(1));
+    assert_eq!(ids(store.claim_overdue(9, LEASE).await.unwrap()), [removed]);
+    assert_eq!(state(&store, fresh).await, StateName::Queued);
+}
+
+#[tokio::test]
+async fn the_sender_gets_what_it_needs_under_a_lease() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.waiting(&store).await;
+    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let expected = DeliveringJob {
+        id,
+        fence: Fence(2),
+        handler: handler("greet"),
+        account_id: AccountId(7),
+        return_url: return_url(ORIGIN),
+        received_at: START,
+        prepared: prepared("hi"),
+        attempts: 0,
+        delivery: Delivery::default(),
+    };
+    assert_eq!(job, expected);
+    let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
+    assert_eq!(lease_until, Some(home.now() + LEASE));
+    assert_eq!(claim_deliveries(&store, 9, false).await, []);
+}
+
+#[tokio::test]
+async fn first_tries_and_retries_take_turns_at_being_first() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let mut retries = Vec::new();
+    for _ in 0..3 {
+        let job = home.delivering(&store).await;
+        retries.push(job.id);
+        let delivery = Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false };
+        let next = AfterDelivery::Retry { due_at: home.now() + Duration::from_secs(1), delivery };
+        store.sent(sent(job, next)).await.unwrap();
+    }
+    home.pass(Duration::from_secs(1));
+    let mut firsts = Vec::new();
+    for _ in 0..3 {
+        firsts.push(home.waiting(&store).await);
+    }
+    assert_eq!(claim_deliveries(&store, 2, false).await, firsts[..2]);
+    assert_eq!(claim_deliveries(&store, 2, true).await, retries[..2]);
+    let mut rest = claim_deliveries(&store, 9, false).await;
+    rest.sort();
+    assert_eq!(rest, [retries[2], firsts[2]]);
+}
+
+#[tokio::test]
+async fn deliveries_of_another_origin_stay() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.waiting(&store).await;
+    let claimed = store.claim_deliveries("https://two.kommo.com".into(), 9, false, LEASE).await.unwrap();
+    assert_eq!(claimed, []);
+}

@@ -1,0 +1,112 @@
+//! A full disk, and a disk that has room again.
+
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+
+/// Fails as it is told, and counts how often it was tried.
+struct Fails(StoreError, Arc<AtomicUsize>);
+
+impl Request for Fails {
+    type Answer = ();
+
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Err(self.0.clone())
+    }
+}
+
+/// From now on the file cannot grow.
+async fn fill(store: &Store) {
+    // SQLite takes the present size for any smaller number.
+    store.sql("PRAGMA max_page_count = 1").await.unwrap();
+}
+
+async fn make_room(store: &Store) {
+    store.sql("PRAGMA max_page_count = 1000000").await.unwrap();
+}
+
+fn big(home: &Home) -> NewJob {
+    let mut request = home.request();
+    request.request.data = "x".repeat(100_000).into();
+    request
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_while_it_is_full_and_all_works_afterwards() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let request = big(&home);
+    fill(&store).await;
+    for _ in 0..3 {
+        assert_eq!(store.accept(request.clone(), PATIENCE).await, Err(StoreError::Full));
+    }
+    assert_eq!(store.job(request.id).await, Ok(None));
+    make_room(&store).await;
+    accept(&store, request).await;
+    assert_eq!(count(&store, StateName::Queued).await, 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_whole_batch_at_once() {
+    let home = Home::new();
+    let store = home.serve().await;
+    fill(&store).await;
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 3).await;
+        open.send(()).unwrap();
+    };
+    let (first, second, probe, ()) = tokio::join!(
+        store.accept(big(&home), PATIENCE),
+        store.accept(big(&home), PATIENCE),
+        store.probe(),
+        release
+    );
+    assert_eq!((first, second, probe), (Err(StoreError::Full), Err(StoreError::Full), Err(StoreError::Full)));
+}
+
+#[tokio::test]
+async fn reports_insist_until_there_is_room() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let id = job.id;
+    fill(&store).await;
+    let report = handled(job, AfterHandler::Deliver(prepared(&"x".repeat(100_000))));
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move { store.handled(report).await }
+    });
+    for _ in 0..5 {
+        assert_eq!(store.accept(big(&home), PATIENCE).await, Err(StoreError::Full));
+        home.pass(AGAIN);
+    }
+    assert!(!writing.is_finished());
+    assert_eq!(state(&store, id).await, StateName::Running);
+    make_room(&store).await;
+    while !writing.is_finished() {
+        home.pass(AGAIN);
+        store.probe().await.unwrap();
+    }
+    assert_eq!(writing.await.unwrap(), Ok(Written::Done));
+    assert_eq!(state(&store, id).await, StateName::Delivering);
+}
+
+#[tokio::test]
+async fn what_cannot_succeed_is_not_tried_one_by_one() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let fails = |error| store.ask(Fails(error, tries.clone()));
+    let broken = StoreError::Database("broken".into());
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 3).await;
+        open.send(()).unwrap();
+    };
+    let (first, second, third, ()) =
+        tokio::join!(fails(broken.clone()), fails(StoreError::Full), fails(StoreError::Full), release);
+    assert_eq!((first, second, third), (Err(broken), Err(StoreError::Full), Err(StoreError::Full)));
+    assert_eq!(tries.load(Ordering::SeqCst), 3, "the batch, the broken one alone, the first full one");
+}

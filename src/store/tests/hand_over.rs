@@ -1,0 +1,201 @@
+//! The fast path: who is free gets the job from memory, and the store knows it as claimed.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+
+/// A room that takes `room` jobs; counts the places that were given back.
+struct Room<J> {
+    free: AtomicUsize,
+    asked: AtomicUsize,
+    taken: Mutex<Vec<J>>,
+}
+
+/// Gives the place back unless the job came.
+struct Place<J: Send + 'static>(Option<Arc<Room<J>>>);
+
+impl<J: Send + 'static> Drop for Place<J> {
+    fn drop(&mut self) {
+        if let Some(room) = &self.0 {
+            room.free.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl<J: Send + 'static> Room<J> {
+    fn with(free: usize) -> Arc<Self> {
+        Arc::new(Self { free: free.into(), asked: 0.into(), taken: Mutex::default() })
+    }
+
+    fn offers_itself_to(self: &Arc<Self>, lanes: &Lanes<J>) {
+        let room = self.clone();
+        lanes.hand_over_to(Box::new(move |_| {
+            room.asked.fetch_add(1, Ordering::SeqCst);
+            let free = |free: usize| free.checked_sub(1);
+            room.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok()?;
+            let mut place = Place(Some(room.clone()));
+            let take = Box::new(move |job| {
+                let room = place.0.take().unwrap();
+                room.taken.lock().unwrap().push(job);
+            });
+            Some(Slot { lease: LEASE, take })
+        }));
+    }
+
+    fn taken(&self) -> Vec<J> {
+        std::mem::take(&mut self.taken.lock().unwrap())
+    }
+
+    fn free(&self) -> usize {
+        self.free.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_free_worker_gets_the_accepted_job_as_it_would_have_claimed_it() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let room = Room::with(1);
+    room.offers_itself_to(store.work());
+    let request = home.request();
+    accept(&store, request.clone()).await;
+    store.probe().await.unwrap();
+    let [job] = room.taken().try_into().unwrap();
+    let expected = RunningJob {
+        id: request.id,
+        fence: Fence(1),
+        handler: request.handler,
+        request: request.request.into(),
+        received_at: request.received_at,
+        answer_by: request.answer_by,
+        attempts: 0,
+        crashes: 0,
+        last_error: None,
+    };
+    assert_eq!(job, expected);
+    let lease_until = home.now() + LEASE;
+    assert_eq!(look(&store, job.id).await.state, State::Running { lease_until });
+    assert_eq!(store.work().due(home.now()).len(), 0);
+    assert_eq!((count(&store, StateName::Queued).await, count(&store, StateName::Running).await), (0, 1));
+    assert_eq!(store.handled(handled(job, AfterHandler::HandBack)).await, Ok(Written::Done));
+}
+
+#[tokio::test]
+async fn nothing_is_handed_over_for_a_duplicate() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let room = Room::with(2);
+    room.offers_itself_to(store.work());
+    let request = home.request();
+    accept(&store, request.clone()).await;
+    let again = NewJob { idempotency_key: request.idempotency_key, ..home.request() };
+    store.accept(again, PATIENCE).await.unwrap();
+    store.probe().await.unwrap();
+    assert_eq!((room.taken().len(), room.free()), (1, 1));
+}
+
+#[tokio::test]
+async fn nobody_is_overtaken() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let older = home.queued(&store).await;
+    let room = Room::with(1);
+    room.offers_itself_to(store.work());
+    let newer = home.queued(&store).await;
+    assert_eq!((room.taken().len(), room.free()), (0, 1));
+    let claimed = store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [older, newer]);
+    let next = home.queued(&store).await;
+    store.probe().await.unwrap();
+    assert_eq!(room.taken()[0].id, next);
+}
+
+#[tokio::test]
+async fn nobody_is_overtaken_within_a_batch() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let room = Room::with(0);
+    room.offers_itself_to(store.work());
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 4).await;
+        open.send(()).unwrap();
+    };
+    let other = NewJob { handler: handler("other"), ..home.request() };
+    let (first, second, third, fourth, ()) = tokio::join!(
+        store.accept(home.request(), PATIENCE),
+        store.accept(home.request(), PATIENCE),
+        store.accept(other, PATIENCE),
+        store.accept(home.request(), PATIENCE),
+        release
+    );
+    assert!([first, second, third, fourth].iter().all(Result::is_ok));
+    assert_eq!(room.asked.load(Ordering::SeqCst), 2, "once a lane: its later jobs wait behind the first");
+}
+
+#[tokio::test]
+async fn the_place_is_given_back_if_the_transaction_fails() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let room = Room::with(1);
+    room.offers_itself_to(store.work());
+    store
+        .sql("CREATE TEMP TRIGGER no BEFORE INSERT ON main.jobs BEGIN SELECT raise(ABORT, 'no'); END")
+        .await
+        .unwrap();
+    let request = home.request();
+    let refused = store.accept(request.clone(), PATIENCE).await;
+    assert_eq!(refused, Err(StoreError::Database("no".into())));
+    assert_eq!((room.taken().len(), room.free()), (0, 1));
+    store.sql("DROP TRIGGER no").await.unwrap();
+    accept(&store, request).await;
+    store.probe().await.unwrap();
+    assert_eq!((room.taken().len(), room.free()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_free_sender_gets_the_delivery_with_the_next_number() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let room = Room::with(1);
+    room.offers_itself_to(store.delivery());
+    let job = home.running(&store).await;
+    let id = job.id;
+    store.handled(handled(job, AfterHandler::Deliver(prepared("yes")))).await.unwrap();
+    let [job] = room.taken().try_into().unwrap();
+    let expected = DeliveringJob {
+        id,
+        fence: Fence(2),
+        handler: handler("greet"),
+        account_id: AccountId(7),
+        return_url: return_url(ORIGIN),
+        received_at: START,
+        prepared: prepared("yes"),
+        attempts: 0,
+        delivery: Delivery::default(),
+    };
+    assert_eq!(job, expected);
+    let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
+    assert_eq!(lease_until, Some(home.now() + LEASE));
+    assert_eq!(store.delivery().due(home.now()).len(), 0);
+    assert_eq!(store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await, Ok(vec![]));
+    assert_eq!(store.sent(sent(job, AfterDelivery::Delivered)).await, Ok(Written::Done));
+    assert_eq!(state(&store, id).await, StateName::Delivered);
+}
+
+#[tokio::test]
+async fn a_retry_and_a_stale_report_hand_nothing_over() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let room = Room::with(1);
+    room.offers_itself_to(store.delivery());
+    let job = home.running(&store).await;
+    store.cancel(job.id).await.unwrap();
+    let stale = store.handled(handled(job, AfterHandler::Deliver(prepared("late")))).await;
+    assert_eq!(stale, Ok(Written::Stale));
+    let job = home.running(&store).await;
+    let due_at = home.now();
+    store.handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
+    assert_eq!((room.taken().len(), room.free()), (0, 1));
+}

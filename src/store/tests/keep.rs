@@ -1,0 +1,127 @@
+//! What the store does by itself: deletions, leases, and what other processes changed.
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::store::upkeep::{CHUNK, DeleteFinished};
+
+/// A store that keeps itself, and whose clock goes on second by second.
+struct Kept {
+    stop: CancellationToken,
+    keeper: JoinHandle<()>,
+}
+
+impl Kept {
+    fn start(store: &Store, retention: Duration) -> Self {
+        let stop = CancellationToken::new();
+        let keeper = tokio::spawn({
+            let (store, stop) = (store.clone(), stop.clone());
+            async move { store.keep(retention, stop).await }
+        });
+        Self { stop, keeper }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.keeper.await.unwrap();
+    }
+}
+
+/// Lets time pass until `done`; the keeper's rhythm is then part of what is tested.
+async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) {
+    for _ in 0..1_000 {
+        if done().await {
+            return;
+        }
+        home.pass(Duration::from_secs(1));
+        store.probe().await.unwrap();
+    }
+    panic!("it never happened");
+}
+
+async fn attempts_left(home: &Home) -> i64 {
+    home.number("SELECT count(*) FROM attempts").await
+}
+
+#[tokio::test]
+async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (old, unfinished) = (home.dead(&store).await, home.waiting(&store).await);
+    home.pass(Duration::from_secs(100));
+    let young = home.dead(&store).await;
+    let delete = |before| store.ask(DeleteFinished { before });
+    assert_eq!(delete(START).await, Ok(0));
+    assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(1));
+    assert_eq!(store.job(old).await, Ok(None));
+    assert_eq!(attempts_left(&home).await, 3);
+    assert_eq!(state(&store, young).await, StateName::Dead);
+    assert_eq!(state(&store, unfinished).await, StateName::Delivering);
+    assert_eq!((count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await), (1, 1));
+}
+
+#[tokio::test]
+async fn the_retention_deletes_in_chunks_until_all_are_gone() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let jobs = usize::try_from(CHUNK).unwrap() + 20;
+    let ids = futures_util::future::join_all((0..jobs).map(|_| home.queued(&store))).await;
+    futures_util::future::join_all(ids.iter().map(|id| store.cancel(*id))).await;
+    assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
+    let first = store.ask(DeleteFinished { before: START + Duration::from_secs(1) }).await;
+    assert_eq!(first, Ok(CHUNK.unsigned_abs()));
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    home.pass(Duration::from_secs(3_600));
+    until(&home, &store, async || count(&store, StateName::Cancelled).await == 0).await;
+    kept.stop().await;
+    assert_eq!(home.number("SELECT count(*) FROM jobs").await, 0);
+}
+
+#[tokio::test]
+async fn leases_that_ran_out_are_freed() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    until(&home, &store, async || state(&store, job.id).await == StateName::Queued).await;
+    kept.stop().await;
+    assert!(home.now() >= START + LEASE);
+}
+
+#[tokio::test]
+async fn the_owner_sees_what_a_visitor_changed() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (dead, queued) = (home.dead(&store).await, home.queued(&store).await);
+    let visitor = home.open(Purpose::Visit).await.unwrap();
+    visitor.retry(dead).await.unwrap();
+    visitor.cancel(queued).await.unwrap();
+    assert_eq!(store.delivery().due(home.now()).len(), 0);
+    let changed = store.delivery().changed();
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    until(&home, &store, async || !store.delivery().due(home.now()).is_empty()).await;
+    changed.await;
+    kept.stop().await;
+    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    assert_eq!(job.id, dead);
+    assert_eq!(store.work().due(home.now()).len(), 0);
+    let counted = visitor.stats().await.unwrap().jobs;
+    assert_eq!((counted[&StateName::Cancelled], counted[&StateName::Delivering]), (1, 1));
+}
+
+#[tokio::test]
+async fn the_log_is_brought_into_the_database() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.queued(&store).await;
+    let before = std::fs::metadata(home.file()).unwrap().len();
+    for _ in 0..20 {
+        let mut request = home.request();
+        request.request.data = "x".repeat(4_096).into();
+        accept(&store, request).await;
+    }
+    assert_eq!(std::fs::metadata(home.file()).unwrap().len(), before, "no commit waits for a checkpoint");
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    until(&home, &store, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
+    kept.stop().await;
+}

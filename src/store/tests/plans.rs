@@ -1,0 +1,75 @@
+//! Each statement that is run again and again finds its rows by the index made for it, however many there are.
+
+use super::*;
+use crate::store::{accept, claims, people, read, refresh, reports, upkeep};
+
+/// The plan, one line a step.
+async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
+    let sql = format!("EXPLAIN QUERY PLAN {sql}");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(raw).await.unwrap();
+    rows.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail")).collect()
+}
+
+#[tokio::test]
+async fn hot_statements_never_scan_and_never_sort() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let table = [
+        ("due", claims::run(claims::DUE), "jobs_queued (handler=? AND due_at<?)"),
+        ("next due", claims::NEXT_DUE.into(), "jobs_queued (handler=?)"),
+        ("overdue", claims::run(claims::OVERDUE), "jobs_overdue (answer_by<?)"),
+        ("deliver", claims::deliver(), "jobs_undelivered (origin=? AND <expr>=? AND due_at<?)"),
+        ("next delivery", claims::NEXT_DELIVERY.into(), "jobs_undelivered (origin=? AND <expr>=?)"),
+        ("handled", reports::HANDLED.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("sent", reports::SENT.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("known", accept::KNOWN.into(), "idempotency_keys USING PRIMARY KEY (account_id=? AND key=?)"),
+        ("free running", upkeep::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
+        ("free delivering", upkeep::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
+        ("delete", upkeep::DELETE_FINISHED.into(), "jobs_finished (finished_at<?)"),
+        ("forget", upkeep::FORGET_KEYS.into(), "idempotency_keys_expired (expires_at<?)"),
+        ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
+        ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
+        ("work lanes", refresh::WORK.into(), "jobs_queued (handler>?)"),
+        ("delivery lanes", refresh::DELIVERY.into(), "jobs_undelivered (origin>?)"),
+    ];
+    for (name, sql, expected) in table {
+        let plan = plan(&mut raw, &sql).await;
+        assert!(plan.iter().any(|step| step.contains(expected)), "{name}: {plan:#?}");
+        let scans = |step: &String| step.contains("SCAN jobs") || step.contains("SCAN idempotency_keys");
+        assert!(!plan.iter().any(scans), "{name}: {plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_read_in_their_own_order() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    for state in StateName::ALL.map(Some).into_iter().chain([None]) {
+        for named in [None, Some(handler("greet"))] {
+            for before in [None, Some(id)] {
+                let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
+                let mut select = read::select(&filter, before);
+                let plan = plan(&mut raw, select.build().sql().as_str()).await;
+                assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
+                let by_index = plan.iter().any(|step| step.contains("jobs_dead"));
+                assert!(by_index || state != Some(StateName::Dead), "{plan:#?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_walks_an_index_stops_early() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    for sql in [claims::NEXT_OVERDUE, read::OLDEST_QUEUED] {
+        let plan = plan(&mut raw, sql).await;
+        assert!(plan.iter().any(|step| step.contains("jobs_overdue")), "{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The schema refuses what the types refuse.
+
+use super::*;
+
+/// Each row breaks one CHECK and no other.
+const REFUSED: &[(StateName, &str)] = &[
+    (StateName::Queued, "state = 'asleep'"),
+    (StateName::Queued, "handler = ''"),
+    (StateName::Queued, "id = x'00'"),
+    (StateName::Queued, "crashes = -1"),
+    (StateName::Queued, "handler_attempts = -1"),
+    (StateName::Queued, "delivery_attempts = -1"),
+    (StateName::Queued, "failures = -1, failing_since = 1"),
+    (StateName::Queued, "answer_lost = 2"),
+    (StateName::Queued, "entity_id = NULL"),
+    (StateName::Queued, "entity_type = NULL"),
+    (StateName::Queued, "due_at = NULL"),
+    (StateName::Queued, "finished_at = 1"),
+    (StateName::Queued, "lease_until = 1"),
+    (StateName::Queued, "completion = '{}', outcome = 'handler'"),
+    (StateName::Queued, "data = NULL"),
+    (StateName::Queued, "received_at = 'yesterday'"),
+    (StateName::Running, "lease_until = NULL"),
+    (StateName::Running, "due_at = 1"),
+    (StateName::Running, "finished_at = 1"),
+    (StateName::Running, "completion = '{}', outcome = 'handler'"),
+    (StateName::Delivering, "completion = NULL"),
+    (StateName::Delivering, "outcome = NULL"),
+    (StateName::Delivering, "completion = NULL, outcome = NULL"),
+    (StateName::Delivering, "outcome = 'nobody'"),
+    (StateName::Delivering, "due_at = NULL"),
+    (StateName::Delivering, "finished_at = 1"),
+    (StateName::Delivering, "failures = 1"),
+    (StateName::Delivering, "failing_since = 1"),
+    (StateName::Dead, "finished_at = NULL"),
+    (StateName::Dead, "due_at = 1"),
+    (StateName::Dead, "lease_until = 1"),
+    (StateName::Dead, "completion = NULL, outcome = NULL"),
+    (StateName::Cancelled, "finished_at = NULL"),
+    (StateName::Cancelled, "due_at = 1"),
+    (StateName::Cancelled, "lease_until = 1"),
+];
+
+async fn refuses(raw: &mut SqliteConnection, sql: String) {
+    let error = sqlx::query(AssertSqlSafe(sql.clone())).execute(raw).await.err();
+    let error = error.unwrap_or_else(|| panic!("{sql}")).to_string();
+    let refusal = ["CHECK constraint failed", "NOT NULL constraint failed", "cannot store"];
+    assert!(refusal.iter().any(|text| error.contains(text)), "{sql}: {error}");
+}
+
+#[tokio::test]
+async fn every_check_bites() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.dead(&store).await;
+    home.delivering(&store).await;
+    home.running(&store).await;
+    store.cancel(home.queued(&store).await).await.unwrap();
+    home.queued(&store).await;
+    let mut raw = home.raw().await;
+    for (state, change) in REFUSED {
+        refuses(&mut raw, format!("UPDATE jobs SET {change} WHERE state = '{state}'")).await;
+    }
+    for change in [
+        "stage = 'lunch'",
+        "number = 0",
+        "duration_ms = -1",
+        "result = 'maybe'",
+        "status = 99",
+        "status = 1000",
+    ] {
+        refuses(&mut raw, format!("UPDATE attempts SET {change}")).await;
+    }
+    refuses(&mut raw, "UPDATE job_counts SET jobs = -1".into()).await;
+    refuses(&mut raw, "UPDATE idempotency_keys SET job_id = x'00'".into()).await;
+}
+
+#[tokio::test]
+async fn every_state_is_one_that_the_schema_allows() {
+    let home = Home::new();
+    let store = home.serve().await;
+    assert_eq!(store.stats().await.unwrap().jobs.len(), StateName::ALL.len());
+    assert_eq!(home.number("SELECT count(*) FROM job_counts").await, 7);
+}

@@ -1,0 +1,97 @@
+//! Who lost its claim changes nothing, and leaves no trace.
+
+use super::*;
+use crate::store::upkeep::Free;
+
+async fn lose_leases(home: &Home, store: &Store) {
+    home.pass(LEASE);
+    assert_eq!(store.ask(Free { until: Some(home.now()), now: home.now() }).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let old = home.running(&store).await;
+    let id = old.id;
+    lose_leases(&home, &store).await;
+    let before = look(&store, id).await;
+    let report = |job| HandlerReport {
+        error: Some("late".into()),
+        ..handled(job, AfterHandler::Deliver(prepared("late")))
+    };
+    assert_eq!(store.handled(report(old)).await, Ok(Written::Stale));
+    assert_eq!((look(&store, id).await, attempts(&store, id).await), (before, vec![]));
+    assert_eq!(count(&store, StateName::Queued).await, 1);
+}
+
+#[tokio::test]
+async fn a_worker_whose_job_another_one_has() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let old = home.running(&store).await;
+    let id = old.id;
+    lose_leases(&home, &store).await;
+    let [new] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let retry = AfterHandler::Retry { due_at: home.now() };
+    assert_eq!(store.handled(handled(old, retry)).await, Ok(Written::Stale));
+    assert_eq!(state(&store, id).await, StateName::Running);
+    let deliver = AfterHandler::Deliver(prepared("hi"));
+    assert_eq!(store.handled(handled(new, deliver)).await, Ok(Written::Done));
+    assert_eq!(attempts(&store, id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn two_claims_that_report_in_one_batch() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let old = home.running(&store).await;
+    let id = old.id;
+    lose_leases(&home, &store).await;
+    let [new] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let old = store.handled(handled(old, AfterHandler::Retry { due_at: home.now() }));
+    let new = store.handled(handled(new, AfterHandler::Deliver(prepared("hi"))));
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 2).await;
+        open.send(()).unwrap();
+    };
+    let (old, new, ()) = tokio::join!(old, new, release);
+    assert_eq!((old, new), (Ok(Written::Stale), Ok(Written::Done)));
+    assert_eq!(state(&store, id).await, StateName::Delivering);
+    assert_eq!(attempts(&store, id).await.len(), 1);
+    assert_eq!((count(&store, StateName::Running).await, count(&store, StateName::Queued).await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_sender_that_lost_its_lease() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let old = home.delivering(&store).await;
+    let id = old.id;
+    lose_leases(&home, &store).await;
+    let [new] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    assert_eq!(store.sent(sent(old, AfterDelivery::Dead)).await, Ok(Written::Stale));
+    assert_eq!(state(&store, id).await, StateName::Delivering);
+    assert_eq!(attempts(&store, id).await.len(), 1);
+    assert_eq!(store.sent(sent(new, AfterDelivery::Delivered)).await, Ok(Written::Done));
+    assert_eq!(count(&store, StateName::Dead).await, 0);
+}
+
+#[tokio::test]
+async fn a_report_on_a_job_that_was_cancelled() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);
+    for id in [running.id, delivering.id] {
+        store.cancel(id).await.unwrap();
+    }
+    let ids = [running.id, delivering.id];
+    let deliver = AfterHandler::Deliver(prepared("late"));
+    assert_eq!(store.handled(handled(running, deliver)).await, Ok(Written::Stale));
+    assert_eq!(store.sent(sent(delivering, AfterDelivery::Delivered)).await, Ok(Written::Stale));
+    for (id, kept) in ids.into_iter().zip([0, 1]) {
+        assert_eq!(state(&store, id).await, StateName::Cancelled);
+        assert_eq!(attempts(&store, id).await.len(), kept);
+    }
+}
