@@ -98,8 +98,7 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Simulate(args) => Ok(simulate::run(args, json).await?),
         Command::Config(command) => {
             let printed = config::run(command, &sources()?, json).map_err(Error::from)?;
-            exit::print(&printed);
-            Ok(())
+            Ok(exit::print(&printed)?)
         }
         Command::Jobs(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
