@@ -71,10 +71,10 @@ impl Parts {
             _ = &mut sending => Some("the sender"),
         };
 
-        tracing::info!("stopping: no more requests are taken");
         health.draining();
         draining.cancel();
         stop_public.cancel();
+        tracing::info!("stopping: no more requests are taken");
         let insisted = shutdown.insisted();
         within(LAST_REQUESTS, insisted, &mut public).await;
         stop_work.cancel();
