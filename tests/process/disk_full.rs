@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
@@ -53,7 +53,8 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let options = Options { latency: Duration::from_secs(1), ..Options::default() };
+    let simulator = Simulator::start(options).await.unwrap();
     let home = Home::new(&simulator, "");
     let disk = match Disk::mount(&home.path("disk")) {
         Ok(disk) => disk,
@@ -72,28 +73,40 @@ async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
         acknowledged.push(bot);
     }
 
+    simulator.set_outage(None);
+    let before = simulator.calls().len();
+    let mut in_flight = Vec::new();
+    for _ in 0..5 {
+        in_flight.push(ask(&simulator, &serve).await.0);
+    }
+    let called = |bot: &Bot| simulator.calls()[before..].iter().any(|call| call.bot == Some(bot.id()));
+    while !in_flight.iter().all(called) {
+        serve.count("delivering").await;
+    }
     disk.fill();
-    // The log of the database has some room left.
+    // The files of the database have some room left: it is full once all of that is used.
     let deadline = Instant::now() + PATIENCE;
-    let refused = loop {
+    let mut refused = None;
+    let reasons = loop {
         let (bot, answer) = ask(&simulator, &serve).await;
         match answer.status().as_u16() {
             200 => acknowledged.push(bot),
-            503 => break answer,
+            503 => refused = Some(answer),
             other => panic!("{other}: {}", answer.text().await.unwrap()),
+        }
+        let (status, ready) = serve.get("/health/ready").await;
+        if status == 503 && refused.is_some() {
+            break ready.to_string();
         }
         assert!(Instant::now() < deadline, "{} requests, and the disk is not full", acknowledged.len());
     };
+    let refused = refused.unwrap();
     assert!(refused.headers().contains_key("retry-after"), "{:?}", refused.headers());
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
-    let reasons = serve.becomes(503).await.to_string();
     assert!(reasons.contains("full") || reasons.contains("cannot be written"), "{reasons}");
-    // Continues that arrive now cannot be written down.
-    simulator.set_outage(None);
-    let before = simulator.calls().len();
-    let deadline = Instant::now() + PATIENCE;
-    while simulator.calls().len() == before && Instant::now() < deadline {
-        assert_eq!(serve.get("/health/live").await.0, 200);
+    // These arrive, and that cannot be written down.
+    for bot in &in_flight {
+        bot.continued().await;
     }
 
     disk.free();
@@ -107,7 +120,10 @@ async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
             .unwrap_or_else(|_| panic!("{:?}", bot.report()));
     }
     serve.settled().await;
-    assert_eq!(serve.count("delivered").await, acknowledged.len() as u64);
+    assert_eq!(serve.count("delivered").await, (acknowledged.len() + in_flight.len()) as u64);
+    for bot in &in_flight {
+        assert_eq!(bot.report().attempts, 1, "what was known was written once it could be");
+    }
     serve.stop();
 }
 

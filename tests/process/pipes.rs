@@ -51,3 +51,17 @@ async fn a_bridge_whose_log_nobody_reads_any_more_goes_on() {
     serve.process.signal("TERM");
     serve.process.end().expect(0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_cannot_be_written_is_a_failure() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    home.serve().stop();
+    for arguments in [&["config", "check"][..], &["jobs", "list"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = home.command(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write to stdout"), "{arguments:?}: {said}");
+    }
+}
