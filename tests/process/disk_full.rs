@@ -51,85 +51,134 @@ impl Drop for Disk {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
-    let options = Options { latency: Duration::from_secs(1), ..Options::default() };
-    let simulator = Simulator::start(options).await.unwrap();
-    let home = Home::new(&simulator, "");
-    let disk = match Disk::mount(&home.path("disk")) {
-        Ok(disk) => disk,
-        Err(reason) => {
-            println!("not tried: no file system can be mounted here: {reason}");
-            return;
-        }
-    };
-    home.configure(&simulator, &disk.0.join("bridge.db"), "");
-    let serve = home.serve();
-    simulator.set_outage(Some(Fault::Status(503)));
-    let mut acknowledged = Vec::new();
-    for _ in 0..30 {
-        let (bot, answer) = ask(&simulator, &serve).await;
-        assert_eq!(answer.status(), 200);
-        acknowledged.push(bot);
+/// A bridge whose store is on a disk of its own, and whose Kommo takes a second for each continue.
+struct Setting {
+    // In the order in which they go away.
+    serve: Serve,
+    disk: Disk,
+    home: Home,
+    simulator: Simulator,
+}
+
+impl Setting {
+    /// None, with the reason printed, where no file system can be mounted.
+    async fn new(more: &str) -> Option<Self> {
+        let options = Options { latency: Duration::from_secs(1), ..Options::default() };
+        let simulator = Simulator::start(options).await.unwrap();
+        let home = Home::new(&simulator, "");
+        let disk = Disk::mount(&home.path("disk"));
+        let disk =
+            disk.map_err(|reason| println!("not tried, as nothing can be mounted here: {reason}")).ok()?;
+        home.configure(&simulator, &disk.0.join("bridge.db"), more);
+        Some(Self { serve: home.serve(), disk, home, simulator })
     }
 
+    async fn ask(&self) -> (Bot, reqwest::Response) {
+        let bot = self.simulator.bot(Plan::with_data(json!({ "text": "x".repeat(2_000) })));
+        let url = self.serve.url("echo");
+        let request = bot.request(&url);
+        let post = self.serve.client.post(url).header("content-type", request.content_type);
+        (bot, post.body(request.body).send().await.unwrap())
+    }
+
+    async fn acknowledged(&self, bots: usize) -> Vec<Bot> {
+        let mut acknowledged = Vec::new();
+        for _ in 0..bots {
+            let (bot, answer) = self.ask().await;
+            assert_eq!(answer.status(), 200);
+            acknowledged.push(bot);
+        }
+        acknowledged
+    }
+
+    /// Bots whose continues are on their way.
+    async fn in_flight(&self, bots: usize) -> Vec<Bot> {
+        let in_flight = self.acknowledged(bots).await;
+        let called = |bot: &Bot| self.simulator.calls().iter().any(|call| call.bot == Some(bot.id()));
+        while !in_flight.iter().all(called) {
+            self.serve.count("delivering").await;
+        }
+        in_flight
+    }
+
+    /// Fills the disk. The files of the database have some room left, so it is full once bots have used that
+    /// up; gives those that were acknowledged, the last refusal, and why the bridge is not ready.
+    async fn fill(&self) -> (Vec<Bot>, reqwest::Response, String) {
+        self.disk.fill();
+        let deadline = Instant::now() + PATIENCE;
+        let (mut acknowledged, mut refused) = (Vec::new(), None);
+        loop {
+            let (bot, answer) = self.ask().await;
+            match answer.status().as_u16() {
+                200 => acknowledged.push(bot),
+                503 => refused = Some(answer),
+                other => panic!("{other}: {}", answer.text().await.unwrap()),
+            }
+            let (status, ready) = self.serve.get("/health/ready").await;
+            refused = match refused {
+                Some(refused) if status == 503 => return (acknowledged, refused, ready.to_string()),
+                refused => refused,
+            };
+            assert!(Instant::now() < deadline, "{} more requests, and it is not full", acknowledged.len());
+        }
+    }
+}
+
+async fn all_continued(bots: &[Bot]) {
+    for bot in bots {
+        let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+        continued.unwrap_or_else(|_| panic!("{:?}", bot.report()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_new_requests_and_loses_none_of_the_old() {
+    let Some(setting) = Setting::new("").await else { return };
+    let Setting { serve, disk, simulator, .. } = &setting;
+    simulator.set_outage(Some(Fault::Status(503)));
+    let mut acknowledged = setting.acknowledged(30).await;
     simulator.set_outage(None);
-    let before = simulator.calls().len();
-    let mut in_flight = Vec::new();
-    for _ in 0..5 {
-        in_flight.push(ask(&simulator, &serve).await.0);
-    }
-    let called = |bot: &Bot| simulator.calls()[before..].iter().any(|call| call.bot == Some(bot.id()));
-    while !in_flight.iter().all(called) {
-        serve.count("delivering").await;
-    }
-    disk.fill();
-    // The files of the database have some room left: it is full once all of that is used.
-    let deadline = Instant::now() + PATIENCE;
-    let mut refused = None;
-    let reasons = loop {
-        let (bot, answer) = ask(&simulator, &serve).await;
-        match answer.status().as_u16() {
-            200 => acknowledged.push(bot),
-            503 => refused = Some(answer),
-            other => panic!("{other}: {}", answer.text().await.unwrap()),
-        }
-        let (status, ready) = serve.get("/health/ready").await;
-        if status == 503 && refused.is_some() {
-            break ready.to_string();
-        }
-        assert!(Instant::now() < deadline, "{} requests, and the disk is not full", acknowledged.len());
-    };
-    let refused = refused.unwrap();
+    let in_flight = setting.in_flight(5).await;
+
+    let (more, refused, reasons) = setting.fill().await;
+    acknowledged.extend(more);
     assert!(refused.headers().contains_key("retry-after"), "{:?}", refused.headers());
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
     assert!(reasons.contains("full") || reasons.contains("cannot be written"), "{reasons}");
-    // These arrive, and that cannot be written down.
-    for bot in &in_flight {
-        bot.continued().await;
-    }
+    // They arrive, and that cannot be written down.
+    all_continued(&in_flight).await;
 
     disk.free();
     serve.becomes(200).await;
-    let (bot, answer) = ask(&simulator, &serve).await;
-    assert_eq!(answer.status(), 200);
-    acknowledged.push(bot);
-    for bot in &acknowledged {
-        tokio::time::timeout(PATIENCE, bot.continued())
-            .await
-            .unwrap_or_else(|_| panic!("{:?}", bot.report()));
-    }
+    acknowledged.extend(setting.acknowledged(1).await);
+    all_continued(&acknowledged).await;
     serve.settled().await;
     assert_eq!(serve.count("delivered").await, (acknowledged.len() + in_flight.len()) as u64);
     for bot in &in_flight {
         assert_eq!(bot.report().attempts, 1, "what was known was written once it could be");
     }
-    serve.stop();
+    setting.serve.stop();
 }
 
-async fn ask(simulator: &Simulator, serve: &Serve) -> (Bot, reqwest::Response) {
-    let bot = simulator.bot(Plan::with_data(json!({ "text": "x".repeat(2_000) })));
-    let request = bot.request(&serve.url("echo"));
-    let post = serve.client.post(serve.url("echo")).header("content-type", request.content_type);
-    (bot, post.body(request.body).send().await.unwrap())
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_sigterm_ends_it_all_the_same_and_the_next_start_goes_on() {
+    let Some(setting) = Setting::new("workers.grace = \"1s\"").await else { return };
+    let mut acknowledged = setting.in_flight(5).await;
+    let (more, ..) = setting.fill().await;
+    acknowledged.extend(more);
+    let Setting { mut serve, disk, home, simulator } = setting;
+    let asked = Instant::now();
+    serve.process.signal("TERM");
+    serve.process.end().expect(0);
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+
+    let ended = home.run(&["serve"]).expect(1);
+    assert!(ended.err.contains("full") || ended.err.contains("cannot be written"), "{}", ended.err);
+    disk.free();
+    let serve = home.serve();
+    all_continued(&acknowledged).await;
+    serve.settled().await;
+    assert_eq!(serve.count("delivered").await, acknowledged.len() as u64);
+    serve.stop();
+    drop((disk, home, simulator));
 }
