@@ -44,7 +44,7 @@ async fn sigterm_lets_a_running_handler_finish_and_sends_its_continue() {
 async fn while_it_stops_it_takes_nothing_and_what_outlasts_the_grace_goes_on_after_the_restart() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     simulator.set_outage(Some(Fault::Hang));
-    let home = Home::new(&simulator, "workers.grace = \"1s\"\nworkers.concurrency = 1");
+    let home = Home::new(&simulator, "workers.grace = \"6s\"\nworkers.concurrency = 1");
     let mut serve = home.serve_own();
     let (hanging, running, queued) = (bot(&simulator, "0"), bot(&simulator, "3600000"), bot(&simulator, "0"));
     assert_eq!(hanging.call(&serve.url("wait")).await.unwrap().status, 200);
@@ -53,6 +53,7 @@ async fn while_it_stops_it_takes_nothing_and_what_outlasts_the_grace_goes_on_aft
         assert_eq!(bot.call(&serve.url("wait")).await.unwrap().status, 200);
     }
     serve.reaches("running", 1).await;
+    let asked = Instant::now();
     serve.process.signal("TERM");
     stops(&serve.process);
     let refused = bot(&simulator, "0");
@@ -61,6 +62,9 @@ async fn while_it_stops_it_takes_nothing_and_what_outlasts_the_grace_goes_on_aft
         assert_eq!(answer.status, 503, "{}", answer.body);
     }
     let ended = serve.process.end().expect(0);
+    let took = asked.elapsed();
+    assert!(took > Duration::from_secs(6), "{took:?} is less than the grace");
+    assert!(took < Duration::from_secs(11), "{took:?}: handlers and deliveries share one grace");
     assert!(ended.err.contains("handed back to the queue"), "{}", ended.err);
 
     let jobs = home.run(&["jobs", "list", "--json"]).expect(0).json();
