@@ -49,7 +49,7 @@ fn arguments() -> Result<Load> {
 async fn run(load: Load) -> Result<()> {
     let simulator = Simulator::start(Options { record: false, ..Options::default() }).await?;
     let folder = tempfile::tempdir()?;
-    let (mut bridge, address) = bridge(&simulator, folder.path()).await?;
+    let (mut bridge, address, admin) = bridge(&simulator, folder.path()).await?;
     let url = format!("http://{address}/widget_request/echo");
 
     // Signing is the generator's work, not the bridge's: it is done before the clock starts.
@@ -71,6 +71,7 @@ async fn run(load: Load) -> Result<()> {
     }
     let continued = started.elapsed();
 
+    let commits = commits(&admin).await?;
     let (cpu, memory) = used(&bridge)?;
     latencies.sort();
     let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1_000.0;
@@ -79,6 +80,7 @@ async fn run(load: Load) -> Result<()> {
     println!("acknowledged        {:>9.0} /s", rate(acknowledged));
     println!("continued           {:>9.0} /s", rate(continued));
     println!("acknowledgement     {:>9.2} ms p50, {:.2} p99, {:.2} max", at(0.5), at(0.99), at(1.0));
+    println!("commits             {commits}");
     println!("the bridge's CPU    {:>9.0} µs per job", cpu.as_secs_f64() * 1e6 / load.requests as f64);
     println!("its peak memory     {:>9.1} MiB", memory as f64 / 1_024.0);
     bridge.start_kill()?;
@@ -86,7 +88,7 @@ async fn run(load: Load) -> Result<()> {
     Ok(())
 }
 
-async fn bridge(simulator: &Simulator, folder: &std::path::Path) -> Result<(Child, String)> {
+async fn bridge(simulator: &Simulator, folder: &std::path::Path) -> Result<(Child, String, String)> {
     let Options { client_uuid, client_secret, access_token, .. } = simulator.options();
     let base_url = simulator.base_url();
     let file = folder.join("bridge.toml");
@@ -114,11 +116,12 @@ async fn bridge(simulator: &Simulator, folder: &std::path::Path) -> Result<(Chil
     let mut lines = BufReader::new(child.stderr.take().ok_or("no stderr")?).lines();
     while let Some(line) = lines.next_line().await? {
         let line: serde_json::Value = serde_json::from_str(&line).map_err(|_| line)?;
-        if let Some(address) = line["server.listen"].as_str() {
-            let address = address.to_owned();
+        if let (Some(address), Some(admin)) = (line["server.listen"].as_str(), line["admin.listen"].as_str())
+        {
+            let (address, admin) = (address.to_owned(), admin.to_owned());
             // Whoever stops reading stops the writer.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return Ok((child, address));
+            return Ok((child, address, admin));
         }
     }
     Err("the bridge did not start".into())
@@ -167,6 +170,27 @@ async fn connection(address: String, requests: Arc<Mutex<VecDeque<Vec<u8>>>>) ->
         stream.read_exact(&mut body).await?;
         latencies.push(started.elapsed());
     }
+}
+
+/// How many commits there were, how long one took and how much it wrote, as the bridge itself counts.
+async fn commits(admin: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(admin).await?;
+    stream
+        .write_all(format!("GET /metrics HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n").as_bytes())
+        .await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    let number = |name: &str| -> Result<f64> {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .ok_or_else(|| format!("no metric {name}"))?;
+        Ok(line.trim().parse()?)
+    };
+    let count = number("bridge_commit_seconds_count")?;
+    let (seconds, operations) =
+        (number("bridge_commit_seconds_sum")?, number("bridge_commit_operations_sum")?);
+    Ok(format!("{count:>9.0}, {:.2} ms and {:.0} operations each", seconds / count * 1e3, operations / count))
 }
 
 /// CPU time and peak memory in KiB of the child, as the kernel counts them.

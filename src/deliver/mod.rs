@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,7 +42,9 @@ const POLL: Duration = Duration::from_secs(5);
 /// What a lease lasts beyond the call: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// The most deliveries of one lane in one claim, so that the next lane gets its turn.
-const CLAIM: usize = 64;
+const CLAIM: usize = 256;
+/// Answers that may wait to be written: a few transactions full.
+const WRITING: usize = 1_024;
 /// In every so many claims of a step, retries come first.
 const RETRIES_FIRST: usize = 4;
 
@@ -88,6 +91,8 @@ struct Inner {
     gate: Arc<Gate>,
     steps: AtomicUsize,
     tasks: TaskTracker,
+    /// Answers that may wait to be written without holding a place.
+    writing: Semaphore,
     /// Nothing new is taken.
     draining: CancellationToken,
 }
@@ -97,7 +102,7 @@ impl Sender {
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let pace = Pace::new(settings.rate_per_account, settings.rate_total);
         let store = parts.store.clone();
-        let freed = Box::new(move || store.delivery().wake());
+        let freed = Box::new(move || store.delivery().wake_if_waiting());
         let gate = Gate::new(pace, Shares::for_anybody(settings.concurrency), parts.clock.clone(), freed);
         let sender = Self(Arc::new(Inner {
             parts,
@@ -105,6 +110,7 @@ impl Sender {
             gate,
             steps: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
+            writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
         }));
         let taker = Arc::downgrade(&sender.0);
@@ -241,12 +247,19 @@ impl Sender {
             error: error.clone(),
         });
         let (delivered, received_at) = (next == AfterDelivery::Delivered, job.received_at);
+        // The place is for calls. While the store is slow, though, what waits to be written has to stay
+        // bounded: then the place is kept until it is.
+        let mut pass = Some(pass);
+        let writing = self.0.writing.try_acquire().ok();
+        if writing.is_some() {
+            pass.take();
+        }
         let written = self.report(DeliveryReport { job, attempt, next, error }).await;
         if delivered && written {
             metrics::histogram!("bridge_receipt_to_continue_seconds")
                 .record(now.since(received_at).as_secs_f64());
         }
-        drop(pass);
+        drop((writing, pass));
     }
 
     async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {

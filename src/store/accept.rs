@@ -46,16 +46,16 @@ pub(super) enum Stored {
 }
 
 const KEYS: RowsStatement = RowsStatement {
-    before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at) VALUES ",
+    before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at) SELECT * FROM (VALUES ",
     width: 4,
-    after: " ON CONFLICT DO NOTHING RETURNING job_id",
+    after: ") WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING RETURNING job_id",
 };
 
 const JOBS: RowsStatement = RowsStatement {
     before: "INSERT INTO jobs (id, state, handler, account_id, origin, return_url, entity_type, entity_id, data, \
-             received_at, answer_by, due_at, lease_until, fence) VALUES ",
+             received_at, answer_by, due_at, lease_until, fence) SELECT * FROM (VALUES ",
     width: 14,
-    after: "",
+    after: ") WHERE column1 IS NOT NULL",
 };
 
 pub(super) const KNOWN: &str = "SELECT job_id FROM idempotency_keys WHERE account_id = ? AND key = ?";

@@ -77,6 +77,13 @@ impl<J> Lanes<J> {
         self.changed.notify_waiters();
     }
 
+    /// A place became free: wakes the room if something waits for it.
+    pub fn wake_if_waiting(&self) {
+        if !self.lock().due.is_empty() {
+            self.wake();
+        }
+    }
+
     /// Places for the jobs of one transaction.
     pub(super) fn offers(&self, now: Timestamp) -> Offers<'_, J> {
         Offers { lanes: self, now, waiting: HashSet::new() }

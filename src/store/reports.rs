@@ -63,16 +63,21 @@ pub(super) const SENT: RowsStatement = RowsStatement {
 };
 
 const ATTEMPTS: RowsStatement = RowsStatement {
-    before: "INSERT INTO attempts (job_id, stage, number, started_at, duration_ms, result, status, error) VALUES ",
+    before: "INSERT INTO attempts (job_id, stage, number, started_at, duration_ms, result, status, error) \
+             SELECT * FROM (VALUES ",
     width: 8,
-    after: "",
+    after: ") WHERE column1 IS NOT NULL",
 };
 
+/// The attempts of one transaction, to be kept when all of its reports are written.
+pub(super) type Charged<'r> = Vec<(JobId, &'r Attempt)>;
+
 /// Writes the reports of workers; the results are in the same order.
-pub(super) async fn handled(
+pub(super) async fn handled<'r>(
     connection: &mut SqliteConnection,
     effects: &mut Effects,
-    reports: &[&HandlerReport],
+    charged: &mut Charged<'r>,
+    reports: &[&'r HandlerReport],
     lanes: &Lanes<DeliveringJob>,
     now: Timestamp,
 ) -> Result<Vec<Handled>, StoreError> {
@@ -88,9 +93,6 @@ pub(super) async fn handled(
     let written =
         HANDLED.run(connection, &offers, |(report, slot), row| push_handled(report, slot, now, row)).await?;
     let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
-    let attempts = reports.iter().map(|report| ((report.job.id, report.job.fence), report.attempt.as_ref()));
-    keep(connection, &written, attempts).await?;
-
     let mut results = Vec::with_capacity(offers.len());
     for (report, slot) in offers {
         let HandlerReport { job, next, .. } = report;
@@ -98,6 +100,7 @@ pub(super) async fn handled(
             results.push(Handled::Stale);
             continue;
         }
+        charged.extend(report.attempt.as_ref().map(|attempt| (job.id, attempt)));
         match next {
             AfterHandler::Deliver(_) => {
                 effects.moved(StateName::Running, StateName::Delivering, 1);
@@ -159,23 +162,22 @@ pub(super) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
 }
 
 /// Writes the reports of the sender; the results are in the same order.
-pub(super) async fn sent(
+pub(super) async fn sent<'r>(
     connection: &mut SqliteConnection,
     effects: &mut Effects,
-    reports: &[&DeliveryReport],
+    charged: &mut Charged<'r>,
+    reports: &[&'r DeliveryReport],
     now: Timestamp,
 ) -> Result<Vec<Written>, StoreError> {
     let written = SENT.run(connection, reports, |report, row| push_sent(report, now, row)).await?;
     let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
-    let attempts = reports.iter().map(|report| ((report.job.id, report.job.fence), report.attempt.as_ref()));
-    keep(connection, &written, attempts).await?;
-
     let mut results = Vec::with_capacity(reports.len());
-    for DeliveryReport { job, next, .. } in reports {
+    for DeliveryReport { job, next, attempt, .. } in reports {
         if !written.contains(&(job.id, job.fence)) {
             results.push(Written::Stale);
             continue;
         }
+        charged.extend(attempt.as_ref().map(|attempt| (job.id, attempt)));
         let (state, due_at) = place(next, job, now);
         match due_at {
             Some(due_at) => effects.undelivered(job.return_url.origin(), due_at),
@@ -242,17 +244,10 @@ fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<H
     Ok(written)
 }
 
-async fn keep(
-    connection: &mut SqliteConnection,
-    written: &HashSet<Claim>,
-    attempts: impl Iterator<Item = (Claim, Option<&Attempt>)>,
-) -> Result<(), StoreError> {
-    let charged: Vec<(JobId, &Attempt)> = attempts
-        .filter(|(claim, _)| written.contains(claim))
-        .filter_map(|((id, _), attempt)| attempt.map(|attempt| (id, attempt)))
-        .collect();
+/// Keeps the attempts as history.
+pub(super) async fn keep(connection: &mut SqliteConnection, charged: &Charged<'_>) -> Result<(), StoreError> {
     ATTEMPTS
-        .run(connection, &charged, |(id, attempt), row| {
+        .run(connection, charged, |(id, attempt), row| {
             row.push(id.as_uuid())
                 .push(attempt.stage.as_str())
                 .push(i64::from(attempt.number))

@@ -9,7 +9,7 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
 use super::StoreError;
 
 /// The most rows in a statement.
-const MOST_ROWS: usize = 32;
+const MOST_ROWS: usize = 128;
 
 /// Collects the values of a statement.
 #[derive(Default)]
@@ -28,7 +28,8 @@ impl Values {
     }
 }
 
-/// A statement around a list of rows: `before (?, …), (?, …) after`.
+/// A statement around a list of rows: `before (?, …), (?, …) after`. It has to pass over rows whose first
+/// value is NULL: they fill the list up to a power of two.
 pub(super) struct RowsStatement {
     /// SQL in front of the rows.
     pub(super) before: &'static str,
@@ -47,14 +48,15 @@ impl RowsStatement {
         push: impl Fn(&T, &mut Values),
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut returned = Vec::with_capacity(items.len());
-        let mut rest = items;
-        while !rest.is_empty() {
-            let rows = (1_usize << rest.len().ilog2()).min(MOST_ROWS);
-            let (chunk, later) = rest.split_at(rows);
+        for chunk in items.chunks(MOST_ROWS) {
+            let rows = chunk.len().next_power_of_two();
             let mut values = Values::default();
             values.arguments.reserve(rows * self.width, 0);
             for item in chunk {
                 push(item, &mut values);
+            }
+            for _ in 0..(rows - chunk.len()) * self.width {
+                values.push(None::<i64>);
             }
             if let Some(why) = values.refused {
                 return Err(StoreError::Database(why));
@@ -62,7 +64,6 @@ impl RowsStatement {
             // The text is made of constants and question marks.
             let query = sqlx::query_with(AssertSqlSafe(self.text(rows)), values.arguments);
             returned.append(&mut query.fetch_all(&mut *connection).await?);
-            rest = later;
         }
         Ok(returned)
     }

@@ -132,10 +132,13 @@ impl Writer {
         let now = clock.now();
         let mut effects = Effects::default();
         let accepts = accept::apply(connection, &mut effects, &batch.accepts, work, now).await?;
+        let mut charged = Vec::new();
         let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
-        let handled = reports::handled(connection, &mut effects, &handled, delivery, now).await?;
+        let handled =
+            reports::handled(connection, &mut effects, &mut charged, &handled, delivery, now).await?;
         let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
-        let sent = reports::sent(connection, &mut effects, &sent, now).await?;
+        let sent = reports::sent(connection, &mut effects, &mut charged, &sent, now).await?;
+        reports::keep(connection, &charged).await?;
         for errand in &mut batch.errands {
             errand.apply(connection, &mut effects).await?;
         }

@@ -15,6 +15,7 @@ mod verdict;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +36,8 @@ const POLL: Duration = Duration::from_secs(5);
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// Handing back takes one commit; waiting longer is in vain.
 const HAND_BACK: Duration = Duration::from_secs(5);
+/// Results that may wait to be written: a few transactions full.
+const WRITING: usize = 1_024;
 /// Overdue jobs that get their fallback in one go.
 const OVERDUE: usize = 256;
 
@@ -49,6 +52,8 @@ struct Inner {
     random: fn() -> f64,
     shares: Mutex<Shares>,
     tasks: TaskTracker,
+    /// Results that may wait to be written without holding a place.
+    writing: Semaphore,
     /// Nothing new is taken.
     draining: CancellationToken,
     /// What runs is interrupted.
@@ -73,6 +78,7 @@ impl Pool {
             random,
             shares,
             tasks: TaskTracker::new(),
+            writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
             interrupt: CancellationToken::new(),
         }));
@@ -182,8 +188,15 @@ impl Pool {
                 Some(registered) => attempt::run(registered, &job, &pool.0.clock, &pool.0.interrupt).await,
                 None => Ended::NoHandler,
             };
-            pool.finish(job, ended, started_at).await;
-            drop(place);
+            // The place is for running. While the store is slow, though, what waits to be written has to
+            // stay bounded: then the place is kept until it is.
+            let mut place = Some(place);
+            let writing = pool.0.writing.try_acquire().ok();
+            if writing.is_some() {
+                place.take();
+            }
+            pool.clone().finish(job, ended, started_at).await;
+            drop((writing, place));
         });
     }
 
@@ -254,7 +267,7 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.pool.shares().give_back(&self.name);
-        self.pool.0.store.work().wake();
+        self.pool.0.store.work().wake_if_waiting();
     }
 }
 
