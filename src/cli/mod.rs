@@ -97,7 +97,11 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Demo(args) => Ok(demo::run(args, json, verbose).await?),
         Command::Simulate(args) => Ok(simulate::run(args, json).await?),
         Command::Config(command) => {
-            let printed = config::run(command, &sources()?, json).map_err(Error::from)?;
+            let sources = sources()?;
+            if command == config::Command::Check {
+                register(Bridge::new(Config::load(&sources).map_err(Error::from)?)).check()?;
+            }
+            let printed = config::run(command, &sources, json).map_err(Error::from)?;
             Ok(exit::print(&printed)?)
         }
         Command::Jobs(args) => {
