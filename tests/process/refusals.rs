@@ -27,7 +27,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("handlers.h.kind = \"parrot\"", &["bridge.toml:10: handlers.h.kind: must be one of `echo`"]),
     (
         "handlers.h.max_attempts = 3",
-        &["handlers.h", "nobody provides this handler", "handlers.h.kind", "echo"],
+        &["bridge.toml:10: handlers.h: nobody provides this handler", "handlers.h.kind", "echo"],
     ),
     ("log.filter = \"info,a=loud\"", &["bridge.toml:10: log.filter: must be a filter"]),
     (
@@ -56,9 +56,23 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
         for words in *said {
             assert!(ended.err.contains(words), "{line}: no `{words}` in\n{}", ended.err);
         }
+        assert_eq!(home.run(&["config", "check"]).expect(2).err, ended.err, "{line}");
         assert_eq!(ended.out, "", "{line}");
         assert!(!ended.err.contains("panicked"), "{}", ended.err);
         assert!(!home.path("bridge.db").exists(), "{line}: the store was made");
+    }
+}
+
+#[test]
+fn without_a_handler_nothing_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let integration = "[integrations.main]\nclient_uuid = \"a\"\nclient_secret = \"b\"\n";
+    fs::write(folder.path().join("bridge.toml"), integration).unwrap();
+    for arguments in [&["serve"][..], &["config", "check"]] {
+        let mut command = crate::process::program();
+        command.args(arguments).args(["--config", "bridge.toml"]).current_dir(folder.path());
+        let ended = crate::process::run(command).expect(2);
+        assert!(ended.err.contains("there is no handler: add [handlers.NAME]"), "{}", ended.err);
     }
 }
 
