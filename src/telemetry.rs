@@ -23,7 +23,11 @@ pub fn init_log(log: &Log) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|error| LogError { filter: log.filter.clone(), why: error.to_string() })?;
     let terminal = io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        // It would complain about a stderr that nobody reads any more on that very stderr, and panic over it.
+        .log_internal_errors(false);
     let _has_one = match format(log.format, terminal) {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
         // Left alone on a terminal, it heeds NO_COLOR.

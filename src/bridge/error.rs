@@ -33,9 +33,18 @@ pub enum Error {
     HandlerTwice(String),
     /// The configuration names a handler that nobody provides.
     #[error(
-        "handlers.{0}: nobody provides this handler; set handlers.{0}.kind to one of: {1}; or register it in the program"
+        "{}handlers.{name}: nobody provides this handler; set handlers.{name}.kind to one of: {kinds}; or register it \
+         in the program",
+        place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default()
     )]
-    NoSuchHandler(String, String),
+    NoSuchHandler {
+        /// Its name.
+        name: String,
+        /// Where the configuration names it: `FILE:LINE` or `environment variable NAME`.
+        place: Option<String>,
+        /// The built-in kinds.
+        kinds: String,
+    },
     /// There is nothing to call.
     #[error(
         "there is no handler: add [handlers.NAME] with a kind (one of: {0}), or register one in the program"
@@ -87,7 +96,7 @@ impl Error {
             | Self::Log(_)
             | Self::HandlerName { .. }
             | Self::HandlerTwice(_)
-            | Self::NoSuchHandler(..)
+            | Self::NoSuchHandler { .. }
             | Self::NoHandlers(_)
             | Self::Store(StoreError::Url(_) | StoreError::InUse { .. } | StoreError::Newer { .. }) => 2,
             _ => 1,

@@ -80,6 +80,14 @@ impl Bridge {
         &self.config
     }
 
+    /// Says whether the configuration and the registered handlers fit together. Opens nothing.
+    ///
+    /// # Errors
+    /// They do not; [`serve`](Self::serve) would fail with the same error.
+    pub fn check(self) -> Result<(), Error> {
+        parts::registry(&self.config, self.registrations).map(drop)
+    }
+
     /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
-use crate::config::{BUILT_IN_KINDS, Config};
+use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
 use crate::health::Health;
@@ -66,7 +66,10 @@ impl Parts {
     }
 }
 
-fn registry(config: &Config, registrations: Vec<(String, Registration)>) -> Result<Registry, Error> {
+pub(super) fn registry(
+    config: &Config,
+    registrations: Vec<(String, Registration)>,
+) -> Result<Registry, Error> {
     let mut registry = Registry::default();
     for (name, register) in registrations {
         let name: HandlerName = name.parse().map_err(|why| Error::HandlerName { name, why })?;
@@ -78,9 +81,9 @@ fn registry(config: &Config, registrations: Vec<(String, Registration)>) -> Resu
     }
     for (name, handler) in &config.handlers {
         match handler.kind.as_deref() {
-            Some(kind) => built_in(&mut registry, kind, name, handler.policy.clone())?,
+            Some(kind) => built_in(&mut registry, kind, name, handler)?,
             None if registry.get(name.as_str()).is_some() => {}
-            None => return Err(Error::NoSuchHandler(name.to_string(), BUILT_IN_KINDS.join(", "))),
+            None => return Err(no_such_handler(name, handler)),
         }
     }
     if registry.iter().next().is_none() {
@@ -93,13 +96,18 @@ fn built_in(
     registry: &mut Registry,
     kind: &str,
     name: &HandlerName,
-    policy: HandlerPolicy,
+    handler: &config::Handler,
 ) -> Result<(), Error> {
     match kind {
-        "echo" => registry.add(name.clone(), Echo, policy),
-        _ => return Err(Error::NoSuchHandler(name.to_string(), BUILT_IN_KINDS.join(", "))),
+        "echo" => registry.add(name.clone(), Echo, handler.policy.clone()),
+        _ => return Err(no_such_handler(name, handler)),
     }
     Ok(())
+}
+
+fn no_such_handler(name: &HandlerName, handler: &config::Handler) -> Error {
+    let (name, place) = (name.to_string(), handler.place.clone());
+    Error::NoSuchHandler { name, place, kinds: BUILT_IN_KINDS.join(", ") }
 }
 
 fn accounts(config: &Config) -> Accounts {
@@ -143,7 +151,7 @@ mod tests {
         for kind in BUILT_IN_KINDS {
             let mut registry = Registry::default();
             let name: HandlerName = "name".parse().unwrap();
-            built_in(&mut registry, kind, &name, HandlerPolicy::default()).unwrap();
+            built_in(&mut registry, kind, &name, &config::Handler::default()).unwrap();
             assert!(registry.get("name").is_some(), "{kind}");
         }
     }

@@ -17,6 +17,8 @@ use super::{Error, Listeners};
 
 /// Requests that are under way when the stop comes may take this long; each is answered within `ack_deadline`.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// Continues get this much even where the handlers took all of the grace.
+const LAST_CONTINUES: Duration = Duration::from_secs(2);
 /// People and probes, not Kommo.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -70,10 +72,11 @@ impl Parts {
             _ = &mut sending => Some("the sender"),
         };
 
-        tracing::info!("stopping: no more requests are taken");
+        let stopped_at = clock.elapsed();
         health.draining();
         draining.cancel();
         stop_public.cancel();
+        tracing::info!("stopping: no more requests are taken");
         let insisted = shutdown.insisted();
         within(LAST_REQUESTS, insisted, &mut public).await;
         stop_work.cancel();
@@ -83,7 +86,11 @@ impl Parts {
         }
         join(&mut working).await;
         stop_sending.cancel();
-        within(grace + LAST_REQUESTS, insisted, &mut sending).await;
+        // One grace for both: whoever waits for the end counts from the signal on.
+        let left = grace.saturating_sub(clock.elapsed() - stopped_at);
+        if !within(left.max(LAST_CONTINUES), insisted, &mut sending).await {
+            tracing::warn!("continues are still in flight; the next start sends them again");
+        }
         kept.cancel();
         stop_admin.cancel();
         within(LAST_REQUESTS, insisted, &mut admin).await;
@@ -95,14 +102,12 @@ impl Parts {
     }
 }
 
-/// Waits for `task`, but no longer than `limit` and not once somebody insists.
-async fn within(limit: Duration, insisted: &CancellationToken, task: &mut JoinHandle<()>) {
-    let in_time = async {
-        // Too late is all there is to know; the task goes down with the runtime.
-        let _elapsed = tokio::time::timeout(limit, join(task)).await;
-    };
-    let _insisted = insisted.run_until_cancelled(in_time).await;
+/// Waits for `task`, but no longer than `limit` and not once somebody insists. Says whether it has ended.
+async fn within(limit: Duration, insisted: &CancellationToken, task: &mut JoinHandle<()>) -> bool {
+    let in_time = tokio::time::timeout(limit, join(task));
+    let ended = insisted.run_until_cancelled(in_time).await.is_some_and(|joined| joined.is_ok());
     task.abort();
+    ended
 }
 
 /// Waits for `task`. One that was waited for already, or that panicked, has nothing more to say.

@@ -1,7 +1,9 @@
 //! How a command ends.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use anyhow::Context;
 
 use crate::bridge;
 
@@ -41,7 +43,21 @@ pub(super) fn fail(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.status)
 }
 
-/// Prints a result on stdout. A reader that went away, as in `| head`, is no mistake.
-pub(super) fn print(text: &str) {
-    let _unread = writeln!(anstream::stdout(), "{text}");
+/// Prints a result on stdout.
+///
+/// # Errors
+/// It could not be written, to a full disk perhaps.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    printed(writeln!(anstream::stdout(), "{text}"))
+}
+
+/// What comes of having written to stdout. A reader that went away, as in `| head`, is no mistake.
+///
+/// # Errors
+/// It could not be written for another reason.
+pub(super) fn printed(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to stdout"),
+    }
 }

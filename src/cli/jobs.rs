@@ -5,7 +5,6 @@
 
 use std::io::Write;
 
-use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -15,6 +14,7 @@ use crate::config::Config;
 use crate::model::{AccountId, HandlerName, Job, JobId, StateName, Timestamp};
 use crate::store::{JobFilter, Purpose, Store, StoreError};
 
+use super::exit::printed;
 use super::jobs_text as text;
 
 /// Looks at jobs and moves them.
@@ -174,7 +174,7 @@ impl<W: Write> Visit<'_, W> {
 
     fn print(&mut self, json: Value, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         let text = if self.json { format!("{json}\n") } else { text() };
-        self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).context("cannot write to stdout")
+        printed(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()))
     }
 }
 

@@ -97,9 +97,12 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Demo(args) => Ok(demo::run(args, json, verbose).await?),
         Command::Simulate(args) => Ok(simulate::run(args, json).await?),
         Command::Config(command) => {
-            let printed = config::run(command, &sources()?, json).map_err(Error::from)?;
-            exit::print(&printed);
-            Ok(())
+            let sources = sources()?;
+            if command == config::Command::Check {
+                register(Bridge::new(Config::load(&sources).map_err(Error::from)?)).check()?;
+            }
+            let printed = config::run(command, &sources, json).map_err(Error::from)?;
+            Ok(exit::print(&printed)?)
         }
         Command::Jobs(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::check::{Checker, DAY, MILLISECOND, is_origin};
 use super::raw;
 use super::sections::{Account, Handler, Integration};
+use super::tree::Origin;
 use super::values::Text;
 use crate::model::{HandlerName, HandlerPolicy, HostRules};
 
@@ -109,7 +110,11 @@ pub(super) fn handlers(
         {
             let policy =
                 HandlerPolicy { max_attempts, attempt_timeout, answer_within, fallback, goto: raw.goto };
-            checked.insert(legal, Handler { kind: raw.kind, policy });
+            let place = match checker.tree.nearest_origin(&["handlers", &name]) {
+                Origin::BuiltIn => None,
+                written => Some(written.to_string()),
+            };
+            checked.insert(legal, Handler { kind: raw.kind, policy, place });
         }
     }
     checked

@@ -99,6 +99,8 @@ pub struct Handler {
     pub kind: Option<String>,
     /// How its jobs are tried.
     pub policy: HandlerPolicy,
+    /// Where it was written, `FILE:LINE` or `environment variable NAME`.
+    pub place: Option<String>,
 }
 
 /// `[workers]`: the pool that runs handlers.

@@ -100,14 +100,14 @@ impl Request for ForgetKeys {
     }
 }
 
-/// Writes what is there already: it needs the disk, and changes nothing.
+/// Writes as much as a large request does: it needs the same room on the disk, and changes no job.
 pub(super) struct Probe;
 
 impl Request for Probe {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        sqlx::query("UPDATE job_counts SET jobs = jobs WHERE state = 'queued'").execute(connection).await?;
+        sqlx::query("UPDATE probe SET filler = randomblob(65536) WHERE id = 1").execute(connection).await?;
         Ok(())
     }
 }

@@ -76,14 +76,14 @@ pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     } else {
         table::render(&reports)
     };
-    super::exit::print(&printed);
+    let printed = super::exit::print(&printed);
 
     if args.keep && played.is_ok() {
         stay(&simulator, &bridge_url, &admin_url, &shutdown).await;
     }
     stop(&stop_bridge, bridge).await?;
     simulator.shutdown().await;
-    played
+    played.and(printed)
 }
 
 fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Result<Config> {

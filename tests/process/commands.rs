@@ -1,0 +1,121 @@
+//! `config …`, `simulate`, `health`, and the command line itself.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use salesbot_bridge::simulator::{Options, Simulator};
+use serde_json::{Value, json};
+
+use crate::home::Home;
+use crate::process::{Process, program, run};
+
+fn plain(arguments: &[&str]) -> crate::process::Ended {
+    let mut command = program();
+    command.args(arguments);
+    run(command)
+}
+
+#[test]
+fn the_version_and_the_help_go_to_stdout_and_wrong_usage_exits_2() {
+    let version = plain(&["--version"]).expect(0);
+    assert_eq!(version.out, format!("salesbot-bridge {}", env!("CARGO_PKG_VERSION")));
+    let help = plain(&["--help"]).expect(0);
+    for command in ["serve", "demo", "simulate", "config", "jobs", "--config", "--json"] {
+        assert!(help.out.contains(command), "{command} in\n{}", help.out);
+    }
+    for wrong in
+        [&[][..], &["fly"], &["serve", "--fast"], &["jobs", "show", "no-id"], &["demo", "--requests", "0"]]
+    {
+        let ended = plain(wrong).expect(2);
+        assert_eq!(ended.out, "", "{wrong:?}");
+        assert!(ended.err.contains("Usage") || ended.err.contains("--help"), "{wrong:?}: {}", ended.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn config_check_show_and_schema_speak_text_and_json_and_mask_secrets() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "admin.token = \"a-token-of-the-admin\"");
+    let file = home.config().display().to_string();
+
+    let check = home.run(&["config", "check"]).expect(0);
+    assert_eq!(check.out, format!("configuration is valid: {file}"));
+    let check = home.run(&["config", "check", "--json"]).expect(0).json();
+    assert_eq!(check, json!({ "valid": true, "file": file }));
+
+    let Options { client_secret, access_token, client_uuid, .. } = simulator.options();
+    for arguments in [&["config", "show"][..], &["config", "show", "--json"]] {
+        let shown = home.run(arguments).expect(0);
+        assert!(shown.out.contains(client_uuid), "{}", shown.out);
+        for secret in [client_secret, access_token, "a-token-of-the-admin"] {
+            assert!(!shown.out.contains(secret) && !shown.err.contains(secret), "{arguments:?}");
+        }
+    }
+    let shown = home.run(&["config", "show"]).expect(0).out;
+    let parsed: toml::Table = shown.parse().unwrap();
+    assert!(parsed.contains_key("delivery") && parsed.contains_key("workers"), "{shown}");
+
+    let schema = home.run(&["config", "schema"]).expect(0).json();
+    assert!(schema["properties"]["server"].is_object(), "{schema}");
+    assert_eq!(plain(&["config", "schema"]).expect(0).json(), schema, "it needs no configuration");
+
+    fs::write(home.config(), "[server]\nlisten = 5\n").unwrap();
+    for arguments in [&["config", "check"][..], &["config", "show"], &["config", "check", "--json"]] {
+        let refused = home.run(arguments).expect(2);
+        assert!(refused.err.contains(&format!("{file}:2: server.listen")), "{}", refused.err);
+        assert!(refused.err.contains("integrations: at least one is needed"), "{}", refused.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_simulate_prints_is_a_configuration_that_a_bridge_runs_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args(["simulate", "--listen", "127.0.0.1:0"]);
+    let mut simulator = Process::start(command);
+    simulator.out.wait("the last line", |line| line.contains("kind = \"echo\"").then_some(()));
+    let base_url = simulator
+        .out
+        .wait("its address", |line| Some(line.split_once("listens on ")?.1.split(' ').next()?.to_owned()));
+    // Its text is whole only when it ends, and until then a bridge can use it.
+    let file = folder.path().join("bridge.toml");
+    fs::write(&file, simulator.out.so_far()).unwrap();
+    let config = |arguments: &[&str]| {
+        let mut command = program();
+        command.arg("--config").arg(&file).args(arguments).current_dir(folder.path());
+        command.env("BRIDGE_SERVER__LISTEN", "127.0.0.1:0").env("BRIDGE_ADMIN__LISTEN", "127.0.0.1:0");
+        command
+    };
+    run(config(&["config", "check"])).expect(0);
+
+    let serve = crate::serve::Serve::start(config(&["serve"]));
+    let order = json!({ "url": serve.url("echo"), "data": { "message": "hi" }, "faults": ["500"] });
+    let bots = format!("{base_url}/simulator/bots");
+    let answer = serve.client.post(&bots).json(&order).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    serve.reaches("delivered", 1).await;
+    let reports: Value = serve.client.get(&bots).send().await.unwrap().json().await.unwrap();
+    assert_eq!(reports["bots"][0]["continued"], 1, "{reports}");
+    serve.stop();
+    simulator.signal("TERM");
+    simulator.end().expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_tells_by_its_exit_status_whether_the_bridge_is_ready() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let health = |admin: SocketAddr| {
+        let mut command = home.command(&["health"]);
+        command.env("BRIDGE_ADMIN__LISTEN", admin.to_string());
+        run(command)
+    };
+    let serve = home.serve();
+    health(serve.admin).expect(0);
+    let public = health(serve.public).expect(1);
+    assert!(public.err.contains("check admin.listen"), "{}", public.err);
+    let admin = serve.admin;
+    serve.stop();
+    let stopped = health(admin).expect(1);
+    assert!(stopped.err.contains("admin.listen"), "{}", stopped.err);
+}

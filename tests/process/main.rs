@@ -1,0 +1,35 @@
+//! The real program as a child process, with the library's simulator in this process as Kommo: what no
+//! test inside one process can show. Kills, signals, exit statuses, what stands on stdout and stderr.
+//!
+//! Nothing sleeps here: a test waits for a line, for an end, or asks again until a deadline, where the
+//! round trip is the pause. Every process that is started is killed when its handle is dropped.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "tests, and the functions that only tests call"
+)]
+
+mod commands;
+mod crash_budget;
+mod demo;
+mod disk_full;
+mod home;
+mod jobs;
+mod lines;
+mod one_owner;
+mod own_handlers;
+mod pipes;
+mod process;
+mod refusals;
+mod restart;
+mod secrets;
+mod serve;
+mod slow_callers;
+mod stopping;
+
+use std::time::Duration;
+
+/// The longest that a test waits for one thing: far more than it takes, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);

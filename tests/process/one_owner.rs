@@ -1,0 +1,28 @@
+//! One process owns a store.
+
+use salesbot_bridge::simulator::{Options, Plan, Simulator};
+use serde_json::json;
+
+use crate::home::Home;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_serve_on_a_store_says_who_has_it_and_leaves_the_first_in_peace() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let first = home.serve();
+
+    let second = home.run(&["serve"]).expect(2);
+    let owner = format!("in use by process {}", first.process.pid());
+    assert!(second.err.contains(&owner) && second.err.contains("store.url"), "{}", second.err);
+    assert_eq!(second.out, "");
+
+    let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
+    assert_eq!(bot.call(&first.url("echo")).await.unwrap().status, 200);
+    bot.continued().await;
+    first.settled().await;
+    assert_eq!(first.stop().out, "");
+
+    // The lock goes with its owner, also where the owner had no time to free it.
+    home.serve().process.kill();
+    home.serve().stop();
+}

@@ -1,0 +1,73 @@
+//! A bridge with handlers that no product should have: this very test binary, started again.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use salesbot_bridge::prelude::*;
+use serde_json::Value;
+
+use crate::process::undisturbed;
+
+const ASKED: &str = "PROCESS_TESTS_SERVE";
+
+/// This test binary as a bridge with this configuration and the handlers `wait`, `block` and `abort`.
+pub fn program(config: &Path) -> Command {
+    let mut command = undisturbed(Command::new(env::current_exe().unwrap()));
+    command.args(["--exact", "own_handlers::is_a_bridge_when_it_is_asked_to_be_one", "--nocapture"]);
+    command.env(ASKED, "1").env("BRIDGE_CONFIG", config);
+    command
+}
+
+/// Answers with the request's data after `ms` milliseconds, as if a slow service were asked.
+struct Wait;
+
+impl Handler for Wait {
+    type Input = serde_json::Map<String, Value>;
+
+    async fn handle(&self, request: Request<Self::Input>, _: Context) -> Result<Completion, HandlerError> {
+        let ms = request.data.get("ms").and_then(Value::as_str).unwrap_or_default();
+        tokio::time::sleep(Duration::from_millis(ms.parse().map_err(HandlerError::fail)?)).await;
+        Ok(request.data.into_iter().fold(Completion::success(), |done, (key, value)| done.data(key, value)))
+    }
+}
+
+/// Blocks its thread for ever.
+struct Block;
+
+impl Handler for Block {
+    type Input = Value;
+
+    async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+        loop {
+            thread::park();
+        }
+    }
+}
+
+/// Takes the whole process down.
+struct Abort;
+
+impl Handler for Abort {
+    type Input = Value;
+
+    async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+        std::process::abort()
+    }
+}
+
+#[test]
+fn is_a_bridge_when_it_is_asked_to_be_one() {
+    if env::var_os(ASKED).is_none() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let served = runtime.block_on(async {
+        let bridge = Bridge::from_env()?;
+        bridge.handler("wait", Wait).handler("block", Block).handler("abort", Abort).serve().await
+    });
+    runtime.shutdown_background();
+    served.unwrap();
+}

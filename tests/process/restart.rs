@@ -1,0 +1,149 @@
+//! `kill -9` in mid-work. The moments of the kills come from a seed, which a failure tells.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
+use serde_json::{Value, json};
+
+use crate::PATIENCE;
+use crate::home::Home;
+
+const BOTS: usize = 300;
+const KILLS: usize = 5;
+const AT_ONCE: usize = 16;
+
+/// More than the workers can take, deliveries that take their time, and retries that wait.
+const CONFIG: &str = r#"workers.concurrency = 4
+    delivery.request_timeout = "1s"
+    handlers.wait = { answer_within = "10m" }"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_was_acknowledged_is_continued_though_the_process_is_killed_again_and_again() {
+    let given = env::var_os("PROCESS_TESTS_SEED").and_then(|seed| seed.into_string().ok()?.parse().ok());
+    let seed: u64 = given.unwrap_or_else(|| fastrand::u64(..));
+    println!("to see this again: PROCESS_TESTS_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+
+    let options = Options { latency: Duration::from_millis(100), ..Options::default() };
+    let simulator = Simulator::start(options).await.unwrap();
+    let home = Home::new(&simulator, CONFIG);
+    let bots: Vec<Bot> = (0..BOTS).map(|number| simulator.bot(plan(number))).collect();
+    let mut unheard: Vec<usize> = (0..BOTS).collect();
+    let mut at_kills = BTreeMap::<String, usize>::new();
+
+    for _ in 0..KILLS {
+        let serve = home.serve_own();
+        let (url, before) = (serve.url("wait"), serve.count("delivered").await);
+        let (answers, delivered) = (random.usize(1..=BOTS / KILLS), random.u64(0..=20));
+        let kill = async move || {
+            serve.reaches("delivered", before + delivered).await;
+            serve.process.kill();
+        };
+        unheard = load(&url, &bots, unheard, answers, kill).await;
+        for state in states(&home) {
+            *at_kills.entry(state).or_default() += 1;
+        }
+    }
+    for state in ["queued", "running", "delivering"] {
+        assert!(at_kills.contains_key(state), "no kill came while a job was {state}: {at_kills:?}");
+    }
+
+    let serve = home.serve_own();
+    let unheard = load(&serve.url("wait"), &bots, unheard, 1, async || ()).await;
+    assert!(unheard.is_empty(), "a bridge that is not killed acknowledges everything");
+    for (number, bot) in bots.iter().enumerate() {
+        let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+        let data = continued.unwrap_or_else(|_| panic!("bot {number} hangs: {:?}", bot.report())).data;
+        // A job that had the bad luck to run in three of the crashes in a row gets its fallback.
+        let own = data["n"] == number.to_string();
+        assert!(own || data == json!({ "status": "fail" }), "bot {number} got {data}");
+    }
+    serve.settled().await;
+    assert_eq!(serve.count("delivered").await, BOTS as u64, "one job a bot, and none was given up");
+
+    // At least once: a continue goes out again only if its answer was lost, in a crash or by a fault.
+    let repeats = simulator.calls().iter().filter(|call| call.status == Some(404)).count();
+    let lost = (0..BOTS).filter(|number| plan(*number).faults.contains(&Fault::AnswerLost)).count();
+    println!("at kills: {at_kills:?}; continues repeated: {repeats}, {lost} of them by a fault");
+    assert!(repeats <= at_kills["delivering"] + lost, "{repeats} continues were repeated");
+    serve.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_kommo_and_a_kill_in_the_middle_of_it_lose_nothing() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    simulator.set_outage(Some(Fault::Status(503)));
+    let home = Home::new(&simulator, "");
+    let serve = home.serve();
+    let bots: Vec<Bot> = (0..50).map(|number| simulator.bot(plan(number))).collect();
+    for bot in &bots {
+        assert_eq!(bot.call(&serve.url("echo")).await.unwrap().status, 200);
+    }
+    serve.process.kill();
+    let serve = home.serve();
+    simulator.set_outage(None);
+    for bot in &bots {
+        tokio::time::timeout(PATIENCE, bot.continued()).await.unwrap();
+    }
+    serve.settled().await;
+    assert_eq!(serve.count("delivered").await, 50);
+    serve.stop();
+}
+
+fn plan(number: usize) -> Plan {
+    let faults = match number % 7 {
+        1 => vec![Fault::Status(500)],
+        2 => vec![Fault::Hang],
+        3 => vec![Fault::AnswerLost],
+        4 => vec![Fault::Reset],
+        5 => vec![Fault::Status(503), Fault::Status(503)],
+        _ => Vec::new(),
+    };
+    let ms = (number % 5 * 20).to_string();
+    Plan::with_data(json!({ "n": number.to_string(), "ms": ms })).faults(faults)
+}
+
+/// Lets those of `bots` call that have not been heard; says who is still unheard. Does `then` after so many
+/// `answers`, while other calls are under way. Kommo, too, may send a request again that got no answer.
+async fn load(
+    url: &str,
+    bots: &[Bot],
+    unheard: Vec<usize>,
+    answers: usize,
+    then: impl AsyncFnOnce(),
+) -> Vec<usize> {
+    let call = async |number: usize| (number, bots[number].call(url).await);
+    let mut calls = pin!(stream::iter(unheard.clone()).map(call).buffer_unordered(AT_ONCE));
+    let (mut heard, mut then) = (Vec::new(), Some(then));
+    for answered in 1.. {
+        let Some((number, answer)) = calls.next().await else { break };
+        match answer {
+            Ok(answer) if answer.status == 200 => heard.push(number),
+            // Too slow; the bot asks again.
+            Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.body),
+            Err(_killed) => {}
+        }
+        if answered == answers
+            && let Some(then) = then.take()
+        {
+            then().await;
+        }
+    }
+    if let Some(then) = then {
+        then().await;
+    }
+    unheard.into_iter().filter(|number| !heard.contains(number)).collect()
+}
+
+/// The states of the unfinished jobs in the store that nobody serves.
+fn states(home: &Home) -> Vec<String> {
+    let page = home.run(&["jobs", "list", "--limit", "500", "--json"]).expect(0).json();
+    let jobs = page["jobs"].as_array().unwrap();
+    let state = |job: &Value| job["state"].as_str().unwrap().to_owned();
+    jobs.iter().map(state).filter(|state| !["delivered", "gone"].contains(&state.as_str())).collect()
+}

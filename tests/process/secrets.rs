@@ -1,0 +1,111 @@
+//! Nothing secret is told, however loud the log and whatever goes wrong.
+
+use http::StatusCode;
+use salesbot_bridge::simulator::{Algorithm, Bot, Fault, Options, Plan, Simulator, TokenStyle};
+use serde_json::json;
+
+use crate::home::Home;
+use crate::serve::Serve;
+
+const ADMIN_TOKEN: &str = "the-token-of-the-admin";
+/// Stands in the data of every bot: what customers write is nobody's business.
+const CUSTOMER: &str = "the-customers-own-words";
+
+fn plans() -> Vec<Plan> {
+    let mut faults: Vec<Vec<Fault>> =
+        ["500", "hang", "reset", "answer-lost", "429", "429-header", "redirect", "garbage", "408"]
+            .map(|fault| vec![fault.parse().unwrap()])
+            .into();
+    faults.push(vec![Fault::Status(400), Fault::Status(422)]);
+    faults.push(Vec::new());
+    let data = || json!({ "message": CUSTOMER, "nested": { CUSTOMER: [CUSTOMER] } });
+    faults.into_iter().map(|faults| Plan::with_data(data()).faults(faults)).collect()
+}
+
+/// Bots whose requests are refused, for the token, for the return_url, for the handler.
+fn refused(simulator: &Simulator) -> Vec<(Bot, u16)> {
+    let token = |token: TokenStyle| Plan { token, ..Plan::with_data(json!({ "m": CUSTOMER })) };
+    let claims = |claims: serde_json::Value| TokenStyle {
+        claims: claims.as_object().unwrap().clone(),
+        ..TokenStyle::default()
+    };
+    let secret = TokenStyle { secret: Some("the-secret-of-another".into()), ..TokenStyle::default() };
+    let none = TokenStyle { algorithm: Algorithm::None, ..TokenStyle::default() };
+    let hostile = Some(format!("https://evil.example/{CUSTOMER}/api/v4/salesbot/1/continue/2"));
+    [
+        (token(secret), 401),
+        (token(none), 401),
+        (token(claims(json!({ "exp": 1 }))), 401),
+        (token(claims(json!({ "client_uuid": CUSTOMER }))), 403),
+        (Plan { return_url: hostile, ..Plan::with_data(json!({ "m": CUSTOMER })) }, 422),
+    ]
+    .map(|(plan, status)| (simulator.bot(plan), status))
+    .into()
+}
+
+async fn unfinished(serve: &Serve, path: &str) -> serde_json::Value {
+    let url = format!("http://{}{path}", serve.admin);
+    serve.client.get(url).bearer_auth(ADMIN_TOKEN).send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let more = format!("admin.token = \"{ADMIN_TOKEN}\"\ndelivery.request_timeout = \"500ms\"");
+    let home = Home::new(&simulator, &more);
+    let serve = Serve::start(home.command(&["serve", "-vv"]));
+    let url = serve.url("echo");
+
+    let bots: Vec<Bot> = plans().into_iter().map(|plan| simulator.bot(plan)).collect();
+    let mut secrets = vec![ADMIN_TOKEN.to_owned(), CUSTOMER.to_owned(), "Bearer ".to_owned()];
+    let Options { client_secret, access_token, .. } = simulator.options();
+    secrets.extend([client_secret.clone(), access_token.clone()]);
+    for (bot, expected) in bots.iter().map(|bot| (bot.clone(), 200)).chain(refused(&simulator)) {
+        secrets.extend(parts(&bot.request(&url).token));
+        let answer = bot.call(&url).await.unwrap();
+        assert_eq!(answer.status, expected, "{}", answer.body);
+        assert!(!answer.body.contains(CUSTOMER) && !answer.body.contains("eyJ"), "{}", answer.body);
+    }
+    for body in [
+        format!("token={CUSTOMER}&data[a]={CUSTOMER}"),
+        format!("{{\"token\": \"{CUSTOMER}"),
+        format!("{CUSTOMER}\0"),
+    ] {
+        let answer = serve.client.post(&url).body(body).send().await.unwrap();
+        assert!([400, 401].contains(&answer.status().as_u16()));
+        assert!(!answer.text().await.unwrap().contains(CUSTOMER));
+    }
+    let admin = format!("http://{}/api/v1/stats", serve.admin);
+    let wrong = format!("{CUSTOMER}-no-token");
+    let refused = serve.client.get(&admin).bearer_auth(&wrong).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+
+    let deadline = std::time::Instant::now() + crate::PATIENCE;
+    loop {
+        let stats = unfinished(&serve, "/api/v1/stats").await;
+        if ["queued", "running", "delivering"].iter().all(|state| stats["jobs"][*state] == 0) {
+            assert_eq!(stats["jobs"]["dead"], 1, "{stats}");
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{stats}");
+    }
+    // An account whose token is refused is named, its token is not.
+    simulator.set_outage(Some(Fault::Unauthorized));
+    let waiting = simulator.bot(Plan::default());
+    waiting.call(&url).await.unwrap();
+    serve.process.err.wait("who must authorize", |line| line.contains("wait for a person").then_some(()));
+
+    let ended = serve.stop();
+    assert!(ended.err.lines().any(|line| line.contains("\"level\":\"DEBUG\"")), "it was a loud log");
+    for secret in &secrets {
+        for (name, text) in [("stdout", &ended.out), ("stderr", &ended.err)] {
+            let line = text.lines().find(|line| line.contains(secret.as_str()));
+            assert_eq!(line, None, "{name} tells {secret}");
+        }
+    }
+}
+
+/// The signature, and header and claims; short parts would be found by accident.
+fn parts(token: &str) -> impl Iterator<Item = String> {
+    token.split('.').filter(|part| part.len() > 16).map(str::to_owned)
+}

@@ -1,0 +1,98 @@
+//! A bridge that serves.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Instant;
+
+use reqwest::Client;
+use serde_json::Value;
+
+use crate::PATIENCE;
+use crate::process::{Ended, Process};
+
+/// A bridge that has said that it is ready. Dropping it kills it.
+pub struct Serve {
+    pub process: Process,
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    pub client: Client,
+}
+
+impl Serve {
+    /// Starts `command` and waits until it is ready.
+    pub fn start(command: Command) -> Self {
+        Self::of(Process::start(command))
+    }
+
+    /// Waits until `process` is ready.
+    pub fn of(process: Process) -> Self {
+        let (public, admin) = process.err.wait("ready", ready);
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { process, public, admin, client }
+    }
+
+    /// Where bots call `handler`.
+    pub fn url(&self, handler: &str) -> String {
+        format!("http://{}/widget_request/{handler}", self.public)
+    }
+
+    /// What the admin listener answers to a GET.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.client.get(format!("http://{}{path}", self.admin)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// How many jobs are in `state`.
+    pub async fn count(&self, state: &str) -> u64 {
+        let (status, stats) = self.get("/api/v1/stats").await;
+        assert_eq!(status, 200, "{stats}");
+        stats["jobs"][state].as_u64().unwrap_or_else(|| panic!("no {state} in {stats}"))
+    }
+
+    /// Asks until there are `least` jobs or more in `state`.
+    pub async fn reaches(&self, state: &str, least: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.count(state).await < least {
+            assert!(Instant::now() < deadline, "never {least} jobs {state}");
+        }
+    }
+
+    /// Asks until every job is finished.
+    pub async fn settled(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, stats) = self.get("/api/v1/stats").await;
+            let jobs = &stats["jobs"];
+            if ["queued", "running", "delivering"].iter().all(|state| jobs[*state] == 0) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still unfinished: {stats}");
+        }
+    }
+
+    /// Asks `/health/ready` until it answers `status`.
+    pub async fn becomes(&self, status: u16) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (got, body) = self.get("/health/ready").await;
+            if got == status {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "never {status}, but {got}: {body}");
+        }
+    }
+
+    /// SIGTERM, and the end that comes of it, which has to be a good one.
+    pub fn stop(mut self) -> Ended {
+        self.process.signal("TERM");
+        self.process.end().expect(0)
+    }
+}
+
+/// The listeners' addresses, if this is the line that tells them.
+pub fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let event: Value = serde_json::from_str(line).ok()?;
+    let address = |key: &str| event[key].as_str()?.parse().ok();
+    (event["message"] == "ready").then_some(())?;
+    Some((address("server.listen")?, address("admin.listen")?))
+}

@@ -1,0 +1,99 @@
+//! Callers that send slowly, or nothing, or too much.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use salesbot_bridge::simulator::{Options, Plan, Simulator};
+use serde_json::json;
+
+use crate::PATIENCE;
+use crate::home::Home;
+
+const NOTHING: &str = "";
+const HALF_A_HEAD: &str = "POST /widget_request/echo HTTP/1.1\r\nHost: a\r\nContent-";
+const HALF_A_BODY: &str =
+    "POST /widget_request/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{\"token\":";
+
+fn open(address: SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    stream
+}
+
+/// What the bridge says to it, up to the end of the connection.
+fn rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        // Cut hard: as good.
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_open_and_slow_connections_are_cut_and_meanwhile_bots_are_answered() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "server.read_timeout = \"2s\"");
+    let serve = home.serve();
+    let begun = Instant::now();
+    let slow: Vec<_> = [NOTHING, HALF_A_HEAD, HALF_A_BODY]
+        .iter()
+        .flat_map(|text| (0..20).map(|_| (*text, open(serve.public, text))))
+        .collect();
+
+    let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
+    let answer = bot.call(&serve.url("echo")).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "the slow ones are still there");
+    bot.continued().await;
+
+    for (text, stream) in slow {
+        let answer = rest(stream);
+        if text == HALF_A_BODY {
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+            assert!(answer.contains("application/problem+json"), "{answer}");
+        }
+        assert!(!answer.contains(" 200 "), "{answer}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    serve.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_cap_on_connections_a_bot_waits_until_the_slow_ones_are_cut() {
+    let options = Options { answer_timeout: Duration::from_secs(20), ..Options::default() };
+    let simulator = Simulator::start(options).await.unwrap();
+    let home = Home::new(&simulator, "server.max_connections = 4\nserver.read_timeout = \"1s\"");
+    let serve = home.serve();
+    let slow: Vec<_> = (0..4).map(|_| open(serve.public, HALF_A_HEAD)).collect();
+    // The admin listener has a cap of its own.
+    assert_eq!(serve.get("/health/ready").await.0, 200);
+    let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
+    let answer = bot.call(&serve.url("echo")).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.elapsed > Duration::from_millis(300), "it waited for {:?} only", answer.elapsed);
+    bot.continued().await;
+    drop(slow);
+    serve.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_oversized_body_is_refused_and_a_drip_is_cut_however_steady() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "server.max_body = \"1KiB\"\nserver.read_timeout = \"1s\"");
+    let serve = home.serve();
+    let answer = serve.client.post(serve.url("echo")).body("x".repeat(100_000)).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 413);
+
+    // A byte a round trip: it never pauses for long, and never ends.
+    let mut drip = open(serve.public, HALF_A_HEAD);
+    let deadline = Instant::now() + PATIENCE;
+    while drip.write_all(b"x").is_ok() {
+        assert!(Instant::now() < deadline, "the drip goes on");
+        serve.count("queued").await;
+    }
+    serve.stop();
+}
