@@ -69,6 +69,9 @@ pub enum Error {
     /// Signals cannot be listened to.
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
+    /// There are no threads for handlers.
+    #[error("cannot start the threads of the handlers: {0}")]
+    Threads(std::io::Error),
     /// A part of the bridge ended though nobody asked for it.
     #[error(
         "{0} ended unexpectedly; what was acknowledged is in the store, and the next start goes on with it"

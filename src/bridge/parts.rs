@@ -15,7 +15,7 @@ use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
 use crate::receive::{Integration, Receiver};
 use crate::store::{Purpose, Store};
-use crate::work::{Pool, Registry};
+use crate::work::{HandlerThreads, Pool, Registry};
 
 use super::{Bridge, Error, Registration};
 
@@ -35,6 +35,7 @@ impl Parts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
         let Bridge { config, registrations, clock } = bridge;
         let registry = registry(&config, registrations)?;
+        let threads = HandlerThreads::start().map_err(Error::Threads)?;
         let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         let health = Health::new();
@@ -60,8 +61,14 @@ impl Parts {
                 rate_total: config.delivery.rate_total,
             },
         );
-        let pool =
-            Pool::new(store.clone(), registry, config.workers.concurrency, clock.clone(), fastrand::f64);
+        let pool = Pool::new(
+            store.clone(),
+            registry,
+            threads,
+            config.workers.concurrency,
+            clock.clone(),
+            fastrand::f64,
+        );
         Ok(Self { config, clock, health, store, pool, sender, receiver, draining })
     }
 }

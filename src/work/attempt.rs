@@ -1,8 +1,9 @@
-//! One attempt of a handler: it runs in a task of its own, so that a panic, or code that blocks its
-//! thread, ends neither the worker nor the clock that watches it.
+//! One attempt of a handler: it runs in a task and on threads of its own, so that a panic, or code that blocks
+//! its thread, stops neither the worker nor the clock that watches it.
 
 use std::any::Any;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
@@ -16,10 +17,11 @@ use super::verdict::Ended;
 /// Crashes in a row after which a job is not run again.
 pub(super) const CRASH_BUDGET: u32 = 3;
 
-/// Runs the handler on `job` until it ends, its time is over, or `interrupt` fires.
+/// Runs the handler on `job`, on `threads`, until it ends, its time is over, or `interrupt` fires.
 pub(super) async fn run(
     registered: &Registered,
     job: &RunningJob,
+    threads: &Handle,
     clock: &Clock,
     interrupt: &CancellationToken,
 ) -> Ended {
@@ -41,7 +43,7 @@ pub(super) async fn run(
         remaining: limit,
         cancelled,
     };
-    let mut handler = tokio::spawn({
+    let mut handler = threads.spawn({
         let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
         async move { handler.run(&request, Received(received), context).await }
     });

@@ -9,6 +9,7 @@
 
 mod attempt;
 mod registry;
+mod threads;
 mod undecodable;
 mod verdict;
 
@@ -27,6 +28,7 @@ use crate::model::{
 use crate::store::{Slot, Store, StoreError, Written};
 
 pub use registry::Registry;
+pub use threads::HandlerThreads;
 
 use verdict::{Circumstances, Ended, Verdict};
 
@@ -48,6 +50,7 @@ pub struct Pool(Arc<Inner>);
 struct Inner {
     store: Store,
     registry: Registry,
+    threads: HandlerThreads,
     clock: Clock,
     random: fn() -> f64,
     shares: Mutex<Shares>,
@@ -61,10 +64,12 @@ struct Inner {
 }
 
 impl Pool {
-    /// A pool of `concurrency` places; from now on the store hands jobs over to it. `random` is uniform in 0 to 1.
+    /// A pool of `concurrency` places whose handlers run on `threads`; from now on the store hands jobs over to it.
+    /// `random` is uniform in 0 to 1.
     pub fn new(
         store: Store,
         registry: Registry,
+        threads: HandlerThreads,
         concurrency: usize,
         clock: Clock,
         random: fn() -> f64,
@@ -74,6 +79,7 @@ impl Pool {
         let pool = Self(Arc::new(Inner {
             store,
             registry,
+            threads,
             clock,
             random,
             shares,
@@ -187,7 +193,10 @@ impl Pool {
             let started_at = pool.0.clock.now();
             let ended = match pool.0.registry.get(job.handler.as_str()) {
                 _ if pool.0.draining.is_cancelled() => Ended::Interrupted,
-                Some(registered) => attempt::run(registered, &job, &pool.0.clock, &pool.0.interrupt).await,
+                Some(registered) => {
+                    attempt::run(registered, &job, pool.0.threads.handle(), &pool.0.clock, &pool.0.interrupt)
+                        .await
+                }
                 None => Ended::NoHandler,
             };
             // The place is for running. While the store is slow, though, what waits to be written has to

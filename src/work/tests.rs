@@ -46,7 +46,12 @@ impl Home {
         let mut registry = Registry::default();
         let policy = HandlerPolicy { max_attempts: 2, ..HandlerPolicy::default() };
         registry.add("stubborn".parse().unwrap(), Stubborn(AtomicU32::new(0)), policy);
-        Pool::new(self.store.clone(), registry, 4, self.clock.clock(), || 1.0)
+        self.pool_of(registry)
+    }
+
+    fn pool_of(&self, registry: Registry) -> Pool {
+        let threads = HandlerThreads::start().unwrap();
+        Pool::new(self.store.clone(), registry, threads, 4, self.clock.clock(), || 1.0)
     }
 
     async fn accept(&self, handler: &str, data: Value) -> JobId {
@@ -70,6 +75,18 @@ impl Home {
 
     async fn look(&self, id: JobId) -> Job {
         self.store.job(id).await.unwrap().unwrap().0
+    }
+}
+
+/// Blocks its thread until the test lets go.
+struct Blocking(Arc<Mutex<()>>);
+
+impl Handler for Blocking {
+    type Input = Value;
+
+    async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+        let _held = self.0.lock();
+        Ok(Completion::success())
     }
 }
 
@@ -143,4 +160,24 @@ async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
     pool.idle().await;
     let job = home.look(id).await;
     assert_eq!((job.state, job.handler_attempts), (State::Queued { due_at: START }, 0));
+}
+
+#[tokio::test]
+async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
+    let home = Home::new().await;
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.lock().unwrap();
+    let mut registry = Registry::default();
+    registry.add("blocking".parse().unwrap(), Blocking(lock.clone()), HandlerPolicy::default());
+    let pool = home.pool_of(registry);
+    let id = home.accept("blocking", json!(null)).await;
+    let changed = home.store.work().changed();
+    // The attempt's time, and then the job's.
+    home.clock.advance(Duration::from_secs(30));
+    changed.await;
+    home.clock.advance(Duration::from_secs(20));
+    pool.step().await.unwrap();
+    pool.idle().await;
+    assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback));
+    drop(held);
 }
