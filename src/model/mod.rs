@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or names a database or an HTTP library, so every rule in this
 //! folder is tested as a table.
 
+mod attempt;
 mod completion;
 mod hosts;
 mod ids;
@@ -11,21 +12,21 @@ mod limits;
 mod retry;
 mod return_url;
 mod shares;
+mod state;
 mod time;
 pub(crate) mod transition;
 mod widget_request;
 
+pub use attempt::{Attempt, AttemptResult, Stage};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
-pub use job::{
-    Attempt, AttemptResult, DeliveringJob, Delivery, Job, NewJob, Outcome, Prepared, RunningJob, Stage,
-    State, StateName, UnknownState,
-};
+pub use job::{DeliveringJob, Delivery, Job, NewJob, RunningJob};
 pub use limits::CompletionError;
 pub use retry::{Backoff, HandlerPolicy};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
 pub use shares::Shares;
+pub use state::{Outcome, Prepared, State, StateName, UnknownState};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};

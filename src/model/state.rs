@@ -1,0 +1,184 @@
+//! Where a job is, with all that belongs to being there.
+//!
+//! ```text
+//! queued ──▶ running ──▶ delivering ──▶ delivered
+//!   ▲           │            │  ▲  └───▶ gone
+//!   └─ retry ───┘            └──┘ retry └─▶ dead
+//!                  any unfinished ──▶ cancelled
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::{CheckedCompletion, Timestamp};
+
+/// The names of the states, as the API and the store write them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateName {
+    /// See [`State::Queued`].
+    Queued,
+    /// See [`State::Running`].
+    Running,
+    /// See [`State::Delivering`].
+    Delivering,
+    /// See [`State::Delivered`].
+    Delivered,
+    /// See [`State::Gone`].
+    Gone,
+    /// See [`State::Dead`].
+    Dead,
+    /// See [`State::Cancelled`].
+    Cancelled,
+}
+
+impl StateName {
+    /// All of them, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::Delivering,
+        Self::Delivered,
+        Self::Gone,
+        Self::Dead,
+        Self::Cancelled,
+    ];
+
+    /// The name as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Delivering => "delivering",
+            Self::Delivered => "delivered",
+            Self::Gone => "gone",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more happens to such a job by itself.
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Delivered | Self::Gone | Self::Dead | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for StateName {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|name| name.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+    }
+}
+
+/// The text names no state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no state: queued, running, delivering, delivered, gone, dead or cancelled")]
+pub struct UnknownState(pub String);
+
+/// Where a job's completion came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The handler returned it.
+    Handler,
+    /// The handler had none: `handlers.NAME.fallback`.
+    Fallback,
+}
+
+impl Outcome {
+    /// The name as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+/// A completion that is ready to be delivered, and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// What is sent.
+    pub completion: CheckedCompletion,
+    /// Who made it.
+    pub outcome: Outcome,
+}
+
+/// Where a job is, with all that belongs to being there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Waits for a worker. In: receipt, a failed attempt that may be repeated, a crash or a shutdown while it ran.
+    /// Out: a worker claims it, or `answer_by` passes. Stays until a worker is free.
+    Queued {
+        /// Not to be claimed before.
+        due_at: Timestamp,
+    },
+    /// A handler works on it, under a lease. In: a claim. Out: the worker's report, or the end of the lease.
+    /// Stays no longer than the attempt may take.
+    Running {
+        /// The claim is void after this moment.
+        lease_until: Timestamp,
+    },
+    /// Its completion is saved; the continue is due or on its way. In: the report of a worker, or a person's retry.
+    /// Out: the sender's report. Stays until Kommo answers or `delivery.give_up_after` has passed.
+    Delivering {
+        /// What is sent.
+        prepared: Prepared,
+        /// Not to be claimed before.
+        due_at: Timestamp,
+        /// Set while the continue is on its way.
+        lease_until: Option<Timestamp>,
+    },
+    /// Kommo took the continue. Final.
+    Delivered {
+        /// What was sent.
+        prepared: Prepared,
+        /// Since when.
+        finished_at: Timestamp,
+    },
+    /// Kommo says that nobody waits for the continue any more. Final.
+    Gone {
+        /// What would have been sent.
+        prepared: Prepared,
+        /// Since when.
+        finished_at: Timestamp,
+    },
+    /// The dead letter: delivery gave up. Final, unless a person retries it.
+    Dead {
+        /// What could not be sent.
+        prepared: Prepared,
+        /// Since when.
+        finished_at: Timestamp,
+    },
+    /// A person stopped it. Final.
+    Cancelled {
+        /// What was about to be sent, if there was something.
+        prepared: Option<Prepared>,
+        /// Since when.
+        finished_at: Timestamp,
+    },
+}
+
+impl State {
+    /// The state's name.
+    pub const fn name(&self) -> StateName {
+        match self {
+            Self::Queued { .. } => StateName::Queued,
+            Self::Running { .. } => StateName::Running,
+            Self::Delivering { .. } => StateName::Delivering,
+            Self::Delivered { .. } => StateName::Delivered,
+            Self::Gone { .. } => StateName::Gone,
+            Self::Dead { .. } => StateName::Dead,
+            Self::Cancelled { .. } => StateName::Cancelled,
+        }
+    }
+}
