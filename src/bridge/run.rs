@@ -1,7 +1,6 @@
 //! Running the rooms, and stopping them in the order in which work flows, so that each can still hand
 //! on what it holds: first no more requests, then no more handlers, then no more continues, then the store.
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -112,10 +111,8 @@ async fn within(limit: Duration, insisted: &CancellationToken, task: &mut JoinHa
 }
 
 /// Waits for `task`. One that was waited for already, or that panicked, has nothing more to say.
-fn join(task: &mut JoinHandle<()>) -> impl Future<Output = ()> + '_ {
-    async move {
-        if !task.is_finished() {
-            let _panicked = task.await;
-        }
+async fn join(task: &mut JoinHandle<()>) {
+    if !task.is_finished() {
+        let _panicked = task.await;
     }
 }
