@@ -74,12 +74,12 @@ async fn run(load: Load) -> Result<()> {
     let commits = commits(&admin).await?;
     let (cpu, memory) = used(&bridge)?;
     latencies.sort();
-    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1_000.0;
+    let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1_000.0;
     let rate = |time: Duration| load.requests as f64 / time.as_secs_f64();
     println!("{} requests over {} connections, FULL durability, echo", load.requests, load.connections);
     println!("acknowledged        {:>9.0} /s", rate(acknowledged));
     println!("continued           {:>9.0} /s", rate(continued));
-    println!("acknowledgement     {:>9.2} ms p50, {:.2} p99, {:.2} max", at(0.5), at(0.99), at(1.0));
+    println!("acknowledgement     {:>9.2} ms p50, {:.2} p99, {:.2} max", at(50), at(99), at(100));
     println!("commits             {commits}");
     println!("the bridge's CPU    {:>9.0} µs per job", cpu.as_secs_f64() * 1e6 / load.requests as f64);
     println!("its peak memory     {:>9.1} MiB", memory as f64 / 1_024.0);

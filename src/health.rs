@@ -23,7 +23,7 @@ pub enum Phase {
 /// An account whose deliveries wait for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Waiting {
-    /// The account's host, `example.kommo.com`.
+    /// The account's host, `example.kommo.com`, with its port if that is not the scheme's own.
     pub account: String,
     /// What is wrong and what a person has to do.
     pub why: String,

@@ -3,6 +3,9 @@
 -- Times are milliseconds since 1970, UTC. Ids are UUIDv7 as 16 bytes, so rows of one time lie together.
 -- The CHECKs refuse the states that the types of the program refuse.
 
+-- "SBBG": tells a store of this program from any other database.
+PRAGMA application_id = 1396851271;
+
 CREATE TABLE jobs (
     -- identity, and order of receipt
     id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),

@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Position;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -125,8 +126,8 @@ impl Sender {
         sender
     }
 
-    /// Sends until `stop`, then lets what is in flight finish within `grace`. What is not answered by then
-    /// is sent again by the next start.
+    /// Sends until `stop`, then what may go at once, and lets what is in flight finish within `grace`. What
+    /// is not answered by then is sent again by the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         let lanes = self.0.parts.store.delivery();
         while !stop.is_cancelled() {
@@ -143,6 +144,10 @@ impl Sender {
                 () = changed => {}
                 () = self.0.parts.clock.sleep(wait) => {}
             }
+        }
+        // The handlers that ended last: their bots need not wait for the next start.
+        if let Err(error) = self.step().await {
+            tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
         }
         self.drain(grace).await;
     }
@@ -206,17 +211,6 @@ impl Sender {
 
     async fn send(self, job: DeliveringJob, mut pass: Pass) {
         let Parts { clock, policies, random, .. } = &self.0.parts;
-        if self.0.draining.is_cancelled() {
-            let delivery = job.delivery;
-            self.report(DeliveryReport {
-                job,
-                attempt: None,
-                next: AfterDelivery::Wait { delivery },
-                error: None,
-            })
-            .await;
-            return;
-        }
         let (started_at, begun) = (clock.now(), clock.elapsed());
         let got = self.call(&job, &mut pass).await;
         let (now, duration) = (clock.now(), clock.elapsed() - begun);
@@ -286,7 +280,8 @@ impl Sender {
 
     fn pause_or_go_on(&self, job: &DeliveringJob, judgement: &Judgement, pass: &mut Pass) {
         let health = &self.0.parts.health;
-        let host = job.return_url.url().host_str().unwrap_or_default();
+        // With its port, where it has one: two accounts of one host are two accounts.
+        let host = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
         if judgement.account_is_fine {
             if pass.fine() {
                 tracing::info!(account.host = host, "deliveries to this account go on");
@@ -344,3 +339,6 @@ impl Sender {
         self.0.settings.request_timeout + LEASE_MARGIN
     }
 }
+
+#[cfg(test)]
+mod tests;

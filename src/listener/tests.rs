@@ -1,3 +1,5 @@
+//! Slow, idle and too many connections, over real sockets.
+
 use std::net::SocketAddr;
 
 use axum::routing::{get, post};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::limits::{CompletionError, MAX_BUTTONS, MAX_HANDLERS, MAX_SHOW_UNITS};
+use super::limits::{CompletionError, MAX_BUTTONS, MAX_DEPTH, MAX_HANDLERS, MAX_SHOW_UNITS};
 
 /// The answer to a bot, under construction. Mistakes are reported when it is checked, which the bridge
 /// does as soon as a handler returns it.
@@ -103,6 +103,9 @@ impl Completion {
         if !matches!(self.data, Value::Object(_) | Value::Array(_)) {
             return Err(CompletionError::Data { found: kind(&self.data) });
         }
+        if deeper_than(&self.data, MAX_DEPTH) {
+            return Err(CompletionError::TooDeep);
+        }
         if self.handlers.len() > MAX_HANDLERS {
             return Err(CompletionError::TooManyHandlers { found: self.handlers.len() });
         }
@@ -133,6 +136,15 @@ fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
+    }
+}
+
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    let deeper = |inner: &Value| levels == 0 || deeper_than(inner, levels - 1);
+    match value {
+        Value::Object(map) => map.values().any(deeper),
+        Value::Array(list) => list.iter().any(deeper),
+        _ => false,
     }
 }
 

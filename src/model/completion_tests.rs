@@ -96,6 +96,15 @@ fn data_is_an_object_or_an_array() {
 }
 
 #[test]
+fn data_that_could_not_be_read_back_is_refused() {
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| Value::Array(vec![inner]));
+    let deepest = Completion::new().with_data(nested(64)).check().unwrap();
+    assert_eq!(CheckedCompletion::from_json(deepest.as_json()).unwrap(), deepest);
+    assert_eq!(Completion::new().with_data(nested(65)).check(), Err(CompletionError::TooDeep));
+    assert_eq!(Completion::new().with_data(nested(500)).check(), Err(CompletionError::TooDeep));
+}
+
+#[test]
 fn json_from_outside_is_held_to_the_same_limits() {
     assert!(CheckedCompletion::from_json("{}").unwrap().is_data_alone());
     assert_eq!(

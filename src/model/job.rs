@@ -223,7 +223,8 @@ pub struct NewJob {
     pub request: WidgetRequest,
     /// The token's `jti`: two requests of one account with the same one are the same request.
     pub idempotency_key: String,
-    /// Until then the token could be used again, so until then `idempotency_key` is remembered.
+    /// Until then the token could be used again (its `exp`, and a while for clocks that differ), so until then
+    /// `idempotency_key` is remembered.
     pub token_expires_at: Timestamp,
     /// When the request came in.
     pub received_at: Timestamp,

@@ -9,6 +9,8 @@ pub(super) const MAX_HANDLERS: usize = 10;
 pub(super) const MAX_SHOW_UNITS: usize = 80;
 /// The most buttons of one `show`.
 pub(super) const MAX_BUTTONS: usize = 25;
+/// The deepest nesting of data. Ours, not Kommo's: what is stored must be readable, and readers stop at 128.
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// A completion that Kommo would refuse. The text names the limit and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,9 @@ pub enum CompletionError {
         /// What it is: `a string`, `null`, …
         found: &'static str,
     },
+    /// Data that is nested more than 64 levels deep.
+    #[error("data is nested more than 64 levels deep")]
+    TooDeep,
     /// A value that JSON cannot carry.
     #[error("data key `{key}`: {why}")]
     Value {

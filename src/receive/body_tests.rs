@@ -1,3 +1,5 @@
+//! What callers post, in all its forms, and what they must not.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! A token a trap, and the arbitrary ones.
+
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;

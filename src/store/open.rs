@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// What the first migration writes into the file's head.
+const APPLICATION_ID: i64 = 1_396_851_271;
 /// How long a statement waits for another process's lock.
 const BUSY: Duration = Duration::from_secs(5);
 /// After a burst the log is cut back to this.
@@ -70,6 +72,13 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .statement_cache_capacity(256)
         .disable_statement_logging();
     if purpose == Purpose::Serve {
+        if path.exists()
+            && is_foreign(&options).await.map_err(|error| cannot(StoreError::from(error).to_string()))?
+        {
+            return Err(cannot(
+                "it is the database of another program: set store.url to another file".into(),
+            ));
+        }
         // The file remembers it. A visitor must not change a file before it knows that it is a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
@@ -155,6 +164,16 @@ async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) 
     };
     pool.close().await;
     result
+}
+
+/// Whether the file is a database that holds something, but not ours.
+async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
+    let things: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(things > 0 && id != APPLICATION_ID)
 }
 
 /// A visitor changes no schema, so it has to find its own.

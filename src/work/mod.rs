@@ -120,7 +120,9 @@ impl Pool {
         let (store, now) = (&self.0.store, self.0.clock.now());
         if store.work().deadline().is_some_and(|deadline| deadline <= now) {
             for job in store.claim_overdue(OVERDUE, LEASE_MARGIN).await? {
-                self.0.tasks.spawn(self.clone().finish(job, Ended::Overdue, now));
+                let known = self.0.registry.get(job.handler.as_str()).is_some();
+                let ended = if known { Ended::Overdue } else { Ended::NoHandler };
+                self.0.tasks.spawn(self.clone().finish(job, ended, now));
             }
         }
         for name in store.work().due(now) {
@@ -297,3 +299,6 @@ fn tell(job: &RunningJob, attempt: u32, verdict: &Verdict, duration: Duration) {
         tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
     }
 }
+
+#[cfg(test)]
+mod tests;

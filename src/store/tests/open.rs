@@ -131,6 +131,8 @@ async fn a_database_of_another_program_is_left_as_it_is() {
     let before = std::fs::read(home.file()).unwrap();
     let error = refused(&home.url(), Purpose::Visit).await.to_string();
     assert!(error.contains("no store of this program"), "{error}");
+    let error = refused(&home.url(), Purpose::Serve).await.to_string();
+    assert!(error.contains("another program"), "{error}");
     assert!(std::fs::read(home.file()).unwrap() == before);
 }
 

@@ -1,0 +1,147 @@
+//! The sender step by step, on a real store, with a Kommo that is played and a clock that stands still.
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::model::{
+    AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
+    State, StateName, Timestamp, WidgetRequest,
+};
+use crate::simulator::{Bot, Fault, Options, Plan, Simulator};
+use crate::store::Purpose;
+
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const LEASE: Duration = Duration::from_secs(60);
+
+struct Home {
+    store: Store,
+    clock: ManualClock,
+    simulator: Simulator,
+    _folder: TempDir,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let clock = ManualClock::new(START);
+        let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
+        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        Self { store, clock, simulator, _folder: folder }
+    }
+
+    fn sender(&self, rate_per_account: u32) -> Sender {
+        let base_url = self.simulator.base_url();
+        let allowed = vec![base_url.trim_start_matches("http://").parse().unwrap()];
+        let kommo = Kommo::new(HostRules { allowed, insecure: true }, LEASE).unwrap();
+        let token = self.simulator.options().access_token.clone().into();
+        let parts = Parts {
+            store: self.store.clone(),
+            kommo,
+            accounts: Accounts::long_lived([(base_url.to_owned(), token)]),
+            policies: HashMap::new(),
+            health: Health::new(),
+            clock: self.clock.clock(),
+            random: || 1.0,
+        };
+        let hour = Duration::from_secs(3_600);
+        let settings = Settings {
+            request_timeout: LEASE,
+            give_up_after: hour,
+            concurrency: 8,
+            rate_per_account,
+            rate_total: None,
+        };
+        Sender::new(parts, settings)
+    }
+
+    /// A job whose completion was just stored.
+    async fn completed(&self, bot: &Bot) -> JobId {
+        let now = self.clock.now();
+        let job = NewJob {
+            id: JobId::new(now, fastrand::u128(..)),
+            handler: "any".parse().unwrap(),
+            request: WidgetRequest {
+                account_id: AccountId(1),
+                entity: None,
+                return_url: bot.return_url().parse().unwrap(),
+                data: json!(null),
+            },
+            idempotency_key: bot.id().to_string(),
+            token_expires_at: now + LEASE,
+            received_at: now,
+            answer_by: now + LEASE,
+        };
+        let id = self.store.accept(job, LEASE).await.unwrap().id;
+        let job = self.store.claim_work("any".into(), 1, LEASE).await.unwrap().remove(0);
+        let completion = Completion::success().check().unwrap();
+        let next = AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler });
+        self.store.handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
+        id
+    }
+
+    async fn look(&self, id: JobId) -> Job {
+        self.store.job(id).await.unwrap().unwrap().0
+    }
+
+    fn bot(&self, faults: impl IntoIterator<Item = Fault>) -> Bot {
+        self.simulator.bot(Plan::with_data(json!({})).faults(faults))
+    }
+}
+
+#[tokio::test]
+async fn a_completion_just_stored_is_handed_over_without_a_step() {
+    let home = Home::new().await;
+    let sender = home.sender(7);
+    let id = home.completed(&home.bot([])).await;
+    sender.idle().await;
+    assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+}
+
+#[tokio::test]
+async fn what_the_rate_holds_back_goes_out_a_window_later() {
+    let home = Home::new().await;
+    let sender = home.sender(2);
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        jobs.push(home.completed(&home.bot([])).await);
+    }
+    sender.idle().await;
+    let wait = sender.step().await.unwrap();
+    sender.idle().await;
+    assert_eq!(home.look(jobs[2]).await.state.name(), StateName::Delivering);
+    assert_eq!(home.simulator.calls().len(), 2);
+
+    home.clock.advance(wait);
+    sender.step().await.unwrap();
+    sender.idle().await;
+    assert_eq!(home.look(jobs[2]).await.state.name(), StateName::Delivered);
+}
+
+#[tokio::test]
+async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() {
+    let home = Home::new().await;
+    let sender = home.sender(7);
+    home.simulator.set_outage(Some(Fault::Status(503)));
+    let id = home.completed(&home.bot([])).await;
+    sender.idle().await;
+    while let State::Delivering { due_at, .. } = home.look(id).await.state {
+        home.clock.advance(due_at.since(home.clock.now()).max(Duration::from_secs(2)));
+        sender.step().await.unwrap();
+        sender.idle().await;
+    }
+    let job = home.look(id).await;
+    assert_eq!(job.state.name(), StateName::Dead);
+    assert!(home.clock.now().since(START) >= Duration::from_secs(3_600));
+    // 0.5 + 1 + 2 + … + 60 s, then every minute.
+    assert!((60..75).contains(&job.delivery_attempts), "{}", job.delivery_attempts);
+
+    home.simulator.set_outage(None);
+    home.clock.advance(Duration::from_secs(2));
+    home.store.retry(id).await.unwrap();
+    sender.step().await.unwrap();
+    sender.idle().await;
+    assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+}

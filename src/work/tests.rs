@@ -1,0 +1,146 @@
+//! The pool step by step, on a real store and a clock that stands still.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::handler::{Context, Handler, HandlerError, Request};
+use crate::model::{AccountId, Completion, Job, JobId, NewJob, State, WidgetRequest};
+use crate::store::Purpose;
+
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// Fails as often as the data says, then succeeds.
+struct Stubborn(AtomicU32);
+
+impl Handler for Stubborn {
+    type Input = u32;
+
+    async fn handle(&self, request: Request<u32>, _: Context) -> Result<Completion, HandlerError> {
+        if self.0.fetch_add(1, Ordering::SeqCst) < request.data {
+            return Err(HandlerError::retry("not yet"));
+        }
+        Ok(Completion::success())
+    }
+}
+
+struct Home {
+    store: Store,
+    clock: ManualClock,
+    _folder: TempDir,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let clock = ManualClock::new(START);
+        let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
+        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        Self { store, clock, _folder: folder }
+    }
+
+    fn pool(&self) -> Pool {
+        let mut registry = Registry::default();
+        let policy = HandlerPolicy { max_attempts: 2, ..HandlerPolicy::default() };
+        registry.add("stubborn".parse().unwrap(), Stubborn(AtomicU32::new(0)), policy);
+        Pool::new(self.store.clone(), registry, 4, self.clock.clock(), || 1.0)
+    }
+
+    async fn accept(&self, handler: &str, data: Value) -> JobId {
+        let now = self.clock.now();
+        let job = NewJob {
+            id: JobId::new(now, 1),
+            handler: handler.parse().unwrap(),
+            request: WidgetRequest {
+                account_id: AccountId(1),
+                entity: None,
+                return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap(),
+                data,
+            },
+            idempotency_key: "jti".into(),
+            token_expires_at: now + POLL,
+            received_at: now,
+            answer_by: now + Duration::from_secs(50),
+        };
+        self.store.accept(job, POLL).await.unwrap().id
+    }
+
+    async fn look(&self, id: JobId) -> Job {
+        self.store.job(id).await.unwrap().unwrap().0
+    }
+}
+
+fn outcome(job: &Job) -> Option<Outcome> {
+    match &job.state {
+        State::Delivering { prepared, .. } => Some(prepared.outcome),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_job_just_stored_is_handed_over_without_a_step() {
+    let home = Home::new().await;
+    let pool = home.pool();
+    let id = home.accept("stubborn", json!(0)).await;
+    pool.idle().await;
+    let job = home.look(id).await;
+    assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Handler), 1));
+}
+
+#[tokio::test]
+async fn a_failed_attempt_comes_back_when_its_backoff_is_over() {
+    let home = Home::new().await;
+    let pool = home.pool();
+    let id = home.accept("stubborn", json!(1)).await;
+    pool.idle().await;
+    let due_at = START + Duration::from_millis(500);
+    assert_eq!(home.look(id).await.state, State::Queued { due_at });
+
+    home.clock.advance(Duration::from_millis(499));
+    pool.step().await.unwrap();
+    pool.idle().await;
+    assert_eq!(home.look(id).await.state, State::Queued { due_at }, "too early");
+    assert_eq!(pool.until_next(), Duration::from_millis(1));
+
+    home.clock.advance(Duration::from_millis(1));
+    pool.step().await.unwrap();
+    pool.idle().await;
+    let job = home.look(id).await;
+    assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Handler), 2));
+}
+
+#[tokio::test]
+async fn what_waits_past_its_time_gets_the_fallback_and_no_attempt() {
+    let home = Home::new().await;
+    // No pool yet, so no worker is free; and nobody is registered under the other name.
+    let id = home.accept("somebody-else", json!(null)).await;
+    let pool = home.pool();
+    home.clock.advance(Duration::from_secs(49));
+    pool.step().await.unwrap();
+    pool.idle().await;
+    assert_eq!(home.look(id).await.state, State::Queued { due_at: START });
+
+    home.clock.advance(Duration::from_secs(1));
+    pool.step().await.unwrap();
+    pool.idle().await;
+    let job = home.look(id).await;
+    assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Fallback), 0));
+}
+
+#[tokio::test]
+async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
+    let home = Home::new().await;
+    let pool = home.pool();
+    pool.drain(Duration::ZERO).await;
+    let id = home.accept("stubborn", json!(0)).await;
+    assert_eq!(home.look(id).await.state, State::Queued { due_at: START });
+    let place = Place { pool: pool.clone(), name: "stubborn".into() };
+    let job = home.store.claim_work("stubborn".into(), 1, POLL).await.unwrap().remove(0);
+    pool.start(job, place);
+    pool.idle().await;
+    let job = home.look(id).await;
+    assert_eq!((job.state, job.handler_attempts), (State::Queued { due_at: START }, 0));
+}

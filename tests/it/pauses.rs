@@ -1,0 +1,200 @@
+//! Accounts that take no calls for a while: 401, 402, 403, 429 of contract §6, and accounts without a bearer.
+
+use std::time::Duration;
+
+use salesbot_bridge::ManualClock;
+use salesbot_bridge::simulator::{Fault, Options};
+use serde_json::json;
+
+use crate::played::{account, bot, calls_for, continued, gaps, kommo, manual_clock, playing, with_faults};
+use crate::setup::{Setup, host};
+
+fn advance(clock: &ManualClock, seconds: u64) {
+    clock.advance(Duration::from_secs(seconds));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
+    let rows = [
+        (Fault::Unauthorized, 30, "401", "accounts.NAME.access_token"),
+        (Fault::PaymentRequired, 30, "402", "renew"),
+        (Fault::Forbidden, 60, "403", "administrator"),
+    ];
+    for (fault, pause, status, advice) in rows {
+        let (kommo, other, clock) = (kommo().await, account(2).await, manual_clock());
+        let bridge = Setup::with(&[&kommo, &other]).clock(clock.clock()).start().await;
+        kommo.set_outage(Some(fault.clone()));
+        let first = bot(&kommo);
+        let id = bridge.ask(&first, "echo").await;
+        let why = bridge.waiting(host(&kommo)).await;
+        assert!(why.contains(status) && why.contains(advice), "{fault}: {why}");
+
+        // Another bot of the account waits without a call; those of another account do not wait.
+        let second = bot(&kommo);
+        let waiting = bridge.ask(&second, "echo").await;
+        bridge.in_state(&waiting, "delivering").await;
+        let elsewhere = bot(&other);
+        bridge.ask(&elsewhere, "echo").await;
+        continued(&elsewhere).await;
+        bridge.waiting(host(&kommo)).await;
+        assert_eq!(bridge.ready().await.0, 200, "requests are still welcome");
+
+        // It asks again after the pause, once, and then later: nothing is charged for that.
+        advance(&clock, pause - 1);
+        bridge.a_while().await;
+        assert_eq!(kommo.calls().len(), 1, "{fault}");
+        advance(&clock, 1);
+        bridge.until("the probe", || async { kommo.calls().len() == 2 }).await;
+        bridge.a_while().await;
+        advance(&clock, pause);
+        bridge.a_while().await;
+        assert_eq!(kommo.calls().len(), 2, "{fault}: the pause does not grow");
+        let job = bridge.job(&id).await;
+        assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivering"), &json!(0)), "{fault}");
+
+        kommo.set_outage(None);
+        advance(&clock, pause);
+        for bot in [&first, &second] {
+            continued(bot).await;
+        }
+        for id in [&id, &waiting] {
+            assert_eq!(bridge.in_state(id, "delivered").await["delivery_attempts"], 1, "{fault}");
+        }
+        assert_eq!(bridge.ready().await.1["waiting"], json!([]), "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_address_stops_the_deliveries_of_all_accounts() {
+    let (kommo, other, clock) = (kommo().await, account(2).await, manual_clock());
+    let bridge = Setup::with(&[&kommo, &other]).clock(clock.clock()).start().await;
+    let (one, two) = (with_faults(&kommo, [Fault::HtmlForbidden]), bot(&other));
+    let blocked = bridge.ask(&one, "echo").await;
+    let why = bridge.waiting(host(&kommo)).await;
+    assert!(why.contains("403") && why.contains("blocks this address"), "{why}");
+
+    let waiting = bridge.ask(&two, "echo").await;
+    bridge.in_state(&waiting, "delivering").await;
+    advance(&clock, 59);
+    bridge.a_while().await;
+    assert!(other.calls().is_empty(), "a call to another account, though the address is blocked");
+    advance(&clock, 1);
+    for bot in [&one, &two] {
+        continued(bot).await;
+    }
+    for id in [&blocked, &waiting] {
+        assert_eq!(bridge.in_state(id, "delivered").await["delivery_attempts"], 1);
+    }
+    bridge.until("nobody to wait", || async { bridge.ready().await.1["waiting"] == json!([]) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_429_pauses_its_account_for_as_long_as_kommo_says() {
+    let (in_header, in_body) = (kommo().await, account(2).await);
+    let (in_both, in_neither) = (account(3).await, account(4).await);
+    let bridge = Setup::with(&[&in_header, &in_body, &in_both, &in_neither]).start().await;
+    let too_many = |header, body| Fault::TooManyRequests { header, body };
+    let rows = [
+        (&in_header, too_many(Some(2), None), 2_000),
+        (&in_body, too_many(None, Some(2)), 2_000),
+        // The header is believed before the body.
+        (&in_both, too_many(Some(2), Some(1)), 2_000),
+        // Without a time, a second.
+        (&in_neither, too_many(None, None), 1_000),
+    ];
+    let mut asked = Vec::new();
+    for (kommo, fault, least) in rows {
+        let first = with_faults(kommo, [fault.clone()]);
+        let id = bridge.ask(&first, "echo").await;
+        bridge.until("the refusal", || async { calls_for(kommo, &first).len() == 1 }).await;
+        bridge.job_with(&id, |job| !job["last_error"].is_null()).await;
+        let second = bot(kommo);
+        bridge.ask(&second, "echo").await;
+        asked.push((kommo, fault, least, id, first, second));
+    }
+    for (kommo, fault, least, id, first, second) in asked {
+        continued(&first).await;
+        continued(&second).await;
+        let least = Duration::from_millis(least);
+        let gaps = gaps(&kommo.calls());
+        // The next call of all is the one that waited, whichever bot's it is.
+        assert!(gaps[0] >= least && gaps[0] < least + Duration::from_secs(2), "{fault}: {gaps:?}");
+        assert_eq!(kommo.calls().len(), 3, "{fault}");
+        assert_eq!(bridge.in_state(&id, "delivered").await["delivery_attempts"], 1, "{fault}");
+    }
+    bridge.settled().await;
+    assert_eq!(bridge.ready().await.1["waiting"], json!([]), "nobody has to do anything about a 429");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_a_bearer_waits_until_it_has_one() {
+    let (kommo, unknown) = (kommo().await, account(2).await);
+    let bridge = Setup::with(&[&kommo, &unknown]).without("accounts", "kommo2").start().await.leaves_jobs();
+    let bot = bot(&unknown);
+    let id = bridge.ask(&bot, "echo").await;
+    let why = bridge.waiting(host(&unknown)).await;
+    assert!(why.contains("no account") && why.contains("accounts.NAME"), "{why}");
+    let job = bridge.in_state(&id, "delivering").await;
+    assert_eq!(job["delivery_attempts"], 0);
+    assert!(unknown.calls().is_empty(), "a call without a bearer, or with another's");
+
+    let folder = bridge.stop().await;
+    let bridge = Setup::with(&[&kommo, &unknown]).folder(&folder).start().await;
+    continued(&bot).await;
+    bridge.in_state(&id, "delivered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bearer_goes_to_its_own_account() {
+    let (kommo, other) = (kommo().await, account(2).await);
+    let bridge = Setup::with(&[&kommo, &other]).start().await;
+    assert_ne!(kommo.options().access_token, other.options().access_token);
+    for account in [&kommo, &other, &kommo] {
+        let bot = bot(account);
+        bridge.ask(&bot, "echo").await;
+        continued(&bot).await;
+    }
+    let calls = [kommo.calls(), other.calls()];
+    assert_eq!(calls.each_ref().map(Vec::len), [2, 1]);
+    assert!(calls.iter().flatten().all(|call| call.authorized), "{calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_bearer_is_not_tried_on_every_bot() {
+    let wrong = playing(Options { access_token: "mistyped".into(), ..Options::default() }).await;
+    let clock = manual_clock();
+    let bridge = Setup::with(&[&wrong])
+        .config(r#"accounts.kommo1.access_token = "another""#)
+        .clock(clock.clock())
+        .start()
+        .await
+        .leaves_jobs();
+    bridge.ask(&bot(&wrong), "echo").await;
+    bridge.waiting(host(&wrong)).await;
+    for _ in 0..10 {
+        bridge.ask(&bot(&wrong), "echo").await;
+    }
+    bridge
+        .until("all to wait", || async { bridge.get("/api/v1/stats").await.1["jobs"]["delivering"] == 11 })
+        .await;
+    bridge.a_while().await;
+    assert_eq!(wrong.calls().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_above_kommos_costs_time_and_nothing_else() {
+    let kommo = playing(Options { rate_limit: Some(5), ..Options::default() }).await;
+    let bridge = Setup::with(&[&kommo]).start().await;
+    let bots: Vec<_> = (0..14).map(|_| bot(&kommo)).collect();
+    for bot in &bots {
+        bridge.ask(bot, "echo").await;
+    }
+    for bot in &bots {
+        continued(bot).await;
+    }
+    bridge.settled().await;
+    assert!(kommo.calls().iter().any(|call| call.status == Some(429)), "nothing was refused: no test");
+    for job in bridge.jobs().await {
+        assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivered"), &json!(1)), "{job:#}");
+    }
+}

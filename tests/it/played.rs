@@ -1,0 +1,61 @@
+//! Kommo, played: accounts and bots as most tests want them.
+
+use std::time::Duration;
+
+use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Options, Plan, Simulator};
+use salesbot_bridge::{Clock, ManualClock};
+use serde_json::json;
+
+use crate::bridge::PATIENCE;
+
+/// One account.
+pub async fn kommo() -> Simulator {
+    account(1).await
+}
+
+/// The account of this number. All of them share the integration.
+pub async fn account(number: u32) -> Simulator {
+    playing(Options::numbered(number)).await
+}
+
+/// An account with these options. Its bots wait longer than Kommo's: how fast an answer is, is measured
+/// where it matters, and must not fail a test elsewhere when the machine is busy.
+pub async fn playing(options: Options) -> Simulator {
+    Simulator::start(Options { answer_timeout: PATIENCE, ..options }).await.unwrap()
+}
+
+pub fn plan() -> Plan {
+    Plan::with_data(json!({ "message": "hi" }))
+}
+
+/// An ordinary bot.
+pub fn bot(kommo: &Simulator) -> Bot {
+    kommo.bot(plan())
+}
+
+/// A bot whose continues meet these faults, one for each attempt.
+pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -> Bot {
+    kommo.bot(plan().faults(faults))
+}
+
+/// Waits, within a limit, until the bot went on.
+pub async fn continued(bot: &Bot) -> Continue {
+    tokio::time::timeout(PATIENCE, bot.continued())
+        .await
+        .unwrap_or_else(|_| panic!("the bot still waits: {:#?}", bot.report()))
+}
+
+/// The continues that were tried for this bot.
+pub fn calls_for(kommo: &Simulator, bot: &Bot) -> Vec<Call> {
+    kommo.calls().into_iter().filter(|call| call.bot == Some(bot.id())).collect()
+}
+
+/// The times between one call and the next.
+pub fn gaps(calls: &[Call]) -> Vec<Duration> {
+    calls.windows(2).map(|pair| pair[1].instant - pair[0].instant).collect()
+}
+
+/// A clock that stands still at the machine's time, which tokens are made for.
+pub fn manual_clock() -> ManualClock {
+    ManualClock::new(Clock::system().now())
+}

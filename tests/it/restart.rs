@@ -1,0 +1,231 @@
+//! One bridge ends, the next one goes on in the same folder: contract §5, the promise.
+
+use std::time::Duration;
+
+use salesbot_bridge::simulator::{Bot, Fault};
+use serde_json::json;
+
+use crate::bridge::{PATIENCE, client};
+use crate::handlers::{Does, held};
+use crate::played::{bot, calls_for, continued, kommo, manual_clock};
+use crate::setup::Setup;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_runs_at_the_stop_is_handed_back_without_a_charge() {
+    let kommo = kommo().await;
+    let (handler, mut held_once) = held();
+    let bridge = Setup::with(&[&kommo])
+        .config("workers = { concurrency = 1, grace = \"100ms\" }\nhandlers.slow.max_attempts = 1")
+        .handler("slow", handler)
+        .start()
+        .await
+        .leaves_jobs();
+    let (running, queued) = (bot(&kommo), bot(&kommo));
+    let first = bridge.ask(&running, "slow").await;
+    let context = held_once.entered().await;
+    let second = bridge.ask(&queued, "slow").await;
+    let folder = bridge.stop().await;
+    assert!(context.cancelled().is_cancelled(), "the handler's own tasks did not hear of the stop");
+    assert!(running.continues().is_empty() && held_once.is_idle());
+
+    let (handler, mut held_again) = held();
+    let bridge = Setup::with(&[&kommo])
+        .config("workers.concurrency = 1\nhandlers.slow.max_attempts = 1")
+        .handler("slow", handler)
+        .folder(&folder)
+        .start()
+        .await;
+    held_again.let_go(2);
+    assert_eq!((held_again.entered().await.attempt(), held_again.entered().await.attempt()), (1, 1));
+    for (bot, id) in [(&running, &first), (&queued, &second)] {
+        assert_eq!(continued(bot).await.data, json!({ "status": "success" }));
+        let job = bridge.in_state(id, "delivered").await;
+        assert_eq!((&job["outcome"], &job["handler_attempts"]), (&json!("handler"), &json!(1)), "{job:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_ends_within_the_grace_is_not_run_again() {
+    let kommo = kommo().await;
+    let (handler, mut held) = held();
+    let bridge = Setup::with(&[&kommo]).handler("slow", handler).start().await;
+    let bot = bot(&kommo);
+    bridge.ask(&bot, "slow").await;
+    held.entered().await;
+    bridge.ask_to_stop();
+    bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
+    held.let_go(1);
+    // Its completion is sent before the bridge ends: no job is left.
+    bridge.stop().await;
+    assert_eq!(bot.continues().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kommo_did_not_take_before_the_stop_is_delivered_after_it() {
+    let kommo = kommo().await;
+    kommo.set_outage(Some(Fault::Status(503)));
+    let bridge = Setup::with(&[&kommo]).start().await.leaves_jobs();
+    let bots: Vec<Bot> = (0..5).map(|_| bot(&kommo)).collect();
+    let mut ids = Vec::new();
+    for bot in &bots {
+        ids.push(bridge.ask(bot, "echo").await);
+    }
+    for id in &ids {
+        bridge.job_with(id, |job| job["delivery_attempts"] != 0).await;
+    }
+    let folder = bridge.stop().await;
+    kommo.set_outage(None);
+    let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;
+    for (bot, id) in bots.iter().zip(&ids) {
+        continued(bot).await;
+        let job = bridge.in_state(id, "delivered").await;
+        assert_eq!(job["handler_attempts"], 1, "the handler ran again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_continue_in_flight_at_the_stop_is_finished_or_sent_again() {
+    let kommo = kommo().await;
+    kommo.set_outage(Some(Fault::Hang));
+    let config = "workers.grace = \"100ms\"\ndelivery.request_timeout = \"30s\"";
+    let bridge = Setup::with(&[&kommo]).config(config).start().await.leaves_jobs();
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "echo").await;
+    bridge.until("the call", || async { calls_for(&kommo, &bot).len() == 1 }).await;
+    let folder = bridge.stop().await;
+    kommo.set_outage(None);
+    let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;
+    continued(&bot).await;
+    bridge.in_state(&id, "delivered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_request_is_still_known_after_a_restart() {
+    let kommo = kommo().await;
+    let bridge = Setup::with(&[&kommo]).start().await;
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "echo").await;
+    continued(&bot).await;
+    let folder = bridge.stop().await;
+    let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;
+    assert_eq!(bridge.call(&bot, "echo").await.json(), json!({ "job_id": id, "duplicate": true }));
+    bridge.a_while().await;
+    assert_eq!(calls_for(&kommo, &bot).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_handler_is_gone_gets_its_fallback_when_its_time_is_over() {
+    let (kommo, clock) = (kommo().await, manual_clock());
+    let (handler, mut held) = held();
+    let bridge = Setup::with(&[&kommo])
+        .config("workers.grace = \"0s\"")
+        .handler("former", handler)
+        .clock(clock.clock())
+        .start()
+        .await
+        .leaves_jobs();
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "former").await;
+    held.entered().await;
+    let folder = bridge.stop().await;
+
+    let bridge = Setup::with(&[&kommo]).folder(&folder).clock(clock.clock()).start().await;
+    assert_eq!(bridge.call(&bot, "former").await.status, 404);
+    bridge.a_while().await;
+    assert_eq!(bridge.job(&id).await["state"], "queued", "a program with the handler may come back");
+    clock.advance(Duration::from_secs(51));
+    assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));
+    let job = bridge.in_state(&id, "delivered").await;
+    let error = job["last_error"].as_str().unwrap();
+    assert_eq!(
+        (&job["outcome"], error),
+        (&json!("fallback"), "no handler of that name is registered any more")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_owns_a_store() {
+    let kommo = kommo().await;
+    let bridge = Setup::with(&[&kommo]).start().await;
+    let config = salesbot_bridge::Config::load(&Setup::with(&[&kommo]).folder(bridge.folder()).sources());
+    let config = config.unwrap();
+    let listeners = salesbot_bridge::Listeners::bind(&config).await.unwrap();
+    let second = salesbot_bridge::Bridge::new(config).run(listeners, salesbot_bridge::Shutdown::manual());
+    let error = second.await.unwrap_err();
+    assert_eq!(error.exit_status(), 2);
+    assert!(error.to_string().contains(&std::process::id().to_string()), "it does not say who: {error}");
+    let bot = bot(&kommo);
+    bridge.ask(&bot, "echo").await;
+    continued(&bot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_attempt_counts_over_a_restart() {
+    let kommo = kommo().await;
+    let waits = Does(|_, _| async {
+        Err(salesbot_bridge::HandlerError::retry_after(Duration::from_millis(500), "not now"))
+    });
+    let policy = "handlers.flaky.max_attempts = 2";
+    let bridge = Setup::with(&[&kommo]).config(policy).handler("flaky", waits).start().await.leaves_jobs();
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "flaky").await;
+    bridge.job_with(&id, |job| job["handler_attempts"] == 1).await;
+    let folder = bridge.stop().await;
+    let fails = Does(|_, context: salesbot_bridge::Context| async move {
+        Err(salesbot_bridge::HandlerError::retry(format!("attempt {}", context.attempt())))
+    });
+    let bridge = Setup::with(&[&kommo]).config(policy).handler("flaky", fails).folder(&folder).start().await;
+    assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));
+    let job = bridge.in_state(&id, "delivered").await;
+    assert_eq!(
+        (&job["handler_attempts"], &job["last_error"]),
+        (&json!(2), &json!("attempt 2 (attempt 2 of 2)"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_insists_waits_for_nothing_and_loses_nothing() {
+    let kommo = kommo().await;
+    let (handler, mut held_once) = held();
+    let config = "workers.grace = \"1h\"\ndelivery.request_timeout = \"10m\"";
+    let bridge = Setup::with(&[&kommo]).config(config).handler("slow", handler).start().await.leaves_jobs();
+    kommo.set_outage(Some(Fault::Hang));
+    let (hanging, running) = (bot(&kommo), bot(&kommo));
+    let in_flight = bridge.ask(&hanging, "echo").await;
+    bridge.until("the call", || async { kommo.calls().len() == 1 }).await;
+    let held_up = bridge.ask(&running, "slow").await;
+    held_once.entered().await;
+    bridge.ask_to_stop();
+    bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
+    bridge.insist_to_stop();
+    let folder = tokio::time::timeout(PATIENCE, bridge.stop()).await.expect("it waits all the same");
+
+    kommo.set_outage(None);
+    let (handler, mut held_again) = held();
+    held_again.let_go(1);
+    let bridge = Setup::with(&[&kommo]).handler("slow", handler).folder(&folder).start().await;
+    assert_eq!(held_again.entered().await.attempt(), 1);
+    for (bot, id) in [(&hanging, &in_flight), (&running, &held_up)] {
+        continued(bot).await;
+        bridge.in_state(id, "delivered").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_continue_that_arrived_though_the_bridge_ended_is_delivered() {
+    let kommo = kommo().await;
+    kommo.set_outage(Some(Fault::Hang));
+    let config = "workers.grace = \"50ms\"\ndelivery.request_timeout = \"10m\"";
+    let bridge = Setup::with(&[&kommo]).config(config).start().await.leaves_jobs();
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "echo").await;
+    bridge.until("the call", || async { kommo.calls().len() == 1 }).await;
+    let folder = bridge.stop().await;
+    kommo.set_outage(None);
+    // The call that hung took effect after all; here somebody else plays that.
+    let late = client().post(bot.return_url()).bearer_auth(&kommo.options().access_token);
+    assert_eq!(late.body(r#"{"data":{}}"#).send().await.unwrap().status(), 202);
+    let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;
+    let job = bridge.in_state(&id, "delivered").await;
+    assert!(job["last_error"].as_str().unwrap().contains("had arrived"), "{job:#}");
+}

@@ -1,0 +1,164 @@
+//! What goes wrong in other bridges, read in fourteen public integrations: a test a trap, here or where it
+//! belongs.
+//!
+//! | trap | where |
+//! |---|---|
+//! | HS256 only, or no verification at all | `accepts::every_good_token_is_taken…`, `refusals::a_token_that_proves_nothing…` |
+//! | the bearer posted to any return_url | [`the_bearer_posted_to_any_return_url`], `refusals::a_return_url_where_no_bearer…` |
+//! | work kept in memory after the 200 and lost in a restart | [`work_lost_in_a_restart`], `restart` |
+//! | no retry of the continue | [`no_retry_of_the_continue`], `answers` |
+//! | one long `show` that Kommo refuses | [`one_long_show_that_kommo_refuses`], `work` |
+//! | JSON-only parsing | `accepts::every_body_of_kommo_is_read…` |
+//! | a repeated return_url taken for a duplicate | `states::a_return_url_that_comes_again…` |
+//! | the slow work done before the 200 | `unavailable::the_answer_does_not_wait_for_handlers` |
+//! | the bot left hanging on an error or an empty message | [`the_bot_left_hanging_on_an_empty_message`], `work` |
+//! | a wrong `goto` that loops | [`a_goto_that_nobody_asked_for`], `answers::too_few…` |
+//! | refresh races | not before OAuth: all tokens are long-lived yet |
+//! | hard-coded subdomain | [`a_hard_coded_subdomain`] |
+//! | comparing signatures with `==` | `refusals::a_token_that_is_missing_or_tampered_with…`; the comparison is `verify_slice` of `hmac` |
+//! | logging the token | `process::no_log_line_holds_a_token…` |
+//! | empty `{{json.x}}` shown to a customer | `process::a_value_that_a_customer_would_see…` |
+
+use salesbot_bridge::simulator::{Fault, Options, Plan};
+use salesbot_bridge::{Completion, Show};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use crate::handlers::Does;
+use crate::played::{bot, continued, kommo, plan, playing, with_faults};
+use crate::setup::{Setup, host};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bearer_posted_to_any_return_url() {
+    let thief = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = thief.local_addr().unwrap();
+    let kommo = kommo().await;
+    // The thief's host is even on the allow-list; but the token speaks for another account.
+    let allowed = [host(&kommo).to_owned(), address.to_string()];
+    let bridge =
+        Setup::with(&[&kommo]).config(&format!("delivery.allowed_hosts = {allowed:?}")).start().await;
+    let stolen = async {
+        let (mut stream, _) = thief.accept().await.unwrap();
+        let mut heard = [0; 1_000];
+        let length = stream.read(&mut heard).await.unwrap();
+        String::from_utf8_lossy(&heard[..length]).into_owned()
+    };
+    let played = async {
+        let hostile = format!("http://{address}/api/v4/salesbot/1/continue/2");
+        let evil = kommo.bot(Plan { return_url: Some(hostile), ..plan() });
+        assert_eq!(bridge.call(&evil, "echo").await.status, 422);
+        // Nor is it led astray once it is there.
+        let honest = with_faults(&kommo, [Fault::Redirect(format!("http://{address}/"))]);
+        let id = bridge.ask(&honest, "echo").await;
+        continued(&honest).await;
+        bridge.in_state(&id, "delivered").await;
+    };
+    tokio::select! {
+        heard = stolen => panic!("the thief heard: {heard}"),
+        () = played => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_lost_in_a_restart() {
+    let kommo = kommo().await;
+    let hangs = Does(|_, _| std::future::pending());
+    let works = Does(|_, _| async { Ok(Completion::success()) });
+    let grace = "workers.grace = \"0s\"";
+    let bridge = Setup::with(&[&kommo]).config(grace).handler("works", hangs).start().await.leaves_jobs();
+    // More than there are workers, so that some were only stored.
+    let bots: Vec<_> = (0..100).map(|_| bot(&kommo)).collect();
+    for bot in &bots {
+        bridge.ask(bot, "works").await;
+    }
+    let folder = bridge.stop().await;
+    assert!(kommo.calls().is_empty());
+    let bridge = Setup::with(&[&kommo]).folder(&folder).handler("works", works).start().await;
+    for bot in &bots {
+        assert_eq!(continued(bot).await.data["status"], "success");
+    }
+    bridge.settled().await;
+    assert_eq!(kommo.calls().len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_retry_of_the_continue() {
+    let kommo = kommo().await;
+    let bridge = Setup::with(&[&kommo]).config("delivery.request_timeout = \"300ms\"").start().await;
+    let faults = [Fault::Status(502), Fault::Hang, Fault::Reset, Fault::Status(503)];
+    let bot = with_faults(&kommo, faults);
+    let id = bridge.ask(&bot, "echo").await;
+    continued(&bot).await;
+    assert_eq!(bridge.in_state(&id, "delivered").await["delivery_attempts"], 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_long_show_that_kommo_refuses() {
+    let kommo = kommo().await;
+    let shows = |text: String| {
+        Does(move |_, _| {
+            let text = text.clone();
+            async { Ok(Completion::success().show(Show::text(text))) }
+        })
+    };
+    let bridge = Setup::with(&[&kommo])
+        .handler("just-fits", shows("🙂".repeat(40)))
+        .handler("too-long", shows("🙂".repeat(41)))
+        .start()
+        .await;
+    let rows = [("just-fits", "handler", "success"), ("too-long", "fallback", "fail")];
+    for (handler, outcome, status) in rows {
+        let bot = bot(&kommo);
+        let id = bridge.ask(&bot, handler).await;
+        assert_eq!(continued(&bot).await.data["status"], status, "{handler}");
+        let job = bridge.in_state(&id, "delivered").await;
+        // Refused before it is sent: Kommo sees one continue, and takes it.
+        assert_eq!((&job["outcome"], &job["delivery_attempts"]), (&json!(outcome), &json!(1)), "{handler}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bot_left_hanging_on_an_empty_message() {
+    let kommo = kommo().await;
+    let bridge = Setup::with(&[&kommo]).start().await;
+    let unresolved = json!({ "message": "{{message_text}}", "lead": { "id": "{{lead.id}}" } });
+    for data in [json!({ "message": "" }), unresolved, json!({}), Value::Null] {
+        let bot = kommo.bot(Plan::with_data(data.clone()));
+        let id = bridge.ask(&bot, "echo").await;
+        assert_eq!(continued(&bot).await.data["status"], "success", "{data}");
+        bridge.in_state(&id, "delivered").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_goto_that_nobody_asked_for() {
+    let kommo = kommo().await;
+    let goto = r#"handlers.echo.goto = { type = "question", step = 1 }"#;
+    let bridge = Setup::with(&[&kommo]).config(goto).start().await;
+    // Data alone stays alone, even where a goto is configured, unless Kommo insists; so do retries and fallbacks.
+    for fault in [None, Some(Fault::Status(500)), Some(Fault::Status(400)), Some(Fault::Status(422))] {
+        let bot = with_faults(&kommo, fault.clone());
+        let id = bridge.ask(&bot, "echo").await;
+        assert_eq!(continued(&bot).await.execute_handlers, None, "{fault:?}");
+        bridge.in_state(&id, "delivered").await;
+    }
+    assert!(
+        kommo.calls().iter().all(|call| !String::from_utf8_lossy(&call.body).contains("execute_handlers"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hard_coded_subdomain() {
+    // The account is where `iss` and return_url say; its name in `subdomain` is another's.
+    let moved = Options { subdomain: "formerly".to_owned(), ..Options::numbered(2) };
+    let (kommo, moved) = (kommo().await, playing(moved).await);
+    let bridge = Setup::with(&[&kommo, &moved]).start().await;
+    for account in [&moved, &kommo] {
+        let bot = bot(account);
+        let id = bridge.ask(&bot, "echo").await;
+        continued(&bot).await;
+        bridge.in_state(&id, "delivered").await;
+    }
+    assert_eq!((kommo.calls().len(), moved.calls().len()), (1, 1));
+}

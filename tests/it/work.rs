@@ -1,0 +1,209 @@
+//! What becomes of a handler that fails: contract §5, second part, and `HandlerError` of §7.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use salesbot_bridge::simulator::{Bot, Plan, Simulator};
+use salesbot_bridge::{Completion, Context, Handler, HandlerError, ManualClock, Request, Show};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::bridge::TestBridge;
+use crate::handlers::{Does, held};
+use crate::played::{account, bot, continued, kommo, manual_clock};
+use crate::setup::Setup;
+
+#[derive(Deserialize)]
+struct Question {
+    #[allow(dead_code, reason = "that it is there is all that matters")]
+    lead: u32,
+}
+
+/// A handler whose input a bot's data do not fit.
+struct Strict;
+
+impl Handler for Strict {
+    type Input = Question;
+
+    async fn handle(&self, _: Request<Question>, _: Context) -> Result<Completion, HandlerError> {
+        Ok(Completion::success())
+    }
+}
+
+async fn asked(bridge: &TestBridge, kommo: &Simulator, handler: &str) -> (Bot, String) {
+    let bot = bot(kommo);
+    let id = bridge.ask(&bot, handler).await;
+    (bot, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_without_an_answer_gets_its_bot_the_fallback() {
+    let kommo = kommo().await;
+    let sorry = |more: &str| format!("{{ fallback = {{ data = {{ status = \"sorry\" }} }}, {more} }}");
+    let names =
+        ["fails", "retries", "panics", "strict", "hangs", "late", "too-long", "too-many", "no-object"];
+    let more = [
+        "",
+        "max_attempts = 2",
+        "max_attempts = 1",
+        "",
+        r#"max_attempts = 1, attempt_timeout = "100ms""#,
+        r#"answer_within = "200ms""#,
+        "",
+        "",
+        "",
+    ];
+    let policies: Vec<String> =
+        names.iter().zip(more).map(|(name, more)| format!("handlers.{name} = {}", sorry(more))).collect();
+    let hang = || Does(|_, _| std::future::pending());
+    let bridge = Setup::with(&[&kommo])
+        .config(&policies.join("\n"))
+        .handler("fails", Does(|_, _| async { Err(HandlerError::fail("no such lead")) }))
+        .handler("retries", Does(|_, _| async { Err(HandlerError::retry("the other side is down")) }))
+        .handler("panics", Does(|_, _| async { panic!("out of range") }))
+        .handler("strict", Strict)
+        .handler("hangs", hang())
+        .handler("late", hang())
+        .handler("too-long", Does(|_, _| async { Ok(Completion::new().show(Show::text("я".repeat(81)))) }))
+        .handler("too-many", Does(|_, _| async { Ok(Completion::new().show(Show::buttons("?", ["b"; 26]))) }))
+        .handler("no-object", Does(|_, _| async { Ok(Completion::new().with_data(json!("text"))) }))
+        .start()
+        .await;
+    let rows = [
+        ("fails", "fail", 1, "no such lead"),
+        ("retries", "retry", 2, "the other side is down (attempt 2 of 2)"),
+        ("panics", "panic", 1, "the handler panicked: out of range"),
+        ("strict", "fail", 1, "missing field `lead`"),
+        ("hangs", "timeout", 1, "attempt_timeout"),
+        ("late", "timeout", 1, "answer_within"),
+        ("too-long", "fail", 1, "at most 80"),
+        ("too-many", "fail", 1, "at most 25"),
+        ("no-object", "fail", 1, "an object or an array"),
+    ];
+    for (handler, result, attempts, error) in rows {
+        let (bot, id) = asked(&bridge, &kommo, handler).await;
+        assert_eq!(continued(&bot).await.data, json!({ "status": "sorry" }), "{handler}");
+        let job = bridge.in_state(&id, "delivered").await;
+        assert_eq!(
+            (&job["outcome"], &job["handler_attempts"]),
+            (&json!("fallback"), &json!(attempts)),
+            "{handler}"
+        );
+        assert!(job["last_error"].as_str().unwrap().contains(error), "{handler}: {job:#}");
+        let last = &job["attempts"][attempts - 1];
+        assert_eq!((&last["stage"], &last["result"]), (&json!("handler"), &json!(result)), "{handler}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_configured_fallback_the_bot_hears_of_failure() {
+    let kommo = kommo().await;
+    let fails = Does(|_, _| async { Err(HandlerError::fail("no")) });
+    let bridge = Setup::with(&[&kommo]).handler("fails", fails).start().await;
+    let (bot, id) = asked(&bridge, &kommo, "fails").await;
+    let continued = continued(&bot).await;
+    assert_eq!((continued.data, continued.execute_handlers), (json!({ "status": "fail" }), None));
+    bridge.in_state(&id, "delivered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_decode_is_told_without_the_customers_words() {
+    let kommo = kommo().await;
+    let bridge = Setup::with(&[&kommo]).handler("strict", Strict).start().await;
+    let bot = kommo.bot(Plan::with_data(json!({ "lead": "a customer's words" })));
+    let id = bridge.ask(&bot, "strict").await;
+    let error = bridge.in_state(&id, "delivered").await["last_error"].as_str().unwrap().to_owned();
+    assert!(error.contains("data.lead") && error.contains("u32") && !error.contains("customer"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_asks_for_it_is_tried_again_not_before() {
+    let kommo = kommo().await;
+    let seen = Arc::new(AtomicU32::new(0));
+    let told = seen.clone();
+    let flaky = Does(move |_: Request<Value>, context: Context| {
+        told.store(context.attempt(), Ordering::SeqCst);
+        let id = context.job_id().to_string();
+        async move {
+            match context.attempt() {
+                1 => Err(HandlerError::retry_after(Duration::from_millis(700), "busy")),
+                _ => Ok(Completion::success().data("id", id)),
+            }
+        }
+    });
+    let bridge = Setup::with(&[&kommo]).handler("flaky", flaky).start().await;
+    let (bot, id) = asked(&bridge, &kommo, "flaky").await;
+    assert_eq!(continued(&bot).await.data, json!({ "status": "success", "id": id }));
+    let job = bridge.in_state(&id, "delivered").await;
+    assert_eq!((&job["outcome"], seen.load(Ordering::SeqCst)), (&json!("handler"), 2));
+    let started = |attempt: usize| -> jiff::Timestamp {
+        job["attempts"][attempt]["started_at"].as_str().unwrap().parse().unwrap()
+    };
+    let gap = started(1).duration_since(started(0));
+    assert!((700..5_000).contains(&gap.as_millis()), "{gap:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time() {
+    let kommo = kommo().await;
+    let clock = manual_clock();
+    let (handler, mut held) = held();
+    let bridge = Setup::with(&[&kommo])
+        .config("workers.concurrency = 1\nhandlers.held.max_attempts = 1")
+        .handler("held", handler)
+        .clock(clock.clock())
+        .start()
+        .await;
+    let (first, _) = asked(&bridge, &kommo, "held").await;
+    let context = held.entered().await;
+    advance(&clock, 20);
+    let (second, id) = asked(&bridge, &kommo, "held").await;
+    bridge.in_state(&id, "queued").await;
+    // The default of answer_within is 50 s. The first one's time is over, and its handler is told.
+    advance(&clock, 30);
+    assert_eq!(continued(&first).await.data, json!({ "status": "fail" }));
+    context.cancelled().cancelled().await;
+    held.entered().await;
+    let (third, waiting) = asked(&bridge, &kommo, "echo").await;
+    bridge.in_state(&waiting, "queued").await;
+    advance(&clock, 51);
+    for bot in [&second, &third] {
+        assert_eq!(continued(bot).await.data, json!({ "status": "fail" }));
+    }
+    let job = bridge.in_state(&waiting, "delivered").await;
+    assert_eq!((&job["outcome"], &job["handler_attempts"]), (&json!("fallback"), &json!(0)), "{job:#}");
+    assert!(job["last_error"].as_str().unwrap().contains("no worker"), "{job:#}");
+    bridge.settled().await;
+}
+
+fn advance(clock: &ManualClock, seconds: u64) {
+    clock.advance(Duration::from_secs(seconds));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_learns_who_asks_and_how_long_it_may_take() {
+    let (kommo, other) = (kommo().await, account(2).await);
+    let tells = Does(|request: Request<Value>, context: Context| async move {
+        let left = context.time_limit().as_secs();
+        let entity = request.entity.map(|entity| entity.id);
+        Ok(Completion::new()
+            .data("account", request.account_id)
+            .data("url", request.account_url)
+            .data("bot", request.bot_id)
+            .data("entity", entity)
+            .data("left", left))
+    });
+    let bridge = Setup::with(&[&kommo, &other])
+        .config(r#"handlers.tells.attempt_timeout = "7s""#)
+        .handler("tells", tells)
+        .start()
+        .await;
+    for account in [&kommo, &other] {
+        let (bot, _) = asked(&bridge, account, "tells").await;
+        let data = continued(&bot).await.data;
+        assert_eq!(data["account"], account.options().account_id);
+        assert_eq!((&data["url"], &data["bot"]), (&json!(account.base_url()), &json!(bot.id())));
+        assert_eq!((&data["left"], &data["entity"]), (&json!(7), &json!(bot.id() % 100_000_000)));
+    }
+}
