@@ -40,8 +40,8 @@ async fn jobs_are_looked_at_and_moved_beside_a_bridge_that_serves() {
     let (revived, dead) = ask(&simulator, &serve, deadly()).await;
     serve.reaches("dead", 1).await;
     serve.settled().await;
-    assert_eq!(list(&home, "delivered"), [delivered.clone()]);
-    assert_eq!(list(&home, "dead"), [dead.clone()]);
+    assert_eq!(list(&home, "delivered"), [delivered.as_str()]);
+    assert_eq!(list(&home, "dead"), [dead.as_str()]);
 
     let job = show(&home, &dead);
     assert_eq!((&job["state"], &job["outcome"]), (&json!("dead"), &json!("fallback")));
