@@ -115,3 +115,13 @@ CREATE TABLE job_counts (
 
 INSERT INTO job_counts (state, jobs)
 VALUES ('queued', 0), ('running', 0), ('delivering', 0), ('delivered', 0), ('gone', 0), ('dead', 0), ('cancelled', 0);
+
+-- What the bridge writes to find out whether it can: a full disk often has room left for a page, but none
+-- for a request, and whoever asks whether the bridge is ready wants to know about requests.
+CREATE TABLE probe (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    -- other bytes at each probe, as many as a large request needs
+    filler BLOB    NOT NULL CHECK (length(filler) = 65536)
+) STRICT;
+
+INSERT INTO probe (id, filler) VALUES (1, zeroblob(65536));
