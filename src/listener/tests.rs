@@ -1,3 +1,5 @@
+//! The accept loop over real sockets: slow, stuck and many callers, panics, and a graceful end.
+
 use std::net::SocketAddr;
 
 use axum::routing::{get, post};

@@ -1,3 +1,5 @@
+//! Bodies in every shape that Kommo sends, and what is no `widget_request`; the same data out of each.
+
 use proptest::prelude::*;
 use serde_json::json;
 

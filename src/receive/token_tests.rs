@@ -1,3 +1,5 @@
+//! Tokens, good ones and each way to be bad, made here with code of their own.
+
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
