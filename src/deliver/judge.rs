@@ -1,4 +1,4 @@
-//! What is done with an answer of Kommo: contract §6 as one table, no I/O.
+//! What is done with an answer of Kommo: one table, no I/O. ARCHITECTURE.md has it for people.
 
 use std::time::Duration;
 

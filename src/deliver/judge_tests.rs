@@ -1,4 +1,4 @@
-//! Contract §6, a row a test.
+//! What is done with an answer of Kommo, a row a test.
 
 use super::*;
 use crate::model::{CheckedCompletion, Completion, Step};

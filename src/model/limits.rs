@@ -1,7 +1,7 @@
 //! Kommo's limits on a completion, and the error that names the one that was broken.
 //!
-//! Kommo refuses the whole call if one of them is broken (`kommo.md` would answer 400), and the bot
-//! hangs; so the bridge refuses first, where the author still sees it.
+//! If one of them is broken, Kommo refuses the whole call with a 400 and the bot hangs; so the bridge
+//! refuses first, where the author still sees it.
 
 /// The most entries of `execute_handlers`.
 pub(super) const MAX_HANDLERS: usize = 10;

@@ -64,7 +64,7 @@ const METRICS: [Metric; 7] = [
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.8, 2.0,
         ]),
         unit: Unit::Seconds,
-        help: "From a widget_request's arrival to its answer.",
+        help: "From a widget_request's head to its 200.",
     },
     Metric {
         name: "bridge_receipt_to_continue_seconds",

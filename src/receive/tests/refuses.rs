@@ -1,4 +1,4 @@
-//! The rows of contract §3 that are no 200, and their order.
+//! Every answer that is no 200, and the order of the checks.
 
 use std::convert::Infallible;
 
