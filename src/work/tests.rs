@@ -1,6 +1,7 @@
 //! The pool step by step, on a real store and a clock that stands still.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -78,14 +79,15 @@ impl Home {
     }
 }
 
-/// Blocks its thread until the test lets go.
-struct Blocking(Arc<Mutex<()>>);
+/// Blocks its thread until the test drops the other end.
+struct Blocking(Mutex<mpsc::Receiver<()>>);
 
 impl Handler for Blocking {
     type Input = Value;
 
     async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
-        let _held = self.0.lock();
+        let released = self.0.lock().map(|held| held.recv());
+        assert!(released.is_ok());
         Ok(Completion::success())
     }
 }
@@ -165,10 +167,9 @@ async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
 #[tokio::test]
 async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
     let home = Home::new().await;
-    let lock = Arc::new(Mutex::new(()));
-    let held = lock.lock().unwrap();
+    let (hold, held) = mpsc::channel();
     let mut registry = Registry::default();
-    registry.add("blocking".parse().unwrap(), Blocking(lock.clone()), HandlerPolicy::default());
+    registry.add("blocking".parse().unwrap(), Blocking(Mutex::new(held)), HandlerPolicy::default());
     let pool = home.pool_of(registry);
     let id = home.accept("blocking", json!(null)).await;
     let changed = home.store.work().changed();
@@ -179,5 +180,5 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
     pool.step().await.unwrap();
     pool.idle().await;
     assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback));
-    drop(held);
+    drop(hold);
 }
