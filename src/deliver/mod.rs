@@ -38,8 +38,6 @@ use gate::{Gate, Pass};
 use judge::{Circumstances, Got, Judgement};
 use pace::Pace;
 
-/// A look at the store without a wake-up: the fallback for whatever was missed.
-const POLL: Duration = Duration::from_secs(5);
 /// What a lease lasts beyond the call: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// The most deliveries of one lane in one claim, so that the next lane gets its turn.
@@ -129,22 +127,7 @@ impl Sender {
     /// Sends until `stop`, then what may go at once, and lets what is in flight finish within `grace`. What
     /// is not answered by then is sent again by the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
-        let lanes = self.0.parts.store.delivery();
-        while !stop.is_cancelled() {
-            let changed = lanes.changed();
-            let wait = match self.step().await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
-                    Duration::from_secs(1)
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = changed => {}
-                () = self.0.parts.clock.sleep(wait) => {}
-            }
-        }
+        self.0.parts.store.delivery().attend(&self.0.parts.clock, &stop, || self.step()).await;
         // The handlers that ended last: their bots need not wait for the next start.
         if let Err(error) = self.step().await {
             tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
@@ -153,36 +136,50 @@ impl Sender {
     }
 
     /// Claims what is due and may go, and sends it off; waits for no answer. Says how long nothing more can
-    /// go unless something changes.
+    /// go unless something changes, if it knows.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn step(&self) -> Result<Duration, StoreError> {
-        let (store, clock) = (&self.0.parts.store, &self.0.parts.clock);
+    pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
+        let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         let step = self.0.steps.fetch_add(1, Ordering::Relaxed);
-        let mut due = store.delivery().due(clock.now());
+        let mut due = lanes.due(clock.now());
         let first = step.checked_rem(due.len()).unwrap_or(0);
         due.rotate_left(first);
-        let mut wait = POLL;
+        let (mut claims, mut wait) = (Vec::new(), None);
         for origin in due {
-            let mut passes = self.0.gate.enter(&origin, CLAIM);
+            let passes = self.0.gate.enter(&origin, CLAIM);
             if passes.is_empty() {
                 // Zero: there is no place, and whoever frees one wakes us.
                 let next = self.0.gate.wait(&origin).filter(|next| !next.is_zero());
-                wait = next.into_iter().fold(wait, Duration::min);
-                continue;
-            }
-            let retries_first = step % RETRIES_FIRST == RETRIES_FIRST - 1;
-            let claimed = store.claim_deliveries(origin, passes.len(), retries_first, self.lease()).await?;
-            for job in claimed {
-                if let Some(pass) = passes.pop() {
-                    self.start(job, pass);
-                }
+                wait = wait.into_iter().chain(next).min();
+            } else {
+                claims.push(self.claim(origin, passes, step % RETRIES_FIRST == RETRIES_FIRST - 1));
             }
         }
+        // Together, so that many lanes share one transaction; and each to its end, because a claim that is
+        // not waited for is a claim whose jobs nobody has.
+        for claimed in futures_util::future::join_all(claims).await {
+            claimed?;
+        }
         let now = clock.now();
-        let next_due = store.delivery().next_due(now).map(|next| next.since(now));
-        Ok(next_due.into_iter().fold(wait, Duration::min).max(Duration::from_millis(1)))
+        let next_due = lanes.next_due(now).map(|next| next.since(now));
+        Ok(wait.into_iter().chain(next_due).min())
+    }
+
+    async fn claim(
+        &self,
+        origin: Arc<str>,
+        mut passes: Vec<Pass>,
+        retries_first: bool,
+    ) -> Result<(), StoreError> {
+        let store = &self.0.parts.store;
+        for job in store.claim_deliveries(origin, passes.len(), retries_first, self.lease()).await? {
+            if let Some(pass) = passes.pop() {
+                self.start(job, pass);
+            }
+        }
+        Ok(())
     }
 
     /// Waits until nothing is in flight any more.

@@ -109,7 +109,7 @@ async fn what_the_rate_holds_back_goes_out_a_window_later() {
         jobs.push(home.completed(&home.bot([])).await);
     }
     sender.idle().await;
-    let wait = sender.step().await.unwrap();
+    let wait = sender.step().await.unwrap().unwrap();
     sender.idle().await;
     assert_eq!(home.look(jobs[2]).await.state.name(), StateName::Delivering);
     assert_eq!(home.simulator.calls().len(), 2);

@@ -15,8 +15,17 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::model::Timestamp;
+
+use super::StoreError;
+
+/// A look without a wake-up: the fallback for whatever was missed.
+const POLL: Duration = Duration::from_secs(5);
+/// The next look after one that failed.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A promise of a room to take one job of type `J` at once. Dropping it gives the place back.
 pub struct Slot<J> {
@@ -65,6 +74,33 @@ impl<J> Lanes<J> {
     /// When a waiting job runs out of time, at the earliest.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.lock().deadline
+    }
+
+    /// Runs `look` whenever something may have become due, until `stop`: after a wake-up, after as long as `look`
+    /// says (none: nothing that it knows of), and now and then without a reason, for whatever was missed.
+    ///
+    /// It registers for the wake-up before it looks, so that no change falls between the two.
+    pub async fn attend<F: Future<Output = Result<Option<Duration>, StoreError>>>(
+        &self,
+        clock: &Clock,
+        stop: &CancellationToken,
+        look: impl Fn() -> F,
+    ) {
+        while !stop.is_cancelled() {
+            let changed = self.changed();
+            let wait = match look().await {
+                Ok(wait) => wait.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL),
+                Err(error) => {
+                    tracing::warn!(%error, "no jobs could be claimed; they wait in the store");
+                    AGAIN
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = changed => {}
+                () = clock.sleep(wait) => {}
+            }
+        }
     }
 
     /// Completes when something changed after this call. Call it before looking, await it after.

@@ -32,8 +32,6 @@ pub use threads::HandlerThreads;
 
 use verdict::{Circumstances, Ended, Verdict};
 
-/// A look at the store without a wake-up: the fallback for whatever was missed.
-const POLL: Duration = Duration::from_secs(5);
 /// What a lease lasts beyond the attempt: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// Handing back takes one commit; waiting longer is in vain.
@@ -99,30 +97,15 @@ impl Pool {
 
     /// Works until `stop`, then lets what runs finish within `grace` and hands back the rest.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
-        let lanes = self.0.store.work();
-        while !stop.is_cancelled() {
-            let changed = lanes.changed();
-            let wait = match self.step().await {
-                Ok(()) => self.until_next(),
-                Err(error) => {
-                    tracing::warn!(%error, "no jobs could be claimed; they wait in the store");
-                    Duration::from_secs(1)
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = changed => {}
-                () = self.0.clock.sleep(wait) => {}
-            }
-        }
+        self.0.store.work().attend(&self.0.clock, &stop, || self.step()).await;
         self.drain(grace).await;
     }
 
-    /// Takes what is due and starts it; waits for no handler.
+    /// Takes what is due and starts it; waits for no handler. Says how long nothing more is due, if it knows.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn step(&self) -> Result<(), StoreError> {
+    pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (store, now) = (&self.0.store, self.0.clock.now());
         if store.work().deadline().is_some_and(|deadline| deadline <= now) {
             for job in store.claim_overdue(OVERDUE, LEASE_MARGIN).await? {
@@ -131,20 +114,27 @@ impl Pool {
                 self.0.tasks.spawn(self.clone().finish(job, ended, now));
             }
         }
-        for name in store.work().due(now) {
-            // A name without a handler is left until its jobs are overdue and get their fallback.
-            if self.0.registry.get(&name).is_none() {
-                continue;
-            }
-            let mut places = self.places(&name, usize::MAX);
-            if places.is_empty() {
-                continue;
-            }
-            let lease = self.lease(&name);
-            for job in store.claim_work(name, places.len(), lease).await? {
-                if let Some(place) = places.pop() {
-                    self.start(job, place);
-                }
+        // A name without a handler is left until its jobs are overdue and get their fallback.
+        let due = store.work().due(now).into_iter().filter(|name| self.0.registry.get(name).is_some());
+        // Together, so that many names share one transaction; and each to its end, because a claim that is
+        // not waited for is a claim whose jobs nobody has.
+        for claimed in futures_util::future::join_all(due.map(|name| self.claim(name))).await {
+            claimed?;
+        }
+        let now = self.0.clock.now();
+        let next = store.work().next_due(now).into_iter().chain(store.work().deadline()).min();
+        Ok(next.map(|next| next.since(now)))
+    }
+
+    async fn claim(&self, name: Arc<str>) -> Result<(), StoreError> {
+        let mut places = self.places(&name, usize::MAX);
+        if places.is_empty() {
+            return Ok(());
+        }
+        let lease = self.lease(&name);
+        for job in self.0.store.claim_work(name, places.len(), lease).await? {
+            if let Some(place) = places.pop() {
+                self.start(job, place);
             }
         }
         Ok(())
@@ -256,12 +246,6 @@ impl Pool {
     fn lease(&self, name: &str) -> Duration {
         let attempt = self.0.registry.get(name).map_or(Duration::ZERO, |known| known.policy.attempt_timeout);
         attempt + LEASE_MARGIN
-    }
-
-    fn until_next(&self) -> Duration {
-        let (lanes, now) = (self.0.store.work(), self.0.clock.now());
-        let next = lanes.next_due(now).into_iter().chain(lanes.deadline()).min();
-        next.map_or(POLL, |next| next.since(now).clamp(Duration::from_millis(1), POLL))
     }
 
     fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {
