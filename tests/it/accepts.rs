@@ -1,4 +1,4 @@
-//! What the public listener takes: contract §3, the row 200, in every form in which Kommo sends it.
+//! What the public listener takes, in every form in which Kommo sends it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the sender does with each answer of Kommo: contract §6, from the fault to the state of the job.
+//! What the sender does with each answer of Kommo, row by row, from the fault to the state of the job.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Accounts that take no calls for a while: 401, 402, 403, 429 of contract §6, and accounts without a bearer.
+//! Accounts that take no calls for a while: 401, 402, 403, 429, and accounts without a bearer.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the public listener refuses, over real connections: contract §3, every row but 200.
+//! What the public listener refuses, over real connections: every answer but 200.
 
 use std::fmt::Write as _;
 

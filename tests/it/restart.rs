@@ -1,4 +1,4 @@
-//! One bridge ends, the next one goes on in the same folder: contract §5, the promise.
+//! One bridge ends, the next one goes on in the same folder: nothing acknowledged is lost.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The states of a job as a person sees them through the admin API: contract §5.
+//! The states of a job as a person sees them through the admin API.
 
 use salesbot_bridge::simulator::{Fault, Plan};
 use serde_json::{Value, json};

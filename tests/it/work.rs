@@ -1,4 +1,4 @@
-//! What becomes of a handler that fails: contract §5, second part, and `HandlerError` of §7.
+//! What becomes of a handler that fails: retries, deadlines, the fallback.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
