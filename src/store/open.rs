@@ -15,6 +15,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// What the first migration writes into the file's head.
 const APPLICATION_ID: i64 = 1_396_851_271;
+/// Room for the pages that a busy minute touches: idempotency keys are random, so each is in another page.
+/// Negative, as SQLite counts KiB; it is taken only as it is needed.
+const CACHE_KIB: &str = "-16384";
 /// How long a statement waits for another process's lock.
 const BUSY: Duration = Duration::from_secs(5);
 /// After a burst the log is cut back to this.
@@ -83,10 +86,11 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     migrate(&options, purpose, &shown).await?;
-    let connect =
-        async || options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()));
-    let writing = connect().await?;
-    let checkpoints = connect().await?;
+    let connect = async |options: SqliteConnectOptions| {
+        options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()))
+    };
+    let writing = connect(options.clone().pragma("cache_size", CACHE_KIB)).await?;
+    let checkpoints = connect(options.clone()).await?;
     let reading = SqlitePoolOptions::new()
         .max_connections(READERS)
         .min_connections(0)
