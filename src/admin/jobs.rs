@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -23,7 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for many changes.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same for a body to arrive: nobody else cuts a caller who sends slowly, and places are few.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
 type Answer = Result<Response, Problem>;
+
+/// What stands in the path in place of an id; it need not even be text.
+type Id = Result<Path<String>, PathRejection>;
 
 /// `GET /api/v1/jobs`
 pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer {
@@ -34,21 +40,21 @@ pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery
 }
 
 /// `GET /api/v1/jobs/{id}`
-pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    show(&shared, job_id(&id)?).await
+pub(super) async fn one(State(shared): State<Shared>, id: Id) -> Answer {
+    show(&shared, job_id(id)?).await
 }
 
 /// `POST /api/v1/jobs/{id}/retry`
-pub(super) async fn retry(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let id = job_id(&id)?;
+pub(super) async fn retry(State(shared): State<Shared>, id: Id) -> Answer {
+    let id = job_id(id)?;
     within(PATIENCE, shared.store.retry(id)).await?;
     tracing::info!(job.id = %id, "a person retries a dead job");
     show(&shared, id).await
 }
 
 /// `POST /api/v1/jobs/{id}/cancel`
-pub(super) async fn cancel(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let id = job_id(&id)?;
+pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
+    let id = job_id(id)?;
     within(PATIENCE, shared.store.cancel(id)).await?;
     tracing::info!(job.id = %id, "a person cancelled a job");
     show(&shared, id).await
@@ -63,8 +69,9 @@ struct RetryMany {
 }
 
 /// `POST /api/v1/jobs/retry`
-pub(super) async fn retry_many(State(shared): State<Shared>, body: Result<Bytes, BytesRejection>) -> Answer {
-    let body = body.map_err(refusal::of_transfer)?;
+pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -> Answer {
+    let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, &shared)).await;
+    let body = body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)?;
     let RetryMany { state, handler } = serde_json::from_slice(&body).map_err(refusal::of_body)?;
     if state != StateName::Dead.as_str() {
         let why = format!("`state` is `{}`, but only dead jobs can be retried", refusal::short(&state));
@@ -95,7 +102,8 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
 }
 
 /// Text that is no id names no job.
-fn job_id(text: &str) -> Result<JobId, Problem> {
+fn job_id(id: Id) -> Result<JobId, Problem> {
+    let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
     text.parse().map_err(|_| refusal::no_job(text))
 }
 

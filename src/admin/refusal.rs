@@ -72,6 +72,14 @@ pub(super) fn of_transfer(rejection: BytesRejection) -> Problem {
     Problem::of_status(status, "The body is too long, or did not arrive whole.")
 }
 
+/// A body that does not arrive.
+pub(super) fn too_slow() -> Problem {
+    Problem::of_status(
+        StatusCode::REQUEST_TIMEOUT,
+        "The body did not arrive in time. Send it without pauses.",
+    )
+}
+
 fn sentence(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut letters = text.chars();

@@ -265,6 +265,24 @@ async fn retry_and_cancel_move_only_what_may_move() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_no_text_names_no_job() {
+    let it = Fixture::new(None).await;
+    for (method, path) in [("GET", "%ff"), ("POST", "%ff/retry"), ("POST", "%ff/cancel")] {
+        it.call(method, &format!("/api/v1/jobs/{path}"), "").await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_cut() {
+    let it = Fixture::new(None).await;
+    let body = Body::from_stream(futures_util::stream::pending::<Result<String, std::io::Error>>());
+    let request = Request::post("/api/v1/jobs/retry").header("host", "localhost").body(body).unwrap();
+    tokio::time::pause();
+    let answered = tokio::time::timeout(Duration::from_secs(3_600), it.router.oneshot(request)).await;
+    assert_eq!(answered.unwrap().unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
 async fn many_dead_jobs_are_retried_at_once() {
     let it = Fixture::new(None).await;
     for (handler, state) in [

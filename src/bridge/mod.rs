@@ -17,6 +17,7 @@
 
 mod error;
 mod listeners;
+mod open_files;
 mod parts;
 mod run;
 
@@ -92,8 +93,9 @@ impl Bridge {
     ///
     /// # Errors
     /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
-    pub async fn serve(self) -> Result<(), Error> {
+    pub async fn serve(mut self) -> Result<(), Error> {
         telemetry::init_log(&self.config.log).map_err(Error::Log)?;
+        self.config.server.max_connections = open_files::provide(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         // The store comes first: whoever finds it taken must not hold the ports.
         let parts = Parts::new(self).await?;

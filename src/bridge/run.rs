@@ -20,7 +20,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// Continues get this much even where the handlers took all of the grace.
 const LAST_CONTINUES: Duration = Duration::from_secs(2);
 /// People and probes, not Kommo.
-const ADMIN_CONNECTIONS: usize = 64;
+pub(super) const ADMIN_CONNECTIONS: usize = 64;
 
 impl Parts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {

@@ -233,7 +233,7 @@ pub(super) fn is_origin(url: &Url) -> bool {
 
 /// What people write as `sqlite://data/bridge.db` is a relative path for one library and `/data` for another.
 fn is_path(file: &str) -> bool {
-    !file.is_empty() && !file.starts_with("//") && file != ":memory:"
+    !file.is_empty() && !file.starts_with("//") && !file.contains(":memory:") && !file.contains("mode=memory")
 }
 
 fn is_key(key: &SecretString) -> bool {

@@ -107,8 +107,10 @@ fn check_entries(
 }
 
 fn check_node(node: &mut Node, schema: &Json, path: &mut Vec<String>, problems: &mut Problems) -> bool {
+    let no_json = has_no_json(node);
     let message = match (&mut node.content, schema.get("type").and_then(Json::as_str)) {
-        (_, None) => None,
+        (_, None) => no_json
+            .then(|| "holds a date, inf or nan, which JSON does not have; put it into quotes".to_owned()),
         (Content::Table(entries), Some("object")) => {
             check_entries(entries, schema, path, problems);
             None
@@ -122,6 +124,23 @@ fn check_node(node: &mut Node, schema: &Json, path: &mut Vec<String>, problems: 
         return false;
     }
     true
+}
+
+/// Whether something in `node` would become something else in the body of a continue.
+fn has_no_json(node: &Node) -> bool {
+    fn in_value(value: &toml::Value) -> bool {
+        match value {
+            toml::Value::Datetime(_) => true,
+            toml::Value::Float(number) => !number.is_finite(),
+            toml::Value::Array(items) => items.iter().any(in_value),
+            toml::Value::Table(entries) => entries.values().any(in_value),
+            _ => false,
+        }
+    }
+    match &node.content {
+        Content::Table(entries) => entries.values().any(has_no_json),
+        Content::Leaf(value) => in_value(value),
+    }
 }
 
 /// Why a value does not fit. The text has the value's type, never the value.

@@ -72,13 +72,19 @@ impl Node {
             None => Origin::BuiltIn,
             Some(file) => Origin::File { file: file.clone(), line: line_of(text, offset) },
         };
-        let refused = |error: &toml::de::Error, offset: usize| {
-            let offset = error.span().map_or(offset, |span| span.start);
-            let message = format!("this is no TOML: {}", first_line(error.message()));
+        let refused = |offset: usize, message: String| {
             ConfigError::one(Problem { key: None, place: Some(origin(offset).to_string()), message })
         };
-        let table = DeTable::parse(text).map_err(|error| refused(&error, 0))?.into_inner();
-        let content = read_table(table, &origin).map_err(|(error, offset)| refused(&error, offset))?;
+        let no_toml = |error: toml::de::Error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            refused(offset, format!("this is no TOML: {}", first_line(error.message())))
+        };
+        let table = DeTable::parse(text).map_err(no_toml)?.into_inner();
+        // What the parser would say of such a value quotes it.
+        let unreadable = |offset| {
+            refused(offset, "this is no TOML: a number is out of range; put text into quotes".to_owned())
+        };
+        let content = read_table(table, &origin).map_err(unreadable)?;
         // No line of the file is the root: what is missing in it has no line.
         Ok(Self { origin: Origin::BuiltIn, content })
     }
@@ -92,9 +98,13 @@ impl Node {
                 if self.origin == Origin::BuiltIn {
                     self.origin = later.origin;
                 }
-                let twins: Vec<String> =
-                    theirs.keys().map(|key| twin(key)).filter(|twin| !theirs.contains_key(twin)).collect();
-                twins.iter().for_each(|twin| drop(mine.remove(twin)));
+                // Only values have such a twin: two handlers may well be called `x` and `x_file`.
+                let values = theirs.iter().filter(|(_, node)| matches!(node.content, Content::Leaf(_)));
+                let twins: Vec<String> = values.map(|(key, _)| twin(key)).collect();
+                mine.retain(|key, node| {
+                    let replaced = twins.contains(key) && !theirs.contains_key(key);
+                    !replaced || matches!(node.content, Content::Table(_))
+                });
                 for (key, node) in theirs {
                     match mine.get_mut(&key) {
                         Some(existing) => existing.merge(node),
@@ -164,9 +174,8 @@ impl Node {
     }
 }
 
-type Located = (toml::de::Error, usize);
-
-fn read_table(table: DeTable<'_>, origin: &impl Fn(usize) -> Origin) -> Result<Content, Located> {
+/// Else the offset of a value that cannot be read.
+fn read_table(table: DeTable<'_>, origin: &impl Fn(usize) -> Origin) -> Result<Content, usize> {
     let entries = table.into_iter().map(|(key, value)| {
         let offset = key.span().start;
         let content = read_value(value, origin)?;
@@ -175,7 +184,7 @@ fn read_table(table: DeTable<'_>, origin: &impl Fn(usize) -> Origin) -> Result<C
     entries.collect::<Result<_, _>>().map(Content::Table)
 }
 
-fn read_value(value: Spanned<DeValue<'_>>, origin: &impl Fn(usize) -> Origin) -> Result<Content, Located> {
+fn read_value(value: Spanned<DeValue<'_>>, origin: &impl Fn(usize) -> Origin) -> Result<Content, usize> {
     let span = value.span();
     match value.into_inner() {
         DeValue::Table(table) => read_table(table, origin),
@@ -183,7 +192,7 @@ fn read_value(value: Spanned<DeValue<'_>>, origin: &impl Fn(usize) -> Origin) ->
             let offset = span.start;
             toml::Value::deserialize(ValueDeserializer::from(Spanned::new(span, leaf)))
                 .map(Content::Leaf)
-                .map_err(|error| (error, offset))
+                .map_err(|_| offset)
         }
     }
 }

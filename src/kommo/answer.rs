@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// The outcome of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,66 +43,56 @@ pub struct Problem {
     pub text: String,
 }
 
-#[derive(Deserialize)]
-struct Body {
-    #[serde(default)]
-    title: Option<String>,
-    #[serde(default)]
-    detail: Option<String>,
-    #[serde(default)]
-    hint: Option<String>,
-    #[serde(default)]
-    retry_after: Option<serde_json::Value>,
-    #[serde(default, rename = "validation-errors")]
-    validation: Vec<Invalid>,
-}
-
-#[derive(Deserialize)]
-struct Invalid {
-    #[serde(default)]
-    errors: Vec<Fault>,
-}
-
-#[derive(Deserialize)]
-struct Fault {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    path: String,
-    #[serde(default)]
-    detail: String,
-}
-
 /// The longest text that is kept of an answer.
 const MOST_TEXT: usize = 1_000;
 
 impl Problem {
     /// Reads a body; none if it is no JSON object.
+    ///
+    /// Each part is read by itself: one that is not as documented must not take the others with it, since
+    /// a code or a pause that is overlooked makes the bridge do the wrong thing.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        // A map first: serde would also read the struct from a list.
-        let map: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
-        let Ok(body) = serde_json::from_value::<Body>(map.into()) else { return Some(Self::default()) };
-        let seconds = body.retry_after.as_ref().and_then(|value| match value {
-            serde_json::Value::String(text) => text.trim().parse().ok(),
+        let map: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let seconds = map.get("retry_after").and_then(|value| match value {
+            Value::String(text) => text.trim().parse().ok(),
             other => other.as_f64(),
         });
-        let faults: Vec<&Fault> = body.validation.iter().flat_map(|invalid| &invalid.errors).collect();
-        let mut text = [&body.title, &body.hint, &body.detail]
+        let faults: Vec<&Value> = map
+            .get("validation-errors")
             .into_iter()
-            .flatten()
-            .cloned()
+            .flat_map(entries)
+            .filter_map(|invalid| invalid.get("errors"))
+            .flat_map(entries)
+            .collect();
+        let mut text = ["title", "hint", "detail"]
+            .into_iter()
+            .filter_map(|key| map.get(key)?.as_str())
             .collect::<Vec<_>>()
             .join(": ");
         for fault in &faults {
+            let [code, path, detail] = ["code", "path", "detail"].map(|key| word(fault, key));
             // Writing to a string cannot fail.
-            let _infallible = write!(text, "; {} at {}: {}", fault.code, fault.path, fault.detail);
+            let _infallible = write!(text, "; {code} at {path}: {detail}");
         }
         Some(Self {
             retry_after: seconds.and_then(whole_seconds),
-            codes: faults.iter().map(|fault| fault.code.clone()).collect(),
+            codes: faults.iter().map(|fault| word(fault, "code").to_owned()).collect(),
             text: shorten(&text),
         })
     }
+}
+
+/// The entries of a list; also of an object, because that is what PHP makes of a list with gaps.
+fn entries(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(map) => map.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn word<'a>(fault: &'a Value, key: &str) -> &'a str {
+    fault.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A pause in seconds as a duration; none if it is no sensible number.
@@ -140,6 +130,26 @@ mod tests {
             [r#"{"retry_after":-1}"#, r#"{"retry_after":"soon"}"#, r#"{"retry_after":1e300}"#, "{}"]
         {
             assert_eq!(after(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_another_shape_takes_no_other_with_it() {
+        let after = |body: &str| Problem::read(body.as_bytes()).unwrap().retry_after;
+        for body in [
+            r#"{"retry_after":300,"validation-errors":null}"#,
+            r#"{"retry_after":300,"title":429}"#,
+            r#"{"retry_after":300,"validation-errors":["none"]}"#,
+        ] {
+            assert_eq!(after(body), Some(Duration::from_secs(300)), "{body}");
+        }
+        for body in [
+            r#"{"validation-errors":[{"errors":[{"code":"TooFew","path":null,"detail":5}]}]}"#,
+            r#"{"validation-errors":[{"errors":{"3":{"code":"TooFew"}}}],"detail":["x"]}"#,
+            r#"{"validation-errors":{"1":{"errors":[{"code":"TooFew"}]}}}"#,
+            r#"{"validation-errors":[{"request_id":"0"},{"errors":[{"code":"TooFew"}]}]}"#,
+        ] {
+            assert_eq!(Problem::read(body.as_bytes()).unwrap().codes, ["TooFew"], "{body}");
         }
     }
 

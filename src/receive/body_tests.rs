@@ -99,7 +99,8 @@ fn refusals_say_what_is_wrong() {
         ("token=t&return_url[a]=r".to_owned(), Err(BodyError::NoString("return_url"))),
         ("{\"token\":\n tru}".to_owned(), Err(BodyError::Json { line: 2, column: 5 })),
         (r#"{"token":"t"} x"#.to_owned(), Err(BodyError::Json { line: 1, column: 15 })),
-        (form("data[a]=%ff"), Err(BodyError::Utf8)),
+        (form("data[%ff]=a"), Err(BodyError::Utf8)),
+        (form("token=%ff"), Err(BodyError::Utf8)),
         (form(&many(998)), Ok(())),
         (form(&many(999)), Err(BodyError::TooManyFields)),
         (form(&nested(32)), Ok(())),
@@ -113,6 +114,12 @@ fn refusals_say_what_is_wrong() {
         assert_eq!(RawRequest::parse(body.as_bytes()).map(drop), expected, "{body:.80}");
     }
     assert_eq!(RawRequest::parse(b"token=\xff&return_url=r"), Err(BodyError::Utf8));
+}
+
+#[test]
+fn a_message_that_was_cut_within_a_character_keeps_the_rest() {
+    let request = RawRequest::parse(b"token=t&return_url=r&data[m]=Hi+%F0%9F%98&data[n]=1").unwrap();
+    assert_eq!(request.data, serde_json::json!({"m": "Hi \u{fffd}", "n": "1"}));
 }
 
 #[test]

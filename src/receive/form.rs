@@ -2,7 +2,8 @@
 //!
 //! Brackets may be percent-encoded or not. As in PHP, a later field wins over an earlier one that is in
 //! its way, `[]` is the next free number, and what follows the last `]` is ignored. A level whose keys are
-//! exactly 0, 1, 2 … becomes an array, every other one an object, so a huge index costs nothing.
+//! exactly 0, 1, 2 … becomes an array, every other one an object, so a huge index costs nothing. What is no
+//! UTF-8 in a value of `data` becomes U+FFFD; elsewhere it is refused.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<RawRequest, BodyError> {
             "token" => return Err(BodyError::NoString("token")),
             "return_url" if path.is_empty() => request.return_url = decode(value)?.into_owned(),
             "return_url" => return Err(BodyError::NoString("return_url")),
-            "data" => data.insert(path, decode(value)?.into_owned())?,
+            "data" => data.insert(path, lossy(&unescape(value)))?,
             _ => {}
         }
     }
@@ -49,10 +50,23 @@ fn from_text(text: String) -> Result<Value, BodyError> {
     }
 }
 
-/// Undoes `+` and `%41`. A `%` without two hexadecimal digits stays, as in PHP.
+/// A name, a token or a URL.
 fn decode(text: &str) -> Result<Cow<'_, str>, BodyError> {
+    match unescape(text) {
+        Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
+        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| BodyError::Utf8),
+    }
+}
+
+/// What a customer wrote. PHP hands on half a character where it cut a message; the bot is worth more.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Undoes `+` and `%41`. A `%` without two hexadecimal digits stays, as in PHP.
+fn unescape(text: &str) -> Cow<'_, [u8]> {
     if !text.contains(['%', '+']) {
-        return Ok(Cow::Borrowed(text));
+        return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -69,7 +83,7 @@ fn decode(text: &str) -> Result<Cow<'_, str>, BodyError> {
             rest = tail;
         }
     }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| BodyError::Utf8)
+    Cow::Owned(bytes)
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -19,6 +19,7 @@ mod home;
 mod jobs;
 mod lines;
 mod one_owner;
+mod open_files;
 mod own_handlers;
 mod pipes;
 mod process;

@@ -175,3 +175,11 @@ fn a_part_of_a_table_can_be_set_alone() {
     let config = folder.load(&[("BRIDGE_HANDLERS__GREET__FALLBACK__DATA__A", "x")]).unwrap();
     assert_eq!(config.handlers["greet"].policy.fallback.as_json(), r#"{"data":{"a":"x","b":2}}"#);
 }
+
+#[test]
+fn handlers_whose_names_look_like_a_secret_and_its_file_are_two_handlers() {
+    let folder = Folder::with(&format!("{MINIMAL}[handlers.photo]\nkind = \"echo\"\n"));
+    let config = folder.load(&[("BRIDGE_HANDLERS__PHOTO_FILE__KIND", "echo")]).unwrap();
+    let names: Vec<_> = config.handlers.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["photo", "photo_file"]);
+}

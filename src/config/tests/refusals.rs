@@ -63,6 +63,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: PostgreSQL is not supported by this build yet"]),
     ("[store]\nurl = \"sqlite://data/bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
+    ("[store]\nurl = \"sqlite:a?mode=memory\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"sqlite::memory:\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"sqlite:\"", &["store.url: must be `sqlite:` and the path"]),
@@ -115,6 +116,11 @@ const FILES: &[(&str, &[&str])] = &[
         &["handlers.a.answer_within: must be a duration from 1ms to 30d"],
     ),
     ("[handlers.a]\nfallback = { data = 5 }", &["bridge.toml:5: handlers.a.fallback: data is a number"]),
+    (
+        "[handlers.a]\nfallback = { data = { a = [1, 1979-05-27] } }",
+        &["bridge.toml:5: handlers.a.fallback.data: holds a date, inf or nan"],
+    ),
+    ("[handlers.a.fallback.data]\na.b = nan", &["handlers.a.fallback.data: holds a date, inf or nan"]),
     (
         "[handlers.a]\nfallback = { date = {} }",
         &["handlers.a.fallback.date: unknown key; did you mean `data`?"],

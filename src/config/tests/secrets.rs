@@ -95,6 +95,9 @@ fn no_refusal_repeats_what_was_written() {
         "[integrations.a]\nclient_secret = 7234567",
         "[integrations.a]\nclient_secret = 7234567.5",
         "[integrations.a]\nclient_secret = 7234567x",
+        "[integrations.a]\nclient_secret = 72345677234567723456772345677234567",
+        "[integrations.a]\nclient_secret = 0x72345677234567723456772345677234567",
+        "[integrations.a]\nclient_secret = [72345677234567723456772345677234567]",
         "[server]\nlisten = \"hidden-1\"\nmax_body = \"hidden-1\"\nmax_connections = \"hidden-1\"",
         "[delivery]\nallowed_hosts = [\"hidden-1 \"]",
     ];
