@@ -34,6 +34,8 @@ use verdict::{Circumstances, Ended, Verdict};
 
 /// A look at the store without a wake-up: the fallback for whatever was missed.
 const POLL: Duration = Duration::from_secs(5);
+/// Until the next look after one that failed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// What a lease lasts beyond the attempt: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// Handing back takes one commit; waiting longer is in vain.
@@ -54,6 +56,8 @@ struct Inner {
     clock: Clock,
     random: fn() -> f64,
     shares: Mutex<Shares>,
+    /// The lane that was claimed for last.
+    last: Mutex<Arc<str>>,
     tasks: TaskTracker,
     /// Results that may wait to be written without holding a place.
     writing: Semaphore,
@@ -83,6 +87,7 @@ impl Pool {
             clock,
             random,
             shares,
+            last: Mutex::new(Arc::from("")),
             tasks: TaskTracker::new(),
             writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
@@ -102,17 +107,20 @@ impl Pool {
         let lanes = self.0.store.work();
         while !stop.is_cancelled() {
             let changed = lanes.changed();
-            let wait = match self.step().await {
-                Ok(()) => self.until_next(),
+            match self.step().await {
+                Ok(()) => tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = changed => {}
+                    () = self.0.clock.sleep(self.until_next()) => {}
+                },
+                // Nothing wakes it earlier: the places that a vain claim gives back would do so at once, for ever.
                 Err(error) => {
                     tracing::warn!(%error, "no jobs could be claimed; they wait in the store");
-                    Duration::from_secs(1)
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.0.clock.sleep(AFTER_ERROR) => {}
+                    }
                 }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = changed => {}
-                () = self.0.clock.sleep(wait) => {}
             }
         }
         self.drain(grace).await;
@@ -131,7 +139,7 @@ impl Pool {
                 self.0.tasks.spawn(self.clone().finish(job, ended, now));
             }
         }
-        for name in store.work().due(now) {
+        for name in self.in_turn(store.work().due(now)) {
             // A name without a handler is left until its jobs are overdue and get their fallback.
             if self.0.registry.get(&name).is_none() {
                 continue;
@@ -140,6 +148,7 @@ impl Pool {
             if places.is_empty() {
                 continue;
             }
+            *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
             let lease = self.lease(&name);
             for job in store.claim_work(name, places.len(), lease).await? {
                 if let Some(place) = places.pop() {
@@ -148,6 +157,16 @@ impl Pool {
             }
         }
         Ok(())
+    }
+
+    /// The lanes, the one after the last that was claimed for first: where places are few, or the store fails
+    /// for one of them, the first would otherwise be first for ever.
+    fn in_turn(&self, mut lanes: Vec<Arc<str>>) -> Vec<Arc<str>> {
+        lanes.sort_unstable();
+        let last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = lanes.partition_point(|lane| *lane <= *last);
+        lanes.rotate_left(next);
+        lanes
     }
 
     /// Waits until nothing runs any more.
