@@ -16,7 +16,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// What the first migration writes into the file's head.
 const APPLICATION_ID: i64 = 1_396_851_271;
 /// How long a statement waits for another process's lock.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// After a burst the log is cut back to this.
 const LOG_BYTES: i64 = 64 << 20;
 const READERS: u32 = 4;
