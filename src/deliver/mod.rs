@@ -15,8 +15,8 @@ mod pace;
 mod pause;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -40,13 +40,15 @@ use pace::Pace;
 
 /// A look at the store without a wake-up: the fallback for whatever was missed.
 const POLL: Duration = Duration::from_secs(5);
+/// Until the next look after one that failed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// What a lease lasts beyond the call: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// The most deliveries of one lane in one claim, so that the next lane gets its turn.
 const CLAIM: usize = 256;
 /// Answers that may wait to be written: a few transactions full.
 const WRITING: usize = 1_024;
-/// In every so many claims of a step, retries come first.
+/// In every so many claims of a lane, retries come first.
 const RETRIES_FIRST: usize = 4;
 
 /// What the sender is told.
@@ -91,6 +93,8 @@ struct Inner {
     settings: Settings,
     gate: Arc<Gate>,
     steps: AtomicUsize,
+    /// Claims of each lane, up to [`RETRIES_FIRST`].
+    claims: Mutex<HashMap<Arc<str>, usize>>,
     tasks: TaskTracker,
     /// Answers that may wait to be written without holding a place.
     writing: Semaphore,
@@ -110,6 +114,7 @@ impl Sender {
             settings,
             gate,
             steps: AtomicUsize::new(0),
+            claims: Mutex::default(),
             tasks: TaskTracker::new(),
             writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
@@ -132,17 +137,20 @@ impl Sender {
         let lanes = self.0.parts.store.delivery();
         while !stop.is_cancelled() {
             let changed = lanes.changed();
-            let wait = match self.step().await {
-                Ok(wait) => wait,
+            match self.step().await {
+                Ok(wait) => tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = changed => {}
+                    () = self.0.parts.clock.sleep(wait) => {}
+                },
+                // Nothing wakes it earlier: the passes that a vain claim gives back would do so at once, for ever.
                 Err(error) => {
                     tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
-                    Duration::from_secs(1)
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.0.parts.clock.sleep(AFTER_ERROR) => {}
+                    }
                 }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = changed => {}
-                () = self.0.parts.clock.sleep(wait) => {}
             }
         }
         // The handlers that ended last: their bots need not wait for the next start.
@@ -172,7 +180,7 @@ impl Sender {
                 wait = next.into_iter().fold(wait, Duration::min);
                 continue;
             }
-            let retries_first = step % RETRIES_FIRST == RETRIES_FIRST - 1;
+            let retries_first = self.retries_first(&origin);
             let claimed = store.claim_deliveries(origin, passes.len(), retries_first, self.lease()).await?;
             for job in claimed {
                 if let Some(pass) = passes.pop() {
@@ -183,6 +191,14 @@ impl Sender {
         let now = clock.now();
         let next_due = store.delivery().next_due(now).map(|next| next.since(now));
         Ok(next_due.into_iter().fold(wait, Duration::min).max(Duration::from_millis(1)))
+    }
+
+    /// Counted by lane: by step, a lane that is claimed for in step with the count would never get to its retries.
+    fn retries_first(&self, origin: &Arc<str>) -> bool {
+        let mut claims = self.0.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let claim = claims.entry(origin.clone()).or_default();
+        *claim = (*claim + 1) % RETRIES_FIRST;
+        *claim == 0
     }
 
     /// Waits until nothing is in flight any more.
