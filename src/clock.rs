@@ -16,7 +16,7 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { started: Instant },
+    System { started: Instant, calendar: Timestamp },
     Manual(ManualClock),
 }
 
@@ -24,7 +24,8 @@ impl Clock {
     /// The machine's clock.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn system() -> Self {
-        Self(Source::System { started: Instant::now() })
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(Source::System { started: Instant::now(), calendar: Timestamp::default() + since_epoch })
     }
 
     /// The calendar's time. It jumps when somebody sets the machine's clock.
@@ -42,8 +43,17 @@ impl Clock {
     /// The time since some fixed moment. It never jumps and never goes back: for measuring and pacing.
     pub fn elapsed(&self) -> Duration {
         match &self.0 {
-            Source::System { started } => started.elapsed(),
-            Source::Manual(manual) => manual.now().since(manual.started),
+            Source::System { started, .. } => started.elapsed(),
+            Source::Manual(manual) => manual.now.borrow().elapsed,
+        }
+    }
+
+    /// The calendar's time as it was when this clock was made, and what has passed since: it reads like
+    /// [`now`](Self::now), but does not jump. For leases: whoever sets the machine's clock must not end them.
+    pub fn steady(&self) -> Timestamp {
+        match &self.0 {
+            Source::System { started, calendar } => *calendar + started.elapsed(),
+            Source::Manual(manual) => manual.started + manual.now.borrow().elapsed,
         }
     }
 
@@ -51,7 +61,7 @@ impl Clock {
     pub async fn sleep(&self, span: Duration) {
         match &self.0 {
             Source::System { .. } => tokio::time::sleep(span).await,
-            Source::Manual(manual) => manual.reach(manual.now() + span).await,
+            Source::Manual(manual) => manual.wait(span).await,
         }
     }
 }
@@ -60,23 +70,38 @@ impl Clock {
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     started: Timestamp,
-    now: Arc<watch::Sender<Timestamp>>,
+    now: Arc<watch::Sender<Shown>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    calendar: Timestamp,
+    elapsed: Duration,
 }
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { started: now, now: Arc::new(watch::Sender::new(now)) }
+        let shown = Shown { calendar: now, elapsed: Duration::ZERO };
+        Self { started: now, now: Arc::new(watch::Sender::new(shown)) }
     }
 
     /// What it shows.
     pub fn now(&self) -> Timestamp {
-        *self.now.borrow()
+        self.now.borrow().calendar
     }
 
     /// Moves it on and wakes whoever waited for a moment up to then.
     pub fn advance(&self, span: Duration) {
-        self.now.send_modify(|now| *now = *now + span);
+        self.now.send_modify(|now| {
+            now.calendar = now.calendar + span;
+            now.elapsed = now.elapsed.saturating_add(span);
+        });
+    }
+
+    /// Sets the calendar, as a person or a time server sets a machine's clock: no time passes, nobody is woken.
+    pub fn set(&self, calendar: Timestamp) {
+        self.now.send_modify(|now| now.calendar = calendar);
     }
 
     /// This clock as a [`Clock`].
@@ -84,10 +109,11 @@ impl ManualClock {
         Clock(Source::Manual(self.clone()))
     }
 
-    async fn reach(&self, moment: Timestamp) {
+    async fn wait(&self, span: Duration) {
         let mut now = self.now.subscribe();
+        let until = now.borrow().elapsed.saturating_add(span);
         // The sender lives in `self`, so waiting can only end with the moment.
-        let _reached = now.wait_for(|now| *now >= moment).await;
+        let _reached = now.wait_for(|now| now.elapsed >= until).await;
     }
 }
 
@@ -111,6 +137,20 @@ mod tests {
         manual.advance(Duration::from_secs(61));
         assert_eq!(sleeper.await.unwrap(), Timestamp::from_millis(62_000));
         assert_eq!(clock.elapsed(), Duration::from_secs(61));
+    }
+
+    #[test]
+    fn only_the_calendar_jumps() {
+        let start = Timestamp::from_millis(5_000);
+        let manual = ManualClock::new(start);
+        let clock = manual.clock();
+        manual.set(Timestamp::from_millis(1_000));
+        manual.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), Timestamp::from_millis(2_000));
+        assert_eq!(
+            (clock.steady(), clock.elapsed()),
+            (start + Duration::from_secs(1), Duration::from_secs(1))
+        );
     }
 
     #[tokio::test]

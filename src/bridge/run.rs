@@ -82,7 +82,7 @@ impl Parts {
         stop_work.cancel();
         tokio::select! {
             () = insisted.cancelled() => pool.interrupt(),
-            _ = &mut working => {}
+            () = join(&mut working) => {}
         }
         join(&mut working).await;
         stop_sending.cancel();
@@ -114,5 +114,18 @@ async fn within(limit: Duration, insisted: &CancellationToken, task: &mut JoinHa
 async fn join(task: &mut JoinHandle<()>) {
     if !task.is_finished() {
         let _panicked = task.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_ended_by_itself_can_be_waited_for_again() {
+        let mut part = tokio::spawn(async {});
+        assert!((&mut part).await.is_ok());
+        join(&mut part).await;
+        assert!(within(Duration::ZERO, &CancellationToken::new(), &mut part).await);
     }
 }

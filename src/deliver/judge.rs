@@ -121,7 +121,7 @@ impl Circumstances<'_> {
         // Waiting is no failure of this job: when the account goes on, its time budget starts anew.
         let delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
         Judgement {
-            next: AfterDelivery::Wait { delivery },
+            next: AfterDelivery::Wait { delivery, keeps_place: !cause.may_be_of_one_job() },
             result: None,
             error: Some(format!("{text}; {}", cause.advice())),
             pause: Some(Pause { scope, cause, hint }),

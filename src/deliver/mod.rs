@@ -15,8 +15,8 @@ mod pace;
 mod pause;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -44,7 +44,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(60);
 const CLAIM: usize = 256;
 /// Answers that may wait to be written: a few transactions full.
 const WRITING: usize = 1_024;
-/// In every so many claims of a step, retries come first.
+/// In every so many claims of a lane, retries come first.
 const RETRIES_FIRST: usize = 4;
 
 /// What the sender is told.
@@ -89,6 +89,8 @@ struct Inner {
     settings: Settings,
     gate: Arc<Gate>,
     steps: AtomicUsize,
+    /// Claims of each lane, up to [`RETRIES_FIRST`].
+    claims: Mutex<HashMap<Arc<str>, usize>>,
     tasks: TaskTracker,
     /// Answers that may wait to be written without holding a place.
     writing: Semaphore,
@@ -108,6 +110,7 @@ impl Sender {
             settings,
             gate,
             steps: AtomicUsize::new(0),
+            claims: Mutex::default(),
             tasks: TaskTracker::new(),
             writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
@@ -154,7 +157,8 @@ impl Sender {
                 let next = self.0.gate.wait(&origin).filter(|next| !next.is_zero());
                 wait = wait.into_iter().chain(next).min();
             } else {
-                claims.push(self.claim(origin, passes, step % RETRIES_FIRST == RETRIES_FIRST - 1));
+                let retries_first = self.retries_first(&origin);
+                claims.push(self.claim(origin, passes, retries_first));
             }
         }
         // Together, so that many lanes share one transaction; and each to its end, because a claim that is
@@ -180,6 +184,14 @@ impl Sender {
             }
         }
         Ok(())
+    }
+
+    /// Counted by lane: by step, a lane that is claimed for in step with the count would never get to its retries.
+    fn retries_first(&self, origin: &Arc<str>) -> bool {
+        let mut claims = self.0.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let claim = claims.entry(origin.clone()).or_default();
+        *claim = (*claim + 1) % RETRIES_FIRST;
+        *claim == 0
     }
 
     /// Waits until nothing is in flight any more.

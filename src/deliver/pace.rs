@@ -134,7 +134,11 @@ impl Pace {
     ) -> Option<Duration> {
         match scope {
             Scope::Account => {
-                self.everybody.fine(ticket.everybody_era);
+                if cause.was_answered() {
+                    self.everybody.fine(ticket.everybody_era);
+                } else {
+                    self.everybody.unknown(ticket.everybody_era);
+                }
                 self.account(account).pauses.pause(ticket.account_era, cause, hint, now)
             }
             Scope::Everybody => {

@@ -126,3 +126,17 @@ fn a_probe_that_is_not_sent_leaves_room_for_the_next() {
     pace.release(ACCOUNT, probe);
     assert_eq!(pace.reserve(ACCOUNT, 1, ms(1_000)).len(), 1);
 }
+
+#[test]
+fn an_account_without_a_token_says_nothing_about_a_block() {
+    let mut pace = Pace::new(7, None);
+    let ticket = pace.reserve(ACCOUNT, 1, ms(0))[0];
+    let blocked = pace.pause(ACCOUNT, ticket, Scope::Everybody, Cause::Blocked, None, ms(0));
+    assert_eq!(blocked, Some(ms(60_000)));
+    let probe = pace.reserve(OTHER, 7, ms(60_000));
+    assert_eq!(probe.len(), 1);
+    // Nothing was sent: there is no token for that account.
+    pace.pause(OTHER, probe[0], Scope::Account, Cause::NoAccount, None, ms(60_000));
+    pace.release(OTHER, probe[0]);
+    assert_eq!(pace.reserve(ACCOUNT, 7, ms(60_000)).len(), 1, "the block still has to be probed");
+}

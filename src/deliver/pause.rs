@@ -50,6 +50,16 @@ impl Cause {
         matches!(self, Self::TooMany)
     }
 
+    /// Whether Kommo may refuse one job alone for it: then it must not be the one to be tried again and again.
+    pub(super) const fn may_be_of_one_job(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::PaymentRequired | Self::Forbidden | Self::Blocked)
+    }
+
+    /// Whether Kommo was asked at all.
+    pub(super) const fn was_answered(self) -> bool {
+        !matches!(self, Self::NoAccount)
+    }
+
     /// The n-th pause in a row, from 1, if Kommo names no time.
     fn length(self, nth: u32) -> Duration {
         let (first, longest) = match self {
@@ -137,6 +147,8 @@ impl Pauses {
             return None;
         }
         let nth = self.current.map_or(1, |pause| pause.nth.saturating_add(1));
+        // A hint of no time is none: followed, it would be a call after the other until Kommo blocks the address.
+        let hint = hint.filter(|hint| !hint.is_zero());
         let until = now + hint.map_or_else(|| cause.length(nth), |hint| hint.min(LONGEST_HINT));
         self.era += 1;
         self.current = Some(Pause { until, nth, probing: false });
@@ -192,6 +204,14 @@ mod tests {
         assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(99)), secs(1)), None);
         assert!(!pauses.fine(0));
         assert_eq!(pauses.permission(secs(9)), Permission::Wait(Some(secs(10))));
+    }
+
+    #[test]
+    fn a_pause_of_no_time_is_a_pause_all_the_same() {
+        let mut pauses = Pauses::default();
+        let zero = Some(Duration::ZERO);
+        assert_eq!(pauses.pause(0, Cause::TooMany, zero, secs(0)), Some(secs(1)));
+        assert_eq!(pauses.pause(1, Cause::TooMany, zero, secs(1)), Some(secs(3)));
     }
 
     #[test]

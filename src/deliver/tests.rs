@@ -145,3 +145,66 @@ async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() 
     sender.idle().await;
     assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
 }
+
+#[tokio::test]
+async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
+    let home = Home::new().await;
+    let sender = home.sender(1);
+    let retried = home.completed(&home.bot([Fault::Status(500)])).await;
+    sender.idle().await;
+    for _ in 0..3 * RETRIES_FIRST {
+        home.completed(&home.bot([])).await;
+    }
+    for _ in 0..2 * RETRIES_FIRST {
+        home.clock.advance(Duration::from_millis(1_100));
+        // Of each four steps only the first can claim: it has used up the rate.
+        for _ in 0..RETRIES_FIRST {
+            sender.step().await.unwrap();
+        }
+        sender.idle().await;
+    }
+    assert_eq!(home.look(retried).await.state.name(), StateName::Delivered);
+}
+
+#[tokio::test]
+async fn a_job_that_kommo_alone_refuses_is_not_the_only_one_that_is_tried() {
+    let home = Home::new().await;
+    let sender = home.sender(1);
+    let refused = home.completed(&home.bot(vec![Fault::Forbidden; 9])).await;
+    sender.idle().await;
+    let other = home.completed(&home.bot([])).await;
+    for _ in 0..3 {
+        home.clock.advance(Duration::from_secs(3_600));
+        sender.step().await.unwrap();
+        sender.idle().await;
+    }
+    assert_eq!(home.look(other).await.state.name(), StateName::Delivered);
+    assert_eq!(home.look(refused).await.state.name(), StateName::Delivering);
+}
+
+/// Counts how often a task would have been polled again.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
+    let home = Home::new().await;
+    home.completed(&home.bot([])).await;
+    let sender = home.sender(7);
+    home.store.close().await;
+    let woken = Arc::new(Woken::default());
+    let waker = std::task::Waker::from(woken.clone());
+    let mut run = std::pin::pin!(sender.run(CancellationToken::new(), Duration::ZERO));
+    assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    // The passes of the vain claim are free again; whoever waited for a change would look at once.
+    home.store.delivery().wake();
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+    home.clock.advance(Duration::from_secs(1));
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+}

@@ -58,10 +58,13 @@ pub enum AfterDelivery {
         /// How the delivery went so far.
         delivery: Delivery,
     },
-    /// Stays `delivering`: the account has to wait, this job keeps its place.
+    /// Stays `delivering`: the account has to wait.
     Wait {
         /// How the delivery went so far.
         delivery: Delivery,
+        /// Whether it goes back to where its age puts it. If not it is behind all that is due: the next one to
+        /// be tried is then another, because it may be this job alone that Kommo refuses.
+        keeps_place: bool,
     },
     /// Stays `delivering`: something else is sent, at once.
     Replace {

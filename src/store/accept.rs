@@ -4,7 +4,7 @@
 //! A job for which a worker is free goes in as `running`, so that it is not claimed by another statement.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sqlx::{Row, SqliteConnection};
 use tokio::sync::oneshot;
@@ -64,6 +64,7 @@ pub(super) async fn apply(
     accepts: &[Accept],
     lanes: &Lanes<RunningJob>,
     now: Timestamp,
+    steady: Timestamp,
 ) -> Result<Vec<Stored>, StoreError> {
     let inserted = KEYS
         .run(connection, accepts, |Accept { job, .. }, row| {
@@ -88,11 +89,11 @@ pub(super) async fn apply(
         });
     }
 
-    let rows: Vec<(&NewJob, Option<Duration>)> = accepts
+    let rows: Vec<(&NewJob, Option<Timestamp>)> = accepts
         .iter()
         .zip(&results)
         .filter_map(|(accept, stored)| match stored {
-            Stored::New(slot) => Some((&accept.job, slot.as_ref().map(|slot| slot.lease))),
+            Stored::New(slot) => Some((&accept.job, slot.as_ref().map(|slot| steady + slot.lease))),
             Stored::Duplicate(_) => None,
         })
         .collect();
@@ -110,7 +111,7 @@ pub(super) async fn apply(
 
 async fn insert(
     connection: &mut SqliteConnection,
-    rows: &[(&NewJob, Option<Duration>)],
+    rows: &[(&NewJob, Option<Timestamp>)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
     JOBS.run(connection, rows, |(job, lease), row| {
@@ -128,7 +129,7 @@ async fn insert(
             .push(job.received_at.as_millis())
             .push(job.answer_by.as_millis())
             .push(due_at)
-            .push(lease.map(|lease| (now + lease).as_millis()))
+            .push(lease.map(Timestamp::as_millis))
             .push(i64::from(lease.is_some()));
     })
     .await?;

@@ -4,7 +4,6 @@
 //! [`Lanes`](super::lanes::Lanes) knows is never older than the claim.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -34,7 +33,7 @@ pub(super) struct ClaimWork {
     pub(super) handler: Arc<str>,
     pub(super) limit: usize,
     pub(super) now: Timestamp,
-    pub(super) lease: Duration,
+    pub(super) lease_until: Timestamp,
 }
 
 impl Request for ClaimWork {
@@ -46,7 +45,7 @@ impl Request for ClaimWork {
         effects: &mut Effects,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(run(DUE)))
-            .bind((self.now + self.lease).as_millis())
+            .bind(self.lease_until.as_millis())
             .bind(&*self.handler)
             .bind(self.now.as_millis())
             .bind(count(self.limit))
@@ -61,7 +60,7 @@ impl Request for ClaimWork {
 pub(super) struct ClaimOverdue {
     pub(super) limit: usize,
     pub(super) now: Timestamp,
-    pub(super) lease: Duration,
+    pub(super) lease_until: Timestamp,
 }
 
 impl Request for ClaimOverdue {
@@ -73,7 +72,7 @@ impl Request for ClaimOverdue {
         effects: &mut Effects,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(run(OVERDUE)))
-            .bind((self.now + self.lease).as_millis())
+            .bind(self.lease_until.as_millis())
             .bind(self.now.as_millis())
             .bind(count(self.limit))
             .fetch_all(&mut *connection)
@@ -119,7 +118,7 @@ pub(super) struct ClaimDeliveries {
     /// Whether retries come before first tries.
     pub(super) retries_first: bool,
     pub(super) now: Timestamp,
-    pub(super) lease: Duration,
+    pub(super) lease_until: Timestamp,
 }
 
 impl Request for ClaimDeliveries {
@@ -149,7 +148,7 @@ impl ClaimDeliveries {
         limit: usize,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(deliver()))
-            .bind((self.now + self.lease).as_millis())
+            .bind(self.lease_until.as_millis())
             .bind(&*self.origin)
             .bind(retries)
             .bind(self.now.as_millis())

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::Timestamp;
 
 use super::refresh::Refresh;
-use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free};
+use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free, Rewind};
 use super::writer::Op;
 use super::{Store, StoreError};
 
@@ -18,6 +18,10 @@ const TICK: Duration = Duration::from_secs(1);
 const LOOK: u64 = 5;
 /// Ticks between deletions.
 const DELETE: u64 = 60;
+/// Chunks that are deleted in one tick: between ticks the log is brought in, and a stop is heard.
+pub(super) const CHUNKS: u32 = 20;
+/// The calendar was set back if it lost more than this against the time that passed.
+const SET_BACK: Duration = Duration::from_secs(1);
 /// Pages in the log from which on it has to start anew: 64 MiB.
 const LONG_LOG: i64 = 16_384;
 
@@ -26,35 +30,65 @@ impl Store {
     /// than `retention` ago, keys of tokens that are over, changes made by other processes.
     pub async fn keep(&self, retention: Duration, stop: CancellationToken) {
         let Some(mut connection) = self.take_checkpoints() else { return };
-        let mut tick: u64 = 0;
+        let (mut tick, mut delete): (u64, bool) = (0, false);
+        let mut calendar = self.ahead();
         while stop.run_until_cancelled(self.clock().sleep(TICK)).await.is_some() {
             tick += 1;
             self.checkpoint(&mut connection).await;
             let now = self.clock().now();
-            let result = match tick {
-                tick if tick.is_multiple_of(DELETE) => self.delete(now, retention).await,
-                tick if tick.is_multiple_of(LOOK) => self.look(now).await,
-                _ => Ok(()),
+            let ahead = self.ahead();
+            let set_back = ahead + SET_BACK < calendar;
+            if !set_back {
+                calendar = ahead;
+            }
+            delete |= tick.is_multiple_of(DELETE);
+            let result = async {
+                if set_back {
+                    self.rewind(now).await?;
+                    calendar = ahead;
+                }
+                if tick.is_multiple_of(LOOK) {
+                    self.look(now).await?;
+                }
+                if delete {
+                    delete = self.delete(now, retention).await?;
+                }
+                Ok::<_, StoreError>(())
             };
-            if let Err(error) = result {
+            if let Err(error) = result.await {
                 tracing::warn!(%error, "the store's upkeep failed; it is tried again");
             }
         }
     }
 
+    /// The calendar, without the time that has passed: it changes only when somebody sets the clock.
+    fn ahead(&self) -> Timestamp {
+        self.clock().now() - self.clock().elapsed()
+    }
+
+    async fn rewind(&self, now: Timestamp) -> Result<(), StoreError> {
+        let jobs = self.ask(Rewind { now }).await?;
+        tracing::warn!(jobs, "the machine's clock was set back; jobs that wait are due by the new time");
+        self.ask(Refresh).await
+    }
+
     async fn look(&self, now: Timestamp) -> Result<(), StoreError> {
-        let freed = self.ask(Free { until: Some(now), now }).await?;
+        let freed = self.ask(Free { until: Some(self.clock().steady()), now }).await?;
         if freed > 0 {
             tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
         }
         self.ask(Refresh).await
     }
 
-    async fn delete(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
+    /// Deletes what is over, up to [`CHUNKS`] of each kind; says whether there may be more.
+    pub(super) async fn delete(&self, now: Timestamp, retention: Duration) -> Result<bool, StoreError> {
         let all = CHUNK.unsigned_abs();
-        while self.ask(DeleteFinished { before: now - retention }).await? == all {}
-        while self.ask(ForgetKeys { now }).await? == all {}
-        Ok(())
+        let (mut jobs, mut keys) = (true, true);
+        for _ in 0..CHUNKS {
+            jobs = jobs && self.ask(DeleteFinished { before: now - retention }).await? == all;
+            keys = keys && self.ask(ForgetKeys { now }).await? == all;
+        }
+        Ok(jobs || keys)
     }
 
     /// A passive checkpoint holds nobody up, but under a load that never ends it cannot start the log anew.

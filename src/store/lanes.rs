@@ -88,17 +88,20 @@ impl<J> Lanes<J> {
     ) {
         while !stop.is_cancelled() {
             let changed = self.changed();
-            let wait = match look().await {
-                Ok(wait) => wait.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL),
+            match look().await {
+                Ok(wait) => tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = changed => {}
+                    () = clock.sleep(wait.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL)) => {}
+                },
+                // Nothing wakes it earlier: the places that a vain claim gives back would do so at once, for ever.
                 Err(error) => {
                     tracing::warn!(%error, "no jobs could be claimed; they wait in the store");
-                    AGAIN
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = clock.sleep(AGAIN) => {}
+                    }
                 }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = changed => {}
-                () = clock.sleep(wait) => {}
             }
         }
     }

@@ -37,6 +37,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::model::{
     Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerReport, Job, JobId, NewJob, RunningJob,
+    Timestamp,
 };
 
 pub use accept::Accepted;
@@ -101,6 +102,7 @@ impl Store {
             if freed > 0 {
                 tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
             }
+            store.ask(upkeep::Rewind { now: store.clock().now() }).await?;
             store.ask(refresh::Refresh).await?;
         }
         Ok(store)
@@ -131,7 +133,8 @@ impl Store {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
-        self.ask(ClaimWork { handler, limit, now: self.clock().now(), lease }).await
+        let (now, lease_until) = (self.clock().now(), self.lease(lease));
+        self.ask(ClaimWork { handler, limit, now, lease_until }).await
     }
 
     /// Claims up to `limit` jobs of any handler that waited past their time to answer.
@@ -139,7 +142,8 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn claim_overdue(&self, limit: usize, lease: Duration) -> Result<Vec<RunningJob>, StoreError> {
-        self.ask(ClaimOverdue { limit, now: self.clock().now(), lease }).await
+        let (now, lease_until) = (self.clock().now(), self.lease(lease));
+        self.ask(ClaimOverdue { limit, now, lease_until }).await
     }
 
     /// Claims up to `limit` due deliveries to `origin` for `lease`, first tries before retries or the reverse.
@@ -153,7 +157,8 @@ impl Store {
         retries_first: bool,
         lease: Duration,
     ) -> Result<Vec<DeliveringJob>, StoreError> {
-        self.ask(ClaimDeliveries { origin, limit, retries_first, now: self.clock().now(), lease }).await
+        let (now, lease_until) = (self.clock().now(), self.lease(lease));
+        self.ask(ClaimDeliveries { origin, limit, retries_first, now, lease_until }).await
     }
 
     /// Writes a worker's report. While the disk is full it goes on trying.
@@ -272,6 +277,11 @@ impl Store {
             }
             drop(lock);
         }
+    }
+
+    /// Leases end by the time that passes, not by the calendar: a clock that is set must not end them all.
+    fn lease(&self, lease: Duration) -> Timestamp {
+        self.clock().steady() + lease
     }
 
     fn clock(&self) -> &Clock {

@@ -19,7 +19,7 @@ const APPLICATION_ID: i64 = 1_396_851_271;
 /// Negative, as SQLite counts KiB; it is taken only as it is needed.
 const CACHE_KIB: &str = "-16384";
 /// How long a statement waits for another process's lock.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// After a burst the log is cut back to this.
 const LOG_BYTES: i64 = 64 << 20;
 const READERS: u32 = 4;

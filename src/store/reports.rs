@@ -80,6 +80,7 @@ pub(super) async fn handled<'r>(
     reports: &[&'r HandlerReport],
     lanes: &Lanes<DeliveringJob>,
     now: Timestamp,
+    steady: Timestamp,
 ) -> Result<Vec<Handled>, StoreError> {
     let mut offered = lanes.offers(now);
     let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
@@ -90,8 +91,12 @@ pub(super) async fn handled<'r>(
             (*report, slot)
         })
         .collect();
-    let written =
-        HANDLED.run(connection, &offers, |(report, slot), row| push_handled(report, slot, now, row)).await?;
+    let written = HANDLED
+        .run(connection, &offers, |(report, slot), row| {
+            let lease_until = slot.as_ref().map(|slot| steady + slot.lease);
+            push_handled(report, lease_until, now, row);
+        })
+        .await?;
     let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
     let mut results = Vec::with_capacity(offers.len());
     for (report, slot) in offers {
@@ -122,12 +127,7 @@ pub(super) async fn handled<'r>(
     Ok(results)
 }
 
-fn push_handled(
-    report: &HandlerReport,
-    slot: &Option<Slot<DeliveringJob>>,
-    now: Timestamp,
-    row: &mut Values,
-) {
+fn push_handled(report: &HandlerReport, lease_until: Option<Timestamp>, now: Timestamp, row: &mut Values) {
     let HandlerReport { job, attempt, next, error } = report;
     let (state, due_at, prepared) = match next {
         AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
@@ -138,8 +138,8 @@ fn push_handled(
         .push(job.fence.0)
         .push(state.as_str())
         .push(due_at.as_millis())
-        .push(slot.as_ref().map(|slot| (now + slot.lease).as_millis()))
-        .push(job.fence.0 + i64::from(slot.is_some()))
+        .push(lease_until.map(Timestamp::as_millis))
+        .push(job.fence.0 + i64::from(lease_until.is_some()))
         .push(i64::from(job.attempts) + i64::from(attempt.is_some()));
     push_prepared(prepared, row);
     row.push(error.as_deref());
@@ -192,7 +192,7 @@ fn push_sent(report: &DeliveryReport, now: Timestamp, row: &mut Values) {
     let DeliveryReport { job, attempt, next, error } = report;
     let (state, due_at) = place(next, job, now);
     let (delivery, prepared) = match next {
-        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery } => (*delivery, None),
+        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
         AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
         AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead => (job.delivery, None),
     };
@@ -218,7 +218,10 @@ fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateNam
         AfterDelivery::Retry { due_at, .. } => (StateName::Delivering, Some(*due_at)),
         AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
         // It did nothing wrong, so it goes back to where its age puts it.
-        AfterDelivery::Wait { .. } => (StateName::Delivering, Some(job.received_at.min(now))),
+        AfterDelivery::Wait { keeps_place: true, .. } => {
+            (StateName::Delivering, Some(job.received_at.min(now)))
+        }
+        AfterDelivery::Wait { keeps_place: false, .. } => (StateName::Delivering, Some(now)),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) const FREE_DELIVERING: &str = "UPDATE jobs \
 /// No attempt is charged, but a job that was running counts a crash. A delivery that was on its way
 /// may have arrived.
 pub(super) struct Free {
-    /// Leases up to this moment; `None` for all.
+    /// Leases up to this moment of the steady clock; `None` for all.
     pub(super) until: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
@@ -49,6 +49,34 @@ impl Request for Free {
             effects.undelivered(row.try_get(0)?, self.now);
         }
         Ok((ran.len() + sent.len()) as u64)
+    }
+}
+
+/// Longer than a delivery ever waits for its next try: 60 s, as `Backoff::STANDARD` has it.
+pub(super) const REWIND_DELIVERING: &str = "UPDATE jobs SET due_at = ?1 \
+     WHERE state = 'delivering' AND lease_until IS NULL AND (due_at > ?1 + 60000 OR received_at > ?1)";
+/// A job waits for its next attempt no longer than for its answer, or for the longest backoff.
+pub(super) const REWIND_QUEUED: &str = "UPDATE jobs \
+     SET due_at = ?1, answer_by = min(answer_by, ?1 + (answer_by - received_at)) \
+     WHERE state = 'queued' AND (due_at > ?1 + max(answer_by - received_at, 60000) OR received_at > ?1)";
+
+/// The calendar went back: what waits for a moment that would have come by now is due.
+///
+/// It looks at all that waits, so it is only for when the clock was set, and for the start. [`Refresh`] has to follow.
+///
+/// [`Refresh`]: super::refresh::Refresh
+pub(super) struct Rewind {
+    pub(super) now: Timestamp,
+}
+
+impl Request for Rewind {
+    type Answer = u64;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
+        let now = self.now.as_millis();
+        let sent = sqlx::query(REWIND_DELIVERING).bind(now).execute(&mut *connection).await?;
+        let queued = sqlx::query(REWIND_QUEUED).bind(now).execute(connection).await?;
+        Ok(sent.rows_affected() + queued.rows_affected())
     }
 }
 

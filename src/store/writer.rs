@@ -8,7 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -18,6 +18,7 @@ use super::StoreError;
 use super::accept::{self, Accept, Accepted, Stored};
 use super::effects::Effects;
 use super::lanes::Lanes;
+use super::open::BUSY;
 use super::reports::{self, Handled, Written};
 use super::request::Errand;
 
@@ -129,13 +130,13 @@ impl Writer {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
         // Only now, because BEGIN may have waited long for another process.
         batch.drop_late(Instant::now);
-        let now = clock.now();
+        let (now, steady) = (clock.now(), clock.steady());
         let mut effects = Effects::default();
-        let accepts = accept::apply(connection, &mut effects, &batch.accepts, work, now).await?;
+        let accepts = accept::apply(connection, &mut effects, &batch.accepts, work, now, steady).await?;
         let mut charged = Vec::new();
         let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
         let handled =
-            reports::handled(connection, &mut effects, &mut charged, &handled, delivery, now).await?;
+            reports::handled(connection, &mut effects, &mut charged, &handled, delivery, now, steady).await?;
         let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
         let sent = reports::sent(connection, &mut effects, &mut charged, &sent, now).await?;
         reports::keep(connection, &charged).await?;
@@ -178,11 +179,20 @@ impl Writer {
         }
     }
 
+    /// It waits for nobody: somebody who reads for long (a backup, a person's shell) would hold up all writes.
     async fn checkpoint(&mut self) {
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&mut self.connection).await
-        {
+        if let Err(error) = self.restart_log().await {
             tracing::warn!(%error, "the write-ahead log could not be brought into the database; it grows until it can");
         }
+    }
+
+    async fn restart_log(&mut self) -> Result<(), StoreError> {
+        sqlx::query("PRAGMA busy_timeout = 0").execute(&mut self.connection).await?;
+        let restarted = sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&mut self.connection).await;
+        let patience = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
+        sqlx::query(AssertSqlSafe(patience)).execute(&mut self.connection).await?;
+        restarted?;
+        Ok(())
     }
 }
 

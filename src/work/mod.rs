@@ -52,6 +52,8 @@ struct Inner {
     clock: Clock,
     random: fn() -> f64,
     shares: Mutex<Shares>,
+    /// The lane that was claimed for last.
+    last: Mutex<Arc<str>>,
     tasks: TaskTracker,
     /// Results that may wait to be written without holding a place.
     writing: Semaphore,
@@ -81,6 +83,7 @@ impl Pool {
             clock,
             random,
             shares,
+            last: Mutex::new(Arc::from("")),
             tasks: TaskTracker::new(),
             writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
@@ -115,7 +118,8 @@ impl Pool {
             }
         }
         // A name without a handler is left until its jobs are overdue and get their fallback.
-        let due = store.work().due(now).into_iter().filter(|name| self.0.registry.get(name).is_some());
+        let due = self.in_turn(store.work().due(now));
+        let due = due.into_iter().filter(|name| self.0.registry.get(name).is_some());
         // Together, so that many names share one transaction; and each to its end, because a claim that is
         // not waited for is a claim whose jobs nobody has.
         for claimed in futures_util::future::join_all(due.map(|name| self.claim(name))).await {
@@ -131,6 +135,7 @@ impl Pool {
         if places.is_empty() {
             return Ok(());
         }
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
         let lease = self.lease(&name);
         for job in self.0.store.claim_work(name, places.len(), lease).await? {
             if let Some(place) = places.pop() {
@@ -138,6 +143,16 @@ impl Pool {
             }
         }
         Ok(())
+    }
+
+    /// The lanes, the one after the last that was claimed for first: where places are few, or the store fails
+    /// for one of them, the first would otherwise be first for ever.
+    fn in_turn(&self, mut lanes: Vec<Arc<str>>) -> Vec<Arc<str>> {
+        lanes.sort_unstable();
+        let last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = lanes.partition_point(|lane| *lane <= *last);
+        lanes.rotate_left(next);
+        lanes
     }
 
     /// Waits until nothing runs any more.

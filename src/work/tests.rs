@@ -51,14 +51,18 @@ impl Home {
     }
 
     fn pool_of(&self, registry: Registry) -> Pool {
+        self.pool_with(4, registry)
+    }
+
+    fn pool_with(&self, places: usize, registry: Registry) -> Pool {
         let threads = HandlerThreads::start().unwrap();
-        Pool::new(self.store.clone(), registry, threads, 4, self.clock.clock(), || 1.0)
+        Pool::new(self.store.clone(), registry, threads, places, self.clock.clock(), || 1.0)
     }
 
     async fn accept(&self, handler: &str, data: Value) -> JobId {
         let now = self.clock.now();
         let job = NewJob {
-            id: JobId::new(now, 1),
+            id: JobId::new(now, fastrand::u128(..)),
             handler: handler.parse().unwrap(),
             request: WidgetRequest {
                 account_id: AccountId(1),
@@ -66,7 +70,7 @@ impl Home {
                 return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap(),
                 data,
             },
-            idempotency_key: "jti".into(),
+            idempotency_key: fastrand::u128(..).to_string(),
             token_expires_at: now + LEASE_MARGIN,
             received_at: now,
             answer_by: now + Duration::from_secs(50),
@@ -180,4 +184,54 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
     pool.idle().await;
     assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback));
     drop(hold);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
+    let home = Home::new().await;
+    home.accept("stubborn", json!(0)).await;
+    let pool = home.pool();
+    home.store.close().await;
+    let woken = Arc::new(Woken(AtomicU32::new(0)));
+    let waker = std::task::Waker::from(woken.clone());
+    let mut run = std::pin::pin!(pool.run(CancellationToken::new(), Duration::ZERO));
+    assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    // The places of the vain claim are free again; whoever waited for a change would look at once.
+    home.store.work().wake();
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+    home.clock.advance(Duration::from_secs(1));
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+}
+
+/// Counts how often a task would have been polled again.
+struct Woken(AtomicU32);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_one_place_the_names_take_turns() {
+    let home = Home::new().await;
+    let names = ["a", "b", "c"];
+    for name in names.iter().cycle().take(9) {
+        home.accept(name, json!(0)).await;
+    }
+    let mut registry = Registry::default();
+    for name in names {
+        registry.add(name.parse().unwrap(), Stubborn(AtomicU32::new(0)), HandlerPolicy::default());
+    }
+    let pool = home.pool_with(1, registry);
+    for _ in names {
+        pool.step().await.unwrap();
+        pool.idle().await;
+    }
+    let jobs =
+        home.store.jobs(&crate::store::JobFilter { limit: 9, ..Default::default() }).await.unwrap().jobs;
+    let mut done: Vec<_> =
+        jobs.iter().filter(|job| outcome(job).is_some()).map(|job| job.handler.as_str()).collect();
+    done.sort_unstable();
+    assert_eq!(done, names);
 }

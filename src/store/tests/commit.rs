@@ -117,3 +117,18 @@ async fn a_batch_that_is_refused_changes_nothing_that_rooms_see() {
     assert_eq!(store.work().due(home.now()).len(), 0);
     assert_eq!((store.work().deadline(), home.number("SELECT count(*) FROM jobs").await), (None, 0));
 }
+
+#[tokio::test]
+async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.queued(&store).await;
+    let mut reader = home.raw().await;
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    sqlx::query("SELECT count(*) FROM jobs").fetch_one(&mut reader).await.unwrap();
+    home.queued(&store).await;
+    store.send(Op::Checkpoint).await.unwrap();
+    // Less than the writer would wait for the reader.
+    let accepted = store.accept(home.request(), Duration::from_secs(4)).await;
+    assert!(accepted.is_ok(), "{accepted:?}");
+}

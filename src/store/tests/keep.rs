@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::store::keeper::CHUNKS;
 use crate::store::upkeep::{CHUNK, DeleteFinished};
 
 /// A store that keeps itself, and whose clock goes on second by second.
@@ -123,4 +124,25 @@ async fn the_log_is_brought_into_the_database() {
     let kept = Kept::start(&store, Duration::from_secs(3_600));
     until(&home, &store, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
     kept.stop().await;
+}
+
+#[tokio::test]
+async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.dead(&store).await;
+    let (chunks, chunk) = (i64::from(CHUNKS), CHUNK);
+    home.run(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
+         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, answer_by, \
+         finished_at) SELECT randomblob(16), 'cancelled', 'greet', 7, '', '', '1', 1, 1, 1 FROM n",
+        chunks * chunk + 7
+    ))
+    .await;
+    home.run("UPDATE job_counts SET jobs = 1000000 WHERE state = 'cancelled'").await;
+    let left = async || home.number("SELECT count(*) FROM jobs WHERE state = 'cancelled'").await;
+    assert_eq!(store.delete(home.now(), LEASE).await, Ok(true), "there is more");
+    assert_eq!(left().await, 7);
+    assert_eq!(store.delete(home.now(), LEASE).await, Ok(false));
+    assert_eq!(left().await, 0);
 }

@@ -89,7 +89,7 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
 
     let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
     let changed = store.delivery().changed();
-    let next = AfterDelivery::Wait { delivery: job.delivery };
+    let next = AfterDelivery::Wait { delivery: job.delivery, keeps_place: true };
     store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     changed.await;
 

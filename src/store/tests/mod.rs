@@ -8,6 +8,7 @@ mod disk;
 mod free;
 mod hand_over;
 mod handled;
+mod jumps;
 mod keep;
 mod lanes;
 mod open;

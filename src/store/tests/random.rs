@@ -130,7 +130,7 @@ impl Life {
             4..5 => AfterDelivery::Gone,
             5..7 => AfterDelivery::Dead,
             7..10 => AfterDelivery::Retry { due_at, delivery },
-            10..11 => AfterDelivery::Wait { delivery },
+            10..11 => AfterDelivery::Wait { delivery, keeps_place: true },
             _ => AfterDelivery::Replace { prepared: prepared("else"), delivery: Delivery::default() },
         };
         let state = match next {

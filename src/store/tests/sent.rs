@@ -69,7 +69,7 @@ async fn waiting_for_the_account_charges_nothing_and_keeps_the_place() {
     home.pass(Duration::from_secs(9));
     let job = claim(&store).await;
     let error = Some("the account has to authorize".to_owned());
-    let next = AfterDelivery::Wait { delivery };
+    let next = AfterDelivery::Wait { delivery, keeps_place: true };
     store.sent(DeliveryReport { job, attempt: None, next, error }).await.unwrap();
     let record = look(&store, id).await;
     let expected = State::Delivering { prepared: prepared("hi"), due_at: START, lease_until: None };
