@@ -128,6 +128,10 @@ async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
     sqlx::query("SELECT count(*) FROM jobs").fetch_one(&mut reader).await.unwrap();
     home.queued(&store).await;
     store.send(Op::Checkpoint).await.unwrap();
+    let operations = lock(&store.0.operations).clone().unwrap();
+    while operations.capacity() < operations.max_capacity() {
+        tokio::task::yield_now().await;
+    }
     // Less than the writer would wait for the reader.
     let accepted = store.accept(home.request(), Duration::from_secs(4)).await;
     assert!(accepted.is_ok(), "{accepted:?}");
