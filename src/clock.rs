@@ -59,9 +59,16 @@ impl Clock {
 
     /// Waits for `span`.
     pub async fn sleep(&self, span: Duration) {
+        self.sleep_until(self.elapsed().saturating_add(span)).await;
+    }
+
+    /// Waits until [`elapsed`](Self::elapsed) is `moment`.
+    pub async fn sleep_until(&self, moment: Duration) {
         match &self.0 {
-            Source::System { .. } => tokio::time::sleep(span).await,
-            Source::Manual(manual) => manual.wait(span).await,
+            Source::System { started, .. } => {
+                tokio::time::sleep(moment.saturating_sub(started.elapsed())).await;
+            }
+            Source::Manual(manual) => manual.reach(moment).await,
         }
     }
 }
@@ -109,11 +116,10 @@ impl ManualClock {
         Clock(Source::Manual(self.clone()))
     }
 
-    async fn wait(&self, span: Duration) {
+    async fn reach(&self, moment: Duration) {
         let mut now = self.now.subscribe();
-        let until = now.borrow().elapsed.saturating_add(span);
         // The sender lives in `self`, so waiting can only end with the moment.
-        let _reached = now.wait_for(|now| now.elapsed >= until).await;
+        let _reached = now.wait_for(|now| now.elapsed >= moment).await;
     }
 }
 

@@ -70,6 +70,7 @@ impl Parts {
             _ = &mut admin => Some("the admin listener"),
             _ = &mut working => Some("the worker pool"),
             _ = &mut sending => Some("the sender"),
+            () = store.ended() => Some("the store's writer"),
         };
 
         let stopped_at = clock.elapsed();

@@ -88,11 +88,13 @@ impl<J> Lanes<J> {
     ) {
         while !stop.is_cancelled() {
             let changed = self.changed();
+            // What the look says counts from before it, so that time which passes meanwhile is not waited for again.
+            let began = clock.elapsed();
             match look().await {
                 Ok(wait) => tokio::select! {
                     () = stop.cancelled() => {}
                     () = changed => {}
-                    () = clock.sleep(wait.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL)) => {}
+                    () = clock.sleep_until(began + wait.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL)) => {}
                 },
                 // Nothing wakes it earlier: the places that a vain claim gives back would do so at once, for ever.
                 Err(error) => {

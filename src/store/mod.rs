@@ -246,6 +246,14 @@ impl Store {
         self.ask(upkeep::Probe).await
     }
 
+    /// Completes when the store can be written no more, though nobody closed it: its writer has panicked.
+    pub async fn ended(&self) {
+        let sender = lock(&self.0.operations).clone();
+        if let Some(sender) = sender {
+            sender.closed().await;
+        }
+    }
+
     /// What waits for workers, by handler.
     pub fn work(&self) -> &Lanes<RunningJob> {
         &self.0.work

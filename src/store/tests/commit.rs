@@ -136,3 +136,12 @@ async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
     let accepted = store.accept(home.request(), Duration::from_secs(4)).await;
     assert!(accepted.is_ok(), "{accepted:?}");
 }
+
+#[tokio::test]
+async fn a_writer_that_is_gone_is_noticed() {
+    let home = Home::new();
+    let store = home.serve().await;
+    lock(&store.0.writer).as_ref().unwrap().abort();
+    tokio::time::timeout(PATIENCE, store.ended()).await.expect("nobody noticed");
+    assert_eq!(store.probe().await, Err(StoreError::Closed));
+}
