@@ -41,7 +41,7 @@ async fn whatever_was_acknowledged_is_continued_though_the_process_is_killed_aga
         let (url, before) = (serve.url("wait"), serve.count("delivered").await);
         let (answers, delivered) = (random.usize(1..=BOTS / KILLS), random.u64(0..=20));
         let kill = async move || {
-            serve.reaches("delivered", before + delivered).await;
+            serve.delivers(before + delivered).await;
             serve.process.kill();
         };
         unheard = load(&url, &bots, unheard, answers, kill).await;

@@ -59,11 +59,17 @@ impl Serve {
 
     /// Asks until every job is finished.
     pub async fn settled(&self) {
+        self.delivers(u64::MAX).await;
+    }
+
+    /// Asks until `least` jobs or more are delivered, or all that there are are finished.
+    pub async fn delivers(&self, least: u64) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let (_, stats) = self.get("/api/v1/stats").await;
             let jobs = &stats["jobs"];
-            if ["queued", "running", "delivering"].iter().all(|state| jobs[*state] == 0) {
+            let finished = ["queued", "running", "delivering"].iter().all(|state| jobs[*state] == 0);
+            if finished || jobs["delivered"].as_u64().is_some_and(|delivered| delivered >= least) {
                 return;
             }
             assert!(Instant::now() < deadline, "still unfinished: {stats}");
