@@ -81,7 +81,7 @@ impl Jobs {
         let (next, result, status) = match state {
             StateName::Delivered => (AfterDelivery::Delivered, AttemptResult::Ok, 202),
             StateName::Gone => (AfterDelivery::Gone, AttemptResult::Gone, 404),
-            StateName::Dead => (AfterDelivery::Dead, AttemptResult::Fail, 400),
+            StateName::Dead => (AfterDelivery::Dead { answer_lost: false }, AttemptResult::Fail, 400),
             _ => return,
         };
         let origin = format!("https://a{number}.kommo.com");

@@ -138,7 +138,7 @@ impl Circumstances<'_> {
                 format!("{text}; gave up after {} s (delivery.give_up_after)", self.give_up_after.as_secs());
             return Judgement {
                 account_is_fine: false,
-                ..self.end(AfterDelivery::Dead, result, Some(error))
+                ..self.end(AfterDelivery::Dead { answer_lost }, result, Some(error))
             };
         }
         let due_at = self.now + Backoff::STANDARD.delay(failures, self.jitter);
@@ -160,9 +160,13 @@ impl Circumstances<'_> {
                 let error = format!(
                     "{text}; this account wants a handler with every continue: set handlers.NAME.goto"
                 );
-                self.end(AfterDelivery::Dead, AttemptResult::Fail, Some(error))
+                self.end(self.dead(), AttemptResult::Fail, Some(error))
             }
         }
+    }
+
+    fn dead(&self) -> AfterDelivery {
+        AfterDelivery::Dead { answer_lost: self.delivery.answer_lost }
     }
 
     fn instead(&self, text: String) -> Judgement {
@@ -171,7 +175,7 @@ impl Circumstances<'_> {
                 let completion = self.policy.fallback.clone();
                 self.replace(Prepared { completion, outcome: Outcome::Fallback }, text)
             }
-            Outcome::Fallback => self.end(AfterDelivery::Dead, AttemptResult::Fail, Some(text)),
+            Outcome::Fallback => self.end(self.dead(), AttemptResult::Fail, Some(text)),
         }
     }
 

@@ -149,7 +149,10 @@ fn too_few_on_data_alone_is_sent_once_more_with_goto() {
 #[test]
 fn too_few_without_a_configured_goto_is_dead_and_says_what_to_set() {
     let judgement = Case::default().judge(&with_code(400, "TooFew"));
-    assert_eq!((judgement.next, judgement.result), (AfterDelivery::Dead, Some(AttemptResult::Fail)));
+    assert_eq!(
+        (judgement.next, judgement.result),
+        (AfterDelivery::Dead { answer_lost: false }, Some(AttemptResult::Fail))
+    );
     assert!(judgement.error.unwrap().contains("handlers.NAME.goto"));
 }
 
@@ -162,7 +165,7 @@ fn a_refused_completion_is_replaced_by_the_fallback_once() {
         assert_eq!(delivery, Delivery::default());
 
         let last = Case { prepared: alone(Outcome::Fallback), ..Case::default() };
-        assert_eq!(last.judge(&got).next, AfterDelivery::Dead, "{got:?}");
+        assert_eq!(last.judge(&got).next, AfterDelivery::Dead { answer_lost: false }, "{got:?}");
     }
     let case = Case { prepared: alone(Outcome::Fallback), ..Case::default() };
     assert!(case.judge(&with_code(400, "TooLong")).error.unwrap().contains("TooLong somewhere"));
@@ -221,7 +224,9 @@ fn only_what_may_have_arrived_counts_as_lost() {
 fn it_gives_up_in_the_end() {
     let delivery = Delivery { failures: 60, failing_since: Some(NOW - HOUR), answer_lost: false };
     let judgement = Case { delivery, ..Case::default() }.judge(&status(500));
-    assert_eq!(judgement.next, AfterDelivery::Dead);
+    assert_eq!(judgement.next, AfterDelivery::Dead { answer_lost: false });
+    let lost = Case { delivery, ..Case::default() }.judge(&lost());
+    assert_eq!(lost.next, AfterDelivery::Dead { answer_lost: true }, "a later 404 means that it had arrived");
     assert!(judgement.error.unwrap().contains("delivery.give_up_after"));
     let almost = Delivery { failing_since: Some(NOW - HOUR + Duration::from_millis(1)), ..delivery };
     assert!(matches!(

@@ -315,7 +315,7 @@ impl Sender {
         let outcome = match &judgement.next {
             AfterDelivery::Delivered => "delivered",
             AfterDelivery::Gone => "gone",
-            AfterDelivery::Dead => "dead",
+            AfterDelivery::Dead { .. } => "dead",
             AfterDelivery::Retry { .. } => "retry",
             AfterDelivery::Wait { .. } => "wait",
             AfterDelivery::Replace { .. } => "replaced",
@@ -334,7 +334,7 @@ impl Sender {
             AfterDelivery::Replace { .. } => {
                 tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, "Kommo refused the completion; another is sent");
             }
-            AfterDelivery::Dead => {
+            AfterDelivery::Dead { .. } => {
                 tracing::error!(job.id = %id, %handler, attempt, status, duration_ms, error, "the continue could not be delivered; a person can retry it");
             }
             // Told once for the account, not once for each of its jobs.

@@ -50,7 +50,10 @@ pub enum AfterDelivery {
     /// `delivering → gone`: nobody waits for it.
     Gone,
     /// `delivering → dead`: gave up.
-    Dead,
+    Dead {
+        /// An attempt may have arrived though its answer did not: remembered for whoever retries it.
+        answer_lost: bool,
+    },
     /// Stays `delivering`: again, not before `due_at`.
     Retry {
         /// Not to be claimed before.

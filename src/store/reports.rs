@@ -194,7 +194,8 @@ fn push_sent(report: &DeliveryReport, now: Timestamp, row: &mut Values) {
     let (delivery, prepared) = match next {
         AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
         AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
-        AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead => (job.delivery, None),
+        AfterDelivery::Dead { answer_lost } => (Delivery { answer_lost: *answer_lost, ..job.delivery }, None),
+        AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
     };
     row.push(job.id.as_uuid())
         .push(job.fence.0)
@@ -214,7 +215,7 @@ fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateNam
     match next {
         AfterDelivery::Delivered => (StateName::Delivered, None),
         AfterDelivery::Gone => (StateName::Gone, None),
-        AfterDelivery::Dead => (StateName::Dead, None),
+        AfterDelivery::Dead { .. } => (StateName::Dead, None),
         AfterDelivery::Retry { due_at, .. } => (StateName::Delivering, Some(*due_at)),
         AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
         // It did nothing wrong, so it goes back to where its age puts it.

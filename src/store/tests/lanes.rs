@@ -94,7 +94,7 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
     changed.await;
 
     let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
-    store.sent(sent(job, AfterDelivery::Dead)).await.unwrap();
+    store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     let changed = store.delivery().changed();
     store.retry(id).await.unwrap();
     changed.await;

@@ -143,7 +143,10 @@ impl Home {
     async fn dead(&self, store: &Store) -> JobId {
         let job = self.delivering(store).await;
         let id = job.id;
-        assert_eq!(store.sent(sent(job, AfterDelivery::Dead)).await.unwrap(), Written::Done);
+        assert_eq!(
+            store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap(),
+            Written::Done
+        );
         id
     }
 }

@@ -128,7 +128,7 @@ impl Life {
         let next = match self.random.u32(..12) {
             0..4 => AfterDelivery::Delivered,
             4..5 => AfterDelivery::Gone,
-            5..7 => AfterDelivery::Dead,
+            5..7 => AfterDelivery::Dead { answer_lost: delivery.answer_lost },
             7..10 => AfterDelivery::Retry { due_at, delivery },
             10..11 => AfterDelivery::Wait { delivery, keeps_place: true },
             _ => AfterDelivery::Replace { prepared: prepared("else"), delivery: Delivery::default() },
@@ -136,7 +136,7 @@ impl Life {
         let state = match next {
             AfterDelivery::Delivered => StateName::Delivered,
             AfterDelivery::Gone => StateName::Gone,
-            AfterDelivery::Dead => StateName::Dead,
+            AfterDelivery::Dead { .. } => StateName::Dead,
             _ => StateName::Delivering,
         };
         let charged = !matches!(next, AfterDelivery::Wait { .. });

@@ -19,7 +19,7 @@ async fn an_end_is_final_and_keeps_what_was_sent() {
     let table = [
         (AfterDelivery::Delivered, State::Delivered { prepared: prepared("hi"), finished_at }),
         (AfterDelivery::Gone, State::Gone { prepared: prepared("hi"), finished_at }),
-        (AfterDelivery::Dead, State::Dead { prepared: prepared("hi"), finished_at }),
+        (AfterDelivery::Dead { answer_lost: false }, State::Dead { prepared: prepared("hi"), finished_at }),
     ];
     for (next, expected) in table {
         let job = home.delivering(&store).await;

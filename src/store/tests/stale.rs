@@ -71,7 +71,7 @@ async fn a_sender_that_lost_its_lease() {
     let id = old.id;
     lose_leases(&home, &store).await;
     let [new] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
-    assert_eq!(store.sent(sent(old, AfterDelivery::Dead)).await, Ok(Written::Stale));
+    assert_eq!(store.sent(sent(old, AfterDelivery::Dead { answer_lost: false })).await, Ok(Written::Stale));
     assert_eq!(state(&store, id).await, StateName::Delivering);
     assert_eq!(attempts(&store, id).await.len(), 1);
     assert_eq!(store.sent(sent(new, AfterDelivery::Delivered)).await, Ok(Written::Done));
