@@ -13,6 +13,7 @@ use crate::handlers::Echo;
 use crate::health::Health;
 use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
+use crate::pace::{Gate, Limits};
 use crate::receive::{Integration, Receiver};
 use crate::store::{Purpose, Store};
 use crate::work::{HandlerThreads, Pool, Registry};
@@ -39,6 +40,12 @@ impl Parts {
         let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         let health = Health::new();
+        let limits = Limits {
+            rate_per_account: config.delivery.rate_per_account,
+            rate_total: config.delivery.rate_total,
+            places: config.delivery.concurrency,
+        };
+        let gate = Gate::new(limits, clock.clone());
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
@@ -48,6 +55,7 @@ impl Parts {
                 store: store.clone(),
                 kommo,
                 accounts: accounts(&config),
+                gate,
                 policies,
                 health: health.clone(),
                 clock: clock.clone(),
@@ -56,9 +64,6 @@ impl Parts {
             Settings {
                 request_timeout: config.delivery.request_timeout,
                 give_up_after: config.delivery.give_up_after,
-                concurrency: config.delivery.concurrency,
-                rate_per_account: config.delivery.rate_per_account,
-                rate_total: config.delivery.rate_total,
             },
         );
         let pool = Pool::new(

@@ -7,7 +7,7 @@ use crate::model::{
     AfterDelivery, AttemptResult, Backoff, Delivery, HandlerPolicy, Outcome, Prepared, Timestamp,
 };
 
-use super::pace::{Cause, Scope};
+use crate::pace::{Cause, Pause, Scope};
 
 /// What an attempt brought, besides an [`Answer`].
 #[derive(Clone, Debug)]
@@ -45,21 +45,13 @@ pub(super) struct Judgement {
     pub(super) account_is_fine: bool,
 }
 
-/// Who has to wait, why, and how long if Kommo said so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pause {
-    pub(super) scope: Scope,
-    pub(super) cause: Cause,
-    pub(super) hint: Option<Duration>,
-}
-
 /// Judges.
 pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
     let (status, retry_after, problem) = match got {
         Got::NoAccount => {
             return at.wait(
                 Scope::Account,
-                Cause::NoAccount,
+                Cause::NotConnected,
                 None,
                 "no account with this address is configured",
             );

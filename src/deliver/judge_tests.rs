@@ -103,7 +103,7 @@ fn the_account_waits_and_no_attempt_is_burnt() {
         (status(403), Scope::Account, Cause::Forbidden),
         (html, Scope::Everybody, Cause::Blocked),
         (status(429), Scope::Account, Cause::TooMany),
-        (Got::NoAccount, Scope::Account, Cause::NoAccount),
+        (Got::NoAccount, Scope::Account, Cause::NotConnected),
     ] {
         let judgement = case.judge(&got);
         assert_eq!(judgement.pause, Some(Pause { scope, cause, hint: None }), "{got:?}");

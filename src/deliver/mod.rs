@@ -2,17 +2,14 @@
 //!
 //! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
 //! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
-//! due. Either way it passes the [`gate`]: the pace of its account, and a place among the calls in flight.
+//! due. Either way it passes the [gate](Gate): the pace of its account, and a place among the calls in flight.
 //! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
 //! delays nobody else; and first tries go before retries, except in every fourth claim.
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
 //! takes it. What is done with an answer is in [`judge`].
 
-mod gate;
 mod judge;
-mod pace;
-mod pause;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,14 +26,12 @@ use crate::clock::Clock;
 use crate::health::Health;
 use crate::kommo::{Answer, Kommo};
 use crate::model::{
-    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Shares, Stage,
-    whole_millis,
+    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Stage, whole_millis,
 };
+use crate::pace::{Gate, Pass};
 use crate::store::{Slot, Store, StoreError, Written};
 
-use gate::{Gate, Pass};
 use judge::{Circumstances, Got, Judgement};
-use pace::Pace;
 
 /// What a lease lasts beyond the call: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
@@ -54,12 +49,6 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// All calls of one delivery may take this long.
     pub give_up_after: Duration,
-    /// Calls in flight at once.
-    pub concurrency: usize,
-    /// Calls per second and account.
-    pub rate_per_account: u32,
-    /// Calls per second of the whole bridge, if that is limited.
-    pub rate_total: Option<u32>,
 }
 
 /// What the sender works with.
@@ -70,6 +59,8 @@ pub struct Parts {
     pub kommo: Kommo,
     /// Whose token they carry.
     pub accounts: Accounts,
+    /// When they may go.
+    pub gate: Arc<Gate>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted that an account waits for a person.
@@ -87,7 +78,6 @@ pub struct Sender(Arc<Inner>);
 struct Inner {
     parts: Parts,
     settings: Settings,
-    gate: Arc<Gate>,
     steps: AtomicUsize,
     /// Claims of each lane, up to [`RETRIES_FIRST`].
     claims: Mutex<HashMap<Arc<str>, usize>>,
@@ -101,14 +91,11 @@ struct Inner {
 impl Sender {
     /// A sender; from now on the store hands deliveries over to it.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let pace = Pace::new(settings.rate_per_account, settings.rate_total);
         let store = parts.store.clone();
-        let freed = Box::new(move || store.delivery().wake_if_waiting());
-        let gate = Gate::new(pace, Shares::for_anybody(settings.concurrency), parts.clock.clone(), freed);
+        parts.gate.on_freed(move || store.delivery().wake_if_waiting());
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
-            gate,
             steps: AtomicUsize::new(0),
             claims: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -121,7 +108,7 @@ impl Sender {
             if sender.0.draining.is_cancelled() {
                 return None;
             }
-            let pass = sender.0.gate.enter(origin, 1).pop()?;
+            let pass = sender.0.parts.gate.enter(origin, 1).pop()?;
             Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, pass)) })
         }));
         sender
@@ -151,10 +138,10 @@ impl Sender {
         due.rotate_left(first);
         let (mut claims, mut wait) = (Vec::new(), None);
         for origin in due {
-            let passes = self.0.gate.enter(&origin, CLAIM);
+            let passes = self.0.parts.gate.enter(&origin, CLAIM);
             if passes.is_empty() {
                 // Zero: there is no place, and whoever frees one wakes us.
-                let next = self.0.gate.wait(&origin).filter(|next| !next.is_zero());
+                let next = self.0.parts.gate.wait(&origin).filter(|next| !next.is_zero());
                 wait = wait.into_iter().chain(next).min();
             } else {
                 let retries_first = self.retries_first(&origin);

@@ -9,6 +9,7 @@ use crate::model::{
     AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
     State, StateName, Timestamp, WidgetRequest,
 };
+use crate::pace::Limits;
 use crate::simulator::{Bot, Fault, Options, Plan, Simulator};
 use crate::store::Purpose;
 
@@ -41,19 +42,14 @@ impl Home {
             store: self.store.clone(),
             kommo,
             accounts: Accounts::long_lived([(base_url.to_owned(), token)]),
+            gate: Gate::new(Limits { rate_per_account, rate_total: None, places: 8 }, self.clock.clock()),
             policies: HashMap::new(),
             health: Health::new(),
             clock: self.clock.clock(),
             random: || 1.0,
         };
         let hour = Duration::from_secs(3_600);
-        let settings = Settings {
-            request_timeout: LEASE,
-            give_up_after: hour,
-            concurrency: 8,
-            rate_per_account,
-            rate_total: None,
-        };
+        let settings = Settings { request_timeout: LEASE, give_up_after: hour };
         Sender::new(parts, settings)
     }
 
