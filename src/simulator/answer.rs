@@ -47,6 +47,25 @@ pub(super) fn invalid(error: &Invalid) -> Answer {
     respond(400, &body)
 }
 
+/// One entry of `validation-errors` whose place is known only at run time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FieldError {
+    pub(super) code: &'static str,
+    pub(super) path: String,
+    pub(super) detail: String,
+}
+
+/// 400 with all its validation errors.
+pub(super) fn invalid_fields(errors: &[FieldError]) -> Answer {
+    let mut body = document(400);
+    let errors: Vec<_> = errors
+        .iter()
+        .map(|error| json!({ "code": error.code, "path": error.path, "detail": error.detail }))
+        .collect();
+    body["validation-errors"] = json!([{ "request_id": "0", "errors": errors }]);
+    respond(400, &body)
+}
+
 /// A problem with this text, for the control endpoints.
 pub(super) fn refuse(status: u16, detail: &str) -> Answer {
     let mut body = document(status);
@@ -93,7 +112,19 @@ pub(super) fn redirect(location: &str) -> Answer {
     }
 }
 
-/// JSON with status 200 or 202.
+/// A resource of the API, as HAL.
+pub(super) fn hal(body: &Value) -> Answer {
+    text(200, "application/hal+json", body.to_string())
+}
+
+/// 204: done or nothing there, and no body.
+pub(super) fn no_content() -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
+/// JSON with this status.
 pub(super) fn json_body(status: u16, body: &Value) -> Answer {
     text(status, "application/json", body.to_string())
 }

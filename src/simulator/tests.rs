@@ -4,6 +4,7 @@ mod continues;
 mod control;
 mod faults;
 mod requests;
+mod widgets;
 
 use std::time::Duration;
 
