@@ -9,7 +9,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::options::Options;
+use super::grants::Grants;
+use super::moved::Moved;
+use super::options::{Options, hex};
 use super::records::Records;
 use super::run::Run;
 use super::trouble::Trouble;
@@ -27,6 +29,10 @@ pub(super) struct Account {
     pub(super) trouble: Trouble,
     pub(super) widgets: Mutex<Vec<Widget>>,
     pub(super) administrator: AtomicBool,
+    pub(super) redirect_uri: Mutex<String>,
+    /// Shared with the account that this one moved from.
+    pub(super) grants: Arc<Mutex<Grants>>,
+    pub(super) moved: Mutex<Option<Moved>>,
     window: Mutex<VecDeque<Instant>>,
 }
 
@@ -47,6 +53,9 @@ impl Account {
             trouble: Trouble::default(),
             widgets: Mutex::new(widget_data::catalogue(&options.client_uuid, options.more_widgets)),
             administrator: AtomicBool::new(options.administrator),
+            redirect_uri: Mutex::new(options.redirect_uri.clone()),
+            grants: Arc::default(),
+            moved: Mutex::default(),
             window: Mutex::default(),
             options,
         })
@@ -62,7 +71,14 @@ impl Account {
 
     /// Whether this bearer is valid for the account now.
     pub(super) fn knows(&self, bearer: &str) -> bool {
-        bearer == self.options.access_token
+        lock(&self.moved).is_none()
+            && (bearer == self.options.access_token
+                || lock(&self.grants).is_valid(bearer, self.options.clock.now()))
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(super) fn host(&self) -> &str {
+        self.base_url.strip_prefix("http://").unwrap_or(&self.base_url)
     }
 
     /// A number that was not given out before, and below 2^48 so that every JSON reader keeps it.
@@ -73,6 +89,13 @@ impl Account {
     pub(super) fn uuid(&self) -> String {
         let bytes = lock(&self.rng).u128(..).to_be_bytes();
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
+    /// What nobody guesses, in the shape of Kommo's codes and refresh tokens.
+    pub(super) fn opaque(&self) -> String {
+        let mut bytes = [0; 48];
+        lock(&self.rng).fill(&mut bytes);
+        format!("def502{}", hex(&bytes))
     }
 
     /// Keeps the bot under the next free id, which `make` gets. Ids rise in order of creation.

@@ -103,6 +103,27 @@ pub(super) fn html_forbidden() -> Answer {
     )
 }
 
+/// 302, for a person's browser.
+pub(super) fn found(location: &str) -> Answer {
+    let mut answer = redirect(location);
+    *answer.status_mut() = StatusCode::FOUND;
+    answer
+}
+
+/// An error of the OAuth server.
+pub(super) fn oauth(status: u16, hint: &str, detail: &str) -> Answer {
+    respond(
+        status,
+        &json!({
+            "hint": hint,
+            "title": if status == 401 { "Unauthorized" } else { "Некорректный запрос" },
+            "type": "https://developers.kommo.com/v3/errors/OAuthProblemJson",
+            "status": status,
+            "detail": detail,
+        }),
+    )
+}
+
 /// 307; a location that no header can hold is left out.
 pub(super) fn redirect(location: &str) -> Answer {
     let answer = text(307, "text/html", "");

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep};
 
-use super::account::Account;
+use super::account::{Account, lock};
 use super::answer::{self, Answer, Cut};
 use super::fault::Fault;
 use super::report::{ApiCall, Call, What};
@@ -34,7 +34,12 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
     if !account.options.latency.is_zero() {
         sleep(account.options.latency).await;
     }
-    let judged = || judge(account, run.as_deref(), head, authorized, &body);
+    let judged = || {
+        if let Some(token) = bearer.filter(|_| authorized) {
+            lock(&account.grants).used(token);
+        }
+        judge(account, run.as_deref(), head, authorized, &body)
+    };
     let result = match &fault {
         None => Ok(judged()),
         Some(fault) => play(fault, judged),
@@ -134,6 +139,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

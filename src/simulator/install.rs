@@ -33,15 +33,14 @@ pub(super) fn settings(template: &[Field], body: &[u8]) -> Result<Map<String, Va
 fn check(field: &Field, value: &Value, errors: &mut Vec<FieldError>) {
     let path = field.key.clone();
     match (field.kind.as_str(), value) {
-        ("text" | "pass", Value::String(text)) => {
-            if text.is_empty() && field.is_required {
-                errors.push(FieldError {
-                    code: "NotBlank",
-                    path,
-                    detail: "This value should not be blank.".into(),
-                });
-            }
+        ("text" | "pass", Value::String(text)) if text.is_empty() && field.is_required => {
+            errors.push(FieldError {
+                code: "NotBlank",
+                path,
+                detail: "This value should not be blank.".into(),
+            });
         }
+        ("text" | "pass", Value::String(_)) => {}
         ("text" | "pass", _) => errors.push(wrong_type(path, "string")),
         ("users" | "users_lp", Value::Object(users)) => {
             if users.is_empty() && field.is_required {

@@ -6,6 +6,9 @@
 //! of the account, the account itself. Faults come on demand: for one bot ([`Plan::faults`]), for
 //! the next calls ([`Simulator::queue_api_faults`]) or for the account ([`Simulator::set_outage`]).
 //!
+//! Bearers are the long-lived [`Options::access_token`] and the OAuth access tokens that `/oauth` and
+//! `/oauth2/access_token` lead to. Tests expire, revoke and move them.
+//!
 //! It names no other room of this crate. It writes its own tokens, forms and JSON, so that a
 //! mistake in a room is not mirrored here and thereby hidden.
 //!
@@ -17,6 +20,9 @@
 //! - A call below `/api/v4/` is judged in this order: outage, rate limit, the next fault of its bot
 //!   or of the queue; bearer (401), rights (403), somebody waiting or a widget of that code (404),
 //!   body (400).
+//! - A code works once, for 20 minutes by [`Options::clock`]. A refresh token works until the pair that
+//!   replaced it is first used in a call or a refresh, and not while another refresh with it is
+//!   under way ([`Options::token_latency`]); then it gets 401 with the hint `Token has been revoked`.
 //! - Connections are kept alive until the peer, a fault or [`Simulator::shutdown`] ends them.
 //!
 //! # The control endpoints
@@ -35,6 +41,7 @@
 //! `count` bots are started, 1 by default; `body` is `form`, `form-plain`, `form-json-data` or
 //! `json`.
 
+mod access_token;
 mod account;
 mod answer;
 mod api;
@@ -43,7 +50,11 @@ mod continues;
 mod control;
 mod fault;
 mod form;
+mod grants;
 mod install;
+mod moved;
+mod oauth;
+mod oauth_controls;
 mod options;
 mod plan;
 mod profile;
@@ -75,9 +86,11 @@ use account::Account;
 
 pub use bot::Bot;
 pub use fault::{Fault, UnknownFault};
+pub use moved::MovedAnswer;
+pub use oauth_controls::Tokens;
 pub use options::{DataAlone, Options};
 pub use plan::{Algorithm, BodyStyle, BotType, Plan, TokenStyle, WidgetRequest};
-pub use report::{Ack, ApiCall, BotReport, Call, CallError, Continue, Event, What};
+pub use report::{Ack, ApiCall, BotReport, Call, CallError, Continue, Event, OauthCall, What};
 pub use time::TimeSource;
 
 /// One running Kommo account. Dropping it stops it at once.

@@ -25,6 +25,14 @@ pub struct Options {
     pub client_secret: String,
     /// The long-lived token: a bearer that is always accepted. OAuth tokens come beside it.
     pub access_token: String,
+    /// Where a person comes back to after granting access. Bridges in tests learn their port late:
+    /// [`Simulator::set_redirect_uri`](super::Simulator::set_redirect_uri).
+    pub redirect_uri: String,
+    /// How long an OAuth access token lives, in whole seconds. Default: a day.
+    pub access_token_lifetime: Duration,
+    /// How long the token endpoint takes. A refresh token that comes again within it is refused: two
+    /// refreshes at once. Default: 20 ms.
+    pub token_latency: Duration,
     /// Whether the user behind the tokens is an administrator, who alone may continue bots, install
     /// and uninstall. Default: yes. [`Simulator::set_administrator`](super::Simulator::set_administrator)
     /// changes it later.
@@ -78,6 +86,9 @@ impl Options {
             client_uuid: uuid_from(&derived("client uuid", 0)),
             client_secret: hex(&derived("client secret", 0)),
             access_token: hex(&derived("access token", number)),
+            redirect_uri: "http://127.0.0.1:8080/oauth/callback".to_owned(),
+            access_token_lifetime: Duration::from_secs(86_400),
+            token_latency: Duration::from_millis(20),
             administrator: true,
             more_widgets: 3,
             rate_limit: None,
@@ -95,7 +106,7 @@ fn derived(label: &str, number: u32) -> [u8; 32] {
     Sha256::digest(format!("salesbot simulator, {label}, {number}")).into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::account::lock;
-use super::report::{ApiCall, Call};
+use super::report::{ApiCall, Call, OauthCall};
 
 /// Lists that only grow. With `on` false they stay empty, for long load tests.
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub(super) struct Records {
     on: bool,
     calls: Mutex<Vec<Call>>,
     api: Mutex<Vec<ApiCall>>,
+    oauth: Mutex<Vec<OauthCall>>,
 }
 
 /// Under which numbers a call was kept, so that its answer can be noted.
@@ -22,7 +23,7 @@ pub(super) struct Kept {
 
 impl Records {
     pub(super) fn new(on: bool) -> Self {
-        Self { on, calls: Mutex::default(), api: Mutex::default() }
+        Self { on, calls: Mutex::default(), api: Mutex::default(), oauth: Mutex::default() }
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {
@@ -48,6 +49,20 @@ impl Records {
         }
         if let Some(at) = kept.api {
             lock(&self.api)[at].status = status;
+        }
+    }
+
+    pub(super) fn oauth_calls(&self) -> Vec<OauthCall> {
+        lock(&self.oauth).clone()
+    }
+
+    pub(super) fn keep_oauth(&self, call: OauthCall) -> Option<usize> {
+        self.on.then(|| push(&self.oauth, call))
+    }
+
+    pub(super) fn answered_oauth(&self, kept: Option<usize>, status: Option<u16>) {
+        if let Some(at) = kept {
+            lock(&self.oauth)[at].status = status;
         }
     }
 }

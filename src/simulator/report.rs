@@ -47,6 +47,19 @@ pub struct ApiCall {
     pub body: Bytes,
 }
 
+/// One request below `/oauth2/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthCall {
+    /// When its body had arrived, since the simulator started.
+    pub at: Duration,
+    /// Its path.
+    pub path: String,
+    /// `grant_type` of its body, if there is one.
+    pub grant_type: Option<String>,
+    /// The answered status. `None`: not answered yet, or never (a fault).
+    pub status: Option<u16>,
+}
+
 /// What a bot was continued with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Continue {

@@ -11,6 +11,8 @@ use super::fault::Fault;
 pub(super) struct Trouble {
     outage: Mutex<Option<Fault>>,
     api: Mutex<VecDeque<Fault>>,
+    oauth_outage: Mutex<Option<Fault>>,
+    oauth: Mutex<VecDeque<Fault>>,
 }
 
 impl Trouble {
@@ -29,5 +31,18 @@ impl Trouble {
     /// The next fault for a call of the API that is no continue.
     pub(super) fn next_api(&self) -> Option<Fault> {
         lock(&self.api).pop_front()
+    }
+
+    pub(super) fn set_oauth_outage(&self, outage: Option<Fault>) {
+        *lock(&self.oauth_outage) = outage;
+    }
+
+    pub(super) fn queue_oauth(&self, faults: impl IntoIterator<Item = Fault>) {
+        lock(&self.oauth).extend(faults);
+    }
+
+    /// What goes wrong with this call of the token endpoint.
+    pub(super) fn next_oauth(&self) -> Option<Fault> {
+        lock(&self.oauth_outage).clone().or_else(|| lock(&self.oauth).pop_front())
     }
 }
