@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -11,7 +12,7 @@ use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
 use crate::health::Health;
-use crate::kommo::Kommo;
+use crate::kommo::{Bearer, Clients, Credentials, Kommo, LongLived, NoBearer, Promise};
 use crate::model::{HandlerName, HandlerPolicy};
 use crate::pace::{Gate, Limits};
 use crate::receive::{Integration, Receiver};
@@ -53,9 +54,9 @@ impl Parts {
         let sender = Sender::new(
             deliver::Parts {
                 store: store.clone(),
-                kommo,
+                kommo: kommo.clone(),
                 accounts: accounts(&config),
-                gate,
+                gate: gate.clone(),
                 policies,
                 health: health.clone(),
                 clock: clock.clone(),
@@ -66,10 +67,20 @@ impl Parts {
                 give_up_after: config.delivery.give_up_after,
             },
         );
+        let clients = Clients {
+            kommo: kommo.clone(),
+            gate: gate.clone(),
+            credentials: Arc::new(Configured::new(&config)),
+            clock: clock.clone(),
+            random: fastrand::f64,
+            patience: config.delivery.request_timeout,
+            runtime: Some(Handle::current()),
+        };
         let pool = Pool::new(
             store.clone(),
             registry,
             threads,
+            Arc::new(clients),
             config.workers.concurrency,
             clock.clone(),
             fastrand::f64,
@@ -126,6 +137,36 @@ fn accounts(config: &Config) -> Accounts {
     let origin = |url: &url::Url| url.origin().ascii_serialization();
     let accounts = config.accounts.values();
     Accounts::long_lived(accounts.map(|account| (origin(&account.base_url), account.access_token.clone())))
+}
+
+/// The long-lived tokens of the configuration, for the calls of handlers.
+struct Configured(HashMap<String, LongLived>);
+
+impl Configured {
+    fn new(config: &Config) -> Self {
+        let each = config.accounts.values().map(|account| {
+            let origin = account.base_url.origin().ascii_serialization();
+            let token = LongLived::new(&origin, account.access_token.clone());
+            (origin, token)
+        });
+        Self(each.collect())
+    }
+}
+
+impl Credentials for Configured {
+    fn bearer<'a>(&'a self, origin: &'a str) -> Promise<'a> {
+        match self.0.get(origin) {
+            Some(account) => account.bearer(origin),
+            None => Box::pin(async { Err(NoBearer::Unknown) }),
+        }
+    }
+
+    fn renewed<'a>(&'a self, origin: &'a str, refused: &'a Bearer) -> Promise<'a> {
+        match self.0.get(origin) {
+            Some(account) => account.renewed(origin, refused),
+            None => Box::pin(async { Err(NoBearer::Unknown) }),
+        }
+    }
 }
 
 fn receiver(
