@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::fault::Fault;
-use super::options::Options;
-use super::report::Call;
+use super::grants::Grants;
+use super::moved::Moved;
+use super::options::{Options, hex};
+use super::records::Records;
 use super::run::Run;
+use super::trouble::Trouble;
+use super::widget_data::{self, Widget};
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -21,15 +25,21 @@ pub(super) struct Account {
     pub(super) client: reqwest::Client,
     rng: Mutex<fastrand::Rng>,
     runs: Mutex<BTreeMap<i64, Arc<Run>>>,
-    calls: Mutex<Vec<Call>>,
-    outage: Mutex<Option<Fault>>,
+    pub(super) records: Records,
+    pub(super) trouble: Trouble,
+    pub(super) widgets: Mutex<Vec<Widget>>,
+    pub(super) administrator: AtomicBool,
+    pub(super) redirect_uri: Mutex<String>,
+    /// Shared with the account that this one moved from.
+    pub(super) grants: Arc<Mutex<Grants>>,
+    pub(super) moved: Mutex<Option<Moved>>,
     window: Mutex<VecDeque<Instant>>,
 }
 
 impl Account {
     pub(super) fn new(options: Options, address: SocketAddr) -> io::Result<Self> {
         let seed = options.seed.unwrap_or_else(|| {
-            let now = (options.clock)().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = options.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
             // The port keeps two simulators apart that start in the same instant.
             now.as_secs().rotate_left(32) ^ u64::from(now.subsec_nanos()) ^ (u64::from(address.port()) << 48)
         });
@@ -39,8 +49,13 @@ impl Account {
             client: client(options.answer_timeout)?,
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             runs: Mutex::default(),
-            calls: Mutex::default(),
-            outage: Mutex::default(),
+            records: Records::new(options.record),
+            trouble: Trouble::default(),
+            widgets: Mutex::new(widget_data::catalogue(&options.client_uuid, options.more_widgets)),
+            administrator: AtomicBool::new(options.administrator),
+            redirect_uri: Mutex::new(options.redirect_uri.clone()),
+            grants: Arc::default(),
+            moved: Mutex::default(),
             window: Mutex::default(),
             options,
         })
@@ -50,12 +65,20 @@ impl Account {
         self.started.elapsed()
     }
 
-    pub(super) fn set_outage(&self, outage: Option<Fault>) {
-        *lock(&self.outage) = outage;
+    pub(super) fn is_administrator(&self) -> bool {
+        self.administrator.load(Ordering::Relaxed)
     }
 
-    pub(super) fn outage(&self) -> Option<Fault> {
-        lock(&self.outage).clone()
+    /// Whether this bearer is valid for the account now.
+    pub(super) fn knows(&self, bearer: &str) -> bool {
+        lock(&self.moved).is_none()
+            && (bearer == self.options.access_token
+                || lock(&self.grants).is_valid(bearer, self.options.clock.now()))
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(super) fn host(&self) -> &str {
+        self.base_url.strip_prefix("http://").unwrap_or(&self.base_url)
     }
 
     /// A number that was not given out before, and below 2^48 so that every JSON reader keeps it.
@@ -66,6 +89,13 @@ impl Account {
     pub(super) fn uuid(&self) -> String {
         let bytes = lock(&self.rng).u128(..).to_be_bytes();
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
+    /// What nobody guesses, in the shape of Kommo's codes and refresh tokens.
+    pub(super) fn opaque(&self) -> String {
+        let mut bytes = [0; 48];
+        lock(&self.rng).fill(&mut bytes);
+        format!("def502{}", hex(&bytes))
     }
 
     /// Keeps the bot under the next free id, which `make` gets. Ids rise in order of creation.
@@ -89,27 +119,7 @@ impl Account {
         lock(&self.runs).values().cloned().collect()
     }
 
-    pub(super) fn calls(&self) -> Vec<Call> {
-        lock(&self.calls).clone()
-    }
-
-    /// Keeps the call and gives the number under which its answer can be noted.
-    pub(super) fn record(&self, call: impl FnOnce() -> Call) -> Option<usize> {
-        self.options.record.then(|| {
-            let mut calls = lock(&self.calls);
-            calls.push(call());
-            calls.len() - 1
-        })
-    }
-
-    pub(super) fn answered(&self, call: Option<usize>, status: Option<u16>) {
-        let Some(number) = call else { return };
-        if let Some(call) = lock(&self.calls).get_mut(number) {
-            call.status = status;
-        }
-    }
-
-    /// Whether one more continue now would be over the limit of any one second. A refused one
+    /// Whether one more call now would be over the limit of any one second. A refused one
     /// does not count, so that a caller who waits as told gets through.
     pub(super) fn over_limit(&self, now: Instant) -> bool {
         let Some(limit) = self.options.rate_limit else { return false };

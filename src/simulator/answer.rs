@@ -47,6 +47,25 @@ pub(super) fn invalid(error: &Invalid) -> Answer {
     respond(400, &body)
 }
 
+/// One entry of `validation-errors` whose place is known only at run time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FieldError {
+    pub(super) code: &'static str,
+    pub(super) path: String,
+    pub(super) detail: String,
+}
+
+/// 400 with all its validation errors.
+pub(super) fn invalid_fields(errors: &[FieldError]) -> Answer {
+    let mut body = document(400);
+    let errors: Vec<_> = errors
+        .iter()
+        .map(|error| json!({ "code": error.code, "path": error.path, "detail": error.detail }))
+        .collect();
+    body["validation-errors"] = json!([{ "request_id": "0", "errors": errors }]);
+    respond(400, &body)
+}
+
 /// A problem with this text, for the control endpoints.
 pub(super) fn refuse(status: u16, detail: &str) -> Answer {
     let mut body = document(status);
@@ -84,6 +103,27 @@ pub(super) fn html_forbidden() -> Answer {
     )
 }
 
+/// 302, for a person's browser.
+pub(super) fn found(location: &str) -> Answer {
+    let mut answer = redirect(location);
+    *answer.status_mut() = StatusCode::FOUND;
+    answer
+}
+
+/// An error of the OAuth server.
+pub(super) fn oauth(status: u16, hint: &str, detail: &str) -> Answer {
+    respond(
+        status,
+        &json!({
+            "hint": hint,
+            "title": if status == 401 { "Unauthorized" } else { "Некорректный запрос" },
+            "type": "https://developers.kommo.com/v3/errors/OAuthProblemJson",
+            "status": status,
+            "detail": detail,
+        }),
+    )
+}
+
 /// 307; a location that no header can hold is left out.
 pub(super) fn redirect(location: &str) -> Answer {
     let answer = text(307, "text/html", "");
@@ -93,7 +133,19 @@ pub(super) fn redirect(location: &str) -> Answer {
     }
 }
 
-/// JSON with status 200 or 202.
+/// A resource of the API, as HAL.
+pub(super) fn hal(body: &Value) -> Answer {
+    text(200, "application/hal+json", body.to_string())
+}
+
+/// 204: done or nothing there, and no body.
+pub(super) fn no_content() -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
+/// JSON with this status.
 pub(super) fn json_body(status: u16, body: &Value) -> Answer {
     text(status, "application/json", body.to_string())
 }

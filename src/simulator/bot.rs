@@ -93,19 +93,8 @@ impl Bot {
     }
 
     async fn post(&self, bridge_url: &str, request: WidgetRequest) -> Result<Ack, CallError> {
-        let failed = |error: reqwest::Error| {
-            if error.is_timeout() {
-                CallError::Timeout(self.account.options.answer_timeout)
-            } else {
-                CallError::Unreachable(chain(&error.without_url()))
-            }
-        };
-        let start = Instant::now();
         let post = self.account.client.post(bridge_url).header(CONTENT_TYPE, request.content_type);
-        let response = post.body(request.body).send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let body = response.text().await.map_err(failed)?;
-        Ok(Ack { status, body, elapsed: start.elapsed() })
+        ask(&self.account, post.body(request.body)).await
     }
 
     /// Waits, without a limit, until every wait begun so far is continued, and gives the last
@@ -126,6 +115,22 @@ impl Bot {
     pub fn report(&self) -> BotReport {
         self.run.report()
     }
+}
+
+/// Sends a request of the account to the bridge, as patient as Kommo is.
+pub(super) async fn ask(account: &Account, request: reqwest::RequestBuilder) -> Result<Ack, CallError> {
+    let failed = |error: reqwest::Error| {
+        if error.is_timeout() {
+            CallError::Timeout(account.options.answer_timeout)
+        } else {
+            CallError::Unreachable(chain(&error.without_url()))
+        }
+    };
+    let start = Instant::now();
+    let response = request.send().await.map_err(failed)?;
+    let status = response.status().as_u16();
+    let body = response.text().await.map_err(failed)?;
+    Ok(Ack { status, body, elapsed: start.elapsed() })
 }
 
 /// reqwest's own text is only "error sending request": the reason is in its sources.

@@ -2,9 +2,12 @@
 //!
 //! One [`Simulator`] is one Kommo account on one port. Its bots post `widget_request`s as Kommo
 //! really does (PHP-style form, HS512, fractional times, a `return_url` that is used again within
-//! a session), and its continue endpoint answers as Kommo does, validation errors included.
-//! Faults come on demand: for one bot ([`Plan::faults`]) or for the account
-//! ([`Simulator::set_outage`]).
+//! a session), and its API answers as Kommo does, validation errors included: continues, the widgets
+//! of the account, the account itself. Faults come on demand: for one bot ([`Plan::faults`]), for
+//! the next calls ([`Simulator::queue_api_faults`]) or for the account ([`Simulator::set_outage`]).
+//!
+//! Bearers are the long-lived [`Options::access_token`] and the OAuth access tokens that `/oauth` and
+//! `/oauth2/access_token` lead to. Tests expire, revoke and move them.
 //!
 //! It names no other room of this crate. It writes its own tokens, forms and JSON, so that a
 //! mistake in a room is not mirrored here and thereby hidden.
@@ -14,8 +17,12 @@
 //! - A bot waits once from its creation, and once more for each [`Bot::next_wait`]. Each wait is
 //!   continued at most once; with nobody waiting, a continue gets 404.
 //! - A refused continue leaves the bot waiting.
-//! - A continue is judged in this order: outage, rate limit, the bot's next fault; bearer (401),
-//!   somebody waiting (404), body (400).
+//! - A call below `/api/v4/` is judged in this order: outage, rate limit, the next fault of its bot
+//!   or of the queue; bearer (401), rights (403), somebody waiting or a widget of that code (404),
+//!   body (400).
+//! - A code works once, for 20 minutes by [`Options::clock`]. A refresh token works until the pair that
+//!   replaced it is first used in a call or a refresh, and not while another refresh with it is
+//!   under way ([`Options::token_latency`]); then it gets 401 with the hint `Token has been revoked`.
 //! - Connections are kept alive until the peer, a fault or [`Simulator::shutdown`] ends them.
 //!
 //! # The control endpoints
@@ -34,28 +41,43 @@
 //! `count` bots are started, 1 by default; `body` is `form`, `form-plain`, `form-json-data` or
 //! `json`.
 
+mod access_token;
 mod account;
 mod answer;
+mod api;
 mod bot;
 mod continues;
 mod control;
 mod fault;
 mod form;
+mod grants;
+mod install;
+mod moved;
+mod oauth;
+mod oauth_controls;
 mod options;
 mod plan;
+mod profile;
+mod records;
 mod report;
 mod run;
 mod serve;
+mod time;
 mod token;
+mod trouble;
 mod validate;
+mod widget_data;
+mod widgets;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -64,9 +86,12 @@ use account::Account;
 
 pub use bot::Bot;
 pub use fault::{Fault, UnknownFault};
+pub use moved::MovedAnswer;
+pub use oauth_controls::Tokens;
 pub use options::{DataAlone, Options};
 pub use plan::{Algorithm, BodyStyle, BotType, Plan, TokenStyle, WidgetRequest};
-pub use report::{Ack, BotReport, Call, CallError, Continue, Event, What};
+pub use report::{Ack, ApiCall, BotReport, Call, CallError, Continue, Event, OauthCall, What};
+pub use time::TimeSource;
 
 /// One running Kommo account. Dropping it stops it at once.
 #[derive(Debug)]
@@ -117,16 +142,42 @@ impl Simulator {
         Bot::create(&self.account, plan)
     }
 
-    /// Every continue gets this fault, before any fault of its bot, until the next call with `None`.
+    /// Every call below `/api/v4/`, continues included, gets this fault, before any fault of a bot,
+    /// until the next call with `None`.
     pub fn set_outage(&self, outage: Option<Fault>) {
-        self.account.set_outage(outage);
+        self.account.trouble.set_outage(outage);
+    }
+
+    /// The next calls below `/api/v4/` that are no continues get these faults, one a call; what was
+    /// queued before comes first.
+    pub fn queue_api_faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.account.trouble.queue_api(faults);
+    }
+
+    /// Whether the user behind the tokens is an administrator from now on.
+    pub fn set_administrator(&self, administrator: bool) {
+        self.account.administrator.store(administrator, Ordering::Relaxed);
+    }
+
+    /// The widget of this code as the API shows it to its own integration, `settings` included if
+    /// it is installed.
+    #[must_use]
+    pub fn widget(&self, code: &str) -> Option<Value> {
+        widgets::model(&self.account, code)
     }
 
     /// Every request that the continue endpoint received, in order of arrival. Empty when
     /// [`Options::record`] is off.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.account.calls()
+        self.account.records.calls()
+    }
+
+    /// Every request below `/api/v4/`, continues included, in order of arrival. Empty when
+    /// [`Options::record`] is off.
+    #[must_use]
+    pub fn api_calls(&self) -> Vec<ApiCall> {
+        self.account.records.api_calls()
     }
 
     /// Every bot, in order of creation.

@@ -4,9 +4,11 @@
 //! run, and no literal secret stands in the source.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+
+use super::time::TimeSource;
 
 /// Everything about one simulated account. Take [`Options::default`] and change what matters.
 #[derive(Debug, Clone)]
@@ -19,14 +21,28 @@ pub struct Options {
     pub subdomain: String,
     /// The integration's id, claim `client_uuid` of its tokens.
     pub client_uuid: String,
-    /// The integration's secret: signs the tokens.
+    /// The integration's secret: signs the bots' tokens, and is shown for OAuth tokens.
     pub client_secret: String,
-    /// The only bearer that the continue endpoint accepts.
+    /// The long-lived token: a bearer that is always accepted. OAuth tokens come beside it.
     pub access_token: String,
-    /// Continues in any one second before Kommo answers 429 (its real limit is 7). `None`, the
-    /// default: no limit.
+    /// Where a person comes back to after granting access. Bridges in tests learn their port late:
+    /// [`Simulator::set_redirect_uri`](super::Simulator::set_redirect_uri).
+    pub redirect_uri: String,
+    /// How long an OAuth access token lives, in whole seconds. Default: a day.
+    pub access_token_lifetime: Duration,
+    /// How long the token endpoint takes. A refresh token that comes again within it is refused: two
+    /// refreshes at once. Default: 20 ms.
+    pub token_latency: Duration,
+    /// Whether the user behind the tokens is an administrator, who alone may continue bots, install
+    /// and uninstall. Default: yes. [`Simulator::set_administrator`](super::Simulator::set_administrator)
+    /// changes it later.
+    pub administrator: bool,
+    /// Widgets that are made up, beside the ones always there. Default: 3.
+    pub more_widgets: usize,
+    /// Calls of the API in any one second before Kommo answers 429 (its real limit is 7). `None`,
+    /// the default: no limit.
     pub rate_limit: Option<u32>,
-    /// How long a continue takes before it is judged and answered. Default: nothing.
+    /// How long a call of the API takes before it is judged and answered. Default: nothing.
     pub latency: Duration,
     /// What a continue with `data` and no `execute_handlers` gets.
     pub data_alone: DataAlone,
@@ -38,8 +54,8 @@ pub struct Options {
     /// Decides the ids that are made up. `None`, the default: a new one at each start, since ids
     /// that come again would look like duplicates to a bridge that still remembers them.
     pub seed: Option<u64>,
-    /// Tells the wall time for `iat`, `nbf` and `exp`.
-    pub clock: fn() -> SystemTime,
+    /// Tells the wall time for `iat`, `nbf` and `exp`, and decides what has expired.
+    pub clock: TimeSource,
 }
 
 /// What Kommo answers to `data` without the key `execute_handlers`; both were seen in the field.
@@ -70,31 +86,27 @@ impl Options {
             client_uuid: uuid_from(&derived("client uuid", 0)),
             client_secret: hex(&derived("client secret", 0)),
             access_token: hex(&derived("access token", number)),
+            redirect_uri: "http://127.0.0.1:8080/oauth/callback".to_owned(),
+            access_token_lifetime: Duration::from_secs(86_400),
+            token_latency: Duration::from_millis(20),
+            administrator: true,
+            more_widgets: 3,
             rate_limit: None,
             latency: Duration::ZERO,
             data_alone: DataAlone::default(),
             record: true,
             answer_timeout: Duration::from_secs(2),
             seed: None,
-            clock: wall_time,
+            clock: TimeSource::default(),
         }
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the simulator is another program's stand-in and names no room of the bridge, its Clock included; \
-              `Options::clock` takes another"
-)]
-fn wall_time() -> SystemTime {
-    SystemTime::now()
 }
 
 fn derived(label: &str, number: u32) -> [u8; 32] {
     Sha256::digest(format!("salesbot simulator, {label}, {number}")).into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -20,7 +20,7 @@ pub struct Call {
     pub bot: Option<i64>,
     /// Its path.
     pub path: String,
-    /// Whether it carried the account's bearer.
+    /// Whether it carried a bearer that is valid for the account.
     pub authorized: bool,
     /// The answered status. `None`: not answered yet, or never (a fault).
     pub status: Option<u16>,
@@ -28,6 +28,36 @@ pub struct Call {
     pub user_agent: String,
     /// Its body as it came.
     pub body: Bytes,
+}
+
+/// One request below `/api/v4/`, a continue or any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiCall {
+    /// When its body had arrived, since the simulator started.
+    pub at: Duration,
+    /// Its method, as in `GET`.
+    pub method: String,
+    /// Its path, with the query if it has one.
+    pub path: String,
+    /// Whether it carried a bearer that is valid for the account.
+    pub authorized: bool,
+    /// The answered status. `None`: not answered yet, or never (a fault).
+    pub status: Option<u16>,
+    /// Its body as it came.
+    pub body: Bytes,
+}
+
+/// One request below `/oauth2/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthCall {
+    /// When its body had arrived, since the simulator started.
+    pub at: Duration,
+    /// Its path.
+    pub path: String,
+    /// `grant_type` of its body, if there is one.
+    pub grant_type: Option<String>,
+    /// The answered status. `None`: not answered yet, or never (a fault).
+    pub status: Option<u16>,
 }
 
 /// What a bot was continued with.

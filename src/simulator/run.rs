@@ -147,6 +147,6 @@ impl Run {
 
 impl Wait {
     pub(super) fn begin(account: &Account, data: Value) -> Self {
-        Self { jti: account.uuid(), issued: (account.options.clock)(), data }
+        Self { jti: account.uuid(), issued: account.options.clock.now(), data }
     }
 }

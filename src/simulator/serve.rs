@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::account::Account;
 use super::answer::{self, Answer, Cut};
-use super::{continues, control};
+use super::{api, control, oauth};
 
 const MAX_BODY: usize = 1024 * 1024;
 const DRIP_EVERY: Duration = Duration::from_millis(50);
@@ -92,8 +92,10 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cu
     };
     let body = body.to_bytes();
     let path = head.uri.path();
-    if continues::owns(path) {
-        continues::handle(&shared.account, &head, body).await
+    if path.starts_with(api::PREFIX) {
+        api::handle(&shared.account, &head, body).await
+    } else if oauth::owns(path) {
+        oauth::handle(&shared.account, &head, body).await
     } else if let Some(rest) = path.strip_prefix("/simulator/bots") {
         Ok(control::handle(shared, &head, rest, &body))
     } else {

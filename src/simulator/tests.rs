@@ -3,13 +3,19 @@
 mod continues;
 mod control;
 mod faults;
+mod moved;
+mod oauth;
+mod refresh;
 mod requests;
+mod widgets;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::{Bot, Options, Plan, Simulator};
+use super::{Bot, Options, Plan, Simulator, TimeSource};
 
 /// A client of its own for each test, since connections of a shared one outlive their runtime.
 fn client() -> reqwest::Client {
@@ -39,4 +45,36 @@ fn to(simulator: &Simulator, bot: &Bot) -> reqwest::RequestBuilder {
 async fn resume(simulator: &Simulator, bot: &Bot, body: Value) -> (u16, Value) {
     let response = to(simulator, bot).json(&body).send().await.unwrap();
     (response.status().as_u16(), serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
+}
+
+/// A clock at a whole second that a test sets forward.
+fn moved_clock() -> (TimeSource, Arc<AtomicU64>) {
+    let seconds = Arc::new(AtomicU64::new(1_700_000_000));
+    let read = seconds.clone();
+    let tell = move || UNIX_EPOCH + Duration::from_secs(read.load(Ordering::Relaxed));
+    (TimeSource::new(tell), seconds)
+}
+
+/// A request for tokens by the right client, with these keys laid over.
+async fn tokens(simulator: &Simulator, with: Value) -> (u16, Value) {
+    let options = simulator.options();
+    let mut body = json!({ "client_id": options.client_uuid, "client_secret": options.client_secret,
+        "redirect_uri": options.redirect_uri });
+    for (key, value) in with.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    let url = format!("{}/oauth2/access_token", simulator.base_url());
+    let response = client().post(url).json(&body).send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
+}
+
+async fn refresh(simulator: &Simulator, token: &str) -> (u16, Value) {
+    tokens(simulator, json!({ "grant_type": "refresh_token", "refresh_token": token })).await
+}
+
+/// The status of a call of the API with this bearer.
+async fn status_with(simulator: &Simulator, bearer: &str) -> u16 {
+    let url = format!("{}/api/v4/account", simulator.base_url());
+    client().get(url).bearer_auth(bearer).send().await.unwrap().status().as_u16()
 }

@@ -61,7 +61,7 @@ fn name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-fn sign(algorithm: Algorithm, secret: &[u8], text: &[u8]) -> Vec<u8> {
+pub(super) fn sign(algorithm: Algorithm, secret: &[u8], text: &[u8]) -> Vec<u8> {
     match algorithm {
         Algorithm::Hs512 => Hmac::<Sha512>::new_from_slice(secret).map(|mac| finish(mac, text)),
         Algorithm::Hs256 => Hmac::<Sha256>::new_from_slice(secret).map(|mac| finish(mac, text)),
@@ -76,11 +76,11 @@ fn finish(mut mac: impl Mac, text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn part(entries: Map<String, Value>) -> String {
+pub(super) fn part(entries: Map<String, Value>) -> String {
     URL_SAFE_NO_PAD.encode(Value::Object(entries).to_string())
 }
 
-fn entries(value: Value) -> Map<String, Value> {
+pub(super) fn entries(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(entries) => entries,
         _ => Map::new(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::super::{
-    Algorithm, BodyStyle, CallError, Options, Plan, Simulator, TokenStyle, What, WidgetRequest,
+    Algorithm, BodyStyle, CallError, Options, Plan, Simulator, TimeSource, TokenStyle, What, WidgetRequest,
 };
 use super::{ordinary, simulator};
 
@@ -19,7 +19,7 @@ fn at_a_fraction() -> SystemTime {
 }
 
 async fn fixed() -> Simulator {
-    let options = Options { seed: Some(7), clock: at_a_fraction, ..Options::default() };
+    let options = Options { seed: Some(7), clock: TimeSource::new(at_a_fraction), ..Options::default() };
     Simulator::start(options).await.unwrap()
 }
 

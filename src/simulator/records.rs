@@ -1,0 +1,74 @@
+//! What callers did, kept in order of arrival for whoever asks afterwards.
+
+use std::sync::Mutex;
+
+use super::account::lock;
+use super::report::{ApiCall, Call, OauthCall};
+
+/// Lists that only grow. With `on` false they stay empty, for long load tests.
+#[derive(Debug)]
+pub(super) struct Records {
+    on: bool,
+    calls: Mutex<Vec<Call>>,
+    api: Mutex<Vec<ApiCall>>,
+    oauth: Mutex<Vec<OauthCall>>,
+}
+
+/// Under which numbers a call was kept, so that its answer can be noted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Kept {
+    call: Option<usize>,
+    api: Option<usize>,
+}
+
+impl Records {
+    pub(super) fn new(on: bool) -> Self {
+        Self { on, calls: Mutex::default(), api: Mutex::default(), oauth: Mutex::default() }
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        lock(&self.calls).clone()
+    }
+
+    pub(super) fn api_calls(&self) -> Vec<ApiCall> {
+        lock(&self.api).clone()
+    }
+
+    /// Keeps a call of the API, and a continue also as one.
+    pub(super) fn keep(&self, seen: impl FnOnce() -> (ApiCall, Option<Call>)) -> Kept {
+        if !self.on {
+            return Kept::default();
+        }
+        let (api, call) = seen();
+        Kept { call: call.map(|call| push(&self.calls, call)), api: Some(push(&self.api, api)) }
+    }
+
+    pub(super) fn answered(&self, kept: Kept, status: Option<u16>) {
+        if let Some(at) = kept.call {
+            lock(&self.calls)[at].status = status;
+        }
+        if let Some(at) = kept.api {
+            lock(&self.api)[at].status = status;
+        }
+    }
+
+    pub(super) fn oauth_calls(&self) -> Vec<OauthCall> {
+        lock(&self.oauth).clone()
+    }
+
+    pub(super) fn keep_oauth(&self, call: OauthCall) -> Option<usize> {
+        self.on.then(|| push(&self.oauth, call))
+    }
+
+    pub(super) fn answered_oauth(&self, kept: Option<usize>, status: Option<u16>) {
+        if let Some(at) = kept {
+            lock(&self.oauth)[at].status = status;
+        }
+    }
+}
+
+fn push<T>(list: &Mutex<Vec<T>>, entry: T) -> usize {
+    let mut list = lock(list);
+    list.push(entry);
+    list.len() - 1
+}
