@@ -12,13 +12,13 @@ use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
 use crate::health::Health;
-use crate::kommo::{Bearer, Clients, Credentials, Kommo, LongLived, NoBearer, Promise};
+use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
-use crate::pace::{Gate, Limits};
 use crate::receive::{Integration, Receiver};
 use crate::store::{Purpose, Store};
 use crate::work::{HandlerThreads, Pool, Registry};
 
+use super::speaking::{self, Speaking};
 use super::{Bridge, Error, Registration};
 
 /// The rooms, ready to run.
@@ -29,6 +29,7 @@ pub(super) struct Parts {
     pub(super) store: Store,
     pub(super) pool: Pool,
     pub(super) sender: Sender,
+    pub(super) accounts: Accounts,
     pub(super) receiver: Receiver,
     pub(super) draining: CancellationToken,
 }
@@ -41,22 +42,26 @@ impl Parts {
         let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         let health = Health::new();
-        let limits = Limits {
-            rate_per_account: config.delivery.rate_per_account,
-            rate_total: config.delivery.rate_total,
-            places: config.delivery.concurrency,
+        let gate = speaking::gate(&config, &clock);
+        let speaking = Speaking {
+            kommo: kommo.clone(),
+            gate: gate.clone(),
+            health: health.clone(),
+            clock: clock.clone(),
         };
-        let gate = Gate::new(limits, clock.clone());
+        let accounts = speaking.clone().accounts(&config, Some(store.clone())).await?;
+        // On this runtime, not on the handlers' own threads, which they may block.
+        let clients = speaking.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
-        let receiver = receiver(&config, &policies, &store, &clock, &draining);
+        let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
         let sender = Sender::new(
             deliver::Parts {
                 store: store.clone(),
-                kommo: kommo.clone(),
-                accounts: accounts(&config),
-                gate: gate.clone(),
+                kommo,
+                accounts: accounts.clone(),
+                gate,
                 policies,
                 health: health.clone(),
                 clock: clock.clone(),
@@ -67,25 +72,16 @@ impl Parts {
                 give_up_after: config.delivery.give_up_after,
             },
         );
-        let clients = Clients {
-            kommo: kommo.clone(),
-            gate: gate.clone(),
-            credentials: Arc::new(Configured::new(&config)),
-            clock: clock.clone(),
-            random: fastrand::f64,
-            patience: config.delivery.request_timeout,
-            runtime: Some(Handle::current()),
-        };
         let pool = Pool::new(
             store.clone(),
             registry,
             threads,
-            Arc::new(clients),
+            clients,
             config.workers.concurrency,
             clock.clone(),
             fastrand::f64,
         );
-        Ok(Self { config, clock, health, store, pool, sender, receiver, draining })
+        Ok(Self { config, clock, health, store, pool, sender, accounts, receiver, draining })
     }
 }
 
@@ -133,46 +129,11 @@ fn no_such_handler(name: &HandlerName, handler: &config::Handler) -> Error {
     Error::NoSuchHandler { name, place, kinds: BUILT_IN_KINDS.join(", ") }
 }
 
-fn accounts(config: &Config) -> Accounts {
-    let origin = |url: &url::Url| url.origin().ascii_serialization();
-    let accounts = config.accounts.values();
-    Accounts::long_lived(accounts.map(|account| (origin(&account.base_url), account.access_token.clone())))
-}
-
-/// The long-lived tokens of the configuration, for the calls of handlers.
-struct Configured(HashMap<String, LongLived>);
-
-impl Configured {
-    fn new(config: &Config) -> Self {
-        let each = config.accounts.values().map(|account| {
-            let origin = account.base_url.origin().ascii_serialization();
-            let token = LongLived::new(&origin, account.access_token.clone());
-            (origin, token)
-        });
-        Self(each.collect())
-    }
-}
-
-impl Credentials for Configured {
-    fn bearer<'a>(&'a self, origin: &'a str) -> Promise<'a> {
-        match self.0.get(origin) {
-            Some(account) => account.bearer(origin),
-            None => Box::pin(async { Err(NoBearer::Unknown) }),
-        }
-    }
-
-    fn renewed<'a>(&'a self, origin: &'a str, refused: &'a Bearer) -> Promise<'a> {
-        match self.0.get(origin) {
-            Some(account) => account.renewed(origin, refused),
-            None => Box::pin(async { Err(NoBearer::Unknown) }),
-        }
-    }
-}
-
 fn receiver(
     config: &Config,
     policies: &HashMap<HandlerName, HandlerPolicy>,
     store: &Store,
+    accounts: &Accounts,
     clock: &Clock,
     draining: &CancellationToken,
 ) -> Receiver {
@@ -188,6 +149,10 @@ fn receiver(
         max_body: config.server.max_body,
         read_timeout: config.server.read_timeout,
         ack_deadline: config.server.ack_deadline,
+        is_disabled: {
+            let accounts = accounts.clone();
+            Arc::new(move |account_id, client_uuid| accounts.is_disabled(account_id, client_uuid))
+        },
         store: store.clone(),
         clock: clock.clone(),
         random: Arc::new(|| fastrand::u128(..)),

@@ -17,8 +17,15 @@ pub struct Bearer {
     pub origin: Arc<str>,
     /// The access token.
     pub token: Arc<SecretString>,
-    /// Tells this token from its successors.
+    /// Tells this token from its successors, from 1; 0 for a long-lived one, which has none.
     pub generation: u64,
+}
+
+impl Bearer {
+    /// Whether it is one that nobody but a person can renew.
+    pub const fn is_long_lived(&self) -> bool {
+        self.generation == 0
+    }
 }
 
 impl fmt::Debug for Bearer {

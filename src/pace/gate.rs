@@ -84,7 +84,7 @@ impl Gate {
         self.lock().pace.next(account, now).map(|next| next.saturating_sub(now))
     }
 
-    /// Ends the pause of `account`, because its cause is gone. Says whether there was one.
+    /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
     pub fn lift(&self, account: &str) -> bool {
         let lifted = self.lock().pace.lift(account);
         self.tell();

@@ -2,10 +2,10 @@
 
 use tokio::task::yield_now;
 
-use super::super::pause::{Cause, Scope};
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::Timestamp;
+use crate::pace::{Cause, Scope};
 
 const ACCOUNT: &str = "https://a.kommo.com";
 const MINUTE: Duration = Duration::from_secs(60);

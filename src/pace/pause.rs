@@ -26,6 +26,8 @@ pub enum Cause {
     TooMany,
     /// There is no token for that address, so Kommo was not asked.
     NotConnected,
+    /// Its token has to be renewed first, and that did not work.
+    NotRenewed,
 }
 
 impl Cause {
@@ -33,7 +35,8 @@ impl Cause {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Unauthorized => {
-                "an administrator of the account has to make a new token: put it into accounts.NAME.access_token and restart"
+                "an administrator of the account has to authorize it again: `salesbot-bridge accounts authorize`, or a new \
+                 token in accounts.NAME.access_token and a restart"
             }
             Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
             Self::Forbidden => "the token has to belong to an administrator of the account",
@@ -42,6 +45,7 @@ impl Cause {
             }
             Self::TooMany => "the account's deliveries wait as long as Kommo asks",
             Self::NotConnected => "its deliveries go out by themselves once it is connected",
+            Self::NotRenewed => "it is tried again and again, and deliveries go out once it succeeds",
         }
     }
 
@@ -57,7 +61,12 @@ impl Cause {
 
     /// Whether Kommo was asked at all.
     pub const fn was_answered(self) -> bool {
-        !matches!(self, Self::NotConnected)
+        !matches!(self, Self::NotConnected | Self::NotRenewed)
+    }
+
+    /// Whether a new token ends it.
+    const fn ends_with_a_new_token(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::NotConnected | Self::NotRenewed)
     }
 
     /// The n-th pause in a row, from 1, if Kommo names no time.
@@ -65,6 +74,7 @@ impl Cause {
         let (first, longest) = match self {
             Self::TooMany => (1, 60),
             Self::Unauthorized | Self::PaymentRequired | Self::NotConnected => (30, 15 * 60),
+            Self::NotRenewed => (5, 10 * 60),
             Self::Forbidden | Self::Blocked => (60, 60 * 60),
         };
         let doubled = 1_u64 << nth.saturating_sub(1).min(20);
@@ -108,6 +118,7 @@ pub struct Pauses {
 #[derive(Clone, Copy, Debug)]
 struct Current {
     until: Duration,
+    cause: Cause,
     /// How many in a row.
     nth: u32,
     probing: bool,
@@ -139,10 +150,12 @@ impl Pauses {
         era == self.era && self.current.take().is_some()
     }
 
-    /// Whatever the pause was for is gone. Says whether there was one. Answers to calls that left before say nothing any more.
-    pub(super) fn lift(&mut self) -> bool {
-        self.era += 1;
-        self.current.take().is_some()
+    /// There is a new token: a pause for want of one is over. Says whether it was. Answers to calls that left before say
+    /// nothing any more.
+    pub fn lift(&mut self) -> bool {
+        let lifted = self.current.take_if(|current| current.cause.ends_with_a_new_token()).is_some();
+        self.era += u64::from(lifted);
+        lifted
     }
 
     /// A call of that era told nothing: if it was the probe, another may go.
@@ -168,7 +181,7 @@ impl Pauses {
         let hint = hint.filter(|hint| !hint.is_zero());
         let until = now + hint.map_or_else(|| cause.length(nth), |hint| hint.min(LONGEST_HINT));
         self.era += 1;
-        self.current = Some(Current { until, nth, probing: false });
+        self.current = Some(Current { until, cause, nth, probing: false });
         Some(until)
     }
 }

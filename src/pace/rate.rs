@@ -180,7 +180,7 @@ impl Pace {
         }
     }
 
-    /// The cause of the account's pause is gone. Says whether there was a pause.
+    /// There is a new token for the account. Says whether that ended a pause.
     pub(super) fn lift(&mut self, account: &str) -> bool {
         self.account(account).pauses.lift()
     }

@@ -114,6 +114,14 @@ impl Store {
         Ok(store)
     }
 
+    /// Visits the store at `url`; none if nothing has made it yet.
+    ///
+    /// # Errors
+    /// It is there and cannot be opened.
+    pub async fn visit(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
+        if open::is_there(url)? { Self::open(url, Purpose::Visit, clock).await.map(Some) } else { Ok(None) }
+    }
+
     /// Stores a request, unless its idempotency key is known. When this returns, the job is on the disk.
     ///
     /// # Errors
