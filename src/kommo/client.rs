@@ -294,3 +294,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod call_tests;
