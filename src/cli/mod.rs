@@ -8,8 +8,13 @@ pub mod health;
 pub mod jobs;
 mod jobs_text;
 pub mod simulate;
+pub mod widgets;
 
+mod account;
 mod exit;
+mod settings;
+mod text;
+mod widgets_text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +56,8 @@ enum Command {
     Config(config::Command),
     /// Look at jobs and move them, through the store
     Jobs(jobs::Args),
+    /// Look at the widgets of an account, install and uninstall them
+    Widgets(widgets::Args),
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
@@ -107,6 +114,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Jobs(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(jobs::run(args, &config, json).await?)
+        }
+        Command::Widgets(args) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            Ok(widgets::run(args, &config, json).await?)
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;

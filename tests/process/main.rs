@@ -29,6 +29,7 @@ mod secrets;
 mod serve;
 mod slow_callers;
 mod stopping;
+mod widgets;
 
 use std::time::Duration;
 

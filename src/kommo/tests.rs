@@ -1,12 +1,16 @@
 //! How a call is made, with credentials and a gate that a test decides.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::*;
-use crate::kommo::credentials::{NoBearer, Promise};
-use crate::model::Timestamp;
+use crate::clock::Clock;
+use crate::model::{HostRules, Timestamp};
+use crate::pace::{Cause, Gate, Limits, Pause, Scope};
 use crate::simulator::{Fault, Options, Simulator};
 
 const PATIENCE: Duration = Duration::from_secs(20);
