@@ -54,7 +54,7 @@ enum Command {
     /// Look at jobs and move them, through the store
     Jobs(jobs::Args),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
-    WidgetPackage(widget_package::Args),
+    WidgetPackage(Box<widget_package::Args>),
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
@@ -114,7 +114,7 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         }
         Command::WidgetPackage(args) => {
             let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));
-            exit::print(&widget_package::run(args, config, json)?).map_err(Failure::from)
+            exit::print(&widget_package::run(*args, config, json)?).map_err(Failure::from)
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;

@@ -19,7 +19,7 @@ use super::widget_package_text::Written;
 /// Describes a widget, and says where to write it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What the block calls, like https://bridge.example.com/widget_request/greet
+    /// What the block calls: `https://HOST/widget_request/HANDLER`
     #[arg(long, required_unless_present = "handler", conflicts_with = "handler")]
     url: Option<String>,
     /// Instead of --url: this handler, at server.public_url of the configuration

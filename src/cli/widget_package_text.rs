@@ -28,7 +28,7 @@ impl Written<'_> {
         let exits = spec.exits().iter().map(|exit| json!({ "code": exit.code(), "title": spec.title(exit) }));
         let files = self.files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len() }));
         json!({
-            "file": self.output,
+            "file": self.output.display().to_string(),
             "bytes": self.bytes,
             "version": spec.version().to_string(),
             "name": spec.name(),

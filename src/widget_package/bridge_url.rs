@@ -156,7 +156,7 @@ mod tests {
             ),
             (
                 "https://мост.example.com/widget_request/echo",
-                "https://xn--l1adgl.example.com/widget_request/echo",
+                "https://xn--l1aeje.example.com/widget_request/echo",
             ),
             (
                 "https://local.example.com/widget_request/echo",

@@ -14,7 +14,7 @@ const MEMORY: usize = 32 * 1024 * 1024;
 /// The deepest stack, in bytes.
 const STACK: usize = 256 * 1024;
 /// How often the engine may ask whether to go on, which it does after some thousand steps each.
-const PATIENCE: u32 = 5_000;
+const PATIENCE: u32 = 300;
 
 /// What the callbacks of a script did.
 #[derive(Debug, Deserialize)]

@@ -18,8 +18,8 @@
 //! - A [`Draft`] is taken as a whole or refused with all its mistakes; a [`Spec`] can always be built.
 //! - The same description gives the same bytes.
 //! - Nothing that was written into a description can become code in the script.
-//! - [`check`] shares no code with [`build`] but the tables of sizes and languages, and the rule for what reads as
-//!   a key of the texts: it reads the finished bytes as Kommo does, and runs the script.
+//! - [`check`] reads the finished bytes as Kommo does, and runs the script. With [`build`] it shares only what both
+//!   must know: Kommo's sizes, limits and languages, and which text reads as a key of the files of texts.
 
 mod archive;
 mod bridge_url;
