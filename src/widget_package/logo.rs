@@ -192,6 +192,18 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_a_telephone_is_turned_as_it_says() {
+        let upright = DynamicImage::from(plain(100, 50, [1, 2, 3, 255]).into_rgb8());
+        let mut jpeg = bytes(&upright, ImageFormat::Jpeg);
+        assert_eq!(format!("{:?}", Logo::read(&jpeg).unwrap()), "Logo(100×50)");
+        // One entry in an EXIF block: orientation (0x0112) is 6, a quarter to the right.
+        let exif =
+            b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        jpeg.splice(2..2, exif.iter().copied());
+        assert_eq!(format!("{:?}", Logo::read(&jpeg).unwrap()), "Logo(50×100)");
+    }
+
+    #[test]
     fn what_is_no_usable_picture_is_refused_with_its_reason() {
         let png = bytes(&plain(64, 64, [1, 2, 3, 255]), ImageFormat::Png);
         for no_picture in [&b""[..], b"<svg/>", b"GIF89a................", b"hello"] {
