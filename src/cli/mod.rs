@@ -8,6 +8,8 @@ pub mod health;
 pub mod jobs;
 mod jobs_text;
 pub mod simulate;
+pub mod widget_package;
+mod widget_package_text;
 
 mod exit;
 
@@ -51,6 +53,8 @@ enum Command {
     Config(config::Command),
     /// Look at jobs and move them, through the store
     Jobs(jobs::Args),
+    /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
+    WidgetPackage(Box<widget_package::Args>),
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
@@ -107,6 +111,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Jobs(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(jobs::run(args, &config, json).await?)
+        }
+        Command::WidgetPackage(args) => {
+            let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));
+            exit::print(&widget_package::run(*args, config, json)?).map_err(Failure::from)
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
