@@ -1,22 +1,272 @@
 //! Who may speak to which account: the bearer tokens, by the account's address.
+//!
+//! There are two kinds. An account of the configuration has a long-lived token, which is never written to disk; where
+//! both are there, it is the one that is used. A connected account got its tokens by OAuth: a person
+//! authorized it ([`connect`]), its tokens are kept encrypted ([`seal`]), and renewed ahead of their end or
+//! after a 401 ([`renew`]).
+//!
+//! What it promises: tokens of an account are renewed by one at a time, over all processes of one store; a new pair is stored
+//! before it is used, so no crash loses an account; a secret goes to allowed hosts only; what Kommo disconnects is
+//! refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
+//! connected.
+
+mod book;
+mod connect;
+mod due;
+mod link;
+mod list;
+mod renew;
+mod revoke;
+mod seal;
+mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::Notify;
+use url::Url;
 
-/// The accounts that the bridge can speak to.
-#[derive(Debug, Default)]
-pub struct Accounts(HashMap<String, SecretString>);
+use crate::clock::Clock;
+use crate::health::Health;
+use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise};
+use crate::model::{AccountId, AccountKey, AccountState, HostRules};
+use crate::pace::Gate;
+use crate::store::{Store, StoreError};
+
+pub use connect::{Callback, ConnectError, Connected};
+pub use link::StateError;
+pub use list::Listed;
+pub use revoke::{Revocation, RevocationError};
+
+use book::{Book, Entry};
+use renew::Renewing;
+use seal::Sealer;
+
+/// An integration that accounts are connected through.
+#[derive(Clone)]
+pub struct Integration {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its id in Kommo.
+    pub client_uuid: String,
+    /// Its secret key.
+    pub client_secret: SecretString,
+    /// The secret key that is being replaced.
+    pub previous_client_secret: Option<SecretString>,
+    /// Where Kommo sends a person after the authorization; without it nobody can be connected.
+    pub redirect_uri: Option<Url>,
+}
+
+/// An account of the configuration.
+#[derive(Clone)]
+pub struct LongLivedAccount {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its scheme, host and port.
+    pub origin: String,
+    /// Its token.
+    pub token: SecretString,
+}
+
+/// What accounts need.
+pub struct Parts {
+    /// `accounts.*` of the configuration.
+    pub long_lived: Vec<LongLivedAccount>,
+    /// `integrations.*` of the configuration.
+    pub integrations: Vec<Integration>,
+    /// `store.encryption_key`, and the one that is being replaced; without one no account can be connected.
+    pub keys: Option<Keys>,
+    /// Where connected accounts are kept; none for a command beside a store that does not exist yet.
+    pub store: Option<Store>,
+    /// Which hosts may get a secret.
+    pub hosts: HostRules,
+    /// How Kommo is asked.
+    pub kommo: Kommo,
+    /// When Kommo may be asked.
+    pub gate: Arc<Gate>,
+    /// Where it is noted that an account waits for a person.
+    pub health: Health,
+    /// One call may take this long.
+    pub request_timeout: Duration,
+    /// The time.
+    pub clock: Clock,
+    /// Uniform in 0 to 1.
+    pub random: fn() -> f64,
+    /// Fills bytes that nobody can guess.
+    pub secret_random: fn(&mut [u8]),
+}
+
+/// The keys under which tokens are kept, 32 bytes each.
+#[derive(Clone)]
+pub struct Keys {
+    /// `store.encryption_key`
+    pub current: Arc<[u8; 32]>,
+    /// `store.previous_encryption_key`
+    pub previous: Option<Arc<[u8; 32]>>,
+}
+
+/// The accounts that the bridge can speak to. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub struct Accounts(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    /// By origin.
+    long_lived: HashMap<String, Bearer>,
+    sealer: Option<Sealer>,
+    book: RwLock<Book>,
+    /// One entry for each account that was ever renewed here.
+    renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
+    /// Something changed that decides when tokens are renewed.
+    changed: Notify,
+}
 
 impl Accounts {
-    /// Accounts with long-lived tokens: `accounts.*` of the configuration, as (origin, token), where an
-    /// origin is `https://example.kommo.com`.
-    pub fn long_lived(accounts: impl IntoIterator<Item = (String, SecretString)>) -> Self {
-        Self(accounts.into_iter().collect())
+    /// The accounts of the configuration and of the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open(parts: Parts) -> Result<Self, StoreError> {
+        let long_lived = parts.long_lived.iter().map(|account| {
+            let (origin, token) = (account.origin.as_str().into(), Arc::new(account.token.clone()));
+            (account.origin.clone(), Bearer { origin, token, generation: 0 })
+        });
+        let keys = parts.keys.as_ref();
+        let sealer =
+            keys.map(|keys| Sealer::new(&keys.current, keys.previous.as_deref(), parts.secret_random));
+        let accounts = Self(Arc::new(Inner {
+            long_lived: long_lived.collect(),
+            sealer,
+            book: RwLock::default(),
+            renewing: Mutex::default(),
+            changed: Notify::new(),
+            parts,
+        }));
+        accounts.reload().await?;
+        Ok(accounts)
     }
 
-    /// The bearer for calls to `origin`; none if no account has that address.
-    pub fn bearer(&self, origin: &str) -> Option<&SecretString> {
-        self.0.get(origin)
+    /// A bearer for calls to `origin` that is not known to be stale; it is renewed first if it must be.
+    ///
+    /// # Errors
+    /// There is none; the error says what a person has to do.
+    pub async fn bearer(&self, origin: &str) -> Result<Bearer, NoBearer> {
+        if let Some(bearer) = self.0.long_lived.get(origin) {
+            return Ok(bearer.clone());
+        }
+        let entry = self.entry(origin).ok_or(NoBearer::Unknown)?;
+        let (open, _) = entry.open()?;
+        if due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now()) {
+            return entry.bearer();
+        }
+        self.renew(&entry.record.key, entry.record.generation).await
+    }
+
+    /// Another bearer in place of `refused`, to which Kommo said 401. However many ask, the tokens are renewed once.
+    ///
+    /// # Errors
+    /// There is none; the error says what a person has to do.
+    pub async fn renewed(&self, origin: &str, refused: &Bearer) -> Result<Bearer, NoBearer> {
+        if self.0.long_lived.contains_key(origin) {
+            return Err(NoBearer::LongLived);
+        }
+        let entry = self.entry(origin).ok_or(NoBearer::Unknown)?;
+        self.renew(&entry.record.key, refused.generation).await
+    }
+
+    /// Whether a bearer can be had at once: nothing has to be renewed for it first.
+    pub fn is_at_hand(&self, origin: &str) -> bool {
+        let good = |entry: Arc<Entry>| {
+            entry.open().ok().is_none_or(|(open, _)| {
+                due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now())
+            })
+        };
+        self.0.long_lived.contains_key(origin) || self.entry(origin).is_none_or(good)
+    }
+
+    /// Where the account that was at `origin` is now, if it has moved: its calls are paced together, whichever address
+    /// a job names.
+    pub fn moved_to(&self, origin: &str) -> Option<Arc<str>> {
+        if self.0.long_lived.contains_key(origin) {
+            return None;
+        }
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).moved_to(origin).cloned()
+    }
+
+    /// The longest that one waits for a bearer.
+    pub fn patience(&self) -> Duration {
+        self.lease()
+    }
+
+    /// Whether Kommo has told that this account disconnected the integration.
+    pub fn is_disabled(&self, account_id: AccountId, client_uuid: &str) -> bool {
+        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
+        // Asked for each request, and nearly always there is none.
+        if !book.has_revoked() {
+            return false;
+        }
+        let entry = book.get(&AccountKey::new(account_id, client_uuid));
+        entry.is_some_and(|entry| entry.record.standing.state() == AccountState::Revoked)
+    }
+
+    fn entry(&self, origin: &str) -> Option<Arc<Entry>> {
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).at(origin).cloned()
+    }
+
+    fn entry_of(&self, key: &AccountKey) -> Option<Arc<Entry>> {
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn integration(&self, client_uuid: &str) -> Option<&Integration> {
+        let known =
+            |integration: &&Integration| integration.client_uuid.eq_ignore_ascii_case(client_uuid.trim());
+        self.0.parts.integrations.iter().find(known)
+    }
+
+    /// Reads everything anew from the store.
+    async fn reload(&self) -> Result<(), StoreError> {
+        let Some(store) = &self.0.parts.store else { return Ok(()) };
+        let book = Book::new(store.accounts().await?, self.0.sealer.as_ref());
+        self.change(|known| *known = book);
+        Ok(())
+    }
+
+    /// Changes the book, and tells whoever has to know.
+    fn change(&self, change: impl FnOnce(&mut Book)) {
+        let mut book = self.0.book.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut book);
+        for state in AccountState::ALL {
+            let there = book.entries().filter(|entry| entry.record.standing.state() == state).count();
+            let there = u32::try_from(there).unwrap_or(u32::MAX);
+            metrics::gauge!("bridge_accounts", "state" => state.as_str()).set(there);
+        }
+        drop(book);
+        self.0.changed.notify_one();
+    }
+
+    /// The account can be called: its deliveries go on.
+    fn goes_on(&self, origin: &str) {
+        self.0.parts.health.account_goes_on(host(origin));
+        self.0.parts.gate.lift(origin);
+    }
+}
+
+/// How an account is called in notes and logs: `example.kommo.com`.
+fn host(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, host)| host)
+}
+
+impl Credentials for Accounts {
+    fn bearer<'a>(&'a self, origin: &'a str) -> Promise<'a> {
+        Box::pin(Self::bearer(self, origin))
+    }
+
+    fn renewed<'a>(&'a self, origin: &'a str, refused: &'a Bearer) -> Promise<'a> {
+        Box::pin(Self::renewed(self, origin, refused))
     }
 }

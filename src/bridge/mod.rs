@@ -20,6 +20,7 @@ mod listeners;
 mod open_files;
 mod parts;
 mod run;
+pub(crate) mod speaking;
 
 use crate::clock::Clock;
 use crate::config::{Config, Sources};

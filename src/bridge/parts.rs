@@ -17,6 +17,7 @@ use crate::receive::{Integration, Receiver};
 use crate::store::{Purpose, Store};
 use crate::work::{HandlerThreads, Pool, Registry};
 
+use super::speaking::{self, Speaking};
 use super::{Bridge, Error, Registration};
 
 /// The rooms, ready to run.
@@ -27,6 +28,7 @@ pub(super) struct Parts {
     pub(super) store: Store,
     pub(super) pool: Pool,
     pub(super) sender: Sender,
+    pub(super) accounts: Accounts,
     pub(super) receiver: Receiver,
     pub(super) draining: CancellationToken,
 }
@@ -39,15 +41,24 @@ impl Parts {
         let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         let health = Health::new();
+        let gate = speaking::gate(&config, &clock);
+        let speaking = Speaking {
+            kommo: kommo.clone(),
+            gate: gate.clone(),
+            health: health.clone(),
+            clock: clock.clone(),
+        };
+        let accounts = speaking.accounts(&config, Some(store.clone())).await?;
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
-        let receiver = receiver(&config, &policies, &store, &clock, &draining);
+        let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
         let sender = Sender::new(
             deliver::Parts {
                 store: store.clone(),
                 kommo,
-                accounts: accounts(&config),
+                accounts: accounts.clone(),
+                gate,
                 policies,
                 health: health.clone(),
                 clock: clock.clone(),
@@ -56,9 +67,6 @@ impl Parts {
             Settings {
                 request_timeout: config.delivery.request_timeout,
                 give_up_after: config.delivery.give_up_after,
-                concurrency: config.delivery.concurrency,
-                rate_per_account: config.delivery.rate_per_account,
-                rate_total: config.delivery.rate_total,
             },
         );
         let pool = Pool::new(
@@ -69,7 +77,7 @@ impl Parts {
             clock.clone(),
             fastrand::f64,
         );
-        Ok(Self { config, clock, health, store, pool, sender, receiver, draining })
+        Ok(Self { config, clock, health, store, pool, sender, accounts, receiver, draining })
     }
 }
 
@@ -117,16 +125,11 @@ fn no_such_handler(name: &HandlerName, handler: &config::Handler) -> Error {
     Error::NoSuchHandler { name, place, kinds: BUILT_IN_KINDS.join(", ") }
 }
 
-fn accounts(config: &Config) -> Accounts {
-    let origin = |url: &url::Url| url.origin().ascii_serialization();
-    let accounts = config.accounts.values();
-    Accounts::long_lived(accounts.map(|account| (origin(&account.base_url), account.access_token.clone())))
-}
-
 fn receiver(
     config: &Config,
     policies: &HashMap<HandlerName, HandlerPolicy>,
     store: &Store,
+    accounts: &Accounts,
     clock: &Clock,
     draining: &CancellationToken,
 ) -> Receiver {
@@ -142,6 +145,10 @@ fn receiver(
         max_body: config.server.max_body,
         read_timeout: config.server.read_timeout,
         ack_deadline: config.server.ack_deadline,
+        is_disabled: {
+            let accounts = accounts.clone();
+            Arc::new(move |account_id, client_uuid| accounts.is_disabled(account_id, client_uuid))
+        },
         store: store.clone(),
         clock: clock.clone(),
         random: Arc::new(|| fastrand::u128(..)),

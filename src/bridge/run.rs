@@ -24,13 +24,18 @@ pub(super) const ADMIN_CONNECTIONS: usize = 64;
 
 impl Parts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
-        let Self { config, clock, health, store, pool, sender, receiver, draining } = self;
+        let Self { config, clock, health, store, pool, sender, accounts, receiver, draining } = self;
         let recorder = telemetry::recorder();
         let upkeep = tokio::spawn(telemetry::upkeep(recorder.clone(), clock.clone()));
         let kept = CancellationToken::new();
         let keeper = tokio::spawn({
             let (store, kept) = (store.clone(), kept.clone());
             async move { store.keep(config.store.retention, kept).await }
+        });
+
+        let watching = tokio::spawn({
+            let (accounts, kept) = (accounts.clone(), kept.clone());
+            async move { accounts.run(kept).await }
         });
 
         let addresses = (listeners.public.local_addr(), listeners.admin.local_addr());
@@ -96,6 +101,8 @@ impl Parts {
         stop_admin.cancel();
         within(LAST_REQUESTS, insisted, &mut admin).await;
         join(&mut { keeper }).await;
+        // A renewal under way is not waited for: what is lost of it, the old token makes good.
+        watching.abort();
         upkeep.abort();
         store.close().await;
         tracing::info!("stopped");

@@ -24,6 +24,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
 const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 
 /// The tree for the places, and the problems found so far.
@@ -98,9 +99,18 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
     {
         checker.refuse(&["admin", "listen"], "must be another address or port than server.listen");
     }
+    let has_key = raw.store.encryption_key.is_some() || raw.store.encryption_key_file.is_some();
     let store = store(raw.store, &mut checker);
     let delivery = delivery(raw.delivery, &mut checker);
     let integrations = check_names::integrations(raw.integrations, &mut checker);
+    let connects = integrations.iter().find(|(_, known)| known.redirect_uri.is_some());
+    if let (Some((name, _)), false) = (connects, has_key || checker.problems.cover(&ENCRYPTION_KEY)) {
+        let why = format!(
+            "is missing: integrations.{name}.redirect_uri connects accounts by OAuth, whose tokens are stored encrypted; \
+             `openssl rand -base64 32` makes a key"
+        );
+        checker.refuse(&ENCRYPTION_KEY, why);
+    }
     let rules = delivery.as_ref().map(|delivery| &delivery.hosts);
     let accounts = check_names::accounts(raw.accounts, rules, &mut checker);
     let handlers = check_names::handlers(raw.handlers, &mut checker);
@@ -170,13 +180,19 @@ fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<Store> {
         }
         _ => checker.refuse(path, "must be `sqlite:` and the path of a file, like \"sqlite:data/bridge.db\""),
     }
-    let key_path = &["store", "encryption_key"];
-    let encryption_key = checker.secret(key_path, raw.encryption_key, raw.encryption_key_file);
-    if encryption_key.as_ref().is_some_and(|key| !is_key(key)) {
-        checker.refuse(key_path, "must be 32 bytes in base64; `openssl rand -base64 32` makes them");
-    }
+    let mut key = |path: &[&str], value, file| {
+        let key = checker.secret(path, value, file);
+        if key.as_ref().is_some_and(|key| !is_key(key)) {
+            checker.refuse(path, "must be 32 bytes in base64; `openssl rand -base64 32` makes them");
+        }
+        key
+    };
+    let encryption_key = key(&ENCRYPTION_KEY, raw.encryption_key, raw.encryption_key_file);
+    let previous_path = ["store", "previous_encryption_key"];
+    let previous_encryption_key =
+        key(&previous_path, raw.previous_encryption_key, raw.previous_encryption_key_file);
     let retention = checker.span(&["store", "retention"], raw.retention, SECOND..=3650 * DAY);
-    Some(Store { url: url?, encryption_key, retention: retention? })
+    Some(Store { url: url?, encryption_key, previous_encryption_key, retention: retention? })
 }
 
 fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<Workers> {

@@ -78,11 +78,16 @@ pub(super) struct Admin {
 pub(super) struct Store {
     /// `sqlite:PATH`; the file and its folder are made. A relative path starts at the working directory.
     pub(super) url: Option<String>,
-    /// 32 bytes in base64; encrypts stored account tokens.
+    /// 32 bytes in base64; encrypts stored account tokens. Required as soon as an integration has a `redirect_uri`.
     #[schemars(schema_with = "secret")]
     pub(super) encryption_key: Option<SecretString>,
     /// The path of a file that holds `encryption_key`.
     pub(super) encryption_key_file: Option<String>,
+    /// The key before it was changed; what it encrypted can still be read for as long as it stands here.
+    #[schemars(schema_with = "secret")]
+    pub(super) previous_encryption_key: Option<SecretString>,
+    /// The path of a file that holds `previous_encryption_key`.
+    pub(super) previous_encryption_key_file: Option<String>,
     /// Finished jobs older than this are deleted. 1s to 3650d.
     pub(super) retention: Option<Text<Span>>,
 }

@@ -66,6 +66,8 @@ pub struct Store {
     pub url: String,
     /// 32 bytes, base64: encrypts stored account tokens.
     pub encryption_key: Option<SecretString>,
+    /// The key that is being replaced: it still decrypts.
+    pub previous_encryption_key: Option<SecretString>,
     /// Finished jobs older than this are deleted.
     pub retention: Duration,
 }

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use crate::kommo::{Answer, Problem};
+use crate::kommo::{Answer, NoBearer, Problem};
 use crate::model::{
     AfterDelivery, AttemptResult, Backoff, Delivery, HandlerPolicy, Outcome, Prepared, Timestamp,
 };
 
-use super::pace::{Cause, Scope};
+use crate::pace::{Cause, Pause, Paused, Scope};
 
 /// What an attempt brought, besides an [`Answer`].
 #[derive(Clone, Debug)]
 pub(super) enum Got {
     /// A call was made.
     Answer(Answer),
-    /// There is no account with that address, so no bearer.
-    NoAccount,
+    /// There is no bearer for that address, so no call was made.
+    NoBearer(NoBearer),
+    /// The turn of a second call did not come in time.
+    NotItsTurn(Paused),
 }
 
 /// What is known of the job when its answer comes.
@@ -45,25 +47,18 @@ pub(super) struct Judgement {
     pub(super) account_is_fine: bool,
 }
 
-/// Who has to wait, why, and how long if Kommo said so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pause {
-    pub(super) scope: Scope,
-    pub(super) cause: Cause,
-    pub(super) hint: Option<Duration>,
-}
-
 /// Judges.
 pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
     let (status, retry_after, problem) = match got {
-        Got::NoAccount => {
-            return at.wait(
-                Scope::Account,
-                Cause::NoAccount,
-                None,
-                "no account with this address is configured",
-            );
+        Got::NoBearer(no) => {
+            let cause = match no {
+                NoBearer::Unknown | NoBearer::NeedsAuthorization { .. } => Cause::NotConnected,
+                NoBearer::LongLived => Cause::Unauthorized,
+                NoBearer::NotRenewed { .. } => Cause::NotRenewed,
+            };
+            return at.wait(Scope::Account, cause, None, &no.to_string());
         }
+        Got::NotItsTurn(paused) => return at.later(&paused.to_string()),
         Got::Answer(Answer::NotSent(why)) => return at.again(why, AttemptResult::Retry, false),
         Got::Answer(Answer::Lost { why, timed_out }) => {
             let result = if *timed_out { AttemptResult::Timeout } else { AttemptResult::Retry };
@@ -125,6 +120,17 @@ impl Circumstances<'_> {
             result: None,
             error: Some(format!("{text}; {}", cause.advice())),
             pause: Some(Pause { scope, cause, hint }),
+            account_is_fine: false,
+        }
+    }
+
+    /// Nothing is known of this job or its account, but that others are to be called first.
+    fn later(&self, text: &str) -> Judgement {
+        Judgement {
+            next: AfterDelivery::Wait { delivery: self.delivery, keeps_place: true },
+            result: None,
+            error: Some(text.to_owned()),
+            pause: None,
             account_is_fine: false,
         }
     }

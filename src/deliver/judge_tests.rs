@@ -103,7 +103,14 @@ fn the_account_waits_and_no_attempt_is_burnt() {
         (status(403), Scope::Account, Cause::Forbidden),
         (html, Scope::Everybody, Cause::Blocked),
         (status(429), Scope::Account, Cause::TooMany),
-        (Got::NoAccount, Scope::Account, Cause::NoAccount),
+        (Got::NoBearer(NoBearer::Unknown), Scope::Account, Cause::NotConnected),
+        (
+            Got::NoBearer(NoBearer::NeedsAuthorization { why: "x".into() }),
+            Scope::Account,
+            Cause::NotConnected,
+        ),
+        (Got::NoBearer(NoBearer::NotRenewed { why: "x".into() }), Scope::Account, Cause::NotRenewed),
+        (Got::NoBearer(NoBearer::LongLived), Scope::Account, Cause::Unauthorized),
     ] {
         let judgement = case.judge(&got);
         assert_eq!(judgement.pause, Some(Pause { scope, cause, hint: None }), "{got:?}");
@@ -113,6 +120,15 @@ fn the_account_waits_and_no_attempt_is_burnt() {
         assert_eq!(delivery, answer_was_lost(), "{got:?}");
         assert!(judgement.error.unwrap().contains(cause.advice()));
     }
+}
+
+#[test]
+fn who_is_not_called_yet_keeps_what_it_had() {
+    let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true };
+    let judgement =
+        Case { delivery: failing, ..Case::default() }.judge(&Got::NotItsTurn(Paused { left: None }));
+    assert_eq!(judgement.next, AfterDelivery::Wait { delivery: failing, keeps_place: true });
+    assert_eq!((judgement.result, judgement.pause, judgement.account_is_fine), (None, None, false));
 }
 
 #[test]

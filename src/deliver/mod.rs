@@ -2,17 +2,14 @@
 //!
 //! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
 //! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
-//! due. Either way it passes the [`gate`]: the pace of its account, and a place among the calls in flight.
+//! due. Either way it passes the [gate](Gate): the pace of its account, and a place among the calls in flight.
 //! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
 //! delays nobody else; and first tries go before retries, except in every fourth claim.
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
 //! takes it. What is done with an answer is in [`judge`].
 
-mod gate;
 mod judge;
-mod pace;
-mod pause;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,18 +24,18 @@ use url::Position;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::kommo::{Answer, Kommo};
+use crate::kommo::{Answer, Bearer, Kommo};
 use crate::model::{
-    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Shares, Stage,
-    whole_millis,
+    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Stage, whole_millis,
 };
+use crate::pace::{Gate, Pass};
 use crate::store::{Slot, Store, StoreError, Written};
 
-use gate::{Gate, Pass};
 use judge::{Circumstances, Got, Judgement};
-use pace::Pace;
 
-/// What a lease lasts beyond the call: time to write the report.
+/// Calls of one attempt, or turns that are waited for: each takes at most the timeout of a request.
+const CALLS: u32 = 4;
+/// What a lease lasts beyond the calls: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// The most deliveries of one lane in one claim, so that the next lane gets its turn.
 const CLAIM: usize = 256;
@@ -54,12 +51,6 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// All calls of one delivery may take this long.
     pub give_up_after: Duration,
-    /// Calls in flight at once.
-    pub concurrency: usize,
-    /// Calls per second and account.
-    pub rate_per_account: u32,
-    /// Calls per second of the whole bridge, if that is limited.
-    pub rate_total: Option<u32>,
 }
 
 /// What the sender works with.
@@ -70,6 +61,8 @@ pub struct Parts {
     pub kommo: Kommo,
     /// Whose token they carry.
     pub accounts: Accounts,
+    /// When they may go.
+    pub gate: Arc<Gate>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted that an account waits for a person.
@@ -87,7 +80,6 @@ pub struct Sender(Arc<Inner>);
 struct Inner {
     parts: Parts,
     settings: Settings,
-    gate: Arc<Gate>,
     steps: AtomicUsize,
     /// Claims of each lane, up to [`RETRIES_FIRST`].
     claims: Mutex<HashMap<Arc<str>, usize>>,
@@ -101,14 +93,11 @@ struct Inner {
 impl Sender {
     /// A sender; from now on the store hands deliveries over to it.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let pace = Pace::new(settings.rate_per_account, settings.rate_total);
         let store = parts.store.clone();
-        let freed = Box::new(move || store.delivery().wake_if_waiting());
-        let gate = Gate::new(pace, Shares::for_anybody(settings.concurrency), parts.clock.clone(), freed);
+        parts.gate.on_freed(move || store.delivery().wake_if_waiting());
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
-            gate,
             steps: AtomicUsize::new(0),
             claims: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -121,7 +110,7 @@ impl Sender {
             if sender.0.draining.is_cancelled() {
                 return None;
             }
-            let pass = sender.0.gate.enter(origin, 1).pop()?;
+            let pass = sender.enter(origin, 1).pop()?;
             Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, pass)) })
         }));
         sender
@@ -151,10 +140,16 @@ impl Sender {
         due.rotate_left(first);
         let (mut claims, mut wait) = (Vec::new(), None);
         for origin in due {
-            let passes = self.0.gate.enter(&origin, CLAIM);
+            let passes = self.enter(&origin, CLAIM);
             if passes.is_empty() {
                 // Zero: there is no place, and whoever frees one wakes us.
-                let next = self.0.gate.wait(&origin).filter(|next| !next.is_zero());
+                let moved = self.0.parts.accounts.moved_to(&origin);
+                let next = self
+                    .0
+                    .parts
+                    .gate
+                    .wait(moved.as_deref().unwrap_or(&origin))
+                    .filter(|next| !next.is_zero());
                 wait = wait.into_iter().chain(next).min();
             } else {
                 let retries_first = self.retries_first(&origin);
@@ -235,7 +230,7 @@ impl Sender {
         let judgement = judge::judge(&got, circumstances);
         let status = match got {
             Got::Answer(Answer::Status { status, .. }) => Some(status),
-            Got::Answer(_) | Got::NoAccount => None,
+            Got::Answer(_) | Got::NoBearer(_) | Got::NotItsTurn(_) => None,
         };
         self.tell(&job, &judgement, status, duration);
         self.pause_or_go_on(&job, &judgement, &mut pass);
@@ -265,11 +260,57 @@ impl Sender {
         drop((writing, pass));
     }
 
+    /// Posts the continue; after a 401 once more, if another token can be had.
     async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {
-        let Parts { kommo, accounts, .. } = &self.0.parts;
-        let Some(bearer) = accounts.bearer(job.return_url.origin()) else { return Got::NoAccount };
+        let (accounts, origin) = (&self.0.parts.accounts, job.return_url.origin());
+        let patience = self.0.settings.request_timeout;
+        // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
+        let at_hand = accounts.is_at_hand(origin);
+        if !at_hand {
+            pass.give_back();
+        }
+        let bearer = match accounts.bearer(origin).await {
+            Ok(bearer) => bearer,
+            Err(none) => return Got::NoBearer(none),
+        };
+        if !at_hand && let Err(paused) = pass.renew(patience).await {
+            return Got::NotItsTurn(paused);
+        }
+        let answer = self.post(job, &bearer, pass).await;
+        if !matches!(answer, Answer::Status { status: 401, .. }) || bearer.is_long_lived() {
+            return Got::Answer(answer);
+        }
+        pass.give_back();
+        let bearer = match accounts.renewed(origin, &bearer).await {
+            Ok(bearer) => bearer,
+            Err(none) => return Got::NoBearer(none),
+        };
+        if let Err(paused) = pass.renew(patience).await {
+            return Got::NotItsTurn(paused);
+        }
+        Got::Answer(self.post(job, &bearer, pass).await)
+    }
+
+    async fn post(&self, job: &DeliveringJob, bearer: &Bearer, pass: &mut Pass) -> Answer {
+        let DeliveringJob { return_url, prepared, .. } = job;
+        let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
         pass.start();
-        Got::Answer(kommo.continue_bot(&job.return_url, bearer, &job.prepared.completion).await)
+        if *bearer.origin == *return_url.origin() {
+            return kommo.continue_bot(return_url, &bearer.token, completion).await;
+        }
+        // Its account has moved: who has the old address today is a stranger.
+        match return_url.at(&bearer.origin) {
+            Ok(moved) => kommo.continue_bot(&moved, &bearer.token, completion).await,
+            Err(error) => {
+                Answer::NotSent(format!("the account has moved, and its new address is none: {error}"))
+            }
+        }
+    }
+
+    /// Passes for a lane. An account that has moved has two lanes, and one pace.
+    fn enter(&self, origin: &str, wanted: usize) -> Vec<Pass> {
+        let moved = self.0.parts.accounts.moved_to(origin);
+        self.0.parts.gate.enter(moved.as_deref().unwrap_or(origin), wanted)
     }
 
     /// Says whether the report was written.
@@ -345,7 +386,7 @@ impl Sender {
     }
 
     fn lease(&self) -> Duration {
-        self.0.settings.request_timeout + LEASE_MARGIN
+        self.0.settings.request_timeout * CALLS + self.0.parts.accounts.patience() + LEASE_MARGIN
     }
 }
 

@@ -4,11 +4,13 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::accounts::{self, LongLivedAccount};
 use crate::clock::ManualClock;
 use crate::model::{
     AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
     State, StateName, Timestamp, WidgetRequest,
 };
+use crate::pace::Limits;
 use crate::simulator::{Bot, Fault, Options, Plan, Simulator};
 use crate::store::Purpose;
 
@@ -32,28 +34,40 @@ impl Home {
         Self { store, clock, simulator, _folder: folder }
     }
 
-    fn sender(&self, rate_per_account: u32) -> Sender {
+    async fn sender(&self, rate_per_account: u32) -> Sender {
         let base_url = self.simulator.base_url();
         let allowed = vec![base_url.trim_start_matches("http://").parse().unwrap()];
-        let kommo = Kommo::new(HostRules { allowed, insecure: true }, LEASE).unwrap();
+        let hosts = HostRules { allowed, insecure: true };
+        let kommo = Kommo::new(hosts.clone(), LEASE).unwrap();
         let token = self.simulator.options().access_token.clone().into();
+        let gate = Gate::new(Limits { rate_per_account, rate_total: None, places: 8 }, self.clock.clock());
+        let accounts = accounts::Parts {
+            long_lived: vec![LongLivedAccount { name: "played".into(), origin: base_url.into(), token }],
+            integrations: Vec::new(),
+            keys: None,
+            store: None,
+            hosts,
+            kommo: kommo.clone(),
+            gate: gate.clone(),
+            health: Health::new(),
+            request_timeout: LEASE,
+            clock: self.clock.clock(),
+            random: || 1.0,
+            secret_random: |_| (),
+        };
+        let accounts = Accounts::open(accounts).await.unwrap();
         let parts = Parts {
             store: self.store.clone(),
             kommo,
-            accounts: Accounts::long_lived([(base_url.to_owned(), token)]),
+            accounts,
+            gate,
             policies: HashMap::new(),
             health: Health::new(),
             clock: self.clock.clock(),
             random: || 1.0,
         };
         let hour = Duration::from_secs(3_600);
-        let settings = Settings {
-            request_timeout: LEASE,
-            give_up_after: hour,
-            concurrency: 8,
-            rate_per_account,
-            rate_total: None,
-        };
+        let settings = Settings { request_timeout: LEASE, give_up_after: hour };
         Sender::new(parts, settings)
     }
 
@@ -94,7 +108,7 @@ impl Home {
 #[tokio::test]
 async fn a_completion_just_stored_is_handed_over_without_a_step() {
     let home = Home::new().await;
-    let sender = home.sender(7);
+    let sender = home.sender(7).await;
     let id = home.completed(&home.bot([])).await;
     sender.idle().await;
     assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
@@ -103,7 +117,7 @@ async fn a_completion_just_stored_is_handed_over_without_a_step() {
 #[tokio::test]
 async fn what_the_rate_holds_back_goes_out_a_window_later() {
     let home = Home::new().await;
-    let sender = home.sender(2);
+    let sender = home.sender(2).await;
     let mut jobs = Vec::new();
     for _ in 0..3 {
         jobs.push(home.completed(&home.bot([])).await);
@@ -123,7 +137,7 @@ async fn what_the_rate_holds_back_goes_out_a_window_later() {
 #[tokio::test]
 async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() {
     let home = Home::new().await;
-    let sender = home.sender(7);
+    let sender = home.sender(7).await;
     home.simulator.set_outage(Some(Fault::Status(503)));
     let id = home.completed(&home.bot([])).await;
     sender.idle().await;
@@ -149,7 +163,7 @@ async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() 
 #[tokio::test]
 async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
     let home = Home::new().await;
-    let sender = home.sender(1);
+    let sender = home.sender(1).await;
     let retried = home.completed(&home.bot([Fault::Status(500)])).await;
     sender.idle().await;
     for _ in 0..3 * RETRIES_FIRST {
@@ -169,7 +183,7 @@ async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
 #[tokio::test]
 async fn a_job_that_kommo_alone_refuses_is_not_the_only_one_that_is_tried() {
     let home = Home::new().await;
-    let sender = home.sender(1);
+    let sender = home.sender(1).await;
     let refused = home.completed(&home.bot(vec![Fault::Forbidden; 9])).await;
     sender.idle().await;
     let other = home.completed(&home.bot([])).await;
@@ -196,7 +210,7 @@ impl std::task::Wake for Woken {
 async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     let home = Home::new().await;
     home.completed(&home.bot([])).await;
-    let sender = home.sender(7);
+    let sender = home.sender(7).await;
     home.store.close().await;
     let woken = Arc::new(Woken::default());
     let waker = std::task::Waker::from(woken.clone());

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Response, redirect};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use crate::model::{CheckedCompletion, HostRules, ReturnUrl};
 
@@ -55,6 +56,33 @@ impl Kommo {
         Ok(Self { client, rules })
     }
 
+    /// Makes one call. Whatever status comes back is an answer.
+    ///
+    /// # Errors
+    /// There is none: the URL may not be called, nothing was sent, or the answer was lost.
+    pub async fn send(&self, call: Call<'_>) -> Result<Response, Failure> {
+        if let Err(refusal) = self.rules.check(&call.url) {
+            return Err(Failure::NotAllowed(refusal.to_string()));
+        }
+        let most = call.most_body;
+        let response = self.request(call).send().await.map_err(Failure::from)?;
+        Ok(read(response, most).await)
+    }
+
+    fn request(&self, call: Call<'_>) -> RequestBuilder {
+        let mut request = self.client.request(call.method, call.url).header(ACCEPT, call.accept);
+        if let Some(bearer) = call.bearer {
+            request = request.bearer_auth(bearer.expose_secret());
+        }
+        if let Some((name, value)) = call.secret_header {
+            request = request.header(name, value.expose_secret());
+        }
+        match call.body {
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
+            None => request,
+        }
+    }
+
     /// Continues a bot: `POST return_url` with the completion.
     pub async fn continue_bot(
         &self,
@@ -62,39 +90,123 @@ impl Kommo {
         bearer: &SecretString,
         completion: &CheckedCompletion,
     ) -> Answer {
-        if let Err(refusal) = self.rules.check(url.url()) {
-            return Answer::NotSent(format!("return_url may not be called: {refusal}"));
-        }
-        let sent = self
-            .client
-            .post(url.url().clone())
-            .bearer_auth(bearer.expose_secret())
-            .header(CONTENT_TYPE, "application/json")
-            .body(completion.as_json().to_owned())
-            .send()
-            .await;
-        match sent {
-            Ok(response) => read(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => Answer::NotSent(told(&error)),
-            Err(error) => Answer::Lost { why: told(&error), timed_out: error.is_timeout() },
+        let call = Call::post(url.url().clone(), completion.as_json().to_owned()).bearer(bearer);
+        match self.send(call).await {
+            Ok(response) => Answer::Status {
+                status: response.status,
+                retry_after: response.retry_after,
+                problem: if response.is_success() { None } else { Problem::read(&response.body) },
+            },
+            Err(Failure::NotAllowed(why)) => Answer::NotSent(format!("return_url may not be called: {why}")),
+            Err(Failure::NotSent(why)) => Answer::NotSent(why),
+            Err(Failure::Lost { why, timed_out }) => Answer::Lost { why, timed_out },
         }
     }
 }
 
-async fn read(mut response: Response) -> Answer {
-    let status = response.status();
+/// One call.
+pub struct Call<'a> {
+    method: Method,
+    url: Url,
+    accept: &'static str,
+    bearer: Option<&'a SecretString>,
+    secret_header: Option<(&'static str, &'a SecretString)>,
+    body: Option<String>,
+    most_body: usize,
+}
+
+impl<'a> Call<'a> {
+    fn new(method: Method, url: Url, body: Option<String>) -> Self {
+        let accept = "application/hal+json, application/json, application/problem+json";
+        Self { method, url, accept, bearer: None, secret_header: None, body, most_body: MOST_BODY }
+    }
+
+    /// Reads `url`.
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url, None)
+    }
+
+    /// Posts JSON to `url`.
+    pub fn post(url: Url, json: String) -> Self {
+        Self::new(Method::POST, url, Some(json))
+    }
+
+    /// Authorized by this token.
+    #[must_use]
+    pub fn bearer(self, token: &'a SecretString) -> Self {
+        Self { bearer: Some(token), ..self }
+    }
+
+    /// With a secret in a header of its own.
+    #[must_use]
+    pub fn secret_header(self, name: &'static str, value: &'a SecretString) -> Self {
+        Self { secret_header: Some((name, value)), ..self }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header `Retry-After`, in seconds, if there was one.
+    pub retry_after: Option<Duration>,
+    /// The body, as far as it was read.
+    pub body: Vec<u8>,
+    /// Whether that is less than there was.
+    pub is_cut: bool,
+}
+
+impl Response {
+    /// 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The rules forbid this URL; nothing was sent.
+    NotAllowed(String),
+    /// There was no connection, so the call cannot have arrived.
+    NotSent(String),
+    /// The call may have arrived, but its answer did not.
+    Lost {
+        /// What went wrong.
+        why: String,
+        /// Whether it was that time ran out.
+        timed_out: bool,
+    },
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_connect() || error.is_builder() {
+            return Self::NotSent(told(&error));
+        }
+        Self::Lost { why: told(&error), timed_out: error.is_timeout() }
+    }
+}
+
+async fn read(mut response: reqwest::Response, most: usize) -> Response {
+    let status = response.status().as_u16();
     let header =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     // To the end, if it is near: only then can the connection be used again.
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > MOST_BODY {
-            break;
+    let is_cut = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break false,
+            // Kommo has spoken, and a body that breaks off takes nothing from its status.
+            Err(_) => break true,
         }
-    }
-    let problem = if status.is_success() { None } else { Problem::read(&body) };
-    Answer::Status { status: status.as_u16(), retry_after: header.and_then(whole_seconds), problem }
+        if body.len() > most {
+            break true;
+        }
+    };
+    Response { status, retry_after: header.and_then(whole_seconds), body, is_cut }
 }
 
 /// The error and its causes on one line, without the URL: it names bot and wait, the caller knows them.

@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or names a database or an HTTP library, so every rule in this
 //! folder is tested as a table.
 
+mod account;
 mod attempt;
 mod completion;
 mod hosts;
@@ -17,6 +18,7 @@ mod time;
 pub(crate) mod transition;
 mod widget_request;
 
+pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standing};
 pub use attempt::{Attempt, AttemptResult, Stage};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};

@@ -36,6 +36,14 @@ impl ReturnUrl {
         text.split_at(text.len() - self.url.path().len()).0
     }
 
+    /// The same wait at another origin, where its account has moved: `https://new.kommo.com`.
+    ///
+    /// # Errors
+    /// That is no origin.
+    pub fn at(&self, origin: &str) -> Result<Self, ReturnUrlError> {
+        format!("{origin}{}", self.url.path()).parse()
+    }
+
     /// The kind of bot that waits.
     pub const fn bot_type(&self) -> BotType {
         self.bot_type

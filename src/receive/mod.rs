@@ -56,6 +56,8 @@ pub struct Receiver {
     pub read_timeout: Duration,
     /// `server.ack_deadline`, from the request's head on: past it the answer is 503.
     pub ack_deadline: Duration,
+    /// Whether Kommo has told that an account disconnected the integration of this `client_uuid`.
+    pub is_disabled: Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>,
     /// Where the jobs go.
     pub store: Store,
     /// The time.
@@ -147,6 +149,9 @@ impl Receiver {
         let account_id = verified.account_id;
         let refused = |rejection| Refused { rejection, account_id: Some(account_id) };
 
+        if (self.is_disabled)(account_id, &verified.client_uuid) {
+            return Err(refused(Rejection::Disabled));
+        }
         let return_url = return_url::check(&return_url, &verified.iss, &self.hosts)
             .map_err(|refusal| refused(refusal.into()))?;
         let job = NewJob {

@@ -39,6 +39,11 @@ pub(super) enum Rejection {
     /// Nobody knows who asks, or it is somebody else.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The account disconnected the integration.
+    #[error(
+        "the account has disconnected this integration; whoever administers the account can authorize it again"
+    )]
+    Disabled,
     /// Not where a bearer may go.
     #[error(transparent)]
     ReturnUrl(#[from] ReturnUrlRefusal),
@@ -63,6 +68,7 @@ impl Rejection {
             Self::Broken => (StatusCode::BAD_REQUEST, "body-incomplete", "Body incomplete"),
             Self::Body(_) => (StatusCode::BAD_REQUEST, "no-widget-request", "Not a widget_request"),
             Self::Token(error) => token_kind(*error),
+            Self::Disabled => (StatusCode::FORBIDDEN, "account-disabled", "Account disabled"),
             Self::ReturnUrl(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "return-url-refused", "return_url refused")
             }
@@ -79,6 +85,7 @@ impl Rejection {
             Self::Slow => "timeout",
             Self::Broken | Self::Body(_) => "bad_request",
             Self::Token(error) if error.is_for_somebody_else() => "forbidden",
+            Self::Disabled => "disabled",
             Self::Token(_) => "unauthorized",
             Self::ReturnUrl(_) => "bad_return_url",
             Self::Draining | Self::Late | Self::Store(_) => "unavailable",
@@ -88,7 +95,7 @@ impl Rejection {
     /// Whether somebody should look: a wrong secret, an attack, a bridge that cannot keep up. The rest is
     /// the noise of the Internet.
     pub(super) fn is_worth_a_warning(&self) -> bool {
-        matches!(self, Self::Token(_) | Self::ReturnUrl(_) | Self::Late | Self::Store(_))
+        matches!(self, Self::Token(_) | Self::Disabled | Self::ReturnUrl(_) | Self::Late | Self::Store(_))
     }
 
     /// What the log says: for a failure of the store more than the caller learns.
@@ -176,6 +183,7 @@ mod tests {
                 "bad_return_url",
             ),
             (ReturnUrlRefusal::Foreign.into(), 422, "return-url-refused", "bad_return_url"),
+            (Rejection::Disabled, 403, "account-disabled", "disabled"),
             (Rejection::Draining, 503, "stopping", "unavailable"),
             (Rejection::Late, 503, "not-stored", "unavailable"),
             (Rejection::Store(StoreError::Timeout), 503, "not-stored", "unavailable"),

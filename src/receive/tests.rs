@@ -54,6 +54,7 @@ impl Bench {
             max_body: 4096,
             read_timeout: Duration::from_secs(60),
             ack_deadline: Duration::from_secs(60),
+            is_disabled: Arc::new(|_, _| false),
             store: store.clone(),
             clock: clock.clock(),
             random: Arc::new(move || random.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into()),

@@ -47,6 +47,8 @@ pub(super) struct Unverified<'a> {
 pub(super) struct Verified {
     /// The name of the integration whose secret signed it.
     pub integration: Arc<str>,
+    /// That integration's id in Kommo.
+    pub client_uuid: String,
     /// The account's URL.
     pub iss: Url,
     /// The account.
@@ -121,6 +123,7 @@ impl<'a> Unverified<'a> {
         }
         Ok(Verified {
             integration: Arc::clone(integration.name()),
+            client_uuid: claims.client_uuid,
             iss: claims.iss,
             account_id: claims.account_id,
             entity: claims.entity,

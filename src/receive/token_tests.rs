@@ -79,6 +79,7 @@ fn a_good_token_tells_all() {
     let verified = verify(&hs512(&claims(json!({})), "new")).unwrap();
     let expected = Verified {
         integration: "main".into(),
+        client_uuid: "aa-BB".into(),
         iss: "https://example.kommo.com".parse().unwrap(),
         account_id: AccountId(31_764_961),
         entity: Some(Entity { kind: crate::model::EntityKind::Lead, id: 99 }),

@@ -8,6 +8,8 @@
 //! state only from the state and the claim that the writer of the change has seen (fencing).
 
 mod accept;
+mod account_writes;
+mod accounts;
 mod claims;
 mod effects;
 mod error;
@@ -41,6 +43,7 @@ use crate::model::{
 };
 
 pub use accept::Accepted;
+pub use account_writes::{Leased, Renewal};
 pub use error::StoreError;
 pub use lanes::{Lanes, Slot};
 pub use open::Purpose;
@@ -68,6 +71,7 @@ struct Inner {
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
+    purpose: Purpose,
     writer: Mutex<Option<JoinHandle<Writer>>>,
 }
 
@@ -95,6 +99,7 @@ impl Store {
             work,
             delivery,
             clock,
+            purpose,
             writer: Mutex::new(Some(writer)),
         }));
         if purpose == Purpose::Serve {
@@ -102,10 +107,19 @@ impl Store {
             if freed > 0 {
                 tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
             }
+            store.ask(account_writes::FreeRenewals).await?;
             store.ask(upkeep::Rewind { now: store.clock().now() }).await?;
             store.ask(refresh::Refresh).await?;
         }
         Ok(store)
+    }
+
+    /// Visits the store at `url`; none if nothing has made it yet.
+    ///
+    /// # Errors
+    /// It is there and cannot be opened.
+    pub async fn visit(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
+        if open::is_there(url)? { Self::open(url, Purpose::Visit, clock).await.map(Some) } else { Ok(None) }
     }
 
     /// Stores a request, unless its idempotency key is known. When this returns, the job is on the disk.

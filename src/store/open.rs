@@ -41,6 +41,11 @@ pub(super) struct Opened {
     pub(super) lock: Option<File>,
 }
 
+/// Whether the file of `url` exists.
+pub(super) fn is_there(url: &str) -> Result<bool, StoreError> {
+    Ok(path(url)?.exists())
+}
+
 /// Opens `url`, `sqlite:PATH`.
 pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreError> {
     let path = resolved(path(url)?);

@@ -26,6 +26,12 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
         |c| exposed(c.store.encryption_key.as_ref()),
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     ),
+    (
+        "STORE__PREVIOUS_ENCRYPTION_KEY",
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        |c| exposed(c.store.previous_encryption_key.as_ref()),
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    ),
     ("STORE__RETENTION", "2d", |c| format!("{:?}", c.store.retention), "172800s"),
     ("INTEGRATIONS__MAIN__CLIENT_UUID", "id-2", |c| c.integrations["main"].client_uuid.clone(), "id-2"),
     (
@@ -102,10 +108,12 @@ fn exposed(secret: Option<&secrecy::SecretString>) -> String {
 }
 
 const ACCOUNT: &str = "[accounts.one]\nbase_url = \"https://one.kommo.com\"\naccess_token = \"t1\"\n";
+/// A redirect_uri needs it.
+const KEY: &str = "[store]\nencryption_key = \"QUJDRDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjA=\"\n";
 
 #[test]
 fn every_key_can_be_set_from_the_environment() {
-    let folder = Folder::with(&format!("{MINIMAL}{ACCOUNT}[handlers.greet]\n"));
+    let folder = Folder::with(&format!("{MINIMAL}{KEY}{ACCOUNT}[handlers.greet]\n"));
     let before = folder.load(&[]).unwrap();
     for (key, text, reads, wanted) in VARIABLES {
         let config =

@@ -68,6 +68,14 @@ const FILES: &[(&str, &[&str])] = &[
     ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"sqlite:\"", &["store.url: must be `sqlite:` and the path"]),
     ("[store]\nencryption_key = \"c2hvcnQ=\"", &["store.encryption_key: must be 32 bytes in base64"]),
+    (
+        "[store]\nprevious_encryption_key = \"c2hvcnQ=\"",
+        &["store.previous_encryption_key: must be 32 bytes in base64"],
+    ),
+    (
+        "[integrations.b]\nclient_uuid = \"b\"\nclient_secret = \"c\"\nredirect_uri = \"https://b.example/oauth/callback\"",
+        &["store.encryption_key: is missing: integrations.b.redirect_uri connects accounts by OAuth"],
+    ),
     ("[store]\nretention = \"0d\"", &["store.retention: must be a duration from 1s to 3650d"]),
     (
         "[integrations.twin]\nclient_uuid = \"id-1\"\nclient_secret = \"x\"",

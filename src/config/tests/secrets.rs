@@ -8,6 +8,7 @@ use super::*;
 const SECRETS: &[(&str, &str)] = &[
     ("[admin]", "token"),
     ("[store]", "encryption_key"),
+    ("[store]", "previous_encryption_key"),
     ("[integrations.b]\nclient_uuid = \"b\"", "client_secret"),
     ("[integrations.b]\nclient_uuid = \"b\"\nclient_secret = \"c\"", "previous_client_secret"),
     ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", "access_token"),
@@ -19,6 +20,7 @@ fn exposed(config: &Config, key: &str) -> String {
     let secret = match key {
         "token" => config.admin.token.as_ref(),
         "encryption_key" => config.store.encryption_key.as_ref(),
+        "previous_encryption_key" => config.store.previous_encryption_key.as_ref(),
         "client_secret" => Some(&config.integrations["b"].client_secret),
         "previous_client_secret" => config.integrations["b"].previous_client_secret.as_ref(),
         _ => Some(&config.accounts["a"].access_token),

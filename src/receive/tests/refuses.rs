@@ -80,6 +80,22 @@ async fn the_first_mistake_is_the_one_that_is_told() {
 }
 
 #[tokio::test]
+async fn an_account_that_disconnected_the_integration_is_refused() {
+    let bench = Bench::with(|receiver| {
+        receiver.is_disabled = Arc::new(|account_id, client_uuid| {
+            account_id == AccountId(31_764_961) && client_uuid.eq_ignore_ascii_case("aa-bb")
+        });
+    })
+    .await;
+    let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(answer.body["type"], "urn:salesbot-bridge:problem:account-disabled");
+    let other = token(json!({"account_id": 1}));
+    assert_eq!(bench.post(form(&other, RETURN_URL)).await.status, 200);
+    assert_eq!(bench.jobs().await, 1);
+}
+
+#[tokio::test]
 async fn without_a_public_url_any_audience_will_do() {
     let bench = Bench::with(|receiver| receiver.public_url = None).await;
     let answer = bench.post(form(&token(json!({"aud": "https://a.b"})), RETURN_URL)).await;

@@ -136,7 +136,7 @@ fn an_account_without_a_token_says_nothing_about_a_block() {
     let probe = pace.reserve(OTHER, 7, ms(60_000));
     assert_eq!(probe.len(), 1);
     // Nothing was sent: there is no token for that account.
-    pace.pause(OTHER, probe[0], Scope::Account, Cause::NoAccount, None, ms(60_000));
+    pace.pause(OTHER, probe[0], Scope::Account, Cause::NotConnected, None, ms(60_000));
     pace.release(OTHER, probe[0]);
     assert_eq!(pace.reserve(ACCOUNT, 7, ms(60_000)).len(), 1, "the block still has to be probed");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Who has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub enum Scope {
     /// The account that was called.
     Account,
     /// Every account, because Kommo refuses the bridge's address.
@@ -13,7 +13,7 @@ pub(super) enum Scope {
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub enum Cause {
     /// 401: the token is no good.
     Unauthorized,
     /// 402: the account's plan has ended.
@@ -24,16 +24,19 @@ pub(super) enum Cause {
     Blocked,
     /// 429
     TooMany,
-    /// There is no account with that address.
-    NoAccount,
+    /// There is no token for that address, so Kommo was not asked.
+    NotConnected,
+    /// Its token has to be renewed first, and that did not work.
+    NotRenewed,
 }
 
 impl Cause {
     /// What a person has to do, or that nobody has to do anything.
-    pub(super) const fn advice(self) -> &'static str {
+    pub const fn advice(self) -> &'static str {
         match self {
             Self::Unauthorized => {
-                "an administrator of the account has to make a new token: put it into accounts.NAME.access_token and restart"
+                "an administrator of the account has to authorize it again: `salesbot-bridge accounts authorize`, or a new \
+                 token in accounts.NAME.access_token and a restart"
             }
             Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
             Self::Forbidden => "the token has to belong to an administrator of the account",
@@ -41,30 +44,37 @@ impl Cause {
                 "Kommo blocks this address: lower delivery.rate_per_account, or ask Kommo's support"
             }
             Self::TooMany => "the account's deliveries wait as long as Kommo asks",
-            Self::NoAccount => "add it: accounts.NAME.base_url and access_token",
+            Self::NotConnected => "its deliveries go out by themselves once it is connected",
+            Self::NotRenewed => "it is tried again and again, and deliveries go out once it succeeds",
         }
     }
 
     /// Whether it ends by itself, without a person.
-    pub(super) const fn ends_by_itself(self) -> bool {
+    pub const fn ends_by_itself(self) -> bool {
         matches!(self, Self::TooMany)
     }
 
     /// Whether Kommo may refuse one job alone for it: then it must not be the one to be tried again and again.
-    pub(super) const fn may_be_of_one_job(self) -> bool {
+    pub const fn may_be_of_one_job(self) -> bool {
         matches!(self, Self::Unauthorized | Self::PaymentRequired | Self::Forbidden | Self::Blocked)
     }
 
     /// Whether Kommo was asked at all.
-    pub(super) const fn was_answered(self) -> bool {
-        !matches!(self, Self::NoAccount)
+    pub const fn was_answered(self) -> bool {
+        !matches!(self, Self::NotConnected | Self::NotRenewed)
+    }
+
+    /// Whether a new token ends it.
+    const fn ends_with_a_new_token(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::NotConnected | Self::NotRenewed)
     }
 
     /// The n-th pause in a row, from 1, if Kommo names no time.
     fn length(self, nth: u32) -> Duration {
         let (first, longest) = match self {
             Self::TooMany => (1, 60),
-            Self::Unauthorized | Self::PaymentRequired | Self::NoAccount => (30, 15 * 60),
+            Self::Unauthorized | Self::PaymentRequired | Self::NotConnected => (30, 15 * 60),
+            Self::NotRenewed => (5, 10 * 60),
             Self::Forbidden | Self::Blocked => (60, 60 * 60),
         };
         let doubled = 1_u64 << nth.saturating_sub(1).min(20);
@@ -72,12 +82,23 @@ impl Cause {
     }
 }
 
+/// Who has to wait, why, and how long if Kommo said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Who has to wait.
+    pub scope: Scope,
+    /// Why.
+    pub cause: Cause,
+    /// How long, if Kommo said so.
+    pub hint: Option<Duration>,
+}
+
 /// A pause that Kommo asks for is kept, but no longer than this: a mistyped number must not stop an account for days.
 const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
 
 /// Whether a call may go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Permission {
+pub enum Permission {
     /// As many as the rate allows.
     Go,
     /// One, to see whether the pause is over.
@@ -88,26 +109,27 @@ pub(super) enum Permission {
 
 /// The pauses of one account, or of all.
 #[derive(Debug, Default)]
-pub(super) struct Pauses {
+pub struct Pauses {
     /// Counts the pauses that began. An answer to a call of an earlier era says nothing about this one.
     era: u64,
-    current: Option<Pause>,
+    current: Option<Current>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Pause {
+struct Current {
     until: Duration,
+    cause: Cause,
     /// How many in a row.
     nth: u32,
     probing: bool,
 }
 
 impl Pauses {
-    pub(super) const fn era(&self) -> u64 {
+    pub const fn era(&self) -> u64 {
         self.era
     }
 
-    pub(super) fn permission(&self, now: Duration) -> Permission {
+    pub fn permission(&self, now: Duration) -> Permission {
         match self.current {
             None => Permission::Go,
             Some(pause) if now < pause.until => Permission::Wait(Some(pause.until)),
@@ -117,26 +139,34 @@ impl Pauses {
     }
 
     /// A call goes out; in a pause it is the probe.
-    pub(super) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         if let Some(pause) = &mut self.current {
             pause.probing = true;
         }
     }
 
     /// A call of that era was answered well. Says whether it ended a pause.
-    pub(super) fn fine(&mut self, era: u64) -> bool {
+    pub fn fine(&mut self, era: u64) -> bool {
         era == self.era && self.current.take().is_some()
     }
 
+    /// There is a new token: a pause for want of one is over. Says whether it was. Answers to calls that left before say
+    /// nothing any more.
+    pub fn lift(&mut self) -> bool {
+        let lifted = self.current.take_if(|current| current.cause.ends_with_a_new_token()).is_some();
+        self.era += u64::from(lifted);
+        lifted
+    }
+
     /// A call of that era told nothing: if it was the probe, another may go.
-    pub(super) fn unknown(&mut self, era: u64) {
+    pub fn unknown(&mut self, era: u64) {
         if let Some(pause) = self.current.as_mut().filter(|_| era == self.era) {
             pause.probing = false;
         }
     }
 
     /// A call of that era was asked to wait. Says until when the pause is that this began.
-    pub(super) fn pause(
+    pub fn pause(
         &mut self,
         era: u64,
         cause: Cause,
@@ -151,7 +181,7 @@ impl Pauses {
         let hint = hint.filter(|hint| !hint.is_zero());
         let until = now + hint.map_or_else(|| cause.length(nth), |hint| hint.min(LONGEST_HINT));
         self.era += 1;
-        self.current = Some(Pause { until, nth, probing: false });
+        self.current = Some(Current { until, cause, nth, probing: false });
         Some(until)
     }
 }

@@ -11,8 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use super::pause::{Cause, Scope};
-use super::pause::{Pauses, Permission};
+use super::pause::{Cause, Pauses, Permission, Scope};
 
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
 /// calls that leave a second apart can arrive closer together.
@@ -31,6 +30,10 @@ pub(super) struct Pace {
 struct Account {
     window: Window,
     pauses: Pauses,
+    /// Those who wait for a single call.
+    guests: usize,
+    /// The sender had the last call, so the next is a guest's if there is one.
+    guest_is_next: bool,
 }
 
 /// A reserved call. It belongs to the pauses that were in force when it was made.
@@ -52,8 +55,37 @@ impl Pace {
         }
     }
 
-    /// Reserves up to `wanted` calls to `account`.
+    /// Reserves up to `wanted` calls to `account` for the sender.
     pub(super) fn reserve(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Ticket> {
+        let entry = self.account(account);
+        let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
+        let room = entry.window.room(now).saturating_sub(left_to_guests);
+        let tickets = self.permit(account, wanted.min(room), now);
+        if !tickets.is_empty() {
+            self.account(account).guest_is_next = true;
+        }
+        tickets
+    }
+
+    /// Reserves a call to `account` for somebody who waits for it.
+    pub(super) fn reserve_for_guest(&mut self, account: &str, now: Duration) -> Option<Ticket> {
+        let ticket = self.permit(account, 1, now).pop()?;
+        self.account(account).guest_is_next = false;
+        Some(ticket)
+    }
+
+    /// Somebody begins to wait for a single call to `account`.
+    pub(super) fn guest_comes(&mut self, account: &str) {
+        self.account(account).guests += 1;
+    }
+
+    /// Somebody waits no more.
+    pub(super) fn guest_leaves(&mut self, account: &str) {
+        let entry = self.account(account);
+        entry.guests = entry.guests.saturating_sub(1);
+    }
+
+    fn permit(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Ticket> {
         let everybody = self.everybody.permission(now);
         let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now));
         let entry = self.account(account);
@@ -148,8 +180,18 @@ impl Pace {
         }
     }
 
+    /// There is a new token for the account. Says whether that ended a pause.
+    pub(super) fn lift(&mut self, account: &str) -> bool {
+        self.account(account).pauses.lift()
+    }
+
     fn account(&mut self, account: &str) -> &mut Account {
-        let fresh = || Account { window: Window::new(self.rate_per_account), pauses: Pauses::default() };
+        let fresh = || Account {
+            window: Window::new(self.rate_per_account),
+            pauses: Pauses::default(),
+            guests: 0,
+            guest_is_next: false,
+        };
         self.accounts.entry(account.into()).or_insert_with(fresh)
     }
 }
@@ -189,5 +231,5 @@ impl Window {
 }
 
 #[cfg(test)]
-#[path = "pace_tests.rs"]
+#[path = "rate_tests.rs"]
 mod tests;

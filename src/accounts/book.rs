@@ -1,0 +1,240 @@
+//! The connected accounts in memory, decrypted, and who is where. No I/O.
+//!
+//! It is a copy of what the store holds, made anew where something changed. Calls are made by the address of an account,
+//! so that is what it is looked up by; an account that has moved is found under its old address too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::kommo::{Bearer, NoBearer};
+use crate::model::{AccountKey, AccountRecord, AccountState, Standing, Timestamp};
+
+use super::seal::{Sealer, Tokens};
+
+/// The accounts by their key, and where they are.
+#[derive(Default)]
+pub(super) struct Book {
+    entries: HashMap<AccountKey, Arc<Entry>>,
+    /// Whose bearer goes to an address.
+    at: HashMap<Arc<str>, AccountKey>,
+    /// The new address of accounts that have left an old one.
+    moved: HashMap<Arc<str>, Arc<str>>,
+    has_revoked: bool,
+}
+
+/// A connected account, ready for use.
+pub(super) struct Entry {
+    pub(super) record: AccountRecord,
+    /// Its tokens if it is active, or why they cannot be used.
+    pub(super) tokens: Option<Result<Open, String>>,
+}
+
+/// Tokens in the clear.
+pub(super) struct Open {
+    pub(super) tokens: Tokens,
+    access: Arc<SecretString>,
+    /// Whether the key of today encrypted them.
+    pub(super) is_current: bool,
+}
+
+impl Entry {
+    fn new(record: AccountRecord, sealer: Option<&Sealer>) -> Self {
+        let tokens = match &record.standing {
+            Standing::Active(sealed) => Some(match sealer {
+                None => Err("store.encryption_key is missing, so its tokens cannot be read".to_owned()),
+                Some(sealer) => match sealer.open(&record.key, sealed) {
+                    Ok(tokens) => Ok(Open {
+                        access: Arc::new(tokens.access.clone()),
+                        tokens,
+                        is_current: sealer.is_current(sealed),
+                    }),
+                    Err(error) => Err(error.to_string()),
+                },
+            }),
+            Standing::NeedsAuthorization { .. } | Standing::Revoked { .. } => None,
+        };
+        Self { record, tokens }
+    }
+
+    /// Its tokens and its address.
+    ///
+    /// # Errors
+    /// It has none that could be used.
+    pub(super) fn open(&self) -> Result<(&Open, &Arc<str>), NoBearer> {
+        match (&self.tokens, &self.record.origin) {
+            (Some(Ok(open)), Some(origin)) => Ok((open, origin)),
+            (Some(Err(why)), _) => Err(NoBearer::NeedsAuthorization { why: why.clone() }),
+            _ => {
+                let why = self.record.standing.reason().unwrap_or("it was not connected").to_owned();
+                Err(NoBearer::NeedsAuthorization { why })
+            }
+        }
+    }
+
+    /// The bearer for its calls.
+    ///
+    /// # Errors
+    /// It has none that could be used.
+    pub(super) fn bearer(&self) -> Result<Bearer, NoBearer> {
+        let (open, origin) = self.open()?;
+        Ok(Bearer { origin: origin.clone(), token: open.access.clone(), generation: self.record.generation })
+    }
+
+    /// Which of two accounts at one address is called, the greater one: an active one if there is one, then the latest.
+    fn rank(&self) -> (bool, bool, Option<Timestamp>) {
+        let state = self.record.standing.state();
+        (state == AccountState::Active, state != AccountState::Revoked, self.record.connected_at)
+    }
+}
+
+impl Book {
+    /// The accounts of these records.
+    pub(super) fn new(records: Vec<AccountRecord>, sealer: Option<&Sealer>) -> Self {
+        let entries =
+            records.into_iter().map(|record| (record.key.clone(), Arc::new(Entry::new(record, sealer))));
+        let mut book = Self { entries: entries.collect(), ..Self::default() };
+        book.index();
+        book
+    }
+
+    /// Puts this record in the place of the one of the same account.
+    pub(super) fn put(&mut self, record: AccountRecord, sealer: Option<&Sealer>) {
+        self.entries.insert(record.key.clone(), Arc::new(Entry::new(record, sealer)));
+        self.index();
+    }
+
+    /// Forgets an account.
+    pub(super) fn remove(&mut self, key: &AccountKey) {
+        self.entries.remove(key);
+        self.index();
+    }
+
+    /// All accounts.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.values()
+    }
+
+    /// One account.
+    pub(super) fn get(&self, key: &AccountKey) -> Option<&Arc<Entry>> {
+        self.entries.get(key)
+    }
+
+    /// The account whose bearer goes to `origin`, or to where it moved from there.
+    pub(super) fn at(&self, origin: &str) -> Option<&Arc<Entry>> {
+        let key = self.at.get(origin).or_else(|| self.at.get(self.moved.get(origin)?))?;
+        self.entries.get(key)
+    }
+
+    /// Where the account that was at `origin` is now, if it has moved.
+    pub(super) fn moved_to(&self, origin: &str) -> Option<&Arc<str>> {
+        self.moved.get(origin)
+    }
+
+    /// Whether there is a revoked one at all.
+    pub(super) const fn has_revoked(&self) -> bool {
+        self.has_revoked
+    }
+
+    fn index(&mut self) {
+        let mut states = self.entries.values().map(|entry| entry.record.standing.state());
+        self.has_revoked = states.any(|state| state == AccountState::Revoked);
+        self.at.clear();
+        for entry in self.entries.values() {
+            let Some(origin) = &entry.record.origin else { continue };
+            let known = self.at.get(origin).and_then(|key| self.entries.get(key));
+            if known.is_none_or(|known| known.rank() < entry.rank()) {
+                self.at.insert(origin.clone(), entry.record.key.clone());
+            }
+        }
+        let moves = self.entries.values().filter_map(|entry| {
+            let (from, to) = (entry.record.previous_origin.clone()?, entry.record.origin.clone()?);
+            // Whoever is at the old address today has it for themselves.
+            (!self.at.contains_key(&from)).then_some((from, to))
+        });
+        self.moved = moves.collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AccountId;
+
+    fn record(account_id: i64, origin: &str, standing: Standing) -> AccountRecord {
+        AccountRecord {
+            key: AccountKey::new(AccountId(account_id), "id"),
+            origin: Some(origin.into()),
+            previous_origin: None,
+            standing,
+            generation: 1,
+            connected_at: None,
+        }
+    }
+
+    fn sealer() -> Sealer {
+        Sealer::new(&[1; 32], None, |bytes| bytes.fill_with(|| fastrand::u8(..)))
+    }
+
+    fn active(account_id: i64, origin: &str) -> AccountRecord {
+        let now = Timestamp::from_millis(0);
+        let tokens = Tokens { access: "a".into(), refresh: "r".into(), obtained_at: now, expires_at: now };
+        let key = AccountKey::new(AccountId(account_id), "id");
+        record(account_id, origin, Standing::Active(sealer().seal(&key, &tokens).unwrap()))
+    }
+
+    fn needs(account_id: i64, origin: &str) -> AccountRecord {
+        record(account_id, origin, Standing::NeedsAuthorization { reason: "Kommo said so".into() })
+    }
+
+    fn called(book: &Book, origin: &str) -> Option<(i64, String)> {
+        let entry = book.at(origin)?;
+        Some((entry.record.key.account_id.0, entry.bearer().ok()?.origin.to_string()))
+    }
+
+    #[test]
+    fn an_active_account_is_preferred_at_its_address() {
+        let other = |account: AccountRecord| AccountRecord {
+            key: AccountKey::new(account.key.account_id, "other"),
+            ..account
+        };
+        for records in [
+            vec![active(1, "https://a"), other(needs(1, "https://a"))],
+            vec![other(needs(1, "https://a")), active(1, "https://a")],
+        ] {
+            let book = Book::new(records, Some(&sealer()));
+            assert_eq!(called(&book, "https://a"), Some((1, "https://a".into())));
+        }
+        assert!(Book::default().at("https://a").is_none());
+    }
+
+    #[test]
+    fn who_has_moved_is_found_under_the_old_address_until_somebody_else_has_it() {
+        let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
+        let mut book = Book::new(vec![moved], Some(&sealer()));
+        assert_eq!(called(&book, "https://old"), Some((1, "https://new".into())));
+        assert_eq!(book.moved_to("https://old").map(|new| &**new), Some("https://new"));
+        book.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(called(&book, "https://old"), Some((2, "https://old".into())));
+        assert_eq!(book.moved_to("https://old"), None);
+        book.remove(&AccountKey::new(AccountId(2), "ID"));
+        assert_eq!(called(&book, "https://old"), Some((1, "https://new".into())));
+    }
+
+    #[test]
+    fn an_account_without_usable_tokens_says_why() {
+        let cases = [
+            (Book::new(vec![needs(1, "https://a")], Some(&sealer())), "Kommo said so"),
+            (Book::new(vec![active(1, "https://a")], None), "store.encryption_key is missing"),
+            (
+                Book::new(vec![active(1, "https://a")], Some(&Sealer::new(&[2; 32], None, |_| ()))),
+                "encrypted under another key",
+            ),
+        ];
+        for (book, expected) in cases {
+            let error = book.at("https://a").unwrap().bearer().unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("accounts authorize"), "{error}");
+        }
+    }
+}

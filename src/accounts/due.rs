@@ -1,0 +1,69 @@
+//! When tokens are renewed: a pure decision about times.
+
+use std::time::Duration;
+
+use crate::model::{Backoff, Timestamp};
+
+/// A token that ends so soon is not sent any more: it might end on its way.
+const TOO_SHORT: Duration = Duration::from_secs(30);
+
+/// Between two tries to renew: Kommo's OAuth is not to be hammered, and the token is renewed long before it ends.
+const BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(10 * 60) };
+
+/// From then on tokens are renewed ahead: the last sixth of their life, four hours of a day.
+pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+    let life = expires_at.since(obtained_at);
+    obtained_at + life.mul_f64(5.0 / 6.0)
+}
+
+/// Whether the access token may still be sent.
+pub(super) fn is_good(obtained_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> bool {
+    // A life that is shorter than the margin itself would never be good.
+    let margin = TOO_SHORT.min(expires_at.since(obtained_at) / 6);
+    now + margin < expires_at
+}
+
+/// How long to leave it after so many failures in a row. `jitter` is uniform in 0 to 1.
+pub(super) fn pause(failures: u32, jitter: f64) -> Duration {
+    // Not the whole way down to nothing: each try costs the account a call.
+    BACKOFF.ceiling(failures).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn a_day_is_renewed_four_hours_ahead() {
+        assert_eq!(renewed_at(at(0), at(86_400)), at(72_000));
+        assert_eq!(renewed_at(at(0), at(60)), at(50));
+        assert_eq!(renewed_at(at(10), at(5)), at(10), "one that was born dead is due at once");
+    }
+
+    #[test]
+    fn a_token_is_good_until_shortly_before_its_end() {
+        for (life, now, good) in [
+            (86_400, 0, true),
+            (86_400, 86_369, true),
+            (86_400, 86_370, false),
+            (60, 49, true),
+            (60, 50, false),
+            (0, 0, false),
+        ] {
+            assert_eq!(is_good(at(0), at(life), at(now)), good, "{life} {now}");
+        }
+    }
+
+    #[test]
+    fn tries_become_rarer_up_to_ten_minutes() {
+        let seconds = |failures, jitter| pause(failures, jitter).as_secs_f64();
+        assert_eq!(
+            [seconds(1, 0.0), seconds(1, 1.0), seconds(2, 1.0), seconds(40, 1.0)],
+            [2.5, 5.0, 10.0, 600.0]
+        );
+    }
+}

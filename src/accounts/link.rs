@@ -1,0 +1,122 @@
+//! The link that a person follows to authorize an account, and the `state` in it.
+//!
+//! Kommo gives `state` back with the code. It shows that we asked for this authorization, for this integration and
+//! not long ago: it is a time and a signature, so nothing has to be remembered, and the process that checks it need
+//! not be the one that made it.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use url::Url;
+
+use crate::model::Timestamp;
+
+use super::{Accounts, Integration, Keys};
+
+/// How long a link is good.
+pub const LINK_LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// Bytes of the end of life, and of what makes each state another one.
+const HEAD: usize = 8 + 16;
+
+/// Why a `state` is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// There is none, and the call does not come from the installation of a widget.
+    #[error("it has no `state`: begin with a link of `salesbot-bridge accounts authorize`")]
+    Missing,
+    /// Made by somebody else, for another integration, or under another key.
+    #[error("its `state` is not ours: begin with a new link of `salesbot-bridge accounts authorize`")]
+    Foreign,
+    /// Too old.
+    #[error("its link is older than an hour: make a new one with `salesbot-bridge accounts authorize`")]
+    Expired,
+}
+
+impl Accounts {
+    /// The link for authorizing an account through `integration`; `site` is `https://www.kommo.com` or
+    /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it.
+    pub fn authorization_link(&self, site: &Url, integration: &Integration) -> Option<Url> {
+        let mut nonce = [0; 16];
+        (self.0.parts.secret_random)(&mut nonce);
+        let until = self.0.parts.clock.now() + LINK_LIFE;
+        let state = state(self.0.parts.keys.as_ref()?, &integration.client_uuid, until, nonce);
+        let mut link = site.join("/oauth").ok()?;
+        // In this mode Kommo sends the person's own window on to the redirect_uri.
+        link.query_pairs_mut()
+            .append_pair("client_id", &integration.client_uuid)
+            .append_pair("state", &state)
+            .append_pair("mode", "post_message");
+        Some(link)
+    }
+
+    pub(super) fn check_state(&self, integration: &Integration, state: &str) -> Result<(), StateError> {
+        let keys = self.0.parts.keys.as_ref().ok_or(StateError::Foreign)?;
+        check(keys, &integration.client_uuid, state, self.0.parts.clock.now())
+    }
+}
+
+fn state(keys: &Keys, client_uuid: &str, until: Timestamp, nonce: [u8; 16]) -> String {
+    let head = [&until.as_millis().to_be_bytes()[..], &nonce].concat();
+    let signature = signer(&keys.current, client_uuid, &head).map(|mac| mac.finalize().into_bytes().to_vec());
+    BASE64_URL_SAFE_NO_PAD.encode([head, signature.unwrap_or_default()].concat())
+}
+
+fn check(keys: &Keys, client_uuid: &str, state: &str, now: Timestamp) -> Result<(), StateError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(state).map_err(|_| StateError::Foreign)?;
+    let (head, signature) = bytes.split_at_checked(HEAD).ok_or(StateError::Foreign)?;
+    let signed = |key| signer(key, client_uuid, head).is_some_and(|mac| mac.verify_slice(signature).is_ok());
+    if !signed(&keys.current) && !keys.previous.as_ref().is_some_and(|key| signed(key)) {
+        return Err(StateError::Foreign);
+    }
+    let until = head.first_chunk().map(|bytes| Timestamp::from_millis(i64::from_be_bytes(*bytes)));
+    if until.is_none_or(|until| until <= now) { Err(StateError::Expired) } else { Ok(()) }
+}
+
+/// A key of its own, so that a signature of a state can never stand for anything else.
+fn signer(key: &[u8; 32], client_uuid: &str, head: &[u8]) -> Option<Hmac<Sha256>> {
+    let mut derive = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    derive.update(b"salesbot-bridge oauth state");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&derive.finalize().into_bytes()).ok()?;
+    mac.update(head);
+    mac.update(client_uuid.trim().to_ascii_lowercase().as_bytes());
+    Some(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn keys(current: u8, previous: Option<u8>) -> Keys {
+        Keys { current: Arc::new([current; 32]), previous: previous.map(|key| Arc::new([key; 32])) }
+    }
+
+    const fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_state_is_good_for_its_integration_until_its_end() {
+        let made = state(&keys(1, None), "Id", at(1_000), [7; 16]);
+        for (key, previous, client_uuid, now, expected) in [
+            (1, None, "id", 999, Ok(())),
+            (2, Some(1), "ID", 0, Ok(())),
+            (1, None, "id", 1_000, Err(StateError::Expired)),
+            (2, None, "id", 0, Err(StateError::Foreign)),
+            (1, None, "other", 0, Err(StateError::Foreign)),
+        ] {
+            assert_eq!(check(&keys(key, previous), client_uuid, &made, at(now)), expected);
+        }
+        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(&made).unwrap();
+        bytes[0] ^= 1;
+        let later = BASE64_URL_SAFE_NO_PAD.encode(&bytes);
+        for forged in ["", "x", "!", &made[..made.len() - 4], &later] {
+            assert_eq!(check(&keys(1, None), "id", forged, at(0)), Err(StateError::Foreign), "{forged}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! All accounts as a person sees them: those of the configuration, connected ones, and those that only their waiting
+//! deliveries tell of.
+
+use serde::Serialize;
+
+use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
+use crate::store::StoreError;
+
+use super::{Accounts, host};
+
+/// One account. No token is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its host, with its port if that is not the scheme's own; none if it is not known.
+    pub host: Option<String>,
+    /// Its name in the configuration, if it is there.
+    pub name: Option<String>,
+    /// Kommo's number of the account, if it is known.
+    pub account_id: Option<AccountId>,
+    /// The name or, if it is configured no more, the id of the integration it is connected through.
+    pub integration: Option<String>,
+    /// How it stands.
+    pub state: AccountState,
+    /// Why it is not active, and what to do.
+    pub reason: Option<String>,
+    /// Until when its access token is good; none for a long-lived one.
+    pub expires_at: Option<Timestamp>,
+    /// When a person connected it last.
+    pub connected_at: Option<Timestamp>,
+    /// Deliveries that wait to be sent to it.
+    pub waiting: u64,
+    /// Which row of the store it is.
+    #[serde(skip)]
+    pub key: Option<AccountKey>,
+}
+
+impl Accounts {
+    /// All accounts: of the configuration first, then connected ones, then unknown ones that deliveries wait for.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
+        let waiting = match &self.0.parts.store {
+            Some(store) => store.waiting_deliveries().await?,
+            None => Vec::new(),
+        };
+        let waiting_at = |origin: &str| {
+            let count = waiting.iter().find(|(known, _)| known == origin);
+            count.map_or(0, |(_, jobs)| *jobs)
+        };
+        let mut listed: Vec<Listed> = self
+            .0
+            .parts
+            .long_lived
+            .iter()
+            .map(|account| Listed {
+                host: Some(host(&account.origin).to_owned()),
+                name: Some(account.name.clone()),
+                account_id: None,
+                integration: None,
+                state: AccountState::Active,
+                reason: None,
+                expires_at: None,
+                connected_at: None,
+                waiting: waiting_at(&account.origin),
+                key: None,
+            })
+            .collect();
+        let mut known: Vec<String> =
+            self.0.parts.long_lived.iter().map(|account| account.origin.clone()).collect();
+        let mut connected = Vec::new();
+        for entry in self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner).entries() {
+            let record = &entry.record;
+            let addresses = record.origin.iter().chain(&record.previous_origin);
+            // An account of the configuration has its deliveries for itself.
+            let open: Vec<&str> = addresses
+                .map(|origin| &**origin)
+                .filter(|origin| !known.iter().any(|known| known == origin))
+                .collect();
+            let integration = self.integration(&record.key.client_uuid);
+            let trouble = entry.tokens.as_ref().and_then(|tokens| tokens.as_ref().err());
+            connected.push(Listed {
+                host: record.origin.as_deref().map(|origin| host(origin).to_owned()),
+                name: None,
+                account_id: Some(record.key.account_id),
+                integration: Some(
+                    integration.map_or(&*record.key.client_uuid, |known| &known.name).to_owned(),
+                ),
+                state: trouble.map_or(record.standing.state(), |_| AccountState::NeedsAuthorization),
+                reason: trouble.map(String::as_str).or(record.standing.reason()).map(str::to_owned),
+                expires_at: entry.open().ok().map(|(open, _)| open.tokens.expires_at),
+                connected_at: record.connected_at,
+                waiting: open.iter().map(|origin| waiting_at(origin)).sum(),
+                key: Some(record.key.clone()),
+            });
+        }
+        connected.sort_by(|a, b| (&a.host, &a.key).cmp(&(&b.host, &b.key)));
+        {
+            let book = self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.extend(
+                waiting.iter().map(|(origin, _)| origin).filter(|origin| book.at(origin).is_some()).cloned(),
+            );
+        }
+        listed.extend(connected);
+        let unknown =
+            waiting.iter().filter(|(origin, _)| !known.contains(origin)).map(|(origin, jobs)| Listed {
+                host: Some(host(origin).to_owned()),
+                name: None,
+                account_id: None,
+                integration: None,
+                state: AccountState::NeedsAuthorization,
+                reason: Some("it was never connected".to_owned()),
+                expires_at: None,
+                connected_at: None,
+                waiting: *jobs,
+                key: None,
+            });
+        listed.extend(unknown);
+        Ok(listed)
+    }
+
+    /// Forgets a connected account and its tokens. Says whether there was one.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn remove(&self, key: &AccountKey) -> Result<bool, StoreError> {
+        let Some(store) = &self.0.parts.store else { return Ok(false) };
+        let removed = store.remove_account(key.clone()).await?;
+        self.change(|book| book.remove(key));
+        Ok(removed)
+    }
+}

@@ -1,0 +1,330 @@
+//! Renewing an account's tokens, one at a time.
+//!
+//! Within the process a lock lets one renew and the others wait for what comes of it; over processes it is
+//! a lease in the store. The new pair is stored before anybody gets it: until it is used, Kommo takes the old
+//! refresh token too, so whatever is lost on the way (the answer, the process) the old one is tried again.
+//! The work runs in a task of its own, so that a caller who goes away does not cut it off in the middle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
+use crate::model::{AccountKey, AccountRecord, Standing};
+use crate::pace::{Cause, Pause, Scope};
+use crate::store::{Leased, Renewal, StoreError};
+
+use super::book::Entry;
+use super::due;
+use super::seal::Tokens;
+use super::{Accounts, Integration, host};
+
+/// Calls of one renewal: the old address, where it is now, the new address.
+const CALLS: u32 = 3;
+/// Beyond its calls, for turns at the gate and for the store.
+const MARGIN: Duration = Duration::from_secs(15);
+/// Between two looks at what another process, or a full disk, does.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What is remembered of an account's renewals.
+#[derive(Default)]
+pub(super) struct Renewing(tokio::sync::Mutex<Failures>);
+
+#[derive(Default)]
+struct Failures {
+    /// In a row.
+    count: u32,
+    /// Not to be tried before, by the elapsed time; and why not.
+    pause: Option<(Duration, String)>,
+}
+
+impl Accounts {
+    /// A bearer that is newer than `seen`.
+    ///
+    /// # Errors
+    /// There is none; the error says what a person has to do.
+    pub(super) async fn renew(&self, key: &AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
+        let task = tokio::spawn(self.clone().renew_once(key.clone(), seen));
+        let patience = self.lease();
+        let late = || NoBearer::NotRenewed { why: "it takes too long".to_owned() };
+        // It goes on without us; what it brings is there for the next who asks.
+        let Some(done) = self.within(patience, task).await else { return Err(late()) };
+        done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: "the renewal ended in mid-work".to_owned() }))
+    }
+
+    async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = future => Some(done),
+            () = self.0.parts.clock.sleep(limit) => None,
+        }
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        self.0.parts.request_timeout * CALLS + MARGIN
+    }
+
+    /// What is remembered of the renewals of an account.
+    fn renewing(&self, key: &AccountKey) -> Arc<Renewing> {
+        let mut all = self.0.renewing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.entry(key.clone()).or_default().clone()
+    }
+
+    /// When the next renewal may be tried after failures; none if there were none, or if one is under way.
+    pub(super) fn paused_until(&self, key: &AccountKey) -> Option<Duration> {
+        let renewing = self.renewing(key);
+        let failures = renewing.0.try_lock().ok()?;
+        failures.pause.as_ref().map(|(until, _)| *until)
+    }
+
+    async fn renew_once(self, key: AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
+        let renewing = self.renewing(&key);
+        let mut failures = renewing.0.lock().await;
+        let Some(store) = self.0.parts.store.clone() else { return Err(NoBearer::Unknown) };
+        let entry = loop {
+            let entry = self.entry_of(&key).ok_or(NoBearer::Unknown)?;
+            if entry.record.generation > seen {
+                return entry.bearer();
+            }
+            entry.open()?;
+            if let Some((until, why)) = &failures.pause
+                && self.0.parts.clock.elapsed() < *until
+            {
+                return Err(NoBearer::NotRenewed { why: why.clone() });
+            }
+            match store.lease_renewal(key.clone(), entry.record.generation, self.lease()).await {
+                Ok(Leased::Granted) => break entry,
+                // Another process renews; what it stores is read here.
+                Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(AGAIN).await,
+                Ok(Leased::Changed) => {}
+                Err(error) => return Err(not_stored(&error)),
+            }
+            self.reload().await.map_err(|error| not_stored(&error))?;
+        };
+        let outcome = self.ask(&entry).await;
+        self.settle(&entry, outcome, &mut failures).await
+    }
+
+    /// Asks Kommo, at the new address if the account has moved.
+    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, Granted), Trouble> {
+        let (open, origin) = entry.open().map_err(|error| Trouble::Passing(error.to_string()))?;
+        let key = &entry.record.key;
+        let integration = self.integration(&key.client_uuid);
+        let (integration, redirect_uri) = integration
+            .and_then(|integration| Some((integration, integration.redirect_uri.as_ref()?)))
+            .ok_or_else(|| {
+                Trouble::Passing(format!(
+                    "no integration with client_uuid {} and a redirect_uri is configured",
+                    key.client_uuid
+                ))
+            })?;
+        let app = app(integration, redirect_uri);
+        let first = match self.grant(origin, app, &open.tokens).await {
+            Ok(granted) => return Ok((origin.clone(), granted)),
+            Err(error) => error,
+        };
+        let perhaps_moved = matches!(
+            first,
+            GrantError::Dead { status: 401, .. } | GrantError::Refused { status: 401 | 404, .. }
+        );
+        let moved = if perhaps_moved { self.moved(entry, origin, &open.tokens).await } else { None };
+        let Some(new) = moved else { return Err(Trouble::of(first)) };
+        tracing::info!(account.host = host(origin), account.now = host(&new), "the account has moved");
+        let granted = self.grant(&new, app, &open.tokens).await.map_err(Trouble::of)?;
+        Ok((new, granted))
+    }
+
+    async fn grant(&self, origin: &Arc<str>, app: App<'_>, tokens: &Tokens) -> Result<Granted, GrantError> {
+        let url = url_of(origin)?;
+        let call = self.0.parts.kommo.grant(&url, app, Grant::Refresh(&tokens.refresh));
+        self.paced(origin, call).await
+    }
+
+    /// Where the account is now, if it is elsewhere and may be called there.
+    async fn moved(&self, entry: &Entry, origin: &Arc<str>, tokens: &Tokens) -> Option<Arc<str>> {
+        let here = url_of(origin).ok()?;
+        let api = sibling(&here, &token_claims(&tokens.access).api_domain?)?;
+        let asked: Arc<str> = api.origin().ascii_serialization().into();
+        let call = self.0.parts.kommo.address(&api, &tokens.refresh);
+        let address = match self.paced(&asked, call).await {
+            Ok(address) => address,
+            Err(error) => {
+                tracing::warn!(account.host = host(origin), %error, "Kommo does not say whether the account has moved");
+                return None;
+            }
+        };
+        if address.id != entry.record.key.account_id.0 {
+            return None;
+        }
+        let new = sibling(&here, &address.domain)?;
+        let elsewhere = new.origin() != here.origin();
+        elsewhere.then(|| new.origin().ascii_serialization().into())
+    }
+
+    /// A call when its turn comes. What its answer says about the pace holds for all.
+    pub(super) async fn paced<T>(
+        &self,
+        origin: &str,
+        call: impl Future<Output = Result<T, GrantError>>,
+    ) -> Result<T, GrantError> {
+        let turn = self.0.parts.gate.turn(origin, self.0.parts.request_timeout).await;
+        let mut pass = turn.map_err(|paused| GrantError::Unavailable(paused.to_string()))?;
+        pass.start();
+        let answer = call.await;
+        if let Err(GrantError::TooMany { retry_after }) = answer {
+            pass.pause(Pause { scope: Scope::Account, cause: Cause::TooMany, hint: retry_after });
+        }
+        answer
+    }
+
+    async fn settle(
+        &self,
+        entry: &Entry,
+        outcome: Result<(Arc<str>, Granted), Trouble>,
+        failures: &mut Failures,
+    ) -> Result<Bearer, NoBearer> {
+        let parts = &self.0.parts;
+        let (key, shown) = (&entry.record.key, entry.record.origin.as_deref().map_or("?", host).to_owned());
+        let outcome = outcome.and_then(|(origin, granted)| {
+            let tokens = made(granted, parts.clock.now());
+            let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
+            let tokens =
+                sealed.ok_or_else(|| Trouble::Passing("the tokens cannot be encrypted".to_owned()))?;
+            Ok(Renewal::Renewed { origin, tokens })
+        });
+        let (renewal, why) = match outcome {
+            Ok(renewed) => (renewed, None),
+            Err(Trouble::Passing(why)) => (Renewal::Failed, Some(why)),
+            Err(Trouble::Dead(why)) => {
+                (Renewal::Stopped(Standing::NeedsAuthorization { reason: why.clone() }), Some(why))
+            }
+        };
+        let outcome = match &renewal {
+            Renewal::Renewed { .. } => "renewed",
+            Renewal::Failed => "failed",
+            Renewal::Stopped(_) => "needs_authorization",
+        };
+        metrics::counter!("bridge_token_renewals_total", "outcome" => outcome).increment(1);
+        let written = self.insist(key, entry.record.generation, &renewal).await?;
+        let Some(generation) = written else {
+            // A person connected it anew meanwhile, or it was disconnected: that counts.
+            self.reload().await.map_err(|error| not_stored(&error))?;
+            return self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer();
+        };
+        match renewal {
+            Renewal::Failed => {
+                let why = why.unwrap_or_default();
+                failures.count += 1;
+                let pause = due::pause(failures.count, (parts.random)());
+                failures.pause = Some((parts.clock.elapsed() + pause, why.clone()));
+                let pause_ms = crate::model::whole_millis(pause);
+                tracing::warn!(
+                    account.host = shown,
+                    why,
+                    pause_ms,
+                    failures = failures.count,
+                    "tokens could not be renewed"
+                );
+                self.0.changed.notify_one();
+                Err(NoBearer::NotRenewed { why })
+            }
+            Renewal::Stopped(standing) => {
+                let why = why.unwrap_or_default();
+                *failures = Failures::default();
+                self.put(AccountRecord { standing, generation, ..entry.record.clone() });
+                self.needs_person(&shown, &why);
+                Err(NoBearer::NeedsAuthorization { why })
+            }
+            Renewal::Renewed { origin, tokens } => {
+                *failures = Failures::default();
+                let old = entry.record.origin.clone().filter(|old| *old != origin);
+                let previous_origin = old.or_else(|| entry.record.previous_origin.clone());
+                let standing = Standing::Active(tokens);
+                let origin = Some(origin);
+                self.put(AccountRecord {
+                    standing,
+                    generation,
+                    origin,
+                    previous_origin,
+                    ..entry.record.clone()
+                });
+                tracing::info!(account.host = shown, "tokens were renewed");
+                self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer()
+            }
+        }
+    }
+
+    /// Writes what came of a renewal, for as long as it takes: a new pair that is not stored must not be used, and
+    /// must not be dropped either.
+    async fn insist(
+        &self,
+        key: &AccountKey,
+        generation: u64,
+        renewal: &Renewal,
+    ) -> Result<Option<u64>, NoBearer> {
+        let Some(store) = &self.0.parts.store else { return Err(NoBearer::Unknown) };
+        loop {
+            match store.end_renewal(key.clone(), generation, renewal.clone()).await {
+                Ok(generation) => return Ok(generation),
+                Err(error) if error.is_passing() => self.0.parts.clock.sleep(AGAIN).await,
+                Err(error) => return Err(not_stored(&error)),
+            }
+        }
+    }
+
+    pub(super) fn put(&self, record: AccountRecord) {
+        self.change(|book| book.put(record, self.0.sealer.as_ref()));
+    }
+
+    pub(super) fn needs_person(&self, shown: &str, why: &str) {
+        let note = NoBearer::NeedsAuthorization { why: why.to_owned() }.to_string();
+        if self.0.parts.health.account_waits(shown, &note) {
+            tracing::warn!(account.host = shown, why = note, "the account waits for a person");
+        }
+    }
+}
+
+/// Why there are no new tokens: for now, or for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Trouble {
+    Passing(String),
+    Dead(String),
+}
+
+impl Trouble {
+    fn of(error: GrantError) -> Self {
+        match error {
+            GrantError::Dead { .. } => Self::Dead(error.to_string()),
+            other => Self::Passing(other.to_string()),
+        }
+    }
+}
+
+pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a Url) -> App<'a> {
+    App { client_uuid: &integration.client_uuid, client_secret: &integration.client_secret, redirect_uri }
+}
+
+pub(super) fn made(granted: Granted, now: crate::model::Timestamp) -> Tokens {
+    Tokens {
+        access: granted.access,
+        refresh: granted.refresh,
+        obtained_at: now,
+        expires_at: now + granted.expires_in,
+    }
+}
+
+pub(super) fn url_of(origin: &str) -> Result<Url, GrantError> {
+    Url::parse(origin).map_err(|_| GrantError::NotAllowed("the account's address is no URL".to_owned()))
+}
+
+/// `host`, which may name a port, under the scheme of `here`; none if it is anything but a host.
+pub(super) fn sibling(here: &Url, host: &str) -> Option<Url> {
+    let url = Url::parse(&format!("{}://{host}/", here.scheme())).ok()?;
+    let only_host = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let no_user = url.username().is_empty() && url.password().is_none();
+    (only_host && no_user && !host.ends_with('/')).then_some(url)
+}
+
+fn not_stored(error: &StoreError) -> NoBearer {
+    NoBearer::NotRenewed { why: format!("what is known of it could not be read or written: {error}") }
+}

@@ -1,0 +1,204 @@
+//! Encrypts tokens for the store: XChaCha20-Poly1305 under `store.encryption_key`.
+//!
+//! Each token has a random nonce of its own, and is bound to its account, its integration and its column: moved to
+//! another row or column it does not open. The name of the key is kept beside it, so that after a change of
+//! keys it is known which one to take.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::model::{AccountKey, SealedTokens, Timestamp};
+
+/// Bytes of a nonce.
+const NONCE: usize = 24;
+
+/// A pair of tokens in the clear.
+#[derive(Clone)]
+pub(super) struct Tokens {
+    pub(super) access: SecretString,
+    pub(super) refresh: SecretString,
+    pub(super) obtained_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+}
+
+/// Which of a pair.
+#[derive(Clone, Copy)]
+enum Column {
+    Access,
+    Refresh,
+}
+
+/// Encrypts and decrypts tokens.
+pub(super) struct Sealer {
+    /// The first one encrypts; all of them decrypt.
+    keys: Vec<Key>,
+    random: fn(&mut [u8]),
+}
+
+struct Key {
+    id: String,
+    cipher: XChaCha20Poly1305,
+}
+
+/// Why a pair of tokens cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unsealable {
+    /// Another key was in use then.
+    #[error(
+        "its tokens are encrypted under another key ({0}): set store.previous_encryption_key to that key, or authorize the account again"
+    )]
+    OtherKey(String),
+    /// Damaged, or moved from another row.
+    #[error("its tokens are damaged: authorize the account again")]
+    Damaged,
+}
+
+impl Sealer {
+    /// Encrypts under `key`, and opens what `key` or `previous` encrypted. `random` fills bytes that nobody can guess.
+    pub(super) fn new(key: &[u8; 32], previous: Option<&[u8; 32]>, random: fn(&mut [u8])) -> Self {
+        let keys = std::iter::once(key).chain(previous).map(Key::new).collect();
+        Self { keys, random }
+    }
+
+    /// Whether these were encrypted under the key of today.
+    pub(super) fn is_current(&self, sealed: &SealedTokens) -> bool {
+        self.keys.first().is_some_and(|key| key.id == sealed.key_id)
+    }
+
+    /// Encrypts a pair. None if there is no key, which the constructor rules out, or a token of gigabytes.
+    pub(super) fn seal(&self, of: &AccountKey, tokens: &Tokens) -> Option<SealedTokens> {
+        let key = self.keys.first()?;
+        let seal = |column: Column, token: &SecretString| {
+            let mut nonce = [0; NONCE];
+            (self.random)(&mut nonce);
+            let bound = bound_to(of, column);
+            let payload = Payload { msg: token.expose_secret().as_bytes(), aad: &bound };
+            let sealed = key.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
+            Some([&nonce[..], &sealed].concat())
+        };
+        Some(SealedTokens {
+            key_id: key.id.clone(),
+            access: seal(Column::Access, &tokens.access)?,
+            refresh: seal(Column::Refresh, &tokens.refresh)?,
+            obtained_at: tokens.obtained_at,
+            expires_at: tokens.expires_at,
+        })
+    }
+
+    /// Decrypts a pair.
+    ///
+    /// # Errors
+    /// Another key encrypted it, or it is damaged.
+    pub(super) fn open(&self, of: &AccountKey, sealed: &SealedTokens) -> Result<Tokens, Unsealable> {
+        let named = self.keys.iter().find(|key| key.id == sealed.key_id);
+        let key = named.ok_or_else(|| Unsealable::OtherKey(sealed.key_id.clone()))?;
+        let open = |column: Column, sealed: &[u8]| {
+            let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+            let payload = Payload { msg: sealed, aad: &bound_to(of, column) };
+            let token = key.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
+            String::from_utf8(token).ok().map(SecretString::from)
+        };
+        Ok(Tokens {
+            access: open(Column::Access, &sealed.access).ok_or(Unsealable::Damaged)?,
+            refresh: open(Column::Refresh, &sealed.refresh).ok_or(Unsealable::Damaged)?,
+            obtained_at: sealed.obtained_at,
+            expires_at: sealed.expires_at,
+        })
+    }
+}
+
+impl Key {
+    fn new(key: &[u8; 32]) -> Self {
+        let digest = Sha256::new().chain_update(b"salesbot-bridge key id\0").chain_update(key).finalize();
+        Self { id: hex::encode(&digest[..8]), cipher: XChaCha20Poly1305::new(key.into()) }
+    }
+}
+
+/// What a ciphertext belongs to. The id comes last, as it is the only part without a fixed length.
+fn bound_to(of: &AccountKey, column: Column) -> Vec<u8> {
+    let column: &[u8] = match column {
+        Column::Access => b"accounts.access_token\0",
+        Column::Refresh => b"accounts.refresh_token\0",
+    };
+    [column, &of.account_id.0.to_be_bytes(), of.client_uuid.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AccountId;
+
+    fn of(account_id: i64, client_uuid: &str) -> AccountKey {
+        AccountKey::new(AccountId(account_id), client_uuid)
+    }
+
+    fn tokens() -> Tokens {
+        Tokens {
+            access: "the-access-token".into(),
+            refresh: "the-refresh-token".into(),
+            obtained_at: Timestamp::from_millis(1),
+            expires_at: Timestamp::from_millis(2),
+        }
+    }
+
+    fn sealer(key: u8, previous: Option<u8>) -> Sealer {
+        Sealer::new(&[key; 32], previous.map(|key| [key; 32]).as_ref(), |bytes| {
+            bytes.fill_with(|| fastrand::u8(..));
+        })
+    }
+
+    fn opened(sealer: &Sealer, of: &AccountKey, sealed: &SealedTokens) -> Result<[String; 2], Unsealable> {
+        let tokens = sealer.open(of, sealed)?;
+        Ok([tokens.access, tokens.refresh].map(|token| token.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn what_was_sealed_opens_and_shows_nothing() {
+        let (sealer, key) = (sealer(1, None), of(7, "Id"));
+        let sealed = sealer.seal(&key, &tokens()).unwrap();
+        assert_eq!(
+            opened(&sealer, &of(7, "iD"), &sealed).unwrap(),
+            ["the-access-token", "the-refresh-token"]
+        );
+        for bytes in [&sealed.access, &sealed.refresh] {
+            assert!(!bytes.windows(5).any(|part| part == b"token"));
+        }
+        let again = sealer.seal(&key, &tokens()).unwrap();
+        assert_ne!(again.access, sealed.access, "each has a nonce of its own");
+        assert_eq!(sealed.key_id.len(), 16);
+    }
+
+    #[test]
+    fn it_opens_in_its_own_row_and_column_only() {
+        let (sealer, key) = (sealer(1, None), of(7, "id"));
+        let sealed = sealer.seal(&key, &tokens()).unwrap();
+        let swapped =
+            SealedTokens { access: sealed.refresh.clone(), refresh: sealed.access.clone(), ..sealed.clone() };
+        let cut = SealedTokens { access: sealed.access[..20].to_vec(), ..sealed.clone() };
+        let mut changed = sealed.clone();
+        changed.refresh[30] ^= 1;
+        for (of, sealed) in [
+            (&of(8, "id"), &sealed),
+            (&of(7, "other"), &sealed),
+            (&key, &swapped),
+            (&key, &cut),
+            (&key, &changed),
+        ] {
+            assert_eq!(opened(&sealer, of, sealed), Err(Unsealable::Damaged));
+        }
+    }
+
+    #[test]
+    fn a_key_can_be_changed() {
+        let key = of(7, "id");
+        let sealed = sealer(1, None).seal(&key, &tokens()).unwrap();
+        let both = sealer(2, Some(1));
+        assert!(opened(&both, &key, &sealed).is_ok() && !both.is_current(&sealed));
+        let renewed = both.seal(&key, &tokens()).unwrap();
+        assert!(both.is_current(&renewed) && opened(&sealer(2, None), &key, &renewed).is_ok());
+        let refused = opened(&sealer(2, None), &key, &sealed).unwrap_err();
+        assert_eq!(refused, Unsealable::OtherKey(sealed.key_id));
+    }
+}

@@ -1,0 +1,109 @@
+//! What goes on by itself: renewing tokens ahead of their end, and noticing what another process changed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{AccountKey, AccountState};
+use crate::store::{Store, StoreError};
+
+use super::book::Entry;
+use super::{Accounts, due, host};
+
+/// Between two looks at the store: `accounts remove`, or a renewal beside us.
+const LOOK: Duration = Duration::from_secs(5);
+/// Accounts that are renewed side by side.
+const TOGETHER: usize = 16;
+
+impl Accounts {
+    /// Keeps tokens fresh until `stop`. At first, says who waits for a person, and cancels what a crash left of the jobs of
+    /// accounts that were disconnected.
+    pub async fn run(&self, stop: CancellationToken) {
+        let Some(store) = self.0.parts.store.clone() else { return stop.cancelled().await };
+        if let Err(error) = self.begin(&store).await {
+            tracing::warn!(%error, "jobs of accounts that were disconnected could not be cancelled; the next start tries again");
+        }
+        while !stop.is_cancelled() {
+            let wait = self.step(&store).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.0.changed.notified() => {}
+                () = self.0.parts.clock.sleep(wait.min(LOOK)) => {}
+            }
+        }
+    }
+
+    async fn begin(&self, store: &Store) -> Result<(), StoreError> {
+        for entry in self.entries() {
+            match (entry.record.standing.state(), &entry.record.origin) {
+                (AccountState::Revoked, _) => {
+                    self.cancel_jobs(store, entry.record.key.account_id).await?;
+                }
+                (_, Some(origin)) => {
+                    if let Err(error) = entry.open() {
+                        self.needs_person(host(origin), &why(&error));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks once, and renews what is due. Says how long nothing is due after that.
+    pub async fn step(&self, store: &Store) -> Duration {
+        if let Err(error) = self.look(store).await {
+            tracing::warn!(%error, "the accounts could not be read; it is tried again");
+        }
+        let entries = self.entries();
+        let due: Vec<_> = entries.iter().filter(|entry| self.due_in(entry) == Some(Duration::ZERO)).collect();
+        for some in due.chunks(TOGETHER) {
+            let renewals = some.iter().map(|entry| self.renew(&entry.record.key, entry.record.generation));
+            // What went wrong was told where it happened, and is tried again.
+            let _told = futures_util::future::join_all(renewals).await;
+        }
+        self.entries().iter().filter_map(|entry| self.due_in(entry)).min().unwrap_or(Duration::MAX)
+    }
+
+    /// Reads the accounts anew if another process changed one.
+    async fn look(&self, store: &Store) -> Result<(), StoreError> {
+        let there: HashMap<AccountKey, u64> = store.account_generations().await?.into_iter().collect();
+        let known = self.entries();
+        let same = |entry: &Arc<Entry>| there.get(&entry.record.key) == Some(&entry.record.generation);
+        if known.len() == there.len() && known.iter().all(same) {
+            return Ok(());
+        }
+        self.reload().await?;
+        for entry in self.entries() {
+            let before = known.iter().find(|before| before.record.key == entry.record.key);
+            let was_good = before.is_some_and(|before| before.open().is_ok());
+            if let (Ok((_, origin)), false) = (entry.open(), was_good) {
+                self.goes_on(origin);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long until the tokens are renewed ahead of their end; none if they are not.
+    fn due_in(&self, entry: &Entry) -> Option<Duration> {
+        let (open, _) = entry.open().ok()?;
+        let clock = &self.0.parts.clock;
+        // Tokens under an older key are not renewed for that alone: each renewal, once a day, uses the key of today.
+        let left = due::renewed_at(open.tokens.obtained_at, open.tokens.expires_at).since(clock.now());
+        let pause = self.paused_until(&entry.record.key).unwrap_or_default();
+        Some(left.max(pause.saturating_sub(clock.elapsed())))
+    }
+
+    fn entries(&self) -> Vec<Arc<Entry>> {
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).entries().cloned().collect()
+    }
+}
+
+fn why(error: &crate::kommo::NoBearer) -> String {
+    match error {
+        crate::kommo::NoBearer::NeedsAuthorization { why } => why.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,102 @@
+//! What it takes to speak to Kommo, made from the configuration: for the bridge, and for commands beside it.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::health::Health;
+use crate::kommo::Kommo;
+use crate::pace::{Gate, Limits};
+use crate::store::{Store, StoreError};
+
+use super::Error;
+
+/// Everything that calls to Kommo share.
+#[derive(Clone)]
+pub(crate) struct Speaking {
+    pub(crate) kommo: Kommo,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) health: Health,
+    pub(crate) clock: Clock,
+}
+
+/// The gate of the configuration.
+pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<Gate> {
+    let limits = Limits {
+        rate_per_account: config.delivery.rate_per_account,
+        rate_total: config.delivery.rate_total,
+        places: config.delivery.concurrency,
+    };
+    Gate::new(limits, clock.clone())
+}
+
+impl Speaking {
+    /// What a command needs that speaks to Kommo by itself, beside a bridge or without one.
+    ///
+    /// # Errors
+    /// There is no HTTP client.
+    pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, Error> {
+        let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
+        Ok(Self { kommo, gate: gate(config, &clock), health: Health::new(), clock })
+    }
+
+    /// The accounts of the configuration and, where there is one, of the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn accounts(
+        self,
+        config: &Config,
+        store: Option<Store>,
+    ) -> Result<Accounts, StoreError> {
+        let Self { kommo, gate, health, clock } = self;
+        let long_lived = config.accounts.iter().map(|(name, account)| LongLivedAccount {
+            name: name.clone(),
+            origin: account.base_url.origin().ascii_serialization(),
+            token: account.access_token.clone(),
+        });
+        let integrations = config.integrations.iter().map(|(name, known)| Integration {
+            name: name.clone(),
+            client_uuid: known.client_uuid.clone(),
+            client_secret: known.client_secret.clone(),
+            previous_client_secret: known.previous_client_secret.clone(),
+            redirect_uri: known.redirect_uri.clone(),
+        });
+        let current = config.store.encryption_key.as_ref().and_then(key);
+        let previous = config.store.previous_encryption_key.as_ref().and_then(key);
+        Accounts::open(accounts::Parts {
+            long_lived: long_lived.collect(),
+            integrations: integrations.collect(),
+            keys: current.map(|current| Keys { current, previous }),
+            store,
+            hosts: config.delivery.hosts.clone(),
+            kommo,
+            gate,
+            health,
+            request_timeout: config.delivery.request_timeout,
+            clock,
+            random: fastrand::f64,
+            secret_random,
+        })
+        .await
+    }
+}
+
+/// A key of the configuration, which has checked it.
+fn key(text: &SecretString) -> Option<Arc<[u8; 32]>> {
+    let bytes = BASE64_STANDARD.decode(text.expose_secret().trim()).ok()?;
+    Some(Arc::new(bytes.try_into().ok()?))
+}
+
+#[allow(
+    clippy::expect_used,
+    reason = "a system without random bytes cannot keep a secret; there is no going on"
+)]
+fn secret_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system has random bytes");
+}

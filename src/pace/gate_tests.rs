@@ -1,0 +1,121 @@
+//! Turns and places as callers see them, with a clock that stands still.
+
+use tokio::task::yield_now;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::model::Timestamp;
+use crate::pace::{Cause, Scope};
+
+const ACCOUNT: &str = "https://a.kommo.com";
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn gate(rate_per_account: u32) -> (Arc<Gate>, ManualClock) {
+    let clock = ManualClock::new(Timestamp::from_millis(0));
+    (Gate::new(Limits { rate_per_account, rate_total: None, places: 100 }, clock.clock()), clock)
+}
+
+/// Uses up as many calls as there are now.
+fn exhaust(gate: &Arc<Gate>) -> usize {
+    gate.enter(ACCOUNT, 100).iter_mut().map(Pass::start).count()
+}
+
+fn unauthorized() -> Pause {
+    Pause { scope: Scope::Account, cause: Cause::Unauthorized, hint: None }
+}
+
+#[tokio::test]
+async fn a_turn_comes_when_the_window_has_room_again() {
+    let (gate, clock) = gate(2);
+    assert_eq!(exhaust(&gate), 2);
+    let mut waiting = wait_for_a_turn(gate.clone(), MINUTE);
+    assert!(pending(&mut waiting).await);
+    clock.advance(Duration::from_millis(1_100));
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn who_waits_gets_every_second_call_of_a_busy_account() {
+    let (gate, clock) = gate(1);
+    assert_eq!(exhaust(&gate), 1);
+    let mut waiting = wait_for_a_turn(gate.clone(), MINUTE);
+    assert!(pending(&mut waiting).await);
+    // The sender is asked first, and has to leave this one.
+    clock.advance(Duration::from_millis(1_100));
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 0);
+    let mut pass = waiting.await.unwrap().unwrap();
+    pass.start();
+    drop(pass);
+    let mut waiting = wait_for_a_turn(gate.clone(), MINUTE);
+    assert!(pending(&mut waiting).await);
+    clock.advance(Duration::from_millis(1_100));
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 1, "the next is the sender's");
+}
+
+#[tokio::test]
+async fn a_guest_who_goes_away_leaves_its_call_to_the_others() {
+    let (gate, clock) = gate(1);
+    exhaust(&gate);
+    let mut waiting = wait_for_a_turn(gate.clone(), MINUTE);
+    assert!(pending(&mut waiting).await);
+    waiting.abort();
+    assert!(waiting.await.is_err());
+    clock.advance(Duration::from_millis(1_100));
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_waits_longer_than_the_patience() {
+    let (gate, clock) = gate(2);
+    gate.enter(ACCOUNT, 1).remove(0).pause(unauthorized());
+    let paused = gate.turn(ACCOUNT, Duration::from_secs(29)).await.err().unwrap();
+    assert_eq!(paused.left, Some(Duration::from_secs(30)));
+    assert!(paused.to_string().ends_with("paused for 30 s more"), "{paused}");
+    clock.advance(Duration::from_secs(30));
+    let probe = gate.turn(ACCOUNT, Duration::ZERO).await.unwrap();
+    // While the probe is under way nobody knows how long it will take.
+    let paused = gate.turn(ACCOUNT, Duration::ZERO).await.err().unwrap();
+    assert_eq!(paused.left, None);
+    drop(probe);
+    assert!(gate.turn(ACCOUNT, Duration::ZERO).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_lifted_pause_lets_those_who_wait_through() {
+    let (gate, _clock) = gate(5);
+    assert!(!gate.lift(ACCOUNT));
+    gate.enter(ACCOUNT, 1).remove(0).pause(unauthorized());
+    let mut waiting = wait_for_a_turn(gate.clone(), MINUTE);
+    assert!(pending(&mut waiting).await);
+    assert!(gate.lift(ACCOUNT));
+    assert!(waiting.await.unwrap().is_ok());
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 5, "what was not started counts no more");
+}
+
+#[tokio::test]
+async fn a_renewed_pass_is_a_second_call() {
+    let (gate, clock) = gate(2);
+    let mut pass = gate.enter(ACCOUNT, 1).remove(0);
+    pass.start();
+    pass.renew(Duration::ZERO).await.unwrap();
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 0, "one has gone out, one is reserved");
+    pass.start();
+    assert_eq!(pass.renew(Duration::ZERO).await, Err(Paused { left: Some(Duration::from_millis(1_100)) }));
+    drop(pass);
+    clock.advance(Duration::from_millis(1_100));
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 2);
+}
+
+type Waiting = tokio::task::JoinHandle<Result<Pass, Paused>>;
+
+fn wait_for_a_turn(gate: Arc<Gate>, patience: Duration) -> Waiting {
+    tokio::spawn(async move { gate.turn(ACCOUNT, patience).await })
+}
+
+/// Lets the task run as far as it can; says whether it still waits.
+async fn pending(waiting: &mut Waiting) -> bool {
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    !waiting.is_finished()
+}

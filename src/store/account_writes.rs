@@ -1,0 +1,253 @@
+//! What changes connected accounts, one transaction each.
+//!
+//! Tokens are renewed by one process at a time: whoever renews holds a lease, and its write names the
+//! generation that it renewed. A write that names another changes nothing.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use crate::model::{AccountKey, SealedTokens, Standing, Timestamp};
+
+use super::effects::Effects;
+use super::request::Request;
+use super::{Purpose, StoreError};
+
+/// A person connected the account: it becomes active, whatever it was. Gives its generation.
+pub(super) struct Connect {
+    pub(super) key: AccountKey,
+    pub(super) origin: Arc<str>,
+    pub(super) tokens: SealedTokens,
+    pub(super) now: Timestamp,
+}
+
+impl Request for Connect {
+    type Answer = u64;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
+        // Whoever had this address is not there any more.
+        sqlx::query(
+            "UPDATE accounts SET previous_origin = NULL WHERE previous_origin = ? AND account_id <> ?",
+        )
+        .bind(&*self.origin)
+        .bind(self.key.account_id.0)
+        .execute(&mut *connection)
+        .await?;
+        let generation: i64 = sqlx::query_scalar(
+            "INSERT INTO accounts (account_id, client_uuid, origin, state, generation, key_id, access_token, refresh_token, \
+             obtained_at, expires_at, connected_at) VALUES (?, ?, ?, 'active', 1, ?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (account_id, client_uuid) DO UPDATE SET \
+             previous_origin = CASE WHEN origin <> excluded.origin THEN origin ELSE previous_origin END, \
+             origin = excluded.origin, state = 'active', reason = NULL, generation = generation + 1, \
+             key_id = excluded.key_id, access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
+             obtained_at = excluded.obtained_at, expires_at = excluded.expires_at, \
+             renewing_until = NULL, renewing_by = NULL, connected_at = excluded.connected_at RETURNING generation",
+        )
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(&*self.origin)
+        .bind(&self.tokens.key_id)
+        .bind(&self.tokens.access)
+        .bind(&self.tokens.refresh)
+        .bind(self.tokens.obtained_at.as_millis())
+        .bind(self.tokens.expires_at.as_millis())
+        .bind(self.now.as_millis())
+        .fetch_one(connection)
+        .await?;
+        Ok(u64::try_from(generation).unwrap_or(0))
+    }
+}
+
+/// Whether the tokens may be renewed by the one who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leased {
+    /// Yes, and by nobody else until the lease ends.
+    Granted,
+    /// Somebody else does it, until then at the latest, by the steady clock.
+    Busy(Timestamp),
+    /// The tokens are not those any more: look again.
+    Changed,
+}
+
+/// Takes the lease for renewing the tokens of a generation.
+pub(super) struct LeaseRenewal {
+    pub(super) key: AccountKey,
+    pub(super) generation: u64,
+    pub(super) by: Purpose,
+    pub(super) steady: Timestamp,
+    pub(super) until: Timestamp,
+}
+
+impl Request for LeaseRenewal {
+    type Answer = Leased;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<Leased, StoreError> {
+        let row = sqlx::query(
+            "SELECT renewing_until FROM accounts WHERE account_id = ? AND client_uuid = ? AND generation = ? AND state = 'active'",
+        )
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(stored(self.generation))
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = row else { return Ok(Leased::Changed) };
+        if let Some(until) = row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_millis)
+            && until > self.steady
+        {
+            return Ok(Leased::Busy(until));
+        }
+        sqlx::query(
+            "UPDATE accounts SET renewing_until = ?, renewing_by = ? WHERE account_id = ? AND client_uuid = ? \
+             AND generation = ? AND state = 'active'",
+        )
+        .bind(self.until.as_millis())
+        .bind(match self.by {
+            Purpose::Serve => "owner",
+            Purpose::Visit => "visitor",
+        })
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(stored(self.generation))
+        .execute(connection)
+        .await?;
+        Ok(Leased::Granted)
+    }
+}
+
+/// How a renewal ended.
+#[derive(Clone, Debug)]
+pub enum Renewal {
+    /// Kommo gave a new pair; the account is at this address now.
+    Renewed {
+        /// Scheme, host and port.
+        origin: Arc<str>,
+        /// The new pair.
+        tokens: SealedTokens,
+    },
+    /// Nothing came of it; the tokens stay as they are.
+    Failed,
+    /// The tokens are good no more.
+    Stopped(Standing),
+}
+
+/// Ends the renewal of a generation. Gives the generation from now on; none if it was another one meanwhile, and then
+/// nothing is changed.
+pub(super) struct EndRenewal {
+    pub(super) key: AccountKey,
+    pub(super) generation: u64,
+    pub(super) renewal: Renewal,
+}
+
+const OF_GENERATION: &str =
+    " WHERE account_id = ? AND client_uuid = ? AND generation = ? AND state = 'active'";
+
+impl Request for EndRenewal {
+    type Answer = Option<u64>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Effects,
+    ) -> Result<Option<u64>, StoreError> {
+        let (set, next) = match &self.renewal {
+            Renewal::Renewed { .. } => (
+                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, \
+                 previous_origin = CASE WHEN origin <> ?1 THEN origin ELSE previous_origin END, origin = ?1, \
+                 key_id = ?2, access_token = ?3, refresh_token = ?4, obtained_at = ?5, expires_at = ?6",
+                self.generation + 1,
+            ),
+            Renewal::Failed => {
+                ("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL", self.generation)
+            }
+            Renewal::Stopped(_) => (
+                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, state = ?, \
+                 reason = ?, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, expires_at = NULL",
+                self.generation + 1,
+            ),
+        };
+        let sql = format!("{set}{OF_GENERATION}");
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = match &self.renewal {
+            Renewal::Renewed { origin, tokens } => query
+                .bind(&**origin)
+                .bind(&tokens.key_id)
+                .bind(&tokens.access)
+                .bind(&tokens.refresh)
+                .bind(tokens.obtained_at.as_millis())
+                .bind(tokens.expires_at.as_millis()),
+            Renewal::Failed => query,
+            Renewal::Stopped(standing) => query.bind(standing.state().as_str()).bind(standing.reason()),
+        };
+        let done = query
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .bind(stored(self.generation))
+            .execute(connection)
+            .await?;
+        Ok((done.rows_affected() == 1).then_some(next))
+    }
+}
+
+/// Kommo says that the account was disconnected. It is remembered even if it was never connected, because its
+/// requests are to be refused.
+pub(super) struct Revoke {
+    pub(super) key: AccountKey,
+    pub(super) reason: String,
+}
+
+impl Request for Revoke {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO accounts (account_id, client_uuid, state, reason, generation) VALUES (?, ?, 'revoked', ?, 1) \
+             ON CONFLICT (account_id, client_uuid) DO UPDATE SET state = 'revoked', reason = excluded.reason, \
+             generation = generation + 1, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, \
+             expires_at = NULL, renewing_until = NULL, renewing_by = NULL",
+        )
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(&self.reason)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Forgets an account. Says whether there was one.
+pub(super) struct Remove {
+    pub(super) key: AccountKey,
+}
+
+impl Request for Remove {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?")
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .execute(connection)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+/// Ends the leases of an owner that died in mid-renewal: its old tokens still work.
+pub(super) struct FreeRenewals;
+
+impl Request for FreeRenewals {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL WHERE renewing_by = 'owner'",
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+fn stored(generation: u64) -> i64 {
+    i64::try_from(generation).unwrap_or(i64::MAX)
+}
