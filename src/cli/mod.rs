@@ -8,6 +8,7 @@ pub mod health;
 pub mod jobs;
 mod jobs_text;
 pub mod simulate;
+mod simulate_text;
 
 mod exit;
 

@@ -16,7 +16,7 @@ use super::{Simulator, package, script};
 /// A widget of the account that came as a package.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct UploadedWidget {
-    /// Its code, made up on the first upload.
+    /// Its code: `widget_1` for the first that is uploaded, and so on.
     pub code: String,
     /// The code of its first handler in the bot designer.
     pub handler: String,
@@ -129,7 +129,7 @@ pub(super) fn upload(
             return Err(vec![mistake("manifest.json: widget.version", detail)]);
         }
     }
-    let code = code.map_or_else(|| format!("widget_{}", account.number()), str::to_owned);
+    let code = code.map_or_else(|| format!("widget_{}", uploads.len() + 1), str::to_owned);
     let handlers: Vec<_> =
         manifest["salesbot_designer"].as_object().into_iter().flat_map(Map::keys).cloned().collect();
     let widget = UploadedWidget {

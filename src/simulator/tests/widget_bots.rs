@@ -140,7 +140,7 @@ async fn packages_and_their_bots_go_by_http_too() {
     let response = upload(&widgets, zipped(&files)).send().await.unwrap();
     assert_eq!(response.status(), 201);
     let widget: Value = response.json().await.unwrap();
-    assert_eq!((&widget["handler"], &widget["version"]), (&json!("ask"), &json!("1.0.0")));
+    assert_eq!((&widget["code"], &widget["handler"]), (&json!("widget_1"), &json!("ask")));
     let listed: Value = client().get(&widgets).send().await.unwrap().json().await.unwrap();
     assert_eq!(listed, json!({ "widgets": [widget] }));
     let newer = with_manifest(&files, &[("/widget/version", json!("1.1.0"))]);
