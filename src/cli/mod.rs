@@ -8,6 +8,7 @@ pub mod health;
 pub mod jobs;
 mod jobs_text;
 pub mod simulate;
+mod simulate_text;
 pub mod widget_package;
 mod widget_package_text;
 
