@@ -10,7 +10,7 @@ mod deliver;
 mod handler;
 mod handlers;
 mod health;
-mod kommo;
+pub mod kommo;
 mod listener;
 pub mod model;
 mod pace;
@@ -35,6 +35,7 @@ pub use shutdown::Shutdown;
 pub mod prelude {
     pub use crate::bridge::{self, Bridge};
     pub use crate::handler::{Context, Handler, HandlerError, Request};
+    pub use crate::kommo;
     pub use crate::model::{Button, Completion, Show, Step};
     pub use serde::Deserialize;
 }
