@@ -20,6 +20,7 @@ mod shutdown;
 pub mod simulator;
 mod store;
 mod telemetry;
+pub mod widget_package;
 mod work;
 
 pub use bridge::{Bridge, Listeners};

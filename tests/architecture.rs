@@ -41,6 +41,7 @@ const ROOMS: &[(&str, May)] = &[
     ("accounts", May::Only(&["model", "store", "kommo", "pace", "health", "clock"])),
     ("admin", May::Only(&["model", "store", "health", "clock", "problem"])),
     ("simulator", May::Only(&[])),
+    ("widget_package", May::Only(&["model"])),
     ("bridge", May::All),
     ("cli", May::All),
     ("testing", May::All),

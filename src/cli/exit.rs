@@ -18,6 +18,11 @@ impl Failure {
     pub(super) const fn running(message: String) -> Self {
         Self { message, status: 1 }
     }
+
+    /// It was asked for something that cannot be.
+    pub(super) const fn usage(message: String) -> Self {
+        Self { message, status: 2 }
+    }
 }
 
 impl From<bridge::Error> for Failure {

@@ -8,6 +8,9 @@ pub mod health;
 pub mod jobs;
 mod jobs_text;
 pub mod simulate;
+mod simulate_text;
+pub mod widget_package;
+mod widget_package_text;
 pub mod widgets;
 
 mod account;
@@ -58,6 +61,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Look at the widgets of an account, install and uninstall them
     Widgets(widgets::Args),
+    /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
+    WidgetPackage(Box<widget_package::Args>),
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
@@ -118,6 +123,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Widgets(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(widgets::run(args, &config, json).await?)
+        }
+        Command::WidgetPackage(args) => {
+            let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));
+            exit::print(&widget_package::run(*args, config, json)?).map_err(Failure::from)
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
