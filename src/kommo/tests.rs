@@ -51,7 +51,7 @@ fn clients(
 ) -> (Arc<Clients>, Arc<Renewable>) {
     let host = simulator.base_url().strip_prefix("http://").unwrap();
     let rules = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
-    let limits = Limits { rate_per_account: 7, rate_total: None, places: 0 };
+    let limits = Limits { rate_per_account: 7, rate_total: None, places: 7 };
     let gate = Gate::new(limits, clock.clone());
     let credentials = Arc::new(Renewable {
         origin: simulator.base_url().into(),
@@ -118,6 +118,8 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let client = clients.of(simulator.base_url());
     let asked = tokio::time::timeout(PATIENCE, client.widget("amo_dropbox")).await;
     assert_eq!(asked.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
+    // Its success ended the pause: four more may go, beside the two tries and the renewal.
+    assert_eq!(clients.gate.enter(simulator.base_url(), 7).len(), 4);
 }
 
 #[tokio::test]

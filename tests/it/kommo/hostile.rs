@@ -9,6 +9,7 @@ use axum::http::Uri;
 use futures_util::TryStreamExt;
 use salesbot_bridge::kommo::{Client, Error, Widget};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::options;
@@ -81,6 +82,42 @@ async fn an_answer_without_end_is_refused_not_cut() {
     let (address, _) = server(|_, _| format!("{{\"x\":\"{}\"}}", "x".repeat(9 << 20))).await;
     let error = client(address).get_json("/api/v4/account").await.unwrap_err();
     assert!(matches!(&error, Error::Unexpected { why, .. } if why.contains("longer than 8 MiB")), "{error}");
+}
+
+/// A server that gives each connection one of these answers, byte for byte, and closes it. The last one stays.
+async fn raw_server(answers: Vec<&'static str>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(connection.read_u8().await.unwrap());
+            }
+            let answer = answers.get(number).or(answers.last()).unwrap();
+            connection.write_all(answer.as_bytes()).await.unwrap();
+            connection.shutdown().await.unwrap();
+        }
+    });
+    address
+}
+
+const BROKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n{\"id\": 7,";
+const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"id\": 7}";
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_asked_for_again_and_never_read_in_part() {
+    let address = raw_server(vec![BROKEN, BROKEN, WHOLE]).await;
+    assert_eq!(client(address).get_json("/api/v4/account").await, Ok(json!({ "id": 7 })));
+    let broken = client(raw_server(vec![BROKEN]).await);
+    for error in [
+        broken.get_json("/api/v4/account").await.unwrap_err(),
+        // A write is done, though nobody knows what came of it.
+        broken.post_json("/api/v4/leads", &json!([])).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Transport { sent: true, .. }), "{error}");
+    }
 }
 
 #[tokio::test]
