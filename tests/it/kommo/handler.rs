@@ -61,3 +61,15 @@ async fn what_a_question_comes_to_is_the_handlers_to_judge() {
     assert!(error.contains("401") && !error.contains(&kommo.options().access_token), "{error}");
     assert_eq!(job["handler_attempts"], 1, "a refused token is not worth another attempt");
 }
+
+#[tokio::test]
+async fn a_question_that_must_wait_longer_than_the_attempt_is_told_at_once() {
+    let kommo = kommo().await;
+    let setup = Setup::with(&[&kommo]).config("handlers.whose.attempt_timeout = \"8s\"");
+    let bridge = setup.handler("whose", Does(whose)).start().await.leaves_jobs();
+    kommo.queue_api_faults([Fault::TooManyRequests { header: Some(12), body: None }]);
+    let id = bridge.ask(&bot(&kommo), "whose").await;
+    let job = bridge.job_with(&id, |job| job["attempts"][0].is_object()).await;
+    assert_eq!(job["attempts"][0]["result"], "retry", "the handler decided, and was not cut off: {job:#}");
+    assert!(job["last_error"].as_str().unwrap().contains("429"), "{job:#}");
+}
