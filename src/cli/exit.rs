@@ -36,10 +36,18 @@ impl From<anyhow::Error> for Failure {
         match error.downcast::<bridge::Error>() {
             Ok(error) => error.into(),
             // With its causes, on one line.
-            Err(error) => Self::running(format!("{error:#}")),
+            Err(error) => {
+                let status = if error.is::<Usage>() { 2 } else { 1 };
+                Self { message: format!("{error:#}"), status }
+            }
         }
     }
 }
+
+/// The command was used wrongly, and nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
 
 /// Says on stderr what went wrong.
 pub(super) fn fail(failure: &Failure) -> ExitCode {

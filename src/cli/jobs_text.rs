@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
-
 use crate::model::{Attempt, Entity, EntityKind, Job, Prepared, State, Timestamp};
 use crate::store::Page;
+
+use super::text::{clean, short, table};
 
 /// The most letters of an error in a list; `show` has them all.
 const SHORT: usize = 60;
@@ -23,7 +23,7 @@ pub(super) fn page(page: &Page, now: Timestamp) -> String {
             job.request.account_id.to_string(),
             when(job.received_at, now),
             format!("{} + {}", job.handler_attempts, job.delivery_attempts),
-            short(&clean(job.last_error.as_deref().unwrap_or_default())),
+            short(&clean(job.last_error.as_deref().unwrap_or_default()), SHORT),
         ]);
     }
     let more = page.next.map(|next| format!("There may be more: add --cursor {next}\n"));
@@ -90,19 +90,6 @@ pub(super) fn retried(jobs: u64) -> String {
     }
 }
 
-/// On a terminal long texts are wrapped, but never the first column: it is there to be copied.
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_header(header)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    if let Some(column) = table.column_mut(0) {
-        column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 1));
-    }
-    table
-}
-
 fn prepared(state: &State) -> Option<&Prepared> {
     match state {
         State::Queued { .. } | State::Running { .. } => None,
@@ -140,23 +127,6 @@ fn span(span: Duration) -> String {
     }
 }
 
-fn clean(text: &str) -> String {
-    let letter = |letter: char| match letter {
-        '\n' | '\t' => ' ',
-        letter if letter.is_control() => char::REPLACEMENT_CHARACTER,
-        letter => letter,
-    };
-    text.chars().map(letter).collect()
-}
-
-fn short(text: &str) -> String {
-    let mut kept: String = text.chars().take(SHORT).collect();
-    if kept.len() < text.len() {
-        kept.push('…');
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,11 +151,5 @@ mod tests {
     fn an_empty_list_says_so() {
         let none = Page { jobs: Vec::new(), next: None };
         assert_eq!(page(&none, Timestamp::default()), "No such jobs.\n");
-    }
-
-    #[test]
-    fn control_characters_are_replaced() {
-        assert_eq!(clean("a\nb\u{1b}[2J\u{9b}ä"), "a b\u{fffd}[2J\u{fffd}ä");
-        assert_eq!(short(&"x".repeat(61)), format!("{}…", "x".repeat(60)));
     }
 }

@@ -11,8 +11,13 @@ pub mod simulate;
 mod simulate_text;
 pub mod widget_package;
 mod widget_package_text;
+pub mod widgets;
 
+mod account;
 mod exit;
+mod settings;
+mod text;
+mod widgets_text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +59,8 @@ enum Command {
     Config(config::Command),
     /// Look at jobs and move them, through the store
     Jobs(jobs::Args),
+    /// Look at the widgets of an account, install and uninstall them
+    Widgets(widgets::Args),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
     WidgetPackage(Box<widget_package::Args>),
     /// Ask the running bridge whether it is ready (for containers)
@@ -112,6 +119,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Jobs(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(jobs::run(args, &config, json).await?)
+        }
+        Command::Widgets(args) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            Ok(widgets::run(args, &config, json).await?)
         }
         Command::WidgetPackage(args) => {
             let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));

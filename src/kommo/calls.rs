@@ -1,5 +1,6 @@
 //! The calls of a client: the five methods of the Widgets API, and any other as JSON.
 
+use std::any::type_name;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::Url;
 
 use crate::model::{BotType, CheckedCompletion, ReturnUrl};
@@ -150,38 +152,62 @@ impl Client {
     }
 
     /// Reads a path of the account, `/api/v4/leads/7?with=contacts`. Where Kommo has nothing to show it answers 204
-    /// without a body; that is read as `null`, so let `T` be an `Option` where it may happen.
+    /// without a body; that is `null`.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        decoded(&self.call(Ask::get(path)).await?, std::any::type_name::<T>())
+    pub async fn get_json(&self, path: &str) -> Result<Value, Error> {
+        self.get(path).await
     }
 
     /// Posts JSON to a path of the account. It is sent once.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn post_json<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &(impl Serialize + ?Sized),
-    ) -> Result<T, Error> {
-        let ask = Ask::with_json(Method::POST, path, body)?;
-        decoded(&self.call(ask).await?, std::any::type_name::<T>())
+    pub async fn post_json(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Value, Error> {
+        self.post(path, body).await
     }
 
     /// Changes what is at a path of the account. It is sent once.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn patch_json<T: DeserializeOwned>(
+    pub async fn patch_json(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Value, Error> {
+        self.patch(path, body).await
+    }
+
+    /// As [`get_json`](Self::get_json), into a type of one's own: an `Option` where there may be nothing.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Unexpected`] names the place that does not fit the type.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        decoded(&self.call(Ask::get(path)).await?, type_name::<T>())
+    }
+
+    /// As [`post_json`](Self::post_json), with the answer in a type of one's own.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get). What was posted is done, also if its answer does not fit.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+    ) -> Result<T, Error> {
+        let ask = Ask::with_json(Method::POST, path, body)?;
+        decoded(&self.call(ask).await?, type_name::<T>())
+    }
+
+    /// As [`patch_json`](Self::patch_json), with the answer in a type of one's own.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get). What was changed is changed, also if its answer does not fit.
+    pub async fn patch<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, Error> {
         let ask = Ask::with_json(Method::PATCH, path, body)?;
-        decoded(&self.call(ask).await?, std::any::type_name::<T>())
+        decoded(&self.call(ask).await?, type_name::<T>())
     }
 }
 

@@ -294,7 +294,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "client_tests.rs"]
-mod call_tests;

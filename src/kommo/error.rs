@@ -144,10 +144,11 @@ impl Error {
     ///
     /// ```
     /// # use salesbot_bridge::prelude::*;
-    /// # async fn lead(ctx: &Context) -> Result<serde_json::Value, HandlerError> {
-    /// ctx.kommo().get_json("/api/v4/leads/7").await.map_err(|error| {
+    /// # async fn price(ctx: &Context) -> Result<String, HandlerError> {
+    /// let lead = ctx.kommo().get_json("/api/v4/leads/7").await.map_err(|error| {
     ///     if error.is_worth_retrying() { HandlerError::retry(error) } else { HandlerError::fail(error) }
-    /// })
+    /// })?;
+    /// Ok(lead["price"].to_string())
     /// # }
     /// ```
     pub fn is_worth_retrying(&self) -> bool {

@@ -19,6 +19,9 @@ mod settings;
 mod transport;
 mod widgets;
 
+#[cfg(test)]
+mod tests;
+
 pub use calls::MOST_WIDGETS;
 pub use client::{Client, ClientOptions};
 pub use credentials::NoBearer;

@@ -30,6 +30,7 @@ mod serve;
 mod slow_callers;
 mod stopping;
 mod widget_package;
+mod widgets;
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::Uri;
 use futures_util::TryStreamExt;
 use salesbot_bridge::kommo::{Client, Error, Widget};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::options;
@@ -79,7 +79,7 @@ async fn links_in_a_circle_end() {
 #[tokio::test]
 async fn an_answer_without_end_is_refused_not_cut() {
     let (address, _) = server(|_, _| format!("{{\"x\":\"{}\"}}", "x".repeat(9 << 20))).await;
-    let error = client(address).get_json::<Value>("/api/v4/account").await.unwrap_err();
+    let error = client(address).get_json("/api/v4/account").await.unwrap_err();
     assert!(matches!(&error, Error::Unexpected { why, .. } if why.contains("longer than 8 MiB")), "{error}");
 }
 

@@ -4,6 +4,7 @@
 mod continues;
 mod handler;
 mod hostile;
+mod page;
 mod tries;
 mod widgets;
 

@@ -109,21 +109,30 @@ async fn account(kommo: &Simulator) -> Result<Value, Error> {
 async fn any_other_path_is_asked_as_json() {
     let kommo = kommo().await;
     assert_eq!(account(&kommo).await.unwrap()["id"], kommo.options().account_id);
-    let error = client(&kommo).get_json::<Vec<u32>>("/api/v4/account").await.unwrap_err();
+    let error = client(&kommo).get::<Vec<u32>>("/api/v4/account").await.unwrap_err();
     assert!(matches!(&error, Error::Unexpected { expected, .. } if expected.contains("Vec<u32>")), "{error}");
     // An answer without a body is `null`.
-    let none: Option<Value> = client(&kommo).get_json("/api/v4/widgets?page=99").await.unwrap();
-    assert_eq!(none, None);
+    let nothing = "/api/v4/widgets?page=99";
+    assert_eq!(client(&kommo).get_json(nothing).await, Ok(Value::Null));
+    assert_eq!(client(&kommo).get::<Option<Value>>(nothing).await, Ok(None));
     for path in ["api/v4/account", "//127.0.0.1:1/x", "https://example.org/", "/\\example.org"] {
-        let refused = client(&kommo).get_json::<Value>(path).await;
+        let refused = client(&kommo).get_json(path).await;
         assert!(matches!(refused, Err(Error::Refused(_))), "{path}: {refused:?}");
     }
-    let posted: Value = client(&kommo)
+    let posted = client(&kommo)
         .post_json("/api/v4/widgets/simulator_bridge", &json!({ "greeting": "Hi" }))
         .await
         .unwrap();
     assert_eq!(posted["is_active_in_account"], true);
-    let patched = client(&kommo).patch_json::<Value>("/api/v4/widgets/simulator_bridge", &json!({})).await;
+    let patched = client(&kommo).patch_json("/api/v4/widgets/simulator_bridge", &json!({})).await;
     assert!(matches!(patched, Err(Error::Status { status: 405, .. })), "{patched:?}");
     assert_eq!(kommo.api_calls().last().unwrap().method, "PATCH");
+    #[derive(Debug, serde::Deserialize)]
+    struct Installed {
+        code: String,
+    }
+    let path = "/api/v4/widgets/simulator_bridge";
+    let posted: Installed = client(&kommo).post(path, &json!({ "greeting": "Hi" })).await.unwrap();
+    assert_eq!(posted.code, "simulator_bridge");
+    assert!(client(&kommo).patch::<Installed>(path, &json!({})).await.is_err());
 }

@@ -1,12 +1,15 @@
 //! How a call is made, with credentials and a gate that a test decides.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use serde_json::Value;
+use secrecy::SecretString;
 
 use super::*;
-use crate::kommo::credentials::{NoBearer, Promise};
-use crate::model::Timestamp;
+use crate::clock::Clock;
+use crate::model::{HostRules, Timestamp};
+use crate::pace::{Cause, Gate, Limits, Pause, Scope};
 use crate::simulator::{Fault, Options, Simulator};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -165,9 +168,9 @@ async fn a_blocked_address_stops_the_calls_to_every_account() {
     let (clients, _) = clients(&simulator, (&good, None), Clock::system());
     simulator.queue_api_faults([Fault::HtmlForbidden]);
     let client = clients.of(simulator.base_url()).with_patience(Duration::from_secs(1));
-    assert_eq!(client.get_json::<Value>("/api/v4/account").await, Err(Error::Blocked));
+    assert_eq!(client.get_json("/api/v4/account").await, Err(Error::Blocked));
     let other = clients.gate.wait("https://other.kommo.com").unwrap();
     assert!(other > Duration::from_secs(50), "{other:?}");
-    let error = client.get_json::<Value>("/api/v4/account").await.unwrap_err();
+    let error = client.get_json("/api/v4/account").await.unwrap_err();
     assert!(matches!(error, Error::Paused { left: Some(_) }), "{error}");
 }

@@ -1,0 +1,211 @@
+//! `widgets`: looks at the widgets of an account, installs and uninstalls them.
+//!
+//! Settings can be secrets, so they are masked in what is printed, in JSON too, unless `--show-secrets` asks for them.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use futures_util::TryStreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::kommo::{self, Client, MOST_WIDGETS, Settings, Widget};
+
+use super::exit::{Usage, printed};
+use super::{account, settings, widgets_text as text};
+
+/// Looks at the widgets of an account, installs and uninstalls them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The account: NAME of accounts.NAME, its host or its subdomain. Not needed where there is only one
+    #[arg(long, global = true, value_name = "NAME")]
+    account: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists the widgets that the account can see
+    #[command(after_help = "Examples:\n  salesbot-bridge widgets list --all\n  \
+        salesbot-bridge widgets list --installed --json\n  \
+        salesbot-bridge widgets list --account example --page 2 --limit 100")]
+    List(List),
+    /// Shows one widget and the settings that it takes
+    #[command(after_help = "Example:\n  salesbot-bridge widgets show amo_asterisk")]
+    Show(Show),
+    /// Installs a widget, after its settings were checked against those that it takes
+    #[command(after_help = "Examples:\n  \
+        salesbot-bridge widgets install amo_asterisk --settings asterisk.json --set login=example\n  \
+        salesbot-bridge widgets install amo_asterisk --set login=example --set password=eXaMp1E \\\n    \
+        --set phones.504141=1039 --set script_path=https://example.com/\n\n\
+        A setting that is missing or does not fit is named, with exit status 2, and nothing is sent.")]
+    Install(Install),
+    /// Uninstalls a widget, without asking
+    #[command(after_help = "Example:\n  salesbot-bridge widgets uninstall amo_asterisk")]
+    Uninstall(Uninstall),
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Every page
+    #[arg(long, conflicts_with = "page")]
+    all: bool,
+    /// Only installed ones, of every page
+    #[arg(long, conflicts_with = "page")]
+    installed: bool,
+    /// Which page, from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    page: u32,
+    /// At most so many on a page [default: 50; with --all and --installed 250]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_WIDGETS)))]
+    limit: Option<u32>,
+    /// Print settings as they are, passwords too
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The widget's code
+    code: String,
+    /// Print settings as they are, passwords too
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Install {
+    /// The widget's code
+    code: String,
+    #[command(flatten)]
+    settings: settings::Args,
+    /// Print settings as they are, passwords too
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Uninstall {
+    /// The widget's code
+    code: String,
+}
+
+/// Carries the command out. Results go to stdout, with `json` as one JSON object.
+///
+/// # Errors
+/// There is no such account, Kommo refuses or is not reached, or the settings do not fit the widget.
+pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
+    let client = account::client(config, args.account.as_deref()).await?;
+    Visit { client, json, out: anstream::stdout() }.carry_out(args.command).await
+}
+
+struct Visit<W> {
+    client: Client,
+    json: bool,
+    out: W,
+}
+
+impl<W: Write> Visit<W> {
+    async fn carry_out(&mut self, command: Command) -> anyhow::Result<()> {
+        match command {
+            Command::List(list) => self.list(list).await,
+            Command::Show(show) => self.show(show).await,
+            Command::Install(install) => self.install(install).await,
+            Command::Uninstall(uninstall) => self.uninstall(&uninstall.code).await,
+        }
+    }
+
+    async fn list(&mut self, list: List) -> anyhow::Result<()> {
+        let (widgets, next) = if list.all || list.installed {
+            let mut all = self.all(list.limit.unwrap_or(MOST_WIDGETS)).await?;
+            all.retain(|widget| !list.installed || widget.is_active_in_account);
+            (all, None)
+        } else {
+            let read = self.client.widgets(list.page, list.limit.unwrap_or(50)).await;
+            let page = read.map_err(|error| self.failed(error, "the widgets cannot be listed"))?;
+            let next = page.next.is_some().then_some(page.page + 1);
+            (page.widgets, next)
+        };
+        let views: Vec<Value> = widgets.iter().map(|widget| view(widget, list.show_secrets)).collect();
+        self.print(&json!({ "widgets": views, "next_page": next }), || text::list(&widgets, next))
+    }
+
+    /// Every page, with a count on a terminal.
+    async fn all(&self, limit: u32) -> anyhow::Result<Vec<Widget>> {
+        let progress = progress();
+        let (mut pages, mut all) = (self.client.widget_pages(limit), Vec::new());
+        let read = loop {
+            match pages.try_next().await {
+                Ok(Some(page)) => {
+                    progress.inc(u64::try_from(page.widgets.len()).unwrap_or(u64::MAX));
+                    all.extend(page.widgets);
+                }
+                Ok(None) => break Ok(all),
+                Err(error) => break Err(self.failed(error, "the widgets cannot be listed")),
+            }
+        };
+        progress.finish_and_clear();
+        read
+    }
+
+    async fn show(&mut self, Show { code, show_secrets }: Show) -> anyhow::Result<()> {
+        let widget = self.client.widget(&code).await.map_err(|error| self.failed(error, &about(&code)))?;
+        self.print(&view(&widget, show_secrets), || text::widget(&widget, show_secrets))
+    }
+
+    async fn install(&mut self, install: Install) -> anyhow::Result<()> {
+        let Install { code, settings, show_secrets } = install;
+        let settings: Settings = settings.read()?;
+        let installed = self.client.install_widget(&code, &settings).await;
+        let widget = installed.map_err(|error| self.failed(error, &about(&code)))?;
+        self.print(&view(&widget, show_secrets), || {
+            format!("{} is installed.\n\n{}", widget.code, text::widget(&widget, show_secrets))
+        })
+    }
+
+    async fn uninstall(&mut self, code: &str) -> anyhow::Result<()> {
+        let done = self.client.uninstall_widget(code).await;
+        done.map_err(|error| self.failed(error, &about(code)))?;
+        self.print(&json!({ "code": code, "uninstalled": true }), || {
+            format!("{} is uninstalled.\n", super::text::clean(code))
+        })
+    }
+
+    /// What was asked wrongly, before anything was sent, is wrong usage.
+    fn failed(&self, error: kommo::Error, what: &str) -> anyhow::Error {
+        match error {
+            kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error.to_string()).into(),
+            error => anyhow::Error::new(error).context(format!("{}: {what}", self.client.account_url())),
+        }
+    }
+
+    fn print(&mut self, json: &Value, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let text = if self.json { format!("{json}\n") } else { text() };
+        printed(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()))
+    }
+}
+
+fn about(code: &str) -> String {
+    format!("the widget `{code}`")
+}
+
+/// The widget as Kommo gives it, its settings masked unless they are asked for.
+fn view(widget: &Widget, show_secrets: bool) -> Value {
+    let mut view = json!(widget);
+    if let Some(settings) = widget.settings.as_ref().filter(|_| !show_secrets) {
+        view["settings"] = settings.masked(&widget.settings_template);
+    }
+    view
+}
+
+fn progress() -> ProgressBar {
+    let progress = ProgressBar::new_spinner();
+    // The template is a constant; if it were wrong, the plain spinner does.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} widgets read  {elapsed}") {
+        progress.set_style(style);
+    }
+    progress.enable_steady_tick(std::time::Duration::from_millis(100));
+    progress
+}
