@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
 use crate::model::{AccountKey, AccountRecord, Standing};
-use crate::pace::{Cause, Pause, Scope};
+use crate::pace::{Cause, Errand, Pause, Scope};
 use crate::store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
@@ -167,7 +167,7 @@ impl Accounts {
         origin: &str,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
-        let turn = self.0.parts.gate.turn(origin, self.0.parts.request_timeout).await;
+        let turn = self.0.parts.gate.turn(origin, Errand::Token, self.0.parts.request_timeout).await;
         let mut pass = turn.map_err(|paused| GrantError::Unavailable(paused.to_string()))?;
         pass.start();
         let answer = call.await;

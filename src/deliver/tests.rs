@@ -1,17 +1,21 @@
 //! The sender step by step, on a real store, with a Kommo that is played and a clock that stands still.
 
+mod connected;
+
+use std::time::UNIX_EPOCH;
+
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::accounts::{self, LongLivedAccount};
+use crate::accounts::{self, Integration, Keys, LongLivedAccount};
 use crate::clock::ManualClock;
 use crate::model::{
     AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
     State, StateName, Timestamp, WidgetRequest,
 };
 use crate::pace::Limits;
-use crate::simulator::{Bot, Fault, Options, Plan, Simulator};
+use crate::simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
 use crate::store::Purpose;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -30,26 +34,46 @@ impl Home {
         let clock = ManualClock::new(START);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
-        let simulator = Simulator::start(Options::default()).await.unwrap();
+        let simulator = Simulator::start(options(&clock)).await.unwrap();
         Self { store, clock, simulator, _folder: folder }
     }
 
+    /// A sender for the account, whose long-lived token is configured.
     async fn sender(&self, rate_per_account: u32) -> Sender {
-        let base_url = self.simulator.base_url();
-        let allowed = vec![base_url.trim_start_matches("http://").parse().unwrap()];
-        let hosts = HostRules { allowed, insecure: true };
-        let kommo = Kommo::new(hosts.clone(), LEASE).unwrap();
         let token = self.simulator.options().access_token.clone().into();
+        let origin = self.simulator.base_url().into();
+        let account = LongLivedAccount { name: "played".into(), origin, token };
+        self.sender_for(vec![account], &[&self.simulator], rate_per_account).await
+    }
+
+    async fn sender_for(
+        &self,
+        long_lived: Vec<LongLivedAccount>,
+        hosts: &[&Simulator],
+        rate_per_account: u32,
+    ) -> Sender {
+        let host =
+            |simulator: &&Simulator| simulator.base_url().trim_start_matches("http://").parse().unwrap();
+        let hosts = HostRules { allowed: hosts.iter().map(host).collect(), insecure: true };
+        let kommo = Kommo::new(hosts.clone(), LEASE).unwrap();
         let gate = Gate::new(Limits { rate_per_account, rate_total: None, places: 8 }, self.clock.clock());
+        let Options { client_uuid, client_secret, redirect_uri, .. } = self.simulator.options();
+        let health = Health::new();
         let accounts = accounts::Parts {
-            long_lived: vec![LongLivedAccount { name: "played".into(), origin: base_url.into(), token }],
-            integrations: Vec::new(),
-            keys: None,
-            store: None,
+            long_lived,
+            integrations: vec![Integration {
+                name: "main".into(),
+                client_uuid: client_uuid.clone(),
+                client_secret: client_secret.clone().into(),
+                previous_client_secret: None,
+                redirect_uri: Some(redirect_uri.parse().unwrap()),
+            }],
+            keys: Some(Keys { current: Arc::new([1; 32]), previous: None }),
+            store: Some(self.store.clone()),
             hosts,
             kommo: kommo.clone(),
             gate: gate.clone(),
-            health: Health::new(),
+            health: health.clone(),
             request_timeout: LEASE,
             clock: self.clock.clock(),
             random: || 1.0,
@@ -62,7 +86,7 @@ impl Home {
             accounts,
             gate,
             policies: HashMap::new(),
-            health: Health::new(),
+            health,
             clock: self.clock.clock(),
             random: || 1.0,
         };
@@ -103,6 +127,12 @@ impl Home {
     fn bot(&self, faults: impl IntoIterator<Item = Fault>) -> Bot {
         self.simulator.bot(Plan::with_data(json!({})).faults(faults))
     }
+}
+
+fn options(clock: &ManualClock) -> Options {
+    let clock = clock.clone();
+    let now = move || UNIX_EPOCH + Duration::from_millis(clock.now().as_millis().try_into().unwrap());
+    Options { clock: TimeSource::new(now), ..Options::default() }
 }
 
 #[tokio::test]

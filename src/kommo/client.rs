@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::model::HostRules;
-use crate::pace::{Cause, Gate, Limits, Pass, Pause, Paused, Scope};
+use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Scope};
 
 use super::again::{Next, Tried, judge};
 use super::credentials::{Bearer, Credentials, LongLived};
@@ -249,7 +249,7 @@ impl Client {
 
     async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Pass, Error> {
         let left = deadline.saturating_sub(self.shared.clock.elapsed());
-        self.shared.gate.turn(&bearer.origin, left).await.map_err(|Paused { left }| {
+        self.shared.gate.turn(&bearer.origin, Errand::Call, left).await.map_err(|Paused { left }| {
             if asked_to_wait { Error::RateLimited { retry_after: left } } else { Error::Paused { left } }
         })
     }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::clock::Clock;
 use crate::model::{HostRules, Timestamp};
-use crate::pace::{Cause, Gate, Limits, Pause, Scope};
+use crate::pace::{Cause, Errand, Gate, Limits, Pause, Scope};
 use crate::simulator::{Fault, Options, Simulator};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ impl Credentials for Renewable {
         Box::pin(async {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
-            self.gate.turn(&self.origin, PATIENCE).await.unwrap().start();
+            self.gate.turn(&self.origin, Errand::Token, PATIENCE).await.unwrap().start();
             Ok(self.give(second, 2))
         })
     }
@@ -109,7 +109,7 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let good = simulator.options().access_token.clone();
     let manual = crate::clock::ManualClock::new(Timestamp::from_millis(1));
     let (clients, _) = clients(&simulator, ("stale", Some(&good)), manual.clock());
-    let mut pass = clients.gate.turn(simulator.base_url(), PATIENCE).await.unwrap();
+    let mut pass = clients.gate.turn(simulator.base_url(), Errand::Call, PATIENCE).await.unwrap();
     pass.start();
     let cause = Cause::TooMany;
     pass.pause(Pause { scope: Scope::Account, cause, hint: Some(Duration::from_secs(5)) });

@@ -68,16 +68,16 @@ async fn a_guest_who_goes_away_leaves_its_call_to_the_others() {
 async fn nobody_waits_longer_than_the_patience() {
     let (gate, clock) = gate(2);
     gate.enter(ACCOUNT, 1).remove(0).pause(unauthorized());
-    let paused = gate.turn(ACCOUNT, Duration::from_secs(29)).await.err().unwrap();
+    let paused = gate.turn(ACCOUNT, Errand::Call, Duration::from_secs(29)).await.err().unwrap();
     assert_eq!(paused.left, Some(Duration::from_secs(30)));
     assert!(paused.to_string().ends_with("paused for 30 s more"), "{paused}");
     clock.advance(Duration::from_secs(30));
-    let probe = gate.turn(ACCOUNT, Duration::ZERO).await.unwrap();
+    let probe = gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await.unwrap();
     // While the probe is under way nobody knows how long it will take.
-    let paused = gate.turn(ACCOUNT, Duration::ZERO).await.err().unwrap();
+    let paused = gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await.err().unwrap();
     assert_eq!(paused.left, None);
     drop(probe);
-    assert!(gate.turn(ACCOUNT, Duration::ZERO).await.is_ok());
+    assert!(gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
@@ -90,6 +90,23 @@ async fn a_lifted_pause_lets_those_who_wait_through() {
     assert!(gate.lift(ACCOUNT));
     assert!(waiting.await.unwrap().is_ok());
     assert_eq!(gate.enter(ACCOUNT, 100).len(), 5, "what was not started counts no more");
+}
+
+#[tokio::test]
+async fn who_gets_a_token_passes_a_pause_for_want_of_one() {
+    let (gate, clock) = gate(5);
+    let turn = async |errand| gate.turn(ACCOUNT, errand, Duration::ZERO).await;
+    gate.enter(ACCOUNT, 1).remove(0).pause(unauthorized());
+    assert!(turn(Errand::Call).await.is_err());
+    let pass = turn(Errand::Token).await.unwrap();
+    clock.advance(MINUTE);
+    let probe = turn(Errand::Call).await.unwrap();
+    drop(pass);
+    assert!(turn(Errand::Call).await.is_err(), "it was not the probe, so it ends none");
+    drop(probe);
+    let many = Pause { scope: Scope::Account, cause: Cause::TooMany, hint: None };
+    turn(Errand::Call).await.unwrap().pause(many);
+    assert!(turn(Errand::Token).await.is_err(), "any other pause holds it");
 }
 
 #[tokio::test]
@@ -109,7 +126,7 @@ async fn a_renewed_pass_is_a_second_call() {
 type Waiting = tokio::task::JoinHandle<Result<Pass, Paused>>;
 
 fn wait_for_a_turn(gate: Arc<Gate>, patience: Duration) -> Waiting {
-    tokio::spawn(async move { gate.turn(ACCOUNT, patience).await })
+    tokio::spawn(async move { gate.turn(ACCOUNT, Errand::Call, patience).await })
 }
 
 /// Lets the task run as far as it can; says whether it still waits.

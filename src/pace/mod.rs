@@ -10,3 +10,4 @@ mod rate;
 
 pub use gate::{Gate, Limits, Pass, Paused};
 pub use pause::{Cause, Pause, Scope};
+pub use rate::Errand;

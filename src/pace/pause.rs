@@ -138,6 +138,11 @@ impl Pauses {
         }
     }
 
+    /// Whether this is a pause for want of a token, which does not hold the call that brings one.
+    pub fn is_for_want_of_a_token(&self) -> bool {
+        self.current.is_some_and(|pause| pause.cause.ends_with_a_new_token())
+    }
+
     /// A call goes out; in a pause it is the probe.
     pub fn begin(&mut self) {
         if let Some(pause) = &mut self.current {

@@ -41,6 +41,23 @@ struct Account {
 pub(super) struct Ticket {
     account_era: u64,
     everybody_era: u64,
+    /// It is not the probe of the account's pause.
+    passes_by: bool,
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Whatever needs a token.
+    Call,
+    /// Getting one: a pause for want of a token does not hold it.
+    Token,
+}
+
+impl Errand {
+    fn passes(self, pauses: &Pauses) -> bool {
+        self == Self::Token && pauses.is_for_want_of_a_token()
+    }
 }
 
 impl Pace {
@@ -60,7 +77,7 @@ impl Pace {
         let entry = self.account(account);
         let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
         let room = entry.window.room(now).saturating_sub(left_to_guests);
-        let tickets = self.permit(account, wanted.min(room), now);
+        let tickets = self.permit(account, wanted.min(room), Errand::Call, now);
         if !tickets.is_empty() {
             self.account(account).guest_is_next = true;
         }
@@ -68,8 +85,13 @@ impl Pace {
     }
 
     /// Reserves a call to `account` for somebody who waits for it.
-    pub(super) fn reserve_for_guest(&mut self, account: &str, now: Duration) -> Option<Ticket> {
-        let ticket = self.permit(account, 1, now).pop()?;
+    pub(super) fn reserve_for_guest(
+        &mut self,
+        account: &str,
+        errand: Errand,
+        now: Duration,
+    ) -> Option<Ticket> {
+        let ticket = self.permit(account, 1, errand, now).pop()?;
         self.account(account).guest_is_next = false;
         Some(ticket)
     }
@@ -85,12 +107,14 @@ impl Pace {
         entry.guests = entry.guests.saturating_sub(1);
     }
 
-    fn permit(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Ticket> {
+    fn permit(&mut self, account: &str, wanted: usize, errand: Errand, now: Duration) -> Vec<Ticket> {
         let everybody = self.everybody.permission(now);
         let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now));
         let entry = self.account(account);
         let room = entry.window.room(now).min(total).min(wanted);
-        let permitted = match (entry.pauses.permission(now), everybody) {
+        let passes_by = errand.passes(&entry.pauses);
+        let own = if passes_by { Permission::Go } else { entry.pauses.permission(now) };
+        let permitted = match (own, everybody) {
             (Permission::Wait(_), _) | (_, Permission::Wait(_)) => 0,
             (Permission::Probe, _) | (_, Permission::Probe) => room.min(1),
             (Permission::Go, Permission::Go) => room,
@@ -99,23 +123,26 @@ impl Pace {
             return Vec::new();
         }
         entry.window.reserved += permitted;
-        entry.pauses.begin();
+        if !passes_by {
+            entry.pauses.begin();
+        }
         let account_era = entry.pauses.era();
         if let Some(total) = &mut self.total {
             total.reserved += permitted;
         }
         self.everybody.begin();
-        vec![Ticket { account_era, everybody_era: self.everybody.era() }; permitted]
+        vec![Ticket { account_era, everybody_era: self.everybody.era(), passes_by }; permitted]
     }
 
     /// When it may be worth to ask for `account` again, if nothing else happens; none if only a probe that
     /// is under way can change something.
-    pub(super) fn next(&mut self, account: &str, now: Duration) -> Option<Duration> {
+    pub(super) fn next(&mut self, account: &str, errand: Errand, now: Duration) -> Option<Duration> {
         let everybody = self.everybody.permission(now);
         let total = self.total.as_mut().map(|window| window.next(now));
         let entry = self.account(account);
         let mut next = entry.window.next(now).max(total.unwrap_or_default());
-        for permission in [entry.pauses.permission(now), everybody] {
+        let own = if errand.passes(&entry.pauses) { Permission::Go } else { entry.pauses.permission(now) };
+        for permission in [own, everybody] {
             if let Permission::Wait(until) = permission {
                 next = next.max(until?);
             }
@@ -135,7 +162,9 @@ impl Pace {
     pub(super) fn release(&mut self, account: &str, ticket: Ticket) {
         let entry = self.account(account);
         entry.window.reserved = entry.window.reserved.saturating_sub(1);
-        entry.pauses.unknown(ticket.account_era);
+        if !ticket.passes_by {
+            entry.pauses.unknown(ticket.account_era);
+        }
         if let Some(total) = &mut self.total {
             total.reserved = total.reserved.saturating_sub(1);
         }
@@ -151,7 +180,9 @@ impl Pace {
     /// The answer shows nothing about the account.
     pub(super) fn unknown(&mut self, account: &str, ticket: Ticket) {
         self.everybody.unknown(ticket.everybody_era);
-        self.account(account).pauses.unknown(ticket.account_era);
+        if !ticket.passes_by {
+            self.account(account).pauses.unknown(ticket.account_era);
+        }
     }
 
     /// The answer asks to wait. Says until when, or none if a later pause is in force already.

@@ -1,14 +1,15 @@
-//! What can go wrong with a continue, and the names by which the control endpoint knows it.
+//! What can go wrong with a call of Kommo, and the names by which the control endpoint knows it.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One thing that happens to a continue instead of the usual answer.
+/// One thing that happens to a continue, another call of the API or a request for tokens instead of the
+/// usual answer. What is said of a bot goes for a widget or a token likewise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Answers with this status: `application/problem+json` from 400 up, with `trace_id` for
-    /// 5xx and `validation-errors` for 400. A status in the 200s is not a refusal: the continue
-    /// is judged as usual, and this status takes the place of 202.
+    /// 5xx and `validation-errors` for 400. A status in the 200s is not a refusal: the call
+    /// is judged as usual, and this status takes the place of its success.
     Status(u16),
     /// Reads the request and never answers. The bot is not continued.
     Hang,

@@ -1,6 +1,7 @@
 //! What holds the store: real SQLite files, each in a folder of its own, and a clock that stands still.
 
 mod accept;
+mod accounts;
 mod claims;
 mod commit;
 mod corrupt;

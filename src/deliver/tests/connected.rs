@@ -1,0 +1,135 @@
+//! Deliveries to accounts that were connected by OAuth.
+
+use super::*;
+use crate::accounts::Callback;
+use crate::simulator::MovedAnswer;
+
+/// Connects the account, as the installation of its widget does.
+async fn connect(home: &Home, sender: &Sender) {
+    let url: url::Url = home.simulator.install_callback_url().unwrap().parse().unwrap();
+    let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    let (code, referer) = (value("code").into(), value("referer"));
+    let callback = Callback { code, referer, client_id: None, state: None, from_widget: true };
+    sender.0.parts.accounts.connect(callback).await.unwrap();
+}
+
+fn refreshes(home: &Home) -> usize {
+    let calls = home.simulator.oauth_calls();
+    calls.iter().filter(|call| call.grant_type.as_deref() == Some("refresh_token")).count()
+}
+
+async fn state(home: &Home, id: JobId) -> StateName {
+    home.look(id).await.state.name()
+}
+
+#[tokio::test]
+async fn parallel_401s_cause_one_renewal_and_all_continues_arrive() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], 1_000).await;
+    connect(&home, &sender).await;
+    home.simulator.expire_access_tokens();
+    let mut jobs = Vec::new();
+    for _ in 0..6 {
+        jobs.push(home.completed(&home.bot([])).await);
+    }
+    sender.idle().await;
+    for id in jobs {
+        let job = home.look(id).await;
+        assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1));
+    }
+    assert_eq!(refreshes(&home), 1);
+}
+
+#[tokio::test]
+async fn a_renewal_keeps_the_accounts_pace() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], 1).await;
+    connect(&home, &sender).await;
+    home.clock.advance(Duration::from_secs(86_400));
+    // The token is over: the renewal takes the one call of this window, the continue waits for the next.
+    let id = home.completed(&home.bot([])).await;
+    while refreshes(&home) == 0 || home.simulator.oauth_calls().iter().any(|call| call.status.is_none()) {
+        tokio::task::yield_now().await;
+    }
+    assert!(home.simulator.calls().is_empty());
+    while state(&home, id).await != StateName::Delivered {
+        home.clock.advance(Duration::from_millis(1_100));
+    }
+    sender.idle().await;
+    assert_eq!(home.simulator.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn deliveries_wait_for_the_authorization_and_then_go_out_by_themselves() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
+    let id = home.completed(&home.bot([])).await;
+    sender.idle().await;
+    let job = home.look(id).await;
+    assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 0));
+    assert!(job.last_error.unwrap().contains("accounts authorize"));
+    let waiting = sender.0.parts.health.waiting();
+    assert!(waiting[0].why.contains("no account with this address is connected"), "{waiting:?}");
+    assert!(home.simulator.calls().is_empty());
+
+    connect(&home, &sender).await;
+    // No time has passed: the pause is over because its cause is.
+    sender.step().await.unwrap();
+    sender.idle().await;
+    assert_eq!(state(&home, id).await, StateName::Delivered);
+    assert!(sender.0.parts.health.waiting().is_empty());
+}
+
+#[tokio::test]
+async fn a_revoked_token_makes_deliveries_wait_for_a_person() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
+    connect(&home, &sender).await;
+    home.simulator.revoke_tokens();
+    let id = home.completed(&home.bot([])).await;
+    sender.idle().await;
+    assert_eq!(state(&home, id).await, StateName::Delivering);
+    assert!(sender.0.parts.health.waiting()[0].why.contains("Token has been revoked"));
+    connect(&home, &sender).await;
+    sender.step().await.unwrap();
+    sender.idle().await;
+    assert_eq!(state(&home, id).await, StateName::Delivered);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_burns_no_attempt_and_is_tried_again() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
+    connect(&home, &sender).await;
+    home.simulator.expire_access_tokens();
+    home.simulator.queue_oauth_faults([Fault::Status(503)]);
+    let id = home.completed(&home.bot([])).await;
+    sender.idle().await;
+    let job = home.look(id).await;
+    assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 0));
+    assert!(job.last_error.unwrap().contains("could not be renewed"));
+    home.clock.advance(Duration::from_secs(5));
+    sender.step().await.unwrap();
+    sender.idle().await;
+    assert_eq!(state(&home, id).await, StateName::Delivered);
+}
+
+#[tokio::test]
+async fn a_bot_of_an_account_that_has_moved_is_continued_at_the_new_address_only() {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], 7).await;
+    connect(&home, &sender).await;
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    let bot = home.bot([]);
+    home.completed(&bot).await;
+    sender.idle().await;
+    // The old address refused the old token; it never sees the new one.
+    assert_eq!(home.simulator.calls().iter().map(|call| call.authorized).collect::<Vec<_>>(), [false]);
+    let arrived = elsewhere.calls();
+    assert_eq!((arrived.len(), arrived[0].authorized), (1, true));
+    assert!(bot.return_url().ends_with(&arrived[0].path));
+    home.completed(&home.bot([])).await;
+    sender.idle().await;
+    assert_eq!((home.simulator.calls().len(), elsewhere.calls().len()), (1, 2));
+}
