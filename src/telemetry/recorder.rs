@@ -38,7 +38,7 @@ enum MetricKind {
 }
 
 /// All that the rooms count.
-const METRICS: [Metric; 7] = [
+const METRICS: [Metric; 9] = [
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,
@@ -56,6 +56,18 @@ const METRICS: [Metric; 7] = [
         kind: MetricKind::Counter,
         unit: Unit::Count,
         help: "Continues posted to Kommo, by outcome.",
+    },
+    Metric {
+        name: "bridge_oauth_callbacks_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Calls of /oauth/callback, by outcome.",
+    },
+    Metric {
+        name: "bridge_oauth_revocations_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Calls of /oauth/revoked, by outcome.",
     },
     Metric {
         name: "bridge_ack_seconds",
