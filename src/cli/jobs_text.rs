@@ -90,8 +90,8 @@ pub(super) fn retried(jobs: u64) -> String {
     }
 }
 
-/// On a terminal long texts are wrapped, but never the first column: it is there to be copied.
-fn table(header: &[&str]) -> Table {
+/// A table without lines. On a terminal long texts are wrapped, but never the first column: it is there to be copied.
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
@@ -123,7 +123,8 @@ fn about(Entity { kind, id }: Entity) -> String {
     }
 }
 
-fn when(moment: Timestamp, now: Timestamp) -> String {
+/// How long ago a moment is, or how far ahead.
+pub(super) fn when(moment: Timestamp, now: Timestamp) -> String {
     if moment > now {
         format!("in {}", span(moment.since(now)))
     } else {
@@ -140,7 +141,8 @@ fn span(span: Duration) -> String {
     }
 }
 
-fn clean(text: &str) -> String {
+/// `text` without anything that could steer a terminal.
+pub(super) fn clean(text: &str) -> String {
     let letter = |letter: char| match letter {
         '\n' | '\t' => ' ',
         letter if letter.is_control() => char::REPLACEMENT_CHARACTER,

@@ -2,6 +2,8 @@
 //!
 //! Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration.
 
+mod accounts;
+mod accounts_text;
 pub mod config;
 pub mod demo;
 pub mod health;
@@ -51,6 +53,8 @@ enum Command {
     Config(config::Command),
     /// Look at jobs and move them, through the store
     Jobs(jobs::Args),
+    /// Look at accounts, connect them by OAuth, and forget them
+    Accounts(accounts::Args),
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
@@ -107,6 +111,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Jobs(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(jobs::run(args, &config, json).await?)
+        }
+        Command::Accounts(args) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            accounts::run(args, &config, json).await
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
