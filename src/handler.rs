@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::kommo::Client;
 use crate::model::{AccountId, BotType, Completion, Entity, JobId, Timestamp};
 
 /// Answers the widget requests of one name.
@@ -81,6 +82,7 @@ pub struct Context {
     pub(crate) deadline: Timestamp,
     pub(crate) remaining: Duration,
     pub(crate) cancelled: CancellationToken,
+    pub(crate) kommo: Client,
 }
 
 impl Context {
@@ -108,6 +110,12 @@ impl Context {
     /// For work that the handler has spawned; the handler itself is dropped.
     pub const fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
+    }
+
+    /// Makes calls to the account whose bot asks, with the bridge's token for it and in one pace with the continues.
+    /// A call waits no longer than the attempt lasts.
+    pub const fn kommo(&self) -> &Client {
+        &self.kommo
     }
 }
 

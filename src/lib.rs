@@ -10,7 +10,7 @@ mod deliver;
 mod handler;
 mod handlers;
 mod health;
-mod kommo;
+pub mod kommo;
 mod listener;
 pub mod model;
 mod oauth;
@@ -21,6 +21,7 @@ mod shutdown;
 pub mod simulator;
 mod store;
 mod telemetry;
+pub mod widget_package;
 mod work;
 
 pub use bridge::{Bridge, Listeners};
@@ -35,6 +36,7 @@ pub use shutdown::Shutdown;
 pub mod prelude {
     pub use crate::bridge::{self, Bridge};
     pub use crate::handler::{Context, Handler, HandlerError, Request};
+    pub use crate::kommo;
     pub use crate::model::{Button, Completion, Show, Step};
     pub use serde::Deserialize;
 }

@@ -1,1 +1,139 @@
 //! Accounts on a real store, with a clock that stands still and a Kommo that is played.
+
+mod connecting;
+mod keeping;
+mod renewing;
+
+use std::time::UNIX_EPOCH;
+
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::model::Timestamp;
+use crate::pace::Limits;
+use crate::simulator::{Fault, MovedAnswer, Options, Simulator, TimeSource};
+use crate::store::Purpose;
+
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const REDIRECT_URI: &str = "https://bots.example.com/oauth/callback";
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A store in a folder, a clock, and an account at a Kommo.
+struct Home {
+    folder: TempDir,
+    clock: ManualClock,
+    simulator: Simulator,
+    key: [u8; 32],
+    previous_key: Option<[u8; 32]>,
+    client_secret: String,
+    allowed: Vec<String>,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let clock = ManualClock::new(START);
+        let simulator = Simulator::start(options(&clock)).await.unwrap();
+        Self {
+            folder: TempDir::new().unwrap(),
+            client_secret: simulator.options().client_secret.clone(),
+            allowed: vec![host(simulator.base_url()).to_owned()],
+            simulator,
+            clock,
+            key: [1; 32],
+            previous_key: None,
+        }
+    }
+
+    async fn store(&self, purpose: Purpose) -> Store {
+        let url = format!("sqlite:{}", self.folder.path().join("bridge.db").display());
+        Store::open(&url, purpose, self.clock.clock()).await.unwrap()
+    }
+
+    async fn accounts(&self, store: &Store) -> Accounts {
+        let allowed = self.allowed.iter().map(|host| host.parse().unwrap()).collect();
+        let hosts = HostRules { allowed, insecure: true };
+        let options = self.simulator.options();
+        let integration = Integration {
+            name: "main".into(),
+            client_uuid: options.client_uuid.to_uppercase(),
+            client_secret: self.client_secret.clone().into(),
+            previous_client_secret: None,
+            redirect_uri: Some(REDIRECT_URI.parse().unwrap()),
+        };
+        // Kommo knows its id in the case in which it made it.
+        let integration = Integration { client_uuid: options.client_uuid.clone(), ..integration };
+        let limits = Limits { rate_per_account: 1_000, rate_total: None, places: 8 };
+        let parts = Parts {
+            long_lived: Vec::new(),
+            integrations: vec![integration],
+            keys: Some(Keys { current: Arc::new(self.key), previous: self.previous_key.map(Arc::new) }),
+            store: Some(store.clone()),
+            kommo: Kommo::new(hosts.clone(), Duration::from_secs(20)).unwrap(),
+            hosts,
+            gate: Gate::new(limits, self.clock.clock()),
+            health: Health::new(),
+            request_timeout: Duration::from_secs(20),
+            clock: self.clock.clock(),
+            random: || 1.0,
+            secret_random: |bytes| bytes.fill_with(|| fastrand::u8(..)),
+        };
+        Accounts::open(parts).await.unwrap()
+    }
+
+    /// What Kommo's redirect says when a person has authorized the account by our link.
+    fn callback(&self, accounts: &Accounts) -> Callback {
+        let site = self.simulator.base_url().parse().unwrap();
+        let link = accounts.authorization_link(&site, &accounts.0.parts.integrations[0]).unwrap();
+        let state = link.query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
+        read(&self.simulator.callback_url(&state).unwrap())
+    }
+
+    /// A store and accounts, one of them connected.
+    async fn connected(&self) -> (Store, Accounts) {
+        let store = self.store(Purpose::Serve).await;
+        let accounts = self.accounts(&store).await;
+        accounts.connect(self.callback(&accounts)).await.unwrap();
+        (store, accounts)
+    }
+
+    fn origin(&self) -> &str {
+        self.simulator.base_url()
+    }
+
+    fn refreshes(&self) -> usize {
+        let calls = self.simulator.oauth_calls();
+        calls.iter().filter(|call| call.grant_type.as_deref() == Some("refresh_token")).count()
+    }
+
+    /// Whether Kommo takes this bearer.
+    async fn takes(&self, accounts: &Accounts, bearer: &Bearer) -> bool {
+        let origin = bearer.origin.parse().unwrap();
+        accounts.0.parts.kommo.account_id(&origin, &bearer.token).await.is_ok()
+    }
+}
+
+fn options(clock: &ManualClock) -> Options {
+    let clock = clock.clone();
+    let now = move || UNIX_EPOCH + Duration::from_millis(clock.now().as_millis().try_into().unwrap());
+    Options { clock: TimeSource::new(now), redirect_uri: REDIRECT_URI.into(), ..Options::default() }
+}
+
+/// The callback that a URL of Kommo's makes.
+fn read(url: &str) -> Callback {
+    let url: Url = url.parse().unwrap();
+    let value =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    Callback {
+        code: value("code").unwrap_or_default().into(),
+        referer: value("referer").unwrap_or_default(),
+        client_id: value("client_id"),
+        state: value("state"),
+        from_widget: value("from_widget").is_some(),
+    }
+}
+
+fn token(bearer: &Bearer) -> String {
+    bearer.token.expose_secret().to_owned()
+}

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -48,7 +49,9 @@ impl Parts {
             health: health.clone(),
             clock: clock.clone(),
         };
-        let accounts = speaking.accounts(&config, Some(store.clone())).await?;
+        let accounts = speaking.clone().accounts(&config, Some(store.clone())).await?;
+        // On this runtime, not on the handlers' own threads, which they may block.
+        let clients = speaking.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
@@ -73,6 +76,7 @@ impl Parts {
             store.clone(),
             registry,
             threads,
+            clients,
             config.workers.concurrency,
             clock.clone(),
             fastrand::f64,

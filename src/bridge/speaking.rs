@@ -5,12 +5,13 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
 
 use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Health;
-use crate::kommo::Kommo;
+use crate::kommo::{Clients, Kommo};
 use crate::pace::{Gate, Limits};
 use crate::store::{Store, StoreError};
 
@@ -84,6 +85,25 @@ impl Speaking {
             secret_random,
         })
         .await
+    }
+
+    /// The clients of these accounts, whose calls run on `runtime`, if not where they are awaited.
+    pub(crate) fn clients(
+        &self,
+        config: &Config,
+        accounts: &Accounts,
+        runtime: Option<Handle>,
+    ) -> Arc<Clients> {
+        Arc::new(Clients {
+            kommo: self.kommo.clone(),
+            gate: self.gate.clone(),
+            credentials: Arc::new(accounts.clone()),
+            clock: self.clock.clone(),
+            random: fastrand::f64,
+            // For one long pause of Kommo's, beside the call itself.
+            patience: config.delivery.request_timeout * 3,
+            runtime,
+        })
     }
 }
 

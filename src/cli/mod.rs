@@ -10,6 +10,9 @@ pub mod health;
 pub mod jobs;
 mod jobs_text;
 pub mod simulate;
+mod simulate_text;
+pub mod widget_package;
+mod widget_package_text;
 
 mod exit;
 
@@ -55,6 +58,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Look at accounts, connect them by OAuth, and forget them
     Accounts(accounts::Args),
+    /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
+    WidgetPackage(Box<widget_package::Args>),
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
@@ -115,6 +120,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Accounts(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             accounts::run(args, &config, json).await
+        }
+        Command::WidgetPackage(args) => {
+            let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));
+            exit::print(&widget_package::run(*args, config, json)?).map_err(Failure::from)
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;

@@ -30,6 +30,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::clock::Clock;
+    use crate::kommo::Clients;
     use crate::model::{AccountId, BotType, JobId, Timestamp};
 
     async fn echoed(data: Value) -> Value {
@@ -49,6 +51,7 @@ mod tests {
             deadline: now,
             remaining: std::time::Duration::ZERO,
             cancelled: tokio_util::sync::CancellationToken::new(),
+            kommo: Clients::of_nobody(Clock::system()).of("https://a.kommo.com"),
         };
         let completion = Echo.handle(request, context).await.unwrap().check().unwrap();
         serde_json::from_str::<Value>(completion.as_json()).unwrap()["data"].clone()

@@ -83,7 +83,7 @@ impl Problem {
 }
 
 /// The entries of a list; also of an object, because that is what PHP makes of a list with gaps.
-fn entries(value: &Value) -> Vec<&Value> {
+pub(super) fn entries(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(items) => items.iter().collect(),
         Value::Object(map) => map.values().collect(),
@@ -91,7 +91,7 @@ fn entries(value: &Value) -> Vec<&Value> {
     }
 }
 
-fn word<'a>(fault: &'a Value, key: &str) -> &'a str {
+pub(super) fn word<'a>(fault: &'a Value, key: &str) -> &'a str {
     fault.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -101,7 +101,7 @@ pub(super) fn whole_seconds(seconds: f64) -> Option<Duration> {
 }
 
 /// Texts from outside go into logs and tables: one line, not too long.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_TEXT).collect()
 }
 

@@ -1,11 +1,33 @@
-//! Speaking to Kommo: what is sent, where it may go, and what the answer says.
+//! Speaking to Kommo: what is asked, where it may go, and what the answer says.
+//!
+//! [`Client`] is for everybody: the Widgets API and any other call to one account, paced, and tried again where that
+//! may help. Below it lie the parts of the bridge: the HTTP client that keeps the host rules, credentials, OAuth.
+//!
+//! What it promises: a token goes to its account alone, no call goes past the pace, and no error tells a token, a
+//! secret or a body.
 
+mod again;
 mod answer;
+mod calls;
+mod client;
 mod credentials;
+mod error;
+mod lenient;
 mod oauth;
+mod request;
+mod settings;
 mod transport;
+mod widgets;
 
-pub use answer::{Answer, Problem};
-pub use credentials::{Bearer, Credentials, LongLived, NoBearer, Promise};
-pub use oauth::{App, Grant, GrantError, Granted, token_claims};
-pub use transport::{Kommo, KommoError};
+pub use calls::MOST_WIDGETS;
+pub use client::{Client, ClientOptions};
+pub use credentials::NoBearer;
+pub use error::{Error, Said, ValidationError};
+pub use settings::{SettingMistake, Settings};
+pub use widgets::{Rating, SettingField, SettingType, Widget, WidgetPage};
+
+pub(crate) use answer::{Answer, Problem};
+pub(crate) use client::Clients;
+pub(crate) use credentials::{Bearer, Credentials, Promise};
+pub(crate) use oauth::{App, Grant, GrantError, Granted, token_claims};
+pub(crate) use transport::{Kommo, KommoError};

@@ -23,8 +23,10 @@ use super::answer::{Answer, Problem, whole_seconds};
 const CONNECT: Duration = Duration::from_secs(5);
 /// Idle connections are closed before Kommo closes them.
 const IDLE: Duration = Duration::from_secs(15);
-/// No answer that matters is longer.
+/// No answer to a continue, and no error, that matters is longer.
 const MOST_BODY: usize = 64 << 10;
+/// The longest list that is read: 250 widgets with long templates are well below.
+pub(super) const MOST_LIST: usize = 8 << 20;
 
 /// Speaks to Kommo. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
@@ -131,6 +133,17 @@ impl<'a> Call<'a> {
         Self::new(Method::POST, url, Some(json))
     }
 
+    /// Any other method, with JSON or without.
+    pub(super) fn with_method(method: Method, url: Url, json: Option<String>) -> Self {
+        Self::new(method, url, json)
+    }
+
+    /// Reads a body of up to so many bytes.
+    #[must_use]
+    pub(super) fn most_body(self, bytes: usize) -> Self {
+        Self { most_body: bytes, ..self }
+    }
+
     /// Authorized by this token.
     #[must_use]
     pub fn bearer(self, token: &'a SecretString) -> Self {
@@ -162,6 +175,11 @@ impl Response {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
+
+    /// A success whose body ended before its end, and not because it is longer than the `most` that were read.
+    pub(super) fn broke_off(&self, most: usize) -> bool {
+        self.is_success() && self.is_cut && self.body.len() <= most
+    }
 }
 
 /// Why there is no answer.
@@ -191,6 +209,8 @@ impl From<reqwest::Error> for Failure {
 
 async fn read(mut response: reqwest::Response, most: usize) -> Response {
     let status = response.status().as_u16();
+    // What matters of an error is short.
+    let most = if response.status().is_success() { most } else { most.min(MOST_BODY) };
     let header =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     // To the end, if it is near: only then can the connection be used again.

@@ -15,6 +15,7 @@ use super::options::{Options, hex};
 use super::records::Records;
 use super::run::Run;
 use super::trouble::Trouble;
+use super::uploads::Upload;
 use super::widget_data::{self, Widget};
 
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Account {
     pub(super) records: Records,
     pub(super) trouble: Trouble,
     pub(super) widgets: Mutex<Vec<Widget>>,
+    pub(super) uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
     pub(super) administrator: AtomicBool,
     pub(super) redirect_uri: Mutex<String>,
     /// Shared with the account that this one moved from.
@@ -52,6 +54,7 @@ impl Account {
             records: Records::new(options.record),
             trouble: Trouble::default(),
             widgets: Mutex::new(widget_data::catalogue(&options.client_uuid, options.more_widgets)),
+            uploads: Mutex::default(),
             administrator: AtomicBool::new(options.administrator),
             redirect_uri: Mutex::new(options.redirect_uri.clone()),
             grants: Arc::default(),

@@ -22,8 +22,22 @@ pub struct Bot {
 
 impl Bot {
     pub(super) fn create(account: &Arc<Account>, plan: Plan) -> Self {
-        let run = account.add(|id| Run::new(account, id, plan));
+        let run = account.add(|id| Run::new(account, id, plan, false));
         Self { account: account.clone(), run }
+    }
+
+    /// A bot whose steps are played by somebody.
+    pub(super) fn scripted(account: &Arc<Account>, plan: Plan) -> Self {
+        let run = account.add(|id| Run::new(account, id, plan, true));
+        Self { account: account.clone(), run }
+    }
+
+    pub(super) fn say(&self, said: Vec<String>) {
+        self.run.say(said);
+    }
+
+    pub(super) fn end(&self, end: Result<String, String>) {
+        self.run.end(end);
     }
 
     /// Its id, as in its `return_url`.
@@ -101,6 +115,12 @@ impl Bot {
     /// continue. Returns at once if that is so already.
     pub async fn continued(&self) -> Continue {
         self.run.continued().await
+    }
+
+    /// Waits, without a limit, until a bot of an uploaded widget left by an exit or is stuck. Other
+    /// bots never end.
+    pub async fn ended(&self) -> BotReport {
+        self.run.ended().await
     }
 
     /// What it was continued with, in order; only the last when

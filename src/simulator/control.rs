@@ -6,10 +6,11 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::bot::Bot;
+use super::control_widgets;
 use super::fault::Fault;
 use super::plan::{BodyStyle, Plan};
 use super::serve::Shared;
@@ -17,16 +18,23 @@ use super::serve::Shared;
 const MAX_COUNT: usize = 10_000;
 const CALLS_AT_ONCE: usize = 64;
 
+/// An order for bots: of an uploaded `widget`, or bots that ask one `url`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
-    url: url::Url,
+pub(super) struct Order {
+    url: Option<url::Url>,
     #[serde(default)]
     data: Value,
+    pub(super) widget: Option<String>,
+    pub(super) handler: Option<String>,
+    #[serde(default)]
+    pub(super) settings: Map<String, Value>,
+    #[serde(default)]
+    pub(super) variables: Map<String, Value>,
     #[serde(default)]
     faults: Vec<String>,
     #[serde(default = "one")]
-    count: usize,
+    pub(super) count: usize,
     #[serde(default)]
     body: BodyName,
 }
@@ -46,13 +54,13 @@ fn one() -> usize {
 }
 
 /// Answers what is below `/simulator/bots`; `rest` is the path after that.
-pub(super) fn handle(shared: &Shared, head: &Parts, rest: &str, body: &Bytes) -> Answer {
+pub(super) async fn handle(shared: &Shared, head: &Parts, rest: &str, body: &Bytes) -> Answer {
     match (rest, &head.method) {
         ("", &Method::GET) => {
             let bots: Vec<_> = shared.account.runs().iter().map(|run| run.report()).collect();
             answer::json_body(200, &json!({ "bots": bots }))
         }
-        ("", &Method::POST) => start(shared, head, body),
+        ("", &Method::POST) => start(shared, head, body).await,
         ("", _) => answer::method("GET, POST"),
         (_, &Method::GET) => show(shared, rest),
         _ => answer::method("GET"),
@@ -69,22 +77,26 @@ fn show(shared: &Shared, rest: &str) -> Answer {
     answer::json_body(200, &report)
 }
 
-fn start(shared: &Shared, head: &Parts, body: &Bytes) -> Answer {
+async fn start(shared: &Shared, head: &Parts, body: &Bytes) -> Answer {
     // Asking for JSON keeps web pages out: a browser sends it to another origin only if allowed.
-    let json =
-        head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if !json {
+    if !content_type_is(head, "application/json") {
         return answer::refuse(415, "Send it as Content-Type: application/json.");
     }
-    let (plan, order) = match plan(body) {
+    let order = serde_json::from_slice::<Order>(body).map_err(|error| error.to_string());
+    let (order, plan) = match order.and_then(|order| order.plan().map(|plan| (order, plan))) {
         Ok(found) => found,
         Err(detail) => return answer::refuse(400, &detail),
     };
-    let bots: Vec<_> = (0..order.count).map(|_| Bot::create(&shared.account, plan.clone())).collect();
+    let (url, count) = match order {
+        Order { widget: Some(_), .. } => return control_widgets::start(shared, order, plan).await,
+        Order { url: Some(url), count, .. } => (url, count),
+        Order { url: None, .. } => return answer::refuse(400, "missing field `url` or `widget`"),
+    };
+    let bots: Vec<_> = (0..count).map(|_| Bot::create(&shared.account, plan.clone())).collect();
     let ids: Vec<_> = bots.iter().map(Bot::id).collect();
     let stop = shared.stop.clone();
     let calls = futures_util::stream::iter(bots).for_each_concurrent(CALLS_AT_ONCE, move |bot| {
-        let url = order.url.clone();
+        let url = url.clone();
         // What came of it is in the bot's report.
         async move { drop(bot.call(url.as_str()).await) }
     });
@@ -92,23 +104,31 @@ fn start(shared: &Shared, head: &Parts, body: &Bytes) -> Answer {
     answer::json_body(202, &json!({ "bots": ids }))
 }
 
-fn plan(body: &[u8]) -> Result<(Plan, Order), String> {
-    let mut order: Order = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    if !(1..=MAX_COUNT).contains(&order.count) {
-        return Err(format!("`count` is {}: use 1 to {MAX_COUNT}", order.count));
+pub(super) fn content_type_is(head: &Parts, kind: &str) -> bool {
+    head.headers.get(CONTENT_TYPE).is_some_and(|given| given.as_bytes().starts_with(kind.as_bytes()))
+}
+
+impl Order {
+    fn plan(&self) -> Result<Plan, String> {
+        if !(1..=MAX_COUNT).contains(&self.count) {
+            return Err(format!("`count` is {}: use 1 to {MAX_COUNT}", self.count));
+        }
+        if self.widget.is_some() && (self.url.is_some() || !self.data.is_null()) {
+            return Err("`widget` says what to ask and where: leave `url` and `data` out".to_owned());
+        }
+        let only_with_widget =
+            self.handler.is_some() || !self.settings.is_empty() || !self.variables.is_empty();
+        if self.widget.is_none() && only_with_widget {
+            return Err("`handler`, `settings` and `variables` go with `widget`".to_owned());
+        }
+        let faults = self.faults.iter().map(|name| name.parse::<Fault>()).collect::<Result<_, _>>();
+        let body = match self.body {
+            BodyName::Form => BodyStyle::Form,
+            BodyName::FormPlain => BodyStyle::FormPlain,
+            BodyName::FormJsonData => BodyStyle::FormJsonData,
+            BodyName::Json => BodyStyle::Json,
+        };
+        let faults = faults.map_err(|error| error.to_string())?;
+        Ok(Plan { data: self.data.clone(), body, faults, ..Plan::default() })
     }
-    let faults = order.faults.iter().map(|name| name.parse::<Fault>()).collect::<Result<_, _>>();
-    let body = match order.body {
-        BodyName::Form => BodyStyle::Form,
-        BodyName::FormPlain => BodyStyle::FormPlain,
-        BodyName::FormJsonData => BodyStyle::FormJsonData,
-        BodyName::Json => BodyStyle::Json,
-    };
-    let plan = Plan {
-        data: std::mem::take(&mut order.data),
-        body,
-        faults: faults.map_err(|error| error.to_string())?,
-        ..Plan::default()
-    };
-    Ok((plan, order))
 }

@@ -31,12 +31,18 @@
 //!
 //! | request | answer |
 //! |---|---|
+//! | `POST /simulator/widgets` | takes a zip (`application/zip`): 201 with `code`, `handler`, `handlers`, `version`; or 400 with every mistake in the package among its `validation-errors` |
+//! | `POST /simulator/widgets/{code}` | the same for a newer version of that widget |
+//! | `GET /simulator/widgets` | 200 `{"widgets":[…]}`: those that were uploaded |
 //! | `POST /simulator/bots` | 202 `{"bots":[id, …]}`; the bots call the bridge in the background |
 //! | `GET /simulator/bots` | 200 `{"bots":[report, …]}`, see [`BotReport`] |
 //! | `GET /simulator/bots/{id}` | 200 report with `last_continue`, or 404 |
 //!
-//! The POST is `application/json`: `url` is the bridge's address and the only key that must be
-//! there; `data` is sent on; `faults` names one fault for each attempt (see [`Fault`]: `"500"`,
+//! An order for bots is `application/json`. Either `url` is the bridge's address and `data` is sent
+//! on; or `widget` is the code of an uploaded widget, whose script writes the bot's steps from the
+//! `settings` of its `handler` (both have defaults) and whose placeholders come from `variables`, as in
+//! `{"widget":"…","variables":{"message_text":"hi","lead.id":"5"}}`. Such a bot goes through its steps
+//! until an exit. With either, `faults` names one fault for each attempt (see [`Fault`]: `"500"`,
 //! `"hang"`, `"reset"`, `"answer-lost"`, `"429"`, `"429-header"`, `"html-403"`, `"redirect"`, …);
 //! `count` bots are started, 1 by default; `body` is `form`, `form-plain`, `form-json-data` or
 //! `json`.
@@ -48,7 +54,9 @@ mod api;
 mod bot;
 mod continues;
 mod control;
+mod control_widgets;
 mod fault;
+mod flow;
 mod form;
 mod grants;
 mod install;
@@ -56,15 +64,21 @@ mod moved;
 mod oauth;
 mod oauth_controls;
 mod options;
+mod package;
+mod package_images;
+mod package_manifest;
+mod placeholders;
 mod plan;
 mod profile;
 mod records;
 mod report;
 mod run;
+mod script;
 mod serve;
 mod time;
 mod token;
 mod trouble;
+mod uploads;
 mod validate;
 mod widget_data;
 mod widgets;
@@ -92,12 +106,14 @@ pub use options::{DataAlone, Options};
 pub use plan::{Algorithm, BodyStyle, BotType, Plan, TokenStyle, WidgetRequest};
 pub use report::{Ack, ApiCall, BotReport, Call, CallError, Continue, Event, OauthCall, What};
 pub use time::TimeSource;
+pub use uploads::{UploadError, UploadedWidget, WidgetOrder};
 
 /// One running Kommo account. Dropping it stops it at once.
 #[derive(Debug)]
 pub struct Simulator {
     account: Arc<Account>,
     tasks: TaskTracker,
+    stop_token: CancellationToken,
     stop: DropGuard,
 }
 
@@ -114,7 +130,7 @@ impl Simulator {
         let stop = CancellationToken::new();
         let shared = serve::Shared { account: account.clone(), tasks: tasks.clone(), stop: stop.clone() };
         tasks.spawn(serve::accept(listener, shared));
-        Ok(Self { account, tasks, stop: stop.drop_guard() })
+        Ok(Self { account, tasks, stop_token: stop.clone(), stop: stop.drop_guard() })
     }
 
     /// `http://127.0.0.1:PORT`: the origin of every `return_url`, and the tokens' `iss`.

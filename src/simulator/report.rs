@@ -83,6 +83,12 @@ pub struct BotReport {
     pub continued: u32,
     /// How many continues were received for it, answered or not, accepted or not.
     pub attempts: u32,
+    /// What it has said to the customer, its placeholders resolved.
+    pub said: Vec<String>,
+    /// The exit by which it left its widget; only bots of an uploaded widget have exits.
+    pub exit: Option<String>,
+    /// Why a bot of an uploaded widget cannot go on.
+    pub stuck: Option<String>,
     /// What happened, in order. Empty when [`record`](super::Options::record) is off.
     pub events: Vec<Event>,
 }

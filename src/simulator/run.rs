@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::account::{Account, lock};
 use super::fault::Fault;
+use super::placeholders::Known;
 use super::plan::Plan;
 use super::report::{BotReport, Continue, Event, What};
 
@@ -18,6 +19,8 @@ pub(super) struct Run {
     pub(super) continue_id: i64,
     pub(super) plan: Plan,
     record: bool,
+    /// Somebody else carries out the handlers of its continues.
+    scripted: bool,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -31,6 +34,8 @@ struct State {
     continued: u32,
     continues: Vec<Continue>,
     events: Vec<Event>,
+    said: Vec<String>,
+    end: Option<Result<String, String>>,
 }
 
 /// What distinguishes one wait of a session from the next.
@@ -42,7 +47,7 @@ pub(super) struct Wait {
 }
 
 impl Run {
-    pub(super) fn new(account: &Account, id: i64, mut plan: Plan) -> Self {
+    pub(super) fn new(account: &Account, id: i64, mut plan: Plan, scripted: bool) -> Self {
         let wait = Wait::begin(account, std::mem::take(&mut plan.data));
         let state = State {
             faults: std::mem::take(&mut plan.faults).into(),
@@ -52,12 +57,15 @@ impl Run {
             continued: 0,
             continues: Vec::new(),
             events: Vec::new(),
+            said: Vec::new(),
+            end: None,
         };
         Self {
             id,
             continue_id: account.number(),
             plan,
             record: account.options.record,
+            scripted,
             state: Mutex::new(state),
             changed: Notify::new(),
         }
@@ -107,6 +115,11 @@ impl Run {
             state.events.push(Event { at: with.at, what: What::Continued });
         } else {
             state.continues.clear();
+            state.said.clear();
+        }
+        if !self.scripted {
+            let said = said(&with);
+            state.said.extend(said);
         }
         state.continues.push(with);
         drop(state);
@@ -129,6 +142,26 @@ impl Run {
         if state.continued < state.waits { None } else { state.continues.last().cloned() }
     }
 
+    pub(super) fn say(&self, said: Vec<String>) {
+        lock(&self.state).said.extend(said);
+    }
+
+    /// The exit that it left by, or why it cannot go on.
+    pub(super) fn end(&self, end: Result<String, String>) {
+        lock(&self.state).end = Some(end);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) async fn ended(&self) -> BotReport {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.state).end.is_some() {
+                return self.report();
+            }
+            changed.await;
+        }
+    }
+
     pub(super) fn continues(&self) -> Vec<Continue> {
         lock(&self.state).continues.clone()
     }
@@ -141,8 +174,19 @@ impl Run {
             continued: state.continued,
             attempts: state.attempts,
             events: state.events.clone(),
+            said: state.said.clone(),
+            exit: state.end.clone().and_then(Result::ok),
+            stuck: state.end.clone().and_then(Result::err),
         }
     }
+}
+
+/// What the `show` handlers of a continue say, its own data put in.
+fn said(with: &Continue) -> Vec<String> {
+    let known = Known { json: with.data.clone(), ..Known::default() };
+    let handlers = with.execute_handlers.iter().flatten();
+    let shows = handlers.filter(|entry| entry["handler"] == "show");
+    shows.filter_map(|entry| entry["params"]["value"].as_str()).map(|text| known.text(text)).collect()
 }
 
 impl Wait {

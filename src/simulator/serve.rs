@@ -20,9 +20,10 @@ use tokio_util::task::TaskTracker;
 
 use super::account::Account;
 use super::answer::{self, Answer, Cut};
-use super::{api, control, oauth};
+use super::{api, control, control_widgets, oauth};
 
-const MAX_BODY: usize = 1024 * 1024;
+/// Six logos of a widget package may weigh 300 KB each.
+const MAX_BODY: usize = 4 * 1024 * 1024;
 const DRIP_EVERY: Duration = Duration::from_millis(50);
 const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
@@ -97,7 +98,9 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cu
     } else if oauth::owns(path) {
         oauth::handle(&shared.account, &head, body).await
     } else if let Some(rest) = path.strip_prefix("/simulator/bots") {
-        Ok(control::handle(shared, &head, rest, &body))
+        Ok(control::handle(shared, &head, rest, &body).await)
+    } else if let Some(rest) = path.strip_prefix("/simulator/widgets") {
+        Ok(control_widgets::handle(shared, &head, rest, body).await)
     } else {
         Ok(answer::problem(404))
     }

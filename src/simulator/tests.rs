@@ -5,8 +5,10 @@ mod control;
 mod faults;
 mod moved;
 mod oauth;
+mod package;
 mod refresh;
 mod requests;
+mod widget_bots;
 mod widgets;
 
 use std::sync::Arc;

@@ -139,7 +139,7 @@ pub(super) struct EndRenewal {
 }
 
 const OF_GENERATION: &str =
-    " WHERE account_id = ? AND client_uuid = ? AND generation = ? AND state = 'active'";
+    " WHERE account_id = ?1 AND client_uuid = ?2 AND generation = ?3 AND state = 'active'";
 
 impl Request for EndRenewal {
     type Answer = Option<u64>;
@@ -152,21 +152,24 @@ impl Request for EndRenewal {
         let (set, next) = match &self.renewal {
             Renewal::Renewed { .. } => (
                 "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, \
-                 previous_origin = CASE WHEN origin <> ?1 THEN origin ELSE previous_origin END, origin = ?1, \
-                 key_id = ?2, access_token = ?3, refresh_token = ?4, obtained_at = ?5, expires_at = ?6",
+                 previous_origin = CASE WHEN origin <> ?4 THEN origin ELSE previous_origin END, origin = ?4, \
+                 key_id = ?5, access_token = ?6, refresh_token = ?7, obtained_at = ?8, expires_at = ?9",
                 self.generation + 1,
             ),
             Renewal::Failed => {
                 ("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL", self.generation)
             }
             Renewal::Stopped(_) => (
-                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, state = ?, \
-                 reason = ?, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, expires_at = NULL",
+                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, state = ?4, \
+                 reason = ?5, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, expires_at = NULL",
                 self.generation + 1,
             ),
         };
         let sql = format!("{set}{OF_GENERATION}");
-        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .bind(stored(self.generation));
         let query = match &self.renewal {
             Renewal::Renewed { origin, tokens } => query
                 .bind(&**origin)
@@ -178,12 +181,7 @@ impl Request for EndRenewal {
             Renewal::Failed => query,
             Renewal::Stopped(standing) => query.bind(standing.state().as_str()).bind(standing.reason()),
         };
-        let done = query
-            .bind(self.key.account_id.0)
-            .bind(&*self.key.client_uuid)
-            .bind(stored(self.generation))
-            .execute(connection)
-            .await?;
+        let done = query.execute(connection).await?;
         Ok((done.rows_affected() == 1).then_some(next))
     }
 }

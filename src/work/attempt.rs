@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::handler::Context;
+use crate::kommo::Client;
 use crate::model::RunningJob;
 
 use super::registry::{Received, Registered};
@@ -17,10 +18,12 @@ use super::verdict::Ended;
 /// Crashes in a row after which a job is not run again.
 pub(super) const CRASH_BUDGET: u32 = 3;
 
-/// Runs the handler on `job`, on `threads`, until it ends, its time is over, or `interrupt` fires.
+/// Runs the handler on `job`, on `threads`, until it ends, its time is over, or `interrupt` fires. It may ask
+/// the account by `kommo`.
 pub(super) async fn run(
     registered: &Registered,
     job: &RunningJob,
+    kommo: Client,
     threads: &Handle,
     clock: &Clock,
     interrupt: &CancellationToken,
@@ -42,6 +45,7 @@ pub(super) async fn run(
         deadline: now + limit,
         remaining: limit,
         cancelled,
+        kommo: kommo.with_patience(limit),
     };
     let mut handler = threads.spawn({
         let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::kommo::Clients;
 use crate::model::{
     AfterHandler, Attempt, AttemptResult, HandlerName, HandlerPolicy, HandlerReport, Outcome, RunningJob,
     Shares, Stage, Timestamp, whole_millis,
@@ -49,6 +50,7 @@ struct Inner {
     store: Store,
     registry: Registry,
     threads: HandlerThreads,
+    clients: Arc<Clients>,
     clock: Clock,
     random: fn() -> f64,
     shares: Mutex<Shares>,
@@ -64,12 +66,13 @@ struct Inner {
 }
 
 impl Pool {
-    /// A pool of `concurrency` places whose handlers run on `threads`; from now on the store hands jobs over to it.
-    /// `random` is uniform in 0 to 1.
+    /// A pool of `concurrency` places whose handlers run on `threads` and ask their accounts by `clients`; from now on
+    /// the store hands jobs over to it. `random` is uniform in 0 to 1.
     pub fn new(
         store: Store,
         registry: Registry,
         threads: HandlerThreads,
+        clients: Arc<Clients>,
         concurrency: usize,
         clock: Clock,
         random: fn() -> f64,
@@ -80,6 +83,7 @@ impl Pool {
             store,
             registry,
             threads,
+            clients,
             clock,
             random,
             shares,
@@ -199,8 +203,9 @@ impl Pool {
             let ended = match pool.0.registry.get(job.handler.as_str()) {
                 _ if pool.0.draining.is_cancelled() => Ended::Interrupted,
                 Some(registered) => {
-                    attempt::run(registered, &job, pool.0.threads.handle(), &pool.0.clock, &pool.0.interrupt)
-                        .await
+                    let kommo = pool.0.clients.of(job.request.return_url.origin());
+                    let (threads, clock) = (pool.0.threads.handle(), &pool.0.clock);
+                    attempt::run(registered, &job, kommo, threads, clock, &pool.0.interrupt).await
                 }
                 None => Ended::NoHandler,
             };

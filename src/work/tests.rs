@@ -56,7 +56,8 @@ impl Home {
 
     fn pool_with(&self, places: usize, registry: Registry) -> Pool {
         let threads = HandlerThreads::start().unwrap();
-        Pool::new(self.store.clone(), registry, threads, places, self.clock.clock(), || 1.0)
+        let clients = Clients::of_nobody(self.clock.clock());
+        Pool::new(self.store.clone(), registry, threads, clients, places, self.clock.clock(), || 1.0)
     }
 
     async fn accept(&self, handler: &str, data: Value) -> JobId {

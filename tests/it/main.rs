@@ -9,6 +9,7 @@ mod accepts;
 mod answers;
 mod bridge;
 mod handlers;
+mod kommo;
 mod pace;
 mod pauses;
 mod played;

@@ -20,7 +20,7 @@ fn the_version_and_the_help_go_to_stdout_and_wrong_usage_exits_2() {
     let version = plain(&["--version"]).expect(0);
     assert_eq!(version.out, format!("salesbot-bridge {}", env!("CARGO_PKG_VERSION")));
     let help = plain(&["--help"]).expect(0);
-    for command in ["serve", "demo", "simulate", "config", "jobs", "--config", "--json"] {
+    for command in ["serve", "demo", "simulate", "config", "jobs", "widget-package", "--config", "--json"] {
         assert!(help.out.contains(command), "{command} in\n{}", help.out);
     }
     for wrong in
@@ -71,7 +71,7 @@ async fn config_check_show_and_schema_speak_text_and_json_and_mask_secrets() {
 async fn what_simulate_prints_is_a_configuration_that_a_bridge_runs_with() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
-    command.args(["simulate", "--listen", "127.0.0.1:0"]);
+    command.args(["simulate", "--listen", "127.0.0.1:0", "--long-lived"]);
     let mut simulator = Process::start(command);
     simulator.out.wait("the last line", |line| line.contains("kind = \"echo\"").then_some(()));
     let base_url = simulator
@@ -99,6 +99,30 @@ async fn what_simulate_prints_is_a_configuration_that_a_bridge_runs_with() {
     serve.stop();
     simulator.signal("TERM");
     simulator.end().expect(0);
+}
+
+#[test]
+fn what_simulate_prints_for_authorizing_is_valid_and_new_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keys = Vec::new();
+    for name in ["one.toml", "two.toml"] {
+        let mut command = program();
+        command.args(["simulate", "--listen", "127.0.0.1:0", "--bridge", "http://127.0.0.1:18080/"]);
+        let mut simulator = Process::start(command);
+        simulator.out.wait("the last line", |line| line.contains("kind = \"echo\"").then_some(()));
+        let file = folder.path().join(name);
+        fs::write(&file, simulator.out.so_far()).unwrap();
+        let mut command = program();
+        command.arg("--config").arg(&file).args(["config", "check"]);
+        run(command).expect(0);
+        let printed: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
+        let redirect = printed["integrations"]["simulator"]["redirect_uri"].as_str();
+        assert_eq!(redirect, Some("http://127.0.0.1:18080/oauth/callback"));
+        keys.push(printed["store"]["encryption_key"].as_str().unwrap().to_owned());
+        simulator.signal("TERM");
+        simulator.end().expect(0);
+    }
+    assert_ne!(keys[0], keys[1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,6 +29,7 @@ mod secrets;
 mod serve;
 mod slow_callers;
 mod stopping;
+mod widget_package;
 
 use std::time::Duration;
 

@@ -1,0 +1,89 @@
+//! Who is connected by a callback, and who is not.
+
+use super::*;
+
+#[tokio::test]
+async fn a_code_connects_the_account_it_is_of() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let bearer = accounts.bearer(home.origin()).await.unwrap();
+    assert!(home.takes(&accounts, &bearer).await);
+    let record = store.accounts().await.unwrap().remove(0);
+    assert_eq!(record.key.account_id.0, home.simulator.options().account_id);
+    assert_eq!(record.origin.as_deref(), Some(home.origin()));
+    let again = accounts.connect(home.callback(&accounts)).await.unwrap();
+    assert_eq!((again.was, again.integration.as_str()), (Some(AccountState::Active), "main"));
+    assert_eq!(store.accounts().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_installation_of_a_widget_needs_no_link() {
+    let home = Home::new().await;
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    accounts.connect(read(&home.simulator.install_callback_url().unwrap())).await.unwrap();
+    assert!(accounts.bearer(home.origin()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
+    let home = Home::new().await;
+    let stranger = Simulator::start(options(&home.clock)).await.unwrap();
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    let good = || home.callback(&accounts);
+    let foreign = ConnectError::State(StateError::Foreign);
+    let referer = |text: &str| Callback { referer: text.to_owned(), ..good() };
+    for (callback, expected) in [
+        (Callback { state: None, ..good() }, Some(ConnectError::State(StateError::Missing))),
+        (Callback { state: Some("x".into()), ..good() }, Some(foreign.clone())),
+        (Callback { state: Some("x".into()), from_widget: true, ..good() }, Some(foreign)),
+        (Callback { client_id: Some("x".into()), ..good() }, Some(ConnectError::UnknownIntegration)),
+        (referer(host(stranger.base_url())), None),
+        (referer("evil.example"), None),
+        (referer(&format!("evil.example@{}", host(home.origin()))), None),
+        (referer(&format!("{}/x", host(home.origin()))), None),
+        (referer(""), None),
+    ] {
+        let error = accounts.connect(callback).await.unwrap_err();
+        match expected {
+            Some(expected) => assert_eq!(error, expected),
+            None => assert!(matches!(error, ConnectError::Referer(_)), "{error}"),
+        }
+    }
+    assert!(home.simulator.oauth_calls().is_empty() && stranger.oauth_calls().is_empty());
+    let late = good();
+    home.clock.advance(link::LINK_LIFE);
+    assert_eq!(accounts.connect(late).await, Err(ConnectError::State(StateError::Expired)));
+    assert!(store.accounts().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_code_works_once() {
+    let home = Home::new().await;
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    let callback = home.callback(&accounts);
+    let again = Callback {
+        code: callback.code.clone(),
+        referer: callback.referer.clone(),
+        client_id: None,
+        state: callback.state.clone(),
+        from_widget: false,
+    };
+    accounts.connect(callback).await.unwrap();
+    let error = accounts.connect(again).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Code(_)), "{error}");
+    assert!(accounts.bearer(home.origin()).await.is_ok(), "what was connected stays so");
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_connected() {
+    let home = Home::new().await;
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    store.close().await;
+    let error = accounts.connect(home.callback(&accounts)).await.unwrap_err();
+    assert_eq!(error, ConnectError::Store(StoreError::Closed));
+    assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
+}

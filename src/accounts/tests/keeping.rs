@@ -1,0 +1,134 @@
+//! What goes on by itself: renewing ahead, noticing others, revocations, keys that change.
+
+use super::*;
+use crate::simulator::Bot;
+
+#[tokio::test]
+async fn tokens_are_renewed_ahead_of_their_end() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let wait = accounts.step(&store).await;
+    assert_eq!((wait, home.refreshes()), (Duration::from_secs(20 * 3_600), 0));
+    home.clock.advance(wait);
+    home.simulator.queue_oauth_faults([Fault::Status(503)]);
+    let again = accounts.step(&store).await;
+    assert_eq!((again, home.refreshes()), (Duration::from_secs(5), 1), "after a failure it waits");
+    assert!(accounts.is_at_hand(home.origin()), "and the old one is good still");
+    home.clock.advance(again);
+    assert_eq!(accounts.step(&store).await, Duration::from_secs(20 * 3_600));
+    assert_eq!(home.refreshes(), 2);
+    let bearer = accounts.bearer(home.origin()).await.unwrap();
+    assert!(home.takes(&accounts, &bearer).await);
+}
+
+#[tokio::test]
+async fn what_another_process_changed_is_noticed() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let visit = home.store(Purpose::Visit).await;
+    let other = home.accounts(&visit).await;
+    let stale = other.bearer(home.origin()).await.unwrap();
+    let renewed = other.renewed(home.origin(), &stale).await.unwrap();
+    accounts.step(&store).await;
+    assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&renewed));
+
+    let key = other.list().await.unwrap()[0].key.clone().unwrap();
+    assert!(other.remove(&key).await.unwrap());
+    accounts.step(&store).await;
+    assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
+}
+
+/// As Kommo's hook says it.
+fn hook(home: &Home) -> Revocation {
+    let url: Url = home.simulator.revoke_url("https://bots.example.com").parse().unwrap();
+    let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    Revocation {
+        account_id: value("account_id"),
+        client_uuid: value("client_uuid"),
+        signature: value("signature"),
+    }
+}
+
+async fn unfinished(home: &Home, store: &Store, account_id: i64) -> crate::model::JobId {
+    use crate::model::{JobId, NewJob, WidgetRequest};
+    let bot: Bot = home.simulator.bot(crate::simulator::Plan::default());
+    let now = home.clock.now();
+    let job = NewJob {
+        id: JobId::new(now, fastrand::u128(..)),
+        handler: "any".parse().unwrap(),
+        request: WidgetRequest {
+            account_id: AccountId(account_id),
+            entity: None,
+            return_url: bot.return_url().parse().unwrap(),
+            data: serde_json::Value::Null,
+        },
+        idempotency_key: bot.id().to_string(),
+        token_expires_at: now + DAY,
+        received_at: now,
+        answer_by: now + DAY,
+    };
+    store.accept(job, DAY).await.unwrap().id
+}
+
+#[tokio::test]
+async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
+    use crate::model::StateName;
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let (ours, client_uuid) = (home.simulator.options().account_id, &home.simulator.options().client_uuid);
+    let mine = unfinished(&home, &store, ours).await;
+    let other = unfinished(&home, &store, 7).await;
+    let state = async |id| store.job(id).await.unwrap().unwrap().0.state.name();
+
+    let forged = Revocation { account_id: "7".into(), ..hook(&home) };
+    assert_eq!(accounts.revoke(forged).await, Err(RevocationError::Signature));
+    let unknown = Revocation { client_uuid: "x".into(), ..hook(&home) };
+    assert_eq!(accounts.revoke(unknown).await, Err(RevocationError::Signature));
+    assert!(
+        accounts.bearer(home.origin()).await.is_ok() && !accounts.is_disabled(AccountId(ours), client_uuid)
+    );
+
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(1));
+    assert!(accounts.is_disabled(AccountId(ours), &client_uuid.to_uppercase()));
+    assert!(!accounts.is_disabled(AccountId(7), client_uuid));
+    assert_eq!((state(mine).await, state(other).await), (StateName::Cancelled, StateName::Queued));
+    let none = accounts.bearer(home.origin()).await.unwrap_err();
+    assert!(none.to_string().contains("disconnected in Kommo"), "{none}");
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(0), "said twice");
+
+    accounts.connect(home.callback(&accounts)).await.unwrap();
+    assert!(!accounts.is_disabled(AccountId(ours), client_uuid));
+    assert!(accounts.bearer(home.origin()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_revocation_of_one_who_was_never_connected_is_remembered() {
+    let home = Home::new().await;
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(0));
+    let accounts = home.accounts(&store).await;
+    let options = home.simulator.options();
+    assert!(accounts.is_disabled(AccountId(options.account_id), &options.client_uuid));
+}
+
+#[tokio::test]
+async fn the_key_can_be_changed_and_a_lost_key_is_told() {
+    let mut home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let old = std::mem::replace(&mut home.key, [2; 32]);
+    drop(accounts);
+    let without = home.accounts(&store).await;
+    let lost = without.bearer(home.origin()).await.unwrap_err();
+    assert!(lost.to_string().contains("store.previous_encryption_key"), "{lost}");
+    let listed = without.list().await.unwrap().remove(0);
+    assert_eq!(listed.state, AccountState::NeedsAuthorization);
+
+    home.previous_key = Some(old);
+    let both = home.accounts(&store).await;
+    let bearer = both.bearer(home.origin()).await.unwrap();
+    both.renewed(home.origin(), &bearer).await.unwrap();
+    home.previous_key = None;
+    let renewed = home.accounts(&store).await;
+    assert!(renewed.bearer(home.origin()).await.is_ok(), "a renewal brings it under the new key");
+}

@@ -1,0 +1,190 @@
+//! Tokens are renewed once, kept before they are used, and lost only where Kommo says that they are dead.
+
+use futures_util::future::join_all;
+
+use super::*;
+
+#[tokio::test]
+async fn however_many_meet_a_401_the_tokens_are_renewed_once() {
+    let home = Home::new().await;
+    let (_store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.expire_access_tokens();
+    let asked = (0..8).map(|_| accounts.renewed(home.origin(), &stale));
+    let got: Vec<Bearer> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(home.refreshes(), 1);
+    assert!(got.iter().all(|bearer| token(bearer) == token(&got[0]) && token(bearer) != token(&stale)));
+    assert!(home.takes(&accounts, &got[0]).await);
+    // One who comes late with the old one gets what the others got.
+    assert_eq!(token(&accounts.renewed(home.origin(), &stale).await.unwrap()), token(&got[0]));
+    assert_eq!(home.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_ends_is_renewed_before_it_is_sent() {
+    let home = Home::new().await;
+    let (_store, accounts) = home.connected().await;
+    let first = accounts.bearer(home.origin()).await.unwrap();
+    home.clock.advance(DAY - Duration::from_secs(31));
+    assert!(accounts.is_at_hand(home.origin()));
+    assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&first));
+    home.clock.advance(Duration::from_secs(1));
+    assert!(!accounts.is_at_hand(home.origin()));
+    let second = accounts.bearer(home.origin()).await.unwrap();
+    assert_ne!(token(&second), token(&first));
+    assert!(home.takes(&accounts, &second).await);
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_the_old_refresh_token_is_tried_again() {
+    let home = Home::new().await;
+    let (_store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.queue_oauth_faults([Fault::AnswerLost]);
+    let lost = accounts.renewed(home.origin(), &stale).await.unwrap_err();
+    assert!(matches!(&lost, NoBearer::NotRenewed { why } if why.contains("the answer was lost")), "{lost}");
+    // Not at once: Kommo is not to be hammered.
+    assert_eq!(accounts.renewed(home.origin(), &stale).await.unwrap_err(), lost);
+    assert_eq!(home.refreshes(), 1);
+    home.clock.advance(Duration::from_secs(5));
+    let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
+    assert!(home.takes(&accounts, &renewed).await);
+}
+
+#[tokio::test]
+async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    // Kommo has made the new pair, and the process dies before it hears of it: its lease stays behind.
+    let key = accounts.0.book.read().unwrap().entries().next().unwrap().record.key.clone();
+    store.lease_renewal(key, stale.generation, DAY).await.unwrap();
+    home.simulator.queue_oauth_faults([Fault::AnswerLost]);
+    let refresh = accounts.entry(home.origin()).unwrap().open().unwrap().0.tokens.refresh.clone();
+    let app = renew::app(
+        &accounts.0.parts.integrations[0],
+        accounts.0.parts.integrations[0].redirect_uri.as_ref().unwrap(),
+    );
+    let origin = home.origin().parse().unwrap();
+    let lost = accounts.0.parts.kommo.grant(&origin, app, crate::kommo::Grant::Refresh(&refresh)).await;
+    assert!(lost.is_err());
+    drop(accounts);
+    store.close().await;
+
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
+    assert!(home.takes(&accounts, &renewed).await);
+}
+
+#[tokio::test]
+async fn a_crash_between_renewal_and_use_loses_no_account() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
+    drop(accounts);
+    store.close().await;
+
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    let found = accounts.bearer(home.origin()).await.unwrap();
+    assert_eq!((token(&found), found.generation), (token(&renewed), renewed.generation));
+    assert!(home.takes(&accounts, &found).await);
+    assert_eq!(home.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn two_processes_renew_one_after_the_other() {
+    let home = Home::new().await;
+    let (_store, serving) = home.connected().await;
+    let visit = home.store(Purpose::Visit).await;
+    let visiting = home.accounts(&visit).await;
+    let stale = serving.bearer(home.origin()).await.unwrap();
+    let moving = {
+        let clock = home.clock.clone();
+        // Whoever waits for the other looks again now and then.
+        tokio::spawn(async move {
+            loop {
+                clock.advance(Duration::from_millis(1));
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let (one, other) =
+        tokio::join!(serving.renewed(home.origin(), &stale), visiting.renewed(home.origin(), &stale));
+    moving.abort();
+    assert_eq!(token(&one.unwrap()), token(&other.unwrap()));
+    assert_eq!(home.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn dead_tokens_need_a_person_and_are_forgotten() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.revoke_tokens();
+    let dead = accounts.renewed(home.origin(), &stale).await.unwrap_err();
+    assert!(
+        dead.to_string().contains("Token has been revoked")
+            && dead.to_string().contains("accounts authorize")
+    );
+    assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), dead);
+    assert_eq!(accounts.0.parts.health.waiting()[0].account, host(home.origin()));
+    let record = store.accounts().await.unwrap().remove(0);
+    assert_eq!(record.standing.state(), AccountState::NeedsAuthorization);
+
+    accounts.connect(home.callback(&accounts)).await.unwrap();
+    let bearer = accounts.bearer(home.origin()).await.unwrap();
+    assert!(home.takes(&accounts, &bearer).await && accounts.0.parts.health.waiting().is_empty());
+}
+
+#[tokio::test]
+async fn a_mistyped_secret_costs_no_account_its_tokens() {
+    let mut home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    drop(accounts);
+    let right = std::mem::replace(&mut home.client_secret, "mistyped".into());
+    let accounts = home.accounts(&store).await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    let refused = accounts.renewed(home.origin(), &stale).await.unwrap_err();
+    assert!(matches!(&refused, NoBearer::NotRenewed { why } if why.contains("Client authentication failed")));
+    assert!(!refused.to_string().contains("mistyped"));
+    home.client_secret = right;
+    let accounts = home.accounts(&store).await;
+    assert!(accounts.renewed(home.origin(), &stale).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_has_moved_is_followed() {
+    for answer in [MovedAnswer::Unauthorized, MovedAnswer::NotFound] {
+        let mut home = Home::new().await;
+        let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+        home.allowed.push(host(elsewhere.base_url()).to_owned());
+        let (store, accounts) = home.connected().await;
+        let stale = accounts.bearer(home.origin()).await.unwrap();
+        home.simulator.move_to(&elsewhere, answer);
+        let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
+        assert_eq!(&*renewed.origin, elsewhere.base_url());
+        assert!(home.takes(&accounts, &renewed).await);
+        assert_eq!(accounts.moved_to(home.origin()).as_deref(), Some(elsewhere.base_url()));
+        // Also after a restart, and by either address.
+        let accounts = home.accounts(&store).await;
+        for origin in [home.origin(), elsewhere.base_url()] {
+            assert_eq!(&*accounts.bearer(origin).await.unwrap().origin, elsewhere.base_url());
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_moved_to_a_host_that_is_not_allowed_is_not() {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let (_store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    let refused = accounts.renewed(home.origin(), &stale).await.unwrap_err();
+    assert!(refused.to_string().contains("delivery.allowed_hosts"), "{refused}");
+    assert!(elsewhere.oauth_calls().is_empty());
+}

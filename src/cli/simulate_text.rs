@@ -1,0 +1,248 @@
+//! What `simulate` prints: a configuration for the played account, and the commands of a first visit.
+//! Pure, so that tests hold the text, the JSON and the commands against each other.
+
+use serde_json::{Value, json};
+
+use crate::simulator::Options;
+
+/// The facts of one run of `simulate`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Printed<'a> {
+    pub(super) base_url: &'a str,
+    pub(super) options: &'a Options,
+    /// Scheme, host and port of the bridge, without a slash behind.
+    pub(super) bridge: &'a str,
+    /// 32 bytes in base64.
+    pub(super) encryption_key: &'a str,
+    /// Whether the account stands in the configuration.
+    pub(super) long_lived: bool,
+}
+
+impl Printed<'_> {
+    pub(super) fn toml(&self) -> String {
+        let Self { base_url, encryption_key, .. } = self;
+        let Options { client_uuid, client_secret, access_token, redirect_uri, .. } = self.options;
+        let host = self.host();
+        let steps = self.steps();
+        let steps: String = steps.iter().zip(1..).map(|(step, number)| step.text(number)).collect();
+        let (advice, mark) = if self.long_lived {
+            ("# The account with its long-lived token.", "")
+        } else {
+            ("# Instead of authorizing: take the # away.", "#")
+        };
+        format!(
+            r#"# The Kommo simulator listens on {base_url} until Ctrl-C.
+# This is a bridge.toml for it. What to do, in order:
+#
+{steps}#
+# A bot without a widget, whose first continue meets a fault:
+#    {curl}
+
+[store]
+encryption_key = "{encryption_key}"
+
+[integrations.simulator]
+client_uuid = "{client_uuid}"
+client_secret = "{client_secret}"
+redirect_uri = "{redirect_uri}"
+
+{advice}
+{mark}[accounts.simulator]
+{mark}base_url = "{base_url}"
+{mark}access_token = "{access_token}"
+
+[delivery]
+allowed_hosts = ["{host}"]
+insecure = true
+
+[handlers.echo]
+kind = "echo"
+"#,
+            curl = self.bot(),
+        )
+    }
+
+    pub(super) fn json(&self) -> String {
+        let Options { client_uuid, client_secret, access_token, redirect_uri, .. } = self.options;
+        let account = json!({ "base_url": self.base_url, "access_token": access_token });
+        let mut config = json!({
+            "store": { "encryption_key": self.encryption_key },
+            "integrations": { "simulator": {
+                "client_uuid": client_uuid, "client_secret": client_secret, "redirect_uri": redirect_uri } },
+            "delivery": { "allowed_hosts": [self.host()], "insecure": true },
+            "handlers": { "echo": { "kind": "echo" } },
+        });
+        if self.long_lived {
+            config["accounts"] = json!({ "simulator": account });
+        }
+        let steps: Vec<_> = self.steps().iter().map(Step::json).collect();
+        let whole = json!({
+            "base_url": self.base_url,
+            "start_a_bot": self.bot(),
+            "steps": steps,
+            "long_lived": account,
+            "config": config,
+        });
+        format!("{whole}\n")
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let Self { base_url, bridge, .. } = self;
+        let waits = "Start a bot of it. Its answer waits until the account is connected";
+        let starts = if self.long_lived { "Start a bot of it" } else { waits };
+        let mut steps = vec![
+            Step::new(
+                "Run the bridge, in a second terminal",
+                ["salesbot-bridge serve --config bridge.toml".into()],
+            ),
+            Step::new(
+                "Make a widget package",
+                [format!(
+                    "salesbot-bridge widget-package --url {bridge}/widget_request/echo --insecure --output widget.zip \
+                 --name Echo --field 'message={{{{message_text}}}}'"
+                )],
+            ),
+            Step::new(
+                "Upload it",
+                [format!(
+                    "curl {base_url}/simulator/widgets -H 'Content-Type: application/zip' --data-binary @widget.zip"
+                )],
+            ),
+            Step::new(
+                starts,
+                [curl(
+                    base_url,
+                    &json!({
+                "widget": "widget_1", "variables": { "message_text": "hi", "lead.id": "5" } }),
+                )],
+            ),
+        ];
+        if !self.long_lived {
+            steps.push(Step::new(
+                "Connect the account: the first command prints a link, and opening it grants access",
+                [
+                    format!("salesbot-bridge accounts authorize --config bridge.toml --site {base_url}"),
+                    "curl -L 'LINK'".to_owned(),
+                ],
+            ));
+        }
+        steps.push(Step::new("See what became of the bots", [format!("curl {base_url}/simulator/bots")]));
+        steps
+    }
+
+    fn bot(&self) -> String {
+        let url = format!("{}/widget_request/echo", self.bridge);
+        curl(self.base_url, &json!({ "url": url, "data": { "message": "hi" }, "faults": ["500"] }))
+    }
+
+    fn host(&self) -> &str {
+        self.base_url.strip_prefix("http://").unwrap_or(self.base_url)
+    }
+}
+
+/// One thing to do, and the commands that do it.
+#[derive(Debug)]
+struct Step {
+    what: &'static str,
+    commands: Vec<String>,
+}
+
+impl Step {
+    fn new(what: &'static str, commands: impl Into<Vec<String>>) -> Self {
+        Self { what, commands: commands.into() }
+    }
+
+    fn text(&self, number: u32) -> String {
+        let commands: String = self.commands.iter().map(|command| format!("#    {command}\n")).collect();
+        format!("# {number}. {}:\n{commands}", self.what)
+    }
+
+    fn json(&self) -> Value {
+        json!({ "what": self.what, "commands": self.commands })
+    }
+}
+
+fn curl(base_url: &str, order: &Value) -> String {
+    format!("curl {base_url}/simulator/bots --json '{order}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(options: &Options, long_lived: bool) -> Printed<'_> {
+        Printed {
+            base_url: "http://127.0.0.1:8090",
+            options,
+            bridge: "http://127.0.0.1:8080",
+            encryption_key: "a2V5",
+            long_lived,
+        }
+    }
+
+    #[test]
+    fn both_outputs_hold_the_same_configuration() {
+        let options = Options::default();
+        for long_lived in [false, true] {
+            let printed = printed(&options, long_lived);
+            let from_toml: Value = toml::from_str(&printed.toml()).unwrap();
+            let from_json: Value = serde_json::from_str(&printed.json()).unwrap();
+            assert_eq!(from_toml, from_json["config"]);
+            assert_eq!(from_toml.get("accounts").is_some(), long_lived);
+            assert_eq!(from_toml["delivery"]["allowed_hosts"], json!(["127.0.0.1:8090"]));
+            assert_eq!(from_json["long_lived"]["access_token"], options.access_token);
+        }
+    }
+
+    #[test]
+    fn taking_the_marks_away_gives_the_long_lived_account() {
+        let options = Options::default();
+        let text = printed(&options, false).toml();
+        assert!(text.contains("take the # away"));
+        let unmarked: Vec<_> = text
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|rest| !rest.is_empty() && !rest.starts_with(' '))
+                    .unwrap_or(line)
+            })
+            .collect();
+        let unmarked: Value = toml::from_str(&unmarked.join("\n")).unwrap();
+        let marked: Value = serde_json::from_str(&printed(&options, true).json()).unwrap();
+        assert_eq!(unmarked, marked["config"]);
+    }
+
+    #[test]
+    fn the_steps_are_numbered_and_authorizing_is_one_only_where_it_is_needed() {
+        let options = Options::default();
+        for (long_lived, count) in [(false, 6), (true, 5)] {
+            let printed = printed(&options, long_lived);
+            let text = printed.toml();
+            for number in 1..=count {
+                assert!(text.contains(&format!("\n# {number}. ")), "{number} in {text}");
+            }
+            assert!(!text.contains(&format!("\n# {}. ", count + 1)));
+            assert_eq!(text.contains("accounts authorize"), !long_lived);
+            let json: Value = serde_json::from_str(&printed.json()).unwrap();
+            assert_eq!(json["steps"].as_array().unwrap().len(), count);
+            assert!(text.contains("--field 'message={{message_text}}'"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_printed_orders_are_json_for_the_played_kommo() {
+        let options = Options::default();
+        let printed = printed(&options, false);
+        let orders: Vec<Value> = printed
+            .toml()
+            .lines()
+            .filter_map(|line| line.split_once(" --json "))
+            .map(|(command, order)| {
+                assert_eq!(command, "#    curl http://127.0.0.1:8090/simulator/bots");
+                serde_json::from_str(order.trim_matches('\'')).unwrap()
+            })
+            .collect();
+        assert_eq!(orders[0]["widget"], "widget_1");
+        assert_eq!(orders[1]["url"], "http://127.0.0.1:8080/widget_request/echo");
+    }
+}

@@ -1,0 +1,207 @@
+//! Widgets as Kommo shows them: every documented field, in its documented type.
+//!
+//! Fields that are not documented are kept, not refused, so a widget that is read and written again says the same.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Number, Value};
+
+use super::lenient;
+use super::settings::Settings;
+
+/// A widget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Widget {
+    /// Its number.
+    #[serde(deserialize_with = "lenient::number")]
+    pub id: i64,
+    /// Its code: what the calls name it by.
+    pub code: String,
+    /// Its version.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub version: String,
+    /// What people think of it, if anybody said so.
+    #[serde(default)]
+    pub rating: Option<Rating>,
+    /// The fields of its settings.
+    #[serde(default, deserialize_with = "lenient::list")]
+    pub settings_template: Vec<SettingField>,
+    /// Whether it can be set as a source of leads.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub is_lead_source: bool,
+    /// Whether it is available in the Digital Pipeline.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub is_work_with_dp: bool,
+    /// Whether it is a CRM template.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub is_crm_template: bool,
+    /// The id of its OAuth integration, if it has one.
+    #[serde(default)]
+    pub client_uuid: Option<String>,
+    /// Whether it is installed in the account.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub is_active_in_account: bool,
+    /// The pipeline in which it is set as a source of leads.
+    #[serde(default, deserialize_with = "lenient::optional_number")]
+    pub pipeline_id: Option<i64>,
+    /// Its settings. Kommo shows them only to the widget's own integration.
+    #[serde(
+        default,
+        deserialize_with = "own_settings",
+        serialize_with = "as_php",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub settings: Option<Settings>,
+    /// What else Kommo says of it, `_links` among them.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A text like `2,8`, or a number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Rating {
+    /// As Kommo writes it, with a comma.
+    Text(String),
+    /// A number.
+    Number(Number),
+}
+
+impl fmt::Display for Rating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
+/// A field of a widget's settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SettingField {
+    /// The key of its value.
+    pub key: String,
+    /// Its name for people.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub name: String,
+    /// The type of its value.
+    #[serde(rename = "type")]
+    pub kind: SettingType,
+    /// Whether the widget cannot be installed without it.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub is_required: bool,
+    /// What else Kommo says of it.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// The type of a setting's value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+#[non_exhaustive]
+pub enum SettingType {
+    /// A text.
+    Text,
+    /// A text that is a secret.
+    Pass,
+    /// Whatever the widget's author made up.
+    Custom,
+    /// An extension for each user.
+    Users,
+    /// Login and password for each user.
+    UsersLp,
+    /// One that is not documented.
+    Other(String),
+}
+
+impl SettingType {
+    /// Kommo's name of it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text => "text",
+            Self::Pass => "pass",
+            Self::Custom => "custom",
+            Self::Users => "users",
+            Self::UsersLp => "users_lp",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for SettingType {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "text" => Self::Text,
+            "pass" => Self::Pass,
+            "custom" => Self::Custom,
+            "users" => Self::Users,
+            "users_lp" => Self::UsersLp,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl From<SettingType> for String {
+    fn from(kind: SettingType) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for SettingType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One page of a list of widgets.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct WidgetPage {
+    /// Its number, from 1.
+    pub page: u32,
+    /// The widgets on it; none past the end of the list.
+    pub widgets: Vec<Widget>,
+    /// The address of the next page, as Kommo gave it; none on the last.
+    pub next: Option<String>,
+}
+
+/// The body of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct WidgetList {
+    #[serde(default, deserialize_with = "lenient::object")]
+    _links: Option<Map<String, Value>>,
+    #[serde(default)]
+    _embedded: Embedded,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Embedded {
+    #[serde(default, deserialize_with = "lenient::list")]
+    widgets: Vec<Widget>,
+}
+
+impl WidgetList {
+    pub(super) fn into_page(self, page: u32) -> WidgetPage {
+        let next = self._links.as_ref().and_then(|links| links.get("next")?.get("href")?.as_str());
+        WidgetPage { page, next: next.map(str::to_owned), widgets: self._embedded.widgets }
+    }
+}
+
+fn own_settings<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Settings>, D::Error> {
+    Ok(lenient::object(deserializer)?.map(Settings::from))
+}
+
+/// PHP writes an array without entries as a list, whatever its keys would be.
+fn as_php<S: Serializer>(settings: &Option<Settings>, serializer: S) -> Result<S::Ok, S::Error> {
+    match settings {
+        Some(settings) if !settings.is_empty() => settings.serialize(serializer),
+        _ => serializer.collect_seq::<[(); 0]>([]),
+    }
+}
+
+#[cfg(test)]
+#[path = "widgets_tests.rs"]
+mod tests;

@@ -1,0 +1,186 @@
+//! What Kommo asks of `manifest.json` and of the texts that it refers to. Pure: values in, mistakes out.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::package::{Mistake, mistake};
+
+const FILE: &str = "manifest.json";
+const LOCALES: [&str; 6] = ["en", "es", "pt", "tr", "id", "ru"];
+const SETTING_TYPES: [&str; 5] = ["text", "pass", "users", "users_lp", "custom"];
+const DESIGNER_TYPES: [&str; 3] = ["text", "numeric", "url"];
+
+type Texts = BTreeMap<String, Value>;
+
+/// The locales that the manifest lists, whether or not they are Kommo's.
+pub(super) fn locales(manifest: &Value) -> Vec<String> {
+    strings(&manifest["widget"]["locale"])
+}
+
+/// The pictures of the tour, by their paths in the package.
+pub(super) fn pictures(manifest: &Value) -> Vec<String> {
+    let images = manifest["tour"]["tour_images"].as_object();
+    let paths = images.into_iter().flat_map(Map::values).flat_map(strings);
+    paths.map(|path| path.trim_start_matches('/').to_owned()).collect()
+}
+
+/// Adds all that is wrong. `i18n` holds the texts of each locale that could be read.
+pub(super) fn check(manifest: &Value, i18n: &Texts, update: bool, mistakes: &mut Vec<Mistake>) {
+    let mut wrong = |key: &str, detail: &str| mistakes.push(mistake(format!("{FILE}: {key}"), detail));
+    let widget = &manifest["widget"];
+    for key in ["name", "description", "short_description"] {
+        if !widget[key].as_str().is_some_and(is_key) {
+            wrong(&format!("widget.{key}"), "It must be a key of the texts, as in `widget.name`.");
+        }
+    }
+    if !widget["version"].as_str().is_some_and(is_version) {
+        wrong("widget.version", "It must be a string of numbers and dots, as in `1.0.0`.");
+    }
+    let fixed = [("interface_version", json!(2)), ("init_once", json!(false)), ("installation", json!(true))];
+    for (key, value) in fixed {
+        if widget[key] != value {
+            wrong(&format!("widget.{key}"), &format!("It must be {value}."));
+        }
+    }
+    let locales = locales(manifest);
+    if locales.is_empty() {
+        wrong("widget.locale", "It must list a locale at least.");
+    }
+    for locale in locales.iter().filter(|locale| !LOCALES.contains(&locale.as_str())) {
+        wrong("widget.locale", &format!("`{locale}` is none of {}.", LOCALES.join(", ")));
+    }
+    if widget["support"].as_object().is_none_or(Map::is_empty) {
+        wrong("widget.support", "It must be an object with a link or an e-mail.");
+    }
+    for key in ["code", "secret_key"] {
+        if !update && widget.get(key).is_some() {
+            wrong(&format!("widget.{key}"), "It must be absent on a first upload.");
+        }
+    }
+    let locations = strings(&manifest["locations"]);
+    for location in ["settings", "salesbot_designer"] {
+        if !locations.iter().any(|listed| listed == location) {
+            wrong("locations", &format!("`{location}` must be among them."));
+        }
+    }
+    settings(&manifest["settings"], &mut wrong);
+    designer(&manifest["salesbot_designer"], &mut wrong);
+    if let Some(tour) = manifest.get("tour") {
+        self::tour(tour, &locales, &mut wrong);
+    }
+    texts(manifest, i18n, mistakes);
+}
+
+fn settings(settings: &Value, wrong: &mut impl FnMut(&str, &str)) {
+    let Some(settings) = settings.as_object().filter(|settings| !settings.is_empty()) else {
+        return wrong("settings", "It must be an object with one setting at least.");
+    };
+    for (key, setting) in settings {
+        if !setting["name"].as_str().is_some_and(is_key) {
+            wrong(&format!("settings.{key}.name"), "It must be a key of the texts.");
+        }
+        if !setting["type"].as_str().is_some_and(|kind| SETTING_TYPES.contains(&kind)) {
+            wrong(
+                &format!("settings.{key}.type"),
+                &format!("It must be one of {}.", SETTING_TYPES.join(", ")),
+            );
+        }
+    }
+}
+
+fn designer(designer: &Value, wrong: &mut impl FnMut(&str, &str)) {
+    let Some(handlers) = designer.as_object().filter(|handlers| !handlers.is_empty()) else {
+        return wrong("salesbot_designer", "It must have one handler at least.");
+    };
+    for (code, handler) in handlers {
+        let place = format!("salesbot_designer.{code}");
+        if !handler["name"].as_str().is_some_and(is_key) {
+            wrong(&format!("{place}.name"), "It must be a key of the texts.");
+        }
+        let Some(settings) = handler["settings"].as_object() else {
+            wrong(&format!("{place}.settings"), "It must be an object.");
+            continue;
+        };
+        for (key, setting) in settings {
+            let place = format!("{place}.settings.{key}");
+            if !setting["name"].as_str().is_some_and(is_key) {
+                wrong(&format!("{place}.name"), "It must be a key of the texts.");
+            }
+            if !setting["type"].as_str().is_some_and(|kind| DESIGNER_TYPES.contains(&kind)) {
+                wrong(&format!("{place}.type"), &format!("It must be one of {}.", DESIGNER_TYPES.join(", ")));
+            }
+            if !setting["default_value"].is_string() {
+                wrong(&format!("{place}.default_value"), "It must be a string.");
+            }
+            if !setting["manual"].is_boolean() {
+                wrong(&format!("{place}.manual"), "It must be true or false.");
+            }
+        }
+    }
+}
+
+fn tour(tour: &Value, locales: &[String], wrong: &mut impl FnMut(&str, &str)) {
+    if tour["is_tour"] != true {
+        wrong("tour.is_tour", "It must be true; without a tour leave `tour` out.");
+    }
+    for locale in locales {
+        if strings(&tour["tour_images"][locale]).is_empty() {
+            wrong(&format!("tour.tour_images.{locale}"), "It must list a picture at least.");
+        }
+    }
+    if !tour["tour_description"].as_str().is_some_and(is_key) {
+        wrong("tour.tour_description", "It must be a key of the texts.");
+    }
+}
+
+/// Each key that the manifest names has a text in each locale.
+fn texts(manifest: &Value, i18n: &Texts, mistakes: &mut Vec<Mistake>) {
+    let mut keys = Vec::new();
+    collect(manifest, "", &mut keys);
+    for (locale, texts) in i18n {
+        for key in &keys {
+            let text = key.split('.').try_fold(texts, |texts, part| texts.get(part)).and_then(Value::as_str);
+            if text.is_none_or(str::is_empty) {
+                mistakes.push(mistake(
+                    format!("i18n/{locale}.json: {key}"),
+                    "The manifest names it; it has no text.",
+                ));
+            }
+        }
+    }
+}
+
+/// The values that are keys of texts: those under the names that Kommo reads as such.
+fn collect(value: &Value, name: &str, keys: &mut Vec<String>) {
+    match value {
+        Value::String(text) if NAMES.contains(&name) && is_key(text) => keys.push(text.clone()),
+        Value::Object(entries) => entries.iter().for_each(|(name, value)| collect(value, name, keys)),
+        Value::Array(items) => items.iter().for_each(|value| collect(value, name, keys)),
+        _ => {}
+    }
+}
+
+const NAMES: [&str; 4] = ["name", "description", "short_description", "tour_description"];
+
+/// `section.key`, of any depth.
+fn is_key(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    text.contains('.') && text.split('.').all(part)
+}
+
+fn is_version(text: &str) -> bool {
+    text.split('.').all(|part| part.parse::<u32>().is_ok())
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether version `new` comes after `old`; both are versions.
+pub(super) fn rises(old: &str, new: &str) -> bool {
+    let numbers = |text: &str| text.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
+    numbers(new) > numbers(old)
+}

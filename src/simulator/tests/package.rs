@@ -1,0 +1,213 @@
+//! A package made by hand, and what of it Kommo would refuse.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Write};
+
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+
+use super::simulator;
+
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
+/// A picture of which only the head is right: enough to know its size.
+fn picture(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0DIHDR".to_vec();
+    bytes.extend(width.to_be_bytes());
+    bytes.extend(height.to_be_bytes());
+    bytes
+}
+
+fn manifest(url: &str) -> Value {
+    let setting = |name: &str, kind: &str, default: &str| json!({ "name": format!("fields.{name}"), "type": kind, "default_value": default, "manual": true });
+    json!({
+        "widget": {
+            "name": "widget.name", "description": "widget.description",
+            "short_description": "widget.short_description", "version": "1.0.0", "interface_version": 2,
+            "init_once": false, "locale": ["en", "pt"], "installation": true,
+            "support": { "link": "https://example.com", "email": "help@example.com" },
+        },
+        "locations": ["settings", "salesbot_designer"],
+        "settings": { "note": { "name": "settings.note", "type": "text", "required": false } },
+        "salesbot_designer": { "ask": { "name": "designer.ask", "settings": {
+            "url": setting("url", "url", url), "message": setting("message", "text", "{{message_text}}"),
+        } } },
+    })
+}
+
+/// A package that is in order, whose bot asks at `url`.
+pub(super) fn files(url: &str) -> Files {
+    let texts = json!({
+        "widget": { "name": "Echo", "description": "Says it again", "short_description": "Echo" },
+        "settings": { "note": "Note" }, "designer": { "ask": "Ask" },
+        "fields": { "url": "Address", "message": "Message" }, "exits": { "success": "Done", "fail": "Failed" },
+    });
+    let mut files = Files::from([
+        ("manifest.json".into(), manifest(url).to_string().into_bytes()),
+        ("script.js".into(), include_bytes!("hand_made.js").to_vec()),
+        ("i18n/en.json".into(), texts.to_string().into_bytes()),
+        ("i18n/pt.json".into(), texts.to_string().into_bytes()),
+    ]);
+    let logos = [
+        ("logo", 130, 100),
+        ("logo_main", 400, 272),
+        ("logo_small", 108, 108),
+        ("logo_medium", 240, 84),
+        ("logo_min", 84, 84),
+        ("logo_dp", 174, 109),
+    ];
+    files.extend(logos.map(|(name, width, height)| (format!("images/{name}.png"), picture(width, height))));
+    files
+}
+
+pub(super) fn zipped(files: &Files) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in files {
+        zip.start_file(name.as_str(), SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Lays changes over the manifest; `null` takes a key away. Paths are JSON pointers.
+pub(super) fn with_manifest(files: &Files, changes: &[(&str, Value)]) -> Files {
+    let mut manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    for (pointer, value) in changes {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let parent = manifest.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        if value.is_null() {
+            parent.remove(key);
+        } else {
+            parent.insert(key.to_owned(), value.clone());
+        }
+    }
+    let mut files = files.clone();
+    files.insert("manifest.json".into(), manifest.to_string().into_bytes());
+    files
+}
+
+fn script_with(files: &Files, from: &str, to: &str) -> Files {
+    let script = String::from_utf8(files["script.js"].clone()).unwrap();
+    assert!(script.contains(from), "{from}");
+    with(files, "script.js", script.replace(from, to).into_bytes())
+}
+
+fn with(files: &Files, name: &str, content: impl Into<Vec<u8>>) -> Files {
+    let mut files = files.clone();
+    files.insert(name.into(), content.into());
+    files
+}
+
+fn without(files: &Files, name: &str) -> Files {
+    let mut files = files.clone();
+    files.remove(name).unwrap();
+    files
+}
+
+#[tokio::test]
+async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
+    let kommo = simulator().await;
+    let good = files("http://127.0.0.1:1/");
+    kommo.upload_widget(&zipped(&good)).unwrap();
+    let m = |pointer: &str, value: Value| with_manifest(&good, &[(pointer, value)]);
+    let setting = "/salesbot_designer/ask/settings/message";
+    let rows = [
+        (without(&good, "manifest.json"), "manifest.json: It is missing"),
+        (without(&good, "script.js"), "script.js: It is missing"),
+        (without(&good, "i18n/pt.json"), "i18n/pt.json: It is missing"),
+        (without(&good, "images/logo_dp.png"), "images/logo_dp.png: It is missing"),
+        (with(&good, "images/logo.png", picture(130, 101)), "It is 130×101 and must be 130×100"),
+        (with(&good, "images/logo.png", "GIF89a"), "images/logo.png: It is no PNG"),
+        (
+            with(&good, "images/more.png", vec![0; 300 * 1024 + 1]),
+            "images/more.png: It is larger than 300 KB",
+        ),
+        (with(&good, ".DS_Store", "x"), ".DS_Store: Files that begin with a dot"),
+        (with(&good, "a\\b.png", "x"), "forward slashes"),
+        (with(&good, "widget/manifest.json", "{}"), "at the root of the zip"),
+        (with(&good, "i18n/en.json", "\u{feff}{}"), "i18n/en.json: It begins with a byte order mark"),
+        (with(&good, "i18n/en.json", "{"), "i18n/en.json: It is no JSON"),
+        (with(&good, "script.js", vec![0xff]), "script.js: It is not UTF-8"),
+        (m("/widget/name", json!("Echo")), "widget.name: It must be a key"),
+        (m("/widget/description", json!("no.text")), "i18n/en.json: no.text: The manifest names it"),
+        (m("/widget/version", json!("1.x")), "widget.version"),
+        (m("/widget/interface_version", json!(1)), "widget.interface_version: It must be 2"),
+        (m("/widget/init_once", json!(true)), "widget.init_once: It must be false"),
+        (m("/widget/installation", json!(null)), "widget.installation: It must be true"),
+        (m("/widget/locale", json!([])), "widget.locale: It must list"),
+        (m("/widget/locale", json!(["en", "pt", "xx"])), "`xx` is none of"),
+        (m("/widget/support", json!({})), "widget.support"),
+        (m("/widget/code", json!("mine")), "widget.code: It must be absent"),
+        (m("/widget/secret_key", json!("x")), "widget.secret_key: It must be absent"),
+        (m("/locations", json!(["settings"])), "locations: `salesbot_designer` must be among"),
+        (m("/settings", json!({})), "settings: It must be an object with one setting"),
+        (m("/settings/note/type", json!("colour")), "settings.note.type: It must be one of"),
+        (m("/settings/note/name", json!("Note")), "settings.note.name"),
+        (m("/salesbot_designer", json!({})), "salesbot_designer: It must have one handler"),
+        (m("/salesbot_designer/ask/name", json!("x")), "salesbot_designer.ask.name"),
+        (m(&format!("{setting}/type"), json!("date")), "settings.message.type: It must be one of text"),
+        (m(&format!("{setting}/manual"), json!(1)), "settings.message.manual"),
+        (m(&format!("{setting}/default_value"), json!(1)), "settings.message.default_value"),
+        (m("/tour", json!({ "is_tour": false })), "tour.is_tour: It must be true"),
+        (m("/tour", json!({ "is_tour": true })), "tour.tour_images.pt"),
+    ];
+    for (files, expected) in rows {
+        let error = kommo.upload_widget(&zipped(&files)).unwrap_err();
+        assert!(error.mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected}: {error}");
+    }
+    assert!(kommo.upload_widget(b"no zip").unwrap_err().to_string().contains("no zip file"));
+}
+
+#[tokio::test]
+async fn a_whole_tour_passes_and_lacks_no_picture() {
+    let kommo = simulator().await;
+    let tour = json!({ "is_tour": true, "tour_description": "widget.description",
+        "tour_images": { "en": ["/images/tour.png"], "pt": ["/images/tour.png"] } });
+    let files = with_manifest(&files("http://127.0.0.1:1/"), &[("/tour", tour)]);
+    let error = kommo.upload_widget(&zipped(&files)).unwrap_err();
+    assert_eq!(error.mistakes.len(), 2, "{error}");
+    assert!(error.mistakes[0].starts_with("images/tour.png: "));
+    kommo.upload_widget(&zipped(&with(&files, "images/tour.png", picture(10, 10)))).unwrap();
+}
+
+#[tokio::test]
+async fn a_script_that_breaks_the_rules_is_refused_and_harms_nobody() {
+    let kommo = simulator().await;
+    let good = files("http://127.0.0.1:1/");
+    let rows = [
+        (
+            "init: function () { return true; }",
+            "init: function () { return 1; }",
+            "callbacks.init: It must return true",
+        ),
+        ("onSave: function", "on_save: function", "callbacks.onSave: It must be a function"),
+        ("destroy: function () {}", "destroy: 1", "callbacks.destroy: It must be a function"),
+        ("title: self.i18n('exits.fail')", "title: ''", "callbacks.salesbotDesignerSettings: It must return"),
+        ("var self = this;", "var self = nobody;", "nobody"),
+        ("this.callbacks", "this.calls", "no this.callbacks"),
+        ("define([", "void([", "gives no constructor"),
+        ("var self = this;", "while (true) {}", "for more than 2 seconds"),
+        ("var self = this;", "(function f() { f(); f(); })();", "script.js: It fails"),
+        ("var self = this;", "for (var a = ['x'];;) a = a.concat(a);", "script.js: It fails"),
+        ("var self = this;", "require('fs');", "require"),
+    ];
+    for (from, to, expected) in rows {
+        let error = kommo.upload_widget(&zipped(&script_with(&good, from, to))).unwrap_err();
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_package_needs_a_higher_version() {
+    let kommo = simulator().await;
+    let files = files("http://127.0.0.1:1/");
+    let code = kommo.upload_widget(&zipped(&files)).unwrap().code;
+    for (version, refused) in [("1.0.0", true), ("0.9.9", true), ("1.0.10", false), ("1.0.9", true)] {
+        let changes = [("/widget/version", json!(version)), ("/widget/code", json!(code))];
+        let result = kommo.update_widget(&code, &zipped(&with_manifest(&files, &changes)));
+        assert_eq!(result.is_err(), refused, "{version}: {result:?}");
+    }
+    let error = kommo.update_widget("other", &zipped(&files)).unwrap_err();
+    assert!(error.to_string().contains("no uploaded widget `other`"), "{error}");
+    assert_eq!(kommo.widget(&code).unwrap()["version"], "1.0.10");
+}

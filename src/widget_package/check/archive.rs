@@ -1,0 +1,105 @@
+//! The zip itself: its entries, how they are named and packed, and the encoding of what is text.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::Findings;
+
+/// How the archive itself is called in a finding.
+const ARCHIVE: &str = "widget.zip";
+/// The most entries that are looked at.
+const MAX_ENTRIES: usize = 500;
+/// The most bytes of one entry, unpacked: a zip can claim to hold anything.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// The mark that some editors put before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The files of a package by their names.
+#[derive(Debug)]
+pub(in super::super) struct Files(BTreeMap<String, Vec<u8>>);
+
+impl Files {
+    /// Reads a zip; none if it is no zip.
+    pub(super) fn read(archive: &[u8], findings: &mut Findings) -> Option<Self> {
+        let mut zip = match ZipArchive::new(Cursor::new(archive)) {
+            Ok(zip) => zip,
+            Err(error) => {
+                findings.add(ARCHIVE, format!("is no zip: {error}"));
+                return None;
+            }
+        };
+        if zip.len() > MAX_ENTRIES {
+            findings.add(ARCHIVE, format!("has {} entries; {MAX_ENTRIES} at most", zip.len()));
+            return None;
+        }
+        let mut files = Self(BTreeMap::new());
+        for at in 0..zip.len() {
+            if let Err(error) = files.take(&mut zip, at, findings) {
+                findings.add(ARCHIVE, format!("entry {} cannot be read: {error}", at + 1));
+            }
+        }
+        if files.get("manifest.json").is_none()
+            && let Some(inner) = files.0.keys().find(|name| name.ends_with("/manifest.json"))
+        {
+            findings.add(inner, "must be at the root of the archive: pack the files, not their folder");
+        }
+        Some(files)
+    }
+
+    /// The bytes of a file.
+    pub(in super::super) fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+
+    fn take(
+        &mut self,
+        zip: &mut ZipArchive<Cursor<&[u8]>>,
+        at: usize,
+        findings: &mut Findings,
+    ) -> zip::result::ZipResult<()> {
+        let mut entry = zip.by_index(at)?;
+        let Ok(name) = String::from_utf8(entry.name_raw().to_vec()) else {
+            findings.add(ARCHIVE, format!("entry {} has a name that is no UTF-8", at + 1));
+            return Ok(());
+        };
+        for complaint in wrong_name(&name) {
+            findings.add(&name, complaint);
+        }
+        if entry.is_dir() {
+            return Ok(());
+        }
+        let known = [CompressionMethod::Stored, CompressionMethod::Deflated];
+        findings.unless(known.contains(&entry.compression()), &name, "must be deflated or stored");
+        let mut bytes = Vec::new();
+        entry.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            findings.add(&name, format!("has more than {MAX_BYTES} bytes"));
+            return Ok(());
+        }
+        if [".json", ".js"].iter().any(|ending| name.ends_with(ending)) {
+            findings.unless(!bytes.starts_with(BOM), &name, "begins with a byte order mark: save it without");
+            findings.unless(std::str::from_utf8(&bytes).is_ok(), &name, "must be UTF-8");
+        }
+        let twice = self.0.insert(name.clone(), bytes).is_some();
+        findings.unless(!twice, &name, "is in the archive twice");
+        Ok(())
+    }
+}
+
+fn wrong_name(name: &str) -> Vec<&'static str> {
+    let mut wrong = Vec::new();
+    if name.contains('\\') {
+        wrong.push("must have forward slashes in its name");
+    }
+    if name.starts_with('/') || name.split('/').any(|part| part == "..") {
+        wrong.push("must be named from the root of the archive on");
+    }
+    if name.split(['/', '\\']).any(|part| part.starts_with('.') && part != "..")
+        || name.starts_with("__MACOSX")
+    {
+        wrong.push("is a hidden file: leave it out");
+    }
+    wrong
+}

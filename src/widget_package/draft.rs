@@ -1,0 +1,240 @@
+//! What a person asked for, and its way to a [`Spec`]: every mistake is found, not only the first.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+use super::bridge_url::BridgeUrl;
+use super::exit::Exit;
+use super::field::Field;
+use super::locale::Locale;
+use super::logo::Logo;
+use super::script;
+use super::spec::Spec;
+use super::version::Version;
+
+/// The most fields of one block.
+const MAX_FIELDS: usize = 50;
+/// The most exits of one block: more than anybody could find their way among.
+const MAX_EXITS: usize = 20;
+/// The longest name, in characters.
+const MAX_NAME: usize = 60;
+/// The longest description, in characters.
+const MAX_DESCRIPTION: usize = 2_000;
+/// The longest short description, in characters.
+const MAX_SHORT_DESCRIPTION: usize = 200;
+
+/// A package as a person describes it. Everything but the address has a default.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// `https://bridge.example.com/widget_request/greet`.
+    pub url: String,
+    /// Takes `http` and every host, for tests with a Kommo that is played on this machine.
+    pub insecure: bool,
+    /// What people see in Kommo; the handler's name if there is none.
+    pub name: Option<String>,
+    /// What the page of the integration says; a translated sentence if there is none.
+    pub description: Option<String>,
+    /// The same in few words.
+    pub short_description: Option<String>,
+    /// Whom users of the widget can write to.
+    pub support_email: Option<String>,
+    /// Where they find help; the bridge's own address if there is none.
+    pub support_link: Option<String>,
+    /// Languages: `en`, `es`, `pt`, `tr`, `id`, `ru`; Kommo's five if there are none.
+    pub locales: Vec<String>,
+    /// What to send: `message={{message_text}}`; `message` alone if there are none.
+    pub fields: Vec<String>,
+    /// Exits beside `success` and `fail`, or other titles for these: `silent=Nothing to say`.
+    pub exits: Vec<String>,
+    /// The version of this upload; `1.0.0` if there is none.
+    pub version: Option<String>,
+    /// The bytes of a PNG or JPEG; a logo is drawn if there are none.
+    pub logo: Option<Vec<u8>>,
+}
+
+impl Draft {
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// All mistakes, each with the name of what it is about.
+    pub fn check(self) -> Result<Spec, Mistakes> {
+        let mut mistakes = Vec::new();
+        let mut note = |about: &'static str, message: String| mistakes.push(Mistake { about, message });
+
+        let url =
+            BridgeUrl::parse(&self.url, self.insecure).map_err(|error| note("url", error.to_string())).ok();
+        let texts = [
+            ("name", &self.name, MAX_NAME, false),
+            ("description", &self.description, MAX_DESCRIPTION, true),
+            ("short-description", &self.short_description, MAX_SHORT_DESCRIPTION, false),
+        ];
+        for (about, text, most, lines) in texts {
+            if text.as_deref().is_some_and(|text| !is_text(text, most, lines)) {
+                let one_line = if lines { "" } else { " on one line" };
+                note(about, format!("must be 1 to {most} characters{one_line}, without control characters"));
+            }
+        }
+        if self.support_email.as_deref().is_some_and(|email| !is_email(email)) {
+            note("support-email", "is no address: write it like help@example.com".to_owned());
+        }
+        if self.support_link.as_deref().is_some_and(|link| !is_link(link)) {
+            note("support-link", "is no link: write it whole, like https://example.com/help".to_owned());
+        }
+        let locales = each("locale", &self.locales, &mut note, Locale::from_str);
+        let fields = each("field", &self.fields, &mut note, named(Field::from_str));
+        let exits = each("exit", &self.exits, &mut note, named(Exit::from_str));
+        for (at, field) in fields.iter().enumerate() {
+            if let Some((clash, other)) =
+                fields[..at].iter().find_map(|other| Some((field.clash(other)?, other)))
+            {
+                note("field", format!("`{}` and `{}` are {clash}: remove one", other.name(), field.name()));
+            }
+        }
+        for (about, count, most) in [("field", fields.len(), MAX_FIELDS), ("exit", exits.len(), MAX_EXITS)] {
+            if count > most {
+                note(about, format!("is given {count} times; {most} at most"));
+            }
+        }
+        for (about, twice) in [
+            ("locale", twice(&locales).map(Locale::to_string)),
+            ("exit", twice(&exits.iter().map(Exit::code).collect::<Vec<_>>()).map(|code| (*code).to_owned())),
+        ] {
+            if let Some(twice) = twice {
+                note(about, format!("`{twice}` is given twice: remove one"));
+            }
+        }
+        let version = match self.version.as_deref().map(Version::from_str) {
+            None => Version::FIRST,
+            Some(Ok(version)) => version,
+            Some(Err(error)) => {
+                note("version", error.to_string());
+                Version::FIRST
+            }
+        };
+        let logo = match self.logo.as_deref().map(Logo::read) {
+            None => None,
+            Some(Ok(logo)) => Some(logo),
+            Some(Err(error)) => {
+                note("logo", error.to_string());
+                None
+            }
+        };
+
+        let Some(url) = url.filter(|_| mistakes.is_empty()) else { return Err(Mistakes(mistakes)) };
+        let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
+        let spec = Spec {
+            name: trimmed(self.name).unwrap_or_else(|| title(url.handler().as_str())),
+            description: trimmed(self.description),
+            short_description: trimmed(self.short_description),
+            support_email: trimmed(self.support_email),
+            support_link: trimmed(self.support_link).unwrap_or_else(|| url.origin()),
+            locales: if locales.is_empty() { Locale::KOMMO.to_vec() } else { locales },
+            fields: if fields.is_empty() { vec![Field::message()] } else { fields },
+            exits: with_standard(exits),
+            version,
+            logo,
+            url,
+        };
+        // An error here is one of this program: `build` tells it.
+        if script::script(&spec).is_ok_and(|script| script.len() > script::MAX_BYTES) {
+            let message = format!(
+                "all together make a script of more than {} KiB: shorten their values",
+                script::MAX_BYTES / 1024
+            );
+            return Err(Mistakes(vec![Mistake { about: "field", message }]));
+        }
+        Ok(spec)
+    }
+}
+
+/// The good ones; a mistake is noted for each of the others.
+fn each<T, E: fmt::Display>(
+    about: &'static str,
+    texts: &[String],
+    note: &mut impl FnMut(&'static str, String),
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Vec<T> {
+    texts.iter().filter_map(|text| parse(text).map_err(|error| note(about, error.to_string())).ok()).collect()
+}
+
+/// Says with a mistake in whose text it is: what stands before `=`, since the rest can be long.
+fn named<T, E: fmt::Display>(parse: impl Fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        parse(text).map_err(|error| {
+            let key: String = text.split('=').next().unwrap_or(text).chars().take(80).collect();
+            format!("`{}` {error}", key.escape_debug())
+        })
+    }
+}
+
+/// The first that comes again.
+fn twice<T: PartialEq>(list: &[T]) -> Option<&T> {
+    list.iter().enumerate().find(|(at, one)| list[..*at].contains(one)).map(|(_, one)| one)
+}
+
+/// `success` first and `fail` last, the others between them in their order.
+fn with_standard(own: Vec<Exit>) -> Vec<Exit> {
+    let [success, fail] = Exit::standard();
+    let (standard, others): (Vec<Exit>, Vec<Exit>) =
+        own.into_iter().partition(|exit| [success.code(), fail.code()].contains(&exit.code()));
+    let titled = |exit: Exit| standard.iter().find(|own| own.code() == exit.code()).cloned().unwrap_or(exit);
+    let (success, fail) = (titled(success), titled(fail));
+    std::iter::once(success).chain(others).chain([fail]).collect()
+}
+
+/// `greet-people` → `Greet people`.
+fn title(handler: &str) -> String {
+    let words = handler.replace(['-', '_'], " ");
+    let words = words.trim();
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => "Bridge".to_owned(),
+    }
+}
+
+fn is_text(text: &str, most: usize, lines: bool) -> bool {
+    let text = text.trim();
+    (1..=most).contains(&text.chars().count())
+        && !text.chars().any(|letter| letter.is_control() && !(lines && letter == '\n'))
+}
+
+/// Not whether it is one: only what nobody could write to is refused.
+fn is_email(text: &str) -> bool {
+    let text = text.trim();
+    text.len() <= 254
+        && !text.chars().any(|letter| letter.is_whitespace() || letter.is_control())
+        && text.split_once('@').is_some_and(|(name, host)| {
+            let inner = host.trim_matches('.');
+            !name.is_empty() && inner == host && host.contains('.') && !host.contains('@')
+        })
+}
+
+fn is_link(text: &str) -> bool {
+    text.len() <= 2_000
+        && Url::parse(text.trim()).is_ok_and(|url| {
+            matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none()
+        })
+}
+
+/// One thing that is wrong with a [`Draft`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// What it is about, under the name of the command's option: `url`, `field`.
+    pub about: &'static str,
+    /// What is wrong, and what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--{}: {}", self.about, self.message)
+    }
+}
+
+/// All that is wrong with a [`Draft`]; at least one mistake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Mistakes(pub Vec<Mistake>);

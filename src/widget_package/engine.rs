@@ -1,0 +1,62 @@
+//! Runs a package's script as the bot designer does, with limits on memory, stack and time, so that a package
+//! from anywhere can be looked at.
+
+use std::collections::BTreeMap;
+
+use rquickjs::{CatchResultExt, Context, Ctx, Function, Runtime};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+/// What surrounds the script.
+const SURROUNDINGS: &str = include_str!("engine.js");
+/// The most memory, in bytes.
+const MEMORY: usize = 32 * 1024 * 1024;
+/// The deepest stack, in bytes.
+const STACK: usize = 256 * 1024;
+/// How often the engine may ask whether to go on, which it does after some thousand steps each.
+const PATIENCE: u32 = 300;
+
+/// What the callbacks of a script did.
+#[derive(Debug, Deserialize)]
+pub(super) struct Observed {
+    /// What each is, in the words of `typeof`.
+    pub(super) kinds: BTreeMap<String, String>,
+    /// What each returned, if that can be said in JSON.
+    pub(super) returned: BTreeMap<String, Json>,
+    /// What each threw.
+    pub(super) thrown: BTreeMap<String, String>,
+}
+
+/// Runs `script` for the block `handler`: with the `params` that a person gave it, and `texts`, the file of one
+/// language.
+///
+/// # Errors
+/// It could not be run to its end, and why.
+pub(super) fn observe(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Result<Observed, String> {
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    runtime.set_memory_limit(MEMORY);
+    runtime.set_max_stack_size(STACK);
+    let mut asked = 0_u32;
+    runtime.set_interrupt_handler(Some(Box::new(move || {
+        asked += 1;
+        asked > PATIENCE
+    })));
+    let context = Context::full(&runtime).map_err(|error| error.to_string())?;
+    let report = context.with(|ctx| {
+        report(&ctx, script, handler, params, texts).catch(&ctx).map_err(|error| error.to_string())
+    })?;
+    serde_json::from_str(&report).map_err(|error| error.to_string())
+}
+
+fn report<'js>(
+    ctx: &Ctx<'js>,
+    script: &[u8],
+    handler: &str,
+    params: &Json,
+    texts: &Json,
+) -> rquickjs::Result<String> {
+    ctx.eval::<(), _>(SURROUNDINGS)?;
+    ctx.eval::<(), _>(script)?;
+    let observe: Function<'js> = ctx.globals().get("observe")?;
+    observe.call((handler, ctx.json_parse(params.to_string())?, ctx.json_parse(texts.to_string())?))
+}

@@ -1,0 +1,101 @@
+//! The six pictures of a package: their names, exact sizes, and bytes.
+
+use std::io::Cursor;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageError, RgbaImage};
+
+use super::mark;
+use super::spec::Spec;
+
+/// Below `images/`: name, width and height in pixels.
+pub(super) const SIZES: [(&str, u32, u32); 6] = [
+    ("logo.png", 130, 100),
+    ("logo_main.png", 400, 272),
+    ("logo_small.png", 108, 108),
+    ("logo_medium.png", 240, 84),
+    ("logo_min.png", 84, 84),
+    ("logo_dp.png", 174, 109),
+];
+
+/// The most that Kommo takes, in bytes.
+pub(super) const MAX_BYTES: usize = 300 * 1024;
+
+/// How many bits of each colour are kept, one after the other until the picture is small enough.
+const DEPTHS: [u32; 6] = [8, 6, 5, 4, 3, 2];
+
+/// Each picture's name and PNG.
+///
+/// # Errors
+/// A picture cannot be encoded.
+pub(super) fn pictures(spec: &Spec) -> Result<Vec<(&'static str, Vec<u8>)>, ImageError> {
+    let png = |(name, width, height)| {
+        let picture = match &spec.logo {
+            Some(logo) => logo.fit(width, height),
+            None => mark::draw(&spec.name, width, height).unwrap_or_else(|| RgbaImage::new(width, height)),
+        };
+        Ok((name, small_png(picture)?))
+    };
+    SIZES.into_iter().map(png).collect()
+}
+
+/// A PNG of at most [`MAX_BYTES`]: a noisy photograph loses colours rather than being refused by Kommo.
+fn small_png(mut picture: RgbaImage) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    for depth in DEPTHS {
+        for channel in picture.iter_mut() {
+            *channel = rounded(*channel, depth);
+        }
+        bytes = png(&picture)?;
+        if bytes.len() <= MAX_BYTES {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
+/// The nearest of 2^`bits` evenly spaced values, of which 0 and 255 are two.
+fn rounded(channel: u8, bits: u32) -> u8 {
+    let steps = 2_u32.pow(bits) - 1;
+    let step = (u32::from(channel) * steps + 127) / 255;
+    u8::try_from((step * 255 + steps / 2) / steps).unwrap_or(u8::MAX)
+}
+
+fn png(picture: &RgbaImage) -> Result<Vec<u8>, ImageError> {
+    let (width, height) = picture.dimensions();
+    let mut bytes = Cursor::new(Vec::new());
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
+    if picture.pixels().all(|pixel| pixel.0[3] == u8::MAX) {
+        let opaque = DynamicImage::from(picture.clone()).into_rgb8();
+        encoder.write_image(&opaque, width, height, ExtendedColorType::Rgb8)?;
+    } else {
+        encoder.write_image(picture, width, height, ExtendedColorType::Rgba8)?;
+    }
+    Ok(bytes.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_noisiest_picture_gets_small_enough() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut noise = RgbaImage::new(400, 272);
+        noise.iter_mut().for_each(|channel| *channel = random.u8(..));
+        assert!(png(&noise).unwrap().len() > MAX_BYTES, "else this shows nothing");
+        let small = small_png(noise).unwrap();
+        assert!(small.len() <= MAX_BYTES, "{} bytes", small.len());
+        let read = image::load_from_memory(&small).unwrap();
+        assert_eq!((read.width(), read.height()), (400, 272));
+    }
+
+    #[test]
+    fn rounding_keeps_black_white_and_full_depth() {
+        for bits in DEPTHS {
+            assert_eq!((rounded(0, bits), rounded(255, bits)), (0, 255), "{bits}");
+        }
+        assert!((0..=255).all(|channel| rounded(channel, 8) == channel));
+        assert_eq!((rounded(84, 2), rounded(100, 2), rounded(43, 2)), (85, 85, 85));
+    }
+}

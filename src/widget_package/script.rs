@@ -1,0 +1,69 @@
+//! `script.js`: a fixed program, in which one literal holds all that differs between packages.
+//!
+//! Texts from outside stand in that literal as JSON, with whatever could end the literal, a line or a
+//! `<script>` element escaped. So they are data wherever the script is put.
+
+use serde::Serialize;
+
+use super::i18n;
+use super::spec::Spec;
+
+/// The most that Kommo takes of one block, in bytes. The whole script keeps to it, and what it returns for a block
+/// with its defaults is always shorter than the script.
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+
+const TEMPLATE: &str = include_str!("script.js");
+/// Where the literal goes.
+const MARK: &str = "'@PACKAGE@'";
+
+#[derive(Serialize)]
+struct PackageField<'a> {
+    key: String,
+    path: &'a [String],
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct PackageExit<'a> {
+    code: &'a str,
+    text: String,
+    title: &'a str,
+}
+
+/// The script of `spec`.
+///
+/// # Errors
+/// The texts are no JSON, which cannot happen with a [`Spec`].
+pub(super) fn script(spec: &Spec) -> Result<String, serde_json::Error> {
+    let fields = spec.fields.iter().map(|field| {
+        serde_json::to_string(&PackageField { key: field.key(), path: field.path(), value: field.value() })
+    });
+    let exits = spec.exits.iter().map(|exit| {
+        let text = i18n::of_exit(exit);
+        serde_json::to_string(&PackageExit { code: exit.code(), text, title: spec.title(exit) })
+    });
+    // One line each, for people who look into the file.
+    let lines = |entries: Vec<String>| entries.join(",\n      ");
+    let literal = format!(
+        "{{\n    \"url\": {},\n    \"fields\": [\n      {}\n    ],\n    \"exits\": [\n      {}\n    ]\n  }}",
+        serde_json::to_string(spec.url.as_str())?,
+        lines(fields.collect::<Result<_, _>>()?),
+        lines(exits.collect::<Result<_, _>>()?),
+    );
+    Ok(TEMPLATE.replacen(MARK, &escaped(&literal), 1))
+}
+
+/// JSON that is the same JSON, and is safe inside a script and inside a page.
+fn escaped(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            // Such letters stand in strings only, where a `\u` form means the same.
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{7f}'..='\u{9f}' => {
+                safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            }
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}

@@ -1,0 +1,91 @@
+//! The sentences that every package has, in every language.
+
+use super::locale::Locale;
+
+/// What Kommo shows of a widget unless its maker wrote something else.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Texts {
+    /// For the page of the integration.
+    pub(super) description: &'static str,
+    /// The same in few words.
+    pub(super) short_description: &'static str,
+    /// The label of the only setting. Kommo wants one, and takes a widget into use once its settings were saved.
+    pub(super) note: &'static str,
+    /// The title of the exit for answers that succeeded.
+    pub(super) success: &'static str,
+    /// The title of the exit for all others.
+    pub(super) fail: &'static str,
+}
+
+/// The sentences in `locale`.
+pub(super) const fn texts(locale: Locale) -> Texts {
+    match locale {
+        Locale::En => Texts {
+            description: "Adds a block to SalesBot. The block sends data of the bot to your own program, waits for \
+                          its answer, and the bot goes on with it.",
+            short_description: "Your own program answers in SalesBot",
+            note: "Note for your team (it is not sent anywhere)",
+            success: "Success",
+            fail: "Failure",
+        },
+        Locale::Es => Texts {
+            description: "Añade un bloque a SalesBot. El bloque envía datos del bot a su propio programa, espera \
+                          la respuesta y el bot continúa con ella.",
+            short_description: "Su propio programa responde en SalesBot",
+            note: "Nota para su equipo (no se envía a ninguna parte)",
+            success: "Éxito",
+            fail: "Error",
+        },
+        Locale::Pt => Texts {
+            description: "Adiciona um bloco ao SalesBot. O bloco envia dados do bot ao seu próprio programa, espera \
+                          a resposta, e o bot continua com ela.",
+            short_description: "O seu próprio programa responde no SalesBot",
+            note: "Nota para a sua equipe (não é enviada a lugar nenhum)",
+            success: "Sucesso",
+            fail: "Falha",
+        },
+        Locale::Tr => Texts {
+            description: "SalesBot'a bir blok ekler. Blok, botun verilerini kendi programınıza gönderir, yanıtını \
+                          bekler ve bot bu yanıtla devam eder.",
+            short_description: "SalesBot'ta yanıtı kendi programınız verir",
+            note: "Ekibiniz için not (hiçbir yere gönderilmez)",
+            success: "Başarılı",
+            fail: "Başarısız",
+        },
+        Locale::Id => Texts {
+            description: "Menambahkan blok ke SalesBot. Blok ini mengirim data bot ke program Anda sendiri, \
+                          menunggu jawabannya, lalu bot melanjutkan dengan jawaban itu.",
+            short_description: "Program Anda sendiri menjawab di SalesBot",
+            note: "Catatan untuk tim Anda (tidak dikirim ke mana pun)",
+            success: "Berhasil",
+            fail: "Gagal",
+        },
+        Locale::Ru => Texts {
+            description: "Добавляет блок в SalesBot. Блок отправляет данные бота вашей собственной программе, ждёт \
+                          её ответа, и бот продолжает работу с этим ответом.",
+            short_description: "Ваша собственная программа отвечает в SalesBot",
+            note: "Заметка для вашей команды (никуда не отправляется)",
+            success: "Успешно",
+            fail: "Ошибка",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sentence_is_missing_or_left_in_another_language() {
+        let all: Vec<Texts> = Locale::ALL.map(texts).into();
+        let columns: [fn(&Texts) -> &str; 5] =
+            [|t| t.description, |t| t.short_description, |t| t.note, |t| t.success, |t| t.fail];
+        for column in columns {
+            let mut sentences: Vec<&str> = all.iter().map(column).collect();
+            assert!(sentences.iter().all(|text| !text.is_empty() && !text.contains("  ")), "{sentences:?}");
+            sentences.sort_unstable();
+            sentences.dedup();
+            assert_eq!(sentences.len(), Locale::ALL.len(), "{sentences:?}");
+        }
+    }
+}

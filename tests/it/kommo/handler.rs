@@ -1,0 +1,63 @@
+//! The client of a handler: of its job's account, with the bridge's token, in one pace with the continues.
+
+use salesbot_bridge::simulator::{ApiCall, Fault, Options, Plan, Simulator};
+use salesbot_bridge::{Completion, Context, HandlerError, Request};
+use serde_json::{Value, json};
+
+use crate::handlers::Does;
+use crate::played::{account, continued, kommo, playing};
+use crate::setup::Setup;
+
+/// Says which account the bot is of.
+async fn whose(_: Request<Value>, context: Context) -> Result<Completion, HandlerError> {
+    let account: Value = context.kommo().get_json("/api/v4/account").await.map_err(|error| {
+        if error.is_worth_retrying() { HandlerError::retry(error) } else { HandlerError::fail(error) }
+    })?;
+    Ok(Completion::success().data("account", &account["id"]))
+}
+
+fn bot(kommo: &Simulator) -> salesbot_bridge::simulator::Bot {
+    kommo.bot(Plan::with_data(json!({})))
+}
+
+#[tokio::test]
+async fn a_handler_asks_the_account_of_its_own_job() {
+    let (one, two) = (kommo().await, account(2).await);
+    let bridge = Setup::with(&[&one, &two]).handler("whose", Does(whose)).start().await;
+    for kommo in [&one, &two] {
+        let bot = bot(kommo);
+        bridge.ask(&bot, "whose").await;
+        assert_eq!(continued(&bot).await.data["account"], kommo.options().account_id);
+    }
+}
+
+#[tokio::test]
+async fn questions_and_continues_keep_one_rate() {
+    let kommo = playing(Options { rate_limit: Some(7), ..Options::default() }).await;
+    let setup = Setup::with(&[&kommo]).config("delivery.rate_per_account = 7").handler("whose", Does(whose));
+    let bridge = setup.start().await;
+    let bots: Vec<_> = (0..12).map(|_| bot(&kommo)).collect();
+    for bot in &bots {
+        bridge.ask(bot, "whose").await;
+    }
+    for bot in &bots {
+        assert_eq!(continued(bot).await.data["account"], kommo.options().account_id);
+    }
+    let calls = kommo.api_calls();
+    assert!(calls.iter().all(|call: &ApiCall| call.status.is_some_and(|status| status < 300)), "{calls:#?}");
+    assert_eq!(calls.len(), 24, "a question and a continue for each");
+}
+
+#[tokio::test]
+async fn what_a_question_comes_to_is_the_handlers_to_judge() {
+    let kommo = kommo().await;
+    let bridge = Setup::with(&[&kommo]).handler("whose", Does(whose)).start().await;
+    kommo.queue_api_faults([Fault::Unauthorized]);
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "whose").await;
+    assert_eq!(continued(&bot).await.data["status"], "fail");
+    let job = bridge.in_state(&id, "delivered").await;
+    let error = job["attempts"][0]["error"].as_str().unwrap();
+    assert!(error.contains("401") && !error.contains(&kommo.options().access_token), "{error}");
+    assert_eq!(job["handler_attempts"], 1, "a refused token is not worth another attempt");
+}

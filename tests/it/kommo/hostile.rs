@@ -1,0 +1,100 @@
+//! Answers that no Kommo gives: links that lead elsewhere or in a circle, bodies without end, other JSON. The played
+//! Kommo is always right, so these come from a server of their own.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::Uri;
+use futures_util::TryStreamExt;
+use salesbot_bridge::kommo::{Client, Error, Widget};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::options;
+
+/// A server that answers every path with what `answer` makes of it, and the paths that were asked for.
+async fn server(
+    answer: impl Fn(&str, SocketAddr) -> String + Clone + Send + Sync + 'static,
+) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let router = Router::new().fallback(move |uri: Uri| {
+        seen.lock().unwrap().push(uri.to_string());
+        std::future::ready(answer(&uri.to_string(), address))
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, asked)
+}
+
+fn client(address: SocketAddr) -> Client {
+    let hosts = [address.to_string(), "127.0.0.1:1".to_owned()];
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    Client::new(format!("http://{address}"), "a-token".into(), options(&hosts)).unwrap()
+}
+
+fn page(code: &str, next: &str) -> String {
+    json!({ "_links": { "next": { "href": next } }, "_embedded": { "widgets": [{ "id": 1, "code": code }] } })
+        .to_string()
+}
+
+/// The codes that the list gave before its error.
+async fn all(client: &Client) -> (Vec<String>, Error) {
+    let (mut stream, mut codes) = (client.all_widgets(50), Vec::new());
+    loop {
+        match stream.try_next().await {
+            Ok(Some(Widget { code, .. })) => codes.push(code),
+            Ok(None) => panic!("the list ended well after {codes:?}"),
+            Err(error) => return (codes, error),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_leads_elsewhere_is_not_followed() {
+    for elsewhere in ["http://127.0.0.1:1/api/v4/widgets", "//127.0.0.1:1/x", "https://evil.example/"] {
+        let (address, asked) = server(move |_, _| page("first", elsewhere)).await;
+        let (codes, error) = all(&client(address)).await;
+        assert_eq!(codes, ["first"], "what came before it is good");
+        assert!(matches!(&error, Error::Unexpected { why, .. } if why.contains("another host")), "{error}");
+        assert_eq!(asked.lock().unwrap().len(), 1, "{elsewhere}");
+    }
+}
+
+#[tokio::test]
+async fn links_in_a_circle_end() {
+    let answer = |path: &str, address: SocketAddr| match path.contains("x=2") {
+        true => page("second", &format!("http://{address}/api/v4/widgets?limit=50&page=1")),
+        false => page("first", "/api/v4/widgets?x=2"),
+    };
+    let (address, asked) = server(answer).await;
+    let (codes, error) = all(&client(address)).await;
+    assert_eq!(codes, ["first", "second"]);
+    assert!(matches!(&error, Error::Unexpected { why, .. } if why.contains("leads back")), "{error}");
+    assert_eq!(asked.lock().unwrap()[1], "/api/v4/widgets?x=2");
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_refused_not_cut() {
+    let (address, _) = server(|_, _| format!("{{\"x\":\"{}\"}}", "x".repeat(9 << 20))).await;
+    let error = client(address).get_json::<Value>("/api/v4/account").await.unwrap_err();
+    assert!(matches!(&error, Error::Unexpected { why, .. } if why.contains("longer than 8 MiB")), "{error}");
+}
+
+#[tokio::test]
+async fn other_json_and_no_json_are_told_by_their_place_without_what_was_there() {
+    for (body, place) in [
+        (r#"{"id": "hidden", "code": "x"}"#.to_owned(), "id"),
+        (r#"{"id": 1, "code": ["hidden"]}"#.to_owned(), "code"),
+        ("<html>hidden".to_owned(), "not JSON"),
+        (r#"{"id": 1, "code": "x"} hidden"#.to_owned(), "more than one"),
+    ] {
+        let (address, _) = server(move |_, _| body.clone()).await;
+        let error = client(address).widget("x").await.unwrap_err();
+        assert!(matches!(&error, Error::Unexpected { .. }), "{error}");
+        let told = error.to_string();
+        assert!(told.contains(place) && !told.contains("hidden"), "{place} in {told}");
+    }
+}

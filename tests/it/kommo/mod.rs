@@ -1,0 +1,48 @@
+//! The client as a program of its own uses it, against the played Kommo: each method and each status of the Widgets
+//! API, what is tried again and what is not, and the page `docs/kommo-api.md` that lists all of it.
+
+mod continues;
+mod handler;
+mod hostile;
+mod tries;
+mod widgets;
+
+use std::time::Duration;
+
+use salesbot_bridge::kommo::{Client, ClientOptions};
+use salesbot_bridge::model::HostRules;
+use salesbot_bridge::simulator::{ApiCall, Simulator};
+
+use crate::bridge::PATIENCE;
+use crate::setup::host;
+
+/// A client with the account's long-lived token, that no rate slows down.
+fn client(simulator: &Simulator) -> Client {
+    with_token(simulator, &simulator.options().access_token)
+}
+
+fn with_token(simulator: &Simulator, token: &str) -> Client {
+    Client::new(simulator.base_url(), token.into(), options(&[host(simulator)])).unwrap()
+}
+
+fn options(hosts: &[&str]) -> ClientOptions {
+    ClientOptions {
+        rate_per_second: 1_000,
+        hosts: HostRules {
+            allowed: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            insecure: true,
+        },
+        timeout: Duration::from_secs(5),
+        patience: PATIENCE,
+    }
+}
+
+/// Method, path and status of each call.
+fn calls(simulator: &Simulator) -> Vec<(String, String, Option<u16>)> {
+    let told = |call: ApiCall| (call.method, call.path, call.status);
+    simulator.api_calls().into_iter().map(told).collect()
+}
+
+fn call(method: &str, path: &str, status: u16) -> (String, String, Option<u16>) {
+    (method.to_owned(), path.to_owned(), Some(status))
+}
