@@ -167,7 +167,7 @@ impl Accounts {
         origin: &str,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
-        let turn = self.0.parts.gate.turn(origin, self.0.parts.request_timeout).await;
+        let turn = self.0.parts.gate.turn_for_a_token(origin, self.0.parts.request_timeout).await;
         let mut pass = turn.map_err(|paused| GrantError::Unavailable(paused.to_string()))?;
         pass.start();
         let answer = call.await;

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::model::Shares;
 
-use super::pause::Pause;
+use super::pause::{Errand, Pause};
 use super::rate::{Pace, Ticket};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
@@ -74,14 +74,32 @@ impl Gate {
     /// # Errors
     /// It does not come in time.
     pub async fn turn(self: &Arc<Self>, account: &str, patience: Duration) -> Result<Pass, Paused> {
-        let ticket = self.ticket(account, patience).await?;
+        let ticket = self.ticket(account, Errand::Call, patience).await?;
+        Ok(self.pass(account.into(), ticket, false))
+    }
+
+    /// Waits for the turn of a call for a token of `account`, at most `patience`. A pause for want of a good token does not
+    /// hold it up.
+    ///
+    /// # Errors
+    /// It does not come in time.
+    pub async fn turn_for_a_token(
+        self: &Arc<Self>,
+        account: &str,
+        patience: Duration,
+    ) -> Result<Pass, Paused> {
+        let ticket = self.ticket(account, Errand::Token, patience).await?;
         Ok(self.pass(account.into(), ticket, false))
     }
 
     /// How long until it may be worth to ask for `account` again; none if something else has to happen first.
     pub fn wait(&self, account: &str) -> Option<Duration> {
+        self.wait_for(account, Errand::Call)
+    }
+
+    fn wait_for(&self, account: &str, errand: Errand) -> Option<Duration> {
         let now = self.clock.elapsed();
-        self.lock().pace.next(account, now).map(|next| next.saturating_sub(now))
+        self.lock().pace.next(account, errand, now).map(|next| next.saturating_sub(now))
     }
 
     /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
@@ -91,7 +109,7 @@ impl Gate {
         lifted
     }
 
-    async fn ticket(&self, account: &str, patience: Duration) -> Result<Ticket, Paused> {
+    async fn ticket(&self, account: &str, errand: Errand, patience: Duration) -> Result<Ticket, Paused> {
         let deadline = self.clock.elapsed() + patience;
         let _guest = Guest::new(self, account);
         loop {
@@ -99,11 +117,11 @@ impl Gate {
             tokio::pin!(changed);
             changed.as_mut().enable();
             let now = self.clock.elapsed();
-            if let Some(ticket) = self.lock().pace.reserve_for_guest(account, now) {
+            if let Some(ticket) = self.lock().pace.reserve_for_guest(account, errand, now) {
                 return Ok(ticket);
             }
             let left = deadline.saturating_sub(now);
-            let wait = self.wait(account);
+            let wait = self.wait_for(account, errand);
             if wait.is_some_and(|wait| wait > left) || left.is_zero() {
                 return Err(Paused { left: wait });
             }
@@ -222,7 +240,7 @@ impl Pass {
     /// The turn does not come in time. Then there is no ticket any more.
     pub async fn renew(&mut self, patience: Duration) -> Result<(), Paused> {
         self.give_back();
-        self.ticket = self.gate.ticket(&self.account, patience).await?;
+        self.ticket = self.gate.ticket(&self.account, Errand::Call, patience).await?;
         self.stage = Stage::Reserved;
         Ok(())
     }

@@ -119,3 +119,17 @@ async fn pending(waiting: &mut Waiting) -> bool {
     }
     !waiting.is_finished()
 }
+
+#[tokio::test]
+async fn a_call_for_a_token_does_not_wait_for_the_token() {
+    let (gate, _clock) = gate(2);
+    let mut pass = gate.turn(ACCOUNT, MINUTE).await.unwrap();
+    pass.start();
+    pass.pause(unauthorized());
+    let mut pass = gate.turn_for_a_token(ACCOUNT, Duration::ZERO).await.unwrap();
+    pass.start();
+    assert!(gate.enter(ACCOUNT, 1).is_empty(), "the others still wait");
+    drop(pass);
+    assert!(gate.enter(ACCOUNT, 1).is_empty(), "and do so until there is one");
+    assert!(gate.turn_for_a_token(ACCOUNT, Duration::ZERO).await.is_err(), "it counts as a call");
+}

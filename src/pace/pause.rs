@@ -64,6 +64,12 @@ impl Cause {
         !matches!(self, Self::NotConnected | Self::NotRenewed)
     }
 
+    /// Whether it holds for a call for a token too. What is wrong with a token, its user or the plan is no reason not to
+    /// ask for another one.
+    const fn holds_for_tokens(self) -> bool {
+        matches!(self, Self::TooMany | Self::Blocked)
+    }
+
     /// Whether a new token ends it.
     const fn ends_with_a_new_token(self) -> bool {
         matches!(self, Self::Unauthorized | Self::NotConnected | Self::NotRenewed)
@@ -95,6 +101,15 @@ pub struct Pause {
 
 /// A pause that Kommo asks for is kept, but no longer than this: a mistyped number must not stop an account for days.
 const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// A call with a token.
+    Call,
+    /// A call for a token.
+    Token,
+}
 
 /// Whether a call may go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,9 +144,10 @@ impl Pauses {
         self.era
     }
 
-    pub fn permission(&self, now: Duration) -> Permission {
+    pub fn permission(&self, errand: Errand, now: Duration) -> Permission {
         match self.current {
             None => Permission::Go,
+            Some(pause) if errand == Errand::Token && !pause.cause.holds_for_tokens() => Permission::Go,
             Some(pause) if now < pause.until => Permission::Wait(Some(pause.until)),
             Some(pause) if pause.probing => Permission::Wait(None),
             Some(_) => Permission::Probe,
@@ -205,15 +221,34 @@ mod tests {
     #[test]
     fn a_pause_ends_with_one_probe() {
         let mut pauses = Pauses::default();
-        assert_eq!(pauses.permission(secs(0)), Permission::Go);
+        assert_eq!(pauses.permission(Errand::Call, secs(0)), Permission::Go);
         assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(5)), secs(0)), Some(secs(5)));
-        assert_eq!(pauses.permission(secs(4)), Permission::Wait(Some(secs(5))));
-        assert_eq!(pauses.permission(secs(5)), Permission::Probe);
+        assert_eq!(pauses.permission(Errand::Call, secs(4)), Permission::Wait(Some(secs(5))));
+        assert_eq!(pauses.permission(Errand::Call, secs(5)), Permission::Probe);
         pauses.begin();
-        assert_eq!(pauses.permission(secs(6)), Permission::Wait(None));
+        assert_eq!(pauses.permission(Errand::Call, secs(6)), Permission::Wait(None));
         assert!(pauses.fine(pauses.era()));
-        assert_eq!(pauses.permission(secs(6)), Permission::Go);
+        assert_eq!(pauses.permission(Errand::Call, secs(6)), Permission::Go);
         assert!(!pauses.fine(pauses.era()));
+    }
+
+    #[test]
+    fn a_call_for_a_token_waits_for_the_pace_alone() {
+        for (cause, waits) in [
+            (Cause::Unauthorized, false),
+            (Cause::PaymentRequired, false),
+            (Cause::Forbidden, false),
+            (Cause::NotConnected, false),
+            (Cause::NotRenewed, false),
+            (Cause::TooMany, true),
+            (Cause::Blocked, true),
+        ] {
+            let mut pauses = Pauses::default();
+            let until = pauses.pause(0, cause, None, secs(0));
+            let expected = if waits { Permission::Wait(until) } else { Permission::Go };
+            assert_eq!(pauses.permission(Errand::Token, secs(0)), expected, "{cause:?}");
+            assert_eq!(pauses.permission(Errand::Call, secs(0)), Permission::Wait(until), "{cause:?}");
+        }
     }
 
     #[test]
@@ -224,7 +259,7 @@ mod tests {
         assert_eq!(pauses.pause(1, Cause::Unauthorized, None, secs(30)), Some(secs(90)));
         pauses.begin();
         pauses.unknown(2);
-        assert_eq!(pauses.permission(secs(90)), Permission::Probe);
+        assert_eq!(pauses.permission(Errand::Call, secs(90)), Permission::Probe);
     }
 
     #[test]
@@ -233,7 +268,7 @@ mod tests {
         pauses.pause(0, Cause::TooMany, Some(secs(10)), secs(0));
         assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(99)), secs(1)), None);
         assert!(!pauses.fine(0));
-        assert_eq!(pauses.permission(secs(9)), Permission::Wait(Some(secs(10))));
+        assert_eq!(pauses.permission(Errand::Call, secs(9)), Permission::Wait(Some(secs(10))));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pause::{Cause, Pauses, Permission, Scope};
+use super::pause::{Cause, Errand, Pauses, Permission, Scope};
 
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
 /// calls that leave a second apart can arrive closer together.
@@ -60,7 +60,7 @@ impl Pace {
         let entry = self.account(account);
         let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
         let room = entry.window.room(now).saturating_sub(left_to_guests);
-        let tickets = self.permit(account, wanted.min(room), now);
+        let tickets = self.permit(account, wanted.min(room), Errand::Call, now);
         if !tickets.is_empty() {
             self.account(account).guest_is_next = true;
         }
@@ -68,8 +68,13 @@ impl Pace {
     }
 
     /// Reserves a call to `account` for somebody who waits for it.
-    pub(super) fn reserve_for_guest(&mut self, account: &str, now: Duration) -> Option<Ticket> {
-        let ticket = self.permit(account, 1, now).pop()?;
+    pub(super) fn reserve_for_guest(
+        &mut self,
+        account: &str,
+        errand: Errand,
+        now: Duration,
+    ) -> Option<Ticket> {
+        let ticket = self.permit(account, 1, errand, now).pop()?;
         self.account(account).guest_is_next = false;
         Some(ticket)
     }
@@ -85,12 +90,12 @@ impl Pace {
         entry.guests = entry.guests.saturating_sub(1);
     }
 
-    fn permit(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Ticket> {
-        let everybody = self.everybody.permission(now);
+    fn permit(&mut self, account: &str, wanted: usize, errand: Errand, now: Duration) -> Vec<Ticket> {
+        let everybody = self.everybody.permission(errand, now);
         let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now));
         let entry = self.account(account);
         let room = entry.window.room(now).min(total).min(wanted);
-        let permitted = match (entry.pauses.permission(now), everybody) {
+        let permitted = match (entry.pauses.permission(errand, now), everybody) {
             (Permission::Wait(_), _) | (_, Permission::Wait(_)) => 0,
             (Permission::Probe, _) | (_, Permission::Probe) => room.min(1),
             (Permission::Go, Permission::Go) => room,
@@ -110,12 +115,12 @@ impl Pace {
 
     /// When it may be worth to ask for `account` again, if nothing else happens; none if only a probe that
     /// is under way can change something.
-    pub(super) fn next(&mut self, account: &str, now: Duration) -> Option<Duration> {
-        let everybody = self.everybody.permission(now);
+    pub(super) fn next(&mut self, account: &str, errand: Errand, now: Duration) -> Option<Duration> {
+        let everybody = self.everybody.permission(errand, now);
         let total = self.total.as_mut().map(|window| window.next(now));
         let entry = self.account(account);
         let mut next = entry.window.next(now).max(total.unwrap_or_default());
-        for permission in [entry.pauses.permission(now), everybody] {
+        for permission in [entry.pauses.permission(errand, now), everybody] {
             if let Permission::Wait(until) = permission {
                 next = next.max(until?);
             }

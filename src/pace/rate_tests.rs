@@ -74,10 +74,10 @@ fn what_is_released_can_be_reserved_again() {
 #[test]
 fn it_says_when_to_ask_again() {
     let mut pace = Pace::new(1, None);
-    assert_eq!(pace.next(ACCOUNT, ms(5)), Some(ms(5)));
+    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(5)), Some(ms(5)));
     pace.reserve(ACCOUNT, 1, ms(5));
     pace.start(ACCOUNT, ms(10));
-    assert_eq!(pace.next(ACCOUNT, ms(20)), Some(ms(10) + WINDOW));
+    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(20)), Some(ms(10) + WINDOW));
 }
 
 #[test]
@@ -90,13 +90,13 @@ fn a_paused_account_delays_nobody_else() {
         Some(ms(5_100))
     );
     assert_eq!(pace.reserve(ACCOUNT, 1, ms(5_099)).len(), 0);
-    assert_eq!(pace.next(ACCOUNT, ms(200)), Some(ms(5_100)));
+    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(200)), Some(ms(5_100)));
     assert_eq!(pace.reserve(OTHER, 3, ms(200)).len(), 3);
     // Then one probe, and no second before it is answered.
     let probe = pace.reserve(ACCOUNT, 7, ms(5_100));
     assert_eq!(probe.len(), 1);
     assert_eq!(pace.reserve(ACCOUNT, 7, ms(5_200)).len(), 0);
-    assert_eq!(pace.next(ACCOUNT, ms(5_200)), None);
+    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(5_200)), None);
     pace.start(ACCOUNT, ms(5_200));
     assert!(pace.fine(ACCOUNT, probe[0]));
     assert_eq!(pace.reserve(ACCOUNT, 7, ms(5_300)).len(), 6);
