@@ -275,7 +275,3 @@ impl From<RevocationError> for Unheard {
         Self::Revoke(error)
     }
 }
-
-#[cfg(test)]
-#[path = "refusal_tests.rs"]
-mod tests;

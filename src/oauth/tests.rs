@@ -2,6 +2,7 @@
 //! says what a test wants.
 
 mod callback;
+mod refusals;
 mod revoked;
 mod told;
 

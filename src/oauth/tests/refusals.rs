@@ -1,9 +1,8 @@
 //! Every refusal, as callers and operators see it.
 
-use axum::response::IntoResponse;
-use serde_json::Value;
-
 use super::*;
+use crate::accounts::{RevocationError, StateError};
+use crate::oauth::query::QueryError;
 use crate::store::StoreError;
 
 /// A refusal, its status, the end of its `type`, its label, and whether the same call may come again.
