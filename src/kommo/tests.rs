@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::clock::Clock;
 use crate::model::{HostRules, Timestamp};
-use crate::pace::{Cause, Gate, Limits, Pause, Scope};
+use crate::pace::{Cause, Errand, Gate, Limits, Pause, Scope};
 use crate::simulator::{Fault, Options, Simulator};
 
 const PATIENCE: Duration = Duration::from_secs(20);
