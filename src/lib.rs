@@ -13,6 +13,7 @@ mod health;
 pub mod kommo;
 mod listener;
 pub mod model;
+mod oauth;
 mod pace;
 mod problem;
 mod receive;

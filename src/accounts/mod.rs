@@ -39,7 +39,7 @@ use crate::pace::Gate;
 use crate::store::{Store, StoreError};
 
 pub use connect::{Callback, ConnectError, Connected};
-pub use link::StateError;
+pub use link::{LINK_LIFE, StateError};
 pub use list::Listed;
 pub use revoke::{Revocation, RevocationError};
 
@@ -212,6 +212,11 @@ impl Accounts {
         }
         let entry = book.get(&AccountKey::new(account_id, client_uuid));
         entry.is_some_and(|entry| entry.record.standing.state() == AccountState::Revoked)
+    }
+
+    /// The integrations that accounts are connected through.
+    pub fn integrations(&self) -> &[Integration] {
+        &self.0.parts.integrations
     }
 
     fn entry(&self, origin: &str) -> Option<Arc<Entry>> {

@@ -36,6 +36,15 @@ impl Accounts {
     }
 
     async fn begin(&self, store: &Store) -> Result<(), StoreError> {
+        let old = |entry: &&Arc<Entry>| entry.open().is_ok_and(|(open, _)| !open.is_current);
+        let accounts = self.entries().iter().filter(old).count();
+        if accounts > 0 {
+            tracing::info!(
+                accounts,
+                "tokens are still encrypted under store.previous_encryption_key: leave it there until they were renewed, for a \
+                 day or so"
+            );
+        }
         for entry in self.entries() {
             match (entry.record.standing.state(), &entry.record.origin) {
                 (AccountState::Revoked, _) => {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
 use crate::listener::{self, Limits};
+use crate::oauth::{self, Oauth};
 use crate::receive;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
@@ -51,7 +52,9 @@ impl Parts {
         let limits = Limits { max_connections: ADMIN_CONNECTIONS, read_timeout };
         let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, limits, stop_admin.clone()));
         let limits = Limits { max_connections: config.server.max_connections, read_timeout };
-        let public = receive::router(receiver);
+        let oauth = oauth::router(Oauth { accounts: accounts.clone(), draining: draining.clone() });
+        // One listener has one answer for unknown paths.
+        let public = receive::router(receiver).merge(oauth.reset_fallback());
         let mut public = tokio::spawn(listener::serve(listeners.public, public, limits, stop_public.clone()));
 
         let (stop_work, stop_sending) = (CancellationToken::new(), CancellationToken::new());

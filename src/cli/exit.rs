@@ -19,9 +19,21 @@ impl Failure {
         Self { message, status: 1 }
     }
 
-    /// It was asked for something that cannot be.
+    /// It was asked for what cannot be, or the configuration lacks what it takes.
     pub(super) const fn usage(message: String) -> Self {
         Self { message, status: 2 }
+    }
+
+    /// What is said on stderr.
+    #[cfg(test)]
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exit status.
+    #[cfg(test)]
+    pub(super) const fn status(&self) -> u8 {
+        self.status
     }
 }
 

@@ -2,12 +2,10 @@
 //!
 //! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
 
-use std::time::Duration;
-
 use crate::model::{Attempt, Entity, EntityKind, Job, Prepared, State, Timestamp};
 use crate::store::Page;
 
-use super::text::{clean, short, table};
+use super::text::{clean, short, table, when};
 
 /// The most letters of an error in a list; `show` has them all.
 const SHORT: usize = 60;
@@ -110,42 +108,9 @@ fn about(Entity { kind, id }: Entity) -> String {
     }
 }
 
-fn when(moment: Timestamp, now: Timestamp) -> String {
-    if moment > now {
-        format!("in {}", span(moment.since(now)))
-    } else {
-        format!("{} ago", span(now.since(moment)))
-    }
-}
-
-fn span(span: Duration) -> String {
-    match span.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn moments_are_told_from_now() {
-        let now = Timestamp::from_millis(1_000_000_000);
-        for (seconds, expected) in [
-            (0, "0 s ago"),
-            (119, "119 s ago"),
-            (120, "2 min ago"),
-            (7_199, "119 min ago"),
-            (7_200, "2 h ago"),
-            (172_800, "2 days ago"),
-        ] {
-            assert_eq!(when(now - Duration::from_secs(seconds), now), expected);
-        }
-        assert_eq!(when(now + Duration::from_secs(61), now), "in 61 s");
-    }
 
     #[test]
     fn an_empty_list_says_so() {

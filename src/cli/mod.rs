@@ -2,6 +2,8 @@
 //!
 //! Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration.
 
+mod accounts;
+mod accounts_text;
 pub mod config;
 pub mod demo;
 pub mod health;
@@ -61,6 +63,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Look at the widgets of an account, install and uninstall them
     Widgets(widgets::Args),
+    /// Look at accounts, connect them by OAuth, and forget them
+    Accounts(accounts::Args),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
     WidgetPackage(Box<widget_package::Args>),
     /// Ask the running bridge whether it is ready (for containers)
@@ -123,6 +127,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Widgets(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(widgets::run(args, &config, json).await?)
+        }
+        Command::Accounts(args) => {
+            let config = Config::load(&sources()?).map_err(Error::from)?;
+            accounts::run(args, &config, json).await
         }
         Command::WidgetPackage(args) => {
             let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));

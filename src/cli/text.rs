@@ -2,7 +2,11 @@
 //!
 //! Texts from outside cannot steer the terminal: control characters are replaced.
 
+use std::time::Duration;
+
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+
+use crate::model::Timestamp;
 
 /// On a terminal long texts are wrapped, but never the first column: it is there to be copied.
 pub(super) fn table(header: &[&str]) -> Table {
@@ -36,6 +40,25 @@ pub(super) fn short(text: &str, most: usize) -> String {
     kept
 }
 
+/// How long ago a moment is, or how far ahead.
+pub(super) fn when(moment: Timestamp, now: Timestamp) -> String {
+    if moment > now {
+        format!("in {}", span(moment.since(now)))
+    } else {
+        format!("{} ago", span(now.since(moment)))
+    }
+}
+
+/// A span in the unit that a person would take.
+pub(super) fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +67,21 @@ mod tests {
     fn control_characters_are_replaced() {
         assert_eq!(clean("a\nb\u{1b}[2J\u{9b}ä"), "a b\u{fffd}[2J\u{fffd}ä");
         assert_eq!(short(&"x".repeat(61), 60), format!("{}…", "x".repeat(60)));
+    }
+
+    #[test]
+    fn moments_are_told_from_now() {
+        let now = Timestamp::from_millis(1_000_000_000);
+        for (seconds, expected) in [
+            (0, "0 s ago"),
+            (119, "119 s ago"),
+            (120, "2 min ago"),
+            (7_199, "119 min ago"),
+            (7_200, "2 h ago"),
+            (172_800, "2 days ago"),
+        ] {
+            assert_eq!(when(now - Duration::from_secs(seconds), now), expected);
+        }
+        assert_eq!(when(now + Duration::from_secs(61), now), "in 61 s");
     }
 }

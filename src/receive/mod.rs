@@ -40,6 +40,9 @@ use body::RawRequest;
 use reject::Rejection;
 use token::Unverified;
 
+/// Whether an account has disconnected the integration of a `client_uuid`.
+pub type IsDisabled = Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>;
+
 /// All that receiving takes.
 pub struct Receiver {
     /// The handlers and their `answer_within`.
@@ -57,7 +60,7 @@ pub struct Receiver {
     /// `server.ack_deadline`, from the request's head on: past it the answer is 503.
     pub ack_deadline: Duration,
     /// Whether Kommo has told that an account disconnected the integration of this `client_uuid`.
-    pub is_disabled: Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>,
+    pub is_disabled: IsDisabled,
     /// Where the jobs go.
     pub store: Store,
     /// The time.

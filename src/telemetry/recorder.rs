@@ -33,12 +33,14 @@ struct Metric {
 enum MetricKind {
     /// It only grows.
     Counter,
+    /// It is what it is now.
+    Gauge,
     /// How often it was up to each of these bounds.
     Histogram(&'static [f64]),
 }
 
 /// All that the rooms count.
-const METRICS: [Metric; 7] = [
+const METRICS: [Metric; 10] = [
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,
@@ -56,6 +58,24 @@ const METRICS: [Metric; 7] = [
         kind: MetricKind::Counter,
         unit: Unit::Count,
         help: "Continues posted to Kommo, by outcome.",
+    },
+    Metric {
+        name: "bridge_oauth_callbacks_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Calls of /oauth/callback, by outcome.",
+    },
+    Metric {
+        name: "bridge_oauth_revocations_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Calls of /oauth/revoked, by outcome.",
+    },
+    Metric {
+        name: "bridge_accounts",
+        kind: MetricKind::Gauge,
+        unit: Unit::Count,
+        help: "Accounts that were connected by OAuth, by state.",
     },
     Metric {
         name: "bridge_ack_seconds",
@@ -95,7 +115,7 @@ const METRICS: [Metric; 7] = [
 
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let buckets = |builder: PrometheusBuilder, metric: &Metric| match metric.kind {
-        MetricKind::Counter => builder,
+        MetricKind::Counter | MetricKind::Gauge => builder,
         MetricKind::Histogram(bounds) => builder
             .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds)
             // The only error is an empty list of bounds, which a test rules out.
@@ -106,6 +126,7 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
         for Metric { name, kind, unit, help } in METRICS {
             match kind {
                 MetricKind::Counter => metrics::describe_counter!(name, unit, help),
+                MetricKind::Gauge => metrics::describe_gauge!(name, unit, help),
                 MetricKind::Histogram(_) => metrics::describe_histogram!(name, unit, help),
             }
         }
@@ -151,13 +172,16 @@ mod tests {
         for metric in METRICS {
             match metric.kind {
                 MetricKind::Counter => metrics::counter!(metric.name, "outcome" => "test").increment(0),
+                MetricKind::Gauge => metrics::gauge!(metric.name, "outcome" => "test").set(0),
                 MetricKind::Histogram(_) => metrics::histogram!(metric.name).record(0.3),
             }
         }
         for text in [first.render(), second.render()] {
             for metric in METRICS {
+                let labelled = format!("{}{{outcome=\"test\"}}", metric.name);
                 let (kind, sample) = match metric.kind {
-                    MetricKind::Counter => ("counter", format!("{}{{outcome=\"test\"}}", metric.name)),
+                    MetricKind::Counter => ("counter", labelled),
+                    MetricKind::Gauge => ("gauge", labelled),
                     MetricKind::Histogram(_) => {
                         ("histogram", format!("{}_bucket{{le=\"+Inf\"}}", metric.name))
                     }

@@ -10,6 +10,7 @@ mod answers;
 mod bridge;
 mod handlers;
 mod kommo;
+mod oauth;
 mod pace;
 mod pauses;
 mod played;

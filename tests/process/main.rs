@@ -11,13 +11,16 @@
     reason = "tests, and the functions that only tests call"
 )]
 
+mod accounts;
 mod commands;
+mod connected;
 mod crash_budget;
 mod demo;
 mod disk_full;
 mod home;
 mod jobs;
 mod lines;
+mod oauth_secrets;
 mod one_owner;
 mod open_files;
 mod own_handlers;

@@ -1,0 +1,226 @@
+//! `accounts`: shows the accounts that the bridge can speak to, gives the link that connects one by OAuth, and forgets
+//! one.
+//!
+//! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a running bridge
+//! notices within a few seconds what was removed.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::accounts::{Accounts, Integration, LINK_LIFE, Listed};
+use crate::bridge::Error;
+use crate::bridge::speaking::Speaking;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::Store;
+
+use super::accounts_text as text;
+use super::exit::{Failure, print};
+
+/// Looks at accounts, connects and forgets them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists the accounts of the configuration, the connected ones, and those that deliveries wait for
+    List,
+    /// Prints the link with which a person connects an account by OAuth
+    Authorize {
+        /// The integration, by its name in the configuration; needed where several have a redirect_uri
+        #[arg(long, value_name = "NAME")]
+        integration: Option<String>,
+        /// Where the person is signed in; https://www.amocrm.ru for amoCRM
+        #[arg(long, value_name = "URL", default_value = "https://www.kommo.com")]
+        site: Url,
+    },
+    /// Forgets a connected account and its tokens
+    Remove {
+        /// Its host, its subdomain or its number
+        account: String,
+        /// Only the connection through this integration
+        #[arg(long, value_name = "NAME")]
+        integration: Option<String>,
+    },
+}
+
+/// Carries the command out. Results go to stdout, with `json` as one JSON object.
+///
+/// # Errors
+/// The store cannot be opened, read or written; there is no such account or integration, or more than one; or what OAuth
+/// needs is not configured.
+pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), Failure> {
+    let clock = Clock::system();
+    let told = match args.command {
+        Command::List => list(config, &clock).await?,
+        Command::Authorize { integration, site } => {
+            authorize(config, &clock, integration.as_deref(), &site).await?
+        }
+        Command::Remove { account, integration } => {
+            remove(config, &clock, &account, integration.as_deref()).await?
+        }
+    };
+    Ok(if json { print(&told.json.to_string()) } else { print(told.text.trim_end()) }?)
+}
+
+/// A result, for programs and for people.
+struct Told {
+    json: Value,
+    text: String,
+}
+
+async fn list(config: &Config, clock: &Clock) -> Result<Told, Failure> {
+    let listed =
+        visit(config, clock, async |accounts| Ok(accounts.list().await.map_err(Error::from)?)).await?;
+    Ok(Told { json: json!({ "accounts": listed }), text: text::list(&listed, clock.now()) })
+}
+
+async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Url) -> Result<Told, Failure> {
+    check_site(site, config.delivery.hosts.insecure).map_err(Failure::usage)?;
+    let accounts = open(config, clock, None).await?;
+    let integration = choose(accounts.integrations(), name).map_err(Failure::usage)?;
+    let redirect_uri =
+        integration.redirect_uri.as_ref().ok_or_else(|| Failure::usage(no_redirect_uri(integration)))?;
+    let expires_at = clock.now() + LINK_LIFE;
+    let link = accounts.authorization_link(site, integration).ok_or_else(|| {
+        Failure::usage(
+            "store.encryption_key is missing: it signs the link and encrypts the account's tokens; make one with \
+             `openssl rand -base64 32`"
+                .to_owned(),
+        )
+    })?;
+    let json = json!({
+        "link": link,
+        "integration": integration.name,
+        "redirect_uri": redirect_uri,
+        "expires_at": expires_at,
+    });
+    Ok(Told { json, text: text::authorize(&link, &integration.name, redirect_uri) })
+}
+
+async fn remove(
+    config: &Config,
+    clock: &Clock,
+    account: &str,
+    integration: Option<&str>,
+) -> Result<Told, Failure> {
+    visit(config, clock, async |accounts| {
+        let listed = accounts.list().await.map_err(Error::from)?;
+        let (found, key) = match find(&listed, account, integration)? {
+            Listed { name: Some(name), .. } => return Err(Failure::usage(text::of_configuration(name))),
+            found @ Listed { key: Some(key), .. } => (found, key),
+            found => return Err(Failure::running(text::never_connected(found))),
+        };
+        if !accounts.remove(key).await.map_err(Error::from)? {
+            return Err(Failure::running(text::no_account(account)));
+        }
+        Ok(Told { json: json!({ "removed": found }), text: text::removed(found) })
+    })
+    .await
+}
+
+/// Does something with the accounts of the configuration and of the store, if there is one yet.
+async fn visit<T>(
+    config: &Config,
+    clock: &Clock,
+    what: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let store = Store::visit(&config.store.url, clock.clone()).await.map_err(Error::from)?;
+    let done = match open(config, clock, store.clone()).await {
+        Ok(accounts) => what(&accounts).await,
+        Err(failure) => Err(failure),
+    };
+    if let Some(store) = store {
+        store.close().await;
+    }
+    done
+}
+
+async fn open(config: &Config, clock: &Clock, store: Option<Store>) -> Result<Accounts, Failure> {
+    let speaking = Speaking::new(config, clock.clone())?;
+    Ok(speaking.accounts(config, store).await.map_err(Error::from)?)
+}
+
+/// The integration that a link is for.
+fn choose<'a>(all: &'a [Integration], name: Option<&str>) -> Result<&'a Integration, String> {
+    let names = |some: &[&Integration]| {
+        some.iter().map(|integration| integration.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(name) = name {
+        return all.iter().find(|integration| integration.name == name).ok_or_else(|| {
+            format!(
+                "--integration: there is no integrations.{name}, but: {}",
+                names(&all.iter().collect::<Vec<_>>())
+            )
+        });
+    }
+    let able: Vec<&Integration> = all.iter().filter(|known| known.redirect_uri.is_some()).collect();
+    match (able.as_slice(), all) {
+        ([one], _) => Ok(*one),
+        ([], [one]) => Err(no_redirect_uri(one)),
+        ([], _) => Err(
+            "integrations.NAME.redirect_uri is missing: accounts are connected through an integration that \
+                        has one; set it just as it stands on the integration's page in Kommo"
+                .to_owned(),
+        ),
+        _ => Err(format!("--integration is needed: say through which one, {}", names(&able))),
+    }
+}
+
+fn no_redirect_uri(integration: &Integration) -> String {
+    format!(
+        "integrations.{}.redirect_uri is missing: set it just as it stands on the integration's page in Kommo, \
+         https://HOST/oauth/callback with the host that the bridge is reached at",
+        integration.name
+    )
+}
+
+/// Whether a person can be sent there.
+fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
+    let scheme = match site.scheme() {
+        "https" => true,
+        "http" => insecure,
+        _ => false,
+    };
+    let bare = site.path() == "/" && site.query().is_none() && site.fragment().is_none();
+    let nobody = site.username().is_empty() && site.password().is_none();
+    if scheme && bare && nobody && site.host().is_some() {
+        return Ok(());
+    }
+    Err("--site must be like https://www.kommo.com or https://www.amocrm.ru: https (http under delivery.insecure alone) \
+         and a host"
+        .to_owned())
+}
+
+/// The one account that is meant.
+fn find<'a>(listed: &'a [Listed], wanted: &str, integration: Option<&str>) -> Result<&'a Listed, Failure> {
+    let fits = |one: &&Listed| {
+        is_called(one, wanted) && integration.is_none_or(|name| one.integration.as_deref() == Some(name))
+    };
+    let found: Vec<&Listed> = listed.iter().filter(fits).collect();
+    match found.as_slice() {
+        [] => Err(Failure::running(text::no_account(wanted))),
+        [one] => Ok(*one),
+        several => Err(Failure::usage(text::ambiguous(wanted, several))),
+    }
+}
+
+/// Whether a person means this account by `wanted`: host, subdomain, number, or its name in the configuration.
+fn is_called(one: &Listed, wanted: &str) -> bool {
+    let wanted = wanted.trim().trim_end_matches('/');
+    let wanted = wanted.split_once("://").map_or(wanted, |(_, host)| host);
+    let is_host = one.host.as_deref().is_some_and(|host| {
+        let subdomain = host.split_once('.').map(|(first, _)| first);
+        host.eq_ignore_ascii_case(wanted) || subdomain.is_some_and(|first| first.eq_ignore_ascii_case(wanted))
+    });
+    let is_number = one.account_id.is_some_and(|id| id.to_string() == wanted);
+    is_host || is_number || one.name.as_deref() == Some(wanted)
+}
+
+#[cfg(test)]
+#[path = "accounts_tests.rs"]
+mod tests;

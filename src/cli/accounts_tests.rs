@@ -1,0 +1,195 @@
+//! Which integration and which account a person means, and how accounts are told. The commands as a whole are tested as
+//! processes.
+
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::*;
+use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
+
+fn integration(name: &str, redirect_uri: Option<&str>) -> Integration {
+    Integration {
+        name: name.into(),
+        client_uuid: format!("id-of-{name}"),
+        client_secret: "secret".into(),
+        previous_client_secret: None,
+        redirect_uri: redirect_uri.map(|text| text.parse().unwrap()),
+    }
+}
+
+fn connected(host: &str, number: i64, integration: &str) -> Listed {
+    Listed {
+        host: Some(host.into()),
+        name: None,
+        account_id: Some(AccountId(number)),
+        integration: Some(integration.into()),
+        state: AccountState::Active,
+        reason: None,
+        expires_at: Some(Timestamp::from_millis(90_000_000)),
+        connected_at: Some(Timestamp::from_millis(0)),
+        waiting: 0,
+        key: Some(AccountKey::new(AccountId(number), integration)),
+    }
+}
+
+fn configured(name: &str, host: &str) -> Listed {
+    let one = connected(host, 1, "main");
+    Listed {
+        name: Some(name.into()),
+        account_id: None,
+        integration: None,
+        expires_at: None,
+        key: None,
+        ..one
+    }
+}
+
+#[test]
+fn the_integration_is_the_named_one_or_the_only_one_that_can_be_meant() {
+    let uri = Some("https://b.example/oauth/callback");
+    let (with, without) = (integration("with", uri), integration("without", None));
+    let two = [integration("one", uri), integration("two", uri)];
+    let one_of_two = [with.clone(), without.clone()];
+    for (all, name, expected) in [
+        (&one_of_two[..], None, Ok("with")),
+        (&one_of_two, Some("without"), Ok("without")),
+        (&one_of_two, Some("third"), Err("there is no integrations.third, but: with, without")),
+        (&two, None, Err("--integration is needed: say through which one, one, two")),
+        (&two, Some("two"), Ok("two")),
+        (&one_of_two[1..], None, Err("integrations.without.redirect_uri is missing")),
+        (&[without.clone(), without.clone()], None, Err("integrations.NAME.redirect_uri is missing")),
+    ] {
+        match (choose(all, name), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found.name, expected),
+            (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
+            (found, _) => panic!("{:?} for {name:?}", found.map(|found| &found.name)),
+        }
+    }
+}
+
+#[test]
+fn people_are_sent_to_a_site_and_nowhere_else() {
+    for (site, insecure, expected) in [
+        ("https://www.kommo.com", false, true),
+        ("https://www.amocrm.ru/", false, true),
+        ("http://127.0.0.1:8090", true, true),
+        ("http://127.0.0.1:8090", false, false),
+        ("https://www.kommo.com/oauth", false, false),
+        ("https://www.kommo.com/?a", false, false),
+        ("https://a:b@www.kommo.com", false, false),
+        ("ftp://www.kommo.com", true, false),
+        ("mailto:a@b", true, false),
+    ] {
+        assert_eq!(check_site(&site.parse().unwrap(), insecure).is_ok(), expected, "{site}");
+    }
+}
+
+#[test]
+fn an_account_is_found_by_host_subdomain_or_number_if_only_one_is_meant() {
+    let listed = [
+        configured("shop", "shop.kommo.com"),
+        connected("a.kommo.com", 7, "main"),
+        connected("a.amocrm.ru", 8, "main"),
+        connected("b.kommo.com", 9, "main"),
+        connected("b.kommo.com", 9, "other"),
+    ];
+    for (wanted, integration, expected) in [
+        ("a.kommo.com", None, Ok(1)),
+        ("https://A.kommo.com/", None, Ok(1)),
+        ("7", None, Ok(1)),
+        ("8", None, Ok(2)),
+        ("shop", None, Ok(0)),
+        ("shop.kommo.com", None, Ok(0)),
+        ("b", Some("other"), Ok(4)),
+        ("a", None, Err(("a.kommo.com, number 7, --integration main\n  a.amocrm.ru", 2))),
+        ("9", None, Err(("--integration other", 2))),
+        ("c", None, Err(("there is no account c", 1))),
+        ("7", Some("other"), Err(("there is no account 7", 1))),
+        ("", None, Err(("there is no account", 1))),
+    ] {
+        match (find(&listed, wanted, integration), expected) {
+            (Ok(found), Ok(index)) => assert_eq!(found, &listed[index], "{wanted}"),
+            (Err(failure), Err((text, status))) => {
+                assert!(failure.message().contains(text), "{}", failure.message());
+                assert_eq!(failure.status(), status, "{wanted}");
+            }
+            (found, _) => panic!("{wanted}: {:?}", found.map_err(|failure| failure.message().to_owned())),
+        }
+    }
+}
+
+#[test]
+fn a_list_says_how_each_stands_and_what_to_do() {
+    let base = connected("a.kommo.com", 7, "main");
+    let with = |state, reason: &str| Listed {
+        state,
+        reason: Some(reason.into()),
+        expires_at: None,
+        waiting: 3,
+        ..base.clone()
+    };
+    let never =
+        Listed { key: None, integration: None, ..with(AccountState::NeedsAuthorization, "never connected") };
+    let rows = [
+        (
+            configured("shop", "shop.kommo.com"),
+            vec!["shop.kommo.com (accounts.shop)", "active", "long-lived"],
+        ),
+        (base.clone(), vec!["a.kommo.com", "7", "main", "active", "in 23 h"]),
+        (
+            with(AccountState::NeedsAuthorization, "Kommo\u{1b}[2J said so"),
+            vec!["needs_authorization", "3", "said so: accounts authorize --integration main"],
+        ),
+        (
+            with(AccountState::Revoked, "disconnected"),
+            vec![
+                "revoked",
+                "disconnected, so its requests are refused",
+                "accounts authorize --integration main",
+            ],
+        ),
+        (never, vec!["never connected: accounts authorize, or add accounts.NAME"]),
+    ];
+    let now = Timestamp::from_millis(0) + Duration::from_secs(2 * 3600);
+    for (one, words) in rows {
+        let text = text::list(&[one], now);
+        for word in words {
+            assert!(text.contains(word), "{word} in\n{text}");
+        }
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+    assert!(text::list(&[], now).contains("accounts authorize"));
+}
+
+#[test]
+fn a_removal_says_what_is_left() {
+    let one = connected("a.kommo.com", 7, "main");
+    let text = text::removed(&Listed { waiting: 2, state: AccountState::Revoked, ..one.clone() });
+    for word in ["a.kommo.com (7) is removed", "2 deliveries wait", "accepted again", "Kommo still lists"] {
+        assert!(text.contains(word), "{word} in\n{text}");
+    }
+    let text = text::removed(&one);
+    assert!(!text.contains("wait") && !text.contains("accepted again"), "{text}");
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        _args: Args,
+    }
+    for (arguments, is_good) in [
+        (&["list"][..], true),
+        (&["authorize"], true),
+        (&["authorize", "--integration", "main", "--site", "https://www.amocrm.ru"], true),
+        (&["authorize", "--site", "www.amocrm.ru"], false),
+        (&["remove", "7"], true),
+        (&["remove"], false),
+        (&[], false),
+    ] {
+        let parsed = Cli::try_parse_from([&["accounts"], arguments].concat());
+        assert_eq!(parsed.is_ok(), is_good, "{arguments:?}");
+    }
+}

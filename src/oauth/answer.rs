@@ -1,0 +1,95 @@
+//! What is answered: a page to a browser, JSON to everybody else, under the same status.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, CACHE_CONTROL, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::refusal::{Refusal, Unheard};
+use super::{Outcome, page};
+
+/// Whether the caller is a browser: it names `text/html` among what it takes.
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    ranges.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_html = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
+        is_html && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+/// For a person.
+pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
+    let response = match done {
+        Ok(Outcome::Connected(connected)) => page::respond(StatusCode::OK, page::connected(connected)),
+        Ok(Outcome::Denied) => page::respond(StatusCode::OK, page::denied()),
+        Err(refusal) => {
+            // The page stands in for the problem's body; its headers stay.
+            let problem = refusal.problem().into_response();
+            let mut response = page::respond(problem.status(), page::refused(refusal));
+            let after = problem.headers().get(http::header::RETRY_AFTER);
+            response.headers_mut().extend(after.map(|after| (http::header::RETRY_AFTER, after.clone())));
+            response
+        }
+    };
+    guarded(response)
+}
+
+/// For a program.
+pub(super) fn json(done: &Result<Outcome, Refusal>) -> Response {
+    guarded(match done {
+        Ok(Outcome::Connected(connected)) => Json(json!({
+            "account_id": connected.account_id,
+            "host": page::host(&connected.origin),
+            "state": "active",
+        }))
+        .into_response(),
+        Ok(Outcome::Denied) => Json(json!({ "state": "denied" })).into_response(),
+        Err(refusal) => refusal.problem().into_response(),
+    })
+}
+
+/// For Kommo.
+pub(super) fn revoked(done: Result<u64, Unheard>) -> Response {
+    guarded(match done {
+        Ok(cancelled) => Json(json!({ "cancelled": cancelled })).into_response(),
+        Err(unheard) => unheard.problem().into_response(),
+    })
+}
+
+/// The address of such a call has a code in it: nobody may keep the answer or pass the address on.
+fn guarded(mut response: Response) -> Response {
+    let all = [
+        (CACHE_CONTROL, "no-store"),
+        (http::header::REFERRER_POLICY, "no-referrer"),
+        (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (VARY, "accept"),
+    ];
+    let all = all.map(|(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value)));
+    response.headers_mut().extend(all);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_names_html_gets_a_page() {
+        for (accept, expected) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("application/json, Text/HTML;q=0.5", true),
+            ("*/*", false),
+            ("application/json", false),
+            ("text/html;q=0, application/json", false),
+            ("text/html; charset=utf-8; q=0.0", false),
+            ("text/htmlx", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(wants_page(&headers), expected, "{accept}");
+        }
+        assert!(!wants_page(&HeaderMap::new()));
+    }
+}

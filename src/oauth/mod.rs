@@ -1,0 +1,164 @@
+//! The public addresses of OAuth: `GET /oauth/callback`, where Kommo sends a person after the authorization, and
+//! `GET /oauth/revoked`, where it tells that an account disconnected the integration.
+//!
+//! `accounts` does the work; this room reads what came, and says what came of it: to a person's browser as a page, to
+//! everybody else as JSON. A caller that hangs up cuts nothing off: a code works only once, so an exchange that has
+//! begun goes on, and its end is logged and counted all the same. Nothing of a code, a `state` or a signature is in an
+//! answer or in a log line.
+//!
+//! While the bridge stops, a callback gets 503 before its code is used, so that it is still good at the next bridge. A
+//! revocation is carried out even then: Kommo may not tell it twice.
+//!
+//! Metrics: the counters `bridge_oauth_callbacks_total{outcome}` and `bridge_oauth_revocations_total{outcome}`.
+
+mod answer;
+mod page;
+mod query;
+mod refusal;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::{Accounts, Callback, ConnectError, Connected, Revocation};
+use crate::problem::{self, Problem};
+use query::Key;
+use refusal::{Refusal, Unheard};
+
+/// Exchanges under way at once. Anybody can call, and each call that looks right costs one to Kommo.
+const EXCHANGES: usize = 16;
+
+/// The keys of a callback and the most bytes of each. Kommo's codes have about a thousand.
+const CALLBACK: [Key; 6] = [
+    Key { name: "code", longest: 4096 },
+    Key { name: "referer", longest: 300 },
+    Key { name: "client_id", longest: 100 },
+    Key { name: "state", longest: 500 },
+    Key { name: "from_widget", longest: 10 },
+    Key { name: "error", longest: 100 },
+];
+
+/// The keys of a revocation.
+const REVOKED: [Key; 3] = [
+    Key { name: "account_id", longest: 20 },
+    Key { name: "client_uuid", longest: 100 },
+    Key { name: "signature", longest: 200 },
+];
+
+/// All that the two addresses take.
+pub struct Oauth {
+    /// Who connects and disconnects.
+    pub accounts: Accounts,
+    /// Once it is cancelled no exchange is begun any more.
+    pub draining: CancellationToken,
+}
+
+struct Shared {
+    oauth: Oauth,
+    exchanges: Arc<Semaphore>,
+}
+
+/// What came of a callback that was understood.
+enum Outcome {
+    /// The account is connected.
+    Connected(Connected),
+    /// The person said no.
+    Denied,
+}
+
+/// The routes. Whatever they answer, errors are `application/problem+json`, or a page for a person.
+pub fn router(oauth: Oauth) -> Router {
+    // A GET route would take HEAD too, and whoever only looks at a link would use its code up.
+    let router = Router::new()
+        .route("/oauth/callback", get(callback).head(get_alone))
+        .route("/oauth/revoked", get(revoked).head(get_alone));
+    let shared = Shared { oauth, exchanges: Arc::new(Semaphore::new(EXCHANGES)) };
+    problem::with_fallbacks(router).with_state(Arc::new(shared))
+}
+
+async fn get_alone() -> Response {
+    let detail = "This path takes GET alone.";
+    let mut response = Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    response
+}
+
+async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Uri) -> Response {
+    let task = tokio::spawn(async move {
+        let done = shared.call_back(uri.query().unwrap_or_default()).await;
+        let outcome = match &done {
+            Ok(Outcome::Connected(_)) => "connected",
+            Ok(Outcome::Denied) => {
+                tracing::info!("an account was not connected: the person refused it");
+                "denied"
+            }
+            Err(refusal) => {
+                tracing::warn!(reason = refusal.reason(), "an account was not connected");
+                refusal.kind().outcome
+            }
+        };
+        metrics::counter!("bridge_oauth_callbacks_total", "outcome" => outcome).increment(1);
+        done
+    });
+    let cut = |_| Err(ConnectError::Unavailable("the exchange ended in mid-work".to_owned()).into());
+    let done = task.await.unwrap_or_else(cut);
+    if answer::wants_page(&headers) { answer::page(&done) } else { answer::json(&done) }
+}
+
+async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+    // A task for the log's sake: `revoke` itself goes on without its caller.
+    let task = tokio::spawn(async move {
+        let done = shared.revoke(uri.query().unwrap_or_default()).await;
+        let outcome = done.as_ref().map_or_else(|unheard| unheard.kind().outcome, |_| "revoked");
+        metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
+        if let Err(unheard) = &done {
+            tracing::warn!(reason = unheard.reason(), "no account was disconnected");
+        }
+        done
+    });
+    answer::revoked(task.await.unwrap_or(Err(Unheard::Cut)))
+}
+
+impl Shared {
+    async fn call_back(&self, query: &str) -> Result<Outcome, Refusal> {
+        let [code, referer, client_id, state, from_widget, error] = query::read(query, CALLBACK)?;
+        match error.as_deref() {
+            Some("access_denied") => return Ok(Outcome::Denied),
+            Some(error) => return Err(Refusal::reported(error)),
+            None => {}
+        }
+        let callback = Callback {
+            code: query::needed(code, "code")?.into(),
+            referer: query::needed(referer, "referer")?,
+            client_id,
+            state,
+            from_widget: from_widget.as_deref() == Some("1"),
+        };
+        if self.oauth.draining.is_cancelled() {
+            return Err(Refusal::Stopping);
+        }
+        let _place = self.exchanges.try_acquire().map_err(|_| Refusal::Busy)?;
+        Ok(Outcome::Connected(self.oauth.accounts.connect(callback).await?))
+    }
+
+    /// Says how many jobs were cancelled.
+    async fn revoke(&self, query: &str) -> Result<u64, Unheard> {
+        let [account_id, client_uuid, signature] = query::read(query, REVOKED)?;
+        let revocation = Revocation {
+            account_id: query::needed(account_id, "account_id")?,
+            client_uuid: query::needed(client_uuid, "client_uuid")?,
+            signature: query::needed(signature, "signature")?,
+        };
+        Ok(self.oauth.accounts.revoke(revocation).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

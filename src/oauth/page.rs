@@ -1,0 +1,201 @@
+//! The page that a person sees after an authorization, whether it went well or not.
+//!
+//! It is whole in itself: no script, nothing loaded from anywhere, and the policy that it is sent with allows its own
+//! style alone, by its hash. Whatever came from outside is escaped by `maud`.
+
+use std::sync::LazyLock;
+
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::CONTENT_SECURITY_POLICY;
+use http::{HeaderValue, StatusCode};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+use crate::accounts::Connected;
+use crate::model::AccountState;
+
+use super::refusal::Refusal;
+
+const STYLE: &str = include_str!("page.css");
+
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+/// How it went, as the sign at the top shows it.
+#[derive(Clone, Copy)]
+enum Mood {
+    Good,
+    Bad,
+    Calm,
+}
+
+/// The account is connected.
+pub(super) fn connected(connected: &Connected) -> Markup {
+    let host = host(&connected.origin);
+    let before = match connected.was {
+        None => "The bridge can now continue the bots of this account.",
+        Some(AccountState::Active) => "It was connected before; the bridge now has new tokens for it.",
+        Some(AccountState::NeedsAuthorization) => "The bridge can continue the bots of this account again.",
+        Some(AccountState::Revoked) => "The bridge takes the requests of this account again.",
+    };
+    let body = html! {
+        dl {
+            div { dt { "Account" } dd { (host) } }
+            div { dt { "Number" } dd { (connected.account_id) } }
+            div { dt { "Integration" } dd { (connected.integration) } }
+        }
+        p { (before) " Answers that were waiting for it are going out now." }
+        p { "There is nothing more to do here: you may close this window, or go back to "
+            a href=(connected.origin) { (host) } "." }
+    };
+    layout(Mood::Good, "The account is connected", &body)
+}
+
+/// The person said no.
+pub(super) fn denied() -> Markup {
+    let body = html! {
+        p { "You refused access in Kommo, so nothing was changed: an account that was connected before still is." }
+        h2 { "If that was not meant" }
+        p { "Open the link again, and allow access." }
+    };
+    layout(Mood::Calm, "Nothing was changed", &body)
+}
+
+/// It did not go well.
+pub(super) fn refused(refusal: &Refusal) -> Markup {
+    let body = html! {
+        p { (with_code(&refusal.wrong())) }
+        h2 { "What to do" }
+        p { (with_code(refusal.advice())) }
+    };
+    layout(Mood::Bad, "The account was not connected", &body)
+}
+
+/// A page as an answer.
+pub(super) fn respond(status: StatusCode, page: Markup) -> Response {
+    let mut response = (status, Html(page.into_string())).into_response();
+    // Base64 and a fixed text are fit for a header.
+    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// `example.kommo.com`, with its port if that is not the scheme's own.
+pub(super) fn host(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, host)| host)
+}
+
+fn layout(mood: Mood, title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex";
+                title { (title) " · salesbot-bridge" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (sign(mood))
+                    h1 { (title) }
+                    (body)
+                    footer { "salesbot-bridge" }
+                }
+            }
+        }
+    }
+}
+
+fn sign(mood: Mood) -> Markup {
+    let (class, path) = match mood {
+        Mood::Good => ("sign good", "M4 12.5l5.5 5.5L20 6.5"),
+        Mood::Bad => ("sign bad", "M6 6l12 12M18 6L6 18"),
+        Mood::Calm => ("sign calm", "M5 12h14"),
+    };
+    html! {
+        svg class=(class) viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2.5"
+            stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" { path d=(path) {} }
+    }
+}
+
+/// What stands between backticks is something to type or to look for.
+fn with_code(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::ConnectError;
+    use crate::model::AccountId;
+
+    fn account(integration: &str, was: Option<AccountState>) -> Connected {
+        Connected {
+            account_id: AccountId(31_000_001),
+            origin: "https://example.kommo.com".into(),
+            integration: integration.into(),
+            was,
+        }
+    }
+
+    #[test]
+    fn it_says_which_account_was_connected_through_what_and_that_waiting_answers_go_out() {
+        let text = connected(&account("main", None)).into_string();
+        for word in ["example.kommo.com", "31000001", "main", "going out", "close this window", "lang=\"en\""]
+        {
+            assert!(text.contains(word), "{word} in\n{text}");
+        }
+        let others = AccountState::ALL.map(|was| connected(&account("main", Some(was))).into_string());
+        let all: std::collections::BTreeSet<&String> = others.iter().chain([&text]).collect();
+        assert_eq!(all.len(), 4, "each says what it was before");
+    }
+
+    #[test]
+    fn a_failure_says_what_is_wrong_and_what_to_do() {
+        let refusal = Refusal::Connect(ConnectError::NoRedirectUri("main".into()));
+        let text = refused(&refusal).into_string();
+        for word in ["was not connected", "<code>integrations.main.redirect_uri</code>", "What to do"] {
+            assert!(text.contains(word), "{word} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_came_from_outside_is_escaped() {
+        let hostile = "<script>alert(1)</script>`<b>`\"";
+        let refusal = Refusal::Connect(ConnectError::Code(hostile.into()));
+        for page in [refused(&refusal), connected(&account(hostile, None))] {
+            let text = page.into_string();
+            assert!(
+                text.contains("&lt;script&gt;") && !text.contains("<script") && !text.contains("<b>"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_policy_allows_the_style_that_is_sent_and_nothing_else() {
+        let response = respond(StatusCode::OK, denied());
+        let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let text = denied().into_string();
+        let (_, rest) = text.split_once("<style>").unwrap();
+        let (style, _) = rest.split_once("</style>").unwrap();
+        let hash = BASE64_STANDARD.encode(Sha256::digest(style));
+        assert!(policy.starts_with(&format!("default-src 'none'; style-src 'sha256-{hash}';")), "{policy}");
+        assert!(!text.contains("<script") && !text.contains(" style="), "{text}");
+        assert!(!text.contains("src=") && !text.contains("url("), "nothing is loaded");
+    }
+}

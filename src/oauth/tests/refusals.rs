@@ -1,0 +1,95 @@
+//! Every refusal, as callers and operators see it.
+
+use super::*;
+use crate::accounts::{RevocationError, StateError};
+use crate::oauth::query::QueryError;
+use crate::store::StoreError;
+
+/// A refusal, its status, the end of its `type`, its label, and whether the same call may come again.
+type Row = (Refusal, u16, &'static str, &'static str, bool);
+
+fn rows() -> Vec<Row> {
+    use ConnectError as E;
+    let text = || "why".to_owned();
+    let connect: Vec<(ConnectError, u16, &str, &str, bool)> = vec![
+        (E::UnknownIntegration, 403, "unknown-integration", "unknown_integration", false),
+        (E::State(StateError::Missing), 403, "state-refused", "bad_state", false),
+        (E::State(StateError::Foreign), 403, "state-refused", "bad_state", false),
+        (E::State(StateError::Expired), 403, "state-refused", "bad_state", false),
+        (E::Referer(text()), 403, "referer-refused", "bad_referer", false),
+        (E::Code(text()), 400, "code-refused", "bad_code", false),
+        (E::Refused(text()), 502, "integration-refused", "refused", false),
+        (E::Unavailable(text()), 503, "kommo-unavailable", "unavailable", true),
+        (E::Store(StoreError::Timeout), 503, "not-stored", "unavailable", false),
+        (E::NoKey, 501, "oauth-not-set-up", "not_set_up", false),
+        (E::NoRedirectUri("main".into()), 501, "oauth-not-set-up", "not_set_up", false),
+    ];
+    let others = vec![
+        (QueryError::Missing("code").into(), 400, "no-oauth-callback", "bad_request", false),
+        (Refusal::reported("invalid_scope"), 400, "authorization-failed", "kommo_error", false),
+        (Refusal::Stopping, 503, "stopping", "unavailable", true),
+        (Refusal::Busy, 503, "busy", "unavailable", true),
+    ];
+    let connect = connect
+        .into_iter()
+        .map(|(error, status, slug, outcome, again)| (Refusal::from(error), status, slug, outcome, again));
+    connect.chain(others).collect()
+}
+
+async fn told(problem: Problem) -> (u16, bool, Value) {
+    let response = problem.into_response();
+    let (status, again) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    (status, again, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_callback_has_its_status_type_label_and_advice() {
+    for (refusal, status, slug, outcome, again) in rows() {
+        assert_eq!(refusal.kind().outcome, outcome, "{refusal:?}");
+        let (got, may_come_again, body) = told(refusal.problem()).await;
+        assert_eq!((got, may_come_again), (status, again), "{refusal:?}");
+        assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
+        let detail = body["detail"].as_str().unwrap();
+        assert_eq!(detail, format!("{} {}", refusal.wrong(), refusal.advice()));
+        for sentence in [&*refusal.wrong(), refusal.advice()] {
+            assert!(sentence.ends_with('.') && sentence.matches('`').count() % 2 == 0, "{sentence}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_revocation_has_its_status_type_and_label() {
+    for (unheard, status, slug, outcome) in [
+        (QueryError::Twice("signature").into(), 400, "no-revocation", "bad_request"),
+        (RevocationError::AccountId.into(), 400, "no-revocation", "bad_request"),
+        (RevocationError::Signature.into(), 403, "revocation-signature", "bad_signature"),
+        (RevocationError::Store(StoreError::Timeout).into(), 503, "not-stored", "unavailable"),
+        (Unheard::Cut, 503, "not-stored", "unavailable"),
+    ] {
+        assert_eq!(unheard.kind().outcome, outcome, "{unheard:?}");
+        let (got, again, body) = told(unheard.problem()).await;
+        assert_eq!((got, again), (status, status == 503), "{unheard:?}");
+        assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
+        assert!(!unheard.reason().is_empty());
+    }
+}
+
+#[test]
+fn only_the_log_tells_what_is_wrong_with_the_store() {
+    let error = || StoreError::ReadOnly("disk sda1 failed".to_owned());
+    let refusal = Refusal::from(ConnectError::Store(error()));
+    assert!(refusal.reason().contains("sda1") && !refusal.wrong().contains("sda1"));
+    let unheard = Unheard::from(RevocationError::Store(error()));
+    assert!(unheard.reason().contains("sda1"));
+    assert!(!format!("{:?}", unheard.problem()).contains("sda1"));
+}
+
+#[test]
+fn a_strangers_text_is_not_repeated() {
+    assert!(Refusal::reported("server_error").wrong().contains("server_error"));
+    for text in ["<b>", "call +1 555", "a.b"] {
+        let refusal = Refusal::reported(text);
+        assert!(!refusal.wrong().contains(text) && !refusal.reason().contains(text), "{text}");
+    }
+}

@@ -1,0 +1,56 @@
+//! What comes of a revocation, and what neither address does.
+
+use super::*;
+
+#[tokio::test]
+async fn a_signed_revocation_disconnects_and_any_other_changes_nothing() {
+    let bench = Bench::new().await;
+    bench.get(&bench.callback(&[])).await;
+    let good = revocation("7");
+    let (head, signature) = good.rsplit_once('=').unwrap();
+    for (path, status, slug) in [
+        (format!("{head}={}", "0".repeat(64)), 403, "revocation-signature"),
+        (format!("{head}=no-hex"), 403, "revocation-signature"),
+        (good.replace("account_id=7", "account_id=8"), 403, "revocation-signature"),
+        (good.replace("id-of-main", "another"), 403, "revocation-signature"),
+        (revocation("seven"), 400, "no-revocation"),
+        (revocation("-7"), 400, "no-revocation"),
+        (head.rsplit_once('&').unwrap().0.to_owned(), 400, "no-revocation"),
+        (format!("{good}&signature={signature}"), 400, "no-revocation"),
+    ] {
+        assert_eq!(bench.refused(&path).await, (status, slug.to_owned()), "{path}");
+        assert_eq!(bench.state_of_account().await, Some(AccountState::Active), "{path}");
+    }
+    assert_eq!(bench.get(&good).await, (200, json!({ "cancelled": 0 })));
+    assert!(bench.accounts.is_disabled(AccountId(7), "id-of-main"));
+    bench.get(&bench.callback(&[])).await;
+    assert!(!bench.accounts.is_disabled(AccountId(7), "id-of-main"));
+}
+
+#[tokio::test]
+async fn whoever_only_looks_at_the_link_uses_nothing_up() {
+    let bench = Bench::new().await;
+    for (method, path) in [(Method::HEAD, bench.callback(&[])), (Method::HEAD, revocation("7"))] {
+        let answer = bench.send(method, &path, BROWSER).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.headers["allow"]),
+            (405, &HeaderValue::from_static("GET"))
+        );
+    }
+    let (status, slug) = {
+        let answer = bench.send(Method::POST, &bench.callback(&[]), "*/*").await;
+        (answer.status.as_u16(), answer.headers["content-type"].clone())
+    };
+    assert_eq!((status, slug.to_str().unwrap()), (405, "application/problem+json"));
+    assert_eq!((bench.asked().len(), bench.state_of_account().await), (0, None));
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_told_without_its_reason() {
+    let bench = Bench::new().await;
+    bench.store.close().await;
+    let (status, body) = bench.get(&bench.callback(&[])).await;
+    assert_eq!((status, &body["type"]), (503, &json!("urn:salesbot-bridge:problem:not-stored")));
+    let (status, body) = bench.get(&revocation("7")).await;
+    assert_eq!((status, &body["type"]), (503, &json!("urn:salesbot-bridge:problem:not-stored")));
+}

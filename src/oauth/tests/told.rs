@@ -1,0 +1,58 @@
+//! What the log and the metrics say of a call, and what they do not.
+
+use std::io::{self, Write};
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_call_is_counted_and_a_refused_one_is_one_warning_without_secrets() {
+    let (lines, recorder) = (Lines::default(), PrometheusBuilder::new().build_recorder());
+    let writer = {
+        let lines = lines.clone();
+        move || lines.clone()
+    };
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let subscriber = subscriber.with_writer(writer).finish();
+    let bench = Bench::new().await;
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let state = bench.state();
+    bench.get(&bench.callback(&[("state", &state)])).await;
+    bench.get(&bench.callback(&[("referer", "evil.example.com"), ("state", &state)])).await;
+    bench.get("/oauth/callback?error=access_denied").await;
+    bench.get(&revocation("7")).await;
+    let wrong = revocation("7").replace("account_id=7", "account_id=8");
+    bench.get(&wrong).await;
+    let text = recorder.handle().render();
+    for line in [
+        r#"bridge_oauth_callbacks_total{outcome="connected"} 1"#,
+        r#"bridge_oauth_callbacks_total{outcome="bad_referer"} 1"#,
+        r#"bridge_oauth_callbacks_total{outcome="denied"} 1"#,
+        r#"bridge_oauth_revocations_total{outcome="revoked"} 1"#,
+        r#"bridge_oauth_revocations_total{outcome="bad_signature"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} not in {text}");
+    }
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let count = |what: &str| log.lines().filter(|line| line.contains("WARN") && line.contains(what)).count();
+    assert_eq!((count("was not connected"), count("no account was disconnected")), (1, 1), "{log}");
+    let signature = wrong.rsplit_once('=').unwrap().1;
+    for secret in ["the-code", &state, signature, SECRET, "issued-access", "issued-refresh", "evil"] {
+        assert!(!log.contains(secret) && !text.contains(secret), "{secret} in {log}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Accounts that become connected.
+
+use serde_json::json;
+
+use super::*;
+use crate::played::{calls_for, kommo};
+use crate::setup::host;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_waits_for_the_authorization_and_goes_out_by_itself() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "echo").await;
+    let why = bridge.waiting(host(&kommo)).await;
+    assert!(why.contains("accounts authorize"), "{why}");
+    bridge.in_state(&id, "delivering").await;
+    assert!(calls_for(&kommo, &bot).is_empty(), "there is no bearer to call with");
+
+    let callback = follow(&link(&bridge, &kommo)).await;
+    let request = bridge.client.get(at(&bridge, &callback)).header("accept", "text/html");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let page = response.text().await.unwrap();
+    let number = kommo.options().account_id.to_string();
+    for word in [host(&kommo), &number, "main", "The account is connected"] {
+        assert!(page.contains(word), "{word} in\n{page}");
+    }
+    continued(&bot).await;
+    bridge.in_state(&id, "delivered").await;
+    bridge.until("nobody to wait", || async { bridge.ready().await.1["waiting"] == json!([]) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_installation_of_a_widget_connects_without_a_link() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
+    let expected =
+        json!({ "account_id": kommo.options().account_id, "host": host(&kommo), "state": "active" });
+    assert_eq!((status, body), (200, expected));
+    goes_on(&bridge, &kommo).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connected_account_outlives_the_process() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    install(&bridge, &kommo).await;
+    let folder = bridge.stop().await;
+    let bridge = setup(&[&kommo]).folder(&folder).start().await;
+    goes_on(&bridge, &kommo).await;
+    assert_eq!(kommo.oauth_calls().len(), 1, "it was connected once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_rooms_of_the_public_listener_answer_with_problems() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    for (method, path, status) in [
+        ("GET", "/oauth", 404),
+        ("GET", "/", 404),
+        ("POST", "/oauth/callback", 405),
+        ("HEAD", "/oauth/revoked", 405),
+        ("GET", "/widget_request/echo", 405),
+    ] {
+        let url = format!("http://{}{path}", bridge.address());
+        let response = bridge.client.request(method.parse().unwrap(), url).send().await.unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{method} {path}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Callbacks that connect nothing.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::played::{account, kommo, manual_clock};
+use crate::setup::host;
+
+fn slug(body: &Value) -> &str {
+    body["type"].as_str().unwrap().rsplit(':').next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_not_ours_or_too_old_sends_nothing_to_kommo() {
+    let (kommo, clock) = (kommo().await, manual_clock());
+    let bridge = setup(&[&kommo]).clock(clock.clock()).start().await;
+    let good = follow(&link(&bridge, &kommo)).await;
+    for (callback, status, expected) in [
+        (kommo.callback_url("forged").unwrap(), 403, "state-refused"),
+        (changed(&good, "state", ""), 403, "state-refused"),
+        (changed(&good, "client_id", "another"), 403, "unknown-integration"),
+        (changed(&good, "code", ""), 400, "no-oauth-callback"),
+    ] {
+        let (got, body) = call_back(&bridge, &callback).await;
+        assert_eq!((got, slug(&body)), (status, expected), "{body}");
+    }
+    clock.advance(Duration::from_secs(3_601));
+    let (status, body) = call_back(&bridge, &good).await;
+    assert_eq!((status, slug(&body)), (403, "state-refused"));
+    assert!(body["detail"].as_str().unwrap().contains("older than an hour"), "{body}");
+    assert!(kommo.oauth_calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_goes_to_no_host_that_is_not_allowed() {
+    let (kommo, stranger) = (kommo().await, account(2).await);
+    let bridge = setup(&[&kommo]).start().await;
+    let good = follow(&link(&bridge, &kommo)).await;
+    let url = format!("http://{}", host(&stranger));
+    for referer in [host(&stranger), &url, &format!("{}/{}", host(&kommo), host(&stranger))] {
+        let (status, body) = call_back(&bridge, &changed(&good, "referer", referer)).await;
+        assert_eq!((status, slug(&body)), (403, "referer-refused"), "{referer}: {body}");
+        assert!(!body.to_string().contains(host(&stranger)), "a stranger's text is not repeated: {body}");
+    }
+    assert!(stranger.oauth_calls().is_empty() && kommo.oauth_calls().is_empty());
+    let (status, body) = call_back(&bridge, &good).await;
+    assert_eq!(status, 200, "the code was not used up: {body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_says_no_changes_nothing() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    install(&bridge, &kommo).await;
+    let callback = follow(&format!("{}&deny=1", link(&bridge, &kommo))).await;
+    assert_eq!(call_back(&bridge, &callback).await, (200, json!({ "state": "denied" })));
+    goes_on(&bridge, &kommo).await;
+    assert_eq!(kommo.oauth_calls().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_works_once_and_its_repetition_harms_nothing() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    let callback = follow(&link(&bridge, &kommo)).await;
+    assert_eq!(call_back(&bridge, &callback).await.0, 200);
+    let (status, body) = call_back(&bridge, &callback).await;
+    assert_eq!((status, slug(&body)), (400, "code-refused"), "{body}");
+    goes_on(&bridge, &kommo).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_kommo_does_not_take_is_told_as_the_bridges_trouble() {
+    let kommo = kommo().await;
+    let wrong = setup(&[&kommo]).config("integrations.main.client_secret = \"another\"");
+    let bridge = wrong.start().await;
+    let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
+    assert_eq!((status, slug(&body)), (502, "integration-refused"));
+    assert!(body["detail"].as_str().unwrap().contains("client_secret"), "{body}");
+}

@@ -1,0 +1,57 @@
+//! Accounts that disconnect the integration.
+
+use salesbot_bridge::simulator::Fault;
+use serde_json::json;
+
+use super::*;
+use crate::played::kommo;
+
+fn base(bridge: &TestBridge) -> String {
+    format!("http://{}", bridge.address())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_disconnects_is_refused_its_jobs_are_cancelled_and_a_person_can_bring_it_back() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    install(&bridge, &kommo).await;
+    goes_on(&bridge, &kommo).await;
+    kommo.set_outage(Some(Fault::Status(503)));
+    let waiting = bot(&kommo);
+    let id = bridge.ask(&waiting, "echo").await;
+    bridge.in_state(&id, "delivering").await;
+
+    let ack = kommo.disable(&base(&bridge)).await.unwrap();
+    assert_eq!((ack.status, ack.json()), (200, json!({ "cancelled": 1 })), "{}", ack.body);
+    assert_eq!(bridge.job(&id).await["state"], "cancelled");
+    let refused = bridge.call(&bot(&kommo), "echo").await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains("account-disabled"), "{}", refused.body);
+
+    let folder = bridge.stop().await;
+    let bridge = setup(&[&kommo]).folder(&folder).start().await;
+    assert_eq!(bridge.call(&bot(&kommo), "echo").await.status, 403, "a restart does not forget it");
+    kommo.set_outage(None);
+    assert_eq!(call_back(&bridge, &follow(&link(&bridge, &kommo)).await).await.0, 200);
+    goes_on(&bridge, &kommo).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_is_not_signed_for_it_changes_nothing() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    install(&bridge, &kommo).await;
+    let good = kommo.revoke_url(&base(&bridge));
+    let other = (kommo.options().account_id + 1).to_string();
+    for (url, status) in [
+        (changed(&good, "signature", &"0".repeat(64)), 403),
+        (changed(&good, "account_id", &other), 403),
+        (changed(&good, "client_uuid", "another"), 403),
+        (changed(&good, "signature", ""), 400),
+    ] {
+        let response = bridge.client.get(url).send().await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+    goes_on(&bridge, &kommo).await;
+}

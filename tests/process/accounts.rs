@@ -1,0 +1,117 @@
+//! `accounts …` beside a bridge that serves, and without one.
+
+use std::time::Instant;
+
+use salesbot_bridge::simulator::{Options, Plan, Simulator};
+use serde_json::{Value, json};
+
+use crate::PATIENCE;
+use crate::connected::{REDIRECT_URI, accounts, connect, home, kommos};
+use crate::home::Home;
+use crate::serve::Serve;
+
+fn host(kommo: &Simulator) -> &str {
+    kommo.base_url().strip_prefix("http://").unwrap()
+}
+
+/// The account at the address of `kommo`, as `accounts list` tells it to programs.
+fn listed(home: &Home, kommo: &Simulator) -> Value {
+    let all = accounts(home, &["list", "--json"]).expect(0).json();
+    let all = all["accounts"].as_array().unwrap();
+    all.iter().find(|one| one["host"] == host(kommo)).cloned().unwrap_or_default()
+}
+
+async fn metrics(serve: &Serve) -> String {
+    let answer = serve.client.get(format!("http://{}/metrics", serve.admin)).send().await.unwrap();
+    answer.text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_listed_connected_and_removed_beside_a_bridge_that_serves() {
+    let both = kommos().await;
+    let [shop, other] = &both;
+    let home = home(&both, "");
+    let serve = home.serve();
+    let bot = other.bot(Plan::default());
+    bot.call(&serve.url("echo")).await.unwrap();
+    serve.reaches("delivering", 1).await;
+    let waits = listed(&home, other);
+    assert_eq!((&waits["state"], &waits["waiting"]), (&json!("needs_authorization"), &json!(1)), "{waits}");
+    let never = accounts(&home, &["remove", host(other)]).expect(1);
+    assert!(never.err.contains("was never connected"), "{}", never.err);
+
+    let page = connect(&home, &serve, other).await;
+    assert_eq!(page.status(), 200);
+    bot.continued().await;
+    serve.settled().await;
+    let active = listed(&home, other);
+    let number = other.options().account_id;
+    let found = (&active["account_id"], &active["integration"], &active["state"], &active["waiting"]);
+    assert_eq!(found, (&json!(number), &json!("main"), &json!("active"), &json!(0)), "{active}");
+    assert_eq!(listed(&home, shop)["name"], "shop");
+    let table = accounts(&home, &["list"]).expect(0).out;
+    for word in ["TOKEN UNTIL", "(accounts.shop)", "long-lived", host(other), "in 2", &number.to_string()] {
+        assert!(table.contains(word), "{word} in\n{table}");
+    }
+
+    let removed = accounts(&home, &["remove", &number.to_string()]).expect(0).out;
+    assert!(removed.contains(host(other)) && removed.contains("Kommo still lists"), "{removed}");
+    assert_eq!(listed(&home, other), Value::Null);
+    let gone = accounts(&home, &["remove", host(other)]).expect(1);
+    assert!(gone.err.contains("there is no account"), "{}", gone.err);
+    let deadline = Instant::now() + PATIENCE;
+    while !metrics(&serve).await.contains("bridge_accounts{state=\"active\"} 0") {
+        assert!(Instant::now() < deadline, "the bridge never noticed");
+    }
+    let bot = other.bot(Plan::default());
+    bot.call(&serve.url("echo")).await.unwrap();
+    serve.reaches("delivering", 1).await;
+    let removed = accounts(&home, &["remove", "shop", "--json"]).expect(2);
+    assert!(removed.err.contains("accounts.shop stands in the configuration"), "{}", removed.err);
+
+    let page = connect(&home, &serve, other).await;
+    assert!(page.text().await.unwrap().contains("The account is connected"));
+    bot.continued().await;
+    serve.settled().await;
+    serve.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_can_be_looked_at_and_linked_to_before_there_is_a_store() {
+    let both = kommos().await;
+    let home = home(&both, "");
+    let all = accounts(&home, &["list", "--json"]).expect(0).json();
+    assert_eq!(all["accounts"].as_array().unwrap().len(), 1, "{all}");
+    let link = accounts(&home, &["authorize", "--json"]).expect(0).json();
+    let start = format!("https://www.kommo.com/oauth?client_id={}&state=", both[0].options().client_uuid);
+    assert!(link["link"].as_str().unwrap().starts_with(&start), "{link}");
+    assert_eq!((&link["integration"], &link["redirect_uri"]), (&json!("main"), &json!(REDIRECT_URI)));
+    assert!(link["expires_at"].as_str().unwrap().ends_with('Z'), "{link}");
+    let text = accounts(&home, &["authorize", "--site", "https://www.amocrm.ru"]).expect(0).out;
+    for word in ["https://www.amocrm.ru/oauth?client_id=", "within an hour", REDIRECT_URI, "administrator"] {
+        assert!(text.contains(word), "{word} in\n{text}");
+    }
+    assert!(!home.path("bridge.db").exists(), "a look makes no store");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_oauth_lacks_is_named_with_exit_status_2() {
+    let both = kommos().await;
+    let good = home(&both, "");
+    for (arguments, expected) in [
+        (&["authorize", "--integration", "third"][..], "there is no integrations.third, but: main"),
+        (&["authorize", "--site", "https://www.kommo.com/x"], "--site must be like"),
+        (&["authorize", "--site", "http://"], "--site"),
+    ] {
+        let refused = accounts(&good, arguments).expect(2);
+        assert!(refused.out.is_empty() && refused.err.contains(expected), "{}", refused.err);
+    }
+    let text = std::fs::read_to_string(good.config()).unwrap();
+    std::fs::write(good.config(), text.replace("store.encryption_key", "#")).unwrap();
+    let refused = accounts(&good, &["authorize"]).expect(2);
+    assert!(refused.err.contains("store.encryption_key"), "{}", refused.err);
+
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let refused = accounts(&Home::new(&simulator, ""), &["authorize"]).expect(2);
+    assert!(refused.err.contains("integrations.main.redirect_uri is missing"), "{}", refused.err);
+}

@@ -1,0 +1,104 @@
+//! Nothing secret of OAuth is told or kept in the clear: not in the database, not in the loudest log, not by the admin
+//! listener, not in an answer to a callback.
+
+use std::fs;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use salesbot_bridge::simulator::{Fault, Plan, Simulator};
+use serde_json::json;
+
+use crate::connected::{KEY, accounts, at, connect, home, kommos};
+use crate::home::Home;
+use crate::serve::Serve;
+
+/// All that an account can go through: connected, called, renewed after a 401, refused, disconnected, connected again.
+async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
+    let mut told = vec![connect(home, serve, kommo).await.text().await.unwrap()];
+    let ask = async || {
+        let bot = kommo.bot(Plan::with_data(json!({ "n": "1" })));
+        bot.call(&serve.url("echo")).await.unwrap();
+        bot.continued().await;
+    };
+    ask().await;
+    kommo.expire_access_tokens();
+    ask().await;
+    let grants = kommo.oauth_calls().into_iter().filter_map(|call| call.grant_type);
+    assert!(grants.collect::<Vec<_>>().contains(&"refresh_token".to_owned()), "it was renewed");
+
+    let installed = kommo.install_callback_url().unwrap();
+    let mut callbacks = vec![
+        installed.replace("code=", "code=&x="),
+        installed.replace("referer=", "referer=evil.example%2F"),
+        kommo.callback_url("a-forged-state").unwrap(),
+        format!("{installed}&code=another"),
+        installed,
+    ];
+    callbacks.push(callbacks[4].clone());
+    for callback in &callbacks {
+        for accept in ["text/html", "*/*"] {
+            let answer = serve.client.get(at(serve, callback)).header("accept", accept).send().await.unwrap();
+            told.push(answer.text().await.unwrap());
+        }
+    }
+    let base = format!("http://{}", serve.public);
+    let forged = kommo.revoke_url(&base).replace("signature=", "signature=00");
+    told.push(serve.client.get(forged).send().await.unwrap().text().await.unwrap());
+    kommo.set_outage(Some(Fault::Status(503)));
+    let waiting = kommo.bot(Plan::default());
+    waiting.call(&serve.url("echo")).await.unwrap();
+    serve.reaches("delivering", 1).await;
+    told.push(kommo.disable(&base).await.unwrap().body);
+    kommo.set_outage(None);
+    told.push(connect(home, serve, kommo).await.text().await.unwrap());
+    ask().await;
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_store_nor_log_nor_admin_listener_holds_a_secret_of_oauth() {
+    let both = kommos().await;
+    let kommo = &both[1];
+    let home = home(&both, "");
+    let serve = Serve::start(home.command(&["serve", "-vv"]));
+    let mut told = live(&home, &serve, kommo).await;
+    for path in ["/metrics", "/health/ready", "/api/v1/jobs?limit=500", "/api/v1/stats"] {
+        let answer = serve.client.get(format!("http://{}{path}", serve.admin)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        told.push(answer.text().await.unwrap());
+    }
+    told.push(accounts(&home, &["list", "--json"]).expect(0).out);
+    // Before the end, while there is a write-ahead log beside the database.
+    let mut places = files(&home);
+    assert!(places.iter().any(|(name, bytes)| name.ends_with("-wal") && !bytes.is_empty()), "there is one");
+    let ended = serve.stop();
+    assert!(
+        ended.err.contains("\"level\":\"DEBUG\"") && ended.err.contains("was connected"),
+        "it was a loud log"
+    );
+    places.extend(files(&home));
+    places.extend(told.into_iter().map(|text| ("an answer".to_owned(), text.into_bytes())));
+    places.push(("stdout".to_owned(), ended.out.into_bytes()));
+    places.push(("stderr".to_owned(), ended.err.into_bytes()));
+
+    let mut secrets: Vec<Vec<u8>> = kommo.issued_secrets().into_iter().map(String::into_bytes).collect();
+    assert!(secrets.len() > 8, "codes and pairs of three connections and a renewal");
+    secrets.push(kommo.options().client_secret.clone().into_bytes());
+    secrets.push(KEY.as_bytes().to_vec());
+    secrets.push(BASE64_STANDARD.decode(KEY).unwrap());
+    for secret in &secrets {
+        for (name, bytes) in &places {
+            let found = bytes.windows(secret.len()).any(|window| window == secret);
+            assert!(!found, "{name} holds {}", String::from_utf8_lossy(secret));
+        }
+    }
+}
+
+/// The database and whatever stands beside it.
+fn files(home: &Home) -> Vec<(String, Vec<u8>)> {
+    let folder = home.path("");
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of_store =
+        entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("bridge.db"));
+    of_store.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect()
+}
