@@ -11,6 +11,9 @@ use super::{Accounts, host};
 /// One account. No token is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
+    /// Its scheme, host and port; none if it is not known.
+    #[serde(skip)]
+    pub origin: Option<String>,
     /// Its host, with its port if that is not the scheme's own; none if it is not known.
     pub host: Option<String>,
     /// Its name in the configuration, if it is there.
@@ -54,6 +57,7 @@ impl Accounts {
             .long_lived
             .iter()
             .map(|account| Listed {
+                origin: Some(account.origin.clone()),
                 host: Some(host(&account.origin).to_owned()),
                 name: Some(account.name.clone()),
                 account_id: None,
@@ -80,6 +84,7 @@ impl Accounts {
             let integration = self.integration(&record.key.client_uuid);
             let trouble = entry.tokens.as_ref().and_then(|tokens| tokens.as_ref().err());
             connected.push(Listed {
+                origin: record.origin.as_deref().map(str::to_owned),
                 host: record.origin.as_deref().map(|origin| host(origin).to_owned()),
                 name: None,
                 account_id: Some(record.key.account_id),
@@ -104,6 +109,7 @@ impl Accounts {
         listed.extend(connected);
         let unknown =
             waiting.iter().filter(|(origin, _)| !known.contains(origin)).map(|(origin, jobs)| Listed {
+                origin: Some(origin.clone()),
                 host: Some(host(origin).to_owned()),
                 name: None,
                 account_id: None,

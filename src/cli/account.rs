@@ -1,129 +1,130 @@
 //! Which account a command is about, and the client for it.
 //!
 //! It is a process of its own, so its pace is its own too: a bridge that runs at the same time does not know of its
-//! calls. They are few.
+//! calls. They are few. Tokens of a connected account are renewed by one process at a time, so a command may do that too.
 
+use std::net::{IpAddr, SocketAddr};
+
+use crate::accounts::Listed;
 use crate::bridge::speaking::Speaking;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::kommo::Client;
+use crate::store::Store;
 
 use super::exit::Usage;
+use super::text::clean;
 
-/// An account that a command can speak to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Known {
-    /// `accounts.NAME`
-    name: String,
-    /// `https://example.kommo.com`
-    origin: String,
+/// The client of an account, and the store that its tokens come from.
+pub(super) struct Visit {
+    pub(super) client: Client,
+    store: Option<Store>,
 }
 
-/// The client of the account that `wanted` names, or of the only one there is.
-///
-/// # Errors
-/// There is no such account, or `wanted` is missing where there are several; or there is no HTTP client.
-pub(super) async fn client(config: &Config, wanted: Option<&str>) -> anyhow::Result<Client> {
-    let known: Vec<Known> = config
-        .accounts
-        .iter()
-        .map(|(name, account)| Known {
-            name: name.clone(),
-            origin: account.base_url.origin().ascii_serialization(),
-        })
-        .collect();
-    let origin = choose(&known, wanted)?.origin.clone();
-    let speaking = Speaking::new(config, Clock::system())?;
-    let accounts = speaking.clone().accounts(config, None).await?;
-    Ok(speaking.clients(config, &accounts, None).of(origin))
-}
+impl Visit {
+    /// The client of the account that `wanted` names, or of the only one there is.
+    ///
+    /// # Errors
+    /// There is no such account, or `wanted` is missing where there are several; the store cannot be read; or there is no
+    /// HTTP client.
+    pub(super) async fn begin(config: &Config, wanted: Option<&str>) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let store = Store::visit(&config.store.url, clock.clone()).await?;
+        let speaking = Speaking::new(config, clock)?;
+        let accounts = speaking.clone().accounts(config, store.clone()).await?;
+        let origin = choose(&accounts.list().await?, wanted)?;
+        Ok(Self { client: speaking.clients(config, &accounts, None).of(origin), store })
+    }
 
-/// The one that is meant: by its name, its address, its host, or the first part of its host.
-fn choose<'a>(known: &'a [Known], wanted: Option<&str>) -> Result<&'a Known, Usage> {
-    let names = || known.iter().map(|account| account.name.as_str()).collect::<Vec<_>>().join(", ");
-    let Some(wanted) = wanted else {
-        return match known {
-            [only] => Ok(only),
-            [] => Err(Usage(
-                "there is no account: add accounts.NAME with base_url and access_token to the configuration"
-                    .to_owned(),
-            )),
-            _ => Err(Usage(format!(
-                "there are several accounts: add --account NAME, with one of: {}",
-                names()
-            ))),
-        };
-    };
-    let called: [fn(&Known) -> &str; 4] = [
-        |account| &account.name,
-        |account| &account.origin,
-        |account| host(account),
-        |account| host(account).split('.').next().unwrap_or_default(),
-    ];
-    let trimmed = wanted.trim_end_matches('/');
-    // What is more exact comes first: a name may look like another account's subdomain.
-    for part in called {
-        let mut fitting = known.iter().filter(|account| part(account).eq_ignore_ascii_case(trimmed));
-        match (fitting.next(), fitting.next()) {
-            (Some(only), None) => return Ok(only),
-            (Some(_), Some(_)) => {
-                return Err(Usage(format!(
-                    "--account: `{wanted}` fits several accounts; write one of: {}",
-                    names()
-                )));
-            }
-            (None, _) => {}
+    /// Closes the store.
+    pub(super) async fn end(self) {
+        if let Some(store) = self.store {
+            store.close().await;
         }
     }
-    let there_are = if known.is_empty() { "none".to_owned() } else { names() };
-    Err(Usage(format!("--account: there is no account `{wanted}`; there are: {there_are}")))
 }
 
-fn host(account: &Known) -> &str {
-    account.origin.split_once("://").map_or(account.origin.as_str(), |(_, host)| host)
+/// The address of the account that is meant.
+fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
+    // Those that only their waiting deliveries tell of have no token.
+    let able: Vec<&Listed> = listed.iter().filter(|one| one.name.is_some() || one.key.is_some()).collect();
+    let names = |some: &[&Listed]| {
+        let named = some.iter().map(|one| one.name.as_deref().or(one.host.as_deref()).unwrap_or("?"));
+        clean(&named.collect::<Vec<_>>().join(", "))
+    };
+    let nobody = "there is no account: connect one with `accounts authorize`, or add accounts.NAME with base_url and \
+                  access_token to the configuration";
+    let one = match wanted {
+        Some(wanted) => find(listed, wanted, None).map_err(|unclear| match unclear {
+            Unclear::Nobody if able.is_empty() => nobody.to_owned(),
+            Unclear::Nobody => {
+                format!("--account: there is no account `{}`; there are: {}", clean(wanted), names(&able))
+            }
+            Unclear::Several(several) => {
+                let names = names(&several);
+                format!("--account: `{}` fits several accounts; write one of: {names}", clean(wanted))
+            }
+        }),
+        None => match able.as_slice() {
+            [only] => Ok(*only),
+            [] => Err(nobody.to_owned()),
+            several => Err(format!(
+                "there are several accounts: add --account NAME, with one of: {}",
+                names(several)
+            )),
+        },
+    };
+    let one = one.map_err(Usage)?;
+    one.origin
+        .clone()
+        .ok_or_else(|| Usage("the address of this account is not known: connect it anew".to_owned()))
+}
+
+/// Why no account is meant.
+#[derive(Debug)]
+pub(super) enum Unclear<'a> {
+    /// None is called so.
+    Nobody,
+    /// Several are.
+    Several(Vec<&'a Listed>),
+}
+
+/// The one account that is meant: by its name in the configuration, its host, its subdomain or its number.
+///
+/// # Errors
+/// There is none, or more than one.
+pub(super) fn find<'a>(
+    listed: &'a [Listed],
+    wanted: &str,
+    integration: Option<&str>,
+) -> Result<&'a Listed, Unclear<'a>> {
+    let wanted = wanted.trim().trim_end_matches('/');
+    let host = wanted.split_once("://").map_or(wanted, |(_, host)| host);
+    let is_named = |one: &Listed| one.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+    let is_at = |one: &Listed| one.host.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(host));
+    let is_number = |one: &Listed| one.account_id.is_some_and(|id| id.to_string() == wanted);
+    let is_below = |one: &Listed| subdomain(one).is_some_and(|first| first.eq_ignore_ascii_case(wanted));
+    let called: [&dyn Fn(&Listed) -> bool; 4] = [&is_named, &is_at, &is_number, &is_below];
+    // What is more exact comes first: a name may look like another account's subdomain.
+    for fits in called {
+        let through = |one: &&Listed| integration.is_none_or(|name| one.integration.as_deref() == Some(name));
+        let found: Vec<&Listed> = listed.iter().filter(|one| fits(one)).filter(through).collect();
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(*one),
+            _ => return Err(Unclear::Several(found)),
+        }
+    }
+    Err(Unclear::Nobody)
+}
+
+/// The first part of its host, unless that is an address.
+fn subdomain(one: &Listed) -> Option<&str> {
+    let host = one.host.as_deref()?;
+    let is_address = host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok();
+    host.split_once('.').map(|(first, _)| first).filter(|_| !is_address)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn known(accounts: &[(&str, &str)]) -> Vec<Known> {
-        let known = |(name, origin): &(&str, &str)| Known { name: (*name).into(), origin: (*origin).into() };
-        accounts.iter().map(known).collect()
-    }
-
-    #[test]
-    fn an_account_is_found_by_whatever_names_it() {
-        let all = known(&[
-            ("shop", "https://acme.kommo.com"),
-            ("other", "https://shop.kommo.com"),
-            ("third", "https://acme.amocrm.ru"),
-        ]);
-        for (wanted, expected) in [
-            ("shop", Ok("shop")),
-            ("SHOP", Ok("shop")),
-            ("shop.kommo.com", Ok("other")),
-            ("https://acme.amocrm.ru/", Ok("third")),
-            ("acme.kommo.com", Ok("shop")),
-            ("acme", Err("fits several accounts; write one of: shop, other, third")),
-            ("nobody", Err("there is no account `nobody`; there are: shop, other, third")),
-        ] {
-            let found = choose(&all, Some(wanted));
-            match (found, expected) {
-                (Ok(account), Ok(name)) => assert_eq!(account.name, name, "{wanted}"),
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-                (found, _) => panic!("{wanted}: {found:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn the_only_account_needs_no_name() {
-        let one = known(&[("shop", "https://acme.kommo.com")]);
-        assert_eq!(choose(&one, None).unwrap().name, "shop");
-        assert!(choose(&[], None).unwrap_err().to_string().contains("add accounts.NAME"));
-        let two = known(&[("a", "https://a.kommo.com"), ("b", "https://b.kommo.com")]);
-        let error = choose(&two, None).unwrap_err().to_string();
-        assert_eq!(error, "there are several accounts: add --account NAME, with one of: a, b");
-    }
-}
+#[path = "account_tests.rs"]
+mod tests;

@@ -4,8 +4,6 @@
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a running bridge
 //! notices within a few seconds what was removed.
 
-use std::net::{IpAddr, SocketAddr};
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 use url::Url;
@@ -17,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Store;
 
+use super::account::{self, Unclear};
 use super::accounts_text as text;
 use super::exit::{Failure, print};
 
@@ -200,28 +199,10 @@ fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
 
 /// The one account that is meant.
 fn find<'a>(listed: &'a [Listed], wanted: &str, integration: Option<&str>) -> Result<&'a Listed, Failure> {
-    let fits = |one: &&Listed| {
-        is_called(one, wanted) && integration.is_none_or(|name| one.integration.as_deref() == Some(name))
-    };
-    let found: Vec<&Listed> = listed.iter().filter(fits).collect();
-    match found.as_slice() {
-        [] => Err(Failure::running(text::no_account(wanted))),
-        [one] => Ok(*one),
-        several => Err(Failure::usage(text::ambiguous(wanted, several))),
-    }
-}
-
-/// Whether a person means this account by `wanted`: host, subdomain, number, or its name in the configuration.
-fn is_called(one: &Listed, wanted: &str) -> bool {
-    let wanted = wanted.trim().trim_end_matches('/');
-    let wanted = wanted.split_once("://").map_or(wanted, |(_, host)| host);
-    let is_host = one.host.as_deref().is_some_and(|host| {
-        let is_address = host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok();
-        let subdomain = host.split_once('.').map(|(first, _)| first).filter(|_| !is_address);
-        host.eq_ignore_ascii_case(wanted) || subdomain.is_some_and(|first| first.eq_ignore_ascii_case(wanted))
-    });
-    let is_number = one.account_id.is_some_and(|id| id.to_string() == wanted);
-    is_host || is_number || one.name.as_deref() == Some(wanted)
+    account::find(listed, wanted, integration).map_err(|unclear| match unclear {
+        Unclear::Nobody => Failure::running(text::no_account(wanted)),
+        Unclear::Several(several) => Failure::usage(text::ambiguous(wanted, &several)),
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ fn integration(name: &str, redirect_uri: Option<&str>) -> Integration {
 
 fn connected(host: &str, number: i64, integration: &str) -> Listed {
     Listed {
+        origin: Some(format!("https://{host}")),
         host: Some(host.into()),
         name: None,
         account_id: Some(AccountId(number)),
@@ -82,43 +83,6 @@ fn people_are_sent_to_a_site_and_nowhere_else() {
         ("mailto:a@b", true, false),
     ] {
         assert_eq!(check_site(&site.parse().unwrap(), insecure).is_ok(), expected, "{site}");
-    }
-}
-
-#[test]
-fn an_account_is_found_by_host_subdomain_or_number_if_only_one_is_meant() {
-    let listed = [
-        configured("shop", "shop.kommo.com"),
-        connected("a.kommo.com", 7, "main"),
-        connected("a.amocrm.ru", 8, "main"),
-        connected("b.kommo.com", 9, "main"),
-        connected("b.kommo.com", 9, "other"),
-        connected("127.0.0.1:8090", 10, "main"),
-    ];
-    for (wanted, integration, expected) in [
-        ("a.kommo.com", None, Ok(1)),
-        ("https://A.kommo.com/", None, Ok(1)),
-        ("7", None, Ok(1)),
-        ("8", None, Ok(2)),
-        ("shop", None, Ok(0)),
-        ("shop.kommo.com", None, Ok(0)),
-        ("b", Some("other"), Ok(4)),
-        ("a", None, Err(("a.kommo.com, number 7, --integration main\n  a.amocrm.ru", 2))),
-        ("9", None, Err(("--integration other", 2))),
-        ("c", None, Err(("there is no account c", 1))),
-        ("7", Some("other"), Err(("there is no account 7", 1))),
-        ("127.0.0.1:8090", None, Ok(5)),
-        ("127", None, Err(("there is no account 127", 1))),
-        ("", None, Err(("there is no account", 1))),
-    ] {
-        match (find(&listed, wanted, integration), expected) {
-            (Ok(found), Ok(index)) => assert_eq!(found, &listed[index], "{wanted}"),
-            (Err(failure), Err((text, status))) => {
-                assert!(failure.message().contains(text), "{}", failure.message());
-                assert_eq!(failure.status(), status, "{wanted}");
-            }
-            (found, _) => panic!("{wanted}: {:?}", found.map_err(|failure| failure.message().to_owned())),
-        }
     }
 }
 

@@ -23,18 +23,6 @@ impl Failure {
     pub(super) const fn usage(message: String) -> Self {
         Self { message, status: 2 }
     }
-
-    /// What is said on stderr.
-    #[cfg(test)]
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The exit status.
-    #[cfg(test)]
-    pub(super) const fn status(&self) -> u8 {
-        self.status
-    }
 }
 
 impl From<bridge::Error> for Failure {

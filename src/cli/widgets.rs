@@ -97,17 +97,20 @@ struct Uninstall {
 /// # Errors
 /// There is no such account, Kommo refuses or is not reached, or the settings do not fit the widget.
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
-    let client = account::client(config, args.account.as_deref()).await?;
-    Visit { client, json, out: anstream::stdout() }.carry_out(args.command).await
+    let visit = account::Visit::begin(config, args.account.as_deref()).await?;
+    let client = visit.client.clone();
+    let done = Work { client, json, out: anstream::stdout() }.carry_out(args.command).await;
+    visit.end().await;
+    done
 }
 
-struct Visit<W> {
+struct Work<W> {
     client: Client,
     json: bool,
     out: W,
 }
 
-impl<W: Write> Visit<W> {
+impl<W: Write> Work<W> {
     async fn carry_out(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::List(list) => self.list(list).await,
