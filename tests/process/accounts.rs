@@ -74,6 +74,10 @@ async fn an_account_is_listed_connected_and_removed_beside_a_bridge_that_serves(
     bot.continued().await;
     serve.settled().await;
     serve.stop();
+    let removed =
+        accounts(&home, &["remove", host(other), "--integration", "main", "--json"]).expect(0).json();
+    assert_eq!(removed["removed"]["account_id"], json!(number), "{removed}");
+    assert_eq!(listed(&home, other), Value::Null, "also without a bridge");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

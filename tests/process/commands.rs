@@ -20,7 +20,9 @@ fn the_version_and_the_help_go_to_stdout_and_wrong_usage_exits_2() {
     let version = plain(&["--version"]).expect(0);
     assert_eq!(version.out, format!("salesbot-bridge {}", env!("CARGO_PKG_VERSION")));
     let help = plain(&["--help"]).expect(0);
-    for command in ["serve", "demo", "simulate", "config", "jobs", "widget-package", "--config", "--json"] {
+    for command in
+        ["serve", "demo", "simulate", "config", "jobs", "accounts", "widget-package", "--config", "--json"]
+    {
         assert!(help.out.contains(command), "{command} in\n{}", help.out);
     }
     for wrong in
