@@ -1,6 +1,8 @@
 //! All accounts as a person sees them: those of the configuration, connected ones, and those that only their waiting
 //! deliveries tell of.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
@@ -117,6 +119,18 @@ impl Accounts {
             });
         listed.extend(unknown);
         Ok(listed)
+    }
+
+    /// The address of the account at `host`, as [`Listed::host`] names it; none if there is no token for it.
+    pub fn origin_at(&self, at: &str) -> Option<Arc<str>> {
+        let configured = self.0.parts.long_lived.iter().find(|account| host(&account.origin) == at);
+        if let Some(account) = configured {
+            return Some(account.origin.as_str().into());
+        }
+        let book = self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let found =
+            book.entries().find_map(|entry| entry.record.origin.clone().filter(|origin| host(origin) == at));
+        found.map(|origin| (*origin).into())
     }
 
     /// Forgets a connected account and its tokens. Says whether there was one.

@@ -18,7 +18,7 @@ use super::{account, settings, widgets_text as text};
 /// Looks at the widgets of an account, installs and uninstalls them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The account: NAME of accounts.NAME, its host or its subdomain. Not needed where there is only one
+    /// The account: NAME of accounts.NAME, or the host, subdomain or number of one. Not needed where there is only one
     #[arg(long, global = true, value_name = "NAME")]
     account: Option<String>,
     #[command(subcommand)]
@@ -97,8 +97,10 @@ struct Uninstall {
 /// # Errors
 /// There is no such account, Kommo refuses or is not reached, or the settings do not fit the widget.
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
-    let client = account::client(config, args.account.as_deref()).await?;
-    Visit { client, json, out: anstream::stdout() }.carry_out(args.command).await
+    account::with_client(config, args.account.as_deref(), async |client| {
+        Visit { client, json, out: anstream::stdout() }.carry_out(args.command).await
+    })
+    .await
 }
 
 struct Visit<W> {
