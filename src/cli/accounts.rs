@@ -4,6 +4,8 @@
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a running bridge
 //! notices within a few seconds what was removed.
 
+use std::net::{IpAddr, SocketAddr};
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 use url::Url;
@@ -214,7 +216,8 @@ fn is_called(one: &Listed, wanted: &str) -> bool {
     let wanted = wanted.trim().trim_end_matches('/');
     let wanted = wanted.split_once("://").map_or(wanted, |(_, host)| host);
     let is_host = one.host.as_deref().is_some_and(|host| {
-        let subdomain = host.split_once('.').map(|(first, _)| first);
+        let is_address = host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok();
+        let subdomain = host.split_once('.').map(|(first, _)| first).filter(|_| !is_address);
         host.eq_ignore_ascii_case(wanted) || subdomain.is_some_and(|first| first.eq_ignore_ascii_case(wanted))
     });
     let is_number = one.account_id.is_some_and(|id| id.to_string() == wanted);

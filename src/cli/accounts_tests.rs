@@ -93,6 +93,7 @@ fn an_account_is_found_by_host_subdomain_or_number_if_only_one_is_meant() {
         connected("a.amocrm.ru", 8, "main"),
         connected("b.kommo.com", 9, "main"),
         connected("b.kommo.com", 9, "other"),
+        connected("127.0.0.1:8090", 10, "main"),
     ];
     for (wanted, integration, expected) in [
         ("a.kommo.com", None, Ok(1)),
@@ -106,6 +107,8 @@ fn an_account_is_found_by_host_subdomain_or_number_if_only_one_is_meant() {
         ("9", None, Err(("--integration other", 2))),
         ("c", None, Err(("there is no account c", 1))),
         ("7", Some("other"), Err(("there is no account 7", 1))),
+        ("127.0.0.1:8090", None, Ok(5)),
+        ("127", None, Err(("there is no account 127", 1))),
         ("", None, Err(("there is no account", 1))),
     ] {
         match (find(&listed, wanted, integration), expected) {

@@ -64,9 +64,9 @@ impl Cause {
         !matches!(self, Self::NotConnected | Self::NotRenewed)
     }
 
-    /// Whether a new token ends it.
+    /// Whether a new token ends it. It may belong to another user, one with more rights.
     const fn ends_with_a_new_token(self) -> bool {
-        matches!(self, Self::Unauthorized | Self::NotConnected | Self::NotRenewed)
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::NotConnected | Self::NotRenewed)
     }
 
     /// The n-th pause in a row, from 1, if Kommo names no time.

@@ -1,6 +1,7 @@
 //! What comes of a callback.
 
 use futures_util::FutureExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
 
@@ -122,16 +123,21 @@ async fn a_stopping_bridge_uses_no_code_up_but_still_hears_a_revocation() {
 }
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_does_not_cut_the_exchange() {
+async fn a_caller_that_hangs_up_cuts_neither_the_exchange_nor_what_is_told_of_it() {
+    let recorder = PrometheusBuilder::new().build_recorder();
     let bench = Bench::new().await;
+    let _recording = metrics::set_default_local_recorder(&recorder);
     let request = Request::builder().uri(bench.callback(&[])).body(Body::empty()).unwrap();
     let mut call = Box::pin(bench.router.clone().oneshot(request));
     assert!(call.as_mut().now_or_never().is_none(), "it waits for Kommo");
     drop(call);
     let limit = std::time::Instant::now() + Duration::from_secs(30);
-    while bench.state_of_account().await != Some(AccountState::Active) {
-        assert!(std::time::Instant::now() < limit, "the account was never connected");
+    let counted = r#"bridge_oauth_callbacks_total{outcome="connected"} 1"#;
+    while !recorder.handle().render().contains(counted) {
+        assert!(std::time::Instant::now() < limit, "the exchange never ended");
+        bench.state_of_account().await;
     }
+    assert_eq!(bench.state_of_account().await, Some(AccountState::Active));
 }
 
 #[tokio::test]

@@ -43,6 +43,22 @@ async fn the_installation_of_a_widget_connects_without_a_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_whose_user_lacked_rights_goes_on_once_another_user_has_authorized_it() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).start().await;
+    install(&bridge, &kommo).await;
+    kommo.set_administrator(false);
+    let bot = bot(&kommo);
+    bridge.ask(&bot, "echo").await;
+    let why = bridge.waiting(host(&kommo)).await;
+    assert!(why.contains("administrator"), "{why}");
+    kommo.set_administrator(true);
+    let (status, body) = call_back(&bridge, &follow(&link(&bridge, &kommo)).await).await;
+    assert_eq!(status, 200, "{body}");
+    continued(&bot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connected_account_outlives_the_process() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
