@@ -5,6 +5,7 @@ use std::fs;
 use salesbot_bridge::simulator::{Fault, Options, Simulator};
 use serde_json::{Value, json};
 
+use crate::connected::{connect, home, kommos};
 use crate::home::Home;
 
 async fn simulator() -> Simulator {
@@ -136,4 +137,29 @@ async fn failures_say_what_is_wrong_and_wrong_usage_exits_2() {
             assert!(!ended.err.contains(&simulator.options().access_token), "{}", ended.err);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connected_account_is_asked_with_its_own_token() {
+    let both = kommos().await;
+    let [shop, other] = &both;
+    let home = home(&both, "");
+    let serve = home.serve();
+    connect(&home, &serve, other).await;
+    serve.stop();
+    let number = other.options().account_id.to_string();
+    for account in [number.as_str(), other.base_url()] {
+        let listed = home.run(&["widgets", "list", "--limit", "1", "--account", account]).expect(0);
+        assert!(listed.out.contains("amo_dropbox"), "{}", listed.out);
+    }
+    // Its token ended meanwhile: it is renewed, and stored for the next command.
+    other.expire_access_tokens();
+    for _ in 0..2 {
+        home.run(&["widgets", "show", "amo_dropbox", "--account", &number]).expect(0);
+    }
+    assert!(calls(shop).is_empty());
+    let statuses: Vec<_> = other.api_calls().iter().map(|call| call.status).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == Some(401)).count(), 1, "{statuses:?}");
+    let several = home.run(&["widgets", "list"]).expect(2);
+    assert!(several.err.contains("with one of: shop, 127.0.0.1:"), "{}", several.err);
 }
