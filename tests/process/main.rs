@@ -32,6 +32,7 @@ mod secrets;
 mod serve;
 mod slow_callers;
 mod stopping;
+mod story;
 mod widget_package;
 mod widgets;
 

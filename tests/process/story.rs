@@ -1,0 +1,105 @@
+//! The story of a new user, by the commands that `simulate` prints: a played Kommo, a widget package, a bot, an
+//! authorization, and the continue arrives.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::PATIENCE;
+use crate::connected::at;
+use crate::process::{Ended, Process, program, run, undisturbed};
+use crate::serve::Serve;
+
+/// Stands for the bridge until it has a port.
+const BRIDGE: &str = "http://bridge.test";
+
+/// Runs a printed command as a person does, in a shell with the program on its path.
+fn typed(command: &str, folder: &Path) -> Ended {
+    let program = Path::new(env!("CARGO_BIN_EXE_salesbot-bridge"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut shell = undisturbed(Command::new("sh"));
+    shell.args(["-c", command]).env("PATH", path).current_dir(folder);
+    run(shell)
+}
+
+/// The parts of a printed `curl`: address and body.
+fn asked(command: &str) -> (&str, Option<&str>) {
+    let rest = command.strip_prefix("curl ").unwrap();
+    let (address, flags) = rest.split_once(' ').unwrap_or((rest, ""));
+    (address, flags.strip_prefix("--json ").map(|json| json.trim_matches('\'')))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+
+    // 0. Kommo is played, and says what to do.
+    let mut simulate = program();
+    simulate.args(["simulate", "--listen", "127.0.0.1:0", "--bridge", BRIDGE, "--json"]);
+    let simulate = Process::start(simulate);
+    let printed: Value = simulate.out.wait("what to do", |line| serde_json::from_str(line).ok());
+    let step = |index: usize, command: usize| printed["steps"][index]["commands"][command].as_str().unwrap();
+    let mut config = printed["config"].clone();
+    config["server"] = json!({ "listen": "127.0.0.1:0" });
+    config["admin"] = json!({ "listen": "127.0.0.1:0" });
+    fs::write(folder.path().join("bridge.toml"), toml::to_string(&config).unwrap()).unwrap();
+
+    // 1. The bridge.
+    assert_eq!(step(0, 0), "salesbot-bridge serve --config bridge.toml");
+    let mut serve = program();
+    serve.args(["serve", "--config", "bridge.toml"]).current_dir(folder.path());
+    let serve = Serve::start(serve);
+
+    // 2. and 3. A widget, uploaded.
+    let address = format!("http://{}", serve.public);
+    let made = typed(&step(1, 0).replace(BRIDGE, &address), folder.path()).expect(0);
+    assert!(made.out.contains("Next:"), "{}", made.out);
+    let package = fs::read(folder.path().join("widget.zip")).unwrap();
+    let (upload, _) = asked(step(2, 0));
+    let upload = client.post(upload).header("content-type", "application/zip").body(package);
+    let uploaded = upload.send().await.unwrap();
+    assert_eq!(uploaded.status(), 201);
+
+    // 4. A bot of it, whose answer waits, and everybody can see why.
+    let (bots, order) = asked(step(3, 0));
+    let order = order.unwrap().to_owned();
+    let started =
+        client.post(bots).header("content-type", "application/json").body(order).send().await.unwrap();
+    assert_eq!(started.status(), 202);
+    serve
+        .process
+        .err
+        .wait("that a person is needed", |line| line.contains("wait for a person").then_some(()));
+    let (_, ready) = serve.get("/health/ready").await;
+    assert!(ready["waiting"][0]["why"].as_str().unwrap().contains("accounts authorize"), "{ready}");
+    let listed = typed("salesbot-bridge accounts list --config bridge.toml", folder.path()).expect(0);
+    assert!(listed.out.contains("needs_authorization"), "{}", listed.out);
+
+    // 5. The link, as a person opens it.
+    let told = typed(step(4, 0), folder.path()).expect(0);
+    let link = told.out.split_whitespace().find(|word| word.contains("/oauth?")).unwrap();
+    let granted = client.get(link).send().await.unwrap();
+    let back = granted.headers()["location"].to_str().unwrap().to_owned();
+    let page = client.get(at(&serve, &back)).header("accept", "text/html").send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains("connected"));
+
+    // 6. The bot went on, and left by the exit of success.
+    let (reports, _) = asked(step(5, 0));
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let report: Value = client.get(reports).send().await.unwrap().json().await.unwrap();
+        if report["bots"][0]["exit"] == "success" {
+            assert_eq!(report["bots"][0]["continued"], 1);
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{report}");
+    }
+    serve.settled().await;
+    assert_eq!(serve.count("delivered").await, 1);
+}
