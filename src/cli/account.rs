@@ -127,4 +127,4 @@ fn subdomain(one: &Listed) -> Option<&str> {
 
 #[cfg(test)]
 #[path = "account_tests.rs"]
-mod tests;
+pub(super) mod tests;

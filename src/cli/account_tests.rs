@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
 
-fn connected(host: &str, number: i64, integration: &str) -> Listed {
+pub(in crate::cli) fn connected(host: &str, number: i64, integration: &str) -> Listed {
     Listed {
         origin: Some(format!("https://{host}")),
         host: Some(host.into()),
@@ -19,7 +19,7 @@ fn connected(host: &str, number: i64, integration: &str) -> Listed {
     }
 }
 
-fn configured(name: &str, host: &str) -> Listed {
+pub(in crate::cli) fn configured(name: &str, host: &str) -> Listed {
     let one = connected(host, 1, "main");
     Listed {
         name: Some(name.into()),

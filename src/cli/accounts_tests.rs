@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::*;
-use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
+use crate::cli::account::tests::{configured, connected};
+use crate::model::{AccountState, Timestamp};
 
 fn integration(name: &str, redirect_uri: Option<&str>) -> Integration {
     Integration {
@@ -15,34 +16,6 @@ fn integration(name: &str, redirect_uri: Option<&str>) -> Integration {
         client_secret: "secret".into(),
         previous_client_secret: None,
         redirect_uri: redirect_uri.map(|text| text.parse().unwrap()),
-    }
-}
-
-fn connected(host: &str, number: i64, integration: &str) -> Listed {
-    Listed {
-        origin: Some(format!("https://{host}")),
-        host: Some(host.into()),
-        name: None,
-        account_id: Some(AccountId(number)),
-        integration: Some(integration.into()),
-        state: AccountState::Active,
-        reason: None,
-        expires_at: Some(Timestamp::from_millis(90_000_000)),
-        connected_at: Some(Timestamp::from_millis(0)),
-        waiting: 0,
-        key: Some(AccountKey::new(AccountId(number), integration)),
-    }
-}
-
-fn configured(name: &str, host: &str) -> Listed {
-    let one = connected(host, 1, "main");
-    Listed {
-        name: Some(name.into()),
-        account_id: None,
-        integration: None,
-        expires_at: None,
-        key: None,
-        ..one
     }
 }
 

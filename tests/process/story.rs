@@ -20,9 +20,9 @@ const BRIDGE: &str = "http://bridge.test";
 /// Runs a printed command as a person does, in a shell with the program on its path.
 fn typed(command: &str, folder: &Path) -> Ended {
     let program = Path::new(env!("CARGO_BIN_EXE_salesbot-bridge"));
-    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut shell = undisturbed(Command::new("sh"));
-    shell.args(["-c", command]).env("PATH", path).current_dir(folder);
+    shell.args(["-c", r#"PATH="$0:$PATH"; eval "$1""#]).arg(program.parent().unwrap()).arg(command);
+    shell.current_dir(folder);
     run(shell)
 }
 
