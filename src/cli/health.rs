@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,12 +21,39 @@ const MOST: u64 = 64 * 1024;
 /// # Errors
 /// The bridge is not ready, and the error says why, or it cannot be asked.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
+    match probe(config).await {
+        Probed::Ready => Ok(()),
+        Probed::NotReady(why) => bail!("not ready: {why}"),
+        Probed::Absent(why) => bail!("{why}"),
+        Probed::Foreign => bail!("that is no bridge's admin listener: check admin.listen"),
+    }
+}
+
+/// What the admin listener says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Probed {
+    /// It takes requests.
+    Ready,
+    /// It does not, and why.
+    NotReady(String),
+    /// Nobody answers.
+    Absent(String),
+    /// Somebody answers who is no bridge.
+    Foreign,
+}
+
+/// Asks `/health/ready`.
+pub(super) async fn probe(config: &Config) -> Probed {
     let address = reachable(config.admin.listen);
-    let answer = tokio::time::timeout(PATIENCE, ask(address))
-        .await
-        .with_context(|| format!("the bridge at {address} did not answer in {} s", PATIENCE.as_secs()))?
-        .with_context(|| format!("the bridge at {address} (admin.listen) cannot be asked"))?;
-    judge(&answer)
+    match tokio::time::timeout(PATIENCE, ask(address)).await {
+        Err(_) => {
+            Probed::Absent(format!("the bridge at {address} did not answer in {} s", PATIENCE.as_secs()))
+        }
+        Ok(Err(error)) => {
+            Probed::Absent(format!("the bridge at {address} (admin.listen) cannot be asked: {error}"))
+        }
+        Ok(Ok(answer)) => judge(&answer),
+    }
 }
 
 /// An address that stands for all of the machine's own is no address to call.
@@ -54,15 +81,15 @@ struct NotReady {
     reasons: Vec<String>,
 }
 
-fn judge(answer: &str) -> anyhow::Result<()> {
+fn judge(answer: &str) -> Probed {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).unwrap_or_default();
     if status == "200" {
-        return Ok(());
+        return Probed::Ready;
     }
     match serde_json::from_str::<NotReady>(body) {
-        Ok(NotReady { reasons }) if status == "503" => bail!("not ready: {}", reasons.join("; ")),
-        _ => bail!("that is no bridge's admin listener: check admin.listen"),
+        Ok(NotReady { reasons }) if status == "503" => Probed::NotReady(reasons.join("; ")),
+        _ => Probed::Foreign,
     }
 }
 
@@ -92,21 +119,19 @@ mod tests {
 
     #[test]
     fn only_200_is_ready() {
-        for (answer, error) in [
-            ("HTTP/1.0 200 OK\r\n\r\n{}", None),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", None),
+        for (answer, expected) in [
+            ("HTTP/1.0 200 OK\r\n\r\n{}", Probed::Ready),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", Probed::Ready),
             (
                 "HTTP/1.0 503 x\r\n\r\n{\"status\":\"not ready\",\"reasons\":[\"a\",\"b\"]}",
-                Some("not ready: a; b"),
+                Probed::NotReady("a; b".into()),
             ),
-            ("HTTP/1.0 503 x\r\n\r\n<html>", Some("check admin.listen")),
-            ("HTTP/1.0 404 x\r\n\r\n{}", Some("check admin.listen")),
-            ("SSH-2.0-x 200", Some("check admin.listen")),
-            ("", Some("check admin.listen")),
+            ("HTTP/1.0 503 x\r\n\r\n<html>", Probed::Foreign),
+            ("HTTP/1.0 404 x\r\n\r\n{}", Probed::Foreign),
+            ("SSH-2.0-x 200", Probed::Foreign),
+            ("", Probed::Foreign),
         ] {
-            let judged = judge(answer).err().map(|error| error.to_string());
-            assert_eq!(judged.is_some(), error.is_some(), "{answer}");
-            assert!(judged.unwrap_or_default().contains(error.unwrap_or_default()), "{answer}");
+            assert_eq!(judge(answer), expected, "{answer}");
         }
     }
 
@@ -124,9 +149,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let limits = Limits { max_connections: 4, read_timeout: Duration::from_secs(5) };
         tokio::spawn(serve(listener, admin, limits, CancellationToken::new()));
-        let error = judge(&ask(address).await.unwrap()).unwrap_err();
-        assert_eq!(error.to_string(), "not ready: the bridge is starting");
+        let starting = Probed::NotReady("the bridge is starting".into());
+        assert_eq!(judge(&ask(address).await.unwrap()), starting);
         health.ready();
-        assert!(judge(&ask(address).await.unwrap()).is_ok());
+        assert_eq!(judge(&ask(address).await.unwrap()), Probed::Ready);
     }
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod accounts_text;
 pub mod config;
 pub mod demo;
+mod doctor;
 pub mod health;
 pub mod jobs;
 mod jobs_text;
@@ -67,6 +68,8 @@ enum Command {
     Accounts(accounts::Args),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
     WidgetPackage(Box<widget_package::Args>),
+    /// Check configuration, store, clock, accounts and reachability, and say what to do
+    Doctor,
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
@@ -135,6 +138,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::WidgetPackage(args) => {
             let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));
             exit::print(&widget_package::run(*args, config, json)?).map_err(Failure::from)
+        }
+        Command::Doctor => {
+            let fits = |config| register(Bridge::new(config)).check();
+            doctor::run(&sources()?, fits, json).await
         }
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;

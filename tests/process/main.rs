@@ -17,6 +17,7 @@ mod connected;
 mod crash_budget;
 mod demo;
 mod disk_full;
+mod doctor;
 mod home;
 mod jobs;
 mod lines;

@@ -1,0 +1,137 @@
+//! Each account: whether it can be called, and what waits for it.
+//!
+//! The call is one that changes nothing. A connected account whose token Kommo refuses is renewed for it, as the bridge
+//! would do: one process at a time.
+
+use serde_json::Value;
+
+use crate::accounts::Listed;
+use crate::cli::text::when;
+use crate::kommo::Error;
+use crate::model::{AccountState, Timestamp};
+
+use super::check::Check;
+
+const AUTHORIZE: &str = "connect it with `accounts authorize`";
+
+/// What `GET /api/v4/account` brought; none if it was not asked.
+pub(super) type Asked = Option<Result<Value, Error>>;
+
+/// Whether to ask Kommo about this account at all. One whose token has ended is the bridge's to renew.
+pub(super) fn is_worth_asking(one: &Listed, now: Timestamp) -> bool {
+    one.state == AccountState::Active && one.origin.is_some() && one.expires_at.is_none_or(|end| end > now)
+}
+
+/// Judges one account.
+pub(super) fn check(one: &Listed, asked: &Asked, now: Timestamp) -> Check {
+    let called = one.host.clone().or_else(|| one.account_id.map(|id| id.to_string())).unwrap_or_default();
+    let name = format!("account {called}");
+    let waiting = match one.waiting {
+        0 => String::new(),
+        1 => "; 1 delivery waits for it".to_owned(),
+        jobs => format!("; {jobs} deliveries wait for it"),
+    };
+    let reason = one.reason.as_deref().unwrap_or("it has no token");
+    match (one.state, asked) {
+        (AccountState::NeedsAuthorization, _) => Check::failed(name, format!("{reason}{waiting}"), AUTHORIZE),
+        (AccountState::Revoked, _) => Check::warning(
+            name,
+            format!("{reason}: its requests are refused{waiting}"),
+            "connect it anew with `accounts authorize`, or forget it with `accounts remove`",
+        ),
+        (AccountState::Active, None) => {
+            let ended = one.expires_at.map(|end| format!("its token ended {}", when(end, now)));
+            let found =
+                format!("{}{waiting}", ended.unwrap_or_else(|| "its address is not known".to_owned()));
+            Check::warning(name, found, "run `serve`: it renews the token; then ask again")
+        }
+        (AccountState::Active, Some(Ok(account))) => {
+            let number = account.get("id").and_then(Value::as_i64).map(|id| format!(" (number {id})"));
+            let until = one.expires_at.map(|end| format!(", which ends {}", when(end, now)));
+            let (number, until) = (number.unwrap_or_default(), until.unwrap_or_default());
+            Check::ok(name, format!("Kommo takes its token{until}{number}{waiting}"))
+        }
+        (AccountState::Active, Some(Err(error))) => {
+            let found = format!("{error}{waiting}");
+            match error {
+                // The text says what to do already.
+                Error::NotConnected(_) | Error::Unauthorized(_) => {
+                    let todo = if one.name.is_some() {
+                        "make a new long-lived token and put it into accounts.NAME.access_token"
+                    } else {
+                        AUTHORIZE
+                    };
+                    Check::failed(name, found, todo)
+                }
+                Error::PaymentRequired { .. } => {
+                    Check::failed(name, found, "its owner has to renew the plan")
+                }
+                Error::Blocked => Check::failed(
+                    name,
+                    found,
+                    "lower delivery.rate_per_account, or ask Kommo's support to lift the block",
+                ),
+                Error::Forbidden { .. } => Check::failed(
+                    name,
+                    found,
+                    "use the token of an administrator: only they may continue bots",
+                ),
+                Error::RateLimited { .. } | Error::Paused { .. } => {
+                    Check::warning(name, found, "try again later; other programs call this account too")
+                }
+                _ => Check::failed(
+                    name,
+                    found,
+                    "check its address and this machine's way to the Internet, and try again",
+                ),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::check::Outcome;
+    use super::*;
+    use crate::cli::account::tests::{configured, connected};
+    use crate::kommo::NoBearer;
+
+    #[test]
+    fn each_account_is_judged_by_its_state_and_by_what_kommo_says() {
+        let now = Timestamp::from_millis(1_000);
+        let (long_lived, oauth) = (configured("shop", "a.kommo.com"), connected("b.kommo.com", 7, "main"));
+        let with = |state| Listed { state, reason: Some("because".into()), waiting: 2, ..oauth.clone() };
+        let ended = Listed { expires_at: Some(now), ..oauth.clone() };
+        let refused = || Some(Err(Error::Unauthorized(NoBearer::LongLived)));
+        let lost = || Some(Err(Error::Transport { why: "no route".into(), sent: false }));
+        for (one, asked, outcome, part) in [
+            (long_lived.clone(), Some(Ok(json!({ "id": 7 }))), Outcome::Ok, "takes its token (number 7)"),
+            (oauth.clone(), Some(Ok(json!({}))), Outcome::Ok, "which ends in"),
+            (long_lived.clone(), refused(), Outcome::Failed, "make a new long-lived token"),
+            (oauth.clone(), refused(), Outcome::Failed, "accounts authorize"),
+            (oauth.clone(), lost(), Outcome::Failed, "no route"),
+            (oauth.clone(), Some(Err(Error::RateLimited { retry_after: None })), Outcome::Warning, "later"),
+            (
+                with(AccountState::NeedsAuthorization),
+                None,
+                Outcome::Failed,
+                "because; 2 deliveries wait for it",
+            ),
+            (with(AccountState::Revoked), None, Outcome::Warning, "accounts remove"),
+            (ended.clone(), None, Outcome::Warning, "its token ended 0 s ago"),
+        ] {
+            let check = check(&one, &asked, now);
+            let text = serde_json::to_string(&check).unwrap();
+            assert_eq!(check.outcome(), outcome, "{text}");
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(
+            is_worth_asking(&long_lived, now)
+                && is_worth_asking(&oauth, now)
+                && !is_worth_asking(&ended, now)
+        );
+        assert!(!is_worth_asking(&with(AccountState::Revoked), now));
+    }
+}

@@ -1,0 +1,128 @@
+//! `doctor`: looks at everything that a bridge needs, and says what to do about what is wrong.
+//!
+//! It changes nothing, and works beside a bridge that runs as well as without one. Each check is a decision about facts
+//! ([`check`]); no check that fails keeps another from being made. Nothing secret is told.
+
+mod accounts;
+mod check;
+mod clock;
+mod configuration;
+mod reach;
+mod store;
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::accounts::Listed;
+use crate::bridge::Error;
+use crate::bridge::speaking::Speaking;
+use crate::clock::Clock;
+use crate::config::{Config, Sources};
+use crate::store::Store;
+
+use super::exit::{Failure, print};
+use check::{Check, Outcome};
+
+/// A call to an account may wait and be tried again for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks at everything, and prints what it found. `fits` says whether the program's handlers fit the configuration.
+///
+/// # Errors
+/// Something failed; it was printed, and the status is 1, or 2 if it is the configuration.
+pub(super) async fn run(
+    sources: &Sources,
+    fits: impl FnOnce(Config) -> Result<(), Error>,
+    json: bool,
+) -> Result<(), Failure> {
+    let place = sources.file().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+    let loaded = Config::load(sources).map_err(Error::from);
+    let (checks, refused) = match loaded.and_then(|config| fits(config.clone()).map(|()| config)) {
+        Ok(config) => (look(&config, &place).await, false),
+        Err(error) => (refusals(&error), true),
+    };
+    if json {
+        print(&json!({ "checks": checks }).to_string())?;
+    } else {
+        print(&check::render(&checks))?;
+    }
+    let failed = checks.iter().filter(|check| check.outcome() == Outcome::Failed).count();
+    match (failed, refused) {
+        (0, _) => Ok(()),
+        (_, true) => Err(Failure::usage("the configuration is refused".to_owned())),
+        (failed, false) => Err(Failure::running(format!("{failed} of {} checks failed", checks.len()))),
+    }
+}
+
+/// Each mistake in a configuration that is refused.
+fn refusals(error: &Error) -> Vec<Check> {
+    let mistakes = match error {
+        Error::Config(error) => error.problems().iter().map(ToString::to_string).collect(),
+        other => vec![other.to_string()],
+    };
+    let todo = "mend it; `config check` looks at the configuration alone";
+    mistakes.into_iter().map(|mistake| Check::failed("configuration", mistake, todo)).collect()
+}
+
+async fn look(config: &Config, place: &str) -> Vec<Check> {
+    let clock = Clock::system();
+    let mut checks = configuration::checks(config, place);
+    let visited = Store::visit(&config.store.url, clock.clone()).await;
+    checks.extend(store::checks(&config.store.url, &visited, clock.now()).await);
+    let store = visited.ok().flatten();
+    match ask_accounts(config, &clock, store.clone()).await {
+        Ok((listed, asked)) => {
+            checks.extend(time(&listed, &clock).await);
+            let judged =
+                listed.iter().zip(&asked).map(|(one, asked)| accounts::check(one, asked, clock.now()));
+            checks.extend(judged);
+        }
+        Err(error) => {
+            checks.push(Check::failed(
+                "accounts",
+                error.to_string(),
+                "mend that; then each account is looked at",
+            ));
+        }
+    }
+    checks.push(reach::admin(config).await);
+    if let (Some(url), Some(client)) = (&config.server.public_url, reach::client()) {
+        checks.push(reach::public(&client, url).await);
+    }
+    if let Some(store) = store {
+        store.close().await;
+    }
+    checks
+}
+
+/// Each account, and what Kommo says of it.
+async fn ask_accounts(
+    config: &Config,
+    clock: &Clock,
+    store: Option<Store>,
+) -> Result<(Vec<Listed>, Vec<accounts::Asked>), Error> {
+    let speaking = Speaking::new(config, clock.clone())?;
+    let known = speaking.clone().accounts(config, store).await?;
+    let listed = known.list().await?;
+    let clients = speaking.clients(config, &known, None);
+    let calls = listed.iter().map(async |one| {
+        let origin = one.origin.clone().filter(|_| accounts::is_worth_asking(one, clock.now()))?;
+        Some(clients.of(origin).with_patience(PATIENCE).get_json("/api/v4/account").await)
+    });
+    let asked = futures_util::future::join_all(calls).await;
+    Ok((listed, asked))
+}
+
+/// The clock, as the first account that answers has it.
+async fn time(listed: &[Listed], clock: &Clock) -> Option<Check> {
+    let client = reach::client()?;
+    for one in listed {
+        let (Some(origin), Some(host)) = (&one.origin, &one.host) else { continue };
+        if let Some(theirs) = reach::date(&client, origin).await {
+            return Some(clock::check(clock.now(), theirs, host));
+        }
+    }
+    let todo = "compare it yourself: tokens are refused if it is off by a minute";
+    Some(Check::warning("clock", "no account's host says what time it is", todo))
+}

@@ -1,0 +1,75 @@
+//! `doctor` beside a bridge that runs, without one, and where something is wrong.
+
+use std::fs;
+
+use salesbot_bridge::simulator::{Options, Simulator};
+use serde_json::Value;
+
+use crate::home::Home;
+
+/// Outcome, finding and what to do of each check of this name.
+fn checks(report: &Value, name: &str) -> Vec<(String, String, String)> {
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    let all = report["checks"].as_array().unwrap().iter().filter(|check| check["name"] == name);
+    all.map(|check| (text(check, "outcome"), text(check, "found"), text(check, "todo"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_bridge_that_runs_nothing_fails() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let serve = home.serve();
+    let text = fs::read_to_string(home.config()).unwrap();
+    let here = text
+        .replace("admin.listen = \"127.0.0.1:0\"", &format!("admin.listen = \"{}\"", serve.admin))
+        .replace("server.listen", &format!("server.public_url = \"http://{}\"\nserver.listen", serve.public));
+    fs::write(home.config(), here).unwrap();
+    let told = home.run(&["doctor", "--json"]).expect(0);
+    let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
+    for (name, found) in [
+        ("store", "0 unfinished jobs"),
+        ("disk", "MB free"),
+        ("clock", ""),
+        (account.as_str(), "Kommo takes its token"),
+        ("bridge", "is ready"),
+        ("public_url", "leads to a bridge"),
+    ] {
+        let check = &checks(&told.json(), name)[0];
+        assert!(check.0 == "ok" && check.1.contains(found), "{name}: {check:?}");
+    }
+    let told = home.run(&["doctor"]).expect(0);
+    assert!(told.out.contains("It works; 1 thing to look at."), "delivery.insecure is on: {}", told.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_told_with_what_to_do_and_without_secrets() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "server.public_url = \"http://127.0.0.1:1\"");
+    let token = &simulator.options().access_token;
+    let text = fs::read_to_string(home.config()).unwrap();
+    fs::write(home.config(), text.replace(token.as_str(), "a-token-that-is-wrong")).unwrap();
+    let told = home.run(&["doctor", "--json"]).expect(1);
+    let report = told.json();
+    assert_eq!(checks(&report, "store")[0].0, "ok", "`serve` makes it");
+    assert_eq!(checks(&report, "bridge")[0].2, "run `serve`");
+    assert_eq!(checks(&report, "public_url")[0].0, "failed");
+    let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
+    let (outcome, _, todo) = checks(&report, &account).remove(0);
+    assert!(outcome == "failed" && todo.contains("accounts.NAME.access_token"), "{report}");
+    for text in [&told.out, &told.err] {
+        assert!(
+            !text.contains("a-token-that-is-wrong") && !text.contains(&simulator.options().client_secret)
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_mistake_of_a_refused_configuration_is_a_check_of_its_own() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "workers.concurrency = \"many\"\nlog.filter = 5");
+    let told = home.run(&["doctor", "--json"]).expect(2);
+    let found = checks(&told.json(), "configuration");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|(outcome, _, todo)| outcome == "failed" && todo.contains("config check")));
+    assert!(found.iter().any(|(_, found, _)| found.contains("workers.concurrency")), "{found:?}");
+}
