@@ -40,7 +40,7 @@ enum MetricKind {
 }
 
 /// All that the rooms count.
-const METRICS: [Metric; 10] = [
+const METRICS: [Metric; 11] = [
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,
@@ -58,6 +58,12 @@ const METRICS: [Metric; 10] = [
         kind: MetricKind::Counter,
         unit: Unit::Count,
         help: "Continues posted to Kommo, by outcome.",
+    },
+    Metric {
+        name: "bridge_token_renewals_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Renewals of an account's tokens, by what came of them.",
     },
     Metric {
         name: "bridge_oauth_callbacks_total",
