@@ -112,6 +112,7 @@ impl Accounts {
             Some(account_id) => account_id,
             None => self.paced(&origin, parts.kommo.account_id(&url, &granted.access)).await?,
         };
+        self.check_place(&url, &origin, account_id, &granted.access).await?;
         let key = AccountKey::new(account_id, &integration.client_uuid);
         let tokens = sealer.seal(&key, &made(granted, parts.clock.now())).ok_or(ConnectError::NoKey)?;
         let known = self.entry_of(&key);
@@ -141,6 +142,28 @@ impl Accounts {
             "an account was connected"
         );
         Ok(Connected { account_id, origin, integration, was })
+    }
+
+    /// Where another account is connected, whoever comes has to show that it is there now: `referer` is the caller's word,
+    /// and a wrong one would take that account's deliveries away from it.
+    async fn check_place(
+        &self,
+        url: &Url,
+        origin: &str,
+        account_id: AccountId,
+        access: &SecretString,
+    ) -> Result<(), ConnectError> {
+        let is_taken = self.entry(origin).is_some_and(|other| other.record.key.account_id != account_id);
+        if !is_taken {
+            return Ok(());
+        }
+        match self.paced(origin, self.0.parts.kommo.account_id(url, access)).await {
+            Ok(there) if there == account_id => Ok(()),
+            Ok(_) | Err(GrantError::Dead { .. } | GrantError::Refused { .. }) => {
+                Err(ConnectError::Referer("another account is there".to_owned()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The integration that `client_id` names; if it names none, the only one that can be meant.

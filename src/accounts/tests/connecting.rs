@@ -1,6 +1,7 @@
 //! Who is connected by a callback, and who is not.
 
 use super::*;
+use crate::model::Standing;
 
 #[tokio::test]
 async fn a_code_connects_the_account_it_is_of() {
@@ -86,4 +87,46 @@ async fn what_cannot_be_stored_is_not_connected() {
     let error = accounts.connect(home.callback(&accounts)).await.unwrap_err();
     assert_eq!(error, ConnectError::Store(StoreError::Closed));
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
+}
+
+/// A host that gives tokens of account 2 to everybody, and says that `here` is the account at home there.
+async fn generous(here: i64) -> String {
+    use axum::routing::{get, post};
+    use axum::{Json, Router};
+    use base64::Engine;
+    use serde_json::json;
+
+    let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(r#"{"account_id":2}"#);
+    let tokens =
+        json!({ "access_token": format!("x.{claims}.y"), "refresh_token": "r", "expires_in": 86_400 });
+    let router = Router::new()
+        .route("/oauth2/access_token", post(async move || Json(tokens)))
+        .route("/api/v4/account", get(async move || Json(json!({ "id": here }))));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
+    for (here, expected) in [(1, None), (2, Some(2))] {
+        let mut home = Home::new().await;
+        let origin = generous(here).await;
+        home.allowed.push(host(&origin).to_owned());
+        let (store, accounts) = home.connected().await;
+        // Account 1 is connected there.
+        let mine = accounts.entry(home.origin()).unwrap().record.key.clone();
+        let sealed = store.accounts().await.unwrap().remove(0);
+        let Standing::Active(tokens) = sealed.standing else { panic!("it was connected") };
+        let one = AccountKey { account_id: AccountId(1), ..mine };
+        store.connect_account(one, origin.as_str().into(), tokens).await.unwrap();
+        accounts.reload().await.unwrap();
+        let callback = Callback { referer: host(&origin).to_owned(), ..home.callback(&accounts) };
+        let connected = accounts.connect(callback).await;
+        match expected {
+            Some(account_id) => assert_eq!(connected.unwrap().account_id, AccountId(account_id)),
+            None => assert!(matches!(connected, Err(ConnectError::Referer(_))), "{connected:?}"),
+        }
+    }
 }
