@@ -1,6 +1,6 @@
 //! A person has authorized an account: the code becomes tokens, and the account active.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use secrecy::SecretString;
 use url::Url;
@@ -62,6 +62,14 @@ pub enum ConnectError {
     /// The secret must not go there.
     #[error("`referer` is no account's host: {0}")]
     Referer(String),
+    /// The tokens are of another account than the one that is connected at this address, and that one is still there.
+    #[error("another account is at this address: authorize that one, or remove it with `accounts remove`")]
+    Taken,
+    /// Too many installations in a minute: anybody can claim one.
+    #[error(
+        "too many installations of the widget within a minute: use a link of `salesbot-bridge accounts authorize`"
+    )]
+    TooMany,
     /// Kommo does not take the code.
     #[error(
         "Kommo does not take the code ({0}): it works once and for 20 minutes; authorize the account again"
@@ -106,6 +114,9 @@ impl Accounts {
         }
         let url = self.origin_of(&callback.referer).map_err(ConnectError::Referer)?;
         let origin: Arc<str> = url.origin().ascii_serialization().into();
+        if callback.state.is_none() && !self.admits_stranger(&origin) {
+            return Err(ConnectError::TooMany);
+        }
         let grant = parts.kommo.grant(&url, app(integration, redirect_uri), Grant::Code(&callback.code));
         let granted = self.paced(&origin, grant).await?;
         let account_id = match token_claims(&granted.access).account_id {
@@ -144,6 +155,11 @@ impl Accounts {
         Ok(Connected { account_id, origin, integration, was })
     }
 
+    fn admits_stranger(&self, origin: &str) -> bool {
+        let now = self.0.parts.clock.elapsed();
+        self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner).admits(origin, now)
+    }
+
     /// Where another account is connected, whoever comes has to show that it is there now: `referer` is the caller's word,
     /// and a wrong one would take that account's deliveries away from it.
     async fn check_place(
@@ -159,9 +175,7 @@ impl Accounts {
         }
         match self.paced(origin, self.0.parts.kommo.account_id(url, access)).await {
             Ok(there) if there == account_id => Ok(()),
-            Ok(_) | Err(GrantError::Dead { .. } | GrantError::Refused { .. }) => {
-                Err(ConnectError::Referer("another account is there".to_owned()))
-            }
+            Ok(_) | Err(GrantError::Dead { .. } | GrantError::Refused { .. }) => Err(ConnectError::Taken),
             Err(error) => Err(error.into()),
         }
     }

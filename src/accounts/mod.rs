@@ -18,6 +18,7 @@ mod list;
 mod renew;
 mod revoke;
 mod seal;
+mod throttle;
 mod watch;
 
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use revoke::{Revocation, RevocationError};
 use book::{Book, Entry};
 use renew::Renewing;
 use seal::Sealer;
+use throttle::Throttle;
 
 /// An integration that accounts are connected through.
 #[derive(Clone)]
@@ -122,6 +124,8 @@ struct Inner {
     book: RwLock<Book>,
     /// One entry for each account that was ever renewed here.
     renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
+    /// Installations that anybody can claim.
+    strangers: Mutex<Throttle>,
     /// Something changed that decides when tokens are renewed.
     changed: Notify,
 }
@@ -144,6 +148,7 @@ impl Accounts {
             sealer,
             book: RwLock::default(),
             renewing: Mutex::default(),
+            strangers: Mutex::default(),
             changed: Notify::new(),
             parts,
         }));

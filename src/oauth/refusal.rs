@@ -108,6 +108,12 @@ impl Refusal {
             Self::Connect(E::Referer(_)) => {
                 kind(StatusCode::FORBIDDEN, "referer-refused", "Not a host of Kommo", "bad_referer")
             }
+            Self::Connect(E::Taken) => {
+                kind(StatusCode::FORBIDDEN, "address-taken", "Another account is there", "bad_referer")
+            }
+            Self::Connect(E::TooMany) => {
+                kind(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "unavailable").later(60)
+            }
             Self::Connect(E::Code(_)) => {
                 kind(StatusCode::BAD_REQUEST, "code-refused", "The code is good no more", "bad_code")
             }
@@ -161,6 +167,10 @@ impl Refusal {
                 format!("The call names a host that may not get the integration's secret: {why}. Nothing was sent there.")
                     .into()
             }
+            Self::Connect(E::Taken) => {
+                "Another account is connected at this address, and the code is not of that one.".into()
+            }
+            Self::Connect(E::TooMany) => "Too many installations were claimed within a minute.".into(),
             Self::Connect(E::Code(why)) => format!("Kommo does not take the code ({why}).").into(),
             Self::Connect(E::Refused(why)) => format!("Kommo refuses the integration ({why}).").into(),
             Self::Connect(E::Unavailable(why)) => format!("Kommo could not be asked ({why}).").into(),
@@ -172,7 +182,10 @@ impl Refusal {
     pub(super) const fn advice(&self) -> &'static str {
         use ConnectError as E;
         match self {
-            Self::Query(_) | Self::Connect(E::State(_)) => NEW_LINK,
+            Self::Query(_) | Self::Connect(E::State(_) | E::TooMany) => NEW_LINK,
+            Self::Connect(E::Taken) => {
+                "Authorize the account that is there; or whoever runs the bridge forgets it with `accounts remove`."
+            }
             Self::Reported(_) => {
                 "Authorize the account again; if that does not help, check the integration's page in Kommo."
             }

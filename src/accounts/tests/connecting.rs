@@ -27,6 +27,23 @@ async fn the_installation_of_a_widget_needs_no_link() {
 }
 
 #[tokio::test]
+async fn installations_that_anybody_can_claim_are_few_and_links_go_on() {
+    let home = Home::new().await;
+    let (_store, accounts) = home.connected().await;
+    let claim =
+        || Callback { code: "made-up".into(), state: None, from_widget: true, ..home.callback(&accounts) };
+    for _ in 0..3 {
+        assert!(matches!(accounts.connect(claim()).await, Err(ConnectError::Code(_))));
+    }
+    let asked = home.simulator.oauth_calls().len();
+    assert_eq!(accounts.connect(claim()).await, Err(ConnectError::TooMany));
+    assert_eq!(home.simulator.oauth_calls().len(), asked, "Kommo is not asked");
+    accounts.connect(home.callback(&accounts)).await.unwrap();
+    home.clock.advance(Duration::from_secs(60));
+    assert!(matches!(accounts.connect(claim()).await, Err(ConnectError::Code(_))));
+}
+
+#[tokio::test]
 async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
     let home = Home::new().await;
     let stranger = Simulator::start(options(&home.clock)).await.unwrap();
@@ -126,7 +143,7 @@ async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
         let connected = accounts.connect(callback).await;
         match expected {
             Some(account_id) => assert_eq!(connected.unwrap().account_id, AccountId(account_id)),
-            None => assert!(matches!(connected, Err(ConnectError::Referer(_))), "{connected:?}"),
+            None => assert_eq!(connected, Err(ConnectError::Taken)),
         }
     }
 }

@@ -19,6 +19,8 @@ fn rows() -> Vec<Row> {
         (E::Referer(text()), 403, "referer-refused", "bad_referer", false),
         (E::Code(text()), 400, "code-refused", "bad_code", false),
         (E::Refused(text()), 502, "integration-refused", "refused", false),
+        (E::Taken, 403, "address-taken", "bad_referer", false),
+        (E::TooMany, 503, "busy", "unavailable", true),
         (E::Unavailable(text()), 503, "kommo-unavailable", "unavailable", true),
         (E::Store(StoreError::Timeout), 503, "not-stored", "unavailable", false),
         (E::NoKey, 501, "oauth-not-set-up", "not_set_up", false),
