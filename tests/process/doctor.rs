@@ -27,6 +27,7 @@ async fn beside_a_bridge_that_runs_nothing_fails() {
     let told = home.run(&["doctor", "--json"]).expect(0);
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
     for (name, found) in [
+        ("secrets", "no file that holds them can be read by everybody"),
         ("store", "0 unfinished jobs"),
         ("disk", "MB free"),
         ("clock", ""),
