@@ -16,6 +16,7 @@ mod problem;
 mod raw;
 mod schema;
 mod secret;
+mod secret_files;
 mod sections;
 mod show;
 mod tree;

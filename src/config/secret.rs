@@ -47,7 +47,8 @@ pub(super) fn resolve(
     }
 }
 
-fn absolute(file: &str, origin: &Origin) -> PathBuf {
+/// Where a file that a key names is.
+pub(super) fn absolute(file: &str, origin: &Origin) -> PathBuf {
     match origin {
         Origin::File { file: configuration, .. } => {
             configuration.parent().map_or_else(|| PathBuf::from(file), |folder| folder.join(file))

@@ -1,6 +1,7 @@
 //! `doctor` beside a bridge that runs, without one, and where something is wrong.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::Value;
@@ -24,9 +25,11 @@ async fn beside_a_bridge_that_runs_nothing_fails() {
         .replace("admin.listen = \"127.0.0.1:0\"", &format!("admin.listen = \"{}\"", serve.admin))
         .replace("server.listen", &format!("server.public_url = \"http://{}\"\nserver.listen", serve.public));
     fs::write(home.config(), here).unwrap();
+    fs::set_permissions(home.config(), fs::Permissions::from_mode(0o600)).unwrap();
     let told = home.run(&["doctor", "--json"]).expect(0);
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
     for (name, found) in [
+        ("secrets", "no file that holds them can be read by everybody"),
         ("store", "0 unfinished jobs"),
         ("disk", "MB free"),
         ("clock", ""),

@@ -1,12 +1,13 @@
 //! `doctor`: looks at everything that a bridge needs, and says what to do about what is wrong.
 //!
-//! It changes nothing, and works beside a bridge that runs as well as without one. Each check is a decision about facts
+//! It changes nothing but an account's token that Kommo no longer takes (see [`accounts`]), and works beside a bridge that runs as well as without one. Each check is a decision about facts
 //! ([`check`]); no check that fails keeps another from being made. Nothing secret is told.
 
 mod accounts;
 mod check;
 mod clock;
 mod configuration;
+mod files;
 mod reach;
 mod store;
 
@@ -18,7 +19,7 @@ use crate::accounts::Listed;
 use crate::bridge::Error;
 use crate::bridge::speaking::Speaking;
 use crate::clock::Clock;
-use crate::config::{Config, Sources};
+use crate::config::{Config, Effective, Sources};
 use crate::store::Store;
 
 use super::exit::{Failure, print};
@@ -26,6 +27,8 @@ use check::{Check, Outcome};
 
 /// A call to an account may wait and be tried again for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So many accounts' hosts are asked for the time.
+const HOSTS: usize = 5;
 
 /// Looks at everything, and prints what it found. `fits` says whether the program's handlers fit the configuration.
 ///
@@ -37,9 +40,9 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let place = sources.file().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
-    let loaded = Config::load(sources).map_err(Error::from);
-    let (checks, refused) = match loaded.and_then(|config| fits(config.clone()).map(|()| config)) {
-        Ok(config) => (look(&config, &place).await, false),
+    let loaded = Effective::load(sources).map_err(Error::from);
+    let (checks, refused) = match loaded.and_then(|loaded| fits(loaded.config.clone()).map(|()| loaded)) {
+        Ok(loaded) => (look(&loaded, &place).await, false),
         Err(error) => (refusals(&error), true),
     };
     if json {
@@ -65,9 +68,11 @@ fn refusals(error: &Error) -> Vec<Check> {
     mistakes.into_iter().map(|mistake| Check::failed("configuration", mistake, todo)).collect()
 }
 
-async fn look(config: &Config, place: &str) -> Vec<Check> {
+async fn look(loaded: &Effective, place: &str) -> Vec<Check> {
+    let config = &loaded.config;
     let clock = Clock::system();
     let mut checks = configuration::checks(config, place);
+    checks.extend(files::checks(&loaded.secret_files()));
     let visited = Store::visit(&config.store.url, clock.clone()).await;
     checks.extend(store::checks(&config.store.url, &visited, clock.now()).await);
     let store = visited.ok().flatten();
@@ -114,14 +119,16 @@ async fn ask_accounts(
     Ok((listed, asked))
 }
 
-/// The clock, as the first account that answers has it.
+/// The clock, as the first account that answers has it. The hosts are asked together, so that silent ones cost one wait.
 async fn time(listed: &[Listed], clock: &Clock) -> Option<Check> {
     let client = reach::client()?;
-    for one in listed {
-        let (Some(origin), Some(host)) = (&one.origin, &one.host) else { continue };
-        if let Some(theirs) = reach::date(&client, origin).await {
-            return Some(clock::check(clock.now(), theirs, host));
-        }
+    let hosts = listed.iter().filter_map(|one| Some((one.origin.as_ref()?, one.host.as_ref()?)));
+    let asked = hosts.take(HOSTS).map(async |(origin, host)| {
+        let theirs = reach::date(&client, origin).await?;
+        Some(clock::check(clock.now(), theirs, host))
+    });
+    if let Some(check) = futures_util::future::join_all(asked).await.into_iter().flatten().next() {
+        return Some(check);
     }
     let todo = "compare it yourself: tokens are refused if it is off by a minute";
     Some(Check::warning("clock", "no account's host says what time it is", todo))

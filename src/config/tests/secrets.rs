@@ -135,3 +135,27 @@ fn no_secret_is_printed() {
     }
     assert_eq!(effective.show().matches("\"***\"").count(), 5);
 }
+
+#[test]
+fn the_files_that_hold_secrets_are_known() {
+    let account = "[accounts.a]\nbase_url = \"https://a.kommo.com\"\n";
+    let integration = "[integrations.main]\nclient_uuid = \"u\"\nclient_secret_file = \"c.secret\"\n";
+    let folder = Folder::with(&format!(
+        "{integration}{account}access_token_file = \"t.secret\"\n[handlers.log_file]\nkind = \"echo\"\n"
+    ));
+    folder.write("t.secret", VALUE);
+    folder.write("c.secret", VALUE);
+    let files = |env: &[(&str, &str)]| -> Vec<String> {
+        let loaded = Effective::load(&folder.sources(env)).unwrap();
+        let name = |file: &std::path::PathBuf| file.file_name().unwrap().to_string_lossy().into_owned();
+        loaded.secret_files().iter().map(name).collect()
+    };
+    assert_eq!(files(&[]), ["c.secret", "t.secret"]);
+    assert_eq!(
+        files(&[("BRIDGE_ACCOUNTS__A__ACCESS_TOKEN", "t")]),
+        ["c.secret"],
+        "the environment is no file"
+    );
+    folder.write("bridge.toml", &format!("{}{account}access_token = \"t\"\n", integration));
+    assert_eq!(files(&[]), ["bridge.toml", "c.secret"]);
+}

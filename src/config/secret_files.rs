@@ -1,0 +1,43 @@
+//! Which files hold the secrets of a configuration, for those who look after them.
+//!
+//! The configuration file itself is one of them if a secret is written in it. Secrets from the environment are in no file.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::load::Effective;
+use super::secret::absolute;
+use super::tree::{Content, Node, Origin};
+
+impl Effective {
+    /// Each file that a secret was read from.
+    pub fn secret_files(&self) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        self.gather(&self.tree, &mut Vec::new(), &mut files);
+        files
+    }
+
+    fn gather<'a>(&self, node: &'a Node, path: &mut Vec<&'a str>, files: &mut BTreeSet<PathBuf>) {
+        match &node.content {
+            Content::Table(entries) => {
+                for (key, node) in entries {
+                    path.push(key);
+                    self.gather(node, path, files);
+                    path.pop();
+                }
+            }
+            Content::Leaf(value) => {
+                let Some((last, table)) = path.split_last() else { return };
+                if self.schema.is_secret(path) {
+                    if let Origin::File { file, .. } = &node.origin {
+                        files.insert(file.to_path_buf());
+                    }
+                } else if let (Some(twin), Some(named)) = (last.strip_suffix("_file"), value.as_str())
+                    && self.schema.is_secret(&[table, &[twin]].concat())
+                {
+                    files.insert(absolute(named, &node.origin));
+                }
+            }
+        }
+    }
+}
