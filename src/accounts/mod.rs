@@ -122,6 +122,11 @@ struct Inner {
     book: RwLock<Book>,
     /// One entry for each account that was ever renewed here.
     renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
+    /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
+    /// checked before that.
+    disconnected: Mutex<Vec<(AccountId, Duration)>>,
+    /// Rows of the store that cannot be read, and their generations.
+    unreadable: Mutex<HashMap<AccountKey, u64>>,
     /// Something changed that decides when tokens are renewed.
     changed: Notify,
 }
@@ -144,6 +149,8 @@ impl Accounts {
             sealer,
             book: RwLock::default(),
             renewing: Mutex::default(),
+            disconnected: Mutex::default(),
+            unreadable: Mutex::default(),
             changed: Notify::new(),
             parts,
         }));
@@ -252,6 +259,13 @@ impl Accounts {
         }
         drop(book);
         self.0.changed.notify_one();
+    }
+
+    /// The tokens of the account are new: deliveries that waited for nothing else go on.
+    fn is_renewed(&self, origin: &str) {
+        if self.0.parts.gate.lift_unasked(origin) {
+            self.0.parts.health.account_goes_on(host(origin));
+        }
     }
 
     /// The account can be called: its deliveries go on.
