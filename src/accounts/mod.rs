@@ -33,7 +33,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise};
+use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
 use crate::model::{AccountId, AccountKey, AccountState, HostRules};
 use crate::pace::Gate;
 use crate::store::{Store, StoreError};
@@ -158,15 +158,16 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// A bearer for calls to `origin` that is not known to be stale; it is renewed first if it must be.
+    /// A bearer for calls to that account that is not known to be stale; it is renewed first if it must be.
     ///
     /// # Errors
     /// There is none; the error says what a person has to do.
-    pub async fn bearer(&self, origin: &str) -> Result<Bearer, NoBearer> {
-        if let Some(bearer) = self.0.long_lived.get(origin) {
+    pub async fn bearer<'a>(&self, whose: impl Into<Whose<'a>>) -> Result<Bearer, NoBearer> {
+        let whose = whose.into();
+        if let Some(bearer) = self.0.long_lived.get(whose.origin) {
             return Ok(bearer.clone());
         }
-        let entry = self.entry(origin).ok_or(NoBearer::Unknown)?;
+        let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
         let (open, _) = entry.open()?;
         if due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now()) {
             return entry.bearer();
@@ -178,22 +179,28 @@ impl Accounts {
     ///
     /// # Errors
     /// There is none; the error says what a person has to do.
-    pub async fn renewed(&self, origin: &str, refused: &Bearer) -> Result<Bearer, NoBearer> {
-        if self.0.long_lived.contains_key(origin) {
+    pub async fn renewed<'a>(
+        &self,
+        whose: impl Into<Whose<'a>>,
+        refused: &Bearer,
+    ) -> Result<Bearer, NoBearer> {
+        let whose = whose.into();
+        if self.0.long_lived.contains_key(whose.origin) {
             return Err(NoBearer::LongLived);
         }
-        let entry = self.entry(origin).ok_or(NoBearer::Unknown)?;
+        let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
         self.renew(&entry.record.key, refused.generation).await
     }
 
     /// Whether a bearer can be had at once: nothing has to be renewed for it first.
-    pub fn is_at_hand(&self, origin: &str) -> bool {
+    pub fn is_at_hand<'a>(&self, whose: impl Into<Whose<'a>>) -> bool {
+        let whose = whose.into();
         let good = |entry: Arc<Entry>| {
             entry.open().ok().is_none_or(|(open, _)| {
                 due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now())
             })
         };
-        self.0.long_lived.contains_key(origin) || self.entry(origin).is_none_or(good)
+        self.0.long_lived.contains_key(whose.origin) || self.entry(whose).is_none_or(good)
     }
 
     /// Where the account that was at `origin` is now, if it has moved: its calls are paced together, whichever address
@@ -226,8 +233,8 @@ impl Accounts {
         &self.0.parts.integrations
     }
 
-    fn entry(&self, origin: &str) -> Option<Arc<Entry>> {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).at(origin).cloned()
+    fn entry<'a>(&self, whose: impl Into<Whose<'a>>) -> Option<Arc<Entry>> {
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).of(whose.into()).cloned()
     }
 
     fn entry_of(&self, key: &AccountKey) -> Option<Arc<Entry>> {
@@ -281,11 +288,11 @@ fn host(origin: &str) -> &str {
 }
 
 impl Credentials for Accounts {
-    fn bearer<'a>(&'a self, origin: &'a str) -> Promise<'a> {
-        Box::pin(Self::bearer(self, origin))
+    fn bearer<'a>(&'a self, whose: Whose<'a>) -> Promise<'a> {
+        Box::pin(Self::bearer(self, whose))
     }
 
-    fn renewed<'a>(&'a self, origin: &'a str, refused: &'a Bearer) -> Promise<'a> {
-        Box::pin(Self::renewed(self, origin, refused))
+    fn renewed<'a>(&'a self, whose: Whose<'a>, refused: &'a Bearer) -> Promise<'a> {
+        Box::pin(Self::renewed(self, whose, refused))
     }
 }
