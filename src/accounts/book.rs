@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::kommo::{Bearer, NoBearer};
+use crate::kommo::{Bearer, NoBearer, Whose};
 use crate::model::{AccountKey, AccountRecord, AccountState, Standing, Timestamp};
 
 use super::seal::{Sealer, Tokens};
@@ -127,6 +127,21 @@ impl Book {
         self.entries.get(key)
     }
 
+    /// The account that is meant: whoever has the address or had it, but never one with another number.
+    pub(super) fn of(&self, whose: Whose<'_>) -> Option<&Arc<Entry>> {
+        let found = self.at(whose.origin)?;
+        let Some(wanted) = whose.account_id.filter(|wanted| *wanted != found.record.key.account_id) else {
+            return Some(found);
+        };
+        // The address has passed from one account to another, which is rare.
+        let was_there = |entry: &&Arc<Entry>| {
+            let AccountRecord { key, origin, previous_origin, .. } = &entry.record;
+            key.account_id == wanted
+                && [origin, previous_origin].into_iter().flatten().any(|known| **known == *whose.origin)
+        };
+        self.entries.values().filter(was_there).max_by_key(|entry| entry.rank())
+    }
+
     /// Where the account that was at `origin` is now, if it has moved.
     pub(super) fn moved_to(&self, origin: &str) -> Option<&Arc<str>> {
         self.moved.get(origin)
@@ -220,6 +235,26 @@ mod tests {
         assert_eq!(book.moved_to("https://old"), None);
         book.remove(&AccountKey::new(AccountId(2), "ID"));
         assert_eq!(called(&book, "https://old"), Some((1, "https://new".into())));
+    }
+
+    #[test]
+    fn an_address_that_passed_on_gives_nobody_the_token_of_another() {
+        let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
+        let mut book = Book::new(vec![moved], Some(&sealer()));
+        let of = |book: &Book, account_id: i64, origin: &str| {
+            let entry = book.of(Whose::from((origin, AccountId(account_id))))?;
+            Some((entry.record.key.account_id.0, entry.bearer().ok()?.origin.to_string()))
+        };
+        // A stranger has the old address, and is not connected yet.
+        assert_eq!(of(&book, 2, "https://old"), None);
+        assert_eq!(of(&book, 2, "https://new"), None);
+        assert_eq!(of(&book, 1, "https://old"), Some((1, "https://new".into())));
+        // Now it is: each has its own.
+        book.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(of(&book, 2, "https://old"), Some((2, "https://old".into())));
+        assert_eq!(of(&book, 1, "https://old"), Some((1, "https://new".into())));
+        // Whoever says so without a number means the one who is there today.
+        assert_eq!(called(&book, "https://old"), Some((2, "https://old".into())));
     }
 
     #[test]

@@ -34,7 +34,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise};
+use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
 use crate::model::{AccountId, AccountKey, AccountState, HostRules};
 use crate::pace::Gate;
 use crate::store::{Store, StoreError};
@@ -126,6 +126,11 @@ struct Inner {
     renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
     /// Installations that anybody can claim.
     strangers: Mutex<Throttle>,
+    /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
+    /// checked before that.
+    disconnected: Mutex<Vec<(AccountId, Duration)>>,
+    /// Rows of the store that cannot be read, and their generations.
+    unreadable: Mutex<HashMap<AccountKey, u64>>,
     /// Something changed that decides when tokens are renewed.
     changed: Notify,
 }
@@ -149,6 +154,8 @@ impl Accounts {
             book: RwLock::default(),
             renewing: Mutex::default(),
             strangers: Mutex::default(),
+            disconnected: Mutex::default(),
+            unreadable: Mutex::default(),
             changed: Notify::new(),
             parts,
         }));
@@ -156,15 +163,16 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// A bearer for calls to `origin` that is not known to be stale; it is renewed first if it must be.
+    /// A bearer for calls to that account that is not known to be stale; it is renewed first if it must be.
     ///
     /// # Errors
     /// There is none; the error says what a person has to do.
-    pub async fn bearer(&self, origin: &str) -> Result<Bearer, NoBearer> {
-        if let Some(bearer) = self.0.long_lived.get(origin) {
+    pub async fn bearer<'a>(&self, whose: impl Into<Whose<'a>>) -> Result<Bearer, NoBearer> {
+        let whose = whose.into();
+        if let Some(bearer) = self.0.long_lived.get(whose.origin) {
             return Ok(bearer.clone());
         }
-        let entry = self.entry(origin).ok_or(NoBearer::Unknown)?;
+        let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
         let (open, _) = entry.open()?;
         if due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now()) {
             return entry.bearer();
@@ -176,22 +184,28 @@ impl Accounts {
     ///
     /// # Errors
     /// There is none; the error says what a person has to do.
-    pub async fn renewed(&self, origin: &str, refused: &Bearer) -> Result<Bearer, NoBearer> {
-        if self.0.long_lived.contains_key(origin) {
+    pub async fn renewed<'a>(
+        &self,
+        whose: impl Into<Whose<'a>>,
+        refused: &Bearer,
+    ) -> Result<Bearer, NoBearer> {
+        let whose = whose.into();
+        if self.0.long_lived.contains_key(whose.origin) {
             return Err(NoBearer::LongLived);
         }
-        let entry = self.entry(origin).ok_or(NoBearer::Unknown)?;
+        let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
         self.renew(&entry.record.key, refused.generation).await
     }
 
     /// Whether a bearer can be had at once: nothing has to be renewed for it first.
-    pub fn is_at_hand(&self, origin: &str) -> bool {
+    pub fn is_at_hand<'a>(&self, whose: impl Into<Whose<'a>>) -> bool {
+        let whose = whose.into();
         let good = |entry: Arc<Entry>| {
             entry.open().ok().is_none_or(|(open, _)| {
                 due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now())
             })
         };
-        self.0.long_lived.contains_key(origin) || self.entry(origin).is_none_or(good)
+        self.0.long_lived.contains_key(whose.origin) || self.entry(whose).is_none_or(good)
     }
 
     /// Where the account that was at `origin` is now, if it has moved: its calls are paced together, whichever address
@@ -224,8 +238,8 @@ impl Accounts {
         &self.0.parts.integrations
     }
 
-    fn entry(&self, origin: &str) -> Option<Arc<Entry>> {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).at(origin).cloned()
+    fn entry<'a>(&self, whose: impl Into<Whose<'a>>) -> Option<Arc<Entry>> {
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).of(whose.into()).cloned()
     }
 
     fn entry_of(&self, key: &AccountKey) -> Option<Arc<Entry>> {
@@ -259,6 +273,13 @@ impl Accounts {
         self.0.changed.notify_one();
     }
 
+    /// The tokens of the account are new: deliveries that waited for nothing else go on.
+    fn is_renewed(&self, origin: &str) {
+        if self.0.parts.gate.lift_unasked(origin) {
+            self.0.parts.health.account_goes_on(host(origin));
+        }
+    }
+
     /// The account can be called: its deliveries go on.
     fn goes_on(&self, origin: &str) {
         self.0.parts.health.account_goes_on(host(origin));
@@ -272,11 +293,11 @@ fn host(origin: &str) -> &str {
 }
 
 impl Credentials for Accounts {
-    fn bearer<'a>(&'a self, origin: &'a str) -> Promise<'a> {
-        Box::pin(Self::bearer(self, origin))
+    fn bearer<'a>(&'a self, whose: Whose<'a>) -> Promise<'a> {
+        Box::pin(Self::bearer(self, whose))
     }
 
-    fn renewed<'a>(&'a self, origin: &'a str, refused: &'a Bearer) -> Promise<'a> {
-        Box::pin(Self::renewed(self, origin, refused))
+    fn renewed<'a>(&'a self, whose: Whose<'a>, refused: &'a Bearer) -> Promise<'a> {
+        Box::pin(Self::renewed(self, whose, refused))
     }
 }

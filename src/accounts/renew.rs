@@ -22,7 +22,7 @@ use super::{Accounts, Integration, host};
 
 /// Calls of one renewal: the old address, where it is now, the new address.
 const CALLS: u32 = 3;
-/// Beyond its calls, for turns at the gate and for the store.
+/// Beyond its calls and their turns, for the store.
 const MARGIN: Duration = Duration::from_secs(15);
 /// Between two looks at what another process, or a full disk, does.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -61,7 +61,8 @@ impl Accounts {
     }
 
     pub(super) fn lease(&self) -> Duration {
-        self.0.parts.request_timeout * CALLS + MARGIN
+        // Each call waits for its turn first.
+        self.0.parts.request_timeout * CALLS * 2 + MARGIN
     }
 
     /// What is remembered of the renewals of an account.
@@ -240,14 +241,15 @@ impl Accounts {
                 let old = entry.record.origin.clone().filter(|old| *old != origin);
                 let previous_origin = old.or_else(|| entry.record.previous_origin.clone());
                 let standing = Standing::Active(tokens);
-                let origin = Some(origin);
+                let addresses = [Some(origin.clone()), previous_origin.clone()];
                 self.put(AccountRecord {
                     standing,
                     generation,
-                    origin,
+                    origin: Some(origin),
                     previous_origin,
                     ..entry.record.clone()
                 });
+                addresses.iter().flatten().for_each(|origin| self.is_renewed(origin));
                 tracing::info!(account.host = shown, "tokens were renewed");
                 self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer()
             }

@@ -1,5 +1,8 @@
 //! Kommo's hook that says: this account disconnected the integration.
 
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
@@ -8,6 +11,9 @@ use crate::model::{AccountId, AccountKey};
 use crate::store::{Store, StoreError};
 
 use super::{Accounts, host};
+
+/// A request is answered in seconds; whatever was under way at a revocation has ended by then.
+const UNDER_WAY: Duration = Duration::from_secs(60);
 
 const REASON: &str = "the integration was disconnected in Kommo";
 
@@ -62,6 +68,8 @@ impl Accounts {
         store.revoke_account(key.clone(), REASON.to_owned()).await?;
         self.reload().await?;
         let account_id = key.account_id;
+        let until = self.0.parts.clock.elapsed() + UNDER_WAY;
+        self.disconnected().push((account_id, until));
         let cancelled = self.cancel_jobs(store, account_id).await?;
         let entry = self.entry_of(&key);
         let shown = entry.as_ref().and_then(|entry| entry.record.origin.as_deref()).map_or("?", host);
@@ -83,8 +91,23 @@ impl Accounts {
         store.cancel_account(account_id).await
     }
 
+    /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it.
+    pub(super) async fn cancel_late_jobs(&self, store: &Store) -> Result<(), StoreError> {
+        let now = self.0.parts.clock.elapsed();
+        let lately = self.disconnected().clone();
+        for (account_id, _) in &lately {
+            self.cancel_jobs(store, *account_id).await?;
+        }
+        self.disconnected().retain(|one| now < one.1 || !lately.contains(one));
+        Ok(())
+    }
+
+    fn disconnected(&self) -> MutexGuard<'_, Vec<(AccountId, Duration)>> {
+        self.0.disconnected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn still_connected(&self, account_id: AccountId) -> bool {
-        let book = self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
         let connected = |entry: &&std::sync::Arc<super::book::Entry>| {
             entry.record.key.account_id == account_id && entry.tokens.is_some()
         };

@@ -3,6 +3,7 @@
 mod connecting;
 mod keeping;
 mod renewing;
+mod watching;
 
 use std::time::UNIX_EPOCH;
 

@@ -16,6 +16,8 @@ use super::{Accounts, due, host};
 const LOOK: Duration = Duration::from_secs(5);
 /// Accounts that are renewed side by side.
 const TOGETHER: usize = 16;
+/// Between two looks at least: what cannot be done now (a full disk) is not to be tried without a pause.
+const REST: Duration = Duration::from_secs(1);
 
 impl Accounts {
     /// Keeps tokens fresh until `stop`. At first, says who waits for a person, and cancels what a crash left of the jobs of
@@ -66,6 +68,9 @@ impl Accounts {
         if let Err(error) = self.look(store).await {
             tracing::warn!(%error, "the accounts could not be read; it is tried again");
         }
+        if let Err(error) = self.cancel_late_jobs(store).await {
+            tracing::warn!(%error, "late jobs of disconnected accounts could not be cancelled; it is tried again");
+        }
         let entries = self.entries();
         let due: Vec<_> = entries.iter().filter(|entry| self.due_in(entry) == Some(Duration::ZERO)).collect();
         for some in due.chunks(TOGETHER) {
@@ -73,7 +78,8 @@ impl Accounts {
             // What went wrong was told where it happened, and is tried again.
             let _told = futures_util::future::join_all(renewals).await;
         }
-        self.entries().iter().filter_map(|entry| self.due_in(entry)).min().unwrap_or(Duration::MAX)
+        let next = self.entries().iter().filter_map(|entry| self.due_in(entry)).min();
+        next.unwrap_or(Duration::MAX).max(REST)
     }
 
     /// Reads the accounts anew if another process changed one.
@@ -81,18 +87,42 @@ impl Accounts {
         let there: HashMap<AccountKey, u64> = store.account_generations().await?.into_iter().collect();
         let known = self.entries();
         let same = |entry: &Arc<Entry>| there.get(&entry.record.key) == Some(&entry.record.generation);
-        if known.len() == there.len() && known.iter().all(same) {
+        if known.len() == self.readable(&there) && known.iter().all(same) {
             return Ok(());
         }
         self.reload().await?;
+        let unreadable = there.into_iter().filter(|(key, _)| self.entry_of(key).is_none()).collect();
+        *self.0.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = unreadable;
+        self.tell_changes(&known);
+        Ok(())
+    }
+
+    /// How many of these rows are not known to be damaged: those would be news at each look.
+    fn readable(&self, there: &HashMap<AccountKey, u64>) -> usize {
+        let unreadable = self.0.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        there.iter().filter(|(key, generation)| unreadable.get(*key) != Some(*generation)).count()
+    }
+
+    /// Whose deliveries go on, and who waits for a person or does so no more, after others changed the accounts.
+    fn tell_changes(&self, known: &[Arc<Entry>]) {
         for entry in self.entries() {
             let before = known.iter().find(|before| before.record.key == entry.record.key);
             let was_good = before.is_some_and(|before| before.open().is_ok());
-            if let (Ok((_, origin)), false) = (entry.open(), was_good) {
-                self.goes_on(origin);
+            match (entry.open(), &entry.record.origin) {
+                (Ok((_, origin)), _) if !was_good => self.goes_on(origin),
+                (Err(error), Some(origin))
+                    if was_good && entry.record.standing.state() != AccountState::Revoked =>
+                {
+                    self.needs_person(host(origin), &why(&error));
+                }
+                _ => {}
             }
         }
-        Ok(())
+        for origin in known.iter().filter_map(|before| before.record.origin.as_deref()) {
+            if self.entry(origin).is_none() {
+                self.0.parts.health.account_goes_on(host(origin));
+            }
+        }
     }
 
     /// How long until the tokens are renewed ahead of their end; none if they are not.

@@ -35,6 +35,8 @@ use judge::{Circumstances, Got, Judgement};
 
 /// Calls of one attempt, or turns that are waited for: each takes at most the timeout of a request.
 const CALLS: u32 = 4;
+/// Bearers of one attempt that are waited for: one before the call, and one after its 401.
+const BEARERS: u32 = 2;
 /// What a lease lasts beyond the calls: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// The most deliveries of one lane in one claim, so that the next lane gets its turn.
@@ -262,14 +264,14 @@ impl Sender {
 
     /// Posts the continue; after a 401 once more, if another token can be had.
     async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {
-        let (accounts, origin) = (&self.0.parts.accounts, job.return_url.origin());
+        let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
-        let at_hand = accounts.is_at_hand(origin);
+        let at_hand = accounts.is_at_hand(whose);
         if !at_hand {
             pass.give_back();
         }
-        let bearer = match accounts.bearer(origin).await {
+        let bearer = match accounts.bearer(whose).await {
             Ok(bearer) => bearer,
             Err(none) => return Got::NoBearer(none),
         };
@@ -281,7 +283,7 @@ impl Sender {
             return Got::Answer(answer);
         }
         pass.give_back();
-        let bearer = match accounts.renewed(origin, &bearer).await {
+        let bearer = match accounts.renewed(whose, &bearer).await {
             Ok(bearer) => bearer,
             Err(none) => return Got::NoBearer(none),
         };
@@ -386,7 +388,7 @@ impl Sender {
     }
 
     fn lease(&self) -> Duration {
-        self.0.settings.request_timeout * CALLS + self.0.parts.accounts.patience() + LEASE_MARGIN
+        self.0.settings.request_timeout * CALLS + self.0.parts.accounts.patience() * BEARERS + LEASE_MARGIN
     }
 }
 

@@ -97,12 +97,17 @@ impl Home {
 
     /// A job whose completion was just stored.
     async fn completed(&self, bot: &Bot) -> JobId {
+        self.completed_of(self.simulator.options().account_id, bot).await
+    }
+
+    /// The same of an account with this number.
+    async fn completed_of(&self, account_id: i64, bot: &Bot) -> JobId {
         let now = self.clock.now();
         let job = NewJob {
             id: JobId::new(now, fastrand::u128(..)),
             handler: "any".parse().unwrap(),
             request: WidgetRequest {
-                account_id: AccountId(1),
+                account_id: AccountId(account_id),
                 entity: None,
                 return_url: bot.return_url().parse().unwrap(),
                 data: json!(null),

@@ -14,11 +14,11 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::model::HostRules;
+use crate::model::{AccountId, HostRules};
 use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Scope};
 
 use super::again::{Next, Tried, judge};
-use super::credentials::{Bearer, Credentials, LongLived};
+use super::credentials::{Bearer, Credentials, LongLived, Whose};
 use super::error::Error;
 use super::request::Ask;
 use super::transport::{Call, Failure, Kommo, MOST_LIST, Response};
@@ -44,6 +44,7 @@ use super::transport::{Call, Failure, Kommo, MOST_LIST, Response};
 pub struct Client {
     shared: Arc<Clients>,
     origin: Arc<str>,
+    account_id: Option<AccountId>,
     patience: Duration,
 }
 
@@ -97,7 +98,12 @@ pub(crate) struct Clients {
 impl Clients {
     /// The client of the account at this address, `https://example.kommo.com`.
     pub(crate) fn of(self: &Arc<Self>, origin: impl Into<Arc<str>>) -> Client {
-        Client { shared: self.clone(), origin: origin.into(), patience: self.patience }
+        Client { shared: self.clone(), origin: origin.into(), account_id: None, patience: self.patience }
+    }
+
+    /// The client of just this account, which is at this address or was.
+    pub(crate) fn of_account(self: &Arc<Self>, origin: impl Into<Arc<str>>, account_id: AccountId) -> Client {
+        Client { account_id: Some(account_id), ..self.of(origin) }
     }
 
     /// Clients for tests in which nobody asks Kommo: no host is allowed.
@@ -182,7 +188,8 @@ impl Client {
     async fn run(self, ask: Ask) -> Result<Reply, Error> {
         let Clients { kommo, clock, credentials, random, .. } = &*self.shared;
         let deadline = clock.elapsed().saturating_add(self.patience);
-        let mut bearer = credentials.bearer(&self.origin).await.map_err(Error::NotConnected)?;
+        let whose = Whose { origin: &self.origin, account_id: self.account_id };
+        let mut bearer = credentials.bearer(whose).await.map_err(Error::NotConnected)?;
         let (mut tries, mut renewed, mut asked_to_wait) = (0, false, false);
         loop {
             let url = ask.url(&bearer.origin)?;
@@ -217,7 +224,7 @@ impl Client {
                     drop(pass);
                     tries -= 1;
                     renewed = true;
-                    bearer = credentials.renewed(&self.origin, &bearer).await.map_err(Error::Unauthorized)?;
+                    bearer = credentials.renewed(whose, &bearer).await.map_err(Error::Unauthorized)?;
                 }
                 Next::TooMany { hint, again } => {
                     pass.pause(Pause { scope: Scope::Account, cause: Cause::TooMany, hint });

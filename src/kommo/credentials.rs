@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::model::AccountId;
+
 /// A token, and where it may be used now.
 #[derive(Clone)]
 pub struct Bearer {
@@ -66,13 +68,34 @@ pub enum NoBearer {
 /// What [`Credentials`] promise for later.
 pub type Promise<'a> = Pin<Box<dyn Future<Output = Result<Bearer, NoBearer>> + Send + 'a>>;
 
-/// Gives out bearers by the address of the account, `https://example.kommo.com`.
+/// The account that is to be called.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// Its address, or one that it had: `https://example.kommo.com`.
+    pub origin: &'a str,
+    /// Kommo's number of it, if that is known. Addresses pass from one account to another; then the number decides.
+    pub account_id: Option<AccountId>,
+}
+
+impl<'a> From<&'a str> for Whose<'a> {
+    fn from(origin: &'a str) -> Self {
+        Self { origin, account_id: None }
+    }
+}
+
+impl<'a> From<(&'a str, AccountId)> for Whose<'a> {
+    fn from((origin, account_id): (&'a str, AccountId)) -> Self {
+        Self { origin, account_id: Some(account_id) }
+    }
+}
+
+/// Gives out the bearers of accounts.
 pub trait Credentials: Send + Sync {
-    /// A bearer for `origin` that is not known to be stale.
-    fn bearer<'a>(&'a self, origin: &'a str) -> Promise<'a>;
+    /// A bearer of that account that is not known to be stale.
+    fn bearer<'a>(&'a self, whose: Whose<'a>) -> Promise<'a>;
 
     /// Another bearer in place of `refused`, to which Kommo said 401.
-    fn renewed<'a>(&'a self, origin: &'a str, refused: &'a Bearer) -> Promise<'a>;
+    fn renewed<'a>(&'a self, whose: Whose<'a>, refused: &'a Bearer) -> Promise<'a>;
 }
 
 /// A long-lived token of one account: what a program that uses the client by itself has.
@@ -86,12 +109,12 @@ impl LongLived {
 }
 
 impl Credentials for LongLived {
-    fn bearer<'a>(&'a self, origin: &'a str) -> Promise<'a> {
-        let known = *self.0.origin == *origin;
+    fn bearer<'a>(&'a self, whose: Whose<'a>) -> Promise<'a> {
+        let known = *self.0.origin == *whose.origin;
         Box::pin(async move { if known { Ok(self.0.clone()) } else { Err(NoBearer::Unknown) } })
     }
 
-    fn renewed<'a>(&'a self, _: &'a str, _: &'a Bearer) -> Promise<'a> {
+    fn renewed<'a>(&'a self, _: Whose<'a>, _: &'a Bearer) -> Promise<'a> {
         Box::pin(async { Err(NoBearer::LongLived) })
     }
 }

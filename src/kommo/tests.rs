@@ -30,11 +30,11 @@ impl Renewable {
 }
 
 impl Credentials for Renewable {
-    fn bearer<'a>(&'a self, _: &'a str) -> Promise<'a> {
+    fn bearer<'a>(&'a self, _: Whose<'a>) -> Promise<'a> {
         Box::pin(async { Ok(self.give(&self.first, 1)) })
     }
 
-    fn renewed<'a>(&'a self, _: &'a str, _: &'a Bearer) -> Promise<'a> {
+    fn renewed<'a>(&'a self, _: Whose<'a>, _: &'a Bearer) -> Promise<'a> {
         Box::pin(async {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };

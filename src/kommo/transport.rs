@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -77,7 +77,15 @@ impl Kommo {
             request = request.bearer_auth(bearer.expose_secret());
         }
         if let Some((name, value)) = call.secret_header {
-            request = request.header(name, value.expose_secret());
+            request = match HeaderValue::from_str(value.expose_secret()) {
+                Ok(mut value) => {
+                    // Neither shown by whoever logs headers, nor kept in a connection's compression table.
+                    value.set_sensitive(true);
+                    request.header(name, value)
+                }
+                // The call then fails by itself: there is no such request.
+                Err(_) => request.header(name, "\n"),
+            };
         }
         match call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
@@ -288,6 +296,20 @@ mod tests {
         for url in ["https://example.org", "http://a.kommo.com", "https://127.0.0.1"] {
             let Answer::NotSent(why) = call(rules(false), url).await else { panic!("{url} was called") };
             assert!(why.starts_with("return_url may not be called"), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_secret_of_a_call_can_be_read_in_its_headers() {
+        let kommo = Kommo::new(rules(false), Duration::from_secs(5)).unwrap();
+        let secret = SecretString::from("the-secret");
+        let url = || Url::parse("https://a.kommo.com/").unwrap();
+        for call in
+            [Call::get(url()).bearer(&secret), Call::get(url()).secret_header("x-refresh-token", &secret)]
+        {
+            let request = kommo.request(call).build().unwrap();
+            assert!(request.headers().values().any(|value| value.is_sensitive()));
+            assert!(!format!("{request:?}").contains("the-secret"), "{request:?}");
         }
     }
 

@@ -100,6 +100,16 @@ impl Gate {
         lifted
     }
 
+    /// The tokens of `account` were renewed: ends its pause, if Kommo was not even asked for want of them. One who was
+    /// refused by Kommo is not let through by that. Says whether there was such a pause.
+    pub fn lift_unasked(&self, account: &str) -> bool {
+        let lifted = self.lock().pace.lift_unasked(account);
+        if lifted {
+            self.tell();
+        }
+        lifted
+    }
+
     async fn ticket(&self, account: &str, errand: Errand, patience: Duration) -> Result<Ticket, Paused> {
         let deadline = self.clock.elapsed() + patience;
         let _guest = Guest::new(self, account);
@@ -158,7 +168,8 @@ struct Guest<'a> {
 
 impl<'a> Guest<'a> {
     fn new(gate: &'a Gate, account: &'a str) -> Self {
-        gate.lock().pace.guest_comes(account);
+        let now = gate.clock.elapsed();
+        gate.lock().pace.guest_comes(account, now);
         Self { gate, account }
     }
 }

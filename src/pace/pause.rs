@@ -129,6 +129,11 @@ impl Pauses {
         self.era
     }
 
+    /// Whether none has begun so far.
+    pub const fn were_never(&self) -> bool {
+        self.era == 0 && self.current.is_none()
+    }
+
     pub fn permission(&self, now: Duration) -> Permission {
         match self.current {
             None => Permission::Go,
@@ -158,7 +163,17 @@ impl Pauses {
     /// There is a new token: a pause for want of one is over. Says whether it was. Answers to calls that left before say
     /// nothing any more.
     pub fn lift(&mut self) -> bool {
+        let before = self.current.is_some();
         let lifted = self.current.take_if(|current| current.cause.ends_with_a_new_token()).is_some();
+        // Also where there was no pause yet: who looked for a token just before must not begin one now. A pause that goes
+        // on keeps its era, or the answer to its probe would be lost.
+        self.era += u64::from(lifted || !before);
+        lifted
+    }
+
+    /// The tokens were renewed: a pause in which Kommo was not asked is over. Says whether it was.
+    pub fn lift_unasked(&mut self) -> bool {
+        let lifted = self.current.take_if(|current| !current.cause.was_answered()).is_some();
         self.era += u64::from(lifted);
         lifted
     }
@@ -239,6 +254,40 @@ mod tests {
         assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(99)), secs(1)), None);
         assert!(!pauses.fine(0));
         assert_eq!(pauses.permission(secs(9)), Permission::Wait(Some(secs(10))));
+    }
+
+    #[test]
+    fn who_found_no_token_just_before_there_was_one_begins_no_pause() {
+        let mut pauses = Pauses::default();
+        let asked = pauses.era();
+        assert!(!pauses.lift(), "there is none yet");
+        assert_eq!(pauses.pause(asked, Cause::NotConnected, None, secs(0)), None);
+        assert_eq!(pauses.permission(secs(0)), Permission::Go);
+    }
+
+    #[test]
+    fn a_pause_that_a_new_token_does_not_end_hears_the_answer_to_its_probe() {
+        let mut pauses = Pauses::default();
+        pauses.pause(0, Cause::TooMany, None, secs(0));
+        pauses.begin();
+        let probe = pauses.era();
+        assert!(!pauses.lift() && !pauses.lift_unasked());
+        assert!(pauses.fine(probe));
+    }
+
+    #[test]
+    fn a_renewal_ends_only_what_was_for_want_of_it() {
+        for (cause, ends) in [
+            (Cause::NotRenewed, true),
+            (Cause::NotConnected, true),
+            (Cause::Unauthorized, false),
+            (Cause::Forbidden, false),
+            (Cause::TooMany, false),
+        ] {
+            let mut pauses = Pauses::default();
+            pauses.pause(0, cause, None, secs(0));
+            assert_eq!(pauses.lift_unasked(), ends, "{cause:?}");
+        }
     }
 
     #[test]

@@ -17,11 +17,17 @@ use super::pause::{Cause, Pauses, Permission, Scope};
 /// calls that leave a second apart can arrive closer together.
 pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
 
+/// Accounts that are kept without a look at what they are good for. Anybody can name new ones: a callback has to be tried
+/// before it is known to be none.
+const TIDY: usize = 1_024;
+
 /// The pace of all calls.
 #[derive(Debug)]
 pub(super) struct Pace {
     rate_per_account: usize,
     accounts: HashMap<Arc<str>, Account>,
+    /// With so many accounts, those of which nothing is to be remembered are forgotten.
+    tidy_at: usize,
     total: Option<Window>,
     everybody: Pauses,
 }
@@ -67,6 +73,7 @@ impl Pace {
         Self {
             rate_per_account: limit(rate_per_account),
             accounts: HashMap::new(),
+            tidy_at: TIDY,
             total: rate_total.map(|rate| Window::new(limit(rate))),
             everybody: Pauses::default(),
         }
@@ -74,6 +81,7 @@ impl Pace {
 
     /// Reserves up to `wanted` calls to `account` for the sender.
     pub(super) fn reserve(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Ticket> {
+        self.tidy(account, now);
         let entry = self.account(account);
         let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
         let room = entry.window.room(now).saturating_sub(left_to_guests);
@@ -97,7 +105,8 @@ impl Pace {
     }
 
     /// Somebody begins to wait for a single call to `account`.
-    pub(super) fn guest_comes(&mut self, account: &str) {
+    pub(super) fn guest_comes(&mut self, account: &str, now: Duration) {
+        self.tidy(account, now);
         self.account(account).guests += 1;
     }
 
@@ -216,6 +225,21 @@ impl Pace {
         self.account(account).pauses.lift()
     }
 
+    /// Makes room for `account`, if it is a new one.
+    fn tidy(&mut self, account: &str, now: Duration) {
+        if self.accounts.len() < self.tidy_at || self.accounts.contains_key(account) {
+            return;
+        }
+        self.accounts.retain(|_, known| !known.is_as_new(now));
+        // A sweep over many pays only after as many again.
+        self.tidy_at = TIDY.max(self.accounts.len() * 2);
+    }
+
+    /// The account's tokens were renewed. Says whether that ended a pause.
+    pub(super) fn lift_unasked(&mut self, account: &str) -> bool {
+        self.account(account).pauses.lift_unasked()
+    }
+
     fn account(&mut self, account: &str) -> &mut Account {
         let fresh = || Account {
             window: Window::new(self.rate_per_account),
@@ -224,6 +248,13 @@ impl Pace {
             guest_is_next: false,
         };
         self.accounts.entry(account.into()).or_insert_with(fresh)
+    }
+}
+
+impl Account {
+    /// Whether a fresh one in its place would not be told from it.
+    fn is_as_new(&mut self, now: Duration) -> bool {
+        self.guests == 0 && self.window.room(now) == self.window.limit && self.pauses.were_never()
     }
 }
 

@@ -140,3 +140,24 @@ fn an_account_without_a_token_says_nothing_about_a_block() {
     pace.release(OTHER, probe[0]);
     assert_eq!(pace.reserve(ACCOUNT, 7, ms(60_000)).len(), 1, "the block still has to be probed");
 }
+
+#[test]
+fn accounts_that_anybody_names_do_not_pile_up_and_the_others_are_remembered() {
+    let mut pace = Pace::new(1, None);
+    let paused = pace.reserve(ACCOUNT, 1, ms(0)).remove(0);
+    pace.start(ACCOUNT, ms(0));
+    pace.pause(ACCOUNT, paused, Scope::Account, Cause::TooMany, Some(ms(3_600_000)), ms(0));
+    pace.guest_comes(OTHER, ms(0));
+    for nth in 0..10 * TIDY {
+        let now = ms(10 * u64::try_from(nth).unwrap());
+        let named = format!("https://a{nth}.kommo.com");
+        pace.guest_comes(&named, now);
+        pace.reserve_for_guest(&named, Errand::Token, now).unwrap();
+        pace.start(&named, now);
+        assert!(pace.reserve(&named, 1, now).is_empty(), "it is not forgotten while it counts");
+        pace.guest_leaves(&named);
+    }
+    assert!(pace.accounts.len() <= 2 * TIDY, "{}", pace.accounts.len());
+    assert!(pace.reserve(ACCOUNT, 1, ms(200_000)).is_empty(), "it is paused still");
+    assert_eq!(pace.accounts[OTHER].guests, 1);
+}

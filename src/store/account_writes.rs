@@ -94,7 +94,12 @@ impl Request for LeaseRenewal {
         if let Some(until) = row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_millis)
             && until > self.steady
         {
-            return Ok(Leased::Busy(until));
+            // Nobody leases for longer. Who did has another clock, which ours might not reach for days: it gets what
+            // anybody gets, from now on.
+            if until > self.until {
+                self.keep_until(connection, self.until).await?;
+            }
+            return Ok(Leased::Busy(until.min(self.until)));
         }
         sqlx::query(
             "UPDATE accounts SET renewing_until = ?, renewing_by = ? WHERE account_id = ? AND client_uuid = ? \
@@ -111,6 +116,23 @@ impl Request for LeaseRenewal {
         .execute(connection)
         .await?;
         Ok(Leased::Granted)
+    }
+}
+
+impl LeaseRenewal {
+    async fn keep_until(
+        &self,
+        connection: &mut SqliteConnection,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE accounts SET renewing_until = ? WHERE account_id = ? AND client_uuid = ? AND generation = ?")
+            .bind(until.as_millis())
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .bind(stored(self.generation))
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 }
 

@@ -203,7 +203,8 @@ impl Pool {
             let ended = match pool.0.registry.get(job.handler.as_str()) {
                 _ if pool.0.draining.is_cancelled() => Ended::Interrupted,
                 Some(registered) => {
-                    let kommo = pool.0.clients.of(job.request.return_url.origin());
+                    let kommo =
+                        pool.0.clients.of_account(job.request.return_url.origin(), job.request.account_id);
                     let (threads, clock) = (pool.0.threads.handle(), &pool.0.clock);
                     attempt::run(registered, &job, kommo, threads, clock, &pool.0.interrupt).await
                 }

@@ -95,6 +95,10 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
     let none = accounts.bearer(home.origin()).await.unwrap_err();
     assert!(none.to_string().contains("disconnected in Kommo"), "{none}");
     assert_eq!(accounts.revoke(hook(&home)).await, Ok(0), "said twice");
+    // Its request was found good just before, and stored just after.
+    let late = unfinished(&home, &store, ours).await;
+    accounts.step(&store).await;
+    assert_eq!((state(late).await, state(other).await), (StateName::Cancelled, StateName::Queued));
 
     accounts.connect(home.callback(&accounts)).await.unwrap();
     assert!(!accounts.is_disabled(AccountId(ours), client_uuid));

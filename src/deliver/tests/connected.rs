@@ -133,3 +133,14 @@ async fn a_bot_of_an_account_that_has_moved_is_continued_at_the_new_address_only
     sender.idle().await;
     assert_eq!((home.simulator.calls().len(), elsewhere.calls().len()), (1, 2));
 }
+
+#[tokio::test]
+async fn who_has_the_address_of_another_account_gets_none_of_its_token() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
+    connect(&home, &sender).await;
+    let stranger = home.completed_of(7, &home.bot([])).await;
+    sender.idle().await;
+    assert!(home.simulator.calls().is_empty());
+    assert!(home.look(stranger).await.last_error.unwrap().contains("no account with this address"));
+}

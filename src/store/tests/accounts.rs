@@ -189,3 +189,17 @@ async fn a_damaged_account_is_left_out_and_hides_no_other() {
     sqlx::query("UPDATE accounts SET state = 'asleep' WHERE account_id = 7").execute(&mut raw).await.unwrap();
     assert_eq!(only(&store).await.key, key(8));
 }
+
+#[tokio::test]
+async fn a_lease_by_another_clock_ends_like_any_other() {
+    let home = Home::new();
+    let store = home.serve().await;
+    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
+    // Its owner's clock is a day ahead, and it was killed in mid-renewal.
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE * 1_440).await.unwrap(), Leased::Granted);
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
+    home.clock.advance(MINUTE / 2);
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
+    home.clock.advance(MINUTE / 2);
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
+}

@@ -1,0 +1,83 @@
+//! The watch beside the work: it does not spin, and what it notices is told and untold.
+
+use futures_util::FutureExt;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+use super::*;
+use crate::pace::{Cause, Errand, Pause, Scope};
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_does_not_keep_the_watch_awake() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let file = SqliteConnectOptions::new().filename(home.folder.path().join("bridge.db"));
+    let mut raw = SqliteConnection::connect_with(&file).await.unwrap();
+    for sql in [
+        "PRAGMA ignore_check_constraints = ON",
+        "INSERT INTO accounts (account_id, client_uuid, state, generation) VALUES (9, 'x', 'asleep', 1)",
+    ] {
+        sqlx::query(sql).execute(&mut raw).await.unwrap();
+    }
+    accounts.step(&store).await;
+    let _woken_by_that_step = accounts.0.changed.notified().now_or_never();
+    accounts.step(&store).await;
+    assert!(accounts.0.changed.notified().now_or_never().is_none(), "nothing has changed since");
+    assert!(accounts.bearer(home.origin()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_not_asked_without_a_pause() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    home.clock.advance(DAY);
+    store.close().await;
+    assert!(accounts.step(&store).await >= Duration::from_secs(1));
+    assert_eq!(home.refreshes(), 0);
+}
+
+#[tokio::test]
+async fn an_account_that_another_process_gave_up_or_forgot_is_told_and_untold() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let visit = home.store(Purpose::Visit).await;
+    let other = home.accounts(&visit).await;
+    let stale = other.bearer(home.origin()).await.unwrap();
+    home.simulator.revoke_tokens();
+    assert!(other.renewed(home.origin(), &stale).await.is_err());
+    accounts.step(&store).await;
+    let waiting = accounts.0.parts.health.waiting();
+    assert_eq!(waiting.len(), 1);
+    assert!(waiting[0].account == host(home.origin()) && waiting[0].why.contains("revoked"), "{waiting:?}");
+
+    let key = other.list().await.unwrap()[0].key.clone().unwrap();
+    assert!(other.remove(&key).await.unwrap());
+    accounts.step(&store).await;
+    assert!(accounts.0.parts.health.waiting().is_empty(), "nobody has to authorize what was removed");
+}
+
+#[tokio::test]
+async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let pause = async |cause| {
+        let patience = Duration::from_secs(3_600);
+        let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Token, patience).await.unwrap();
+        pass.start();
+        pass.pause(Pause { scope: Scope::Account, cause, hint: None }).unwrap();
+    };
+    pause(Cause::NotRenewed).await;
+    accounts.0.parts.health.account_waits(host(home.origin()), "its token could not be renewed");
+    home.clock.advance(Duration::from_secs(20 * 3_600));
+    pause(Cause::NotRenewed).await;
+    accounts.step(&store).await;
+    assert_eq!(home.refreshes(), 1);
+    assert_eq!(accounts.0.parts.gate.wait(home.origin()), Some(Duration::ZERO));
+    assert!(accounts.0.parts.health.waiting().is_empty());
+
+    // Whom Kommo refuses for another reason is not let through by a new token of the same user.
+    pause(Cause::Unauthorized).await;
+    let bearer = accounts.bearer(home.origin()).await.unwrap();
+    accounts.renewed(home.origin(), &bearer).await.unwrap();
+    assert_eq!(accounts.0.parts.gate.wait(home.origin()), Some(Duration::from_secs(30)));
+}
