@@ -1,7 +1,8 @@
 //! Opening the store: the file, its owner, its schema.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,7 +58,9 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
                 path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder)
                 .map_err(|error| cannot(format!("its folder cannot be made: {error}")))?;
-            Some(own(&path)?)
+            let lock = own(&path)?;
+            make(&path).map_err(|error| cannot(format!("it cannot be made: {error}")))?;
+            Some(lock)
         }
         Purpose::Visit if !path.exists() => {
             return Err(cannot(
@@ -173,6 +176,15 @@ async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) 
     };
     pool.close().await;
     result
+}
+
+/// Makes the file, if it is not there, for its owner alone: it holds what customers wrote, and tokens. SQLite gives the
+/// same permissions to the files beside it.
+fn make(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 /// Whether the file is a database that holds something, but not ours.

@@ -175,3 +175,16 @@ async fn urls_that_name_no_file() {
     }
     assert!(!std::path::Path::new(":memory:.lock").exists());
 }
+
+#[tokio::test]
+async fn a_new_store_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new();
+    let store = home.serve().await;
+    home.queued(&store).await;
+    for name in ["bridge.db", "bridge.db-wal", "bridge.db-shm"] {
+        let mode = std::fs::metadata(home.folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}
