@@ -163,7 +163,10 @@ impl Book {
                 self.at.insert(origin.clone(), entry.record.key.clone());
             }
         }
-        let moves = self.entries.values().filter_map(|entry| {
+        let mut moves: Vec<_> = self.entries.values().collect();
+        // Of several who were at one address, the last one is meant.
+        moves.sort_by_key(|entry| entry.rank());
+        let moves = moves.into_iter().filter_map(|entry| {
             let (from, to) = (entry.record.previous_origin.clone()?, entry.record.origin.clone()?);
             // Whoever is at the old address today has it for themselves.
             (!self.at.contains_key(&from)).then_some((from, to))
@@ -253,6 +256,14 @@ mod tests {
         book.put(active(2, "https://old"), Some(&sealer()));
         assert_eq!(of(&book, 2, "https://old"), Some((2, "https://old".into())));
         assert_eq!(of(&book, 1, "https://old"), Some((1, "https://new".into())));
+        // It moves on too. Of two who were there, each is found by its number.
+        book.put(
+            AccountRecord { previous_origin: Some("https://old".into()), ..active(2, "https://newer") },
+            Some(&sealer()),
+        );
+        assert_eq!(of(&book, 2, "https://old"), Some((2, "https://newer".into())));
+        assert_eq!(of(&book, 1, "https://old"), Some((1, "https://new".into())));
+        book.put(active(2, "https://old"), Some(&sealer()));
         // Whoever says so without a number means the one who is there today.
         assert_eq!(called(&book, "https://old"), Some((2, "https://old".into())));
     }

@@ -133,15 +133,17 @@ impl Accounts {
             .map_err(ConnectError::Store)?;
         let old = known.as_ref().and_then(|known| known.record.origin.clone()).filter(|old| *old != origin);
         let before = known.as_ref().and_then(|known| known.record.previous_origin.clone());
+        let previous_origin = old.or(before);
         self.put(AccountRecord {
             key,
             origin: Some(origin.clone()),
-            previous_origin: old.clone().or(before),
+            previous_origin: previous_origin.clone(),
             standing: Standing::Active(tokens),
             generation,
             connected_at: Some(parts.clock.now()),
         });
-        for origin in old.iter().chain([&origin]) {
+        // Also where it was: deliveries of that time waited under that name.
+        for origin in previous_origin.iter().chain([&origin]) {
             self.goes_on(origin);
         }
         let was = known.map(|known| known.record.standing.state());

@@ -13,6 +13,7 @@
 mod book;
 mod connect;
 mod due;
+mod find;
 mod link;
 mod list;
 mod renew;
@@ -172,7 +173,7 @@ impl Accounts {
         if let Some(bearer) = self.0.long_lived.get(whose.origin) {
             return Ok(bearer.clone());
         }
-        let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
+        let Some(entry) = self.entry(whose) else { return self.find(whose).await };
         let (open, _) = entry.open()?;
         if due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now()) {
             return entry.bearer();
@@ -205,7 +206,8 @@ impl Accounts {
                 due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now())
             })
         };
-        self.0.long_lived.contains_key(whose.origin) || self.entry(whose).is_none_or(good)
+        self.0.long_lived.contains_key(whose.origin)
+            || self.entry(whose).map_or_else(|| self.perhaps_moved(whose).is_none(), good)
     }
 
     /// Where the account that was at `origin` is now, if it has moved: its calls are paced together, whichever address

@@ -73,7 +73,10 @@ impl Accounts {
         let cancelled = self.cancel_jobs(store, account_id).await?;
         let entry = self.entry_of(&key);
         let shown = entry.as_ref().and_then(|entry| entry.record.origin.as_deref()).map_or("?", host);
-        self.0.parts.health.account_goes_on(shown);
+        let addresses = entry.iter().flat_map(|entry| [&entry.record.origin, &entry.record.previous_origin]);
+        for origin in addresses.flatten() {
+            self.0.parts.health.account_goes_on(host(origin));
+        }
         tracing::warn!(
             account.id = account_id.0,
             account.host = shown,

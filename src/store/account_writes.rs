@@ -25,14 +25,6 @@ impl Request for Connect {
     type Answer = u64;
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
-        // Whoever had this address is not there any more.
-        sqlx::query(
-            "UPDATE accounts SET previous_origin = NULL WHERE previous_origin = ? AND account_id <> ?",
-        )
-        .bind(&*self.origin)
-        .bind(self.key.account_id.0)
-        .execute(&mut *connection)
-        .await?;
         let generation: i64 = sqlx::query_scalar(
             "INSERT INTO accounts (account_id, client_uuid, origin, state, generation, key_id, access_token, refresh_token, \
              obtained_at, expires_at, connected_at) VALUES (?, ?, ?, 'active', 1, ?, ?, ?, ?, ?, ?) \

@@ -39,7 +39,7 @@ async fn what_another_process_changed_is_noticed() {
 }
 
 /// As Kommo's hook says it.
-fn hook(home: &Home) -> Revocation {
+pub(super) fn hook(home: &Home) -> Revocation {
     let url: Url = home.simulator.revoke_url("https://bots.example.com").parse().unwrap();
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     Revocation {

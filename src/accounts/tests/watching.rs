@@ -81,3 +81,22 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
     accounts.renewed(home.origin(), &bearer).await.unwrap();
     assert_eq!(accounts.0.parts.gate.wait(home.origin()), Some(Duration::from_secs(30)));
 }
+
+#[tokio::test]
+async fn what_was_told_of_an_account_under_its_old_address_ends_with_its_disconnection() {
+    let mut home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    home.allowed.push(host(elsewhere.base_url()).to_owned());
+    let (_store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    accounts.renewed(home.origin(), &stale).await.unwrap();
+    let health = &accounts.0.parts.health;
+    let tell = || [home.origin(), elsewhere.base_url()].map(|origin| health.account_waits(host(origin), "x"));
+    tell();
+    let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
+    let record = accounts.entry_of(&key).unwrap().record.clone();
+    assert_eq!(record.previous_origin.as_deref(), Some(home.origin()));
+    accounts.revoke(keeping::hook(&home)).await.unwrap();
+    assert_eq!(health.waiting(), []);
+}

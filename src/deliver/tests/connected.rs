@@ -135,6 +135,39 @@ async fn a_bot_of_an_account_that_has_moved_is_continued_at_the_new_address_only
 }
 
 #[tokio::test]
+async fn a_bot_that_names_the_new_address_first_is_continued_there() {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], 7).await;
+    connect(&home, &sender).await;
+    home.clock.advance(Duration::from_secs(3_600));
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    let (ours, bot) = (home.simulator.options().account_id, elsewhere.bot(Plan::with_data(json!({}))));
+    let id = home.completed_of(ours, &bot).await;
+    sender.idle().await;
+    assert_eq!(state(&home, id).await, StateName::Delivered);
+    assert!(home.simulator.calls().is_empty() && sender.0.parts.health.waiting().is_empty());
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_where_a_bot_says_is_not_looked_for_again_and_again() {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], 7).await;
+    connect(&home, &sender).await;
+    home.clock.advance(Duration::from_secs(3_600));
+    let (ours, bot) = (home.simulator.options().account_id, elsewhere.bot(Plan::with_data(json!({}))));
+    let id = home.completed_of(ours, &bot).await;
+    for _ in 0..3 {
+        sender.step().await.unwrap();
+        sender.idle().await;
+        home.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!((state(&home, id).await, refreshes(&home)), (StateName::Delivering, 1));
+    assert!(elsewhere.calls().is_empty() && elsewhere.oauth_calls().is_empty());
+}
+
+#[tokio::test]
 async fn who_has_the_address_of_another_account_gets_none_of_its_token() {
     let home = Home::new().await;
     let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;

@@ -203,3 +203,18 @@ async fn a_lease_by_another_clock_ends_like_any_other() {
     home.clock.advance(MINUTE / 2);
     assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
 }
+
+#[tokio::test]
+async fn who_left_an_address_is_remembered_there_when_another_comes() {
+    let home = Home::new();
+    let store = home.serve().await;
+    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
+    store.connect_account(key(7), "https://two.kommo.com".into(), tokens(2)).await.unwrap();
+    store.connect_account(key(8), ORIGIN.into(), tokens(3)).await.unwrap();
+    let all = store.accounts().await.unwrap();
+    let addresses: Vec<_> = all
+        .iter()
+        .map(|one| (one.key.account_id.0, one.origin.as_deref(), one.previous_origin.as_deref()))
+        .collect();
+    assert_eq!(addresses, [(7, Some("https://two.kommo.com"), Some(ORIGIN)), (8, Some(ORIGIN), None)]);
+}

@@ -1,0 +1,45 @@
+//! Looking for an account at an address that is new to us.
+//!
+//! When a person renames an account, its bots name the new address at once, while our tokens are good for hours and
+//! nothing has told us yet. The request was signed by Kommo, so the account is the one we know by its number; but where
+//! its token may go, only Kommo's own answer says. It is the one that a renewal gets, which follows a move.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use crate::kommo::{Bearer, NoBearer, Whose};
+
+use super::Accounts;
+use super::book::Entry;
+
+/// Tokens that are no older are not renewed to look for their account: a bot that goes on naming an address where it is
+/// not must not cost a renewal each time.
+const SETTLED: Duration = Duration::from_secs(10 * 60);
+
+impl Accounts {
+    /// The account with this number, if it is worth looking whether it has moved to this address.
+    pub(super) fn perhaps_moved(&self, whose: Whose<'_>) -> Option<Arc<Entry>> {
+        let account_id = whose.account_id?;
+        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
+        if book.of(whose).is_some() {
+            return None;
+        }
+        let now = self.0.parts.clock.now();
+        let worth = |entry: &&Arc<Entry>| {
+            let obtained_at = entry.open().ok().map(|(open, _)| open.tokens.obtained_at);
+            entry.record.key.account_id == account_id
+                && obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > SETTLED)
+        };
+        book.entries().find(worth).cloned()
+    }
+
+    /// A bearer of an account whose address is not known.
+    ///
+    /// # Errors
+    /// It is nobody's, or not that account's.
+    pub(super) async fn find(&self, whose: Whose<'_>) -> Result<Bearer, NoBearer> {
+        let entry = self.perhaps_moved(whose).ok_or(NoBearer::Unknown)?;
+        self.renew(&entry.record.key, entry.record.generation).await?;
+        self.entry(whose).ok_or(NoBearer::Unknown)?.bearer()
+    }
+}
