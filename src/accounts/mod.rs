@@ -210,6 +210,13 @@ impl Accounts {
             || self.entry(whose).map_or_else(|| self.perhaps_moved(whose).is_none(), good)
     }
 
+    /// Whether calls to `origin` go to another account than this one, so that its pauses must not be this one's.
+    pub fn is_anothers(&self, origin: &str, account_id: AccountId) -> bool {
+        let is_another =
+            |entry: Arc<Entry>| entry.record.key.account_id != account_id && entry.open().is_ok();
+        self.entry(origin).is_some_and(is_another)
+    }
+
     /// Where the account that was at `origin` is now, if it has moved: its calls are paced together, whichever address
     /// a job names.
     pub fn moved_to(&self, origin: &str) -> Option<Arc<str>> {

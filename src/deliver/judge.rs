@@ -9,6 +9,9 @@ use crate::model::{
 
 use crate::pace::{Cause, Pause, Paused, Scope};
 
+/// Between two looks whether a job that waits by itself can go.
+const ALONE: Duration = Duration::from_secs(60);
+
 /// What an attempt brought, besides an [`Answer`].
 #[derive(Clone, Debug)]
 pub(super) enum Got {
@@ -18,6 +21,8 @@ pub(super) enum Got {
     NoBearer(NoBearer),
     /// The turn of a second call did not come in time.
     NotItsTurn(Paused),
+    /// As [`NoBearer::Unknown`], but at this address another account is called, which must not wait for it.
+    Stranger,
 }
 
 /// What is known of the job when its answer comes.
@@ -59,6 +64,7 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
             return at.wait(Scope::Account, cause, None, &no.to_string());
         }
         Got::NotItsTurn(paused) => return at.later(&paused.to_string()),
+        Got::Stranger => return at.alone(&NoBearer::Unknown.to_string()),
         Got::Answer(Answer::NotSent(why)) => return at.again(why, AttemptResult::Retry, false),
         Got::Answer(Answer::Lost { why, timed_out }) => {
             let result = if *timed_out { AttemptResult::Timeout } else { AttemptResult::Retry };
@@ -133,6 +139,12 @@ impl Circumstances<'_> {
             pause: None,
             account_is_fine: false,
         }
+    }
+
+    /// This job waits by itself, for whom a pause of its lane would hold up others.
+    fn alone(&self, text: &str) -> Judgement {
+        let next = AfterDelivery::Retry { due_at: self.now + ALONE, delivery: self.delivery };
+        Judgement { next, ..self.later(text) }
     }
 
     fn again(&self, text: &str, result: AttemptResult, answer_lost: bool) -> Judgement {

@@ -132,6 +132,16 @@ fn who_is_not_called_yet_keeps_what_it_had() {
 }
 
 #[test]
+fn a_stranger_waits_by_itself() {
+    let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true };
+    let judgement = Case { delivery: failing, ..Case::default() }.judge(&Got::Stranger);
+    let due_at = NOW + Duration::from_secs(60);
+    assert_eq!(judgement.next, AfterDelivery::Retry { due_at, delivery: failing });
+    assert_eq!((judgement.result, judgement.pause, judgement.account_is_fine), (None, None, false));
+    assert!(judgement.error.unwrap().contains("accounts authorize"));
+}
+
+#[test]
 fn too_many_requests_wait_as_long_as_kommo_says() {
     let secs = Duration::from_secs;
     let problem = |after: Option<Duration>| Some(Problem { retry_after: after, ..Problem::default() });

@@ -24,7 +24,7 @@ use url::Position;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::kommo::{Answer, Bearer, Kommo};
+use crate::kommo::{Answer, Bearer, Kommo, NoBearer};
 use crate::model::{
     AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Stage, whole_millis,
 };
@@ -232,7 +232,7 @@ impl Sender {
         let judgement = judge::judge(&got, circumstances);
         let status = match got {
             Got::Answer(Answer::Status { status, .. }) => Some(status),
-            Got::Answer(_) | Got::NoBearer(_) | Got::NotItsTurn(_) => None,
+            Got::Answer(_) | Got::NoBearer(_) | Got::NotItsTurn(_) | Got::Stranger => None,
         };
         self.tell(&job, &judgement, status, duration);
         self.pause_or_go_on(&job, &judgement, &mut pass);
@@ -273,6 +273,7 @@ impl Sender {
         }
         let bearer = match accounts.bearer(whose).await {
             Ok(bearer) => bearer,
+            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => return Got::Stranger,
             Err(none) => return Got::NoBearer(none),
         };
         if !at_hand && let Err(paused) = pass.renew(patience).await {

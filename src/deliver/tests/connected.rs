@@ -177,3 +177,22 @@ async fn who_has_the_address_of_another_account_gets_none_of_its_token() {
     assert!(home.simulator.calls().is_empty());
     assert!(home.look(stranger).await.last_error.unwrap().contains("no account with this address"));
 }
+
+#[tokio::test]
+async fn a_stranger_at_the_old_address_holds_up_nobody_at_the_new_one() {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], 7).await;
+    connect(&home, &sender).await;
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    home.completed(&home.bot([])).await;
+    sender.idle().await;
+    let stranger = home.completed_of(7, &home.bot([])).await;
+    sender.idle().await;
+    let job = home.look(stranger).await;
+    assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 0));
+    let arrived = elsewhere.calls().len();
+    home.completed(&home.bot([])).await;
+    sender.idle().await;
+    assert_eq!(elsewhere.calls().len(), arrived + 1, "no time has passed, and no pause began");
+}
