@@ -22,6 +22,8 @@ pub(super) struct Book {
     /// The new address of accounts that have left an old one.
     moved: HashMap<Arc<str>, Arc<str>>,
     has_revoked: bool,
+    /// Counts the changes.
+    changes: u64,
 }
 
 /// A connected account, ready for use.
@@ -90,17 +92,37 @@ impl Entry {
 }
 
 impl Book {
-    /// The accounts of these records.
-    pub(super) fn new(records: Vec<AccountRecord>, sealer: Option<&Sealer>) -> Self {
-        let entries =
-            records.into_iter().map(|record| (record.key.clone(), Arc::new(Entry::new(record, sealer))));
-        let mut book = Self { entries: entries.collect(), ..Self::default() };
-        book.index();
-        book
+    /// How often it was changed.
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
     }
 
-    /// Puts this record in the place of the one of the same account.
+    /// Takes these records in place of all, unless something was changed since `before`. Says whether it did.
+    pub(super) fn replace(
+        &mut self,
+        before: u64,
+        records: Vec<AccountRecord>,
+        sealer: Option<&Sealer>,
+    ) -> bool {
+        if self.changes != before {
+            return false;
+        }
+        let entries =
+            records.into_iter().map(|record| (record.key.clone(), Arc::new(Entry::new(record, sealer))));
+        self.entries = entries.collect();
+        self.index();
+        true
+    }
+
+    /// Puts this record in the place of the one of the same account, unless that is newer: whoever wrote first may come
+    /// here last.
     pub(super) fn put(&mut self, record: AccountRecord, sealer: Option<&Sealer>) {
+        let newer = |known: &Arc<Entry>| {
+            known.record.generation > record.generation && known.record.connected_at >= record.connected_at
+        };
+        if self.entries.get(&record.key).is_some_and(newer) {
+            return;
+        }
         self.entries.insert(record.key.clone(), Arc::new(Entry::new(record, sealer)));
         self.index();
     }
@@ -153,6 +175,7 @@ impl Book {
     }
 
     fn index(&mut self) {
+        self.changes += 1;
         let mut states = self.entries.values().map(|entry| entry.record.standing.state());
         self.has_revoked = states.any(|state| state == AccountState::Revoked);
         self.at.clear();
@@ -204,6 +227,31 @@ mod tests {
 
     fn needs(account_id: i64, origin: &str) -> AccountRecord {
         record(account_id, origin, Standing::NeedsAuthorization { reason: "Kommo said so".into() })
+    }
+
+    impl Book {
+        fn new(records: Vec<AccountRecord>, sealer: Option<&Sealer>) -> Self {
+            let mut book = Self::default();
+            assert!(book.replace(0, records, sealer));
+            book
+        }
+    }
+
+    #[test]
+    fn what_was_read_or_written_earlier_takes_the_place_of_nothing_newer() {
+        let mut book = Book::default();
+        let before = book.changes();
+        let renewed = AccountRecord { generation: 2, ..active(1, "https://a") };
+        book.put(renewed, Some(&sealer()));
+        let known = |book: &Book| book.at("https://a").map(|entry| entry.record.generation);
+        assert!(!book.replace(before, vec![active(1, "https://a")], Some(&sealer())));
+        book.put(active(1, "https://a"), Some(&sealer()));
+        assert_eq!(known(&book), Some(2));
+        // It was removed elsewhere and connected anew, so its generations begin anew too.
+        let anew = AccountRecord { connected_at: Some(Timestamp::from_millis(1)), ..active(1, "https://a") };
+        book.put(anew, Some(&sealer()));
+        assert_eq!(known(&book), Some(1));
+        assert!(book.replace(book.changes(), Vec::new(), None) && known(&book).is_none());
     }
 
     fn called(book: &Book, origin: &str) -> Option<(i64, String)> {

@@ -36,7 +36,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
-use crate::model::{AccountId, AccountKey, AccountState, HostRules};
+use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules};
 use crate::pace::Gate;
 use crate::store::{Store, StoreError};
 
@@ -264,9 +264,26 @@ impl Accounts {
     /// Reads everything anew from the store.
     async fn reload(&self) -> Result<(), StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(()) };
-        let book = Book::new(store.accounts().await?, self.0.sealer.as_ref());
-        self.change(|known| *known = book);
-        Ok(())
+        loop {
+            let before = self.changes();
+            let records = store.accounts().await?;
+            if self.replace(before, records) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How often the book was changed.
+    fn changes(&self) -> u64 {
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).changes()
+    }
+
+    /// Takes what was read from the store, unless the book was changed since `before`: what was read then may be older than
+    /// what is known, and would bring back tokens that are gone. Says whether it was taken.
+    fn replace(&self, before: u64, records: Vec<AccountRecord>) -> bool {
+        let mut taken = false;
+        self.change(|book| taken = book.replace(before, records, self.0.sealer.as_ref()));
+        taken
     }
 
     /// Changes the book, and tells whoever has to know.
