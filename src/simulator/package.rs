@@ -64,6 +64,9 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
     if archive.len() > MAX_FILES {
         return Err(whole(format!("It has {} files; {MAX_FILES} is the limit.", archive.len())));
     }
+    if archive.has_duplicate_names() {
+        mistakes.push(mistake("", "Two of its files have the same name."));
+    }
     let mut files = Files::new();
     let mut left = MAX_UNPACKED;
     for index in 0..archive.len() {

@@ -156,6 +156,14 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
         assert!(error.mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected}: {error}");
     }
     assert!(kommo.upload_widget(b"no zip").unwrap_err().to_string().contains("no zip file"));
+    // Writers refuse to write a name twice, so another one of the same length is changed afterwards.
+    let mut twice = zipped(&with(&good, "script.jx", "x"));
+    for at in 0..twice.len() - 9 {
+        if twice[at..].starts_with(b"script.jx") {
+            twice[at + 8] = b's';
+        }
+    }
+    assert!(kommo.upload_widget(&twice).unwrap_err().to_string().contains("the same name"));
 }
 
 #[tokio::test]

@@ -64,17 +64,13 @@ fn blocks(manifest: &Json, wrong: &mut impl FnMut(bool, &str)) {
         wrong(settings.is_some(), &format!("`salesbot_designer.{code}.settings` must be an object"));
         for (key, setting) in settings.into_iter().flatten() {
             let path = format!("salesbot_designer.{code}.settings.{key}");
-            let optional = |key: &str, fits: fn(&Json) -> bool| setting.get(key).is_none_or(fits);
             wrong(setting["name"].is_string(), &format!("`{path}.name` must be a text"));
             wrong(
                 is_one_of(&setting["type"], &FIELD_TYPES),
                 &format!("`{path}.type` must be one of {}", FIELD_TYPES.join(", ")),
             );
-            wrong(
-                optional("default_value", Json::is_string),
-                &format!("`{path}.default_value` must be a text"),
-            );
-            wrong(optional("manual", Json::is_boolean), &format!("`{path}.manual` must be true or false"));
+            wrong(setting["default_value"].is_string(), &format!("`{path}.default_value` must be a text"));
+            wrong(setting["manual"].is_boolean(), &format!("`{path}.manual` must be true or false"));
         }
     }
 }

@@ -110,6 +110,19 @@ fn what_must_be_absent_or_whole_is_found() {
 }
 
 #[test]
+fn a_field_of_a_block_lacks_nothing() {
+    for key in ["name", "type", "default_value", "manual"] {
+        let found = broken(|files| {
+            let mut manifest = json_of(files, "manifest.json");
+            let field = manifest.pointer_mut("/salesbot_designer/greet/settings/message").unwrap();
+            field.as_object_mut().unwrap().remove(key).unwrap();
+            files.insert("manifest.json".to_owned(), manifest.to_string().into_bytes());
+        });
+        assert_found(key, &found, &format!("`salesbot_designer.greet.settings.message.{key}` must be"));
+    }
+}
+
+#[test]
 fn each_text_of_each_language_is_checked() {
     for (file, text, said) in [
         ("i18n/tr.json", &b"{}"[..], "i18n/tr.json: has no text for `widget.name`"),
@@ -174,4 +187,39 @@ fn an_archive_that_was_packed_wrongly_is_found() {
         files.extend((0..500).map(|number| (format!("{number}.txt"), Vec::new())));
     });
     assert_found("many", &found, "500 at most");
+    let found = broken(|files| {
+        files.extend((0..17).map(|number| (format!("{number}.txt"), vec![0; 1024 * 1024])));
+    });
+    assert_found("many bytes", &found, "widget.zip: has more than 16777216 bytes unpacked");
+}
+
+#[test]
+fn two_entries_of_one_name_are_found() {
+    let mut files = plain();
+    files.insert("script.jx".to_owned(), b"define(1);".to_vec());
+    let twice = renamed(&packed(&files), b"script.jx", b"script.js");
+    let found: Vec<String> = check(&twice).iter().map(ToString::to_string).collect();
+    assert_found("twice", &found, "widget.zip: has two entries of the same name");
+}
+
+/// The archive with other names of the same length: writers refuse to write a name twice.
+fn renamed(archive: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = archive.to_vec();
+    let places: Vec<usize> =
+        (0..=bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
+    assert_eq!(places.len(), 2, "at the entry and in the list of entries");
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    bytes
+}
+
+#[test]
+fn a_picture_of_another_size_is_not_unpacked() {
+    // The head of a picture that would take 14 GB, and nothing of it.
+    let mut head = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\xea\x60\0\0\xea\x60\x08\x06\0\0\0".to_vec();
+    head.extend(0x80d2_7542_u32.to_be_bytes());
+    head.extend(b"\0\0\0\x0aIDAT");
+    let found = broken(|files| drop(files.insert("images/logo.png".to_owned(), head)));
+    assert_found("size", &found, "images/logo.png: has 60000×60000 pixels; it must have 130×100");
 }
