@@ -99,6 +99,8 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
 fn wrong_name(name: &str) -> Option<&'static str> {
     if name.contains('\\') {
         Some("Its path must have forward slashes.")
+    } else if name.starts_with('/') {
+        Some("Its path must begin at the root of the zip, without a slash.")
     } else if name.split('/').any(|part| part.starts_with('.')) {
         Some("Files that begin with a dot must not be in it.")
     } else if name.ends_with("/manifest.json") {

@@ -10,6 +10,7 @@ use rquickjs::{CatchResultExt, Context, Ctx, Runtime};
 use serde_json::Value;
 
 use super::package::{Mistake, Package, mistake};
+use super::package_manifest;
 
 const PAGE: &str = include_str!("page.js");
 const FILE: &str = "script.js";
@@ -21,9 +22,9 @@ const MORE_TIME: Duration = Duration::from_secs(1);
 
 /// What is wrong with the callbacks of the package's script.
 pub(super) fn check(package: &Package) -> Vec<Mistake> {
-    let handlers: Vec<_> =
-        package.manifest["salesbot_designer"].as_object().into_iter().flat_map(|all| all.keys()).collect();
-    let call = format!("kommo.check({})", Value::from_iter(handlers.into_iter().map(String::as_str)));
+    let handlers =
+        Value::from_iter(package_manifest::handlers(&package.manifest).map(|(code, _)| code.as_str()));
+    let call = format!("kommo.check({handlers})");
     match run(package, &call) {
         Ok(found) => {
             let found: Vec<(String, String)> = serde_json::from_str(&found).unwrap_or_default();

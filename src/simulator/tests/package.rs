@@ -124,6 +124,7 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
         ),
         (with(&good, ".DS_Store", "x"), ".DS_Store: Files that begin with a dot"),
         (with(&good, "a\\b.png", "x"), "forward slashes"),
+        (with(&good, "/script.js", "x"), "/script.js: Its path must begin at the root"),
         (with(&good, "widget/manifest.json", "{}"), "at the root of the zip"),
         (with(&good, "i18n/en.json", "\u{feff}{}"), "i18n/en.json: It begins with a byte order mark"),
         (with(&good, "i18n/en.json", "{"), "i18n/en.json: It is no JSON"),
@@ -164,6 +165,22 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
         }
     }
     assert!(kommo.upload_widget(&twice).unwrap_err().to_string().contains("the same name"));
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_handlers_is_none() {
+    let kommo = simulator().await;
+    let beside = [
+        ("/salesbot_designer/conditions", json!({})),
+        ("/salesbot_designer/logo", json!("/images/logo.png")),
+    ];
+    let widget =
+        kommo.upload_widget(&zipped(&with_manifest(&files("http://127.0.0.1:1/"), &beside))).unwrap();
+    assert_eq!(widget.handlers, ["ask"]);
+    let alone = [("/salesbot_designer", json!({ "logo": "/images/logo.png" }))];
+    let error =
+        kommo.upload_widget(&zipped(&with_manifest(&files("http://127.0.0.1:1/"), &alone))).unwrap_err();
+    assert!(error.to_string().contains("one handler at least"), "{error}");
 }
 
 #[tokio::test]

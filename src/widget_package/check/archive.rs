@@ -14,7 +14,7 @@ const MAX_ENTRIES: usize = 500;
 /// The most bytes of one entry, unpacked: a zip can claim to hold anything.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// The most bytes of all entries together: many small ones can fill a memory too.
-const MAX_UNPACKED: u64 = 16 * 1024 * 1024;
+const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
 /// The mark that some editors put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
