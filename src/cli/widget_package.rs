@@ -4,7 +4,7 @@
 //! only then given the name.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -15,6 +15,9 @@ use crate::widget_package::{Draft, Mistake, Mistakes, Spec, Version, check, file
 
 use super::exit::Failure;
 use super::widget_package_text::Written;
+
+/// The largest file that is read as a logo, in bytes.
+const MAX_LOGO: u64 = 32 * 1024 * 1024;
 
 /// Describes a widget, and says where to write it.
 #[derive(Debug, clap::Args)]
@@ -80,7 +83,11 @@ pub(super) fn run(
     let Args { output, force, insecure, .. } = &args;
     let (output, force, insecure) = (output.clone(), *force, *insecure);
     let mut mistakes = Vec::new();
-    if !force && output.symlink_metadata().is_ok() {
+    if fs::metadata(&output).is_ok_and(|there| !there.is_file()) {
+        // A device that is replaced by a file is gone for everybody.
+        let message = format!("{} is no file, and cannot be replaced: choose another name", output.display());
+        mistakes.push(Mistake { about: "output", message });
+    } else if !force && output.symlink_metadata().is_ok() {
         mistakes.push(exists(&output));
     }
     let public_url = match &args.handler {
@@ -117,7 +124,12 @@ fn described(args: Args, public_url: Option<&str>, mut mistakes: Vec<Mistake>) -
             String::new()
         }
     };
-    let logo = args.logo.and_then(|file| match fs::read(&file) {
+    let logo = args.logo.and_then(|file| match read_logo(&file) {
+        Ok(bytes) if bytes.len() as u64 > MAX_LOGO => {
+            let message = format!("{} has more than {} MiB: make it smaller", file.display(), MAX_LOGO >> 20);
+            mistakes.push(Mistake { about: "logo", message });
+            None
+        }
         Ok(bytes) => Some(bytes),
         Err(error) => {
             let message = format!("{} cannot be read: {error}", file.display());
@@ -148,6 +160,13 @@ fn described(args: Args, public_url: Option<&str>, mut mistakes: Vec<Mistake>) -
             Err(Mistakes(mistakes))
         }
     }
+}
+
+/// The file, as far as it can be a logo and one byte more: some files have no end.
+fn read_logo(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(MAX_LOGO + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn usage(mistakes: Mistakes) -> Failure {

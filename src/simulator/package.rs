@@ -64,6 +64,9 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
     if archive.len() > MAX_FILES {
         return Err(whole(format!("It has {} files; {MAX_FILES} is the limit.", archive.len())));
     }
+    if archive.has_duplicate_names() {
+        mistakes.push(mistake("", "Two of its files have the same name."));
+    }
     let mut files = Files::new();
     let mut left = MAX_UNPACKED;
     for index in 0..archive.len() {
@@ -96,6 +99,8 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
 fn wrong_name(name: &str) -> Option<&'static str> {
     if name.contains('\\') {
         Some("Its path must have forward slashes.")
+    } else if name.starts_with('/') {
+        Some("Its path must begin at the root of the zip, without a slash.")
     } else if name.split('/').any(|part| part.starts_with('.')) {
         Some("Files that begin with a dot must not be in it.")
     } else if name.ends_with("/manifest.json") {

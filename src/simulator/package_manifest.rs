@@ -11,6 +11,9 @@ const LOCALES: [&str; 6] = ["en", "es", "pt", "tr", "id", "ru"];
 const SETTING_TYPES: [&str; 5] = ["text", "pass", "users", "users_lp", "custom"];
 const DESIGNER_TYPES: [&str; 3] = ["text", "numeric", "url"];
 
+/// Keys of `salesbot_designer` beside its handlers.
+const NO_HANDLERS: [&str; 2] = ["logo", "conditions"];
+
 type Texts = BTreeMap<String, Value>;
 
 /// The locales that the manifest lists, whether or not they are Kommo's.
@@ -23,6 +26,12 @@ pub(super) fn pictures(manifest: &Value) -> Vec<String> {
     let images = manifest["tour"]["tour_images"].as_object();
     let paths = images.into_iter().flat_map(Map::values).flat_map(strings);
     paths.map(|path| path.trim_start_matches('/').to_owned()).collect()
+}
+
+/// The handlers of the bot designer, by their codes.
+pub(super) fn handlers(manifest: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let designer = manifest["salesbot_designer"].as_object();
+    designer.into_iter().flatten().filter(|(code, _)| !NO_HANDLERS.contains(&code.as_str()))
 }
 
 /// Adds all that is wrong. `i18n` holds the texts of each locale that could be read.
@@ -65,7 +74,7 @@ pub(super) fn check(manifest: &Value, i18n: &Texts, update: bool, mistakes: &mut
         }
     }
     settings(&manifest["settings"], &mut wrong);
-    designer(&manifest["salesbot_designer"], &mut wrong);
+    designer(manifest, &mut wrong);
     if let Some(tour) = manifest.get("tour") {
         self::tour(tour, &locales, &mut wrong);
     }
@@ -89,11 +98,11 @@ fn settings(settings: &Value, wrong: &mut impl FnMut(&str, &str)) {
     }
 }
 
-fn designer(designer: &Value, wrong: &mut impl FnMut(&str, &str)) {
-    let Some(handlers) = designer.as_object().filter(|handlers| !handlers.is_empty()) else {
-        return wrong("salesbot_designer", "It must have one handler at least.");
-    };
-    for (code, handler) in handlers {
+fn designer(manifest: &Value, wrong: &mut impl FnMut(&str, &str)) {
+    if handlers(manifest).next().is_none() {
+        wrong("salesbot_designer", "It must have one handler at least.");
+    }
+    for (code, handler) in handlers(manifest) {
         let place = format!("salesbot_designer.{code}");
         if !handler["name"].as_str().is_some_and(is_key) {
             wrong(&format!("{place}.name"), "It must be a key of the texts.");

@@ -1,6 +1,8 @@
 //! Runs the `script.js` of an uploaded widget as Kommo's bot designer does, in an engine that has no
 //! way out: no network, no files, and limits on memory, stack and time.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rquickjs::context::EvalOptions;
@@ -8,18 +10,21 @@ use rquickjs::{CatchResultExt, Context, Ctx, Runtime};
 use serde_json::Value;
 
 use super::package::{Mistake, Package, mistake};
+use super::package_manifest;
 
 const PAGE: &str = include_str!("page.js");
 const FILE: &str = "script.js";
 const MEMORY: usize = 32 * 1024 * 1024;
 const STACK: usize = 256 * 1024;
 const TIME: Duration = Duration::from_secs(2);
+/// How much longer a script may be in a function of the engine that cannot be interrupted.
+const MORE_TIME: Duration = Duration::from_secs(1);
 
 /// What is wrong with the callbacks of the package's script.
 pub(super) fn check(package: &Package) -> Vec<Mistake> {
-    let handlers: Vec<_> =
-        package.manifest["salesbot_designer"].as_object().into_iter().flat_map(|all| all.keys()).collect();
-    let call = format!("kommo.check({})", Value::from_iter(handlers.into_iter().map(String::as_str)));
+    let handlers =
+        Value::from_iter(package_manifest::handlers(&package.manifest).map(|(code, _)| code.as_str()));
+    let call = format!("kommo.check({handlers})");
     match run(package, &call) {
         Ok(found) => {
             let found: Vec<(String, String)> = serde_json::from_str(&found).unwrap_or_default();
@@ -35,7 +40,36 @@ pub(super) fn save(package: &Package, handler: &str, params: &Value) -> Result<S
 }
 
 /// Loads the page and the script, makes the widget, and gives the string that `call` comes to.
+///
+/// On a thread of its own: some functions of the engine ask nobody whether to go on, and a script that is in one of
+/// them is left behind.
 fn run(package: &Package, call: &str) -> Result<String, String> {
+    let (package, call) = (package.clone(), call.to_owned());
+    within(TIME + MORE_TIME, move || run_here(&package, &call))?.unwrap_or_else(|| Err(too_long()))
+}
+
+/// What `work` comes to; `None` if it takes longer.
+fn within<T: Send + 'static>(
+    time: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, String> {
+    let (send, result) = mpsc::sync_channel(1);
+    let script = thread::Builder::new().name("script".to_owned()).spawn(move || {
+        let _nobody_waits = send.send(work());
+    });
+    script.map_err(|error| format!("It cannot be run: {error}."))?;
+    match result.recv_timeout(time) {
+        Ok(result) => Ok(Some(result)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err("It makes the engine fail.".to_owned()),
+    }
+}
+
+fn too_long() -> String {
+    format!("It runs for more than {} seconds.", TIME.as_secs())
+}
+
+fn run_here(package: &Package, call: &str) -> Result<String, String> {
     let texts = package.i18n.values().next().cloned().unwrap_or_default();
     let settings = package.manifest["settings"].as_object().into_iter().flatten();
     let settings: Value = settings.map(|(key, _)| (key.clone(), Value::from(""))).collect();
@@ -52,7 +86,7 @@ fn run(package: &Package, call: &str) -> Result<String, String> {
         eval::<String>(&ctx, call)
     });
     if Instant::now() >= end {
-        return Err(format!("It runs for more than {} seconds.", TIME.as_secs()));
+        return Err(too_long());
     }
     result
 }
@@ -69,4 +103,22 @@ fn eval<'js, V: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> Result<V
     let ignored = ctx.eval_with_options::<rquickjs::Value, _>(source, options).catch(ctx);
     let value = ignored.map_err(|error| format!("It fails: {}.", error.to_string().trim()))?;
     V::from_js(ctx, value).map_err(|error| format!("It fails: {error}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_interrupted_is_left_behind() {
+        let (end, ends) = mpsc::channel::<()>();
+        let stuck = within(Duration::from_millis(1), move || ends.recv().is_err());
+        assert_eq!(stuck, Ok(None));
+        drop(end);
+        assert_eq!(within(Duration::from_secs(60), || 7), Ok(Some(7)));
+        assert_eq!(
+            within(Duration::from_secs(60), || -> u8 { panic!("played") }),
+            Err("It makes the engine fail.".to_owned())
+        );
+    }
 }

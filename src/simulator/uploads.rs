@@ -8,7 +8,7 @@ use super::account::{Account, lock};
 use super::bot::Bot;
 use super::flow::{Flow, Next, Program};
 use super::package::{Mistake, Package, mistake};
-use super::package_manifest::rises;
+use super::package_manifest::{handlers, rises};
 use super::plan::Plan;
 use super::widget_data::{Widget, field};
 use super::{Simulator, package, script};
@@ -130,8 +130,7 @@ pub(super) fn upload(
         }
     }
     let code = code.map_or_else(|| format!("widget_{}", uploads.len() + 1), str::to_owned);
-    let handlers: Vec<_> =
-        manifest["salesbot_designer"].as_object().into_iter().flat_map(Map::keys).cloned().collect();
+    let handlers: Vec<_> = handlers(manifest).map(|(code, _)| code.clone()).collect();
     let widget = UploadedWidget {
         code: code.clone(),
         handler: handlers.first().cloned().unwrap_or_default(),

@@ -2,6 +2,9 @@
 //! from anywhere can be looked at.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use rquickjs::{CatchResultExt, Context, Ctx, Function, Runtime};
 use serde::Deserialize;
@@ -15,6 +18,8 @@ const MEMORY: usize = 32 * 1024 * 1024;
 const STACK: usize = 256 * 1024;
 /// How often the engine may ask whether to go on, which it does after some thousand steps each.
 const PATIENCE: u32 = 300;
+/// How long all of it may take. Only a script that is in a function of the engine which never asks takes that long.
+const TIME: Duration = Duration::from_secs(10);
 
 /// What the callbacks of a script did.
 #[derive(Debug, Deserialize)]
@@ -33,6 +38,30 @@ pub(super) struct Observed {
 /// # Errors
 /// It could not be run to its end, and why.
 pub(super) fn observe(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Result<Observed, String> {
+    let (script, handler) = (script.to_vec(), handler.to_owned());
+    let (params, texts) = (params.clone(), texts.clone());
+    within(TIME, move || observe_here(&script, &handler, &params, &texts))?
+        .unwrap_or_else(|| Err(format!("it runs for more than {} seconds", TIME.as_secs())))
+}
+
+/// What `work` comes to on a thread of its own, where it is left behind if it takes longer: `None`.
+fn within<T: Send + 'static>(
+    time: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, String> {
+    let (send, result) = mpsc::sync_channel(1);
+    let engine = thread::Builder::new().name("script".to_owned()).spawn(move || {
+        let _nobody_waits = send.send(work());
+    });
+    engine.map_err(|error| error.to_string())?;
+    match result.recv_timeout(time) {
+        Ok(result) => Ok(Some(result)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => Err("it makes the engine fail".to_owned()),
+    }
+}
+
+fn observe_here(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Result<Observed, String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     runtime.set_memory_limit(MEMORY);
     runtime.set_max_stack_size(STACK);
@@ -59,4 +88,22 @@ fn report<'js>(
     ctx.eval::<(), _>(script)?;
     let observe: Function<'js> = ctx.globals().get("observe")?;
     observe.call((handler, ctx.json_parse(params.to_string())?, ctx.json_parse(texts.to_string())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_interrupted_is_left_behind() {
+        let (end, ends) = mpsc::channel::<()>();
+        let stuck = within(Duration::from_millis(1), move || ends.recv().is_err());
+        assert_eq!(stuck, Ok(None));
+        drop(end);
+        assert_eq!(within(Duration::from_secs(60), || 7), Ok(Some(7)));
+        assert_eq!(
+            within(Duration::from_secs(60), || -> u8 { panic!("played") }),
+            Err("it makes the engine fail".to_owned())
+        );
+    }
 }

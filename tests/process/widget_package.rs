@@ -188,14 +188,24 @@ fn wrong_usage_exits_2_with_every_mistake_and_writes_nothing() {
 }
 
 #[test]
+fn only_files_are_replaced_and_no_logo_is_read_without_end() {
+    let shop = Shop::new();
+    fs::create_dir(shop.path("folder")).unwrap();
+    for output in ["folder", "/dev/null"] {
+        let ended = shop.run(&["--url", URL, "--force", "--output", output]).expect(2);
+        assert!(ended.err.contains(&format!("--output: {output} is no file")), "{}", ended.err);
+    }
+    let ended = shop.run(&["--url", URL, "--logo", "/dev/zero"]).expect(2);
+    assert!(ended.err.contains("--logo: /dev/zero has more than 32 MiB"), "{}", ended.err);
+    assert_eq!(shop.names(), ["folder"]);
+}
+
+#[test]
 fn what_cannot_be_written_exits_1_and_names_the_file() {
     let shop = Shop::new();
     let failed = shop.run(&["--url", URL, "--output", "no/such/folder/widget.zip"]).expect(1);
     assert!(failed.err.contains("cannot write no/such/folder/widget.zip"), "{}", failed.err);
-    fs::create_dir(shop.path("folder")).unwrap();
-    let failed = shop.run(&["--url", URL, "--output", "folder", "--force"]).expect(1);
-    assert!(failed.err.contains("cannot write folder"), "{}", failed.err);
-    assert_eq!(shop.names(), ["folder"]);
+    assert_eq!(shop.names(), [""; 0]);
 }
 
 #[test]

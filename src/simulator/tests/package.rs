@@ -124,6 +124,7 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
         ),
         (with(&good, ".DS_Store", "x"), ".DS_Store: Files that begin with a dot"),
         (with(&good, "a\\b.png", "x"), "forward slashes"),
+        (with(&good, "/script.js", "x"), "/script.js: Its path must begin at the root"),
         (with(&good, "widget/manifest.json", "{}"), "at the root of the zip"),
         (with(&good, "i18n/en.json", "\u{feff}{}"), "i18n/en.json: It begins with a byte order mark"),
         (with(&good, "i18n/en.json", "{"), "i18n/en.json: It is no JSON"),
@@ -156,6 +157,30 @@ async fn every_broken_rule_of_the_files_and_the_manifest_is_named() {
         assert!(error.mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected}: {error}");
     }
     assert!(kommo.upload_widget(b"no zip").unwrap_err().to_string().contains("no zip file"));
+    // Writers refuse to write a name twice, so another one of the same length is changed afterwards.
+    let mut twice = zipped(&with(&good, "script.jx", "x"));
+    for at in 0..twice.len() - 9 {
+        if twice[at..].starts_with(b"script.jx") {
+            twice[at + 8] = b's';
+        }
+    }
+    assert!(kommo.upload_widget(&twice).unwrap_err().to_string().contains("the same name"));
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_handlers_is_none() {
+    let kommo = simulator().await;
+    let beside = [
+        ("/salesbot_designer/conditions", json!({})),
+        ("/salesbot_designer/logo", json!("/images/logo.png")),
+    ];
+    let widget =
+        kommo.upload_widget(&zipped(&with_manifest(&files("http://127.0.0.1:1/"), &beside))).unwrap();
+    assert_eq!(widget.handlers, ["ask"]);
+    let alone = [("/salesbot_designer", json!({ "logo": "/images/logo.png" }))];
+    let error =
+        kommo.upload_widget(&zipped(&with_manifest(&files("http://127.0.0.1:1/"), &alone))).unwrap_err();
+    assert!(error.to_string().contains("one handler at least"), "{error}");
 }
 
 #[tokio::test]

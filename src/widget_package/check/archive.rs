@@ -13,6 +13,8 @@ const ARCHIVE: &str = "widget.zip";
 const MAX_ENTRIES: usize = 500;
 /// The most bytes of one entry, unpacked: a zip can claim to hold anything.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// The most bytes of all entries together: many small ones can fill a memory too.
+const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
 /// The mark that some editors put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -34,10 +36,18 @@ impl Files {
             findings.add(ARCHIVE, format!("has {} entries; {MAX_ENTRIES} at most", zip.len()));
             return None;
         }
+        // Of entries with the same name only the last one is seen below.
+        findings.unless(!zip.has_duplicate_names(), ARCHIVE, "has two entries of the same name: remove one");
         let mut files = Self(BTreeMap::new());
+        let mut left = MAX_UNPACKED;
         for at in 0..zip.len() {
-            if let Err(error) = files.take(&mut zip, at, findings) {
-                findings.add(ARCHIVE, format!("entry {} cannot be read: {error}", at + 1));
+            match files.take(&mut zip, at, findings) {
+                Ok(bytes) if bytes > left => {
+                    findings.add(ARCHIVE, format!("has more than {MAX_UNPACKED} bytes unpacked"));
+                    return None;
+                }
+                Ok(bytes) => left -= bytes,
+                Err(error) => findings.add(ARCHIVE, format!("entry {} cannot be read: {error}", at + 1)),
             }
         }
         if files.get("manifest.json").is_none()
@@ -53,38 +63,39 @@ impl Files {
         self.0.get(name).map(Vec::as_slice)
     }
 
+    /// Reads one entry, and says how many bytes of it were unpacked.
     fn take(
         &mut self,
         zip: &mut ZipArchive<Cursor<&[u8]>>,
         at: usize,
         findings: &mut Findings,
-    ) -> zip::result::ZipResult<()> {
+    ) -> zip::result::ZipResult<u64> {
         let mut entry = zip.by_index(at)?;
         let Ok(name) = String::from_utf8(entry.name_raw().to_vec()) else {
             findings.add(ARCHIVE, format!("entry {} has a name that is no UTF-8", at + 1));
-            return Ok(());
+            return Ok(0);
         };
         for complaint in wrong_name(&name) {
             findings.add(&name, complaint);
         }
         if entry.is_dir() {
-            return Ok(());
+            return Ok(0);
         }
         let known = [CompressionMethod::Stored, CompressionMethod::Deflated];
         findings.unless(known.contains(&entry.compression()), &name, "must be deflated or stored");
         let mut bytes = Vec::new();
         entry.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_BYTES {
+        let unpacked = bytes.len() as u64;
+        if unpacked > MAX_BYTES {
             findings.add(&name, format!("has more than {MAX_BYTES} bytes"));
-            return Ok(());
+            return Ok(unpacked);
         }
         if [".json", ".js"].iter().any(|ending| name.ends_with(ending)) {
             findings.unless(!bytes.starts_with(BOM), &name, "begins with a byte order mark: save it without");
             findings.unless(std::str::from_utf8(&bytes).is_ok(), &name, "must be UTF-8");
         }
-        let twice = self.0.insert(name.clone(), bytes).is_some();
-        findings.unless(!twice, &name, "is in the archive twice");
-        Ok(())
+        self.0.insert(name, bytes);
+        Ok(unpacked)
     }
 }
 

@@ -21,8 +21,7 @@ pub(super) fn check(manifest: &Json, files: &Files, findings: &mut Findings) -> 
     let widget = &manifest["widget"];
     wrong(widget.is_object(), "`widget` must be an object");
     for key in ["name", "description", "short_description"] {
-        let is_key = widget[key].as_str().is_some_and(|text| section_and_key(text).is_some());
-        wrong(is_key, &format!("`widget.{key}` must name a text as section.key"));
+        wrong(is_key(&widget[key]), &format!("`widget.{key}` must name a text as section.key"));
     }
     let version = widget["version"].as_str().and_then(|text| text.parse::<Version>().ok());
     wrong(version.is_some(), "`widget.version` must be three numbers, like \"1.0.0\"");
@@ -41,8 +40,12 @@ pub(super) fn check(manifest: &Json, files: &Files, findings: &mut Findings) -> 
     let settings = manifest["settings"].as_object();
     wrong(settings.is_some_and(|settings| !settings.is_empty()), "`settings` must have at least one setting");
     for (key, setting) in settings.into_iter().flatten() {
-        let fits = setting["name"].is_string() && is_one_of(&setting["type"], &SETTING_TYPES);
-        wrong(fits, &format!("`settings.{key}` must have a name and a type: {}", SETTING_TYPES.join(", ")));
+        wrong(is_key(&setting["name"]), &format!("`settings.{key}.name` must name a text as section.key"));
+        let types = SETTING_TYPES.join(", ");
+        wrong(
+            is_one_of(&setting["type"], &SETTING_TYPES),
+            &format!("`settings.{key}.type` must be one of {types}"),
+        );
     }
     blocks(manifest, &mut wrong);
     let locales = locales(widget, &mut wrong);
@@ -59,22 +62,19 @@ pub(super) fn blocks_of(manifest: &Json) -> impl Iterator<Item = (&String, &Json
 fn blocks(manifest: &Json, wrong: &mut impl FnMut(bool, &str)) {
     wrong(blocks_of(manifest).next().is_some(), "`salesbot_designer` must have a block");
     for (code, block) in blocks_of(manifest) {
-        wrong(block["name"].is_string(), &format!("`salesbot_designer.{code}.name` must be a text"));
+        let name = format!("`salesbot_designer.{code}.name` must name a text as section.key");
+        wrong(is_key(&block["name"]), &name);
         let settings = block["settings"].as_object();
         wrong(settings.is_some(), &format!("`salesbot_designer.{code}.settings` must be an object"));
         for (key, setting) in settings.into_iter().flatten() {
             let path = format!("salesbot_designer.{code}.settings.{key}");
-            let optional = |key: &str, fits: fn(&Json) -> bool| setting.get(key).is_none_or(fits);
-            wrong(setting["name"].is_string(), &format!("`{path}.name` must be a text"));
+            wrong(is_key(&setting["name"]), &format!("`{path}.name` must name a text as section.key"));
             wrong(
                 is_one_of(&setting["type"], &FIELD_TYPES),
                 &format!("`{path}.type` must be one of {}", FIELD_TYPES.join(", ")),
             );
-            wrong(
-                optional("default_value", Json::is_string),
-                &format!("`{path}.default_value` must be a text"),
-            );
-            wrong(optional("manual", Json::is_boolean), &format!("`{path}.manual` must be true or false"));
+            wrong(setting["default_value"].is_string(), &format!("`{path}.default_value` must be a text"));
+            wrong(setting["manual"].is_boolean(), &format!("`{path}.manual` must be true or false"));
         }
     }
 }
@@ -97,7 +97,7 @@ fn locales(widget: &Json, wrong: &mut impl FnMut(bool, &str)) -> Vec<Locale> {
 fn tour(manifest: &Json, locales: &[Locale], files: &Files, wrong: &mut impl FnMut(bool, &str)) {
     let Some(tour) = manifest.get("tour") else { return };
     wrong(tour["is_tour"] == true, "`tour.is_tour` must be true, or `tour` absent");
-    wrong(tour["tour_description"].is_string(), "`tour.tour_description` must name a text");
+    wrong(is_key(&tour["tour_description"]), "`tour.tour_description` must name a text as section.key");
     for locale in locales {
         let pictures = tour["tour_images"][locale.code()].as_array().map(Vec::as_slice).unwrap_or_default();
         let there = |picture: &Json| {
@@ -106,6 +106,10 @@ fn tour(manifest: &Json, locales: &[Locale], files: &Files, wrong: &mut impl FnM
         let fits = !pictures.is_empty() && pictures.iter().all(there);
         wrong(fits, &format!("`tour.tour_images.{locale}` must list pictures that are in the archive"));
     }
+}
+
+fn is_key(value: &Json) -> bool {
+    value.as_str().is_some_and(|text| section_and_key(text).is_some())
 }
 
 fn is_one_of(value: &Json, allowed: &[&str]) -> bool {

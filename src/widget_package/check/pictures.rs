@@ -1,6 +1,8 @@
 //! The pictures: each is there, a PNG of exactly its size, and not too large for Kommo.
 
-use image::{GenericImageView, ImageFormat};
+use std::io::Cursor;
+
+use image::{ImageFormat, ImageReader};
 
 use super::{Files, Findings};
 use crate::widget_package::pictures::{MAX_BYTES, SIZES};
@@ -18,15 +20,15 @@ pub(super) fn check(files: &Files, findings: &mut Findings) {
             &path,
             format!("has {} bytes; {MAX_BYTES} at most", bytes.len()),
         );
-        match image::load_from_memory_with_format(bytes, ImageFormat::Png) {
-            Ok(picture) => {
-                let (is_width, is_height) = picture.dimensions();
-                findings.unless(
-                    (is_width, is_height) == (width, height),
-                    &path,
-                    format!("has {is_width}×{is_height} pixels; it must have {width}×{height}"),
-                );
+        // Its size first: a picture of another one is never unpacked, which could take any memory.
+        match ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png).into_dimensions() {
+            Ok(size) if size == (width, height) => {
+                if let Err(error) = image::load_from_memory_with_format(bytes, ImageFormat::Png) {
+                    findings.add(&path, format!("is no PNG: {error}"));
+                }
             }
+            Ok((is_width, is_height)) => findings
+                .add(&path, format!("has {is_width}×{is_height} pixels; it must have {width}×{height}")),
             Err(error) => findings.add(&path, format!("is no PNG: {error}")),
         }
     }

@@ -45,10 +45,17 @@ fn each_rule_of_the_manifest_is_checked() {
         ("/locations", json!(["settings"]), "`locations` must list salesbot_designer"),
         ("/locations", json!("settings"), "`locations` must list settings"),
         ("/settings", json!({}), "`settings` must have at least one"),
-        ("/settings/note/type", json!("date"), "`settings.note`"),
+        ("/settings/note/type", json!("date"), "`settings.note.type` must be one of"),
+        ("/settings/note/name", json!("Note"), "`settings.note.name` must name a text"),
         ("/settings/note/name", json!("settings.other"), "has no text for `settings.other`"),
         ("/salesbot_designer", json!({}), "`salesbot_designer` must have a block"),
         ("/salesbot_designer/greet/name", json!(null), "`salesbot_designer.greet.name`"),
+        ("/salesbot_designer/greet/name", json!("Greet"), "`salesbot_designer.greet.name` must name a text"),
+        (
+            "/salesbot_designer/greet/settings/message/name",
+            json!("Message"),
+            "settings.message.name` must name a text",
+        ),
         ("/salesbot_designer/greet/name", json!("salesbot.gone"), "has no text for `salesbot.gone`"),
         (
             "/salesbot_designer/greet/settings",
@@ -107,6 +114,19 @@ fn what_must_be_absent_or_whole_is_found() {
     let whole = |name: &str| json!({ "is_tour": true, "tour_images": pictures(name), "tour_description": "widget.description" });
     assert_eq!(with("", "tour", whole("/images/logo_main.png")), Vec::<String>::new());
     assert_found("tour", &with("", "tour", whole("/images/gone.png")), "pictures that are in the archive");
+}
+
+#[test]
+fn a_field_of_a_block_lacks_nothing() {
+    for key in ["name", "type", "default_value", "manual"] {
+        let found = broken(|files| {
+            let mut manifest = json_of(files, "manifest.json");
+            let field = manifest.pointer_mut("/salesbot_designer/greet/settings/message").unwrap();
+            field.as_object_mut().unwrap().remove(key).unwrap();
+            files.insert("manifest.json".to_owned(), manifest.to_string().into_bytes());
+        });
+        assert_found(key, &found, &format!("`salesbot_designer.greet.settings.message.{key}` must "));
+    }
 }
 
 #[test]
@@ -174,4 +194,39 @@ fn an_archive_that_was_packed_wrongly_is_found() {
         files.extend((0..500).map(|number| (format!("{number}.txt"), Vec::new())));
     });
     assert_found("many", &found, "500 at most");
+    let found = broken(|files| {
+        files.extend((0..9).map(|number| (format!("{number}.txt"), vec![0; 1024 * 1024])));
+    });
+    assert_found("many bytes", &found, "widget.zip: has more than 8388608 bytes unpacked");
+}
+
+#[test]
+fn two_entries_of_one_name_are_found() {
+    let mut files = plain();
+    files.insert("script.jx".to_owned(), b"define(1);".to_vec());
+    let twice = renamed(&packed(&files), b"script.jx", b"script.js");
+    let found: Vec<String> = check(&twice).iter().map(ToString::to_string).collect();
+    assert_found("twice", &found, "widget.zip: has two entries of the same name");
+}
+
+/// The archive with other names of the same length: writers refuse to write a name twice.
+fn renamed(archive: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = archive.to_vec();
+    let places: Vec<usize> =
+        (0..=bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
+    assert_eq!(places.len(), 2, "at the entry and in the list of entries");
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    bytes
+}
+
+#[test]
+fn a_picture_of_another_size_is_not_unpacked() {
+    // The head of a picture that would take 14 GB, and nothing of it.
+    let mut head = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\xea\x60\0\0\xea\x60\x08\x06\0\0\0".to_vec();
+    head.extend(0x80d2_7542_u32.to_be_bytes());
+    head.extend(b"\0\0\0\x0aIDAT");
+    let found = broken(|files| drop(files.insert("images/logo.png".to_owned(), head)));
+    assert_found("size", &found, "images/logo.png: has 60000×60000 pixels; it must have 130×100");
 }
