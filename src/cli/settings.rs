@@ -51,10 +51,12 @@ fn read_file(file: &Path) -> Result<Map<String, Value>, Usage> {
         fs::read_to_string(file)
     };
     let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    // Some editors put a mark before UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if file.extension().is_some_and(|extension| extension == "toml") {
-        from_toml(&text).map_err(wrong)
+        from_toml(text).map_err(wrong)
     } else {
-        from_json(&text).map_err(wrong)
+        from_json(text).map_err(wrong)
     }
 }
 
@@ -147,6 +149,7 @@ mod tests {
         let expected = json!({ "login": "other", "phones": { "504141": "1039", "5": "1" } });
         for (name, text) in [
             ("a.json", r#"{"login": "example", "phones": {"504141": "1039"}}"#),
+            ("marked.json", "\u{feff}{\"login\": \"example\", \"phones\": {\"504141\": \"1039\"}}"),
             ("a.toml", "login = \"example\"\n[phones]\n504141 = \"1039\"\n"),
         ] {
             let read = args(Some(file(name, text)), &["login=other", "phones.5=1"]).read().unwrap();
