@@ -143,7 +143,9 @@ impl Circumstances<'_> {
 
     /// This job waits by itself, for whom a pause of its lane would hold up others.
     fn alone(&self, text: &str) -> Judgement {
-        let next = AfterDelivery::Retry { due_at: self.now + ALONE, delivery: self.delivery };
+        // Waiting is no failure: when it can go, its time budget starts anew.
+        let delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
+        let next = AfterDelivery::Retry { due_at: self.now + ALONE, delivery };
         Judgement { next, ..self.later(text) }
     }
 

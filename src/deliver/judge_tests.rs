@@ -136,7 +136,7 @@ fn a_stranger_waits_by_itself() {
     let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true };
     let judgement = Case { delivery: failing, ..Case::default() }.judge(&Got::Stranger);
     let due_at = NOW + Duration::from_secs(60);
-    assert_eq!(judgement.next, AfterDelivery::Retry { due_at, delivery: failing });
+    assert_eq!(judgement.next, AfterDelivery::Retry { due_at, delivery: answer_was_lost() });
     assert_eq!((judgement.result, judgement.pause, judgement.account_is_fine), (None, None, false));
     assert!(judgement.error.unwrap().contains("accounts authorize"));
 }

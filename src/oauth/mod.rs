@@ -32,8 +32,10 @@ use crate::problem::{self, Problem};
 use query::Key;
 use refusal::{Refusal, Unheard};
 
-/// Exchanges under way at once. Anybody can call, and each call that looks right costs one to Kommo.
+/// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo.
 const EXCHANGES: usize = 16;
+/// The same for installations, which anybody can claim: they must not crowd out people.
+const INSTALLATIONS: usize = 8;
 
 /// The keys of a callback and the most bytes of each. Kommo's codes have about a thousand.
 const CALLBACK: [Key; 6] = [
@@ -62,7 +64,8 @@ pub struct Oauth {
 
 struct Shared {
     oauth: Oauth,
-    exchanges: Arc<Semaphore>,
+    exchanges: Semaphore,
+    installations: Semaphore,
 }
 
 /// What came of a callback that was understood.
@@ -79,7 +82,8 @@ pub fn router(oauth: Oauth) -> Router {
     let router = Router::new()
         .route("/oauth/callback", get(callback).head(get_alone))
         .route("/oauth/revoked", get(revoked).head(get_alone));
-    let shared = Shared { oauth, exchanges: Arc::new(Semaphore::new(EXCHANGES)) };
+    let (exchanges, installations) = (Semaphore::new(EXCHANGES), Semaphore::new(INSTALLATIONS));
+    let shared = Shared { oauth, exchanges, installations };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
 }
 
@@ -144,7 +148,8 @@ impl Shared {
         if self.oauth.draining.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let _place = self.exchanges.try_acquire().map_err(|_| Refusal::Busy)?;
+        let places = if callback.state.is_some() { &self.exchanges } else { &self.installations };
+        let _place = places.try_acquire().map_err(|_| Refusal::Busy)?;
         Ok(Outcome::Connected(self.oauth.accounts.connect(callback).await?))
     }
 

@@ -125,16 +125,17 @@ fn id_of(row: &SqliteRow) -> Result<JobId, StoreError> {
 
 /// One job with its attempts, oldest first.
 pub(super) async fn job(pool: &SqlitePool, id: JobId) -> Result<Option<(Job, Vec<Attempt>)>, StoreError> {
+    // Of one moment: a job must not be told without the attempt that brought it where it is.
+    let mut moment = pool.begin().await?;
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?");
-    let Some(row) = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(pool).await? else {
-        return Ok(None);
-    };
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *moment).await?;
+    let Some(row) = found else { return Ok(None) };
     let attempts = sqlx::query(
         "SELECT stage, number, started_at, duration_ms, result, status, error FROM attempts \
          WHERE job_id = ? ORDER BY started_at, stage DESC, number",
     )
     .bind(id.as_uuid())
-    .fetch_all(pool)
+    .fetch_all(&mut *moment)
     .await?;
     let attempts = attempts.iter().map(|row| attempt(id, row)).collect::<Result<_, _>>()?;
     Ok(Some((rows::job(&row)?, attempts)))
