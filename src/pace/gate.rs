@@ -2,7 +2,7 @@
 //!
 //! The sender asks for as many passes as it may have and never waits ([`Gate::enter`]); whoever makes a
 //! single call waits for its turn ([`Gate::turn`]). A busy sender leaves every second call to those who
-//! wait, so that a handler's question does not stand behind a thousand continues.
+//! wait, and they leave it every other, so that neither a handler's question nor a continue stands behind all of the others.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;

@@ -53,6 +53,23 @@ async fn who_waits_gets_every_second_call_of_a_busy_account() {
 }
 
 #[tokio::test]
+async fn many_who_wait_leave_every_second_call_to_the_sender() {
+    let (gate, clock) = gate(1);
+    let turn = async || gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await;
+    turn().await.unwrap().start();
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 0, "and the sender wants to call too");
+    clock.advance(Duration::from_millis(1_100));
+    assert!(turn().await.is_err(), "this one is the sender's");
+    assert_eq!(exhaust(&gate), 1);
+    clock.advance(Duration::from_millis(1_100));
+    turn().await.unwrap().start();
+    // A sender that does not come back holds nobody up.
+    assert_eq!(gate.enter(ACCOUNT, 100).len(), 0);
+    clock.advance(Duration::from_millis(2_200));
+    assert!(turn().await.is_ok());
+}
+
+#[tokio::test]
 async fn a_guest_who_goes_away_leaves_its_call_to_the_others() {
     let (gate, clock) = gate(1);
     exhaust(&gate);

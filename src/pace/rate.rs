@@ -40,6 +40,8 @@ struct Account {
     guests: usize,
     /// The sender had the last call, so the next is a guest's if there is one.
     guest_is_next: bool,
+    /// The sender was refused not long ago, and is likely to come back until then.
+    sender_waits_until: Duration,
 }
 
 /// A reserved call. It belongs to the pauses that were in force when it was made.
@@ -86,8 +88,12 @@ impl Pace {
         let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
         let room = entry.window.room(now).saturating_sub(left_to_guests);
         let tickets = self.permit(account, wanted.min(room), Errand::Call, now);
+        let entry = self.account(account);
         if !tickets.is_empty() {
-            self.account(account).guest_is_next = true;
+            entry.guest_is_next = true;
+            entry.sender_waits_until = Duration::ZERO;
+        } else if wanted > 0 {
+            entry.sender_waits_until = now + WINDOW * 2;
         }
         tickets
     }
@@ -99,6 +105,11 @@ impl Pace {
         errand: Errand,
         now: Duration,
     ) -> Option<Ticket> {
+        let entry = self.account(account);
+        let is_senders = errand == Errand::Call && !entry.guest_is_next && now < entry.sender_waits_until;
+        if entry.window.room(now) <= usize::from(is_senders) {
+            return None;
+        }
         let ticket = self.permit(account, 1, errand, now).pop()?;
         self.account(account).guest_is_next = false;
         Some(ticket)
@@ -246,6 +257,7 @@ impl Pace {
             pauses: Pauses::default(),
             guests: 0,
             guest_is_next: false,
+            sender_waits_until: Duration::ZERO,
         };
         self.accounts.entry(account.into()).or_insert_with(fresh)
     }
