@@ -215,7 +215,10 @@ mod tests {
     }
 
     fn sealer() -> Sealer {
-        Sealer::new(&[1; 32], None, |bytes| bytes.fill_with(|| fastrand::u8(..)))
+        Sealer::new(&[1; 32], None, |bytes| {
+            bytes.fill_with(|| fastrand::u8(..));
+            true
+        })
     }
 
     fn active(account_id: i64, origin: &str) -> AccountRecord {
@@ -322,7 +325,7 @@ mod tests {
             (Book::new(vec![needs(1, "https://a")], Some(&sealer())), "Kommo said so"),
             (Book::new(vec![active(1, "https://a")], None), "store.encryption_key is missing"),
             (
-                Book::new(vec![active(1, "https://a")], Some(&Sealer::new(&[2; 32], None, |_| ()))),
+                Book::new(vec![active(1, "https://a")], Some(&Sealer::new(&[2; 32], None, |_| true))),
                 "encrypted under another key",
             ),
         ];

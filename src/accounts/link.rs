@@ -38,10 +38,13 @@ pub enum StateError {
 
 impl Accounts {
     /// The link for authorizing an account through `integration`; `site` is `https://www.kommo.com` or
-    /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it.
+    /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it, or
+    /// without random bytes of the system.
     pub fn authorization_link(&self, site: &Url, integration: &Integration) -> Option<Url> {
         let mut nonce = [0; 16];
-        (self.0.parts.secret_random)(&mut nonce);
+        if !(self.0.parts.secret_random)(&mut nonce) {
+            return None;
+        }
         let until = self.0.parts.clock.now() + LINK_LIFE;
         let state = state(self.0.parts.keys.as_ref()?, &integration.client_uuid, until, nonce);
         let mut link = site.join("/oauth").ok()?;

@@ -100,8 +100,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Uniform in 0 to 1.
     pub random: fn() -> f64,
-    /// Fills bytes that nobody can guess.
-    pub secret_random: fn(&mut [u8]),
+    /// Fills bytes that nobody can guess; says whether it could.
+    pub secret_random: fn(&mut [u8]) -> bool,
 }
 
 /// The keys under which tokens are kept, 32 bytes each.

@@ -34,7 +34,7 @@ enum Column {
 pub(super) struct Sealer {
     /// The first one encrypts; all of them decrypt.
     keys: Vec<Key>,
-    random: fn(&mut [u8]),
+    random: fn(&mut [u8]) -> bool,
 }
 
 struct Key {
@@ -56,8 +56,9 @@ pub(super) enum Unsealable {
 }
 
 impl Sealer {
-    /// Encrypts under `key`, and opens what `key` or `previous` encrypted. `random` fills bytes that nobody can guess.
-    pub(super) fn new(key: &[u8; 32], previous: Option<&[u8; 32]>, random: fn(&mut [u8])) -> Self {
+    /// Encrypts under `key`, and opens what `key` or `previous` encrypted. `random` fills bytes that nobody can guess,
+    /// and says whether it could.
+    pub(super) fn new(key: &[u8; 32], previous: Option<&[u8; 32]>, random: fn(&mut [u8]) -> bool) -> Self {
         let keys = std::iter::once(key).chain(previous).map(Key::new).collect();
         Self { keys, random }
     }
@@ -67,12 +68,15 @@ impl Sealer {
         self.keys.first().is_some_and(|key| key.id == sealed.key_id)
     }
 
-    /// Encrypts a pair. None if there is no key, which the constructor rules out, or a token of gigabytes.
+    /// Encrypts a pair. None if the system gives no random bytes, or a token has gigabytes.
     pub(super) fn seal(&self, of: &AccountKey, tokens: &Tokens) -> Option<SealedTokens> {
         let key = self.keys.first()?;
         let seal = |column: Column, token: &SecretString| {
             let mut nonce = [0; NONCE];
-            (self.random)(&mut nonce);
+            // A nonce that came twice would give the tokens away.
+            if !(self.random)(&mut nonce) {
+                return None;
+            }
             let bound = bound_to(of, column);
             let payload = Payload { msg: token.expose_secret().as_bytes(), aad: &bound };
             let sealed = key.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
@@ -146,6 +150,7 @@ mod tests {
     fn sealer(key: u8, previous: Option<u8>) -> Sealer {
         Sealer::new(&[key; 32], previous.map(|key| [key; 32]).as_ref(), |bytes| {
             bytes.fill_with(|| fastrand::u8(..));
+            true
         })
     }
 
@@ -168,6 +173,11 @@ mod tests {
         let again = sealer.seal(&key, &tokens()).unwrap();
         assert_ne!(again.access, sealed.access, "each has a nonce of its own");
         assert_eq!(sealed.key_id.len(), 16);
+    }
+
+    #[test]
+    fn without_random_bytes_nothing_is_sealed() {
+        assert!(Sealer::new(&[1; 32], None, |_| false).seal(&of(7, "id"), &tokens()).is_none());
     }
 
     #[test]

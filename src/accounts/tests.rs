@@ -78,7 +78,10 @@ impl Home {
             request_timeout: Duration::from_secs(20),
             clock: self.clock.clock(),
             random: || 1.0,
-            secret_random: |bytes| bytes.fill_with(|| fastrand::u8(..)),
+            secret_random: |bytes| {
+                bytes.fill_with(|| fastrand::u8(..));
+                true
+            },
         };
         Accounts::open(parts).await.unwrap()
     }

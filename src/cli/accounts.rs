@@ -88,6 +88,9 @@ async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Ur
         integration.redirect_uri.as_ref().ok_or_else(|| Failure::usage(no_redirect_uri(integration)))?;
     let expires_at = clock.now() + LINK_LIFE;
     let link = accounts.authorization_link(site, integration).ok_or_else(|| {
+        if config.store.encryption_key.is_some() {
+            return Failure::running("the system gives no random bytes, which a link needs".to_owned());
+        }
         Failure::usage(
             "store.encryption_key is missing: it signs the link and encrypts the account's tokens; make one with \
              `openssl rand -base64 32`"

@@ -77,7 +77,7 @@ impl Home {
             request_timeout: LEASE,
             clock: self.clock.clock(),
             random: || 1.0,
-            secret_random: |_| (),
+            secret_random: |_| true,
         };
         let accounts = Accounts::open(accounts).await.unwrap();
         let parts = Parts {

@@ -100,7 +100,10 @@ impl Bench {
             request_timeout: Duration::from_secs(20),
             clock: clock.clock(),
             random: fastrand::f64,
-            secret_random: |bytes| bytes.fill_with(|| fastrand::u8(..)),
+            secret_random: |bytes| {
+                bytes.fill_with(|| fastrand::u8(..));
+                true
+            },
         };
         change(&mut parts);
         let accounts = Accounts::open(parts).await.unwrap();
