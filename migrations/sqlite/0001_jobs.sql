@@ -92,7 +92,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (job_id, stage, number)
 ) STRICT, WITHOUT ROWID;
 
--- Which requests are known. A key matters only while its token is valid, so this table stays small
+-- Which requests are known, together with recent_keys. A key matters only while its token is valid, so this table stays small
 -- however many jobs there are.
 CREATE TABLE idempotency_keys (
     account_id INTEGER NOT NULL,
@@ -103,6 +103,18 @@ CREATE TABLE idempotency_keys (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (account_id, key)
 ) STRICT, WITHOUT ROWID;
+
+-- The keys that came in last, in the order in which they came. The keeper moves them into idempotency_keys, many at
+-- a time: keys are random, and one by one each would change a page of its own there.
+CREATE TABLE recent_keys (
+    -- rises; of those that are moved, the highest is remembered
+    id         INTEGER NOT NULL PRIMARY KEY,
+    -- as in idempotency_keys
+    account_id INTEGER NOT NULL,
+    key        TEXT    NOT NULL,
+    job_id     BLOB    NOT NULL CHECK (length(job_id) = 16),
+    expires_at INTEGER NOT NULL
+) STRICT;
 
 CREATE INDEX idempotency_keys_expired ON idempotency_keys (expires_at);
 

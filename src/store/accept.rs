@@ -1,21 +1,21 @@
 //! Storing what comes in.
 //!
-//! A request is new if its idempotency key is: keys go in first, and only those that went in get a job.
+//! A request is new if its idempotency key is: only then it gets a job, and the key goes in with it.
 //! A job for which a worker is free goes in as `running`, so that it is not claimed by another statement.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Instant;
 
-use sqlx::{Row, SqliteConnection};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use crate::model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
 
 use super::StoreError;
-use super::effects::Effects;
+use super::keys::{Key, Keys};
 use super::lanes::{Lanes, Slot};
-use super::statement::RowsStatement;
+use super::statement::{RowsStatement, Values};
+use super::transaction::Transaction;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Accepted {
 /// A request on its way into the store.
 pub(super) struct Accept {
     pub(super) job: NewJob,
+    /// The first job of its idempotency key, as the running transaction has found it.
+    pub(super) known: Option<JobId>,
     /// Past it nobody waits for the answer, so the request is dropped unless its transaction has begun.
     pub(super) drop_after: Instant,
     pub(super) reply: oneshot::Sender<Result<Accepted, StoreError>>,
@@ -42,12 +44,6 @@ pub(super) enum Stored {
     Duplicate(JobId),
 }
 
-const KEYS: RowsStatement = RowsStatement {
-    before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at) SELECT * FROM (VALUES ",
-    width: 4,
-    after: ") WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING RETURNING job_id",
-};
-
 const JOBS: RowsStatement = RowsStatement {
     before: "INSERT INTO jobs (id, state, handler, account_id, origin, return_url, entity_type, entity_id, data, \
              received_at, answer_by, due_at, lease_until, fence) SELECT * FROM (VALUES ",
@@ -55,39 +51,49 @@ const JOBS: RowsStatement = RowsStatement {
     after: ") WHERE column1 IS NOT NULL",
 };
 
-pub(super) const KNOWN: &str = "SELECT job_id FROM idempotency_keys WHERE account_id = ? AND key = ?";
+/// Finds which of `accepts` came before.
+pub(super) async fn find(
+    transaction: &mut Transaction<'_>,
+    accepts: &mut [Accept],
+    keys: &Keys,
+) -> Result<(), StoreError> {
+    let asked: Vec<Key> = accepts.iter().map(|accept| key(&accept.job)).collect();
+    let found = keys.find(transaction, &asked).await?;
+    for (accept, known) in accepts.iter_mut().zip(found) {
+        accept.known = known;
+    }
+    Ok(())
+}
 
-/// Stores all of `accepts`; the results are in the same order.
+fn key(job: &NewJob) -> Key {
+    (job.request.account_id.0, job.idempotency_key.clone())
+}
+
+/// Stores those of `accepts` that are new; the results are in the same order.
 pub(super) async fn apply(
-    connection: &mut SqliteConnection,
-    effects: &mut Effects,
+    transaction: &mut Transaction<'_>,
     accepts: &[Accept],
+    keys: &Keys,
     lanes: &Lanes<RunningJob>,
-    now: Timestamp,
-    steady: Timestamp,
 ) -> Result<Vec<Stored>, StoreError> {
-    let inserted = KEYS
-        .run(connection, accepts, |Accept { job, .. }, row| {
-            row.push(job.request.account_id.0)
-                .push(job.idempotency_key.as_str())
-                .push(job.id.as_uuid())
-                .push(job.token_expires_at.as_millis());
-        })
-        .await?;
-    let mut new = HashSet::with_capacity(inserted.len());
-    for row in &inserted {
-        new.insert(JobId::from_uuid(row.try_get::<Uuid, _>(0)?));
-    }
-
+    let (now, steady) = (transaction.now, transaction.steady);
     let mut offers = lanes.offers(now);
+    let mut first: HashMap<Key, JobId> = HashMap::with_capacity(accepts.len());
     let mut results = Vec::with_capacity(accepts.len());
-    for Accept { job, .. } in accepts {
-        results.push(if new.contains(&job.id) {
-            Stored::New(offers.next(job.handler.as_str()))
-        } else {
-            Stored::Duplicate(known(connection, job).await?)
-        });
+    for Accept { job, known, .. } in accepts {
+        let stored = match (known, first.entry(key(job))) {
+            (Some(first), _) => Stored::Duplicate(*first),
+            // The same request may be twice in one transaction.
+            (None, Entry::Occupied(first)) => Stored::Duplicate(*first.get()),
+            (None, Entry::Vacant(place)) => {
+                place.insert(job.id);
+                Stored::New(offers.next(job.handler.as_str()))
+            }
+        };
+        results.push(stored);
     }
+    let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
+    keys.append(transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
 
     let rows: Vec<(&NewJob, Option<Timestamp>)> = accepts
         .iter()
@@ -97,7 +103,8 @@ pub(super) async fn apply(
             Stored::Duplicate(_) => None,
         })
         .collect();
-    insert(connection, &rows, now).await?;
+    insert(transaction, &rows).await?;
+    let effects = &mut transaction.effects;
     for (job, lease) in rows {
         if lease.is_some() {
             effects.count(StateName::Running, 1);
@@ -110,11 +117,11 @@ pub(super) async fn apply(
 }
 
 async fn insert(
-    connection: &mut SqliteConnection,
+    transaction: &mut Transaction<'_>,
     rows: &[(&NewJob, Option<Timestamp>)],
-    now: Timestamp,
 ) -> Result<(), StoreError> {
-    JOBS.run(connection, rows, |(job, lease), row| {
+    let now = transaction.now;
+    let push = |(job, lease): &(&NewJob, Option<Timestamp>), row: &mut Values| {
         let state = if lease.is_some() { StateName::Running } else { StateName::Queued };
         let due_at = if lease.is_some() { None } else { Some(now.as_millis()) };
         row.push(job.id.as_uuid())
@@ -131,18 +138,8 @@ async fn insert(
             .push(due_at)
             .push(lease.map(Timestamp::as_millis))
             .push(i64::from(lease.is_some()));
-    })
-    .await?;
-    Ok(())
-}
-
-async fn known(connection: &mut SqliteConnection, job: &NewJob) -> Result<JobId, StoreError> {
-    let id: Uuid = sqlx::query_scalar(KNOWN)
-        .bind(job.request.account_id.0)
-        .bind(job.idempotency_key.as_str())
-        .fetch_one(connection)
-        .await?;
-    Ok(JobId::from_uuid(id))
+    };
+    transaction.add(&JOBS, rows, push).await
 }
 
 /// The job as the worker gets it that was free when it came in.

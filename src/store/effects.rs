@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{DeliveringJob, RunningJob, StateName, Timestamp};
 
+use super::keys::{Key, Keys, Known};
 use super::lanes::Lanes;
 
 /// Collected while a transaction runs; carried out after COMMIT, forgotten after ROLLBACK.
@@ -13,6 +14,7 @@ pub(super) struct Effects {
     counts: [i64; StateName::ALL.len()],
     work: LaneChanges,
     delivery: LaneChanges,
+    keys: Vec<(Key, Known)>,
 }
 
 #[derive(Default)]
@@ -38,6 +40,11 @@ impl Effects {
     /// The changes of the counts, by state, without those that are zero.
     pub(super) fn counts(&self) -> impl Iterator<Item = (StateName, i64)> {
         StateName::ALL.into_iter().zip(self.counts).filter(|(_, change)| *change != 0)
+    }
+
+    /// These idempotency keys became known.
+    pub(super) fn known(&mut self, keys: Vec<(Key, Known)>) {
+        self.keys.extend(keys);
     }
 
     /// A job waits for a worker.
@@ -77,7 +84,8 @@ impl Effects {
     }
 
     /// After COMMIT.
-    pub(super) fn carry_out(self, work: &Lanes<RunningJob>, delivery: &Lanes<DeliveringJob>) {
+    pub(super) fn carry_out(self, keys: &Keys, work: &Lanes<RunningJob>, delivery: &Lanes<DeliveringJob>) {
+        keys.remember(self.keys);
         self.work.carry_out(work);
         self.delivery.carry_out(delivery);
     }

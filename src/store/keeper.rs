@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 use super::refresh::Refresh;
 use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free, Rewind};
 use super::writer::Op;
-use super::{Store, StoreError};
+use super::{Store, StoreError, keys};
 
 /// The rhythm: the log is brought into the database this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +50,7 @@ impl Store {
                 if tick.is_multiple_of(LOOK) {
                     self.look(now).await?;
                 }
+                self.move_keys(now, if delete { 1 } else { keys::GATHER }).await?;
                 if delete {
                     delete = self.delete(now, retention).await?;
                 }
@@ -78,6 +79,26 @@ impl Store {
             tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
         }
         self.ask(Refresh).await
+    }
+
+    /// Moves the idempotency keys to where they stay, if at least `least` of them have gathered.
+    pub(super) async fn move_keys(&self, now: Timestamp, least: usize) -> Result<(), StoreError> {
+        let keys = &self.0.keys;
+        if !keys.gathered(least) {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            after = self.ask(keys::Move { keys: keys.clone(), after, now }).await?;
+            if after.is_none() {
+                break;
+            }
+        }
+        if let Some(until) = keys.moved_rows() {
+            while self.ask(keys::DropMoved { until }).await? {}
+        }
+        keys.moved();
+        Ok(())
     }
 
     /// Deletes what is over, up to [`CHUNKS`] of each kind; says whether there may be more.

@@ -14,6 +14,7 @@ mod claims;
 mod effects;
 mod error;
 mod keeper;
+mod keys;
 mod lanes;
 mod open;
 mod people;
@@ -23,6 +24,7 @@ mod reports;
 mod request;
 mod rows;
 mod statement;
+mod transaction;
 mod upkeep;
 mod writer;
 
@@ -51,6 +53,7 @@ pub use read::{JobFilter, Page, Stats};
 pub use reports::Written;
 
 use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
+use keys::Keys;
 use people::{Cancel, Retry, RetryDead};
 use request::{Pending, Request};
 use writer::{Op, Reply, Writer};
@@ -68,6 +71,7 @@ struct Inner {
     operations: Mutex<Option<mpsc::Sender<Op>>>,
     reading: SqlitePool,
     checkpoints: Mutex<Option<SqliteConnection>>,
+    keys: Arc<Keys>,
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
@@ -83,9 +87,11 @@ impl Store {
     pub async fn open(url: &str, purpose: Purpose, clock: Clock) -> Result<Self, StoreError> {
         let opened = open::open(url, purpose).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
+        let keys = Arc::new(Keys::default());
         let (sender, receiver) = mpsc::channel(WAITING);
         let writer = Writer {
             connection: opened.writing,
+            keys: keys.clone(),
             work: work.clone(),
             delivery: delivery.clone(),
             clock: clock.clone(),
@@ -96,6 +102,7 @@ impl Store {
             operations: Mutex::new(Some(sender)),
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),
+            keys,
             work,
             delivery,
             clock,
@@ -107,6 +114,7 @@ impl Store {
             if freed > 0 {
                 tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
             }
+            store.ask(keys::Load(store.0.keys.clone())).await?;
             store.ask(account_writes::FreeRenewals).await?;
             store.ask(upkeep::Rewind { now: store.clock().now() }).await?;
             store.ask(refresh::Refresh).await?;
@@ -129,7 +137,7 @@ impl Store {
     /// not yet in a transaction is dropped.
     pub async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
         let (reply, answered) = oneshot::channel();
-        let accept = accept::Accept { job, drop_after: deadline(within), reply };
+        let accept = accept::Accept { job, known: None, drop_after: deadline(within), reply };
         let stored = async {
             self.send(Op::Accept(Box::new(accept))).await?;
             answered.await.unwrap_or(Err(StoreError::Closed))

@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::model::{
@@ -15,9 +15,9 @@ use crate::model::{
 };
 
 use super::StoreError;
-use super::effects::Effects;
 use super::lanes::{Lanes, Slot};
 use super::statement::{RowsStatement, Values};
+use super::transaction::Transaction;
 
 /// Whether a report was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +74,12 @@ pub(super) type Charged<'r> = Vec<(JobId, &'r Attempt)>;
 
 /// Writes the reports of workers; the results are in the same order.
 pub(super) async fn handled<'r>(
-    connection: &mut SqliteConnection,
-    effects: &mut Effects,
+    transaction: &mut Transaction<'_>,
     charged: &mut Charged<'r>,
     reports: &[&'r HandlerReport],
     lanes: &Lanes<DeliveringJob>,
-    now: Timestamp,
-    steady: Timestamp,
 ) -> Result<Vec<Handled>, StoreError> {
+    let (now, steady) = (transaction.now, transaction.steady);
     let mut offered = lanes.offers(now);
     let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
         .iter()
@@ -91,13 +89,14 @@ pub(super) async fn handled<'r>(
             (*report, slot)
         })
         .collect();
-    let written = HANDLED
-        .run(connection, &offers, |(report, slot), row| {
+    let written = transaction
+        .ask(&HANDLED, &offers, |(report, slot), row| {
             let lease_until = slot.as_ref().map(|slot| steady + slot.lease);
             push_handled(report, lease_until, now, row);
         })
         .await?;
     let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let effects = &mut transaction.effects;
     let mut results = Vec::with_capacity(offers.len());
     for (report, slot) in offers {
         let HandlerReport { job, next, .. } = report;
@@ -163,14 +162,14 @@ pub(super) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
 
 /// Writes the reports of the sender; the results are in the same order.
 pub(super) async fn sent<'r>(
-    connection: &mut SqliteConnection,
-    effects: &mut Effects,
+    transaction: &mut Transaction<'_>,
     charged: &mut Charged<'r>,
     reports: &[&'r DeliveryReport],
-    now: Timestamp,
 ) -> Result<Vec<Written>, StoreError> {
-    let written = SENT.run(connection, reports, |report, row| push_sent(report, now, row)).await?;
+    let now = transaction.now;
+    let written = transaction.ask(&SENT, reports, |report, row| push_sent(report, now, row)).await?;
     let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let effects = &mut transaction.effects;
     let mut results = Vec::with_capacity(reports.len());
     for DeliveryReport { job, next, attempt, .. } in reports {
         if !written.contains(&(job.id, job.fence)) {
@@ -249,9 +248,9 @@ fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<H
 }
 
 /// Keeps the attempts as history.
-pub(super) async fn keep(connection: &mut SqliteConnection, charged: &Charged<'_>) -> Result<(), StoreError> {
-    ATTEMPTS
-        .run(connection, charged, |(id, attempt), row| {
+pub(super) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_>) -> Result<(), StoreError> {
+    transaction
+        .add(&ATTEMPTS, charged, |(id, attempt), row| {
             row.push(id.as_uuid())
                 .push(attempt.stage.as_str())
                 .push(i64::from(attempt.number))
@@ -261,6 +260,5 @@ pub(super) async fn keep(connection: &mut SqliteConnection, charged: &Charged<'_
                 .push(attempt.status.map(i64::from))
                 .push(attempt.error.as_deref());
         })
-        .await?;
-    Ok(())
+        .await
 }

@@ -1,7 +1,10 @@
-//! Many rows in one statement.
+//! Many rows in one statement, and many statements in one round trip.
 //!
-//! Each statement is a round trip to the connection's thread, so a batch goes into few of them. The
-//! number of rows in a statement is a power of two: few texts, each prepared once.
+//! Each call of sqlx is a round trip to SQLite's thread: two wake-ups, which a small transaction spends more time on
+//! than on its rows. So a batch goes into few statements, and those that nobody waits for go along with the next.
+//!
+//! sqlx keeps what it has prepared by text, so there may be only few texts: the number of rows in a statement is a power
+//! of two, and a [`Script`] joins only what does not multiply them.
 
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
@@ -10,6 +13,8 @@ use super::StoreError;
 
 /// The most rows in a statement.
 const MOST_ROWS: usize = 128;
+/// Rows of a statement that always has the same number.
+const FEW_ROWS: usize = 8;
 
 /// Collects the values of a statement.
 #[derive(Default)]
@@ -47,31 +52,20 @@ impl RowsStatement {
         items: &[T],
         push: impl Fn(&T, &mut Values),
     ) -> Result<Vec<SqliteRow>, StoreError> {
-        let mut returned = Vec::with_capacity(items.len());
-        for chunk in items.chunks(MOST_ROWS) {
-            let rows = chunk.len().next_power_of_two();
-            let mut values = Values::default();
-            values.arguments.reserve(rows * self.width, 0);
-            for item in chunk {
-                push(item, &mut values);
-            }
-            for _ in 0..(rows - chunk.len()) * self.width {
-                values.push(None::<i64>);
-            }
-            if let Some(why) = values.refused {
-                return Err(StoreError::Database(why));
-            }
-            // The text is made of constants and question marks.
-            let query = sqlx::query_with(AssertSqlSafe(self.text(rows)), values.arguments);
-            returned.append(&mut query.fetch_all(&mut *connection).await?);
-        }
-        Ok(returned)
+        Script::default().ask(connection, self, items, push).await
     }
 
     /// The statement over `rows` rows.
+    #[cfg(test)]
     pub(super) fn text(&self, rows: usize) -> String {
+        let mut sql = String::new();
+        self.write(rows, &mut sql);
+        sql
+    }
+
+    fn write(&self, rows: usize, sql: &mut String) {
         let row_length = 2 * self.width + 2;
-        let mut sql = String::with_capacity(self.before.len() + self.after.len() + rows * row_length);
+        sql.reserve(self.before.len() + self.after.len() + rows * row_length);
         sql.push_str(self.before);
         for row in 0..rows {
             sql.push_str(if row == 0 { "(" } else { ",(" });
@@ -81,6 +75,124 @@ impl RowsStatement {
             sql.push(')');
         }
         sql.push_str(self.after);
-        sql
+    }
+}
+
+/// Statements that wait to be carried out together.
+#[derive(Default)]
+pub(super) struct Script {
+    sql: String,
+    values: Values,
+    /// How many rows its statements have; none if they have no list of rows.
+    rows: Option<usize>,
+}
+
+impl Script {
+    /// Adds a statement without values, as `BEGIN` or `COMMIT`.
+    pub(super) fn plain(&mut self, sql: &'static str) {
+        self.separate();
+        self.sql.push_str(sql);
+    }
+
+    /// Adds `statement` over `items`, at most [`MOST_ROWS`] of them and padded to at least `least`. Nobody waits for it:
+    /// it goes along with what comes next, or goes ahead of it where joining them would make a text for each pair of
+    /// sizes.
+    async fn rows<T>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<(), StoreError> {
+        let rows = items.len().next_power_of_two();
+        if self.rows.is_some_and(|known| known != rows) {
+            self.run(connection).await?;
+        }
+        self.append(statement, rows, items, push);
+        self.rows = Some(rows);
+        Ok(())
+    }
+
+    fn append<T>(
+        &mut self,
+        statement: &RowsStatement,
+        rows: usize,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) {
+        self.separate();
+        statement.write(rows, &mut self.sql);
+        self.values.arguments.reserve(rows * statement.width, 0);
+        for item in items {
+            push(item, &mut self.values);
+        }
+        for _ in 0..(rows - items.len()) * statement.width {
+            self.values.push(None::<i64>);
+        }
+    }
+
+    /// Adds `statement` over all `items`; nobody waits for what becomes of it.
+    pub(super) async fn add<T>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<(), StoreError> {
+        for chunk in items.chunks(MOST_ROWS) {
+            self.rows(connection, statement, chunk, &push).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds `statement` over a few `items`, always padded to the same number, so that it can go along with anything.
+    pub(super) fn add_padded<T>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) {
+        self.append(statement, FEW_ROWS.max(items.len()), items, push);
+    }
+
+    /// Carries out all that waits and `statement` over `items`; gives back what that returns, in no particular order.
+    pub(super) async fn ask<T>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let mut returned = Vec::with_capacity(items.len());
+        for chunk in items.chunks(MOST_ROWS) {
+            if self.rows.is_some() {
+                self.run(connection).await?;
+            }
+            self.append(statement, chunk.len().next_power_of_two(), chunk, &push);
+            returned.append(&mut self.run(connection).await?);
+        }
+        Ok(returned)
+    }
+
+    /// Carries out all that waits.
+    pub(super) async fn run(
+        &mut self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let Self { sql, values, .. } = std::mem::take(self);
+        if let Some(why) = values.refused {
+            return Err(StoreError::Database(why));
+        }
+        if sql.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The text is made of constants and question marks.
+        Ok(sqlx::query_with(AssertSqlSafe(sql), values.arguments).fetch_all(connection).await?)
+    }
+
+    fn separate(&mut self) {
+        if !self.sql.is_empty() {
+            self.sql.push(';');
+        }
     }
 }

@@ -17,10 +17,12 @@ use crate::model::{DeliveringJob, DeliveryReport, HandlerReport, RunningJob};
 use super::StoreError;
 use super::accept::{self, Accept, Accepted, Stored};
 use super::effects::Effects;
+use super::keys::Keys;
 use super::lanes::Lanes;
 use super::open::BUSY;
 use super::reports::{self, Handled, Written};
 use super::request::Errand;
+use super::transaction::Transaction;
 
 /// The most operations in one transaction: bounds how long the first of them waits.
 const MOST: usize = 512;
@@ -41,6 +43,7 @@ pub(super) enum Op {
 /// What the writer works with.
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
+    pub(super) keys: Arc<Keys>,
     pub(super) work: Arc<Lanes<RunningJob>>,
     pub(super) delivery: Arc<Lanes<DeliveringJob>>,
     pub(super) clock: Clock,
@@ -71,6 +74,13 @@ impl Writer {
     pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) -> Self {
         let mut waiting = Vec::with_capacity(MOST);
         while operations.recv_many(&mut waiting, MOST).await > 0 {
+            // Whoever can run now may have something to write too: the answers to the last batch have just gone out.
+            tokio::task::yield_now().await;
+            while waiting.len() < MOST
+                && let Ok(operation) = operations.try_recv()
+            {
+                waiting.push(operation);
+            }
             let mut batch = Batch::default();
             let mut checkpoint = false;
             for operation in waiting.drain(..) {
@@ -114,8 +124,6 @@ impl Writer {
         }
     }
 
-    /// BEGIN, COMMIT and ROLLBACK are plain statements here: on a full disk SQLite rolls back by itself,
-    /// and sqlx, which counts transactions, would then refuse every later one.
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
         let result = self.inside(batch).await;
         if result.is_err() {
@@ -126,25 +134,25 @@ impl Writer {
     }
 
     async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let Self { connection, clock, work, delivery, lock: _ } = self;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-        // Only now, because BEGIN may have waited long for another process.
+        let Self { connection, keys, clock, work, delivery, lock: _ } = self;
+        let mut transaction = Transaction::begin(connection, clock);
+        accept::find(&mut transaction, &mut batch.accepts, keys).await?;
+        transaction.look_at(clock);
         batch.drop_late(Instant::now);
-        let (now, steady) = (clock.now(), clock.steady());
-        let mut effects = Effects::default();
-        let accepts = accept::apply(connection, &mut effects, &batch.accepts, work, now, steady).await?;
+        let accepts = accept::apply(&mut transaction, &batch.accepts, keys, work).await?;
         let mut charged = Vec::new();
         let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
-        let handled =
-            reports::handled(connection, &mut effects, &mut charged, &handled, delivery, now, steady).await?;
+        let handled = reports::handled(&mut transaction, &mut charged, &handled, delivery).await?;
         let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
-        let sent = reports::sent(connection, &mut effects, &mut charged, &sent, now).await?;
-        reports::keep(connection, &charged).await?;
-        for errand in &mut batch.errands {
-            errand.apply(connection, &mut effects).await?;
+        let sent = reports::sent(&mut transaction, &mut charged, &sent).await?;
+        reports::keep(&mut transaction, &charged).await?;
+        if !batch.errands.is_empty() {
+            let (connection, effects) = transaction.open().await?;
+            for errand in &mut batch.errands {
+                errand.apply(connection, effects).await?;
+            }
         }
-        count(connection, &effects).await?;
-        sqlx::query("COMMIT").execute(connection).await?;
+        let effects = transaction.commit().await?;
         Ok(Done { accepts, handled, sent, effects })
     }
 
@@ -173,7 +181,7 @@ impl Writer {
             answer(reply, Ok(written));
         }
         // Before the answers to claims, so that whoever claimed sees what the claim learnt.
-        done.effects.carry_out(&self.work, &self.delivery);
+        done.effects.carry_out(&self.keys, &self.work, &self.delivery);
         for errand in batch.errands {
             errand.settle(Ok(()));
         }
@@ -240,27 +248,6 @@ impl Batch {
         self.errands.into_iter().for_each(|errand| errand.settle(Err(error.clone())));
     }
 }
-
-/// Keeps `job_counts` true, in the same transaction.
-async fn count(connection: &mut SqliteConnection, effects: &Effects) -> Result<(), StoreError> {
-    let changes: Vec<_> = effects.counts().collect();
-    if changes.is_empty() {
-        return Ok(());
-    }
-    COUNTS
-        .run(connection, &changes, |(state, change), row| {
-            row.push(state.as_str()).push(*change);
-        })
-        .await?;
-    Ok(())
-}
-
-const COUNTS: super::statement::RowsStatement = super::statement::RowsStatement {
-    before: "WITH change (state, jobs) AS (VALUES ",
-    width: 2,
-    after: ") UPDATE job_counts SET jobs = job_counts.jobs + change.jobs FROM change \
-            WHERE job_counts.state = change.state",
-};
 
 fn answer<T>(reply: oneshot::Sender<T>, value: T) {
     // Whoever asked may have gone away.

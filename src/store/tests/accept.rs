@@ -88,6 +88,7 @@ async fn a_key_is_known_until_its_token_is_over() {
     let again = || NewJob { idempotency_key: key.clone(), ..home.request() };
 
     home.pass(expires.since(home.now()));
+    store.move_keys(home.now(), 1).await.unwrap();
     assert_eq!(store.ask(upkeep::ForgetKeys { now: home.now() }).await, Ok(0));
     assert_eq!(store.accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
 
@@ -135,4 +136,62 @@ async fn a_closed_store_takes_nothing() {
     store.close().await;
     assert_eq!(store.accept(home.request(), PATIENCE).await, Err(StoreError::Closed));
     assert_eq!(store.probe().await, Err(StoreError::Closed));
+}
+
+/// A key is in memory alone until its commit, then in one table, then in the other; it is known in each of them.
+#[tokio::test]
+async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_between() {
+    let home = Home::new();
+    let mut store = home.serve().await;
+    let requests: Vec<NewJob> = (0..700).map(|_| home.request()).collect();
+    for request in &requests {
+        accept(&store, request.clone()).await;
+    }
+    let still_known = async |store: &Store| {
+        for request in &requests {
+            let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
+            let known = Ok(Accepted { id: request.id, duplicate: true });
+            assert_eq!(store.accept(again, PATIENCE).await, known);
+        }
+    };
+    still_known(&store).await;
+    store.close().await;
+    store = home.serve().await;
+    still_known(&store).await;
+
+    // The process dies when some are moved.
+    assert!(store.0.keys.gathered(1));
+    let moved = keys::Move { keys: store.0.keys.clone(), after: None, now: home.now() };
+    assert!(store.ask(moved).await.unwrap().is_some());
+    assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 512);
+    still_known(&store).await;
+    store.close().await;
+    store = home.serve().await;
+    still_known(&store).await;
+
+    store.move_keys(home.now(), 701).await.unwrap();
+    assert_eq!(home.number("SELECT count(*) FROM recent_keys").await, 700, "too few to be worth it");
+    store.move_keys(home.now(), 700).await.unwrap();
+    let left = "SELECT (SELECT count(*) FROM recent_keys) * 10000 + (SELECT count(*) FROM idempotency_keys)";
+    assert_eq!(home.number(left).await, 700);
+    still_known(&store).await;
+    store.close().await;
+    store = home.serve().await;
+    still_known(&store).await;
+}
+
+#[tokio::test]
+async fn keys_that_are_over_when_they_are_moved_are_forgotten() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (short, mut long) = (home.request(), home.request());
+    long.token_expires_at = home.now() + Duration::from_secs(9_000);
+    accept(&store, short.clone()).await;
+    accept(&store, long.clone()).await;
+    home.pass(short.token_expires_at.since(home.now()) + Duration::from_millis(1));
+    store.move_keys(home.now(), 1).await.unwrap();
+    assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 1);
+    accept(&store, NewJob { id: home.request().id, ..short }).await;
+    let again = NewJob { idempotency_key: long.idempotency_key.clone(), ..home.request() };
+    assert_eq!(store.accept(again, PATIENCE).await, Ok(Accepted { id: long.id, duplicate: true }));
 }

@@ -101,7 +101,7 @@ async fn one_bad_operation_does_not_take_the_others_with_it() {
     assert_eq!((reported, gone), (Ok(Written::Done), Ok(())));
     assert_eq!(state(&store, running_id).await, StateName::Delivering);
     assert_eq!(state(&store, cancelled).await, StateName::Cancelled);
-    assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 3, "the bad one left no key");
+    assert_eq!(home.number("SELECT count(*) FROM recent_keys").await, 3, "the bad one left no key");
 }
 
 #[tokio::test]

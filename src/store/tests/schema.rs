@@ -72,7 +72,7 @@ async fn every_check_bites() {
         refuses(&mut raw, format!("UPDATE attempts SET {change}")).await;
     }
     refuses(&mut raw, "UPDATE job_counts SET jobs = -1".into()).await;
-    refuses(&mut raw, "UPDATE idempotency_keys SET job_id = x'00'".into()).await;
+    refuses(&mut raw, "UPDATE recent_keys SET job_id = x'00'".into()).await;
 }
 
 #[tokio::test]

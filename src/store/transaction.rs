@@ -1,0 +1,86 @@
+//! The writer's transaction, while it runs.
+
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+
+use super::StoreError;
+use super::effects::Effects;
+use super::statement::{RowsStatement, Script, Values};
+
+/// What the steps of a transaction share: where they write, what they will have changed, and the time.
+pub(super) struct Transaction<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    pub(super) effects: Effects,
+    /// The calendar, as it was when the transaction got the lock.
+    pub(super) now: Timestamp,
+    /// The time by which leases end.
+    pub(super) steady: Timestamp,
+    script: Script,
+}
+
+impl<'c> Transaction<'c> {
+    /// Begins one, with the first statement that is carried out.
+    ///
+    /// BEGIN and COMMIT are plain statements here: on a full disk SQLite rolls back by itself, and sqlx, which counts
+    /// transactions, would then refuse every later one.
+    pub(super) fn begin(connection: &'c mut SqliteConnection, clock: &Clock) -> Self {
+        let mut script = Script::default();
+        script.plain("BEGIN IMMEDIATE");
+        let (now, steady) = (clock.now(), clock.steady());
+        Self { connection, effects: Effects::default(), now, steady, script }
+    }
+
+    /// BEGIN may have waited long for another process.
+    pub(super) fn look_at(&mut self, clock: &Clock) {
+        (self.now, self.steady) = (clock.now(), clock.steady());
+    }
+
+    /// Writes `items`; nobody waits for it, so it goes along with what comes next.
+    pub(super) async fn add<T>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<(), StoreError> {
+        self.script.add(self.connection, statement, items, push).await
+    }
+
+    /// Writes or reads `items`, after all that was added; gives back what `statement` returns, in no particular order.
+    pub(super) async fn ask<T>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        self.script.ask(self.connection, statement, items, push).await
+    }
+
+    /// The connection, once all that was added is carried out, and what is to be changed after COMMIT.
+    pub(super) async fn open(&mut self) -> Result<(&mut SqliteConnection, &mut Effects), StoreError> {
+        self.script.run(self.connection).await?;
+        Ok((self.connection, &mut self.effects))
+    }
+
+    /// Keeps the counts of jobs true, and commits.
+    pub(super) async fn commit(mut self) -> Result<Effects, StoreError> {
+        let changes: Vec<_> = self.effects.counts().collect();
+        if !changes.is_empty() {
+            self.script.add_padded(&COUNTS, &changes, |(state, change), row| {
+                row.push(state.as_str()).push(*change);
+            });
+        }
+        self.script.plain("COMMIT");
+        self.script.run(self.connection).await?;
+        Ok(self.effects)
+    }
+}
+
+const COUNTS: RowsStatement = RowsStatement {
+    before: "WITH change (state, jobs) AS (VALUES ",
+    width: 2,
+    after: ") UPDATE job_counts SET jobs = job_counts.jobs + change.jobs FROM change \
+            WHERE job_counts.state = change.state",
+};
