@@ -15,11 +15,13 @@ use super::effects::Effects;
 use super::request::Request;
 use super::rows::{self, COLUMNS};
 
+// `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
+// claim itself.
 pub(super) const DUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND handler = ? AND due_at <= ? ORDER BY due_at LIMIT ?";
+     WHERE state = 'queued' AND handler = ? AND due_at <= ? ORDER BY due_at LIMIT 0 + ?";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
 pub(super) const OVERDUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND answer_by <= ? ORDER BY answer_by LIMIT ?";
+     WHERE state = 'queued' AND answer_by <= ? ORDER BY answer_by LIMIT 0 + ?";
 pub(super) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
 pub(super) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) AS due_at FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
@@ -95,7 +97,7 @@ pub(super) fn deliver() -> String {
     format!(
         "UPDATE jobs SET lease_until = ?, fence = fence + 1 WHERE id IN ( \
          SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-         AND origin = ? AND (failures > 0) = ? AND due_at <= ? ORDER BY due_at LIMIT ?) RETURNING {COLUMNS}"
+         AND origin = ? AND (failures > 0) = ? AND due_at <= ? ORDER BY due_at LIMIT 0 + ?) RETURNING {COLUMNS}"
     )
 }
 
