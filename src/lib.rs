@@ -12,6 +12,7 @@ mod handlers;
 mod health;
 pub mod kommo;
 mod listener;
+pub mod load;
 pub mod model;
 mod oauth;
 mod pace;

@@ -42,6 +42,7 @@ const ROOMS: &[(&str, May)] = &[
     ("oauth", May::Only(&["model", "accounts", "problem", "clock"])),
     ("admin", May::Only(&["model", "store", "health", "clock", "problem"])),
     ("simulator", May::Only(&[])),
+    ("load", May::Only(&[])),
     ("widget_package", May::Only(&["model"])),
     ("bridge", May::All),
     ("cli", May::All),

@@ -1,0 +1,59 @@
+//! As much HTTP/1.1 as two ends need that are both of this project: a head with a `Content-Length`.
+
+/// A message whose head is complete.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head<'a> {
+    /// The request or status line.
+    pub(super) line: &'a str,
+    /// The value of `Authorization`, or empty.
+    pub(super) authorization: &'a str,
+    /// Whether the peer ends the connection after this message.
+    pub(super) closes: bool,
+    /// Where the body begins.
+    pub(super) body: usize,
+    /// Where the message ends, and the next one begins.
+    pub(super) end: usize,
+}
+
+/// What cannot be read: the connection is of no more use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what came is no HTTP with a Content-Length")]
+pub(super) struct NoHttp;
+
+/// Longer heads than this are nobody's that we know.
+const MOST_HEAD: usize = 16 << 10;
+
+/// Reads the first message in `bytes`; `None` until it is there with all its body.
+///
+/// # Errors
+/// It is no HTTP, or its body has no length.
+pub(super) fn read(bytes: &[u8]) -> Result<Option<Head<'_>>, NoHttp> {
+    let Some(body) = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) else {
+        return if bytes.len() > MOST_HEAD { Err(NoHttp) } else { Ok(None) };
+    };
+    let head = std::str::from_utf8(&bytes[..body - 4]).map_err(|_| NoHttp)?;
+    let mut lines = head.split("\r\n");
+    let line = lines.next().unwrap_or_default();
+    let (mut authorization, mut closes, mut length) = ("", false, 0);
+    for header in lines {
+        let (name, value) = header.split_once(':').ok_or(NoHttp)?;
+        let value = value.trim_ascii();
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.parse().map_err(|_| NoHttp)?;
+        } else if name.eq_ignore_ascii_case("authorization") {
+            authorization = value;
+        } else if name.eq_ignore_ascii_case("connection") {
+            closes = value.eq_ignore_ascii_case("close");
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            return Err(NoHttp);
+        }
+    }
+    let end = body.checked_add(length).ok_or(NoHttp)?;
+    Ok((bytes.len() >= end).then_some(Head { line, authorization, closes, body, end }))
+}
+
+/// The status of a status line.
+pub(super) fn status(line: &str) -> Result<u16, NoHttp> {
+    let rest = line.strip_prefix("HTTP/1.1 ").ok_or(NoHttp)?;
+    rest.get(..3).and_then(|status| status.parse().ok()).ok_or(NoHttp)
+}

@@ -1,0 +1,190 @@
+//! What happened to each request, and when: the one account that every figure comes from.
+
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often somebody who waits looks again. Figures come from what was noted, not from this.
+const LOOK: Duration = Duration::from_millis(5);
+/// The answer of a request whose connection broke.
+const BROKEN: u16 = 1;
+
+/// An entry a request. Written by generator and sink at once, read by whoever wants to know.
+#[derive(Debug)]
+pub struct Ledger {
+    began: Instant,
+    first: u64,
+    entries: Vec<Entry>,
+    sent: AtomicUsize,
+    answered: AtomicUsize,
+    accepted: AtomicUsize,
+    continued: AtomicUsize,
+    continues: AtomicUsize,
+}
+
+/// Times are nanoseconds since the ledger began; 0 is never.
+#[derive(Debug, Default)]
+struct Entry {
+    due: AtomicU64,
+    sent: AtomicU64,
+    answered: AtomicU64,
+    status: AtomicU16,
+    continued: AtomicU64,
+    continues: AtomicU32,
+}
+
+/// How far a run has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Requests sent.
+    pub sent: usize,
+    /// Requests with an answer of any status, or whose connection broke.
+    pub answered: usize,
+    /// Requests answered 200.
+    pub accepted: usize,
+    /// Requests with at least one continue.
+    pub continued: usize,
+    /// Continues.
+    pub continues: usize,
+}
+
+/// What is known of one request, in times since the ledger began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) id: u64,
+    pub(super) due: Option<Duration>,
+    pub(super) sent: Option<Duration>,
+    pub(super) answered: Option<Duration>,
+    /// None: no answer, because the connection broke or the run ended first.
+    pub(super) status: Option<u16>,
+    pub(super) continued: Option<Duration>,
+    pub(super) continues: u32,
+}
+
+impl Ledger {
+    pub(super) fn new(first: u64, requests: usize) -> Self {
+        let mut entries = Vec::new();
+        entries.resize_with(requests, Entry::default);
+        Self {
+            began: Instant::now(),
+            first,
+            entries,
+            sent: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
+            continued: AtomicUsize::new(0),
+            continues: AtomicUsize::new(0),
+        }
+    }
+
+    /// The number in the `return_url` of request `index`.
+    pub(super) fn id(&self, index: usize) -> u64 {
+        self.first + index as u64
+    }
+
+    pub(super) fn index(&self, id: u64) -> Option<usize> {
+        let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        (index < self.entries.len()).then_some(index)
+    }
+
+    pub(super) fn note_sent(&self, index: usize, due: Instant, now: Instant) {
+        self.entries[index].due.store(self.nanos(due), Relaxed);
+        self.entries[index].sent.store(self.nanos(now), Relaxed);
+        self.sent.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn note_answered(&self, index: usize, status: u16, now: Instant) {
+        self.entries[index].status.store(status, Relaxed);
+        self.entries[index].answered.store(self.nanos(now), Relaxed);
+        if status == 200 {
+            self.accepted.fetch_add(1, Relaxed);
+        }
+        self.answered.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn note_broken(&self, index: usize) {
+        self.entries[index].status.store(BROKEN, Relaxed);
+        self.answered.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn note_continued(&self, index: usize, now: Instant) {
+        self.continues.fetch_add(1, Relaxed);
+        if self.entries[index].continues.fetch_add(1, Relaxed) == 0 {
+            self.entries[index].continued.store(self.nanos(now), Relaxed);
+            self.continued.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// How far the run has got.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        Count {
+            sent: self.sent.load(Relaxed),
+            answered: self.answered.load(Relaxed),
+            accepted: self.accepted.load(Relaxed),
+            continued: self.continued.load(Relaxed),
+            continues: self.continues.load(Relaxed),
+        }
+    }
+
+    /// How many requests it has entries for.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether every request that was answered 200 was continued.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let Count { accepted, continued, .. } = self.count();
+        // Some continues may be of requests that were not answered 200, so the numbers alone do not tell.
+        continued >= accepted && self.told().all(|told| told.status != Some(200) || told.continues > 0)
+    }
+
+    /// Waits until every request that was answered 200 so far was continued; false if nothing moved for `patience`
+    /// before that.
+    pub async fn settled(&self, patience: Duration) -> bool {
+        self.reaches(patience, Self::is_settled).await
+    }
+
+    /// Waits until `reached` says so; false if nothing moved for `patience` before that.
+    pub async fn reaches(&self, patience: Duration, reached: impl Fn(&Self) -> bool) -> bool {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut count, mut moved) = (self.count(), Instant::now());
+        loop {
+            look.tick().await;
+            if reached(self) {
+                return true;
+            }
+            let now = self.count();
+            if now != count {
+                (count, moved) = (now, Instant::now());
+            } else if moved.elapsed() >= patience {
+                return false;
+            }
+        }
+    }
+
+    pub(super) fn told(&self) -> impl Iterator<Item = Told> + '_ {
+        let time = |nanos: &AtomicU64| match nanos.load(Relaxed) {
+            0 => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        };
+        self.entries.iter().enumerate().map(move |(index, entry)| Told {
+            id: self.id(index),
+            due: time(&entry.due),
+            sent: time(&entry.sent),
+            answered: time(&entry.answered),
+            status: Some(entry.status.load(Relaxed)).filter(|status| *status > BROKEN),
+            continued: time(&entry.continued),
+            continues: entry.continues.load(Relaxed),
+        })
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        let nanos = at.saturating_duration_since(self.began).as_nanos();
+        u64::try_from(nanos).unwrap_or(u64::MAX).max(1)
+    }
+}

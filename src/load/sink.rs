@@ -1,0 +1,278 @@
+//! Where continues arrive: a Kommo that checks path and bearer, notes the continue, and answers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::http;
+use super::ledger::Ledger;
+use super::token::random_hex;
+
+/// Before the port is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+/// A continue with its head fits in; longer ones let it grow.
+const REQUEST: usize = 2048;
+
+/// The Kommo account that a sink stands for.
+#[derive(Clone)]
+pub struct Account {
+    /// Its number, claim `account_id`.
+    pub id: i64,
+    /// Its name, claim `subdomain`.
+    pub subdomain: String,
+    /// The bearer of its continues.
+    pub access_token: String,
+}
+
+impl Account {
+    /// A made-up account; its token is another in each run.
+    #[must_use]
+    pub fn numbered(number: u32) -> Self {
+        Self {
+            id: 31_000_000 + i64::from(number),
+            subdomain: format!("load{number}"),
+            access_token: random_hex(),
+        }
+    }
+}
+
+/// How a sink treats continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Notes them and answers 202, after `delay` if it is not zero.
+    Accept {
+        /// How long Kommo takes.
+        delay: Duration,
+    },
+    /// Answers with this status, and does not count them as continues.
+    Refuse {
+        /// The status, as in 503.
+        status: u16,
+        /// For the header `Retry-After`, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// Takes them and never answers.
+    Hang,
+    /// Nobody listens on the port.
+    Down,
+}
+
+impl Behaviour {
+    /// 202 at once.
+    pub const ACCEPT: Self = Self::Accept { delay: Duration::ZERO };
+
+    /// Whether connections from before are of no more use in it, or from it on.
+    fn cuts(self) -> bool {
+        matches!(self, Self::Hang | Self::Down)
+    }
+}
+
+/// A port that takes the continues of one account. Dropping it closes the port and cuts its connections.
+pub struct Sink {
+    shared: Arc<Shared>,
+    behaviour: watch::Sender<Behaviour>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    address: SocketAddr,
+    account: Account,
+    /// `Bearer …`
+    authorization: String,
+    expected: RwLock<Vec<Arc<Ledger>>>,
+    strange: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+impl Sink {
+    /// Listens, and accepts from then on.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start(listen: SocketAddr, account: Account) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let shared = Arc::new(Shared {
+            address: listener.local_addr()?,
+            authorization: format!("Bearer {}", account.access_token),
+            account,
+            expected: RwLock::default(),
+            strange: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+        });
+        let (behaviour, told) = watch::channel(Behaviour::ACCEPT);
+        let task = tokio::spawn(listen_on(listener, shared.clone(), told));
+        Ok(Self { shared, behaviour, task })
+    }
+
+    /// `http://127.0.0.1:PORT`: the account's `base_url`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.shared.address)
+    }
+
+    /// The account that it stands for.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.shared.account
+    }
+
+    /// How continues are treated from now on.
+    ///
+    /// To and from [`Hang`](Behaviour::Hang) and [`Down`](Behaviour::Down) all connections are cut. A continue whose
+    /// answer is lost thereby may rightly come again.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.behaviour.send_replace(behaviour);
+    }
+
+    /// How many calls were no continue of an expected request with the right bearer. They got 401 or 404.
+    #[must_use]
+    pub fn strange(&self) -> usize {
+        self.shared.strange.load(Relaxed)
+    }
+
+    /// How many continues were refused or left without an answer, because the sink was told to.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.shared.refused.load(Relaxed)
+    }
+
+    pub(super) fn expect(&self, ledger: Arc<Ledger>) {
+        self.shared.expected.write().unwrap_or_else(PoisonError::into_inner).push(ledger);
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut told: watch::Receiver<Behaviour>) {
+    let (mut listener, mut connections) = (Some(listener), JoinSet::new());
+    let mut behaviour = *told.borrow_and_update();
+    loop {
+        tokio::select! {
+            changed = told.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let before = std::mem::replace(&mut behaviour, *told.borrow_and_update());
+                if before != behaviour && (before.cuts() || behaviour.cuts()) {
+                    connections.shutdown().await;
+                }
+                if behaviour == Behaviour::Down {
+                    listener = None;
+                }
+            }
+            accepted = accept(&mut listener, shared.address), if behaviour != Behaviour::Down => {
+                connections.spawn(connection(accepted, shared.clone(), told.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// The next connection; listens again first if need be.
+async fn accept(listener: &mut Option<TcpListener>, address: SocketAddr) -> TcpStream {
+    loop {
+        let accepted = match listener {
+            Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+            None => match TcpListener::bind(address).await {
+                Ok(bound) => {
+                    *listener = Some(bound);
+                    continue;
+                }
+                Err(error) => Err(error),
+            },
+        };
+        match accepted {
+            Ok(stream) => return stream,
+            // The port is still taken, or there are no file descriptors: both pass.
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Serves until the peer ends it.
+async fn connection(mut stream: TcpStream, shared: Arc<Shared>, told: watch::Receiver<Behaviour>) {
+    // A lost option only costs speed.
+    let _slower = stream.set_nodelay(true);
+    let (mut input, mut output) = (Vec::with_capacity(REQUEST), Vec::new());
+    while matches!(stream.read_buf(&mut input).await, Ok(1..)) {
+        output.clear();
+        let mut done = 0;
+        let mut delay = Duration::ZERO;
+        loop {
+            let Ok(head) = http::read(&input[done..]) else { return };
+            let Some(head) = head else { break };
+            let behaviour = *told.borrow();
+            delay = match shared.treat(&head, behaviour, &mut output) {
+                Some(longer) => delay.max(longer),
+                // Until somebody cuts the connection.
+                None => std::future::pending().await,
+            };
+            done += head.end;
+        }
+        input.drain(..done);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        if stream.write_all(&output).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    /// Notes a request and writes its answer; says how long the answer takes, `None` for ever.
+    fn treat(&self, head: &http::Head<'_>, behaviour: Behaviour, output: &mut Vec<u8>) -> Option<Duration> {
+        let found = continue_id(head.line).and_then(|id| self.find(id));
+        let authorized = head.authorization == self.authorization;
+        let Some((ledger, index)) = found.filter(|_| authorized) else {
+            self.strange.fetch_add(1, Relaxed);
+            write(output, if authorized { 404 } else { 401 }, None);
+            return Some(Duration::ZERO);
+        };
+        match behaviour {
+            Behaviour::Accept { delay } => {
+                ledger.note_continued(index, Instant::now());
+                output.extend_from_slice(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+                Some(delay)
+            }
+            Behaviour::Refuse { status, retry_after } => {
+                self.refused.fetch_add(1, Relaxed);
+                write(output, status, retry_after);
+                Some(Duration::ZERO)
+            }
+            Behaviour::Hang | Behaviour::Down => {
+                self.refused.fetch_add(1, Relaxed);
+                None
+            }
+        }
+    }
+
+    fn find(&self, id: u64) -> Option<(Arc<Ledger>, usize)> {
+        let expected = self.expected.read().unwrap_or_else(PoisonError::into_inner);
+        expected.iter().rev().find_map(|ledger| Some((ledger.clone(), ledger.index(id)?)))
+    }
+}
+
+/// The number at the end of `POST /api/v4/salesbot/{bot}/continue/{number} HTTP/1.1`.
+fn continue_id(line: &str) -> Option<u64> {
+    let path = line.strip_prefix("POST /api/v4/salesbot/")?.strip_suffix(" HTTP/1.1")?;
+    let (_bot, id) = path.split_once("/continue/")?;
+    id.parse().ok()
+}
+
+fn write(output: &mut Vec<u8>, status: u16, retry_after: Option<u32>) {
+    let again = retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
+    let head = format!("HTTP/1.1 {status} Refused\r\n{again}content-length: 0\r\n\r\n");
+    output.extend_from_slice(head.as_bytes());
+}
