@@ -36,6 +36,10 @@ demo *args:
 bench-loop *args:
     cargo bench --bench loop --locked {{ args }}
 
+# The table of targets: the bridge beside a baseline, in every situation that counts (half an hour; --quick: minutes).
+bench *args:
+    cargo bench --bench targets --locked -- {{ args }}
+
 # Builds the container image.
 image tag="salesbot-bridge":
     docker build --tag {{ tag }} .

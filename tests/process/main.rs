@@ -18,6 +18,7 @@ mod crash_budget;
 mod demo;
 mod disk_full;
 mod doctor;
+mod filling;
 mod home;
 mod jobs;
 mod lines;

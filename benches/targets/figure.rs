@@ -1,0 +1,78 @@
+//! One figure: what was measured in each run, beside what it should be.
+
+use serde::Serialize;
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The median is this or more.
+    AtLeast(f64),
+    /// The median is this or less.
+    AtMost(f64),
+    /// No run may exceed it.
+    Never(f64),
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// `/s`, `ms`, `µs`, `MiB`, `×`, …
+    pub unit: &'static str,
+    /// Figures of small sizes or for comparison have none.
+    pub target: Option<Target>,
+    /// One value a run.
+    pub values: Vec<f64>,
+}
+
+impl Figure {
+    /// A figure without values yet.
+    pub fn new(name: impl Into<String>, unit: &'static str) -> Self {
+        Self { name: name.into(), unit, target: None, values: Vec::new() }
+    }
+
+    /// The same, with what it should be.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// The same, with these values.
+    #[must_use]
+    pub fn of(mut self, values: impl IntoIterator<Item = f64>) -> Self {
+        self.values.extend(values);
+        self
+    }
+
+    /// The middle one of its values.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        let mut values = self.values.clone();
+        values.sort_by(f64::total_cmp);
+        match values.len() {
+            0 => f64::NAN,
+            many if many % 2 == 1 => values[many / 2],
+            many => f64::midpoint(values[many / 2 - 1], values[many / 2]),
+        }
+    }
+
+    /// The smallest and the largest of its values.
+    #[must_use]
+    pub fn spread(&self) -> (f64, f64) {
+        let bounds = (f64::INFINITY, f64::NEG_INFINITY);
+        self.values.iter().fold(bounds, |(low, high), value| (low.min(*value), high.max(*value)))
+    }
+
+    /// Whether it is as it should be; none if nothing is asked of it.
+    #[must_use]
+    pub fn met(&self) -> Option<bool> {
+        self.target.map(|target| match target {
+            Target::AtLeast(least) => self.median() >= least,
+            Target::AtMost(most) => self.median() <= most,
+            Target::Never(most) => self.spread().1 <= most,
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! The same figures with 5 million finished jobs in the store: in turns with an empty one, as ratios.
+
+use std::time::Duration;
+
+use salesbot_bridge::load::BridgeProcess;
+
+use crate::Result;
+use crate::figure::{Figure, Target};
+use crate::filler::{Kind, fill};
+use crate::load::Shape;
+use crate::machine;
+use crate::rig::{Program, Rig};
+
+/// Thrice what a finished job takes on the disk, with its history and its indexes.
+const BYTES: u64 = 2_048;
+const DAY: u64 = 86_400;
+
+pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
+    let jobs = rig.size(5_000_000, 100_000);
+    let (full, empty) = (rig.store()?, rig.store()?);
+    if machine::room(full.path())? < jobs as u64 * BYTES {
+        return Err(format!("{jobs} finished jobs need {} GB of room", (jobs as u64 * BYTES) >> 30).into());
+    }
+    let sink = rig.sink(1).await?;
+    let sinks = [&sink];
+    for store in [&full, &empty] {
+        let bridge = rig.start(Program::Bridge, store.path(), &sinks, "")?;
+        Shape::closed(500, 16).run(rig, &bridge, &sinks).await?;
+        bridge.stop(Duration::from_secs(30))?;
+    }
+    let file = full.path().join("bridge.db");
+    // Within the retention of 14 days, or the keeper would delete what is measured.
+    fill(&file, Kind::Finished, jobs as i64, Duration::from_secs(13 * DAY), Duration::from_secs(60)).await?;
+    let size = std::fs::metadata(&file)?.len() as f64 / f64::from(1 << 30);
+
+    let mut with: Vec<Figure> = Vec::new();
+    let mut ratios: Vec<Figure> = Vec::new();
+    for _ in 0..rig.runs {
+        let mut both = Vec::new();
+        for store in [&full, &empty] {
+            let bridge = rig.start(Program::Bridge, store.path(), &sinks, "")?;
+            both.push(figures(rig, &bridge, &sinks).await?);
+            bridge.stop(Duration::from_secs(30))?;
+        }
+        for (index, ((name, unit, full), (_, _, empty))) in both[0].iter().zip(&both[1]).enumerate() {
+            if with.len() == index {
+                let target = if *unit == "/s" { Target::AtLeast(0.9) } else { Target::AtMost(1.1) };
+                with.push(Figure::new(format!("{name}, {jobs} finished jobs"), unit));
+                ratios.push(Figure::new(format!("{name}, with / without them"), "×").target(target));
+            }
+            with[index].values.push(*full);
+            ratios[index].values.push(full / empty);
+        }
+    }
+    Ok(with.into_iter().chain(ratios).chain([Figure::new("the store's file", "GiB").of([size])]).collect())
+}
+
+type Value = (&'static str, &'static str, f64);
+
+async fn figures(
+    rig: &Rig,
+    bridge: &BridgeProcess,
+    sinks: &[&salesbot_bridge::load::Sink],
+) -> Result<[Value; 5]> {
+    Shape::closed(1_000, 64).run(rig, bridge, sinks).await?;
+    let closed = Shape::closed(rig.size(50_000, 2_000), 64).run(rig, bridge, sinks).await?;
+    let open = Shape::thousand_a_second(rig.size(20, 2)).run(rig, bridge, sinks).await?;
+    let [p50, p99] = open.until_continue();
+    Ok([
+        ("full loop, jobs continued", "/s", closed.report.jobs_per_second),
+        ("full loop, CPU per job", "µs", closed.cpu),
+        ("1,000/s, receipt to continue p50", "ms", p50),
+        ("1,000/s, receipt to continue p99", "ms", p99),
+        ("1,000/s, CPU per job", "µs", open.cpu),
+    ])
+}

@@ -1,0 +1,32 @@
+//! The scenarios: one file each, one or more rows of the table of targets.
+
+mod backlog;
+mod full_loop;
+mod growth;
+mod history;
+mod idle;
+mod open_loop;
+mod paused;
+mod start;
+mod stuck;
+
+use std::pin::Pin;
+
+use super::Result;
+use super::figure::Figure;
+use super::rig::Rig;
+
+type Run = for<'a> fn(&'a Rig) -> Pin<Box<dyn Future<Output = Result<Vec<Figure>>> + 'a>>;
+
+/// By name, in the order in which they run.
+pub const ALL: &[(&str, Run)] = &[
+    ("full-loop", |rig| Box::pin(full_loop::run(rig))),
+    ("open-loop", |rig| Box::pin(open_loop::run(rig))),
+    ("stuck", |rig| Box::pin(stuck::run(rig))),
+    ("history", |rig| Box::pin(history::run(rig))),
+    ("backlog", |rig| Box::pin(backlog::run(rig))),
+    ("paused", |rig| Box::pin(paused::run(rig))),
+    ("idle", |rig| Box::pin(idle::run(rig))),
+    ("start", |rig| Box::pin(start::run(rig))),
+    ("growth", |rig| Box::pin(growth::run(rig))),
+];
