@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::model::{CheckedCompletion, HostRules, ReturnUrl};
 
-use super::answer::{Answer, Problem, whole_seconds};
+use super::answer::{Answer, Problem};
+use super::retry_after;
 
 /// Establishing a connection, TLS included, may take this long.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -105,7 +106,7 @@ impl Kommo {
             Ok(response) => Answer::Status {
                 status: response.status,
                 retry_after: response.retry_after,
-                problem: if response.is_success() { None } else { Problem::read(&response.body) },
+                problem: if response.is_success() { None } else { response.problem() },
             },
             Err(Failure::NotAllowed(why)) => Answer::NotSent(format!("return_url may not be called: {why}")),
             Err(Failure::NotSent(why)) => Answer::NotSent(why),
@@ -170,8 +171,10 @@ impl<'a> Call<'a> {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The header `Retry-After`, in seconds, if there was one.
+    /// What the header `Retry-After` asks for, if there was one.
     pub retry_after: Option<Duration>,
+    /// Whether the header `Content-Type` says that the body is JSON.
+    pub says_json: bool,
     /// The body, as far as it was read.
     pub body: Vec<u8>,
     /// Whether that is less than there was.
@@ -182,6 +185,20 @@ impl Response {
     /// 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// What the body of an error says; none if it is no JSON object, nor the beginning of one.
+    ///
+    /// A body that broke off says nothing that can be read, but that it was JSON decides what a 403 means. Where not even
+    /// its first byte came, the header decides.
+    pub(super) fn problem(&self) -> Option<Problem> {
+        Problem::read(&self.body).or_else(|| {
+            let begins_as_json = match self.body.trim_ascii_start().first() {
+                Some(first) => *first == b'{',
+                None => self.says_json,
+            };
+            (self.is_cut && begins_as_json).then(Problem::default)
+        })
     }
 
     /// A success whose body ended before its end, and not because it is longer than the `most` that were read.
@@ -219,8 +236,9 @@ async fn read(mut response: reqwest::Response, most: usize) -> Response {
     let status = response.status().as_u16();
     // What matters of an error is short.
     let most = if response.status().is_success() { most } else { most.min(MOST_BODY) };
-    let header =
-        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let retry_after = retry_after::read(response.headers());
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let says_json = content_type.is_some_and(|value| value.as_bytes().windows(4).any(|part| part == b"json"));
     // To the end, if it is near: only then can the connection be used again.
     let mut body = Vec::new();
     let is_cut = loop {
@@ -234,7 +252,7 @@ async fn read(mut response: reqwest::Response, most: usize) -> Response {
             break true;
         }
     };
-    Response { status, retry_after: header.and_then(whole_seconds), body, is_cut }
+    Response { status, retry_after, says_json, body, is_cut }
 }
 
 /// The error and its causes on one line, without the URL: it names bot and wait, the caller knows them.
