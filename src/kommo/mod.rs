@@ -15,6 +15,7 @@ mod error;
 mod lenient;
 mod oauth;
 mod request;
+mod resolver;
 mod retry_after;
 mod settings;
 mod transport;

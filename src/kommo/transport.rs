@@ -5,11 +5,9 @@
 //! literal never reaches the resolver, so the URL is checked too, each time.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +16,7 @@ use url::Url;
 use crate::model::{CheckedCompletion, HostRules, ReturnUrl};
 
 use super::answer::{Answer, Problem};
+use super::resolver::{Lookup, PublicOnly, system_lookup};
 use super::retry_after;
 
 /// Establishing a connection, TLS included, may take this long.
@@ -42,6 +41,15 @@ impl Kommo {
     /// # Errors
     /// TLS cannot be set up; most often the system has no CA certificates.
     pub fn new(rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
+        Self::that_looks_up(system_lookup(), rules, timeout)
+    }
+
+    /// The same, which learns the addresses of names by `lookup`.
+    pub(super) fn that_looks_up(
+        lookup: Lookup,
+        rules: HostRules,
+        timeout: Duration,
+    ) -> Result<Self, KommoError> {
         let rules = Arc::new(rules);
         let client = Client::builder()
             .redirect(redirect::Policy::none())
@@ -53,7 +61,7 @@ impl Kommo {
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .user_agent(concat!("salesbot-bridge/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly(rules.clone())))
+            .dns_resolver(Arc::new(PublicOnly { rules: rules.clone(), lookup }))
             .build()
             .map_err(|error| KommoError(told(&error)))?;
         Ok(Self { client, rules })
@@ -275,25 +283,6 @@ fn told(error: &reqwest::Error) -> String {
     "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates"
 )]
 pub struct KommoError(String);
-
-/// Resolves names, and leaves out the addresses that the rules forbid.
-struct PublicOnly(Arc<HostRules>);
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        let rules = self.0.clone();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted: Vec<SocketAddr> =
-                found.filter(|address| rules.permits_address(address.ip())).collect();
-            if permitted.is_empty() {
-                return Err("the name resolves to private addresses only".into());
-            }
-            let addresses: Addrs = Box::new(permitted.into_iter());
-            Ok(addresses)
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {
