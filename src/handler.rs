@@ -150,6 +150,11 @@ impl HandlerError {
         Self { retry: None, source: error.into() }
     }
 
+    /// The same with nothing but the text that `write` makes of it.
+    pub(crate) fn as_text(&self, write: impl FnOnce(String) -> String) -> Self {
+        Self { retry: self.retry, source: write(self.to_string()).into() }
+    }
+
     pub(crate) const fn when_again(&self) -> Option<Retry> {
         self.retry
     }

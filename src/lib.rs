@@ -7,6 +7,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod deliver;
+mod flood;
 mod handler;
 mod handlers;
 mod health;

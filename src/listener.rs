@@ -21,7 +21,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{Request, StatusCode};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -114,10 +115,17 @@ fn is_peers_fault(error: &io::Error) -> bool {
 
 /// A panic costs its caller a 500, not the connection without a word.
 async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+    // Where such a body ends is what proxies and servers disagree about, most of all if a length is given as well. What
+    // comes behind it on this connection is not taken for a request, then nobody can have hidden one there.
+    let last = request.headers().contains_key(TRANSFER_ENCODING);
     let answered = AssertUnwindSafe(router.oneshot(request.map(Body::new))).catch_unwind().await;
-    answered.unwrap_or_else(|_panic| {
+    let mut answered = answered.unwrap_or_else(|_panic| {
         tracing::error!("answering a request panicked: this is a bug of the bridge");
         let detail = "The bridge failed in a way that it should not. Its log says where.";
         Ok(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response())
-    })
+    })?;
+    if last {
+        answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(answered)
 }

@@ -52,7 +52,8 @@ impl Parts {
         let limits = Limits { max_connections: ADMIN_CONNECTIONS, read_timeout };
         let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, limits, stop_admin.clone()));
         let limits = Limits { max_connections: config.server.max_connections, read_timeout };
-        let oauth = oauth::router(Oauth { accounts: accounts.clone(), draining: draining.clone() });
+        let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
+        let oauth = oauth::router(oauth);
         // One listener has one answer for unknown paths.
         let public = receive::router(receiver).merge(oauth.reset_fallback());
         let mut public = tokio::spawn(listener::serve(listeners.public, public, limits, stop_public.clone()));

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::model::Backoff;
 
-use super::answer::Problem;
 use super::transport::{Failure, Response};
 
 /// Tries of one call, the first included.
@@ -69,11 +68,11 @@ pub(super) fn judge(got: &Result<Response, Failure>, tried: Tried) -> Next {
         200..=299 => Next::Done { account_is_fine: true },
         401 if !tried.renewed => Next::Renew,
         401 | 402 => Next::Done { account_is_fine: false },
-        403 if Problem::read(&response.body).is_none() => Next::Blocked,
+        403 if response.problem().is_none() => Next::Blocked,
         // The right to this call is missing, which says nothing of the others.
         403 => Next::Done { account_is_fine: false },
         429 => {
-            let told = || Problem::read(&response.body).and_then(|problem| problem.retry_after);
+            let told = || response.problem().and_then(|problem| problem.retry_after);
             Next::TooMany { hint: response.retry_after.or_else(told), again: tried.tries < TRIES }
         }
         408 | 425 | 500..=599 => again(),
@@ -132,9 +131,27 @@ mod tests {
             status: 429,
             retry_after: seconds(2),
             body: br#"{"retry_after":9}"#.to_vec(),
-            is_cut: false,
+            ..Response::default()
         });
         assert_eq!(judge(&both, FIRST_READ), Next::TooMany { hint: seconds(2), again: true });
+    }
+
+    #[test]
+    fn a_refusal_whose_json_broke_off_is_no_blocked_address() {
+        let cut = |body: &str, says_json| {
+            let body = body.into();
+            judge(
+                &Ok(Response { status: 403, says_json, body, is_cut: true, ..Response::default() }),
+                FIRST_READ,
+            )
+        };
+        assert_eq!(cut(r#"{"title":"Forbi"#, false), DONE);
+        assert_eq!(cut(" \n{", false), DONE);
+        assert_eq!(cut("", true), DONE);
+        assert_eq!(cut("", false), Next::Blocked);
+        assert_eq!(cut("<html><he", true), Next::Blocked);
+        // Whole, and no JSON all the same.
+        assert_eq!(judge(&status(403, r#"{"title":"Forbi"#), FIRST_READ), Next::Blocked);
     }
 
     #[test]

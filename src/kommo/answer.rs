@@ -16,9 +16,9 @@ pub enum Answer {
     Status {
         /// The HTTP status.
         status: u16,
-        /// The header `Retry-After`, in seconds, if there was one.
+        /// What the header `Retry-After` asks for, if there was one.
         retry_after: Option<Duration>,
-        /// The body, if it was JSON.
+        /// The body, if it was JSON; empty if it was, but broke off.
         problem: Option<Problem>,
     },
     /// There was no connection, so the call cannot have arrived.

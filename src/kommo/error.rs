@@ -171,7 +171,7 @@ impl Error {
 
     /// What a response that is no success means.
     pub(super) fn of(response: &Response) -> Self {
-        let problem = Problem::read(&response.body);
+        let problem = response.problem();
         let is_json = problem.is_some();
         let Problem { retry_after, text, .. } = problem.unwrap_or_default();
         let said = Said(text);

@@ -15,6 +15,8 @@ mod error;
 mod lenient;
 mod oauth;
 mod request;
+mod resolver;
+mod retry_after;
 mod settings;
 mod transport;
 mod widgets;

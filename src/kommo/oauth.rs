@@ -14,7 +14,6 @@ use url::Url;
 
 use crate::model::AccountId;
 
-use super::answer::Problem;
 use super::transport::{Call, Failure, Kommo, Response};
 
 /// Kommo says 86400; if it says nothing, a short life is the safe guess.
@@ -182,7 +181,7 @@ fn joined(origin: &Url, path: &str) -> Result<Url, GrantError> {
 /// Kommo's answer, as far as it is none that brings something.
 fn judged(response: &Response) -> Result<(), GrantError> {
     let status = response.status;
-    let problem = Problem::read(&response.body);
+    let problem = response.problem();
     let text = problem.as_ref().map(|problem| problem.text.clone()).filter(|text| !text.is_empty());
     let text = text.unwrap_or_else(|| "it did not say why".to_owned());
     match status {

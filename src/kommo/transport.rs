@@ -5,19 +5,19 @@
 //! literal never reaches the resolver, so the URL is checked too, each time.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::model::{CheckedCompletion, HostRules, ReturnUrl};
 
-use super::answer::{Answer, Problem, whole_seconds};
+use super::answer::{Answer, Problem};
+use super::resolver::{Lookup, PublicOnly, system_lookup};
+use super::retry_after;
 
 /// Establishing a connection, TLS included, may take this long.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -41,6 +41,15 @@ impl Kommo {
     /// # Errors
     /// TLS cannot be set up; most often the system has no CA certificates.
     pub fn new(rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
+        Self::that_looks_up(system_lookup(), rules, timeout)
+    }
+
+    /// The same, which learns the addresses of names by `lookup`.
+    pub(super) fn that_looks_up(
+        lookup: Lookup,
+        rules: HostRules,
+        timeout: Duration,
+    ) -> Result<Self, KommoError> {
         let rules = Arc::new(rules);
         let client = Client::builder()
             .redirect(redirect::Policy::none())
@@ -52,7 +61,7 @@ impl Kommo {
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .user_agent(concat!("salesbot-bridge/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly(rules.clone())))
+            .dns_resolver(Arc::new(PublicOnly { rules: rules.clone(), lookup }))
             .build()
             .map_err(|error| KommoError(told(&error)))?;
         Ok(Self { client, rules })
@@ -105,7 +114,7 @@ impl Kommo {
             Ok(response) => Answer::Status {
                 status: response.status,
                 retry_after: response.retry_after,
-                problem: if response.is_success() { None } else { Problem::read(&response.body) },
+                problem: if response.is_success() { None } else { response.problem() },
             },
             Err(Failure::NotAllowed(why)) => Answer::NotSent(format!("return_url may not be called: {why}")),
             Err(Failure::NotSent(why)) => Answer::NotSent(why),
@@ -170,8 +179,10 @@ impl<'a> Call<'a> {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The header `Retry-After`, in seconds, if there was one.
+    /// What the header `Retry-After` asks for, if there was one.
     pub retry_after: Option<Duration>,
+    /// Whether the header `Content-Type` says that the body is JSON.
+    pub says_json: bool,
     /// The body, as far as it was read.
     pub body: Vec<u8>,
     /// Whether that is less than there was.
@@ -182,6 +193,20 @@ impl Response {
     /// 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// What the body of an error says; none if it is no JSON object, nor the beginning of one.
+    ///
+    /// A body that broke off says nothing that can be read, but that it was JSON decides what a 403 means. Where not even
+    /// its first byte came, the header decides.
+    pub(super) fn problem(&self) -> Option<Problem> {
+        Problem::read(&self.body).or_else(|| {
+            let begins_as_json = match self.body.trim_ascii_start().first() {
+                Some(first) => *first == b'{',
+                None => self.says_json,
+            };
+            (self.is_cut && begins_as_json).then(Problem::default)
+        })
     }
 
     /// A success whose body ended before its end, and not because it is longer than the `most` that were read.
@@ -219,8 +244,9 @@ async fn read(mut response: reqwest::Response, most: usize) -> Response {
     let status = response.status().as_u16();
     // What matters of an error is short.
     let most = if response.status().is_success() { most } else { most.min(MOST_BODY) };
-    let header =
-        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let retry_after = retry_after::read(response.headers());
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let says_json = content_type.is_some_and(|value| value.as_bytes().windows(4).any(|part| part == b"json"));
     // To the end, if it is near: only then can the connection be used again.
     let mut body = Vec::new();
     let is_cut = loop {
@@ -234,7 +260,7 @@ async fn read(mut response: reqwest::Response, most: usize) -> Response {
             break true;
         }
     };
-    Response { status, retry_after: header.and_then(whole_seconds), body, is_cut }
+    Response { status, retry_after, says_json, body, is_cut }
 }
 
 /// The error and its causes on one line, without the URL: it names bot and wait, the caller knows them.
@@ -257,25 +283,6 @@ fn told(error: &reqwest::Error) -> String {
     "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates"
 )]
 pub struct KommoError(String);
-
-/// Resolves names, and leaves out the addresses that the rules forbid.
-struct PublicOnly(Arc<HostRules>);
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        let rules = self.0.clone();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted: Vec<SocketAddr> =
-                found.filter(|address| rules.permits_address(address.ip())).collect();
-            if permitted.is_empty() {
-                return Err("the name resolves to private addresses only".into());
-            }
-            let addresses: Addrs = Box::new(permitted.into_iter());
-            Ok(addresses)
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {

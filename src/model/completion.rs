@@ -9,7 +9,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::limits::{CompletionError, MAX_BUTTONS, MAX_DEPTH, MAX_HANDLERS, MAX_SHOW_UNITS};
+use super::finite;
+use super::limits::{CompletionError, MAX_BUTTONS, MAX_BYTES, MAX_DEPTH, MAX_HANDLERS, MAX_SHOW_UNITS};
+
+/// The most empty values that are named: they all stand in one line of the log.
+const MOST_EMPTY: usize = 20;
 
 /// The answer to a bot, under construction. Mistakes are reported when it is checked, which the bridge
 /// does as soon as a handler returns it.
@@ -45,11 +49,12 @@ impl Completion {
     /// Puts `value` under `key` of the data; the bot reads it as `{{json.KEY}}`.
     ///
     /// An empty string is legal, but the bot then shows the customer the placeholder itself; the
-    /// bridge logs the key.
+    /// bridge logs the key. A value that JSON has no form for is a mistake that the check reports: NaN, an infinity, a map
+    /// whose keys are no strings.
     #[must_use]
     pub fn data(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
-        match (serde_json::to_value(value), &mut self.data) {
+        match (finite::to_value(&value), &mut self.data) {
             (Ok(value), Value::Object(map)) => {
                 map.insert(key, value);
             }
@@ -85,10 +90,11 @@ impl Completion {
         self
     }
 
-    /// The keys of the data, nested ones with dots, whose value is an empty string.
+    /// The keys of the data, nested ones with dots, whose value is an empty string: the first twenty, and none that is
+    /// nested deeper than a completion may be.
     pub fn empty_values(&self) -> Vec<String> {
         let mut found = Vec::new();
-        collect_empty(&self.data, "", &mut found);
+        collect_empty(&self.data, "", MAX_DEPTH + 1, &mut found);
         found
     }
 
@@ -118,7 +124,11 @@ impl Completion {
             data: Some(self.data),
             execute_handlers: Some(self.handlers).filter(|list| !list.is_empty()),
         };
-        CheckedCompletion::from_body(&body)
+        let checked = CheckedCompletion::from_body(&body)?;
+        match checked.json.len() {
+            found if found > MAX_BYTES => Err(CompletionError::TooLarge { found }),
+            _ => Ok(checked),
+        }
     }
 }
 
@@ -148,15 +158,18 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
     }
 }
 
-fn collect_empty(value: &Value, path: &str, found: &mut Vec<String>) {
+fn collect_empty(value: &Value, path: &str, levels: usize, found: &mut Vec<String>) {
+    let Some(left) = levels.checked_sub(1).filter(|_| found.len() < MOST_EMPTY) else { return };
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
         Value::String(text) if text.is_empty() => found.push(path.to_owned()),
-        Value::Object(map) => map.iter().for_each(|(key, value)| collect_empty(value, &below(key), found)),
+        Value::Object(map) => {
+            map.iter().for_each(|(key, value)| collect_empty(value, &below(key), left, found))
+        }
         Value::Array(list) => {
             list.iter()
                 .enumerate()
-                .for_each(|(i, value)| collect_empty(value, &below(&i.to_string()), found));
+                .for_each(|(i, value)| collect_empty(value, &below(&i.to_string()), left, found));
         }
         _ => {}
     }

@@ -105,6 +105,28 @@ fn data_that_could_not_be_read_back_is_refused() {
 }
 
 #[test]
+fn a_completion_has_a_mebibyte_and_not_a_byte_more() {
+    let around = r#"{"data":{"text":""}}"#.len();
+    let sized = |bytes: usize| Completion::new().data("text", "x".repeat(bytes - around));
+    let largest = sized(1 << 20).check().unwrap();
+    assert_eq!(largest.as_json().len(), 1 << 20);
+    assert_eq!(sized((1 << 20) + 1).check(), Err(CompletionError::TooLarge { found: (1 << 20) + 1 }));
+    // What was refused as TooFew is sent again all the same.
+    assert!(largest.with_goto(Step::question(1)).is_ok());
+}
+
+#[test]
+fn a_float_that_json_has_no_form_for_is_a_mistake_and_not_null() {
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = Completion::success().data("price", json!({})).data("price", vec![Some(number)]).check();
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`price`") && error.contains("no number"), "{error}");
+    }
+    let null = Completion::new().data("price", None::<f64>).check().unwrap();
+    assert_eq!(null.as_json(), r#"{"data":{"price":null}}"#);
+}
+
+#[test]
 fn json_from_outside_is_held_to_the_same_limits() {
     assert!(CheckedCompletion::from_json("{}").unwrap().is_data_alone());
     assert_eq!(
@@ -135,6 +157,10 @@ fn json_from_outside_is_held_to_the_same_limits() {
 fn empty_strings_are_found_at_any_depth() {
     let completion = Completion::success().data("reply", "").data("a", json!({"b": ["x", ""], "c": 0}));
     assert_eq!(completion.empty_values(), ["a.b.1", "reply"].map(str::to_owned));
+    let nested = |levels: usize| (0..levels).fold(json!(""), |inner, _| Value::Array(vec![inner]));
+    assert_eq!(Completion::new().with_data(nested(64)).empty_values().len(), 1);
+    assert_eq!(Completion::new().with_data(nested(500)).empty_values().len(), 0);
+    assert_eq!(Completion::new().with_data(json!(vec![""; 1_000])).empty_values().len(), 20);
 }
 
 #[test]

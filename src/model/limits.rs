@@ -11,6 +11,8 @@ pub(super) const MAX_SHOW_UNITS: usize = 80;
 pub(super) const MAX_BUTTONS: usize = 25;
 /// The deepest nesting of data. Ours, not Kommo's: what is stored must be readable, and readers stop at 128.
 pub(super) const MAX_DEPTH: usize = 64;
+/// The largest completion as JSON, in bytes. Ours, not Kommo's: each one is stored, and held in memory until it is sent.
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// A completion that Kommo would refuse. The text names the limit and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +60,12 @@ pub enum CompletionError {
     /// Data that is nested more than 64 levels deep.
     #[error("data is nested more than 64 levels deep")]
     TooDeep,
+    /// More than 1 MiB as JSON.
+    #[error("the completion is {found} bytes long as JSON: at most 1 MiB is sent to a bot")]
+    TooLarge {
+        /// How long it is.
+        found: usize,
+    },
     /// A value that JSON cannot carry.
     #[error("data key `{key}`: {why}")]
     Value {

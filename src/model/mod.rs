@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod completion;
+mod finite;
 mod hosts;
 mod ids;
 mod job;

@@ -28,6 +28,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, Callback, ConnectError, Connected, Revocation};
+use crate::clock::Clock;
+use crate::flood::Flood;
 use crate::problem::{self, Problem};
 use query::Key;
 use refusal::{Refusal, Unheard};
@@ -60,10 +62,13 @@ pub struct Oauth {
     pub accounts: Accounts,
     /// Once it is cancelled no exchange is begun any more.
     pub draining: CancellationToken,
+    /// The time.
+    pub clock: Clock,
 }
 
 struct Shared {
     oauth: Oauth,
+    flood: Flood,
     exchanges: Semaphore,
     installations: Semaphore,
 }
@@ -83,7 +88,8 @@ pub fn router(oauth: Oauth) -> Router {
         .route("/oauth/callback", get(callback).head(get_alone))
         .route("/oauth/revoked", get(revoked).head(get_alone));
     let (exchanges, installations) = (Semaphore::new(EXCHANGES), Semaphore::new(INSTALLATIONS));
-    let shared = Shared { oauth, exchanges, installations };
+    let flood = Flood::new("calls of OAuth refused", oauth.clock.clone());
+    let shared = Shared { oauth, flood, exchanges, installations };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
 }
 
@@ -100,12 +106,17 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
         let outcome = match &done {
             Ok(Outcome::Connected(_)) => "connected",
             Ok(Outcome::Denied) => {
-                tracing::info!("an account was not connected: the person refused it");
+                if shared.flood.may_tell("denied") {
+                    tracing::info!("an account was not connected: the person refused it");
+                }
                 "denied"
             }
             Err(refusal) => {
-                tracing::warn!(reason = refusal.reason(), "an account was not connected");
-                refusal.kind().outcome
+                let outcome = refusal.kind().outcome;
+                if shared.flood.may_tell(outcome) {
+                    tracing::warn!(reason = refusal.reason(), "an account was not connected");
+                }
+                outcome
             }
         };
         metrics::counter!("bridge_oauth_callbacks_total", "outcome" => outcome).increment(1);
@@ -122,7 +133,9 @@ async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         let done = shared.revoke(uri.query().unwrap_or_default()).await;
         let outcome = done.as_ref().map_or_else(|unheard| unheard.kind().outcome, |_| "revoked");
         metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
-        if let Err(unheard) = &done {
+        if let Err(unheard) = &done
+            && shared.flood.may_tell(outcome)
+        {
             tracing::warn!(reason = unheard.reason(), "no account was disconnected");
         }
         done

@@ -108,7 +108,8 @@ impl Bench {
         change(&mut parts);
         let accounts = Accounts::open(parts).await.unwrap();
         let draining = CancellationToken::new();
-        let router = router(Oauth { accounts: accounts.clone(), draining: draining.clone() });
+        let router =
+            router(Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clock() });
         Self { router, accounts, integration, store, clock, draining, kommo, host, _folder: folder }
     }
 

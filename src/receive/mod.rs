@@ -3,7 +3,8 @@
 //! Kommo waits two seconds for the answer, so this room does nothing but read, verify and store. A 200
 //! says that the job is on the disk; whoever sends a request with a known `jti` again learns the first
 //! one's id. The checks go from cheap to dear, and each has its refusal: the handler's name, the body, the
-//! token, the `return_url`, the store. Nothing of a body, a token or a URL goes into a log line.
+//! token, the `return_url`, the store. Nothing of a body, a token or a URL goes into a log line; of many
+//! refusals of one outcome not each has a line of its own.
 //!
 //! Metrics: the counter `bridge_requests_total{handler, outcome}`, where `handler` is `unknown` unless it is
 //! registered, and the histogram `bridge_ack_seconds`, from a request's head to its 200.
@@ -33,6 +34,7 @@ use url::Url;
 pub use keyring::Integration;
 
 use crate::clock::Clock;
+use crate::flood::Flood;
 use crate::model::{AccountId, HandlerName, HostRules, JobId, NewJob, WidgetRequest};
 use crate::problem;
 use crate::store::{Accepted, Store};
@@ -74,7 +76,13 @@ pub struct Receiver {
 /// The public listener's routes. Whatever it answers, errors are `application/problem+json`.
 pub fn router(receiver: Receiver) -> Router {
     let router = Router::new().route("/widget_request/{handler}", post(widget_request));
-    problem::with_fallbacks(router).with_state(Arc::new(receiver))
+    let flood = Flood::new("widget_requests refused", receiver.clock.clone());
+    problem::with_fallbacks(router).with_state(Arc::new(Receiving { receiver, flood }))
+}
+
+struct Receiving {
+    receiver: Receiver,
+    flood: Flood,
 }
 
 /// What a caller learns of its job.
@@ -97,10 +105,11 @@ impl<R: Into<Rejection>> From<R> for Refused {
 }
 
 async fn widget_request(
-    State(receiver): State<Arc<Receiver>>,
+    State(receiving): State<Arc<Receiving>>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    let receiver = &receiving.receiver;
     let started = receiver.clock.elapsed();
     // A path that is no text names no handler either.
     let known = path.ok().and_then(|Path(name)| receiver.handlers.get_key_value(name.as_str()));
@@ -123,7 +132,9 @@ async fn widget_request(
             Json(Acknowledgement { job_id: id, duplicate }).into_response()
         }
         Err(refused) => {
-            refused.log(handler);
+            if receiving.flood.may_tell(outcome) {
+                refused.log(handler);
+            }
             refused.rejection.into_response()
         }
     }

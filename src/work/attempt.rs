@@ -1,10 +1,6 @@
-//! One attempt of a handler: it runs in a task and on threads of its own, so that a panic, or code that blocks
+//! One attempt of a handler: it runs in a task and on a thread of its own, so that a panic, or code that blocks
 //! its thread, stops neither the worker nor the clock that watches it.
 
-use std::any::Any;
-
-use tokio::runtime::Handle;
-use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -13,10 +9,14 @@ use crate::kommo::Client;
 use crate::model::RunningJob;
 
 use super::registry::{Received, Registered};
+use super::threads::{HandlerThreads, Ran, ran};
 use super::verdict::Ended;
 
 /// Crashes in a row after which a job is not run again.
 pub(super) const CRASH_BUDGET: u32 = 3;
+
+/// The longest text of an error that is kept, in characters: it goes into the store, the log and tables.
+const MOST_TEXT: usize = 2_000;
 
 /// Runs the handler on `job`, on `threads`, until it ends, its time is over, or `interrupt` fires. It may ask
 /// the account by `kommo`.
@@ -24,7 +24,7 @@ pub(super) async fn run(
     registered: &Registered,
     job: &RunningJob,
     kommo: Client,
-    threads: &Handle,
+    threads: &HandlerThreads,
     clock: &Clock,
     interrupt: &CancellationToken,
 ) -> Ended {
@@ -44,38 +44,37 @@ pub(super) async fn run(
         attempt: job.attempts + 1,
         deadline: now + limit,
         remaining: limit,
-        cancelled,
+        // A child: a handler that cancels it ends its own tasks, and not the attempt.
+        cancelled: cancelled.child_token(),
         kommo: kommo.with_patience(limit),
     };
-    let mut handler = threads.spawn({
-        let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
-        async move { handler.run(&request, Received(received), context).await }
-    });
+    let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
+    let work = async move {
+        let result = handler.run(&request, Received(received), context).await;
+        // Here, because writing an error out and dropping it is the author's code too, which may panic.
+        result.map_err(|error| error.as_text(shortened))
+    };
+    let mut handler = threads.spawn(work, cancelled);
     let ended = tokio::select! {
         biased;
-        finished = &mut handler => match finished {
-            Ok(result) => Ended::Returned(result),
-            Err(error) => panicked(error),
+        finished = &mut handler => match ran(finished) {
+            Ran::Ended(result) => Ended::Returned(result),
+            Ran::Panicked(said) => Ended::Panicked(shortened(said)),
+            Ran::Cancelled => Ended::Interrupted,
         },
         () = clock.sleep(limit) => Ended::TimedOut,
         () = interrupt.cancelled() => Ended::Interrupted,
     };
+    // One that has not begun yet never does.
     handler.abort();
     drop(over);
     ended
 }
 
-fn panicked(error: JoinError) -> Ended {
-    match error.try_into_panic() {
-        Ok(payload) => Ended::Panicked(message(&*payload)),
-        // Only a runtime that is going down cancels the task.
-        Err(_) => Ended::Interrupted,
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_TEXT) {
+        text.truncate(end);
+        text.push('…');
     }
-}
-
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("it said nothing")
-        .to_owned()
+    text
 }

@@ -205,7 +205,7 @@ impl Pool {
                 Some(registered) => {
                     let kommo =
                         pool.0.clients.of_account(job.request.return_url.origin(), job.request.account_id);
-                    let (threads, clock) = (pool.0.threads.handle(), &pool.0.clock);
+                    let (threads, clock) = (&pool.0.threads, &pool.0.clock);
                     attempt::run(registered, &job, kommo, threads, clock, &pool.0.interrupt).await
                 }
                 None => Ended::NoHandler,

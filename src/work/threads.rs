@@ -1,15 +1,44 @@
 //! The threads that handlers run on: their own, because code that blocks a thread is easily written, and
 //! must not keep the bridge from answering Kommo, watching deadlines and continuing other bots.
+//!
+//! Each attempt has a thread to itself, so that one that blocks holds up no other either. Threads are started as attempts
+//! need them, and used again. Up to [`OWN_THREADS`] attempts run like that; further ones share one thread a core, as they
+//! do in any async program. So a process has a bounded number of threads, even if handlers block some for ever: those are
+//! lost until the next start, and when all are, handlers are where any async program is.
 
+use std::any::Any;
+use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
 
-/// Threads for handlers, one a core. Dropping it waits for nobody.
+/// Attempts that have a thread to themselves at once.
+const OWN_THREADS: usize = 512;
+/// Threads for what handlers themselves give away to be done on the side: files, names, `spawn_blocking`.
+const ON_THE_SIDE: usize = 512;
+
+/// The threads for handlers. Dropping it waits for nobody.
 #[derive(Debug)]
 pub struct HandlerThreads {
     runtime: Option<Runtime>,
     handle: Handle,
+    own: Arc<Semaphore>,
+}
+
+/// What became of something that ran.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ran<T> {
+    /// It ended.
+    Ended(T),
+    /// It panicked, saying this.
+    Panicked(String),
+    /// It was cancelled, or the threads are going down.
+    Cancelled,
 }
 
 impl HandlerThreads {
@@ -18,13 +47,62 @@ impl HandlerThreads {
     /// # Errors
     /// The system gives no threads.
     pub fn start() -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name("handler").enable_all().build()?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+        Self::with(OWN_THREADS)
     }
 
-    /// Where to spawn handlers.
-    pub(super) const fn handle(&self) -> &Handle {
-        &self.handle
+    fn with(own: usize) -> io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        builder.thread_name("handler").max_blocking_threads(own + ON_THE_SIDE).enable_all();
+        let runtime = builder.build()?;
+        let own = Arc::new(Semaphore::new(own));
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime), own })
+    }
+
+    /// Runs `work` until it ends or `cancelled` fires; then it is dropped, as soon as it lets go of its thread.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+        cancelled: CancellationToken,
+    ) -> JoinHandle<Option<T>> {
+        let work = async move { cancelled.run_until_cancelled_owned(work).await };
+        match self.own.clone().try_acquire_owned() {
+            Ok(thread) => {
+                let handle = self.handle.clone();
+                self.handle.spawn_blocking(move || {
+                    let _given_back_at_the_end = thread;
+                    handle.block_on(work)
+                })
+            }
+            Err(_) => self.handle.spawn(work),
+        }
+    }
+}
+
+/// What became of the task.
+pub(super) fn ran<T>(joined: Result<Option<T>, JoinError>) -> Ran<T> {
+    match joined.map_err(JoinError::try_into_panic) {
+        Ok(Some(value)) => Ran::Ended(value),
+        Ok(None) | Err(Err(_)) => Ran::Cancelled,
+        Err(Ok(payload)) => {
+            let said = message(&*payload);
+            discard(payload);
+            Ran::Panicked(said)
+        }
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it said nothing")
+        .to_owned()
+}
+
+/// Drops what a panic carried. That is the handler's own code once more, and may panic again, with something that is
+/// better forgotten.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
     }
 }
 
@@ -34,5 +112,76 @@ impl Drop for HandlerThreads {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_blocks_a_thread_blocks_nobody_else_and_there_is_an_end_to_threads() {
+        let threads = HandlerThreads::with(20).unwrap();
+        let never = CancellationToken::new;
+        let (entered, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let (hold, held) = mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        for _ in 0..20 {
+            let (entered, held) = (entered.clone(), held.clone());
+            threads.spawn(
+                async move {
+                    entered.send(()).unwrap();
+                    // Each waits for the one before it, and the first for the test.
+                    let _released = held.lock().map(|held| held.recv());
+                },
+                never(),
+            );
+        }
+        for _ in 0..20 {
+            seen.recv().await.unwrap();
+        }
+        assert_eq!(threads.own.available_permits(), 0);
+        // One more has no thread of its own, and runs all the same.
+        assert_eq!(ran(threads.spawn(async { 7 }, never()).await), Ran::Ended(7));
+        drop(hold);
+        while threads.own.available_permits() < 20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_cancelled_is_dropped_wherever_it_runs() {
+        for own in [0, 1] {
+            let threads = HandlerThreads::with(own).unwrap();
+            let cancelled = CancellationToken::new();
+            let task = threads.spawn(pending::<()>(), cancelled.clone());
+            cancelled.cancel();
+            assert_eq!(ran(task.await), Ran::Cancelled);
+        }
+    }
+
+    /// Panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any(Self);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_whatever_it_carries() {
+        async fn panics(payload: impl Any + Send) -> Ran<()> {
+            let threads = HandlerThreads::start().unwrap();
+            let work = async move { std::panic::panic_any(payload) };
+            ran(threads.spawn(work, CancellationToken::new()).await)
+        }
+        assert_eq!(panics("text").await, Ran::Panicked("text".into()));
+        assert_eq!(panics(String::from("string")).await, Ran::Panicked("string".into()));
+        assert_eq!(panics(7).await, Ran::Panicked("it said nothing".into()));
+        assert_eq!(panics(Bomb).await, Ran::Panicked("it said nothing".into()));
     }
 }

@@ -20,8 +20,8 @@ impl Write for Lines {
     }
 }
 
-#[tokio::test]
-async fn a_refusal_is_one_line_without_secrets() {
+/// Logs into what it returns, until the guard is dropped.
+fn logging() -> (Lines, tracing::subscriber::DefaultGuard) {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -31,8 +31,35 @@ async fn a_refusal_is_one_line_without_secrets() {
             move || lines.clone()
         })
         .finish();
+    (lines, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test]
+async fn a_flood_of_bad_requests_does_not_fill_the_log() {
     let bench = Bench::new().await;
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (lines, _logging) = logging();
+    for _ in 0..500 {
+        bench.post(form(&token(json!({"exp": 1})), RETURN_URL)).await;
+    }
+    bench.post("{").await;
+    tokio::task::yield_now().await;
+    bench.clock.advance(Duration::from_secs(10));
+    let log = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    while !log().contains("told one by one") {
+        tokio::task::yield_now().await;
+    }
+    let log = log();
+    let count = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    // Ten of one kind, and the one of another kind is seen all the same.
+    assert_eq!((count("WARN") - 1, count("begins like JSON")), (10, 1), "{log}");
+    assert_eq!(count("widget_requests refused"), 1, "{log}");
+    assert!(log.contains("kind=\"unauthorized\" untold=490"), "{log}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_line_without_secrets() {
+    let bench = Bench::new().await;
+    let (lines, _logging) = logging();
     let expired = token(json!({"exp": 1}));
     let foreign = "https://evil.example.com/api/v4/salesbot/1/continue/2";
     bench.post(form(&expired, RETURN_URL)).await;
