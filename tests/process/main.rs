@@ -15,6 +15,7 @@ mod accounts;
 mod commands;
 mod connected;
 mod crash_budget;
+mod crash_rig;
 mod demo;
 mod disk_full;
 mod doctor;
@@ -29,6 +30,8 @@ mod pipes;
 mod process;
 mod refusals;
 mod restart;
+#[path = "../rig/mod.rs"]
+mod rig;
 mod secrets;
 mod serve;
 mod slow_callers;
