@@ -13,6 +13,7 @@ mod accounts;
 mod claims;
 mod effects;
 mod error;
+mod files;
 mod keeper;
 mod lanes;
 mod open;

@@ -1,8 +1,7 @@
 //! Opening the store: the file, its owner, its schema.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
-use super::StoreError;
+use super::{StoreError, files};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -54,12 +53,14 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     let cannot = |why: String| StoreError::Open { path: shown.clone(), why };
     let lock = match purpose {
         Purpose::Serve => {
-            let folder =
-                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)
+            let folder = files::folder_of(&path);
+            files::make_folder(folder)
                 .map_err(|error| cannot(format!("its folder cannot be made: {error}")))?;
             let lock = own(&path)?;
-            make(&path).map_err(|error| cannot(format!("it cannot be made: {error}")))?;
+            files::make(&path).map_err(|error| cannot(format!("it cannot be made: {error}")))?;
+            // A start that was cut off may have made them and not come this far.
+            files::sync_names(files::folder_of(folder));
+            files::sync_names(folder);
             Some(lock)
         }
         Purpose::Visit if !path.exists() => {
@@ -176,15 +177,6 @@ async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) 
     };
     pool.close().await;
     result
-}
-
-/// Makes the file, if it is not there, for its owner alone: it holds what customers wrote, and tokens. SQLite gives the
-/// same permissions to the files beside it.
-fn make(path: &Path) -> std::io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
-    }
 }
 
 /// Whether the file is a database that holds something, but not ours.
