@@ -17,6 +17,8 @@ mod connected;
 mod crash_budget;
 mod crash_rig;
 mod demo;
+#[cfg(target_os = "linux")]
+mod disk;
 mod disk_full;
 mod doctor;
 mod home;
@@ -27,6 +29,8 @@ mod one_owner;
 mod open_files;
 mod own_handlers;
 mod pipes;
+#[cfg(target_os = "linux")]
+mod power_loss;
 mod process;
 mod refusals;
 mod restart;
