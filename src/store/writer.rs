@@ -19,6 +19,7 @@ use super::accept::{self, Accept, Accepted, Stored};
 use super::effects::Effects;
 use super::lanes::Lanes;
 use super::open::BUSY;
+use super::place::Place;
 use super::reports::{self, Handled, Written};
 use super::request::Errand;
 
@@ -44,6 +45,7 @@ pub(super) struct Writer {
     pub(super) work: Arc<Lanes<RunningJob>>,
     pub(super) delivery: Arc<Lanes<DeliveringJob>>,
     pub(super) clock: Clock,
+    pub(super) place: Option<Arc<Place>>,
     /// Says who owns the store. It is kept here, because nobody else may own it before the last write.
     pub(super) lock: Option<File>,
 }
@@ -87,6 +89,12 @@ impl Writer {
     }
 
     async fn write(&mut self, mut batch: Batch) {
+        if let Err(error) = self.in_its_place(batch.accepts.len()) {
+            batch.accepts.drain(..).for_each(|accept| answer(accept.reply, Err(error.clone())));
+            if batch.len() == 0 {
+                return;
+            }
+        }
         let begun = self.clock.elapsed();
         let result = self.transaction(&mut batch).await;
         metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
@@ -114,6 +122,11 @@ impl Writer {
         }
     }
 
+    /// Whether requests that are stored now are found again; asked only where there are some.
+    fn in_its_place(&self, accepts: usize) -> Result<(), StoreError> {
+        self.place.as_ref().filter(|_| accepts > 0).map_or(Ok(()), |place| place.check())
+    }
+
     /// BEGIN, COMMIT and ROLLBACK are plain statements here: on a full disk SQLite rolls back by itself,
     /// and sqlx, which counts transactions, would then refuse every later one.
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
@@ -126,7 +139,7 @@ impl Writer {
     }
 
     async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let Self { connection, clock, work, delivery, lock: _ } = self;
+        let Self { connection, clock, work, delivery, place: _, lock: _ } = self;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
         // Only now, because BEGIN may have waited long for another process.
         batch.drop_late(Instant::now);
@@ -149,12 +162,14 @@ impl Writer {
     }
 
     fn settle(&self, batch: Batch, done: Done) {
+        // Once more: only what is at its path after the commit is on a disk that the next start reads.
+        let there = self.in_its_place(done.accepts.len());
         for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(done.accepts) {
             let (id, duplicate) = match &stored {
                 Stored::New(_) => (job.id, false),
                 Stored::Duplicate(first) => (*first, true),
             };
-            answer(reply, Ok(Accepted { id, duplicate }));
+            answer(reply, there.clone().map(|()| Accepted { id, duplicate }));
             if let Stored::New(Some(slot)) = stored {
                 (slot.take)(accept::running(job));
             }

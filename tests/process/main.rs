@@ -19,7 +19,11 @@ mod crash_rig;
 mod demo;
 #[cfg(target_os = "linux")]
 mod disk;
+mod disk_bad;
+#[cfg(target_os = "linux")]
+mod disk_faults;
 mod disk_full;
+mod disk_gone;
 mod doctor;
 mod home;
 mod jobs;
