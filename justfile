@@ -32,6 +32,10 @@ ci:
 demo *args:
     cargo run --release --locked -- demo {{ args }}
 
+# Kills, power cuts, failing disks, properties and fuzzing for 20 minutes: [--minutes N] [--seed S].
+soak *args:
+    .ci/soak {{ args }}
+
 # How many requests a second the loop takes in and continues.
 bench-loop *args:
     cargo bench --bench loop --locked {{ args }}

@@ -101,7 +101,12 @@ impl Error {
             | Self::HandlerTwice(_)
             | Self::NoSuchHandler { .. }
             | Self::NoHandlers(_)
-            | Self::Store(StoreError::Url(_) | StoreError::InUse { .. } | StoreError::Newer { .. }) => 2,
+            | Self::Store(
+                StoreError::Url(_)
+                | StoreError::NotAStore { .. }
+                | StoreError::InUse { .. }
+                | StoreError::Newer { .. },
+            ) => 2,
             _ => 1,
         }
     }

@@ -17,6 +17,14 @@ pub enum StoreError {
         /// What the system said.
         why: String,
     },
+    /// What is at the path is no store.
+    #[error("cannot open the store {path}: {why}")]
+    NotAStore {
+        /// What store.url names.
+        path: String,
+        /// What it is, and what to do.
+        why: String,
+    },
     /// Another process owns the store.
     #[error(
         "the store {path} is in use by {owner}: one process at a time may serve it; stop that one, or set store.url to another file"
@@ -43,6 +51,15 @@ pub enum StoreError {
     /// The file cannot be written.
     #[error("the store cannot be written: {0}")]
     ReadOnly(String),
+    /// The open file is not at its path any more.
+    #[error(
+        "{what}, while the bridge has it open: what it would write now, the next start would not find; put the same file \
+         back, or stop the bridge with SIGTERM, which writes it back, and start it again"
+    )]
+    Moved {
+        /// Which file, and what became of it.
+        what: String,
+    },
     /// Somebody else writes and does not finish.
     #[error("the store is locked by another process")]
     Busy,
@@ -77,6 +94,16 @@ pub enum StoreError {
         /// What the state would have to be.
         allowed: &'static str,
     },
+    /// The file does not begin as a database does.
+    #[error(
+        "the file is not a database: set store.url to another file; if it was a store, restore a backup of it"
+    )]
+    NoDatabase,
+    /// Pages of the file are not what they must be.
+    #[error(
+        "the file is damaged ({0}): restore a backup, or save what can be read with the `.recover` of the sqlite3 shell"
+    )]
+    Damaged(String),
     /// Anything else that the database said.
     #[error("the store failed: {0}")]
     Database(String),
@@ -88,9 +115,21 @@ impl StoreError {
         matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Timeout)
     }
 
+    /// The same, met while the store at `path` was opened.
+    pub(super) fn at(self, path: &str) -> Self {
+        let path = path.to_owned();
+        match self {
+            Self::NoDatabase => Self::NotAStore { path, why: self.to_string() },
+            Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Damaged(_) | Self::Database(_) => {
+                Self::Open { path, why: self.to_string() }
+            }
+            named => named,
+        }
+    }
+
     /// Whether it concerns the disk or the file, and so every write alike.
     pub(super) const fn concerns_all(&self) -> bool {
-        matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Closed)
+        matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Closed | Self::NoDatabase)
     }
 }
 
@@ -112,7 +151,8 @@ impl From<sqlx::Error> for StoreError {
             13 => Self::Full,
             // SQLITE_IOERR: most often a file system that is full, gone or read-only.
             10 | 14 => Self::ReadOnly(format!("{} (SQLite code {code})", database.message())),
-            11 | 26 => Self::Database(format!("the file is damaged: {}", database.message())),
+            11 => Self::Damaged(database.message().to_owned()),
+            26 => Self::NoDatabase,
             _ => Self::Database(database.message().to_owned()),
         }
     }

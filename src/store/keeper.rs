@@ -34,6 +34,8 @@ impl Store {
         let mut calendar = self.ahead();
         while stop.run_until_cancelled(self.clock().sleep(TICK)).await.is_some() {
             tick += 1;
+            // It is told in the log, also where nobody calls and nobody asks.
+            let _told = self.in_its_place();
             self.checkpoint(&mut connection).await;
             let now = self.clock().now();
             let ahead = self.ahead();

@@ -13,11 +13,13 @@ mod accounts;
 mod claims;
 mod effects;
 mod error;
+mod files;
 mod keeper;
 mod keys;
 mod lanes;
 mod open;
 mod people;
+mod place;
 mod read;
 mod refresh;
 mod reports;
@@ -55,6 +57,7 @@ pub use reports::Written;
 use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
 use keys::Keys;
 use people::{Cancel, Retry, RetryDead};
+use place::Place;
 use request::{Pending, Request};
 use writer::{Op, Reply, Writer};
 
@@ -76,6 +79,7 @@ struct Inner {
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
     purpose: Purpose,
+    place: Option<Arc<Place>>,
     writer: Mutex<Option<JoinHandle<Writer>>>,
 }
 
@@ -95,6 +99,7 @@ impl Store {
             work: work.clone(),
             delivery: delivery.clone(),
             clock: clock.clone(),
+            place: opened.place.clone(),
             lock: opened.lock,
         };
         let writer = tokio::spawn(writer.run(receiver));
@@ -107,19 +112,25 @@ impl Store {
             delivery,
             clock,
             purpose,
+            place: opened.place,
             writer: Mutex::new(Some(writer)),
         }));
         if purpose == Purpose::Serve {
-            let freed = store.ask(upkeep::Free { until: None, now: store.clock().now() }).await?;
-            if freed > 0 {
-                tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
-            }
-            store.ask(keys::Load(store.0.keys.clone())).await?;
-            store.ask(account_writes::FreeRenewals).await?;
-            store.ask(upkeep::Rewind { now: store.clock().now() }).await?;
-            store.ask(refresh::Refresh).await?;
+            store.take_over().await.map_err(|error| error.at(&open::shown(url)))?;
         }
         Ok(store)
+    }
+
+    /// What the owner does first.
+    async fn take_over(&self) -> Result<(), StoreError> {
+        let freed = self.ask(upkeep::Free { until: None, now: self.clock().now() }).await?;
+        if freed > 0 {
+            tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
+        }
+        self.ask(keys::Load(self.0.keys.clone())).await?;
+        self.ask(account_writes::FreeRenewals).await?;
+        self.ask(upkeep::Rewind { now: self.clock().now() }).await?;
+        self.ask(refresh::Refresh).await
     }
 
     /// Visits the store at `url`; none if nothing has made it yet.
@@ -260,12 +271,18 @@ impl Store {
         read::stats(&self.0.reading).await
     }
 
-    /// Writes something that changes nothing, to see whether the store can be written.
+    /// Writes something that changes nothing, to see whether the store can be written, and would be found again.
     ///
     /// # Errors
     /// It cannot.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        self.ask(upkeep::Probe).await
+        self.ask(upkeep::Probe).await?;
+        self.in_its_place()
+    }
+
+    /// Whether the open file is still the one at its path.
+    fn in_its_place(&self) -> Result<(), StoreError> {
+        self.0.place.as_ref().map_or(Ok(()), |place| place.check())
     }
 
     /// Completes when the store can be written no more, though nobody closed it: its writer has panicked.
@@ -300,7 +317,10 @@ impl Store {
             let _unclosed = checkpoints.close().await;
         }
         self.0.reading.close().await;
-        if let Some(Writer { connection, lock, .. }) = writer {
+        if let Some(Writer { mut connection, lock, place, .. }) = writer {
+            if let Some(place) = place {
+                place.write_back(&mut connection).await;
+            }
             // The last connection brings the log into the database, and only this one may write.
             if let Err(error) = connection.close().await {
                 tracing::warn!(%error, "the store was not closed cleanly; it recovers when it is opened again");

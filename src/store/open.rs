@@ -1,16 +1,17 @@
 //! Opening the store: the file, its owner, its schema.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
-use super::StoreError;
+use super::place::Place;
+use super::{StoreError, files};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -40,6 +41,8 @@ pub(super) struct Opened {
     pub(super) checkpoints: SqliteConnection,
     pub(super) reading: SqlitePool,
     pub(super) lock: Option<File>,
+    /// Of the owner, who has to notice when somebody takes the file away.
+    pub(super) place: Option<Arc<Place>>,
 }
 
 /// Whether the file of `url` exists.
@@ -52,14 +55,20 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     let path = resolved(path(url)?);
     let shown = path.display().to_string();
     let cannot = |why: String| StoreError::Open { path: shown.clone(), why };
+    let no_store = |why: &str| StoreError::NotAStore { path: shown.clone(), why: why.to_owned() };
+    if path.is_dir() {
+        return Err(no_store("it is a folder: set store.url to a file in it"));
+    }
     let lock = match purpose {
         Purpose::Serve => {
-            let folder =
-                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)
+            let folder = files::folder_of(&path);
+            files::make_folder(folder)
                 .map_err(|error| cannot(format!("its folder cannot be made: {error}")))?;
             let lock = own(&path)?;
-            make(&path).map_err(|error| cannot(format!("it cannot be made: {error}")))?;
+            files::make(&path).map_err(|error| cannot(format!("it cannot be made: {error}")))?;
+            // A start that was cut off may have made them and not come this far.
+            files::sync_names(files::folder_of(folder));
+            files::sync_names(folder);
             Some(lock)
         }
         Purpose::Visit if !path.exists() => {
@@ -83,19 +92,15 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .statement_cache_capacity(256)
         .disable_statement_logging();
     if purpose == Purpose::Serve {
-        if path.exists()
-            && is_foreign(&options).await.map_err(|error| cannot(StoreError::from(error).to_string()))?
-        {
-            return Err(cannot(
-                "it is the database of another program: set store.url to another file".into(),
-            ));
+        if path.exists() && is_foreign(&options).await.map_err(|error| StoreError::from(error).at(&shown))? {
+            return Err(no_store("it is the database of another program: set store.url to another file"));
         }
         // The file remembers it. A visitor must not change a file before it knows that it is a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     migrate(&options, purpose, &shown).await?;
     let connect = async |options: SqliteConnectOptions| {
-        options.connect().await.map_err(|error| cannot(StoreError::from(error).to_string()))
+        options.connect().await.map_err(|error| StoreError::from(error).at(&shown))
     };
     let writing = connect(options.clone().pragma("cache_size", CACHE_KIB)).await?;
     let checkpoints = connect(options.clone()).await?;
@@ -106,7 +111,16 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .connect_with(options.read_only(true).statement_cache_capacity(32))
         .await
         .map_err(|error| cannot(error.to_string()))?;
-    Ok(Opened { writing, checkpoints, reading, lock })
+    let place = match purpose {
+        Purpose::Serve => Some(Arc::new(Place::new(&path).map_err(|error| cannot(error.to_string()))?)),
+        Purpose::Visit => None,
+    };
+    Ok(Opened { writing, checkpoints, reading, lock, place })
+}
+
+/// `url` as a person knows it.
+pub(super) fn shown(url: &str) -> String {
+    path(url).map_or_else(|_| url.to_owned(), |path| resolved(path).display().to_string())
 }
 
 /// The file behind a link: whatever name it is opened by, its lock lies beside it.
@@ -163,12 +177,12 @@ fn own(path: &Path) -> Result<File, StoreError> {
 async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) -> Result<(), StoreError> {
     let cannot = |why: String| StoreError::Open { path: shown.to_owned(), why };
     let connected = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
-    let pool = connected.map_err(|error| cannot(StoreError::from(error).to_string()))?;
+    let pool = connected.map_err(|error| StoreError::from(error).at(shown))?;
     let result = match purpose {
         Purpose::Serve => MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.to_owned(), version },
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                cannot(StoreError::from(error).to_string())
+                StoreError::from(error).at(shown)
             }
             other => cannot(other.to_string()),
         }),
@@ -176,15 +190,6 @@ async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) 
     };
     pool.close().await;
     result
-}
-
-/// Makes the file, if it is not there, for its owner alone: it holds what customers wrote, and tokens. SQLite gives the
-/// same permissions to the files beside it.
-fn make(path: &Path) -> std::io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
-    }
 }
 
 /// Whether the file is a database that holds something, but not ours.
@@ -204,7 +209,10 @@ async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
     let applied: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
         .fetch_one(pool)
         .await
-        .map_err(|error| cannot(format!("it is no store of this program ({})", StoreError::from(error))))?;
+        .map_err(|error| StoreError::NotAStore {
+            path: shown.to_owned(),
+            why: format!("it is no store of this program ({})", StoreError::from(error)),
+        })?;
     match applied {
         applied if applied == newest => Ok(()),
         Some(version) if Some(version) > newest => Err(StoreError::Newer { path: shown.to_owned(), version }),

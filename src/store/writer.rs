@@ -20,6 +20,7 @@ use super::effects::Effects;
 use super::keys::Keys;
 use super::lanes::Lanes;
 use super::open::BUSY;
+use super::place::Place;
 use super::reports::{self, Handled, Written};
 use super::request::Errand;
 use super::transaction::Transaction;
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     pub(super) work: Arc<Lanes<RunningJob>>,
     pub(super) delivery: Arc<Lanes<DeliveringJob>>,
     pub(super) clock: Clock,
+    pub(super) place: Option<Arc<Place>>,
     /// Says who owns the store. It is kept here, because nobody else may own it before the last write.
     pub(super) lock: Option<File>,
 }
@@ -97,6 +99,12 @@ impl Writer {
     }
 
     async fn write(&mut self, mut batch: Batch) {
+        if let Err(error) = self.in_its_place(batch.accepts.len()) {
+            batch.accepts.drain(..).for_each(|accept| answer(accept.reply, Err(error.clone())));
+            if batch.len() == 0 {
+                return;
+            }
+        }
         let begun = self.clock.elapsed();
         let result = self.transaction(&mut batch).await;
         metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
@@ -124,6 +132,11 @@ impl Writer {
         }
     }
 
+    /// Whether requests that are stored now are found again; asked only where there are some.
+    fn in_its_place(&self, accepts: usize) -> Result<(), StoreError> {
+        self.place.as_ref().filter(|_| accepts > 0).map_or(Ok(()), |place| place.check())
+    }
+
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
         let result = self.inside(batch).await;
         if result.is_err() {
@@ -134,7 +147,7 @@ impl Writer {
     }
 
     async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let Self { connection, keys, clock, work, delivery, lock: _ } = self;
+        let Self { connection, keys, clock, work, delivery, place: _, lock: _ } = self;
         let mut transaction = Transaction::begin(connection, clock);
         accept::find(&mut transaction, &mut batch.accepts, keys).await?;
         transaction.look_at(clock);
@@ -157,12 +170,14 @@ impl Writer {
     }
 
     fn settle(&self, batch: Batch, done: Done) {
+        // Once more: only what is at its path after the commit is on a disk that the next start reads.
+        let there = self.in_its_place(done.accepts.len());
         for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(done.accepts) {
             let (id, duplicate) = match &stored {
                 Stored::New(_) => (job.id, false),
                 Stored::Duplicate(first) => (*first, true),
             };
-            answer(reply, Ok(Accepted { id, duplicate }));
+            answer(reply, there.clone().map(|()| Accepted { id, duplicate }));
             if let Stored::New(Some(slot)) = stored {
                 (slot.take)(accept::running(job));
             }

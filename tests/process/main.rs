@@ -15,8 +15,15 @@ mod accounts;
 mod commands;
 mod connected;
 mod crash_budget;
+mod crash_rig;
 mod demo;
+#[cfg(target_os = "linux")]
+mod disk;
+mod disk_bad;
+#[cfg(target_os = "linux")]
+mod disk_faults;
 mod disk_full;
+mod disk_gone;
 mod doctor;
 mod filling;
 mod home;
@@ -27,9 +34,13 @@ mod one_owner;
 mod open_files;
 mod own_handlers;
 mod pipes;
+#[cfg(target_os = "linux")]
+mod power_loss;
 mod process;
 mod refusals;
 mod restart;
+#[path = "../rig/mod.rs"]
+mod rig;
 mod secrets;
 mod serve;
 mod slow_callers;

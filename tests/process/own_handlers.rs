@@ -10,10 +10,12 @@ use salesbot_bridge::prelude::*;
 use serde_json::Value;
 
 use crate::process::undisturbed;
+use crate::rig::handlers;
 
 const ASKED: &str = "PROCESS_TESTS_SERVE";
 
-/// This test binary as a bridge with this configuration and the handlers `wait`, `block` and `abort`.
+/// This test binary as a bridge with this configuration and the handlers `wait`, `block`, `abort`,
+/// and those of the crash rig.
 pub fn program(config: &Path) -> Command {
     let mut command = undisturbed(Command::new(env::current_exe().unwrap()));
     command.args(["--exact", "own_handlers::is_a_bridge_when_it_is_asked_to_be_one", "--nocapture"]);
@@ -66,7 +68,8 @@ fn is_a_bridge_when_it_is_asked_to_be_one() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let served = runtime.block_on(async {
         let bridge = Bridge::from_env()?;
-        bridge.handler("wait", Wait).handler("block", Block).handler("abort", Abort).serve().await
+        let bridge = bridge.handler("wait", Wait).handler("block", Block).handler("abort", Abort);
+        handlers::register(bridge).serve().await
     });
     runtime.shutdown_background();
     served.unwrap();

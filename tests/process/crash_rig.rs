@@ -1,0 +1,68 @@
+//! Short generations of the crash rig. `just soak` plays many long ones.
+
+use std::env;
+
+use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
+
+use crate::rig::plan::{BotPlan, Generation};
+use crate::rig::report::{Doubles, Report};
+use crate::rig::{self, account, wal};
+
+/// One begins with an empty store, the other with one that has to be migrated.
+const GENERATIONS: u64 = 2;
+/// In each.
+const KILLS: usize = 6;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kill_leaves_a_store_from_which_each_acknowledged_bot_is_continued() {
+    let given = env::var_os("PROCESS_TESTS_SEED").and_then(|seed| seed.into_string().ok()?.parse().ok());
+    let seed: u64 = given.unwrap_or_else(|| fastrand::u64(..));
+    println!("to see this again: PROCESS_TESTS_SEED={seed}");
+    let mut report = Report::default();
+    for number in 0..GENERATIONS {
+        report.add(rig::play(seed.wrapping_add(number), KILLS).await);
+    }
+    println!("{report}");
+    assert!(report.is_good(), "seed {seed}: {report}");
+    assert_eq!(report.kills, KILLS * 2);
+    assert!(report.acknowledged > 0, "{report}");
+}
+
+#[test]
+fn one_seed_is_one_plan() {
+    assert_eq!(Generation::new(7, 30), Generation::new(7, 30));
+    assert_ne!(Generation::new(7, 30), Generation::new(9, 30));
+}
+
+#[tokio::test]
+async fn a_second_continue_is_explained_by_a_kill_or_a_lost_answer_or_not_at_all() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let bot = simulator.bot(Plan::default());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for _ in 0..3 {
+        let post = client.post(bot.return_url()).bearer_auth(&simulator.options().access_token);
+        post.body(r#"{"data":{"status":"success"}}"#).send().await.unwrap();
+    }
+    let (told, calls) = (bot.report(), simulator.calls());
+    let plan = |faults| BotPlan { work: false, ms: 0, fails: 0, faults, persists: false, repeats: false };
+    let doubles = |faults, in_flight| account::doubles(&plan(faults), &told, &calls, in_flight);
+    assert_eq!(doubles(vec![], 0), Doubles { unexplained: 2, ..Doubles::default() });
+    assert_eq!(doubles(vec![], 2), Doubles { crash: 2, ..Doubles::default() });
+    let one_each = Doubles { crash: 1, answer_lost: 1, ..Doubles::default() };
+    assert_eq!(doubles(vec![Fault::AnswerLost], 1), one_each);
+}
+
+#[test]
+fn a_log_says_whether_it_ends_inside_a_transaction() {
+    let (page, salt) = (512_u32, [7_u8; 8]);
+    let mut log = [&[0; 8][..], &page.to_be_bytes(), &[0; 4], &salt, &[0; 8]].concat();
+    let frame =
+        |size: u32, salt: [u8; 8]| [&[0; 4][..], &size.to_be_bytes(), &salt, &[0; 8], &[0; 512]].concat();
+    assert!(!wal::ends_inside_a_transaction(&log) && !wal::ends_inside_a_transaction(&[]));
+    log.extend(frame(0, salt));
+    assert!(wal::ends_inside_a_transaction(&log));
+    log.extend(frame(3, salt));
+    assert!(!wal::ends_inside_a_transaction(&log));
+    log.extend(frame(0, [8; 8]));
+    assert!(!wal::ends_inside_a_transaction(&log), "that is left of an older run");
+}

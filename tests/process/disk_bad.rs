@@ -1,0 +1,217 @@
+//! What is at the store's path is damaged, or no store: the start says so, naming the file and what to do, and
+//! changes nothing. Exit 2 where `store.url` names the wrong thing, else 1.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
+use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::PATIENCE;
+use crate::home::Home;
+use crate::process::{Ended, run};
+use crate::rig::look::look;
+
+/// A store with acknowledged jobs that wait, left by a bridge that was stopped, or killed.
+struct Left {
+    simulator: Simulator,
+    home: Home,
+    file: PathBuf,
+    waiting: Vec<Bot>,
+}
+
+impl Left {
+    async fn by_a_stop() -> Self {
+        Self::by(true).await
+    }
+
+    async fn by_a_kill() -> Self {
+        Self::by(false).await
+    }
+
+    async fn by(stop: bool) -> Self {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        simulator.set_outage(Some(Fault::Status(503)));
+        let home = Home::new(&simulator, "");
+        let serve = home.serve();
+        let data = json!({ "text": "x".repeat(2_000) });
+        let waiting: Vec<Bot> = (0..40).map(|_| simulator.bot(Plan::with_data(data.clone()))).collect();
+        for bot in &waiting {
+            assert_eq!(bot.call(&serve.url("echo")).await.unwrap().status, 200);
+        }
+        if stop {
+            serve.stop();
+        } else {
+            serve.process.kill();
+        }
+        let file = home.path("bridge.db");
+        Self { simulator, home, file, waiting }
+    }
+
+    /// The start is refused, and the file is as it was.
+    fn refused(&self, status: i32) -> Ended {
+        let before = fs::read(&self.file).ok();
+        let ended = self.home.run(&["serve"]).expect(status);
+        names(&ended, &self.file);
+        assert!(fs::read(&self.file).ok() == before, "a file that is not understood is changed");
+        ended
+    }
+
+    /// With these bytes in its place again, the store is served and everybody is continued.
+    async fn goes_on_with(&self, bytes: &[u8]) {
+        fs::write(&self.file, bytes).unwrap();
+        self.simulator.set_outage(None);
+        let serve = self.home.serve();
+        for bot in &self.waiting {
+            let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+            continued.unwrap_or_else(|_| panic!("{:?}", bot.report()));
+        }
+        serve.settled().await;
+        serve.stop();
+    }
+}
+
+fn names(ended: &Ended, file: &Path) {
+    assert!(ended.err.contains(&*file.to_string_lossy()), "{}", ended.err);
+    assert_eq!(ended.out, "");
+}
+
+fn noise(bytes: &mut [u8]) {
+    let mut random = fastrand::Rng::with_seed(7);
+    bytes.iter_mut().for_each(|byte| *byte = random.u8(..));
+}
+
+async fn execute(file: &Path, sql: &'static str) {
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_head_is_refused_and_a_restored_file_goes_on() {
+    let left = Left::by_a_stop().await;
+    let good = fs::read(&left.file).unwrap();
+    let mut bad = good.clone();
+    noise(&mut bad[..100]);
+    fs::write(&left.file, bad).unwrap();
+    let ended = left.refused(2);
+    assert!(ended.err.contains("not a database") && ended.err.contains("backup"), "{}", ended.err);
+    left.goes_on_with(&good).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_pages_are_refused_and_a_restored_file_goes_on() {
+    let left = Left::by_a_stop().await;
+    let good = fs::read(&left.file).unwrap();
+    let mut bad = good.clone();
+    noise(&mut bad[4_096..]);
+    fs::write(&left.file, bad).unwrap();
+    let ended = left.refused(1);
+    assert!(ended.err.contains("damaged") && ended.err.contains("backup"), "{}", ended.err);
+    left.goes_on_with(&good).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncated_file_is_refused_and_a_restored_file_goes_on() {
+    let left = Left::by_a_stop().await;
+    let good = fs::read(&left.file).unwrap();
+    fs::write(&left.file, &good[..8_192]).unwrap();
+    let ended = left.refused(1);
+    assert!(ended.err.contains("damaged") && ended.err.contains("backup"), "{}", ended.err);
+    left.goes_on_with(&good).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_damaged_in_its_middle_costs_no_job_from_before_the_damage() {
+    let left = Left::by_a_kill().await;
+    let log = left.home.path("bridge.db-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    let whole = look(&left.file, true).await.jobs;
+    let middle = bytes.len() / 2;
+    noise(&mut bytes[middle..]);
+    fs::write(&log, bytes).unwrap();
+    let kept = look(&left.file, true).await;
+    assert_eq!(kept.wrong, Vec::<String>::new());
+    assert!(kept.jobs.len() < whole.len() && kept.jobs.iter().all(|job| whole.contains(job)));
+
+    left.simulator.set_outage(None);
+    let serve = left.home.serve();
+    serve.settled().await;
+    assert_eq!(serve.count("delivered").await, kept.jobs.len() as u64);
+    // Those whose jobs are gone may ask again.
+    for bot in &left.waiting {
+        assert_eq!(bot.call(&serve.url("echo")).await.unwrap().status, 200);
+        bot.continued().await;
+        assert_eq!(bot.report().continued, 1);
+    }
+    serve.settled().await;
+    assert_eq!(serve.count("delivered").await, left.waiting.len() as u64);
+    serve.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_store_is_refused_and_left_to_the_newer_version() {
+    let left = Left::by_a_stop().await;
+    let good = fs::read(&left.file).unwrap();
+    execute(
+        &left.file,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9001, 'from the future', 1, x'00', 0)",
+    )
+    .await;
+    let ended = left.refused(2);
+    assert!(ended.err.contains("newer version") && ended.err.contains("9001"), "{}", ended.err);
+    left.goes_on_with(&good).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_store_is_refused_as_a_mistake_in_the_configuration() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let file = home.path("bridge.db");
+    let refused = |why: &str| {
+        let ended = home.run(&["serve"]).expect(2);
+        names(&ended, &file);
+        assert!(ended.err.contains(why) && ended.err.contains("store.url"), "{}", ended.err);
+    };
+    fs::write(&file, "It was a dark and stormy night. ".repeat(99)).unwrap();
+    refused("not a database");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    refused("a folder");
+    fs::remove_dir(&file).unwrap();
+    execute(&file, "CREATE TABLE theirs (x)").await;
+    refused("another program");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_or_folder_that_may_not_be_written_is_refused_until_it_may() {
+    let left = Left::by_a_stop().await;
+    let good = fs::read(&left.file).unwrap();
+    let folder = left.file.parent().unwrap().to_owned();
+    for (path, mode) in [(&left.file, 0o400), (&folder, 0o500)] {
+        let before = fs::metadata(path).unwrap().permissions();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let ended = run(powerless(left.home.command(&["serve"]))).expect(1);
+        fs::set_permissions(path, before).unwrap();
+        names(&ended, &left.file);
+        assert!(fs::read(&left.file).unwrap() == good);
+    }
+    left.goes_on_with(&good).await;
+}
+
+/// Without the right to write whatever it likes, which root has.
+fn powerless(command: Command) -> Command {
+    let mut powerless = Command::new("setpriv");
+    powerless
+        .args(["--bounding-set=-all", "--inh-caps=-all"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    powerless.current_dir(command.get_current_dir().unwrap());
+    crate::process::undisturbed(powerless)
+}

@@ -1,0 +1,133 @@
+//! The power goes: whatever was not synced is gone, or half there, and every acknowledged job is still there.
+//!
+//! The real program runs on a disk that records ([`crate::disk`]); at each 200 the caller notes how long the
+//! recording is. Then the disk is computed as a cut at many moments would leave it, and looked at. `POWER_CUTS` says
+//! how many, `PROCESS_TESTS_SEED` which.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{env, fs};
+
+use futures_util::{StreamExt, stream};
+use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
+use serde_json::json;
+
+use crate::PATIENCE;
+use crate::disk::Disk;
+use crate::disk::cut::{Left, Mood, cut};
+use crate::disk::recording::Recording;
+use crate::home::Home;
+use crate::rig::look::{look, path_of};
+use crate::serve::Serve;
+
+const CUTS: usize = 40;
+/// Bots that call in one go.
+const SOME: usize = 16;
+
+struct Recorded {
+    simulator: Simulator,
+    home: Home,
+    disk: Disk,
+    recording: Recording,
+    /// Acknowledged bots, and how long the recording was then.
+    acknowledged: Vec<(Bot, usize)>,
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var_os(name)?.into_string().ok()?.parse().ok()
+}
+
+/// A run on a store in a new folder, with checkpoints in it. In its second half Kommo is out of order, so jobs wait.
+async fn record() -> Recorded {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let disk = Disk::new(home.path("").as_path());
+    home.configure(&simulator, &disk.path("data/bridge.db"), "");
+    let serve = Serve::start(disk.under(home.command(&["serve"])));
+    let mut acknowledged = Vec::new();
+    for outage in [None, Some(Fault::Status(503))] {
+        simulator.set_outage(outage);
+        let before = disk.recording().syncs("bridge.db");
+        // Checkpoints are what makes it interesting: they sync the database, and start the log anew.
+        while disk.recording().syncs("bridge.db") < before + 2 {
+            let call = async |_| {
+                let bot = simulator.bot(Plan::with_data(json!({ "text": "x".repeat(300) })));
+                let answer = bot.call(&serve.url("echo")).await.unwrap();
+                assert_eq!(answer.status, 200, "{}", answer.body);
+                (bot, disk.now())
+            };
+            acknowledged
+                .extend(stream::iter(0..SOME).map(call).buffer_unordered(4).collect::<Vec<_>>().await);
+        }
+    }
+    serve.process.kill();
+    let recording = disk.recording();
+    Recorded { simulator, home, disk, recording, acknowledged }
+}
+
+/// Puts what is left into `place`, as if it were the disk.
+fn lay(left: &Left, from: &Path, place: &Path) {
+    for (path, bytes) in left {
+        let path = place.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+impl Recorded {
+    fn acknowledged_by(&self, position: usize) -> impl Iterator<Item = &Bot> {
+        self.acknowledged.iter().filter(move |(_, at)| *at <= position).map(|(bot, _)| bot)
+    }
+
+    /// The acknowledged bots whose jobs a cut at `position` takes away; and what is wrong with what it leaves.
+    async fn lost(&self, position: usize, mood: Mood) -> (usize, Vec<String>) {
+        let place = tempfile::tempdir().unwrap();
+        lay(&cut(&self.recording, position, mood), &self.disk.path(""), place.path());
+        let look = look(&place.path().join("data/bridge.db"), true).await;
+        let there: BTreeSet<&str> = look.jobs.iter().map(|(_, path)| &**path).collect();
+        let lost = self.acknowledged_by(position).filter(|bot| !there.contains(path_of(&bot.return_url())));
+        (lost.count(), look.wrong)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_the_loss_of_all_that_was_not_synced() {
+    let seed = number("PROCESS_TESTS_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let cuts = number("POWER_CUTS").map_or(CUTS, |cuts| usize::try_from(cuts).unwrap());
+    println!("to see this again: PROCESS_TESTS_SEED={seed} POWER_CUTS={cuts}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let recorded = record().await;
+    let end = recorded.recording.end();
+    for number in 0..cuts {
+        // Every other one at once after an answer, where a commit that comes too late shows.
+        let position = match number % 2 {
+            0 => random.choice(&recorded.acknowledged).unwrap().1,
+            _ => random.usize(0..=end),
+        };
+        let mood = if number % 4 < 2 { Mood::Strict } else { Mood::Any(random.u64(..)) };
+        let (lost, wrong) = recorded.lost(position, mood).await;
+        assert_eq!((lost, wrong), (0, vec![]), "at {position} of {end}, {mood:?}");
+    }
+    // So the disk that is computed is one that can lose something.
+    let (lost, _) = recorded.lost(end, Mood::Liar).await;
+    assert_eq!(lost, recorded.acknowledged.len(), "of a disk without syncs nothing is left");
+    println!(
+        "{cuts} cuts of a recording of {end} bytes, {} acknowledged, none lost",
+        recorded.acknowledged.len()
+    );
+
+    recorded.simulator.set_outage(None);
+    for (number, mood) in [Mood::Strict, Mood::Any(random.u64(..))].into_iter().enumerate() {
+        let place = recorded.home.path(&format!("after{number}"));
+        let position = random.choice(&recorded.acknowledged).unwrap().1;
+        lay(&cut(&recorded.recording, position, mood), &recorded.disk.path(""), &place);
+        recorded.home.configure(&recorded.simulator, &place.join("data/bridge.db"), "");
+        let serve = recorded.home.serve();
+        for bot in recorded.acknowledged_by(position) {
+            let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+            continued.unwrap_or_else(|_| panic!("cut at {position}, {mood:?}: {:?}", bot.report()));
+        }
+        serve.settled().await;
+        serve.stop();
+    }
+}

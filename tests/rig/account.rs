@@ -1,0 +1,120 @@
+//! The exact account of a generation: what was acknowledged against what was continued, and every second
+//! continue with its reason.
+
+use std::collections::BTreeMap;
+
+use salesbot_bridge::simulator::{BotReport, Call};
+use serde_json::json;
+
+use super::REQUEST_TIMEOUT;
+use super::life::{Lived, Rig};
+use super::load::Asked;
+use super::look::path_of;
+use super::plan::BotPlan;
+use super::report::{Doubles, Report};
+
+/// Counts everything, and says in `wrong` what must not be.
+pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report {
+    let mut report = Report { seed, ..Report::default() };
+    for life in lived {
+        report.kill(life);
+    }
+    report.wrong(&last.look.wrong);
+    report.slower(last);
+
+    let mut jobs = BTreeMap::<&str, Vec<&str>>::new();
+    for (id, path) in &last.look.jobs {
+        jobs.entry(path).or_default().push(id);
+    }
+    let mut calls = BTreeMap::<i64, Vec<Call>>::new();
+    for call in rig.simulator.calls() {
+        if let Some(bot) = call.bot {
+            calls.entry(bot).or_default().push(call);
+        }
+    }
+    report.jobs = last.look.jobs.len();
+    report.unfinished = ["queued", "running", "delivering"]
+        .iter()
+        .map(|state| last.look.states.get(*state).copied().unwrap_or(0))
+        .sum();
+    for (number, asked) in rig.asked.iter().enumerate() {
+        let path = path_of(&asked.bot.return_url()).to_owned();
+        let stored = jobs.get(&*path).map(Vec::as_slice).unwrap_or_default();
+        let in_flight = lived.iter().filter(|life| life.look.in_flight.contains(&path)).count();
+        let calls = calls.get(&asked.bot.id()).map(Vec::as_slice).unwrap_or_default();
+        one(&mut report, number, asked, stored, calls, in_flight);
+    }
+    report
+}
+
+fn one(report: &mut Report, number: usize, asked: &Asked, stored: &[&str], calls: &[Call], in_flight: usize) {
+    let told = asked.bot.report();
+    report.refused += asked.refused;
+    report.unanswered += asked.unanswered;
+    report.repeated += asked.jobs.len().saturating_sub(1);
+    let mut wrong = |what: String| report.wrong.push(format!("bot {number}: {what}"));
+    for heard in &asked.wrong {
+        wrong(format!("heard {heard}"));
+    }
+    if stored.len() > 1 {
+        wrong(format!("its one request became {} jobs", stored.len()));
+    }
+    for job in &asked.jobs {
+        let id = job.replace('-', "");
+        if !stored.contains(&&*id) {
+            wrong(format!("was told of job {job}, and there is none"));
+        }
+    }
+    match continued_with(asked) {
+        Some(data) if data == json!({ "status": "fail" }) => report.fallbacks += 1,
+        // What the older version left has no data.
+        Some(data) if data["n"].is_null() || data["n"].as_str() == Some(&*number.to_string()) => {}
+        Some(data) => wrong(format!("was continued with {data}")),
+        None => {}
+    }
+    if told.continued > told.waits {
+        wrong(format!("was continued {} times", told.continued));
+    }
+    if told.continued > 0 && stored.is_empty() {
+        wrong("was continued, and there is no job".to_owned());
+    }
+    match (asked.is_acknowledged(), told.is_done()) {
+        (true, true) => report.continued += 1,
+        (true, false) => {
+            report.lost += 1;
+            wrong(format!("LOST: it was acknowledged and never continued: {told:?}"));
+        }
+        (false, true) => report.continued_unheard += 1,
+        (false, false) if !stored.is_empty() => wrong("has a job, and was never continued".to_owned()),
+        (false, false) => report.never_stored += 1,
+    }
+    report.acknowledged += usize::from(asked.is_acknowledged());
+    let doubles = doubles(&asked.plan, &told, calls, in_flight);
+    if doubles.unexplained > 0 {
+        report.wrong.push(format!("bot {number}: second continues that nothing explains: {calls:?}"));
+    }
+    report.doubles.add(&doubles);
+}
+
+fn continued_with(asked: &Asked) -> Option<serde_json::Value> {
+    asked.bot.continues().pop().map(|with| with.data)
+}
+
+/// Continues that came after the one that the bot took. Nobody waits by then, so each got 404.
+///
+/// One is explained if a kill found the job's continue on its way, or if the answer was lost or came too late: the
+/// bridge cannot know then, and at least once means to send it again.
+pub fn doubles(plan: &BotPlan, told: &BotReport, calls: &[Call], in_flight: usize) -> Doubles {
+    let mut left = calls.iter().filter(|call| call.status == Some(404)).count();
+    let mut take = |most: usize| {
+        let some = left.min(most);
+        left -= some;
+        some
+    };
+    let lost = usize::from(plan.faults.contains(&salesbot_bridge::simulator::Fault::AnswerLost));
+    let answer_lost = take(if told.is_done() { lost } else { 0 });
+    let crash = take(in_flight);
+    let late = calls.windows(2).filter(|pair| pair[1].at - pair[0].at >= REQUEST_TIMEOUT).count();
+    let late = take(late);
+    Doubles { crash, answer_lost, late, unexplained: take(usize::MAX) }
+}

@@ -1,0 +1,144 @@
+//! The lives of one generation: start, load, kill, look.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use salesbot_bridge::simulator::{Plan, Simulator};
+use tokio::sync::Notify;
+
+use crate::home::Home;
+use crate::own_handlers;
+use crate::process::{Process, program};
+use crate::serve::{Serve, ready};
+
+use super::load::{self, Asked};
+use super::look::{Look, look};
+use super::old_store;
+use super::plan::{BotPlan, End, Life, Program};
+
+/// What the lives of a generation share.
+pub struct Rig<'a> {
+    pub simulator: &'a Simulator,
+    pub home: &'a Home,
+    pub asked: Vec<Asked>,
+    seed: u64,
+}
+
+/// One life, as it was.
+pub struct Lived {
+    /// Whether it had said that it is ready, and how long after its start.
+    pub ready_after: Option<Duration>,
+    /// Bots whose calls the kill cut off.
+    pub cut_off: usize,
+    /// What the kill left.
+    pub look: Look,
+}
+
+impl<'a> Rig<'a> {
+    pub fn new(simulator: &'a Simulator, home: &'a Home, seed: u64) -> Self {
+        Self { simulator, home, asked: Vec::new(), seed }
+    }
+
+    /// Leaves a store of the first version, whose jobs were acknowledged by it.
+    pub async fn inherit(&mut self, jobs: usize) {
+        let bots: Vec<_> = (0..jobs).map(|_| self.simulator.bot(Plan::default())).collect();
+        let account_id = self.simulator.options().account_id;
+        let ids = old_store::make(&self.home.path("bridge.db"), account_id, &bots).await;
+        let plan = BotPlan { work: true, ms: 0, fails: 0, faults: vec![], persists: false, repeats: false };
+        for (bot, id) in bots.into_iter().zip(ids) {
+            let mut asked = Asked::new(bot, plan.clone());
+            asked.jobs.push(id);
+            self.asked.push(asked);
+        }
+    }
+
+    /// Lives `life` to its kill.
+    pub async fn live(&mut self, life: Life) -> Lived {
+        let started = Instant::now();
+        let process = Process::start(self.command(life.program));
+        let (ready_after, cut_off) = match life.end {
+            End::Start(after) => {
+                pass(after.saturating_sub(started.elapsed())).await;
+                let was_ready =
+                    process.err.so_far().lines().any(|line| ready(line).is_some()).then_some(Duration::ZERO);
+                process.kill();
+                (was_ready, 0)
+            }
+            End::Load { answers, then } => {
+                let serve = Serve::of(process);
+                let ready_after = Some(started.elapsed());
+                let numbers = self.callers(life.program, life.bots);
+                let (url, reached, killed) = (serve.url(""), Notify::new(), AtomicBool::new(false));
+                let calls = load::call(
+                    &mut self.asked,
+                    &numbers,
+                    |handler| format!("{url}{handler}"),
+                    answers,
+                    &reached,
+                    &killed,
+                );
+                let process = serve.process;
+                let kill = async {
+                    reached.notified().await;
+                    pass(then).await;
+                    killed.store(true, Ordering::Relaxed);
+                    process.kill();
+                };
+                let ((), cut_off) = tokio::join!(kill, calls);
+                (ready_after, cut_off)
+            }
+        };
+        let look = look(&self.home.path("bridge.db"), false).await;
+        Lived { ready_after, cut_off, look }
+    }
+
+    /// A life that is not killed: all that still want to call do, and everything is worked off.
+    pub async fn drain(&mut self) -> Lived {
+        let started = Instant::now();
+        let serve = Serve::start(self.command(Program::Own));
+        let ready_after = Some(started.elapsed());
+        let mut cut_off = 0;
+        loop {
+            let numbers = self.callers(Program::Own, Vec::new());
+            if numbers.is_empty() {
+                break;
+            }
+            let (url, never, killed) = (serve.url(""), Notify::new(), AtomicBool::new(false));
+            let url = |handler: &str| format!("{url}{handler}");
+            cut_off += load::call(&mut self.asked, &numbers, url, usize::MAX, &never, &killed).await;
+        }
+        serve.settled().await;
+        serve.stop();
+        Lived { ready_after, cut_off, look: look(&self.home.path("bridge.db"), true).await }
+    }
+
+    fn command(&self, which: Program) -> std::process::Command {
+        match which {
+            Program::Own => own_handlers::program(&self.home.config()),
+            Program::Plain => {
+                let mut command = program();
+                command.arg("--config").arg(self.home.path("plain.toml")).arg("serve");
+                command
+            }
+        }
+    }
+
+    /// The numbers of those who call in a life: new bots, and old ones that call again, in an order of the seed.
+    fn callers(&mut self, which: Program, new: Vec<BotPlan>) -> Vec<usize> {
+        let old = self.asked.iter().enumerate().filter(|(_, asked)| asked.again());
+        let old = old.filter(|(_, asked)| which == Program::Own || !asked.plan.work);
+        let mut numbers: Vec<usize> = old.map(|(number, _)| number).collect();
+        for plan in new {
+            let number = self.asked.len();
+            numbers.push(number);
+            self.asked.push(Asked::new(self.simulator.bot(plan.plan(number)), plan));
+        }
+        fastrand::Rng::with_seed(self.seed ^ self.asked.len() as u64).shuffle(&mut numbers);
+        numbers
+    }
+}
+
+/// The moment of a kill is the experiment itself: here time really has to pass.
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}

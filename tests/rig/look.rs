@@ -1,0 +1,102 @@
+//! A look at the files of a store that nobody serves, at a copy of them: to open the files themselves would
+//! recover them, and that is the next life's business. All SQL of the rig that asks something is here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, Row, SqliteConnection};
+
+use super::wal;
+
+/// What the files say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// There is a file with something in it.
+    pub there: bool,
+    /// How many migrations were carried out.
+    pub migrations: i64,
+    /// A transaction was being written.
+    pub in_commit: bool,
+    /// Jobs by state.
+    pub states: BTreeMap<String, u64>,
+    /// The jobs' ids in hexadecimal, and the paths of their return_urls.
+    pub jobs: Vec<(String, String)>,
+    /// The paths of the return_urls whose continues were on their way.
+    pub in_flight: BTreeSet<String>,
+    /// What is not as it must be.
+    pub wrong: Vec<String>,
+}
+
+/// Looks at the database `file`; with all its jobs, if they are wanted.
+pub async fn look(file: &Path, with_jobs: bool) -> Look {
+    let mut look = Look::default();
+    let copy = tempfile::tempdir().unwrap();
+    let database = copy.path().join("bridge.db");
+    if !std::fs::copy(file, &database).is_ok_and(|bytes| bytes > 0) && log(file).is_empty() {
+        return look;
+    }
+    look.there = true;
+    look.in_commit = wal::ends_inside_a_transaction(&log(file));
+    std::fs::write(copy.path().join("bridge.db-wal"), log(file)).unwrap();
+    let journal = beside(file, "-journal");
+    if journal.exists() {
+        std::fs::copy(journal, copy.path().join("bridge.db-journal")).unwrap();
+    }
+    let mut database =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&database)).await.unwrap();
+    for check in ["PRAGMA integrity_check", "PRAGMA foreign_key_check"] {
+        for row in sqlx::query(check).fetch_all(&mut database).await.unwrap() {
+            let text: String = row.try_get(0).unwrap_or_default();
+            if text != "ok" {
+                look.wrong.push(format!("{check}: {text}"));
+            }
+        }
+    }
+    let applied = "SELECT count(*) FROM _sqlx_migrations WHERE success";
+    look.migrations = sqlx::query_scalar(applied).fetch_one(&mut database).await.unwrap_or(0);
+    if look.migrations > 0 {
+        look.count(&mut database, with_jobs).await;
+    }
+    database.close().await.unwrap();
+    look
+}
+
+impl Look {
+    async fn count(&mut self, database: &mut SqliteConnection, with_jobs: bool) {
+        self.states = by_state(database, "SELECT state, count(*) FROM jobs GROUP BY state").await;
+        let counted = "SELECT state, sum(jobs) FROM job_counts GROUP BY state HAVING sum(jobs) <> 0";
+        let counted = by_state(database, counted).await;
+        if counted != self.states {
+            self.wrong.push(format!("job_counts says {counted:?}, the jobs are {:?}", self.states));
+        }
+        let in_flight = "SELECT return_url FROM jobs WHERE state = 'delivering' AND lease_until IS NOT NULL";
+        let urls: Vec<String> = sqlx::query_scalar(in_flight).fetch_all(&mut *database).await.unwrap();
+        self.in_flight = urls.iter().map(|url| path_of(url).to_owned()).collect();
+        if with_jobs {
+            let jobs = sqlx::query("SELECT lower(hex(id)), return_url FROM jobs").fetch_all(database).await;
+            let job = |row: &sqlx::sqlite::SqliteRow| (row.get(0), path_of(row.get(1)).to_owned());
+            self.jobs = jobs.unwrap().iter().map(job).collect();
+        }
+    }
+}
+
+/// What comes after scheme, host and port: the same in whatever way a store keeps the address.
+pub fn path_of(url: &str) -> &str {
+    url.find("/api/").map_or(url, |at| &url[at..])
+}
+
+async fn by_state(database: &mut SqliteConnection, sql: &'static str) -> BTreeMap<String, u64> {
+    let rows = sqlx::query(sql).fetch_all(database).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1).unsigned_abs())).collect()
+}
+
+fn log(file: &Path) -> Vec<u8> {
+    std::fs::read(beside(file, "-wal")).unwrap_or_default()
+}
+
+fn beside(file: &Path, ending: &str) -> std::path::PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}

@@ -1,0 +1,228 @@
+//! What a generation came to, and many of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::life::Lived;
+
+/// The account of one generation, or the sum of several.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Of the generation; of a sum, the first.
+    pub seed: u64,
+    pub generations: usize,
+    pub kills: usize,
+    pub phases: Phases,
+    /// Bots with a 200. Each is in `continued` or `lost`.
+    pub acknowledged: usize,
+    pub continued: usize,
+    pub unfinished: u64,
+    pub lost: usize,
+    /// Bots without a 200 whose job exists, and was continued as well.
+    pub continued_unheard: usize,
+    /// Bots without a 200 and without a job.
+    pub never_stored: usize,
+    /// Jobs in the stores at the end.
+    pub jobs: usize,
+    /// Calls answered 503, and calls that a kill cut off.
+    pub refused: usize,
+    pub unanswered: usize,
+    /// Second 200s for one request, each with the first one's job.
+    pub repeated: usize,
+    /// Bots that got the fallback.
+    pub fallbacks: usize,
+    pub doubles: Doubles,
+    /// From the start of a process to its `ready`, the longest of all, in milliseconds.
+    pub longest_start_ms: u128,
+    /// What must not be. Empty if all is well.
+    pub wrong: Vec<String>,
+}
+
+/// Kills, by what they came into. A kill under load counts wherever it applies, so these overlap.
+#[derive(Debug, Default, Serialize)]
+pub struct Phases {
+    /// Before there was a store, or before its first migration was done.
+    pub making: usize,
+    /// Between the first migration and the last.
+    pub migrating: usize,
+    /// With the store up to date, before the process had said that it is ready.
+    pub starting: usize,
+    /// Ready.
+    pub serving: usize,
+    /// Callers waited for their answer.
+    pub accept: usize,
+    /// A handler ran.
+    pub handler: usize,
+    /// A continue was on its way.
+    pub delivery: usize,
+    /// A transaction was being written to the log.
+    pub commit: usize,
+    /// Unfinished jobs at all kills together, by state.
+    pub queued_jobs: u64,
+    pub running_jobs: u64,
+    pub delivering_jobs: u64,
+}
+
+/// Continues after the one that the bot took, by reason.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Doubles {
+    /// A kill found the continue on its way.
+    pub crash: usize,
+    /// Kommo took it and its answer was lost, by a fault of the plan.
+    pub answer_lost: usize,
+    /// Kommo's answer came later than the bridge waits.
+    pub late: usize,
+    /// None of these: a mistake of the bridge.
+    pub unexplained: usize,
+}
+
+/// Migrations there are; a store with fewer is not up to date.
+fn migrations() -> i64 {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let files = std::fs::read_dir(folder).unwrap();
+    i64::try_from(
+        files
+            .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "sql"))
+            .count(),
+    )
+    .unwrap()
+}
+
+impl Report {
+    pub fn kill(&mut self, life: &Lived) {
+        let look = &life.look;
+        self.kills += 1;
+        self.slower(life);
+        self.wrong(&look.wrong);
+        let phases = &mut self.phases;
+        if look.migrations == 0 {
+            phases.making += 1;
+        } else if look.migrations < migrations() {
+            phases.migrating += 1;
+        } else if life.ready_after.is_none() {
+            phases.starting += 1;
+        } else {
+            phases.serving += 1;
+        }
+        let jobs = |state| look.states.get(state).copied().unwrap_or(0);
+        phases.accept += usize::from(life.cut_off > 0);
+        phases.handler += usize::from(life.ready_after.is_some() && jobs("running") > 0);
+        phases.delivery += usize::from(life.ready_after.is_some() && !look.in_flight.is_empty());
+        phases.commit += usize::from(look.in_commit);
+        phases.queued_jobs += jobs("queued");
+        phases.running_jobs += jobs("running");
+        phases.delivering_jobs += jobs("delivering");
+    }
+
+    pub fn slower(&mut self, life: &Lived) {
+        let ms = life.ready_after.as_ref().map_or(0, Duration::as_millis);
+        self.longest_start_ms = self.longest_start_ms.max(ms);
+    }
+
+    pub fn wrong(&mut self, wrong: &[String]) {
+        self.wrong.extend_from_slice(wrong);
+    }
+
+    /// Whether acknowledged = continued, with nothing lost, left or unexplained.
+    pub fn is_good(&self) -> bool {
+        self.wrong.is_empty() && self.lost == 0 && self.unfinished == 0 && self.acknowledged == self.continued
+    }
+
+    /// Adds another generation.
+    pub fn add(&mut self, other: Self) {
+        if self.generations == 0 {
+            self.seed = other.seed;
+        }
+        self.generations += other.generations.max(1);
+        self.kills += other.kills;
+        self.acknowledged += other.acknowledged;
+        self.continued += other.continued;
+        self.unfinished += other.unfinished;
+        self.lost += other.lost;
+        self.continued_unheard += other.continued_unheard;
+        self.never_stored += other.never_stored;
+        self.jobs += other.jobs;
+        self.refused += other.refused;
+        self.unanswered += other.unanswered;
+        self.repeated += other.repeated;
+        self.fallbacks += other.fallbacks;
+        self.doubles.add(&other.doubles);
+        self.phases.add(&other.phases);
+        self.longest_start_ms = self.longest_start_ms.max(other.longest_start_ms);
+        self.wrong.extend(other.wrong.into_iter().map(|what| format!("seed {}: {what}", other.seed)));
+    }
+}
+
+impl Doubles {
+    pub fn add(&mut self, other: &Self) {
+        self.crash += other.crash;
+        self.answer_lost += other.answer_lost;
+        self.late += other.late;
+        self.unexplained += other.unexplained;
+    }
+}
+
+impl Phases {
+    fn add(&mut self, other: &Self) {
+        self.making += other.making;
+        self.migrating += other.migrating;
+        self.starting += other.starting;
+        self.serving += other.serving;
+        self.accept += other.accept;
+        self.handler += other.handler;
+        self.delivery += other.delivery;
+        self.commit += other.commit;
+        self.queued_jobs += other.queued_jobs;
+        self.running_jobs += other.running_jobs;
+        self.delivering_jobs += other.delivering_jobs;
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self { phases, doubles, .. }, generations) = (self, self.generations.max(1));
+        writeln!(f, "{} kills in {generations} generations, from seed {}", self.kills, self.seed)?;
+        writeln!(
+            f,
+            "  while the store was made {}, migrated {}, in the start {}, ready {}",
+            phases.making, phases.migrating, phases.starting, phases.serving
+        )?;
+        writeln!(
+            f,
+            "  of these with callers waiting {}, handlers running {}, continues on their way {}, a commit half written {}",
+            phases.accept, phases.handler, phases.delivery, phases.commit
+        )?;
+        writeln!(
+            f,
+            "  jobs that they found: {} queued, {} running, {} delivering",
+            phases.queued_jobs, phases.running_jobs, phases.delivering_jobs
+        )?;
+        writeln!(
+            f,
+            "{} acknowledged = {} continued + {} unfinished; lost {}",
+            self.acknowledged, self.continued, self.unfinished, self.lost
+        )?;
+        writeln!(
+            f,
+            "  without a 200: {} continued all the same, {} never stored; {} jobs in all",
+            self.continued_unheard, self.never_stored, self.jobs
+        )?;
+        writeln!(
+            f,
+            "  calls refused {}, cut off {}, repeated and recognized {}; fallbacks {}",
+            self.refused, self.unanswered, self.repeated, self.fallbacks
+        )?;
+        writeln!(
+            f,
+            "second continues: {} killed on their way, {} with their answer lost, {} answered too late, {} unexplained",
+            doubles.crash, doubles.answer_lost, doubles.late, doubles.unexplained
+        )?;
+        write!(f, "longest start: {} ms", self.longest_start_ms)?;
+        for wrong in &self.wrong {
+            write!(f, "\nWRONG: {wrong}")?;
+        }
+        Ok(())
+    }
+}
