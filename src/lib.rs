@@ -7,6 +7,8 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod deliver;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handler;
 mod handlers;
 mod health;
