@@ -8,6 +8,8 @@ mod clock;
 pub mod config;
 mod deliver;
 mod flood;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handler;
 mod handlers;
 mod health;

@@ -9,6 +9,8 @@
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
 //! takes it. What is done with an answer is in [`judge`].
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod judge;
 
 use std::collections::HashMap;

@@ -12,6 +12,8 @@ mod calls;
 mod client;
 mod credentials;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lenient;
 mod oauth;
 mod request;

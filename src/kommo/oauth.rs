@@ -179,7 +179,7 @@ fn joined(origin: &Url, path: &str) -> Result<Url, GrantError> {
 }
 
 /// Kommo's answer, as far as it is none that brings something.
-fn judged(response: &Response) -> Result<(), GrantError> {
+pub(super) fn judged(response: &Response) -> Result<(), GrantError> {
     let status = response.status;
     let problem = response.problem();
     let text = problem.as_ref().map(|problem| problem.text.clone()).filter(|text| !text.is_empty());
@@ -206,7 +206,7 @@ fn is_dead(body: &[u8]) -> bool {
         .any(|sign| hint.contains(sign))
 }
 
-fn granted(body: &[u8]) -> Option<Granted> {
+pub(super) fn granted(body: &[u8]) -> Option<Granted> {
     #[derive(Deserialize)]
     struct Body {
         access_token: SecretString,

@@ -12,6 +12,8 @@
 mod body;
 mod claims;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keyring;
 mod read;
 mod reject;

@@ -1,9 +1,12 @@
 //! The router with a real store behind it, driven without a socket.
 
 mod accepts;
+mod body_props;
 mod hides;
 mod refuses;
+mod return_url_props;
 mod slow;
+mod token_props;
 
 use axum::body::Body;
 use http::{HeaderMap, Method, StatusCode};

@@ -20,13 +20,13 @@ use super::keyring::{Algorithm, Integration};
 use crate::model::{AccountId, Entity, Timestamp};
 
 /// The longest token, in bytes. Kommo's have less than a thousand.
-const MAX_TOKEN: usize = 8 * 1024;
+pub(super) const MAX_TOKEN: usize = 8 * 1024;
 
 /// How far Kommo's clock and ours may be apart.
-const SKEW: Duration = Duration::from_secs(60);
+pub(super) const SKEW: Duration = Duration::from_secs(60);
 
 /// The alphabet of JWTs; padding is not theirs, and harmless.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );

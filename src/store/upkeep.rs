@@ -55,9 +55,11 @@ impl Request for Free {
 /// Longer than a delivery ever waits for its next try: 60 s, as `Backoff::STANDARD` has it.
 pub(super) const REWIND_DELIVERING: &str = "UPDATE jobs SET due_at = ?1 \
      WHERE state = 'delivering' AND lease_until IS NULL AND (due_at > ?1 + 60000 OR received_at > ?1)";
-/// A job waits for its next attempt no longer than for its answer, or for the longest backoff.
+/// A job waits for its next attempt no longer than for its answer, or for the longest backoff. One that came in later than
+/// now came in now: else each further look, as at a restart, would take from its time to answer once more.
 pub(super) const REWIND_QUEUED: &str = "UPDATE jobs \
-     SET due_at = ?1, answer_by = min(answer_by, ?1 + (answer_by - received_at)) \
+     SET due_at = ?1, received_at = min(received_at, ?1), \
+     answer_by = min(answer_by, ?1 + (answer_by - received_at)) \
      WHERE state = 'queued' AND (due_at > ?1 + max(answer_by - received_at, 60000) OR received_at > ?1)";
 
 /// The calendar went back: what waits for a moment that would have come by now is due.

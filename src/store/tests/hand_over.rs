@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 
 /// A room that takes `room` jobs; counts the places that were given back.
-struct Room<J> {
-    free: AtomicUsize,
+pub(super) struct Room<J> {
+    pub(super) free: AtomicUsize,
     asked: AtomicUsize,
     taken: Mutex<Vec<J>>,
 }
@@ -24,11 +24,11 @@ impl<J: Send + 'static> Drop for Place<J> {
 }
 
 impl<J: Send + 'static> Room<J> {
-    fn with(free: usize) -> Arc<Self> {
+    pub(super) fn with(free: usize) -> Arc<Self> {
         Arc::new(Self { free: free.into(), asked: 0.into(), taken: Mutex::default() })
     }
 
-    fn offers_itself_to(self: &Arc<Self>, lanes: &Lanes<J>) {
+    pub(super) fn offers_itself_to(self: &Arc<Self>, lanes: &Lanes<J>) {
         let room = self.clone();
         lanes.hand_over_to(Box::new(move |_| {
             room.asked.fetch_add(1, Ordering::SeqCst);
@@ -43,7 +43,7 @@ impl<J: Send + 'static> Room<J> {
         }));
     }
 
-    fn taken(&self) -> Vec<J> {
+    pub(super) fn taken(&self) -> Vec<J> {
         std::mem::take(&mut self.taken.lock().unwrap())
     }
 

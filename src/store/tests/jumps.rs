@@ -85,3 +85,19 @@ async fn a_start_after_the_clock_was_set_back_finds_what_waits() {
     let store = home.serve().await;
     assert_eq!((store.work().due(home.now()).len(), store.delivery().due(home.now()).len()), (1, 1));
 }
+
+#[tokio::test]
+async fn a_second_look_after_the_clock_was_set_back_takes_no_time_to_answer() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.queued(&store).await;
+    let span = look(&store, id).await.answer_by.since(START);
+    store.close().await;
+    home.clock.set(START - HOURS);
+    for _ in 0..3 {
+        let store = home.serve().await;
+        assert_eq!(look(&store, id).await.answer_by, START - HOURS + span);
+        home.pass(Duration::from_secs(1));
+        store.close().await;
+    }
+}

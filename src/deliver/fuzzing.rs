@@ -1,0 +1,84 @@
+//! What has to hold for what the sender does with anything that Kommo may answer. `crate::fuzzing` is the way in.
+
+use std::time::Duration;
+
+use super::judge::{Circumstances, Got, judge};
+use crate::kommo::{Answer, fuzzing};
+use crate::model::{
+    AfterDelivery, CheckedCompletion, Delivery, HandlerPolicy, Outcome, Prepared, Step, Timestamp,
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
+/// No retry is further away.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Judges the answer in `input`: in its first line what was before, a letter each (`l` an answer was lost, `f` this was the
+/// fallback, `h` a handler was sent with it, `g` a `goto` is configured, `o` it has failed for long), and then the status,
+/// `Retry-After` and the body, a line each. Says whether the continue is delivered.
+pub(crate) fn answer(input: &[u8]) -> bool {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (flags, rest) = (&input[..end], input.get(end + 1..).unwrap_or_default());
+    let flag = |letter: u8| flags.contains(&letter);
+    let (lost, is_fallback, old) = (flag(b'l'), flag(b'f'), flag(b'o'));
+
+    let completion = CheckedCompletion::failed();
+    let with_handler = completion.with_goto(Step::question(1)).ok().filter(|_| flag(b'h'));
+    let outcome = if is_fallback { Outcome::Fallback } else { Outcome::Handler };
+    let prepared = Prepared { completion: with_handler.unwrap_or(completion), outcome };
+    let delivery = if old {
+        Delivery { failures: 9, failing_since: Some(NOW - GIVE_UP_AFTER), answer_lost: lost }
+    } else {
+        Delivery { answer_lost: lost, ..Delivery::default() }
+    };
+    let policy = HandlerPolicy { goto: flag(b'g').then(|| Step::question(1)), ..HandlerPolicy::default() };
+    let answer = fuzzing::answer(rest);
+    let Answer::Status { status, ref problem, .. } = answer else { panic!("there was an answer") };
+    let wants_handler = status == 400
+        && prepared.completion.is_data_alone()
+        && problem.as_ref().is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"));
+    let circumstances = Circumstances {
+        prepared: &prepared,
+        delivery,
+        policy: &policy,
+        give_up_after: GIVE_UP_AFTER,
+        now: NOW,
+        jitter: 1.0,
+    };
+    let judged = judge(&Got::Answer(answer.clone()), circumstances);
+
+    let is_success = (200..300).contains(&status);
+    let is_delivered = is_success || status == 404 && lost;
+    assert_eq!(judged.next == AfterDelivery::Delivered, is_delivered, "{status}");
+    assert_eq!(judged.next == AfterDelivery::Gone, status == 404 && !lost, "{status}");
+    let waits = matches!(status, 401 | 402 | 403 | 429);
+    assert_eq!(judged.pause.is_some(), waits, "{status}");
+    assert_eq!(judged.result.is_none(), waits, "{status}: only who waits is not charged");
+    assert_eq!(judged.error.is_none(), is_success, "{status}: a person is told why");
+    if let Some(error) = &judged.error {
+        assert!(error.chars().count() < 1_500 && !error.contains(char::is_control), "{error:?}");
+    }
+    match judged.next {
+        AfterDelivery::Delivered | AfterDelivery::Gone => {}
+        AfterDelivery::Wait { delivery, .. } => {
+            assert!(waits && (delivery.failures, delivery.answer_lost) == (0, lost));
+        }
+        AfterDelivery::Retry { due_at, delivery } => {
+            assert!(!waits && !old && !matches!(status, 400 | 404 | 422), "{status}");
+            assert!(due_at >= NOW && due_at <= NOW + LONGEST_WAIT && delivery.failures > 0);
+            assert!(delivery.answer_lost >= lost && delivery.failing_since.is_some());
+        }
+        AfterDelivery::Replace { prepared: other, delivery } => {
+            assert!(matches!(status, 400 | 422), "{status}");
+            assert!(!is_fallback || wants_handler, "the fallback is replaced by itself");
+            assert!(wants_handler != (other.outcome == Outcome::Fallback && !is_fallback));
+            assert_eq!((delivery.failures, delivery.failing_since), (0, None));
+        }
+        AfterDelivery::Dead { answer_lost } => {
+            let refused = matches!(status, 400 | 422);
+            assert!(old || refused && (is_fallback || wants_handler), "{status} killed it");
+            assert!(!waits && answer_lost >= lost);
+        }
+    }
+    is_delivered
+}

@@ -1,0 +1,64 @@
+//! What has to hold for anything that Kommo may answer. `crate::fuzzing` is the way in.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::answer::whole_seconds;
+use super::oauth::{granted, judged, token_claims};
+use super::transport::Response;
+use super::{Answer, GrantError, Problem};
+
+/// The answer in `input`: the status in its first line, `Retry-After` in the second, then the body.
+fn response(input: &[u8]) -> Response {
+    let mut lines = input.splitn(3, |byte| *byte == b'\n');
+    let mut number =
+        || std::str::from_utf8(lines.next().unwrap_or_default()).ok()?.trim().parse::<f64>().ok();
+    let status = number().filter(|status| (100.0..=999.0).contains(status)).unwrap_or(200.0);
+    let retry_after = number().and_then(whole_seconds);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "three digits")]
+    let status = status as u16;
+    Response { status, retry_after, body: lines.next().unwrap_or_default().to_vec(), is_cut: false }
+}
+
+/// Reads an answer to a continue, as the transport does.
+pub(crate) fn answer(input: &[u8]) -> Answer {
+    let Response { status, retry_after, body, .. } = response(input);
+    let problem = if (200..300).contains(&status) { None } else { Problem::read(&body) };
+    if let Some(problem) = &problem {
+        assert!(problem.text.chars().count() <= 1_000 && !problem.text.contains(char::is_control));
+        assert!(
+            body.starts_with(b"{") || body.trim_ascii_start().starts_with(b"{"),
+            "a problem without JSON"
+        );
+    }
+    Answer::Status { status, retry_after, problem }
+}
+
+/// Reads an answer to a request for new tokens; says whether there are any.
+pub(crate) fn grant(input: &[u8]) -> bool {
+    let response = response(input);
+    let status = response.status;
+    match judged(&response) {
+        Ok(()) => assert!((200..300).contains(&status), "{status} is no success"),
+        Err(GrantError::Dead { text, .. }) => {
+            assert!(matches!(status, 400 | 401), "{status} cost an account its tokens");
+            assert!(text.chars().count() <= 1_000 && !text.contains(char::is_control));
+        }
+        Err(GrantError::TooMany { .. }) => assert_eq!(status, 429),
+        Err(GrantError::Unavailable(_)) => assert!(matches!(status, 408 | 425 | 500..=599), "{status}"),
+        Err(GrantError::Refused { status: told, .. }) => {
+            assert!(told == status && !(200..300).contains(&status) && !(500..600).contains(&status));
+        }
+        Err(GrantError::NotAllowed(_)) => panic!("it was asked"),
+    }
+    let Some(tokens) = granted(&response.body) else { return false };
+    for token in [&tokens.access, &tokens.refresh] {
+        let text = token.expose_secret();
+        assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()), "no token of a header");
+    }
+    assert!(tokens.expires_in > Duration::ZERO);
+    let claims = token_claims(&tokens.access);
+    assert!(claims.account_id.is_none_or(|account| account.0 > 0));
+    (200..300).contains(&status)
+}

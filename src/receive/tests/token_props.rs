@@ -1,0 +1,109 @@
+//! Whatever token is accepted was signed with a known secret, as it is, by one of two algorithms.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::receive::fuzzing;
+use crate::receive::token::{MAX_TOKEN, TokenError, Verified};
+
+fn verify(token: &str) -> Result<Verified, TokenError> {
+    Unverified::parse(token)?.verify(&integrations(), None, NOW)
+}
+
+/// What is done to a token: `text` in place of the bytes between two places.
+fn mutated(token: &str, from: Index, to: Index, text: &str) -> String {
+    let (from, to) = (from.index(token.len() + 1), to.index(token.len() + 1));
+    let (from, to) = (from.min(to), from.max(to));
+    format!("{}{text}{}", &token[..from], &token[to..])
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(json!("HS512")),
+        Just(json!(["HS512"])),
+        Just(json!({})),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn only_known_secrets_make_good_tokens(secret in "(new|old|other|unknown|[a-z]{1,9})", number in any::<u32>()) {
+        let claims = claims(json!({ "client_uuid": if secret == "other" { "other-id" } else { "aa-bb" }, "entity_id": number }));
+        let known = ["new", "old", "other"].contains(&secret.as_str());
+        let refused = |error: &TokenError| *error == TokenError::Signature;
+        match verify(&hs512(&claims, &secret)) {
+            Ok(verified) => prop_assert!(known, "{:?}", verified),
+            Err(error) => prop_assert!(!known && refused(&error), "{}", error),
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_good_token_is_accepted(
+        from: Index,
+        to: Index,
+        text in "[A-Za-z0-9_=.-]{0,6}",
+        number in any::<u16>(),
+    ) {
+        let token = hs512(&claims(json!({ "entity_id": number })), "new");
+        let other = mutated(&token, from, to, &text);
+        // Padding is harmless; everything else is another token.
+        prop_assume!(other.trim_end_matches('=') != token);
+        prop_assert!(verify(&token).is_ok());
+        prop_assert!(verify(&other).is_err(), "{} for {}", other, token);
+    }
+
+    #[test]
+    fn parts_of_good_tokens_make_no_other_one(one in any::<u16>(), two in any::<u16>(), which in 0..8_usize) {
+        prop_assume!(one != two);
+        let tokens = [one, two].map(|number| hs512(&claims(json!({ "entity_id": number })), "new"));
+        let parts = tokens.each_ref().map(|token| token.split('.').collect::<Vec<_>>());
+        let mixed: Vec<&str> = (0..3).map(|part| parts[which >> part & 1][part]).collect();
+        // The header is the same in both.
+        prop_assert_eq!(verify(&mixed.join(".")).is_ok(), which >> 1 == 0 || which >> 1 == 3);
+    }
+
+    #[test]
+    fn what_has_to_hold_for_a_token_holds_for_any(
+        alg in any_json(), exp in any_json(), nbf in any_json(), iss in any_json(), id in any_json(), rest: Vec<u8>,
+    ) {
+        for alg in [alg, json!("HS512"), json!("HS256")] {
+            let header = json!({ "alg": alg });
+            let mut claims = claims(json!({ "nbf": nbf, "account_id": id, "client_uuid": fuzzing::CLIENT }));
+            fuzzing::token(format!("{header}\n{claims}").as_bytes());
+            claims["exp"] = exp.clone();
+            claims["iss"] = iss.clone();
+            fuzzing::token(format!("{header}\n{claims}").as_bytes());
+        }
+        fuzzing::token(&rest);
+    }
+
+    #[test]
+    fn no_token_is_longer_than_the_limit(size in MAX_TOKEN / 2..MAX_TOKEN) {
+        let token = hs512(&claims(json!({ "more": "x".repeat(size) })), "new");
+        let expected = token.len() <= MAX_TOKEN;
+        prop_assert_eq!(verify(&token).is_ok(), expected);
+        prop_assert_eq!(verify(&token) == Err(TokenError::TooLong), !expected);
+    }
+}
+
+#[test]
+fn a_token_that_is_no_base64_to_its_last_bit_is_none() {
+    // The last sign of a signature of 64 bytes has four bits that mean nothing: only one of sixteen forms is right.
+    let token = hs512(&claims(json!({})), "new");
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let same = |last: char| {
+        let other = format!("{}{last}", &signature[..signature.len() - 1]);
+        other != signature && verify(&format!("{signed}.{other}")).is_ok()
+    };
+    assert!(URL_SAFE_NO_PAD.decode(signature).is_ok());
+    assert!(!('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['-', '_']).any(same));
+}

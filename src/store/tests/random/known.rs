@@ -1,0 +1,97 @@
+//! A job as the model has it.
+
+use super::super::*;
+
+/// A job with all that the store knows of it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) job: Job,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) fence: i64,
+    pub(super) crashes: u32,
+    pub(super) delivery: Delivery,
+}
+
+impl Known {
+    pub(super) fn origin(&self) -> &str {
+        self.job.request.return_url.origin()
+    }
+
+    pub(super) fn running(&self) -> RunningJob {
+        RunningJob {
+            id: self.job.id,
+            fence: Fence(self.fence),
+            handler: self.job.handler.clone(),
+            request: self.job.request.clone().into(),
+            received_at: self.job.received_at,
+            answer_by: self.job.answer_by,
+            attempts: self.job.handler_attempts,
+            crashes: self.crashes,
+            last_error: self.job.last_error.clone(),
+        }
+    }
+
+    pub(super) fn delivering(&self) -> DeliveringJob {
+        DeliveringJob {
+            id: self.job.id,
+            fence: Fence(self.fence),
+            handler: self.job.handler.clone(),
+            account_id: self.job.request.account_id,
+            return_url: self.job.request.return_url.clone(),
+            received_at: self.job.received_at,
+            prepared: self.prepared().unwrap(),
+            attempts: self.job.delivery_attempts,
+            delivery: self.delivery,
+        }
+    }
+
+    pub(super) fn prepared(&self) -> Option<Prepared> {
+        match &self.job.state {
+            State::Queued { .. } | State::Running { .. } => None,
+            State::Delivering { prepared, .. }
+            | State::Delivered { prepared, .. }
+            | State::Gone { prepared, .. }
+            | State::Dead { prepared, .. } => Some(prepared.clone()),
+            State::Cancelled { prepared, .. } => prepared.clone(),
+        }
+    }
+
+    /// Since when it waits for a worker, and is due.
+    pub(super) fn queued(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.job.state {
+            State::Queued { due_at } if due_at <= now => Some(due_at),
+            _ => None,
+        }
+    }
+
+    /// Since when it waits for the sender, and is due.
+    pub(super) fn undelivered(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.job.state {
+            State::Delivering { due_at, lease_until: None, .. } if due_at <= now => Some(due_at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn finished_at(&self) -> Option<Timestamp> {
+        match self.job.state {
+            State::Queued { .. } | State::Running { .. } | State::Delivering { .. } => None,
+            State::Delivered { finished_at, .. }
+            | State::Gone { finished_at, .. }
+            | State::Dead { finished_at, .. }
+            | State::Cancelled { finished_at, .. } => Some(finished_at),
+        }
+    }
+
+    pub(super) fn charge(&mut self, attempt: Option<Attempt>, error: Option<String>) {
+        self.attempts.extend(attempt);
+        self.job.last_error = error.or(self.job.last_error.take());
+    }
+
+    /// A person wants it to be delivered again.
+    pub(super) fn revive(&mut self, now: Timestamp) {
+        let prepared = self.prepared().unwrap();
+        self.fence += 1;
+        self.delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
+        self.job.state = State::Delivering { prepared, due_at: now, lease_until: None };
+    }
+}

@@ -1,0 +1,315 @@
+//! What the store should be, in the simplest words: a map of jobs and a map of keys.
+//!
+//! Each operation says what the store must have answered, and changes the model. It panics where the store did
+//! something else. Where the store may choose (which of two jobs that are due at the same moment), what it chose is
+//! checked and taken over.
+
+use std::collections::BTreeMap;
+
+use super::super::*;
+use super::known::Known;
+
+/// What a report names and says.
+#[derive(Clone, Debug)]
+pub(super) struct Said<N> {
+    pub(super) id: JobId,
+    pub(super) fence: Fence,
+    pub(super) attempt: Option<Attempt>,
+    pub(super) next: N,
+    pub(super) error: Option<String>,
+}
+
+#[derive(Default)]
+pub(super) struct Model {
+    pub(super) jobs: BTreeMap<JobId, Known>,
+    pub(super) keys: BTreeMap<(AccountId, String), (JobId, Timestamp)>,
+}
+
+const FREED: &str = "the process ended, or lost its lease, while the handler ran";
+/// Nothing waits longer than this for its next try, unless its time to answer is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+impl Model {
+    /// A request came in; with a lease a worker has it already.
+    pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, now: Timestamp) -> Accepted {
+        let key = (new.request.account_id, new.idempotency_key);
+        if let Some((first, _)) = self.keys.get(&key) {
+            assert_eq!(lease, None, "a duplicate was handed over");
+            return Accepted { id: *first, duplicate: true };
+        }
+        self.keys.insert(key, (new.id, new.token_expires_at));
+        let overtaken =
+            self.jobs.values().any(|job| job.job.handler == new.handler && job.queued(now).is_some());
+        assert!(lease.is_none() || !overtaken, "a new job overtook one that waits");
+        let state = match lease {
+            Some(lease_until) => State::Running { lease_until },
+            None => State::Queued { due_at: now },
+        };
+        let NewJob { id, handler, request, received_at, answer_by, .. } = new;
+        let job = Job {
+            id,
+            handler,
+            request,
+            received_at,
+            answer_by,
+            handler_attempts: 0,
+            delivery_attempts: 0,
+            last_error: None,
+            state,
+        };
+        let known = Known {
+            job,
+            attempts: Vec::new(),
+            fence: i64::from(lease.is_some()),
+            crashes: 0,
+            delivery: Delivery::default(),
+        };
+        self.jobs.insert(id, known);
+        Accepted { id, duplicate: false }
+    }
+
+    /// A worker reported; with a lease the sender has its completion already.
+    pub(super) fn handled(
+        &mut self,
+        said: Said<AfterHandler>,
+        lease: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Written {
+        let is_claim =
+            |known: &&mut Known| known.job.state.name() == StateName::Running && known.fence == said.fence.0;
+        let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else {
+            assert_eq!(lease, None, "the delivery of a stale report was handed over");
+            return Written::Stale;
+        };
+        known.job.handler_attempts += u32::from(said.attempt.is_some());
+        known.charge(said.attempt, said.error);
+        known.crashes = 0;
+        known.fence += i64::from(lease.is_some());
+        known.job.state = match said.next {
+            AfterHandler::Deliver(prepared) => {
+                State::Delivering { prepared, due_at: now, lease_until: lease }
+            }
+            AfterHandler::Retry { due_at } => State::Queued { due_at },
+            AfterHandler::HandBack => State::Queued { due_at: now },
+        };
+        let origin = known.origin().to_owned();
+        let waits = |known: &Known| known.job.id != said.id && known.origin() == origin;
+        let overtaken = self.jobs.values().any(|known| waits(known) && known.undelivered(now).is_some());
+        assert!(lease.is_none() || !overtaken, "a new delivery overtook one that waits");
+        Written::Done
+    }
+
+    /// The sender reported.
+    pub(super) fn sent(&mut self, said: Said<AfterDelivery>, now: Timestamp) -> Written {
+        let is_claim = |known: &&mut Known| {
+            known.job.state.name() == StateName::Delivering && known.fence == said.fence.0
+        };
+        let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else { return Written::Stale };
+        known.job.delivery_attempts += u32::from(said.attempt.is_some());
+        known.charge(said.attempt, said.error);
+        let (prepared, finished_at) = (known.prepared().unwrap(), now);
+        let waiting = |due_at, prepared| State::Delivering { prepared, due_at, lease_until: None };
+        known.job.state = match said.next {
+            AfterDelivery::Delivered => State::Delivered { prepared, finished_at },
+            AfterDelivery::Gone => State::Gone { prepared, finished_at },
+            AfterDelivery::Dead { answer_lost } => {
+                known.delivery.answer_lost = answer_lost;
+                State::Dead { prepared, finished_at }
+            }
+            AfterDelivery::Retry { due_at, delivery } => {
+                known.delivery = delivery;
+                waiting(due_at, prepared)
+            }
+            AfterDelivery::Wait { delivery, keeps_place } => {
+                known.delivery = delivery;
+                waiting(if keeps_place { known.job.received_at.min(now) } else { now }, prepared)
+            }
+            AfterDelivery::Replace { prepared, delivery } => {
+                known.delivery = delivery;
+                waiting(now, prepared)
+            }
+        };
+        Written::Done
+    }
+
+    pub(super) fn claimed_work(
+        &mut self,
+        handler: &str,
+        limit: usize,
+        lease: Timestamp,
+        now: Timestamp,
+        got: &[RunningJob],
+    ) {
+        let ids = Vec::from_iter(got.iter().map(|job| job.id));
+        self.are_first(&ids, limit, |known| {
+            known.queued(now).filter(|_| known.job.handler.as_str() == handler)
+        });
+        self.start(&ids, lease, got);
+    }
+
+    pub(super) fn claimed_overdue(
+        &mut self,
+        limit: usize,
+        lease: Timestamp,
+        now: Timestamp,
+        got: &[RunningJob],
+    ) {
+        let ids = Vec::from_iter(got.iter().map(|job| job.id));
+        self.are_first(&ids, limit, |known| {
+            let waits = matches!(known.job.state, State::Queued { .. });
+            Some(known.job.answer_by).filter(|answer_by| waits && *answer_by <= now)
+        });
+        self.start(&ids, lease, got);
+    }
+
+    fn start(&mut self, ids: &[JobId], lease_until: Timestamp, got: &[RunningJob]) {
+        for id in ids {
+            let known = self.jobs.get_mut(id).unwrap();
+            known.fence += 1;
+            known.job.state = State::Running { lease_until };
+        }
+        assert!(got.is_sorted_by_key(|job| job.received_at));
+        for job in got {
+            assert_eq!(*job, self.jobs[&job.id].running());
+        }
+    }
+
+    pub(super) fn claimed_deliveries(
+        &mut self,
+        (origin, retries_first): (&str, bool),
+        limit: usize,
+        lease: Timestamp,
+        now: Timestamp,
+        got: &[DeliveringJob],
+    ) {
+        let (mut limit, mut taken) = (limit, 0);
+        for retries in [retries_first, !retries_first] {
+            let is_of = |known: &Known| (known.delivery.failures > 0) == retries && known.origin() == origin;
+            let ids: Vec<JobId> = got.iter().map(|job| job.id).filter(|id| is_of(&self.jobs[id])).collect();
+            self.are_first(&ids, limit, |known| known.undelivered(now).filter(|_| is_of(known)));
+            limit -= ids.len();
+            taken += ids.len();
+        }
+        assert_eq!(taken, got.len());
+        assert!(got.is_sorted_by_key(|job| job.received_at));
+        for job in got {
+            let known = self.jobs.get_mut(&job.id).unwrap();
+            known.fence += 1;
+            let State::Delivering { lease_until, .. } = &mut known.job.state else { panic!() };
+            *lease_until = Some(lease);
+            assert_eq!(*job, known.delivering());
+        }
+    }
+
+    /// That `ids` are as many as there may be of those whom `since` names, and that none of the others was there before.
+    fn are_first(&self, ids: &[JobId], limit: usize, since: impl Fn(&Known) -> Option<Timestamp>) {
+        let mut all: Vec<(Timestamp, JobId)> =
+            self.jobs.values().filter_map(|known| Some((since(known)?, known.job.id))).collect();
+        all.sort_unstable();
+        let mut first: Vec<Timestamp> = all.iter().take(limit).map(|(since, _)| *since).collect();
+        let mut got = Vec::new();
+        for id in ids {
+            let at = all.iter().position(|(_, other)| other == id).expect("what was claimed is not due");
+            got.push(all.remove(at).0);
+        }
+        got.sort_unstable();
+        first.sort_unstable();
+        assert_eq!(got, first, "others were due before");
+    }
+
+    pub(super) fn cancelled(&mut self, id: JobId, answer: &Result<(), StoreError>, now: Timestamp) {
+        let Some(known) = self.jobs.get_mut(&id) else {
+            return assert_eq!(*answer, Err(StoreError::NoJob(id)));
+        };
+        if known.finished_at().is_some() {
+            let refused = matches!(answer, Err(StoreError::WrongState { state, .. }) if *state == known.job.state.name());
+            return assert!(refused, "{answer:?}");
+        }
+        assert_eq!(*answer, Ok(()));
+        known.fence += 1;
+        known.job.state = State::Cancelled { prepared: known.prepared(), finished_at: now };
+    }
+
+    pub(super) fn retried(&mut self, id: JobId, answer: &Result<(), StoreError>, now: Timestamp) {
+        let Some(known) = self.jobs.get_mut(&id) else {
+            return assert_eq!(*answer, Err(StoreError::NoJob(id)));
+        };
+        let state = known.job.state.name();
+        if state != StateName::Dead {
+            let refused = matches!(answer, Err(StoreError::WrongState { state: told, .. }) if *told == state);
+            return assert!(refused, "{answer:?}");
+        }
+        assert_eq!(*answer, Ok(()));
+        known.revive(now);
+    }
+
+    pub(super) fn retried_dead(&mut self, handler: Option<&str>, now: Timestamp) -> u64 {
+        let is_meant = |known: &&mut Known| {
+            known.job.state.name() == StateName::Dead
+                && handler.is_none_or(|handler| known.job.handler.as_str() == handler)
+        };
+        self.jobs.values_mut().filter(is_meant).map(|known| known.revive(now)).count() as u64
+    }
+
+    /// Leases up to `until` are over.
+    pub(super) fn freed(&mut self, until: Option<Timestamp>, now: Timestamp) -> u64 {
+        let mut freed = 0;
+        for known in self.jobs.values_mut() {
+            let is_over = |lease: Timestamp| until.is_none_or(|until| lease <= until);
+            match &mut known.job.state {
+                State::Running { lease_until } if is_over(*lease_until) => {
+                    known.crashes += 1;
+                    known.job.last_error = Some(FREED.to_owned());
+                    known.job.state = State::Queued { due_at: now };
+                }
+                State::Delivering { due_at, lease_until, .. } if lease_until.is_some_and(is_over) => {
+                    known.delivery.answer_lost = true;
+                    (*due_at, *lease_until) = (now, None);
+                }
+                _ => continue,
+            }
+            known.fence += 1;
+            freed += 1;
+        }
+        freed
+    }
+
+    /// The calendar is behind what it was.
+    pub(super) fn rewound(&mut self, now: Timestamp) -> u64 {
+        let mut rewound = 0;
+        for Known { job, .. } in self.jobs.values_mut() {
+            let to_answer = job.answer_by.since(job.received_at);
+            let from_the_future = job.received_at > now;
+            match &mut job.state {
+                State::Queued { due_at }
+                    if from_the_future || *due_at > now + to_answer.max(LONGEST_WAIT) =>
+                {
+                    *due_at = now;
+                    // It came in just now, and has as long to answer as it ever had.
+                    job.received_at = job.received_at.min(now);
+                    job.answer_by = job.received_at + to_answer;
+                }
+                State::Delivering { due_at, lease_until: None, .. }
+                    if from_the_future || *due_at > now + LONGEST_WAIT =>
+                {
+                    *due_at = now;
+                }
+                _ => continue,
+            }
+            rewound += 1;
+        }
+        rewound
+    }
+
+    pub(super) fn deleted(&mut self, before: Timestamp) -> u64 {
+        let all = self.jobs.len();
+        self.jobs.retain(|_, known| known.finished_at().is_none_or(|at| at >= before));
+        (all - self.jobs.len()) as u64
+    }
+
+    pub(super) fn forgotten(&mut self, now: Timestamp) -> u64 {
+        let all = self.keys.len();
+        self.keys.retain(|_, (_, expires_at)| *expires_at >= now);
+        (all - self.keys.len()) as u64
+    }
+}

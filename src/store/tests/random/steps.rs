@@ -1,0 +1,185 @@
+//! What can happen in the life of a store.
+//!
+//! Whom an operation concerns is an [`Index`] into those who are there when it happens, so that a life stays one when
+//! others of its steps are left out.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// Operations that share a transaction.
+    Together(Vec<Step>),
+    /// So many milliseconds pass.
+    Pass(u64),
+    /// Somebody sets the calendar back by so many milliseconds.
+    SetBack(u64),
+    /// So many workers and places of the sender are free for jobs from memory.
+    Places { workers: usize, senders: usize },
+    /// The process dies, and another one opens the store.
+    Crash,
+    /// The store is closed and opened again.
+    Reopen,
+    /// A command beside the bridge does something that people do.
+    Visit(Step),
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Accept {
+        lane: usize,
+        account: i64,
+        /// A key that was used before, in that account or the other one; `None` for a new one.
+        key: Option<Index>,
+        answer_within: u64,
+        token_life: u64,
+    },
+    /// A claim of a worker is reported on, be it void or not.
+    Handled {
+        claim: Index,
+        next: AfterWork,
+        about: About,
+    },
+    /// A claim of the sender is reported on, be it void or not.
+    Sent {
+        claim: Index,
+        next: AfterCall,
+        about: About,
+    },
+    /// Everybody who ever claimed a job and has said nothing about it reports.
+    Duel(Index),
+    ClaimWork {
+        lane: usize,
+        limit: usize,
+        lease: u64,
+    },
+    ClaimOverdue {
+        limit: usize,
+        lease: u64,
+    },
+    ClaimDeliveries {
+        lane: usize,
+        limit: usize,
+        retries_first: bool,
+        lease: u64,
+    },
+    Cancel(Index),
+    Retry(Index),
+    RetryDead(Option<usize>),
+    /// Leases that ran out.
+    Free,
+    /// Jobs that finished longer ago than so many milliseconds.
+    DeleteFinished(u64),
+    ForgetKeys,
+    Refresh,
+}
+
+/// What a report says besides what comes next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    pub(super) charged: bool,
+    pub(super) error: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AfterWork {
+    Deliver { fallback: bool },
+    Retry(u64),
+    HandBack,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AfterCall {
+    Delivered,
+    Gone,
+    Dead { answer_lost: bool },
+    Retry { after: u64, answer_lost: bool },
+    Wait { failing: bool, keeps_place: bool },
+    Replace,
+}
+
+pub(super) fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        30 => prop::collection::vec(step(), 1..2).prop_map(Event::Together),
+        30 => prop::collection::vec(step(), 2..12).prop_map(Event::Together),
+        12 => (1..20_000_u64).prop_map(Event::Pass),
+        8 => (0..4_usize, 0..4_usize).prop_map(|(workers, senders)| Event::Places { workers, senders }),
+        2 => Just(Event::Crash),
+        1 => Just(Event::Reopen),
+        1 => (1..90_000_u64).prop_map(Event::SetBack),
+        3 => of_people().prop_map(Event::Visit),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        24 => accept(),
+        12 => (any::<Index>(), after_work(), about())
+            .prop_map(|(claim, next, about)| Step::Handled { claim, next, about }),
+        12 => (any::<Index>(), after_call(), about())
+            .prop_map(|(claim, next, about)| Step::Sent { claim, next, about }),
+        4 => any::<Index>().prop_map(Step::Duel),
+        12 => (0..2_usize, 1..5_usize, lease())
+            .prop_map(|(lane, limit, lease)| Step::ClaimWork { lane, limit, lease }),
+        4 => (1..5_usize, lease()).prop_map(|(limit, lease)| Step::ClaimOverdue { limit, lease }),
+        12 => (0..2_usize, 1..5_usize, any::<bool>(), lease()).prop_map(|(lane, limit, retries_first, lease)| {
+            Step::ClaimDeliveries { lane, limit, retries_first, lease }
+        }),
+        8 => of_people(),
+        3 => Just(Step::Free),
+        2 => (0..40_000_u64).prop_map(Step::DeleteFinished),
+        1 => Just(Step::ForgetKeys),
+        1 => Just(Step::Refresh),
+    ]
+}
+
+fn of_people() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => any::<Index>().prop_map(Step::Cancel),
+        3 => any::<Index>().prop_map(Step::Retry),
+        2 => prop::option::of(0..2_usize).prop_map(Step::RetryDead),
+    ]
+}
+
+fn accept() -> impl Strategy<Value = Step> {
+    let key = prop_oneof![4 => Just(None), 1 => any::<Index>().prop_map(Some)];
+    (0..2_usize, 1..3_i64, key, 1..60_000_u64, 1..60_000_u64).prop_map(
+        |(lane, account, key, answer_within, token_life)| Step::Accept {
+            lane,
+            account,
+            key,
+            answer_within,
+            token_life,
+        },
+    )
+}
+
+fn lease() -> impl Strategy<Value = u64> {
+    1..30_000_u64
+}
+
+fn about() -> impl Strategy<Value = About> {
+    (any::<bool>(), any::<bool>()).prop_map(|(charged, error)| About { charged, error })
+}
+
+fn after_work() -> impl Strategy<Value = AfterWork> {
+    prop_oneof![
+        6 => any::<bool>().prop_map(|fallback| AfterWork::Deliver { fallback }),
+        2 => (0..90_000_u64).prop_map(AfterWork::Retry),
+        1 => Just(AfterWork::HandBack),
+    ]
+}
+
+fn after_call() -> impl Strategy<Value = AfterCall> {
+    prop_oneof![
+        4 => Just(AfterCall::Delivered),
+        1 => Just(AfterCall::Gone),
+        3 => any::<bool>().prop_map(|answer_lost| AfterCall::Dead { answer_lost }),
+        4 => (0..90_000_u64, any::<bool>()).prop_map(|(after, answer_lost)| AfterCall::Retry { after, answer_lost }),
+        2 => (any::<bool>(), any::<bool>())
+            .prop_map(|(failing, keeps_place)| AfterCall::Wait { failing, keeps_place }),
+        2 => Just(AfterCall::Replace),
+    ]
+}

@@ -1,0 +1,7 @@
+//! Bodies that callers post: `salesbot_bridge::fuzzing` says what has to hold.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    salesbot_bridge::fuzzing::body(input);
+});
