@@ -34,7 +34,7 @@ demo *args:
 
 # How many requests a second the loop takes in and continues.
 bench-loop *args:
-    cargo bench --bench loop --locked {{ args }}
+    cargo run --release --locked -- bench {{ args }}
 
 # Builds the container image.
 image tag="salesbot-bridge":
