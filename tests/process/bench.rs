@@ -186,7 +186,6 @@ async fn wrong_usage_exits_2_and_says_what_is_allowed() {
     let config = fs::read_to_string(home.config()).unwrap();
     for (text, other, part) in [
         (simulator.base_url(), "https://example.kommo.com", "accounts.main.base_url"),
-        ("delivery.insecure = true", "delivery.insecure = false", "delivery.insecure"),
         ("handlers.echo = { kind = \"echo\" }", "handlers.a = {}\nhandlers.b = {}", "says no handler"),
     ] {
         fs::write(home.config(), config.replacen(text, other, 1)).unwrap();
