@@ -7,8 +7,8 @@ WORKDIR /build
 # The dependencies first, under an empty program: this layer is built again only when they change.
 # Each target that Cargo.toml names must exist for it to be read.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches/targets \
- && echo '//! Empty.' | tee src/lib.rs src/main.rs benches/targets/main.rs > benches/loop.rs \
+RUN mkdir -p src benches/targets tests/soak \
+ && echo '//! Empty.' | tee src/lib.rs benches/targets/main.rs tests/soak/main.rs > src/main.rs \
  && echo 'fn main() {}' >> src/main.rs \
  && cargo build --release --locked --bin salesbot-bridge
 

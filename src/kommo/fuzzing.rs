@@ -18,7 +18,7 @@ fn response(input: &[u8]) -> Response {
     let retry_after = number().and_then(whole_seconds);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "three digits")]
     let status = status as u16;
-    Response { status, retry_after, body: lines.next().unwrap_or_default().to_vec(), is_cut: false }
+    Response { status, retry_after, body: lines.next().unwrap_or_default().to_vec(), ..Response::default() }
 }
 
 /// Reads an answer to a continue, as the transport does.

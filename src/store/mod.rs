@@ -18,6 +18,7 @@ mod keeper;
 mod keys;
 mod lanes;
 mod open;
+mod owner;
 mod people;
 mod place;
 mod read;
@@ -51,6 +52,7 @@ pub use account_writes::{Leased, Renewal};
 pub use error::StoreError;
 pub use lanes::{Lanes, Slot};
 pub use open::Purpose;
+pub(crate) use owner::owner;
 pub use read::{JobFilter, Page, Stats};
 pub use reports::Written;
 
