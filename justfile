@@ -34,7 +34,7 @@ demo *args:
 
 # How many requests a second the loop takes in and continues.
 bench-loop *args:
-    cargo bench --bench loop --locked {{ args }}
+    cargo run --release --locked -- bench {{ args }}
 
 # The table of targets: the bridge beside a baseline, in every situation that counts (half an hour; --quick: minutes).
 bench *args:

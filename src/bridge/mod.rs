@@ -17,7 +17,7 @@
 
 mod error;
 mod listeners;
-mod open_files;
+pub(crate) mod open_files;
 mod parts;
 mod run;
 pub(crate) mod speaking;

@@ -16,13 +16,7 @@ const OTHERS: usize = 64;
 
 /// Raises the limit on open files. Says how many connections the public listener may have open.
 pub(super) fn provide(config: &Config) -> usize {
-    let before = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
-    let limit = match setrlimit(Resource::Nofile, wanted) {
-        Ok(()) => before.maximum,
-        Err(_) => before.current,
-    };
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let limit = raise();
     let connections = config.server.max_connections;
     let room = room(limit, ADMIN_CONNECTIONS + config.delivery.concurrency + OTHERS);
     if connections > room {
@@ -35,6 +29,17 @@ pub(super) fn provide(config: &Config) -> usize {
         );
     }
     connections.min(room)
+}
+
+/// Raises the limit on open files as far as it may be, and says how many there may be.
+pub(crate) fn raise() -> usize {
+    let before = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
+    let limit = match setrlimit(Resource::Nofile, wanted) {
+        Ok(()) => before.maximum,
+        Err(_) => before.current,
+    };
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 /// What `others` leave of `limit`; half of it if they leave less.

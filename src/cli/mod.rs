@@ -4,6 +4,7 @@
 
 mod accounts;
 mod accounts_text;
+mod bench;
 pub mod config;
 pub mod demo;
 mod doctor;
@@ -57,6 +58,8 @@ enum Command {
     Demo(demo::Args),
     /// Run the Kommo simulator alone
     Simulate(simulate::Args),
+    /// Load a bridge on this machine, measure it, and check that every request is continued once
+    Bench(bench::Args),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -107,7 +110,8 @@ pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
 
 async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Failure> {
     let Cli { config: file, json, verbose, command } = cli;
-    let sources = || Sources::of_process(file).map_err(Error::from);
+    let named = file.clone();
+    let sources = || Sources::of_process(named).map_err(Error::from);
     match command {
         Command::Serve => {
             let config = louder(Config::load(&sources()?).map_err(Error::from)?, verbose);
@@ -115,6 +119,7 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         }
         Command::Demo(args) => Ok(demo::run(args, json, verbose).await?),
         Command::Simulate(args) => Ok(simulate::run(args, json).await?),
+        Command::Bench(args) => bench::run(args, file, json).await,
         Command::Config(command) => {
             let sources = sources()?;
             if command == config::Command::Check {

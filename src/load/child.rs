@@ -182,8 +182,10 @@ impl BridgeProcess {
         self.child.wait().map(drop)
     }
 
-    /// Asks it to stop and waits for its end: then no continue of it can come any more. Blocks the thread. True if it
-    /// ended well.
+    /// Asks it to stop and waits for its end: then no continue of it can come any more. True if it ended well.
+    ///
+    /// Blocks the thread, and what is under way finishes only if its sink answers: on a current-thread runtime call it
+    /// inside `spawn_blocking`.
     ///
     /// # Errors
     /// It cannot be asked, or has not ended after `patience`; then it is killed.

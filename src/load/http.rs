@@ -57,3 +57,48 @@ pub(super) fn status(line: &str) -> Result<u16, NoHttp> {
     let rest = line.strip_prefix("HTTP/1.1 ").ok_or(NoHttp)?;
     rest.get(..3).and_then(|status| status.parse().ok()).ok_or(NoHttp)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str =
+        "POST /a HTTP/1.1\r\nhost: b\r\nAuthorization:  Bearer c \r\nContent-Length: 4\r\n\r\nbody";
+
+    #[test]
+    fn a_message_is_read_when_its_last_byte_is_there_and_not_before() {
+        for length in 0..FIRST.len() {
+            assert_eq!(read(&FIRST.as_bytes()[..length]), Ok(None), "{length}");
+        }
+        let line = "POST /a HTTP/1.1";
+        let (body, end) = (FIRST.len() - 4, FIRST.len());
+        let expected = Head { line, authorization: "Bearer c", closes: false, body, end };
+        assert_eq!(read(FIRST.as_bytes()), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn of_two_messages_the_first_ends_where_the_second_begins() {
+        let both = format!("{FIRST}HTTP/1.1 202 Accepted\r\nconnection: Close\r\n\r\n");
+        let first = read(both.as_bytes()).unwrap().unwrap();
+        let second = read(&both.as_bytes()[first.end..]).unwrap().unwrap();
+        assert_eq!((second.line, second.closes), ("HTTP/1.1 202 Accepted", true));
+        assert_eq!((second.end, second.authorization), (both.len() - first.end, ""));
+        assert_eq!(status(second.line), Ok(202));
+    }
+
+    #[test]
+    fn what_has_no_length_or_no_end_is_refused() {
+        for head in [
+            "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: four\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 18446744073709551615\r\n\r\n",
+            "POST / HTTP/1.1\r\nno header\r\n\r\n",
+        ] {
+            assert_eq!(read(head.as_bytes()), Err(NoHttp), "{head}");
+        }
+        assert_eq!(read(&vec![b'x'; MOST_HEAD + 1]), Err(NoHttp));
+        for line in ["HTTP/1.1 2x2 No", "HTTP/1.1 ", "HTTP/2 200", ""] {
+            assert_eq!(status(line), Err(NoHttp), "{line}");
+        }
+    }
+}

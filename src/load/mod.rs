@@ -1,9 +1,9 @@
 //! The load generator: signed requests by the ten thousand, and a stand-in for Kommo that is cheap enough to
 //! stand beside what it measures. For the command `bench` and for the benches of this repository.
 //!
-//! Generator, sink and bridge share one machine, so what they cost is taken from what is measured. The
-//! [`Sink`] therefore is no Kommo: it checks path and bearer, notes which continue came when, and answers. The
-//! [simulator](crate::simulator) knows far more, and pays for it.
+//! Generator, sink and bridge share one machine, so what the first two cost is taken from what is measured. The
+//! [`Sink`] therefore is no Kommo: it checks path and bearer, notes which continue came when, and answers. It is the
+//! part of the [simulator](crate::simulator) that load needs, and it can break as a whole ([`Behaviour`]).
 //!
 //! # What it promises
 //!
@@ -47,6 +47,9 @@ mod schedule;
 mod sink;
 mod token;
 mod usage;
+
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, Target};
 pub use child::{BridgeProcess, Start, StartError};

@@ -86,4 +86,77 @@ impl Report {
             repeated,
         }
     }
+    /// The same figures with the continues that the ledger knows by now: what came late or twice is not
+    /// known when the clock stops.
+    #[must_use]
+    pub fn with_continues_of(self, ledger: &Ledger) -> Self {
+        let Self { missing, repeated, continued, .. } = Self::of(ledger);
+        Self { missing, repeated, continued, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn millis(latency: Option<Latency>) -> (u128, u128) {
+        let latency = latency.unwrap();
+        (latency.p50.as_millis(), latency.max.as_millis())
+    }
+
+    #[test]
+    fn latencies_count_from_when_a_request_was_due_and_not_from_when_it_was_sent() {
+        let ledger = Ledger::new(1, 1);
+        let due = Instant::now();
+        let at = |millis: u64| due + Duration::from_millis(millis);
+        ledger.note_sent(0, due, at(100));
+        ledger.note_answered(0, 200, at(101));
+        ledger.note_continued(0, at(105));
+        let report = Report::of(&ledger);
+        assert_eq!(millis(report.acknowledgement), (101, 101));
+        assert_eq!(millis(report.until_continue), (105, 105));
+        assert_eq!(millis(report.lateness), (100, 100));
+        assert!((report.jobs_per_second - 1_000.0 / 105.0).abs() < 0.001, "{report:?}");
+        assert!((report.requests_per_second - 1_000.0 / 101.0).abs() < 0.001, "{report:?}");
+    }
+
+    #[test]
+    fn each_request_is_held_to_its_answer() {
+        let ledger = Ledger::new(50, 7);
+        let now = Instant::now();
+        // 0 all well, 1 not continued, 2 three times, 3 refused, 4 refused and yet continued, 5 broken; 6 never sent.
+        for index in 0..6 {
+            ledger.note_sent(index, now, now);
+        }
+        for (index, status) in [(0, 200), (1, 200), (2, 200), (3, 503), (4, 503)] {
+            ledger.note_answered(index, status, now);
+        }
+        ledger.note_broken(5);
+        for index in [0, 2, 2, 2, 4] {
+            ledger.note_continued(index, now);
+        }
+        let report = Report::of(&ledger);
+        assert_eq!((report.sent, report.unanswered, report.continued), (6, 1, 3));
+        assert_eq!(report.answers, BTreeMap::from([(200, 3), (503, 2)]));
+        assert_eq!((report.missing, report.repeated), (vec![51], vec![(52, 3)]));
+        assert!(!ledger.is_settled());
+        ledger.note_continued(1, now);
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn what_came_after_the_clock_stopped_is_counted_but_not_timed() {
+        let ledger = Ledger::new(1, 1);
+        let now = Instant::now();
+        ledger.note_sent(0, now, now);
+        ledger.note_answered(0, 200, now);
+        ledger.note_continued(0, now);
+        let report = Report::of(&ledger);
+        ledger.note_continued(0, now);
+        let later = report.clone().with_continues_of(&ledger);
+        assert_eq!((report.repeated, later.repeated), (vec![], vec![(1, 2)]));
+        assert_eq!(report.until_continue, later.until_continue);
+    }
 }

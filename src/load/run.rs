@@ -104,14 +104,18 @@ async fn connection(mut stream: TcpStream, batch: Arc<Batch>, turns: Arc<Turns>)
                 false
             }
         };
-        while !keep {
-            match connect(&batch).await {
-                Ok(again) => {
-                    stream = again;
-                    break;
-                }
-                Err(_refused) => tokio::time::sleep(PAUSE).await,
-            }
+        if !keep {
+            stream = connect_again(&batch).await;
+        }
+    }
+}
+
+/// Tries until there is a connection; the run's patience is the limit.
+async fn connect_again(batch: &Batch) -> TcpStream {
+    loop {
+        match connect(batch).await {
+            Ok(stream) => return stream,
+            Err(_refused) => tokio::time::sleep(PAUSE).await,
         }
     }
 }

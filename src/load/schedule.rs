@@ -90,3 +90,66 @@ fn pace(turns: &Weak<Turns>, schedule: Schedule, total: usize, takers: usize) {
         thread::sleep(schedule.due(given).saturating_duration_since(Instant::now()).min(LONGEST_SLEEP));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_due_by_its_number_and_the_rate_alone() {
+        let start = Instant::now();
+        for (rate, index, millis) in
+            [(1_000.0, 0, 0), (1_000.0, 7, 7), (0.5, 1, 2_000), (4.0, 1_000_000, 250_000_000)]
+        {
+            let due = Schedule::new(start, rate).due(index);
+            assert_eq!(due, start + Duration::from_millis(millis), "{index} at {rate}");
+        }
+        // No overflow.
+        assert!(Schedule::new(start, 1e-300).due(usize::MAX) > start);
+    }
+
+    #[tokio::test]
+    async fn with_a_rate_no_turn_comes_before_it_is_due_and_each_comes_once() {
+        let schedule = Schedule::new(Instant::now(), 5_000.0);
+        let turns = Turns::open(50, schedule, 3).unwrap();
+        let taker = || {
+            let turns = turns.clone();
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                while let Some((index, due)) = turns.take().await {
+                    assert_eq!(due, Some(schedule.due(index)));
+                    assert!(Instant::now() >= schedule.due(index), "{index} came early");
+                    taken.push(index);
+                }
+                taken
+            })
+        };
+        let takers = [taker(), taker(), taker()];
+        let mut all = Vec::new();
+        for taker in takers {
+            all.extend(taker.await.unwrap());
+        }
+        all.sort_unstable();
+        assert_eq!(all, (0..50).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn turns_that_came_due_while_nobody_was_free_keep_their_times() {
+        // All were due before now.
+        let start = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        let schedule = Schedule::new(start, 10.0);
+        let turns = Turns::open(10, schedule, 1).unwrap();
+        for index in 0..10 {
+            assert_eq!(turns.take().await, Some((index, Some(schedule.due(index)))));
+        }
+        assert_eq!(turns.take().await, None);
+    }
+
+    #[tokio::test]
+    async fn without_a_rate_whoever_is_free_takes_the_next() {
+        let turns = Turns::closed(2);
+        assert_eq!(turns.take().await, Some((0, None)));
+        assert_eq!(turns.take().await, Some((1, None)));
+        assert_eq!((turns.take().await, turns.take().await), (None, None));
+    }
+}

@@ -83,6 +83,7 @@ pub struct Sink {
 
 struct Shared {
     address: SocketAddr,
+    origin: String,
     account: Account,
     /// `Bearer …`
     authorization: String,
@@ -97,9 +98,19 @@ impl Sink {
     /// # Errors
     /// The address cannot be bound.
     pub async fn start(listen: SocketAddr, account: Account) -> io::Result<Self> {
+        Self::start_as(None, listen, account).await
+    }
+
+    /// The same where the account's `base_url` is called `origin`, as in `http://localhost:8090`.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start_as(origin: Option<String>, listen: SocketAddr, account: Account) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            address: listener.local_addr()?,
+            address,
+            origin: origin.unwrap_or_else(|| format!("http://{address}")),
             authorization: format!("Bearer {}", account.access_token),
             account,
             expected: RwLock::default(),
@@ -111,10 +122,10 @@ impl Sink {
         Ok(Self { shared, behaviour, task })
     }
 
-    /// `http://127.0.0.1:PORT`: the account's `base_url`.
+    /// The account's `base_url`: `http://127.0.0.1:PORT`, unless it was given another name.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("http://{}", self.shared.address)
+        self.shared.origin.clone()
     }
 
     /// The account that it stands for.

@@ -102,17 +102,47 @@ pub(super) fn write_signature(signature: &[u8; SIGNATURE], out: &mut String) {
     URL_SAFE_NO_PAD.encode_string(signature, out);
 }
 
-/// The claims of a JWT without checking anything; null if there are none.
-#[cfg(test)]
-pub(super) fn claims(token: &str) -> serde_json::Value {
-    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    payload.and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
-}
-
 #[allow(
     clippy::disallowed_methods,
     reason = "the bridge under load reads the real time, and so must its tokens"
 )]
 fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against a signature that another program made: `openssl dgst -sha512 -hmac secret`.
+    #[test]
+    fn signs_as_others_do() {
+        let integration = Integration { client_uuid: String::new(), client_secret: "secret".to_owned() };
+        let tokens = Tokens::new(&integration, "http://a", "http://b", 1, "a").unwrap();
+        assert_eq!(
+            hex::encode(tokens.sign("signed.text")),
+            "684a2e70744a0ef66113102024a067b5c563e57cd8580e357ec9c160c8f876cb\
+             9c80a71cf5a5a6f73a3fd00aabea7931080ac0c195fb5842499491e0d0c34d47"
+        );
+    }
+
+    #[test]
+    fn tokens_differ_by_their_jti_alone() {
+        let integration = Integration { client_uuid: "an \"id\"".to_owned(), client_secret: "s".to_owned() };
+        let tokens = Tokens::new(&integration, "http://a", "http://b", 7, "name").unwrap();
+        let claims = |jti: u128| {
+            let mut text = String::new();
+            tokens.write_signed_part(jti, &mut text);
+            let payload = URL_SAFE_NO_PAD.decode(text.split_once('.').unwrap().1).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&payload).unwrap()
+        };
+        let (mut one, mut two) = (claims(1), claims(2));
+        assert_eq!(one["iss"], "http://a");
+        assert_eq!(one["aud"], "http://b");
+        assert_eq!(one["client_uuid"], "an \"id\"");
+        assert_eq!(one["account_id"], 7);
+        let jti = |claims: &mut serde_json::Value| claims["jti"].take().as_str().unwrap().to_owned();
+        assert_ne!(jti(&mut one), jti(&mut two));
+        assert_eq!(one, two);
+    }
 }

@@ -16,6 +16,7 @@ mod error;
 mod keeper;
 mod lanes;
 mod open;
+mod owner;
 mod people;
 mod read;
 mod refresh;
@@ -47,6 +48,7 @@ pub use account_writes::{Leased, Renewal};
 pub use error::StoreError;
 pub use lanes::{Lanes, Slot};
 pub use open::Purpose;
+pub(crate) use owner::owner;
 pub use read::{JobFilter, Page, Stats};
 pub use reports::Written;
 

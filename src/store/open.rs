@@ -110,11 +110,11 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
 }
 
 /// The file behind a link: whatever name it is opened by, its lock lies beside it.
-fn resolved(path: PathBuf) -> PathBuf {
+pub(super) fn resolved(path: PathBuf) -> PathBuf {
     path.canonicalize().unwrap_or(path)
 }
 
-fn path(url: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn path(url: &str) -> Result<PathBuf, StoreError> {
     match url.split_once(':') {
         Some(("sqlite", path)) if path.contains(":memory:") || path.contains("mode=memory") => {
             Err(StoreError::Url(
@@ -129,10 +129,15 @@ fn path(url: &str) -> Result<PathBuf, StoreError> {
     }
 }
 
-/// Takes the lock beside the database. The system frees it when the process ends, however it ends.
-fn own(path: &Path) -> Result<File, StoreError> {
+/// The file beside the database that its owner holds locked.
+pub(super) fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Takes the lock beside the database. The system frees it when the process ends, however it ends.
+fn own(path: &Path) -> Result<File, StoreError> {
     let shown = path.display().to_string();
     let cannot =
         |error: std::io::Error| StoreError::Open { path: shown.clone(), why: format!("its lock: {error}") };
@@ -141,7 +146,7 @@ fn own(path: &Path) -> Result<File, StoreError> {
         .write(true)
         .create(true)
         .truncate(false)
-        .open(PathBuf::from(name))
+        .open(lock_path(path))
         .map_err(cannot)?;
     if let Err(error) = file.try_lock() {
         if let TryLockError::Error(error) = error {

@@ -1,0 +1,159 @@
+//! `--target`: a bridge that runs already, on this machine and with this configuration.
+//!
+//! Load goes to this machine only, and so must the continues: the account is one whose `base_url` is here, and
+//! bench listens there in place of the simulator.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use url::Url;
+
+use crate::bridge::Error;
+use crate::cli::exit::{Failure, Usage};
+use crate::config::{Config, Sources};
+use crate::load::{Account, Batch, Integration, Sink, Target, Usage as Used};
+use crate::store;
+
+use super::Args;
+use super::output::{Outcome, Spent};
+use super::played::play;
+
+/// How long a second continue of a request is waited for. A bridge of its own is stopped instead, which is certain.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What the configuration says about the target.
+pub(super) struct Found {
+    target: Target,
+    integration: Integration,
+    account: Account,
+    /// The account's `base_url`, and where it is.
+    origin: String,
+    listen: SocketAddr,
+    store: String,
+    note: Option<String>,
+}
+
+impl Found {
+    /// Reads the configuration, and finds out what of it fits.
+    ///
+    /// # Errors
+    /// It is refused, or it does not fit.
+    pub(super) fn read(url: &str, file: Option<PathBuf>) -> Result<Self, Failure> {
+        let sources = Sources::of_process(file).map_err(Error::from)?;
+        let config = Config::load(&sources).map_err(Error::from)?;
+        Self::of(url, &config).map_err(|usage| anyhow::Error::from(usage).into())
+    }
+
+    fn of(url: &str, config: &Config) -> Result<Self, Usage> {
+        let usage = |why: String| Usage(format!("--target: {why}"));
+        let url = Url::parse(url).map_err(|_| usage("is no URL: write http://127.0.0.1:8080".to_owned()))?;
+        let address = here(&url).map_err(usage)?;
+        let path = path(&url, config).map_err(usage)?;
+        let audience = config.server.public_url.as_ref().unwrap_or(&url).origin().ascii_serialization();
+
+        let integration = config.integrations.values().next();
+        let integration = integration.ok_or_else(|| Usage("integrations: there is none".to_owned()))?;
+        let (origin, listen, account) = account(config)?;
+        let rate = config.delivery.rate_per_account;
+        Ok(Self {
+            target: Target { address, path, audience },
+            integration: Integration {
+                client_uuid: integration.client_uuid.clone(),
+                client_secret: integration.client_secret.expose_secret().to_owned(),
+            },
+            account,
+            origin,
+            listen,
+            store: config.store.url.clone(),
+            note: Some(format!(
+                "the target continues at most {rate} bots of an account a second (delivery.rate_per_account)"
+            ))
+            .filter(|_| rate < 10_000),
+        })
+    }
+
+    /// Loads it.
+    pub(super) async fn run(self, args: &Args) -> anyhow::Result<Outcome> {
+        let sink = Sink::start_as(Some(self.origin.clone()), self.listen, self.account).await;
+        let sink = sink.with_context(|| {
+            format!("cannot listen at {}, where the account is: is it played there already?", self.origin)
+        })?;
+        let batch = Batch::sign(&self.integration, &[&sink], &self.target, args.requests());
+        let owner = store::owner(&self.store);
+        let before = owner.and_then(Used::of);
+        let report = play(args, &batch).await?;
+        let spent = Spent::between(before, owner.and_then(Used::of), report.continued);
+        tokio::time::sleep(LINGER).await;
+        let mut outcome = Outcome::new(report.with_continues_of(batch.ledger()), spent, None);
+        outcome.notes.extend(self.note);
+        if spent.is_none() {
+            outcome
+                .notes
+                .push("the target's CPU and memory are unknown: its process was not found".to_owned());
+        }
+        if sink.strange() > 0 {
+            outcome.notes.push(format!("{} other calls came to the account's side", sink.strange()));
+        }
+        Ok(outcome)
+    }
+}
+
+/// The address of a URL, which has to be one of this machine alone.
+fn here(url: &Url) -> Result<SocketAddr, String> {
+    let shown = url.origin().ascii_serialization();
+    if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("{shown} is not plain http, which is what bench speaks"));
+    }
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(format!("{shown} has no host"));
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let found =
+        (host, port).to_socket_addrs().map_err(|_| format!("{host} is no host that is known here"))?;
+    let mut addresses: Vec<SocketAddr> = found.collect();
+    if addresses.is_empty() || !addresses.iter().all(|address| address.ip().is_loopback()) {
+        return Err(format!("{shown} is not this machine's loopback: load goes to no other"));
+    }
+    addresses.sort();
+    Ok(addresses[0])
+}
+
+/// The path of a handler: the one in the URL, else of the handler that echoes, else of the only one.
+fn path(url: &Url, config: &Config) -> Result<String, String> {
+    if url.path() != "/" {
+        return Ok(url.path().to_owned());
+    }
+    let echo = config.handlers.iter().find(|(_, handler)| handler.kind.as_deref() == Some("echo"));
+    let only = config.handlers.iter().next().filter(|_| config.handlers.len() == 1);
+    match echo.or(only) {
+        Some((name, _)) => Ok(format!("/widget_request/{}", name.as_str())),
+        None => Err("says no handler: write http://127.0.0.1:8080/widget_request/NAME".to_owned()),
+    }
+}
+
+/// The first account that is played on this machine, and may be.
+fn account(config: &Config) -> Result<(String, SocketAddr, Account), Usage> {
+    let mut refused = None;
+    for (name, account) in &config.accounts {
+        let url = &account.base_url;
+        match here(url).and_then(|listen| {
+            config.delivery.hosts.check(url).map_err(|refusal| refusal.to_string())?;
+            Ok(listen)
+        }) {
+            Ok(listen) => {
+                let access_token = account.access_token.expose_secret().to_owned();
+                let account = Account { id: 31_000_001, subdomain: name.clone(), access_token };
+                return Ok((url.origin().ascii_serialization(), listen, account));
+            }
+            Err(why) => refused = Some(format!("accounts.{name}.base_url: {why}")),
+        }
+    }
+    Err(Usage(format!(
+        "{}; bench plays an account whose base_url is http on this machine, as in http://127.0.0.1:8090, with \
+         delivery.insecure = true and its host among delivery.allowed_hosts",
+        refused.unwrap_or_else(|| "accounts: there is none".to_owned())
+    )))
+}

@@ -1,0 +1,218 @@
+//! Generator and sink against peers that are written here, byte by byte.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_secs(40);
+
+async fn sink() -> Sink {
+    Sink::start(([127, 0, 0, 1], 0).into(), Account::numbered(1)).await.unwrap()
+}
+
+fn batch(sinks: &[&Sink], bridge: SocketAddr, requests: usize) -> Arc<Batch> {
+    Batch::sign(&Integration::default(), sinks, &Target::echo(bridge), requests)
+}
+
+/// A continue as bytes.
+fn continues(batch: &Batch, index: usize, token: &str) -> String {
+    let id = batch.ledger().id(index);
+    format!(
+        "POST /api/v4/salesbot/1/continue/{id} HTTP/1.1\r\nauthorization: Bearer {token}\r\n\
+         content-length: 2\r\n\r\n{{}}"
+    )
+}
+
+async fn connect(sink: &Sink) -> TcpStream {
+    let address: SocketAddr = sink.origin().strip_prefix("http://").unwrap().parse().unwrap();
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// Reads so many answers without a body, and gives their statuses.
+async fn statuses(stream: &mut TcpStream, count: usize) -> Vec<u16> {
+    let (mut bytes, mut statuses) = (Vec::new(), Vec::new());
+    while statuses.len() < count {
+        while let Some(head) = http::read(&bytes).unwrap() {
+            statuses.push(http::status(head.line).unwrap());
+            let end = head.end;
+            bytes.drain(..end);
+        }
+        if statuses.len() < count {
+            assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed after {statuses:?}");
+        }
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn the_sink_counts_continues_however_their_bytes_arrive() {
+    let sink = sink().await;
+    let batch = batch(&[&sink], ([127, 0, 0, 1], 1).into(), 3);
+    let token = &sink.account().access_token;
+    let mut stream = connect(&sink).await;
+    // All at once, one of them twice, and the last one in two pieces.
+    let last = continues(&batch, 2, token);
+    let (start, end) = last.split_at(90);
+    let pipelined = [0, 1, 1].map(|index| continues(&batch, index, token)).concat() + start;
+    stream.write_all(pipelined.as_bytes()).await.unwrap();
+    assert_eq!(statuses(&mut stream, 3).await, [202, 202, 202]);
+    assert_eq!(batch.ledger().count(), Count { continued: 2, continues: 3, ..Count::default() });
+    stream.write_all(end.as_bytes()).await.unwrap();
+    assert_eq!(statuses(&mut stream, 1).await, [202]);
+    assert_eq!(batch.ledger().count(), Count { continued: 3, continues: 4, ..Count::default() });
+    assert_eq!(sink.strange(), 0);
+}
+
+#[tokio::test]
+async fn the_sink_refuses_what_is_no_continue_of_its_own() {
+    let sink = sink().await;
+    let batch = batch(&[&sink], ([127, 0, 0, 1], 1).into(), 1);
+    let token = &sink.account().access_token;
+    let mut stream = connect(&sink).await;
+    let right = continues(&batch, 0, token);
+    let wrong = [
+        (continues(&batch, 0, "another"), 401),
+        (continues(&batch, 1, token), 404),
+        (right.replace("POST", "GET"), 404),
+        (right.replace("/continue/", "/stop/"), 404),
+    ];
+    for (request, status) in wrong {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(statuses(&mut stream, 1).await, [status], "{request}");
+    }
+    assert_eq!(sink.strange(), 4);
+    assert_eq!(batch.ledger().count(), Count::default());
+}
+
+#[tokio::test]
+async fn a_sink_that_refuses_hangs_or_is_down_counts_nothing_and_comes_back() {
+    let sink = sink().await;
+    let batch = batch(&[&sink], ([127, 0, 0, 1], 1).into(), 1);
+    let request = continues(&batch, 0, &sink.account().access_token);
+    let mut stream = connect(&sink).await;
+
+    sink.behave(Behaviour::Refuse { status: 503, retry_after: Some(7) });
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(statuses(&mut stream, 1).await, [503]);
+
+    sink.behave(Behaviour::Hang);
+    // The connection from before is cut; a new one is taken, and nothing comes back.
+    assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+    let mut stream = connect(&sink).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    while sink.refused() < 2 {
+        tokio::task::yield_now().await;
+    }
+
+    sink.behave(Behaviour::Down);
+    assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+    let address: SocketAddr = sink.origin().strip_prefix("http://").unwrap().parse().unwrap();
+    while TcpStream::connect(address).await.is_ok() {}
+    assert_eq!(batch.ledger().count(), Count::default());
+
+    sink.behave(Behaviour::ACCEPT);
+    let mut stream = loop {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            break stream;
+        }
+    };
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(statuses(&mut stream, 1).await, [202]);
+    assert_eq!((batch.ledger().count().continues, sink.refused()), (1, 2));
+}
+
+/// A bridge that reads a request a connection at a time, and does with its number what `treat` says.
+async fn bridge(treat: fn(usize) -> &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut number = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut bytes = Vec::new();
+            'connection: loop {
+                while let Some(head) = http::read(&bytes).unwrap() {
+                    let end = head.end;
+                    bytes.drain(..end);
+                    let answer = treat(number);
+                    number += 1;
+                    if answer.is_empty() || stream.write_all(answer.as_bytes()).await.is_err() {
+                        break 'connection;
+                    }
+                }
+                if !matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_request_whose_connection_breaks_is_not_sent_again_and_the_others_go_on() {
+    let bridge = bridge(|number| match number {
+        2 => "",
+        4 => "HTTP/1.1 503 Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno",
+        _ => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+    })
+    .await;
+    let sink = sink().await;
+    for rate in [None, Some(2_000.0)] {
+        let batch = batch(&[&sink], bridge, 8);
+        Load { connections: 1, rate, patience: LONG }.run(&batch).await.unwrap();
+        let report = Report::of(batch.ledger());
+        assert_eq!((report.sent, report.answers.values().sum::<usize>()), (8, 8 - report.unanswered));
+        if rate.is_none() {
+            assert_eq!((report.unanswered, report.answers[&200], report.answers[&503]), (1, 6, 1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bridge_that_says_nothing_ends_the_run() {
+    let bridge =
+        bridge(|number| if number == 0 { "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n" } else { " " }).await;
+    let sink = sink().await;
+    let batch = batch(&[&sink], bridge, 5);
+    Load { connections: 1, rate: None, patience: Duration::from_millis(50) }.run(&batch).await.unwrap();
+    let report = Report::of(batch.ledger());
+    assert_eq!((report.sent, report.unanswered, report.missing.len()), (2, 1, 1));
+    assert!(!batch.ledger().settled(Duration::from_millis(50)).await, "nobody continued it");
+}
+
+#[tokio::test]
+async fn a_run_without_a_bridge_does_not_begin() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let sink = sink().await;
+    let batch = batch(&[&sink], free, 5);
+    let load = Load { connections: 1, rate: None, patience: LONG };
+    assert!(matches!(load.run(&batch).await, Err(LoadError::Connect(_))));
+    assert_eq!(batch.ledger().count(), Count::default());
+}
+
+#[tokio::test]
+async fn requests_are_of_the_accounts_in_turns() {
+    let sinks = [sink().await, sink().await];
+    let batch = batch(&[&sinks[0], &sinks[1]], ([127, 0, 0, 1], 1).into(), 4);
+    let mut paper = batch::Paper::default();
+    let mut written = Vec::new();
+    for index in 0..4 {
+        batch.write(index, &mut paper);
+        let request = &paper.request;
+        let head = http::read(request.as_bytes()).unwrap().unwrap();
+        assert_eq!((head.line, head.end), ("POST /widget_request/echo HTTP/1.1", request.len()));
+        let origin = sinks[index % 2].origin().replace(':', "%3A").replace('/', "%2F");
+        let id = batch.ledger().id(index);
+        let end = format!("&return_url={origin}%2Fapi%2Fv4%2Fsalesbot%2F6511%2Fcontinue%2F{id}");
+        assert!(request.ends_with(&end), "{request}");
+        written.push(request.clone());
+    }
+    written.dedup();
+    assert_eq!(written.len(), 4);
+}
