@@ -23,6 +23,7 @@ mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -30,6 +31,9 @@ use rig::{Program, Rig};
 
 /// What anything here fails with.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A scenario that takes longer is given up.
+const LIMIT: Duration = Duration::from_secs(3_600);
 
 // The bridge's, so that the programs of this binary are as fast as it is.
 #[global_allocator]
@@ -98,7 +102,13 @@ async fn measure(arguments: Arguments) -> Result<()> {
     for (name, run) in scenarios::ALL {
         if only.is_empty() || only.iter().any(|chosen| chosen == name) {
             eprintln!("{name} …");
-            let outcome = run(&rig).await.map_err(|error| error.to_string());
+            let outcome = tokio::select! {
+                outcome = tokio::time::timeout(LIMIT, run(&rig)) => outcome,
+                // The folder is removed only if we get to the end.
+                _ = tokio::signal::ctrl_c() => return Err("interrupted".into()),
+            };
+            let outcome = outcome.map_err(|_| format!("not done after {LIMIT:?}"));
+            let outcome = outcome.and_then(|result| result.map_err(|error| error.to_string()));
             eprint!("{}", table::markdown(&machine, quick, &[(name, outcome.clone())]));
             outcomes.push((*name, outcome));
         }
