@@ -1,8 +1,9 @@
 //! The real program as a child process, with the library's simulator in this process as Kommo: what no
 //! test inside one process can show. Kills, signals, exit statuses, what stands on stdout and stderr.
 //!
-//! Nothing sleeps here: a test waits for a line, for an end, or asks again until a deadline, where the
-//! round trip is the pause. Every process that is started is killed when its handle is dropped.
+//! Nothing sleeps here, but for the moments of the crash rig's kills: a test waits for a line, for an end, or
+//! asks again until a deadline, where the round trip is the pause. Every process that is started is killed when
+//! its handle is dropped.
 
 #![allow(
     clippy::unwrap_used,

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use salesbot_bridge::simulator::{Plan, Simulator};
+use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::PATIENCE;
 use crate::home::Home;
 use crate::own_handlers;
 use crate::process::{Process, program};
@@ -107,9 +109,32 @@ impl<'a> Rig<'a> {
             let url = |handler: &str| format!("{url}{handler}");
             cut_off += load::call(&mut self.asked, &numbers, url, usize::MAX, &never, &killed).await;
         }
-        serve.settled().await;
+        let stuck = self.settle(&serve).await;
         serve.stop();
-        Lived { ready_after, cut_off, look: look(&self.home.path("bridge.db"), true).await }
+        let mut look = look(&self.home.path("bridge.db"), true).await;
+        look.wrong.extend(stuck);
+        Lived { ready_after, cut_off, look }
+    }
+
+    /// Waits until every job is finished; else, if nothing moves any more, says what the bridge has to say. A slow
+    /// machine takes long, but jobs go on.
+    async fn settle(&self, serve: &Serve) -> Option<String> {
+        let (mut before, mut moved) = (Value::Null, Instant::now());
+        loop {
+            let (_, stats) = serve.get("/api/v1/stats").await;
+            let jobs = &stats["jobs"];
+            if ["queued", "running", "delivering"].iter().all(|state| jobs[*state] == 0) {
+                return None;
+            }
+            if *jobs != before {
+                (before, moved) = (jobs.clone(), Instant::now());
+            }
+            if moved.elapsed() > PATIENCE {
+                let (_, queued) = serve.get("/api/v1/jobs?state=queued&limit=3").await;
+                let log = serve.process.err.so_far();
+                return Some(format!("nothing moves any more: {stats}\n{queued}\n{log}"));
+            }
+        }
     }
 
     fn command(&self, which: Program) -> std::process::Command {
