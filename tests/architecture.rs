@@ -5,6 +5,8 @@
 
 #[path = "architecture/check.rs"]
 mod check;
+#[path = "architecture/guarantees.rs"]
+mod guarantees;
 #[path = "architecture/made_up.rs"]
 mod made_up;
 #[path = "architecture/paths.rs"]
