@@ -32,6 +32,10 @@ ci:
 demo *args:
     cargo run --release --locked -- demo {{ args }}
 
+# Fuzzes each target for so many seconds (needs a nightly compiler; installs cargo-fuzz).
+fuzz seconds="60":
+    .ci/fuzz {{ seconds }}
+
 # How many requests a second the loop takes in and continues.
 bench-loop *args:
     cargo bench --bench loop --locked {{ args }}
