@@ -36,6 +36,10 @@ demo *args:
 soak *args:
     .ci/soak {{ args }}
 
+# Fuzzes each target for so many seconds (needs a nightly compiler; installs cargo-fuzz).
+fuzz seconds="60":
+    .ci/fuzz {{ seconds }}
+
 # How many requests a second the loop takes in and continues.
 bench-loop *args:
     cargo run --release --locked -- bench {{ args }}

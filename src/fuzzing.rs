@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn what_the_fuzz_targets_hold_holds_for_their_corpus() {
-        let targets: [(&str, fn(&[u8]) -> bool); 5] = [
+        type Target = fn(&[u8]) -> bool;
+        let targets: [(&str, Target); 5] = [
             ("body", body),
             ("token", token),
             ("return_url", return_url),

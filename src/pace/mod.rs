@@ -7,6 +7,7 @@
 mod gate;
 mod pause;
 mod rate;
+mod turns;
 
 pub use gate::{Gate, Limits, Pass, Paused};
 pub use pause::{Cause, Pause, Scope};

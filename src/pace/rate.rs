@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pause::{Cause, Pauses, Permission, Scope};
+use super::turns::{Turns, Who};
 
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
 /// calls that leave a second apart can arrive closer together.
@@ -29,6 +30,8 @@ pub(super) struct Pace {
     /// With so many accounts, those of which nothing is to be remembered are forgotten.
     tidy_at: usize,
     total: Option<Window>,
+    /// Whose turn it is when the total is short.
+    turns: Turns,
     everybody: Pauses,
 }
 
@@ -77,6 +80,7 @@ impl Pace {
             accounts: HashMap::new(),
             tidy_at: TIDY,
             total: rate_total.map(|rate| Window::new(limit(rate))),
+            turns: Turns::default(),
             everybody: Pauses::default(),
         }
     }
@@ -87,7 +91,7 @@ impl Pace {
         let entry = self.account(account);
         let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
         let room = entry.window.room(now).saturating_sub(left_to_guests);
-        let tickets = self.permit(account, wanted.min(room), Errand::Call, now);
+        let tickets = self.permit(account, wanted.min(room), Who::Sender, Errand::Call, now);
         let entry = self.account(account);
         if !tickets.is_empty() {
             entry.guest_is_next = true;
@@ -110,7 +114,7 @@ impl Pace {
         if entry.window.room(now) <= usize::from(is_senders) {
             return None;
         }
-        let ticket = self.permit(account, 1, errand, now).pop()?;
+        let ticket = self.permit(account, 1, Who::Guest, errand, now).pop()?;
         self.account(account).guest_is_next = false;
         Some(ticket)
     }
@@ -127,11 +131,21 @@ impl Pace {
         entry.guests = entry.guests.saturating_sub(1);
     }
 
-    fn permit(&mut self, account: &str, wanted: usize, errand: Errand, now: Duration) -> Vec<Ticket> {
+    fn permit(
+        &mut self,
+        account: &str,
+        wanted: usize,
+        who: Who,
+        errand: Errand,
+        now: Duration,
+    ) -> Vec<Ticket> {
         let everybody = self.everybody.permission(now);
-        let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now));
+        // Without a token nobody gets on, so the call that brings one leaves none.
+        let left = if errand == Errand::Token { 0 } else { self.turns.left_to_others(who, now) };
+        let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now).saturating_sub(left));
         let entry = self.account(account);
-        let room = entry.window.room(now).min(total).min(wanted);
+        let wanted = entry.window.room(now).min(wanted);
+        let room = total.min(wanted);
         let passes_by = errand.passes(&entry.pauses);
         let own = if passes_by { Permission::Go } else { entry.pauses.permission(now) };
         let permitted = match (own, everybody) {
@@ -140,6 +154,10 @@ impl Pace {
             (Permission::Go, Permission::Go) => room,
         };
         if permitted == 0 {
+            let may_go = ![own, everybody].iter().any(|permission| matches!(permission, Permission::Wait(_)));
+            if may_go && wanted > 0 {
+                self.turns.refused(who, now);
+            }
             return Vec::new();
         }
         entry.window.reserved += permitted;
@@ -151,6 +169,7 @@ impl Pace {
             total.reserved += permitted;
         }
         self.everybody.begin();
+        self.turns.got(who);
         vec![Ticket { account_era, everybody_era: self.everybody.era(), passes_by }; permitted]
     }
 
@@ -307,3 +326,7 @@ impl Window {
 #[cfg(test)]
 #[path = "rate_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "pace_props.rs"]
+mod props;
