@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod callers;
 mod commands;
 mod connected;
 mod crash_budget;
