@@ -1,6 +1,7 @@
 //! The sender step by step, on a real store, with a Kommo that is played and a clock that stands still.
 
 mod connected;
+mod outage;
 
 use std::time::UNIX_EPOCH;
 

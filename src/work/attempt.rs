@@ -9,7 +9,7 @@ use crate::kommo::Client;
 use crate::model::RunningJob;
 
 use super::registry::{Received, Registered};
-use super::threads::{HandlerThreads, Ran, ran};
+use super::threads::{HandlerThreads, Ran};
 use super::verdict::Ended;
 
 /// Crashes in a row after which a job is not run again.
@@ -54,19 +54,18 @@ pub(super) async fn run(
         // Here, because writing an error out and dropping it is the author's code too, which may panic.
         result.map_err(|error| error.as_text(shortened))
     };
-    let mut handler = threads.spawn(work, cancelled);
+    let handler = threads.spawn(work, cancelled);
     let ended = tokio::select! {
         biased;
-        finished = &mut handler => match ran(finished) {
-            Ran::Ended(result) => Ended::Returned(result),
-            Ran::Panicked(said) => Ended::Panicked(shortened(said)),
-            Ran::Cancelled => Ended::Interrupted,
+        finished = handler => match finished {
+            Ok(Ran::Ended(result)) => Ended::Returned(result),
+            Ok(Ran::Panicked(said)) => Ended::Panicked(shortened(said)),
+            // Only threads that are going down end it otherwise.
+            Ok(Ran::Cancelled) | Err(_) => Ended::Interrupted,
         },
         () = clock.sleep(limit) => Ended::TimedOut,
         () = interrupt.cancelled() => Ended::Interrupted,
     };
-    // One that has not begun yet never does.
-    handler.abort();
     drop(over);
     ended
 }

@@ -12,9 +12,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Attempts that have a thread to themselves at once.
@@ -30,14 +31,14 @@ pub struct HandlerThreads {
     own: Arc<Semaphore>,
 }
 
-/// What became of something that ran.
+/// What became of some work.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ran<T> {
     /// It ended.
     Ended(T),
     /// It panicked, saying this.
     Panicked(String),
-    /// It was cancelled, or the threads are going down.
+    /// It was cancelled.
     Cancelled,
 }
 
@@ -59,12 +60,20 @@ impl HandlerThreads {
     }
 
     /// Runs `work` until it ends or `cancelled` fires; then it is dropped, as soon as it lets go of its thread.
+    ///
+    /// Every panic ends here, also one in dropping the work: what it carries may panic in its turn, and tokio and the
+    /// standard library end the process over that.
     pub(super) fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
         cancelled: CancellationToken,
-    ) -> JoinHandle<Option<T>> {
+    ) -> JoinHandle<Ran<T>> {
         let work = async move { cancelled.run_until_cancelled_owned(work).await };
+        let work = AssertUnwindSafe(work).catch_unwind().map(|ended| match ended {
+            Ok(Some(value)) => Ran::Ended(value),
+            Ok(None) => Ran::Cancelled,
+            Err(payload) => Ran::Panicked(said(payload)),
+        });
         match self.own.clone().try_acquire_owned() {
             Ok(thread) => {
                 let handle = self.handle.clone();
@@ -78,17 +87,14 @@ impl HandlerThreads {
     }
 }
 
-/// What became of the task.
-pub(super) fn ran<T>(joined: Result<Option<T>, JoinError>) -> Ran<T> {
-    match joined.map_err(JoinError::try_into_panic) {
-        Ok(Some(value)) => Ran::Ended(value),
-        Ok(None) | Err(Err(_)) => Ran::Cancelled,
-        Err(Ok(payload)) => {
-            let said = message(&*payload);
-            discard(payload);
-            Ran::Panicked(said)
-        }
+/// What a panic said. Dropping what it carried is the handler's own code once more, and may panic again, with something
+/// that is better forgotten.
+fn said(payload: Box<dyn Any + Send>) -> String {
+    let text = message(&*payload);
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
     }
+    text
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
@@ -96,14 +102,6 @@ fn message(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("it said nothing")
         .to_owned()
-}
-
-/// Drops what a panic carried. That is the handler's own code once more, and may panic again, with something that is
-/// better forgotten.
-fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(again);
-    }
 }
 
 impl Drop for HandlerThreads {
@@ -145,11 +143,23 @@ mod tests {
         }
         assert_eq!(threads.own.available_permits(), 0);
         // One more has no thread of its own, and runs all the same.
-        assert_eq!(ran(threads.spawn(async { 7 }, never()).await), Ran::Ended(7));
+        assert_eq!(threads.spawn(async { 7 }, never()).await.unwrap(), Ran::Ended(7));
         drop(hold);
         while threads.own.available_permits() < 20 {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_that_end_at_once_need_no_more_threads_than_are_theirs() {
+        let threads = HandlerThreads::with(4).unwrap();
+        let tasks: Vec<_> = (0..10_000)
+            .map(|number| threads.spawn(async move { number }, CancellationToken::new()))
+            .collect();
+        for (number, task) in tasks.into_iter().enumerate() {
+            assert_eq!(task.await.unwrap(), Ran::Ended(number));
+        }
+        assert_eq!(threads.own.available_permits(), 4);
     }
 
     #[tokio::test]
@@ -159,7 +169,16 @@ mod tests {
             let cancelled = CancellationToken::new();
             let task = threads.spawn(pending::<()>(), cancelled.clone());
             cancelled.cancel();
-            assert_eq!(ran(task.await), Ran::Cancelled);
+            assert_eq!(task.await.unwrap(), Ran::Cancelled);
+            let cancelled = CancellationToken::new();
+            let bomb = async {
+                let _bomb = Bomb;
+                pending::<()>().await;
+            };
+            let task = threads.spawn(bomb, cancelled.clone());
+            cancelled.cancel();
+            // It may have been cancelled before it held one.
+            assert!(!matches!(task.await.unwrap(), Ran::Ended(())));
         }
     }
 
@@ -177,7 +196,7 @@ mod tests {
         async fn panics(payload: impl Any + Send) -> Ran<()> {
             let threads = HandlerThreads::start().unwrap();
             let work = async move { std::panic::panic_any(payload) };
-            ran(threads.spawn(work, CancellationToken::new()).await)
+            threads.spawn(work, CancellationToken::new()).await.unwrap()
         }
         assert_eq!(panics("text").await, Ran::Panicked("text".into()));
         assert_eq!(panics(String::from("string")).await, Ran::Panicked("string".into()));

@@ -9,6 +9,9 @@ mod accepts;
 mod answers;
 mod bridge;
 mod handlers;
+mod hostile_handlers;
+mod hostile_kommo;
+mod hostile_values;
 mod kommo;
 mod oauth;
 mod pace;
@@ -18,7 +21,6 @@ mod process;
 mod refusals;
 mod restart;
 mod setup;
-
 mod states;
 mod traps;
 mod unavailable;

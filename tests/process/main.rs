@@ -14,6 +14,7 @@
 
 mod accounts;
 mod bench;
+mod callers;
 mod commands;
 mod connected;
 mod crash_budget;

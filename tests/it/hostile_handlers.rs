@@ -1,0 +1,324 @@
+//! Handlers that do what no handler should: panic in every way, block their threads, answer too late or far too much. Their bots
+//! get an answer or the fallback, the attempts are written down as they were, and other bots do not notice.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::future::pending;
+use std::panic::panic_any;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use salesbot_bridge::{Completion, Context, Handler, HandlerError, Request, Show, Step};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::handlers::Does;
+use crate::played::{bot, continued, kommo};
+use crate::setup::Setup;
+
+/// Panics when it is dropped, with itself.
+#[derive(Debug)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic_any(Self);
+    }
+}
+
+/// Panics when it is read.
+struct Unreadable;
+
+impl<'de> Deserialize<'de> for Unreadable {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("in decoding")
+    }
+}
+
+impl Handler for Unreadable {
+    type Input = Self;
+
+    async fn handle(&self, _: Request<Self>, _: Context) -> Result<Completion, HandlerError> {
+        Ok(Completion::success())
+    }
+}
+
+/// An error that panics when it is shown, or when it is dropped.
+#[derive(Debug)]
+struct Nasty(Option<Bomb>);
+
+impl fmt::Display for Nasty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(_) => f.write_str("it goes off when it is dropped"),
+            None => panic!("in an error's text"),
+        }
+    }
+}
+
+impl std::error::Error for Nasty {}
+
+type Made = std::pin::Pin<Box<dyn Future<Output = Result<Completion, HandlerError>> + Send>>;
+type Work = fn(Context) -> Made;
+
+fn made(work: impl Future<Output = Result<Completion, HandlerError>> + Send + 'static) -> Made {
+    Box::pin(work)
+}
+
+static POISONED: Mutex<()> = Mutex::new(());
+
+/// What each does, how its attempt ends, and a part of what is told of it; `ok` if its bot gets its answer.
+fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
+    vec![
+        ("panics-with-a-number", |_| made(async { panic_any(7) }), "panic", "it said nothing"),
+        ("panics-with-a-bomb", |_| made(async { panic_any(Bomb) }), "panic", "it said nothing"),
+        ("panics-before-it-begins", |_| panic!("in making the future"), "panic", "in making the future"),
+        (
+            "panics-as-it-ends",
+            |_| {
+                made(async {
+                    let _bomb = Bomb;
+                    Ok(Completion::success())
+                })
+            },
+            "panic",
+            "it said nothing",
+        ),
+        (
+            "panics-under-a-lock",
+            |_| {
+                made(async {
+                    let _held = POISONED.lock().map_err(|error| HandlerError::fail(error.to_string()))?;
+                    panic!("under a lock")
+                })
+            },
+            "panic",
+            "under a lock",
+        ),
+        (
+            "shows-an-error-that-panics",
+            |_| made(async { Err(HandlerError::fail(Nasty(None))) }),
+            "panic",
+            "in an error's text",
+        ),
+        (
+            "fails-with-a-bomb",
+            |_| made(async { Err(HandlerError::fail(Nasty(Some(Bomb)))) }),
+            "panic",
+            "it said nothing",
+        ),
+        (
+            "hangs-with-a-bomb",
+            |_| {
+                made(async {
+                    let _bomb = Bomb;
+                    pending().await
+                })
+            },
+            "timeout",
+            "attempt_timeout",
+        ),
+        ("talks", |_| made(async { Err(HandlerError::fail("x".repeat(10 << 20))) }), "fail", "xxx"),
+        ("shouts", |_| made(async { panic!("{}", "y".repeat(10 << 20)) }), "panic", "yyy"),
+        (
+            "waits-for-ever",
+            |_| made(async { Err(HandlerError::retry_after(Duration::MAX, "busy")) }),
+            "retry",
+            "busy",
+        ),
+        (
+            "allocates",
+            |_| made(async { Ok(Completion::success().data("x", "x".repeat(30 << 20))) }),
+            "fail",
+            "1 MiB",
+        ),
+        (
+            "divides-by-zero",
+            |_| made(async { Ok(Completion::success().data("price", f64::NAN)) }),
+            "fail",
+            "`price`",
+        ),
+        (
+            "exceeds",
+            |_| made(async { Ok(Completion::success().data("list", [1.0, f64::INFINITY])) }),
+            "fail",
+            "`list`",
+        ),
+        (
+            "has-keys-that-are-none",
+            |_| made(async { Ok(Completion::new().data("map", HashMap::from([((1, 2), 3)]))) }),
+            "fail",
+            "`map`",
+        ),
+        (
+            "nests",
+            |_| {
+                made(async {
+                    Ok(Completion::new().with_data((0..500).fold(json!(1), |inner, _| json!([inner]))))
+                })
+            },
+            "fail",
+            "64 levels",
+        ),
+        (
+            "shows-too-much",
+            |_| made(async { Ok(Completion::new().show(Show::text("x".repeat(81)))) }),
+            "fail",
+            "at most 80",
+        ),
+        (
+            "has-an-instruction-too-many",
+            |_| made(async { Ok((0..11).fold(Completion::new(), |all, _| all.goto(Step::finish(0)))) }),
+            "fail",
+            "at most 10",
+        ),
+        (
+            "is-at-every-limit",
+            |_| {
+                made(async {
+                    let buttons = Show::buttons("я".repeat(80), vec!["b"; 25]);
+                    let shows = (0..9).fold(Completion::success(), |all, _| all.show(buttons.clone()));
+                    Ok(shows.goto(Step::question(1)).data("long", "x".repeat(1_000_000)))
+                })
+            },
+            "ok",
+            "",
+        ),
+        (
+            "cancels-itself",
+            |context| {
+                context.cancelled().cancel();
+                made(async { Ok(Completion::success()) })
+            },
+            "ok",
+            "",
+        ),
+        (
+            "leaves-a-task-that-panics",
+            |_| {
+                tokio::spawn(async { panic!("in a task that nobody waits for") });
+                made(async { Ok(Completion::success()) })
+            },
+            "ok",
+            "",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_handler_does_its_bot_gets_an_answer_and_others_get_theirs() {
+    let kommo = kommo().await;
+    let mut setup = Setup::with(&[&kommo]).handler("unreadable", Unreadable);
+    let rows: BTreeMap<&str, _> =
+        rows().into_iter().map(|(name, work, result, told)| (name, (work, result, told))).collect();
+    let policy = r#"max_attempts = 1, attempt_timeout = "2s", fallback = { data = { status = "sorry" } }"#;
+    for (name, (work, ..)) in &rows {
+        let work = *work;
+        setup = setup.config(&format!("handlers.{name} = {{ {policy} }}"));
+        setup = setup.handler(name, Does(move |_: Request<Value>, context: Context| work(context)));
+    }
+    let bridge = setup.config(&format!("handlers.unreadable = {{ {policy} }}")).start().await;
+    let expected = rows.iter().map(|(name, (_, result, told))| (*name, *result, *told));
+    let expected: Vec<_> = expected.chain([("unreadable", "panic", "in decoding")]).collect();
+    let mut asked = Vec::new();
+    for (name, ..) in &expected {
+        let bot = bot(&kommo);
+        asked.push((bridge.ask(&bot, name).await, bot));
+        let other = self::bot(&kommo);
+        bridge.ask(&other, "echo").await;
+        assert_eq!(continued(&other).await.data["status"], "success", "beside {name}");
+    }
+    for ((name, result, told), (id, bot)) in expected.into_iter().zip(asked) {
+        let status = if result == "ok" { "success" } else { "sorry" };
+        assert_eq!(continued(&bot).await.data["status"], status, "{name}");
+        let job = bridge.in_state(&id, "delivered").await;
+        let outcome = if result == "ok" { "handler" } else { "fallback" };
+        assert_eq!((&job["outcome"], &job["handler_attempts"]), (&json!(outcome), &json!(1)), "{name}");
+        assert_eq!(job["attempts"][0]["result"], result, "{name}");
+        let error = job["last_error"].as_str().unwrap_or_default();
+        assert!(error.contains(told) && error.len() < 3_000, "{name}: {}", &error[..error.len().min(300)]);
+        assert_eq!(bot.continues().len(), 1, "{name}");
+    }
+}
+
+/// Blocks its thread until the test drops the other end.
+fn blocking() -> (impl Handler, mpsc::Sender<()>) {
+    let (hold, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let block = Does(move |_: Request<Value>, _: Context| {
+        let held = held.clone();
+        async move {
+            let _released = held.lock().map(|held| held.recv());
+            Ok(Completion::new().data("status", "late"))
+        }
+    });
+    (block, hold)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answers_change_nothing() {
+    let kommo = kommo().await;
+    let (block, hold) = blocking();
+    let timed = Does(|_: Request<Value>, _: Context| async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok(Completion::success())
+    });
+    let bridge = Setup::with(&[&kommo])
+        .config(r#"handlers.block = { max_attempts = 1, attempt_timeout = "3s" }"#)
+        .handler("block", block)
+        .handler("timed", timed)
+        .start()
+        .await;
+    let begun = Instant::now();
+    // Far more than there are cores.
+    let mut blocked = Vec::new();
+    for _ in 0..24 {
+        let bot = bot(&kommo);
+        blocked.push((bridge.ask(&bot, "block").await, bot));
+    }
+    for name in ["echo", "timed"] {
+        let other = bot(&kommo);
+        bridge.ask(&other, name).await;
+        assert_eq!(continued(&other).await.data["status"], "success");
+    }
+    assert!(begun.elapsed() < Duration::from_millis(2_900), "they waited {:?}", begun.elapsed());
+    for (id, bot) in &blocked {
+        assert_eq!(continued(bot).await.data, json!({ "status": "fail" }));
+        bridge.in_state(id, "delivered").await;
+    }
+    drop(hold);
+    bridge.a_while().await;
+    for (id, bot) in &blocked {
+        let job = bridge.job(id).await;
+        assert_eq!((&job["state"], &job["outcome"]), (&json!("delivered"), &json!("fallback")), "{job:#}");
+        assert_eq!((&job["handler_attempts"], &job["delivery_attempts"]), (&json!(1), &json!(1)), "{job:#}");
+        assert_eq!(bot.continues().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_outlives_its_handler_goes_on_after_the_answer() {
+    let kommo = kommo().await;
+    let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let leaves = {
+        let (go_on, done) = (go_on.clone(), done.clone());
+        Does(move |_: Request<Value>, context: Context| {
+            let (go_on, done) = (go_on.clone(), done.clone());
+            tokio::spawn(async move {
+                go_on.notified().await;
+                // It was told that the attempt is over, and may do as it likes.
+                context.cancelled().cancelled().await;
+                done.notify_one();
+            });
+            async { Ok(Completion::success()) }
+        })
+    };
+    let bridge = Setup::with(&[&kommo]).handler("leaves", leaves).start().await;
+    let bot = bot(&kommo);
+    let id = bridge.ask(&bot, "leaves").await;
+    continued(&bot).await;
+    bridge.in_state(&id, "delivered").await;
+    go_on.notify_one();
+    tokio::time::timeout(crate::bridge::PATIENCE, done.notified()).await.unwrap();
+}

@@ -1,0 +1,70 @@
+//! Callers that mean harm or know no better, with bytes on raw sockets against the real program. Whatever they send, the
+//! answer is a 4xx or a cut connection and never a 5xx, nothing panics, no request gets in that was not one, and a bot is
+//! served beside them and after them.
+
+mod connections;
+mod shapes;
+mod wire;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use salesbot_bridge::simulator::{Bot, Plan, Simulator};
+use serde_json::json;
+
+use crate::PATIENCE;
+use crate::serve::Serve;
+
+/// A connection on which these bytes were sent. One that is cut while they are is as good.
+fn open(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let _cut = stream.write_all(bytes);
+    stream
+}
+
+/// All that the bridge says, up to the end of the connection.
+fn heard(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The statuses of the answers in what was heard.
+fn statuses(heard: &str) -> Vec<u16> {
+    heard.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].parse().unwrap()).collect()
+}
+
+/// A whole request of this bot, with `more` lines in its head.
+fn request(bot: &Bot, serve: &Serve, more: &str) -> Vec<u8> {
+    let body = bot.request(&serve.url("echo")).body;
+    let head = format!(
+        "POST /widget_request/echo HTTP/1.1\r\nHost: a\r\n{more}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
+}
+
+fn bot(simulator: &Simulator) -> Bot {
+    simulator.bot(Plan::with_data(json!({ "n": "1" })))
+}
+
+/// An ordinary bot is answered.
+async fn is_served(simulator: &Simulator, serve: &Serve) {
+    let answer = bot(simulator).call(&serve.url("echo")).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// How many jobs there are, in whatever state.
+async fn jobs(serve: &Serve) -> u64 {
+    let (_, stats) = serve.get("/api/v1/stats").await;
+    stats["jobs"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
+}
+
+/// Ends the bridge, which must not have panicked.
+fn ends_well(serve: Serve) {
+    let log = serve.stop().err;
+    assert!(!log.contains("panic"), "{log}");
+}

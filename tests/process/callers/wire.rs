@@ -1,0 +1,83 @@
+//! Requests byte by byte: smuggled ones, malformed ones, many on one connection.
+
+use salesbot_bridge::simulator::{Options, Simulator};
+
+use super::shapes::{self, May};
+use super::{bot, ends_well, heard, is_served, jobs, open, request, statuses};
+use crate::home::Home;
+use crate::serve::Serve;
+
+/// A bridge that cuts who is silent for half a second, and its Kommo.
+async fn hasty() -> (Simulator, Home, Serve) {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "server.read_timeout = \"500ms\"");
+    let serve = home.serve();
+    (simulator, home, serve)
+}
+
+fn judge(what: &str, may: May, heard: &str) {
+    let got = statuses(heard);
+    let fits = match may {
+        May::BeRefused => got.len() <= 1 && got.iter().all(|status| (400..500).contains(status)),
+        May::Get(expected) => got == expected,
+        May::BeTakenOrRefused => {
+            got.len() <= 1 && got.iter().all(|status| *status == 200 || (400..500).contains(status))
+        }
+    };
+    assert!(fits, "{what} may {may:?}, and got {got:?}: {heard}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_smuggled_in_behind_a_request_that_is_read_in_two_ways() {
+    let (simulator, _home, serve) = hasty().await;
+    let (first, hidden) = (bot(&simulator), bot(&simulator));
+    let behind = request(&hidden, &serve, "");
+    let rows = shapes::refused_heads().into_iter().chain(shapes::bodies(&first, &serve));
+    let opened: Vec<_> = rows
+        .map(|(what, bytes, may)| (what, open(serve.public, &[bytes, behind.clone()].concat()), may))
+        .collect();
+    for (what, stream, may) in opened {
+        judge(what, may, &heard(stream));
+        is_served(&simulator, &serve).await;
+    }
+    serve.settled().await;
+    assert!(hidden.continues().is_empty(), "the request behind another was taken for one");
+    ends_well(serve);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_requests_are_taken_or_refused_and_cost_nobody_else_anything() {
+    let (simulator, _home, serve) = hasty().await;
+    let first = bot(&simulator);
+    let opened: Vec<_> = shapes::odd(&first, &serve)
+        .into_iter()
+        .map(|(what, bytes, may)| (what, open(serve.public, &bytes), may))
+        .collect();
+    for (what, stream, may) in opened {
+        judge(what, may, &heard(stream));
+        is_served(&simulator, &serve).await;
+    }
+    ends_well(serve);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_requests_in_one_segment_are_answered_in_their_order() {
+    let (simulator, _home, serve) = hasty().await;
+    let bots: Vec<_> = (0..30).map(|_| bot(&simulator)).collect();
+    let mut bytes = Vec::new();
+    for bot in &bots {
+        bytes.extend(request(bot, &serve, ""));
+        bytes.extend_from_slice(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let heard = heard(open(serve.public, &bytes));
+    assert_eq!(statuses(&heard), [200, 404].repeat(bots.len()));
+    // Each job is that of the bot whose turn it was.
+    let ids = heard.split("\"job_id\":\"").skip(1).map(|rest| &rest[..36]);
+    for (id, bot) in ids.zip(&bots) {
+        let (_, job) = serve.get(&format!("/api/v1/jobs/{id}")).await;
+        assert_eq!(job["return_url"], bot.return_url());
+        bot.continued().await;
+    }
+    assert_eq!(jobs(&serve).await, 30);
+    ends_well(serve);
+}
