@@ -127,6 +127,9 @@ async fn a_sink_that_refuses_hangs_or_is_down_counts_nothing_and_comes_back() {
     assert_eq!((batch.ledger().count().continues, sink.refused()), (1, 2));
 }
 
+/// An answer after which the connection is closed without a word.
+const LAST: &str = "HTTP/1.1 200 Last\r\ncontent-length: 0\r\n\r\n";
+
 /// A bridge that reads a request a connection at a time, and does with its number what `treat` says.
 async fn bridge(treat: fn(usize) -> &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -142,6 +145,9 @@ async fn bridge(treat: fn(usize) -> &'static str) -> SocketAddr {
                     let answer = treat(number);
                     number += 1;
                     if answer.is_empty() || stream.write_all(answer.as_bytes()).await.is_err() {
+                        break 'connection;
+                    }
+                    if answer == LAST {
                         break 'connection;
                     }
                 }
@@ -172,6 +178,16 @@ async fn a_request_whose_connection_breaks_is_not_sent_again_and_the_others_go_o
             assert_eq!((report.unanswered, report.answers[&200], report.answers[&503]), (1, 6, 1));
         }
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_was_idle_costs_no_request() {
+    let bridge = bridge(|_| LAST).await;
+    let sink = sink().await;
+    let batch = batch(&[&sink], bridge, 4);
+    Load { connections: 1, rate: Some(20.0), patience: LONG }.run(&batch).await.unwrap();
+    let report = Report::of(batch.ledger());
+    assert_eq!((report.unanswered, report.answers[&200]), (0, 4));
 }
 
 #[tokio::test]
