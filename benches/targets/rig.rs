@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit};
 use salesbot_bridge::load::{Account, BridgeProcess, Integration, Sink, Start};
 use tempfile::TempDir;
 
@@ -54,6 +55,10 @@ impl Rig {
     /// # Errors
     /// It cannot be made.
     pub fn new(runs: usize, quick: bool, folder: Option<PathBuf>) -> Result<Self> {
+        // A thousand accounts are a thousand ports. Where it cannot be raised, they fail and say so.
+        let limit = rustix::process::getrlimit(Resource::Nofile);
+        let _as_it_was =
+            rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
         let folder = match folder {
             Some(folder) => TempDir::new_in(folder)?,
             None => TempDir::new()?,

@@ -166,8 +166,10 @@ impl Drop for Sink {
 }
 
 async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut told: watch::Receiver<Behaviour>) {
-    let (mut listener, mut connections) = (Some(listener), JoinSet::new());
     let mut behaviour = *told.borrow_and_update();
+    // It may be down before it was ever up. A port that is open takes connections although nobody accepts them.
+    let mut listener = Some(listener).filter(|_| behaviour != Behaviour::Down);
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             changed = told.changed() => {

@@ -91,6 +91,15 @@ async fn the_sink_refuses_what_is_no_continue_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_sink_that_is_down_from_its_start_takes_no_connection() {
+    let sink = sink().await;
+    sink.behave(Behaviour::Down);
+    tokio::task::yield_now().await;
+    let address = sink.origin().replace("http://", "");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
 async fn a_sink_that_refuses_hangs_or_is_down_counts_nothing_and_comes_back() {
     let sink = sink().await;
     let batch = batch(&[&sink], ([127, 0, 0, 1], 1).into(), 1);
