@@ -19,7 +19,8 @@ fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let is_it = |line: &str| line.contains(&format!("fn {name}("));
     lines.iter().enumerate().filter(|(_, line)| is_it(line)).any(|(at, _)| {
-        let above = lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let above =
+            lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
         above.into_iter().any(|line| line.starts_with("#[test") || line.starts_with("#[tokio::test"))
     })
 }
@@ -41,8 +42,9 @@ fn every_promise_names_tests_that_exist() {
                 wrong.push(format!("{test} is no `path::test`: {promise}"));
                 continue;
             };
-            let source =
-                sources.entry(path).or_insert_with(|| fs::read_to_string(root.join(path)).unwrap_or_default());
+            let source = sources
+                .entry(path)
+                .or_insert_with(|| fs::read_to_string(root.join(path)).unwrap_or_default());
             if !has_test(source, name) {
                 wrong.push(format!("{path} has no test {name}: {promise}"));
             }
