@@ -44,7 +44,7 @@ fuzz seconds="60":
 bench-loop *args:
     cargo run --release --locked -- bench {{ args }}
 
-# The table of targets: the bridge beside a baseline, in every situation that counts (half an hour; --quick: minutes).
+# The table of targets: the bridge beside a baseline, in every situation that counts (up to an hour; --quick: minutes).
 bench *args:
     cargo bench --bench targets --locked -- {{ args }}
 
