@@ -6,7 +6,7 @@
 //! `idempotency_keys` in the order of that table: many to a page, and without those that are over by then.
 //!
 //! What it promises: a key is known from the commit of its job until its token is over, through any crash, because
-//! at each moment it stands in one of the two tables.
+//! at each moment it stands in one of the two tables; and no longer, wherever it still stands.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -57,10 +57,10 @@ struct Tiers {
 }
 
 pub(super) const KNOWN: RowsStatement = RowsStatement {
-    before: "WITH asked (place, account_id, key) AS (VALUES ",
-    width: 3,
+    before: "WITH asked (place, account_id, key, now) AS (VALUES ",
+    width: 4,
     after: ") SELECT asked.place, known.job_id FROM asked CROSS JOIN idempotency_keys AS known \
-            ON known.account_id = asked.account_id AND known.key = asked.key",
+            ON known.account_id = asked.account_id AND known.key = asked.key AND known.expires_at >= asked.now",
 };
 
 const APPEND: RowsStatement = RowsStatement {
@@ -72,7 +72,8 @@ const APPEND: RowsStatement = RowsStatement {
 const SETTLE: RowsStatement = RowsStatement {
     before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at) SELECT * FROM (VALUES ",
     width: 4,
-    after: ") WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING",
+    after: ") WHERE column1 IS NOT NULL \
+            ON CONFLICT DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at",
 };
 
 impl Keys {
@@ -82,10 +83,12 @@ impl Keys {
         transaction: &mut Transaction<'_>,
         keys: &[Key],
     ) -> Result<Vec<Option<JobId>>, StoreError> {
+        let now = transaction.now;
         let mut found: Vec<Option<JobId>> = {
             let tiers = self.lock();
             let known = |key| tiers.gathering.get(key).or_else(|| tiers.moving.get(key));
-            keys.iter().map(|key| known(key).map(|known| known.job)).collect()
+            let valid = |known: &&Known| known.expires_at >= now;
+            keys.iter().map(|key| known(key).filter(valid).map(|known| known.job)).collect()
         };
         let asked: Vec<(i64, &Key)> = (0..)
             .zip(keys)
@@ -95,7 +98,7 @@ impl Keys {
             .collect();
         let rows = transaction
             .ask(&KNOWN, &asked, |(place, (account, key)), row| {
-                row.push(*place).push(*account).push(key.as_str());
+                row.push(*place).push(*account).push(key.as_str()).push(now.as_millis());
             })
             .await?;
         for row in rows {
@@ -177,7 +180,7 @@ impl Request for Load {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        let rows = sqlx::query("SELECT id, account_id, key, job_id, expires_at FROM recent_keys")
+        let rows = sqlx::query("SELECT id, account_id, key, job_id, expires_at FROM recent_keys ORDER BY id")
             .fetch_all(connection)
             .await?;
         let known = rows.iter().map(|row| {

@@ -9,6 +9,7 @@ use super::super::hand_over::Room;
 use super::super::*;
 use super::model::{Model, Said};
 use super::steps::{About, AfterCall, AfterWork, Event, Step};
+use crate::store::keys::Move;
 use crate::store::refresh::Refresh;
 use crate::store::upkeep::{DeleteFinished, ForgetKeys, Free, Rewind};
 
@@ -89,6 +90,7 @@ impl Life {
                 self.store.close().await;
                 self.open_again().await;
             }
+            Event::MoveKeys { all } => self.move_keys(all).await,
             Event::Visit(step) => self.visit(step).await,
         }
     }
@@ -120,6 +122,19 @@ impl Life {
         let now = self.home.now();
         assert_eq!(self.store.ask(Rewind { now }).await, Ok(self.model.rewound(now)));
         self.store.ask(Refresh).await.unwrap();
+    }
+
+    /// Some of the keys move, or all of them, and those that are over are deleted.
+    async fn move_keys(&mut self, all: bool) {
+        let now = self.home.now();
+        if all {
+            self.store.move_keys(now, 1).await.unwrap();
+            self.store.ask(ForgetKeys { now }).await.unwrap();
+            self.model.forgotten(now);
+        } else if self.store.0.keys.gathered(1) {
+            let keys = self.store.0.keys.clone();
+            self.store.ask(Move { keys, after: None, now }).await.unwrap();
+        }
     }
 
     /// What another process changed is known here after the next look.
@@ -252,10 +267,6 @@ impl Life {
                     check(move |life| assert_eq!(answer, Ok(life.model.deleted(before))))
                 })
             }
-            Step::ForgetKeys => asked(ERRANDS, async move {
-                let answer = store.ask(ForgetKeys { now }).await;
-                check(move |life| assert_eq!(answer, Ok(life.model.forgotten(now))))
-            }),
             Step::Refresh => asked(ERRANDS, async move {
                 store.ask(Refresh).await.unwrap();
                 check(|_| {})

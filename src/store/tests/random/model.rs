@@ -33,7 +33,7 @@ impl Model {
     /// A request came in; with a lease a worker has it already.
     pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, now: Timestamp) -> Accepted {
         let key = (new.request.account_id, new.idempotency_key);
-        if let Some((first, _)) = self.keys.get(&key) {
+        if let Some((first, _)) = self.keys.get(&key).filter(|(_, expires_at)| *expires_at >= now) {
             assert_eq!(lease, None, "a duplicate was handed over");
             return Accepted { id: *first, duplicate: true };
         }
@@ -307,9 +307,8 @@ impl Model {
         (all - self.jobs.len()) as u64
     }
 
-    pub(super) fn forgotten(&mut self, now: Timestamp) -> u64 {
-        let all = self.keys.len();
+    /// Keys of tokens that are over are gone for good, even if the clock is set back.
+    pub(super) fn forgotten(&mut self, now: Timestamp) {
         self.keys.retain(|_, (_, expires_at)| *expires_at >= now);
-        (all - self.keys.len()) as u64
     }
 }

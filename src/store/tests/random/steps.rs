@@ -21,6 +21,8 @@ pub(super) enum Event {
     Crash,
     /// The store is closed and opened again.
     Reopen,
+    /// The keeper moves idempotency keys: all of them, or dies after some.
+    MoveKeys { all: bool },
     /// A command beside the bridge does something that people do.
     Visit(Step),
 }
@@ -72,7 +74,6 @@ pub(super) enum Step {
     Free,
     /// Jobs that finished longer ago than so many milliseconds.
     DeleteFinished(u64),
-    ForgetKeys,
     Refresh,
 }
 
@@ -109,6 +110,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Crash),
         1 => Just(Event::Reopen),
         1 => (1..90_000_u64).prop_map(Event::SetBack),
+        2 => any::<bool>().prop_map(|all| Event::MoveKeys { all }),
         3 => of_people().prop_map(Event::Visit),
     ]
 }
@@ -130,7 +132,6 @@ fn step() -> impl Strategy<Value = Step> {
         8 => of_people(),
         3 => Just(Step::Free),
         2 => (0..40_000_u64).prop_map(Step::DeleteFinished),
-        1 => Just(Step::ForgetKeys),
         1 => Just(Step::Refresh),
     ]
 }
