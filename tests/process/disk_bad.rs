@@ -68,7 +68,10 @@ impl Left {
         let serve = self.home.serve();
         for bot in &self.waiting {
             let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
-            continued.unwrap_or_else(|_| panic!("{:?}", bot.report()));
+            if continued.is_err() {
+                let (_, jobs) = serve.get("/api/v1/jobs?state=delivering&limit=3").await;
+                panic!("{:?}\n{jobs}\n{}", bot.report(), serve.process.err.so_far());
+            }
         }
         serve.settled().await;
         serve.stop();

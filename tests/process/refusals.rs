@@ -130,9 +130,9 @@ async fn a_store_that_cannot_be_opened_is_named() {
     let no_database = home.path("letter.db");
     fs::write(&no_database, "Dear database, this is a letter. ".repeat(100)).unwrap();
     let no_folder = home.path("letter.db").join("bridge.db");
-    for store in [no_database, no_folder] {
+    for (store, status) in [(no_database, 2), (no_folder, 1)] {
         home.configure(&simulator, &store, "");
-        let ended = home.run(&["serve"]).expect(1);
+        let ended = home.run(&["serve"]).expect(status);
         let named = format!("cannot open the store {}", store.display());
         assert!(ended.err.contains(&named), "{}", ended.err);
     }
