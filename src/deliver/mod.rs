@@ -42,7 +42,7 @@ const BEARERS: u32 = 2;
 /// What a lease lasts beyond the calls: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// The most deliveries of one lane in one claim, so that the next lane gets its turn.
-const CLAIM: usize = 256;
+const CLAIM: usize = 64;
 /// Answers that may wait to be written: a few transactions full.
 const WRITING: usize = 1_024;
 /// In every so many claims of a lane, retries come first.
@@ -162,27 +162,27 @@ impl Sender {
         }
         // Together, so that many lanes share one transaction; and each to its end, because a claim that is
         // not waited for is a claim whose jobs nobody has.
+        let mut more = None;
         for claimed in futures_util::future::join_all(claims).await {
-            claimed?;
+            // After a full claim there may be more, and places for it.
+            more = more.or((claimed? == CLAIM).then_some(Duration::ZERO));
         }
         let now = clock.now();
         let next_due = lanes.next_due(now).map(|next| next.since(now));
-        Ok(wait.into_iter().chain(next_due).min())
+        Ok(wait.into_iter().chain(next_due).chain(more).min())
     }
 
     async fn claim(
         &self,
         origin: Arc<str>,
-        mut passes: Vec<Pass>,
+        passes: Vec<Pass>,
         retries_first: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         let store = &self.0.parts.store;
-        for job in store.claim_deliveries(origin, passes.len(), retries_first, self.lease()).await? {
-            if let Some(pass) = passes.pop() {
-                self.start(job, pass);
-            }
-        }
-        Ok(())
+        let jobs = store.claim_deliveries(origin, passes.len(), retries_first, self.lease()).await?;
+        let claimed = jobs.len();
+        jobs.into_iter().zip(passes).for_each(|(job, pass)| self.start(job, pass));
+        Ok(claimed)
     }
 
     /// Counted by lane: by step, a lane that is claimed for in step with the count would never get to its retries.

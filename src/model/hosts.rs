@@ -23,9 +23,7 @@ impl HostPattern {
     fn matches(&self, url: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };
         let host_fits = if self.any_subdomain {
-            host.strip_suffix(self.host.as_str())
-                .and_then(|rest| rest.strip_suffix('.'))
-                .is_some_and(|labels| !labels.is_empty())
+            host.strip_suffix(self.host.as_str()).and_then(|rest| rest.strip_suffix('.')).is_some_and(is_name)
         } else {
             host == self.host
         };
@@ -109,6 +107,12 @@ impl HostRules {
     pub fn permits_address(&self, address: IpAddr) -> bool {
         self.insecure || is_public_address(address)
     }
+}
+
+/// Letters, digits, `-`, `_` and dots: a URL may have more in a host, but no account has it in its name.
+fn is_name(labels: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !labels.is_empty() && labels.bytes().all(plain)
 }
 
 fn has_credentials(url: &Url) -> bool {

@@ -21,6 +21,7 @@ mod open;
 mod owner;
 mod people;
 mod place;
+mod queue;
 mod read;
 mod refresh;
 mod reports;

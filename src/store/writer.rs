@@ -21,12 +21,10 @@ use super::keys::Keys;
 use super::lanes::Lanes;
 use super::open::BUSY;
 use super::place::Place;
+use super::queue::{Queue, WAITING};
 use super::reports::{self, Handled, Written};
 use super::request::Errand;
 use super::transaction::Transaction;
-
-/// The most operations in one transaction: bounds how long the first of them waits.
-const MOST: usize = 512;
 
 /// Where the answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -56,7 +54,7 @@ pub(super) struct Writer {
 /// Operations by kind, in the order in which a transaction carries them out: errands last, because
 /// claims then see what the same transaction made due.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     accepts: Vec<Accept>,
     handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
     sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
@@ -74,20 +72,20 @@ struct Done {
 impl Writer {
     /// Writes until every sender of operations is gone; the connection is then to be closed last.
     pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Op>) -> Self {
-        let mut waiting = Vec::with_capacity(MOST);
-        while operations.recv_many(&mut waiting, MOST).await > 0 {
+        let mut queue = Queue::default();
+        loop {
+            if queue.is_empty() {
+                let Some(operation) = operations.recv().await else { return self };
+                queue.push(operation);
+            }
             // Whoever can run now may have something to write too: the answers to the last batch have just gone out.
             tokio::task::yield_now().await;
-            while waiting.len() < MOST
+            while queue.len() < WAITING
                 && let Ok(operation) = operations.try_recv()
             {
-                waiting.push(operation);
+                queue.push(operation);
             }
-            let mut batch = Batch::default();
-            let mut checkpoint = false;
-            for operation in waiting.drain(..) {
-                checkpoint |= batch.add(operation);
-            }
+            let (batch, checkpoint) = queue.batch();
             if batch.len() > 0 {
                 self.write(batch).await;
             }
@@ -95,7 +93,6 @@ impl Writer {
                 self.checkpoint().await;
             }
         }
-        self
     }
 
     async fn write(&mut self, mut batch: Batch) {
@@ -221,7 +218,7 @@ impl Writer {
 
 impl Batch {
     /// Sorts an operation in; says whether it was a wish for a checkpoint.
-    fn add(&mut self, operation: Op) -> bool {
+    pub(super) fn add(&mut self, operation: Op) -> bool {
         match operation {
             Op::Accept(accept) => self.accepts.push(*accept),
             Op::Handled(report, reply) => self.handled.push((report, reply)),
@@ -232,8 +229,13 @@ impl Batch {
         false
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.accepts.len() + self.handled.len() + self.sent.len() + self.errands.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn accepts(&self) -> usize {
+        self.accepts.len()
     }
 
     /// Drops the requests whose callers have their 503 already.

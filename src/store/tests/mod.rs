@@ -152,6 +152,11 @@ impl Home {
     }
 }
 
+/// A request on its way to the writer.
+pub(super) fn an_accept(reply: oneshot::Sender<Result<Accepted, StoreError>>) -> super::accept::Accept {
+    super::accept::Accept { job: Home::new().request(), known: None, drop_after: deadline(PATIENCE), reply }
+}
+
 fn handler(name: &str) -> HandlerName {
     name.parse().unwrap()
 }

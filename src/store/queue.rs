@@ -1,0 +1,83 @@
+//! What waits for the writer, and what of it goes into the next transaction.
+//!
+//! Requests come first, whatever waits before them: their callers wait for an answer, and have two seconds. All else waits
+//! for nobody's patience, and a transaction takes only so much of it, because the requests that come meanwhile have to wait
+//! for its end.
+
+use std::collections::VecDeque;
+
+use super::writer::{Batch, Op};
+
+/// Operations that may wait here; further ones wait in front, in the channel.
+pub(super) const WAITING: usize = 4_096;
+/// The most requests in one transaction.
+const MOST_ACCEPTS: usize = 512;
+/// The most of all else. Under full load a transaction has about a hundred operations, requests among them, and more in
+/// one make it hardly cheaper.
+const MOST_OTHERS: usize = 128;
+
+/// Operations in the order in which they came, requests apart.
+#[derive(Default)]
+pub(super) struct Queue {
+    accepts: VecDeque<Op>,
+    others: VecDeque<Op>,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.accepts.len() + self.others.len()
+    }
+
+    pub(super) fn push(&mut self, operation: Op) {
+        match operation {
+            Op::Accept(_) => self.accepts.push_back(operation),
+            _ => self.others.push_back(operation),
+        }
+    }
+
+    /// The next transaction, and whether somebody wished for a checkpoint after it.
+    pub(super) fn batch(&mut self) -> (Batch, bool) {
+        let (mut batch, mut checkpoint) = (Batch::default(), false);
+        let accepts = self.accepts.drain(..self.accepts.len().min(MOST_ACCEPTS));
+        let others = self.others.drain(..self.others.len().min(MOST_OTHERS));
+        for operation in accepts.chain(others) {
+            checkpoint |= batch.add(operation);
+        }
+        (batch, checkpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::store::request::Pending;
+    use crate::store::upkeep::Probe;
+
+    fn errand() -> Op {
+        Op::Errand(Pending::new(Probe).0)
+    }
+
+    fn accept() -> Op {
+        Op::Accept(Box::new(crate::store::tests::an_accept(oneshot::channel().0)))
+    }
+
+    #[test]
+    fn requests_go_before_all_that_came_earlier_and_a_transaction_takes_only_so_much_else() {
+        let mut queue = Queue::default();
+        (0..300).for_each(|_| queue.push(errand()));
+        (0..600).for_each(|_| queue.push(accept()));
+        queue.push(Op::Checkpoint);
+        let mut sizes = Vec::new();
+        while !queue.is_empty() {
+            let (batch, checkpoint) = queue.batch();
+            sizes.push((batch.accepts(), batch.len() - batch.accepts(), checkpoint));
+        }
+        assert_eq!(sizes, [(512, 128, false), (88, 128, false), (0, 44, true)]);
+    }
+}
