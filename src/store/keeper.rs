@@ -12,7 +12,10 @@ use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free, Rewind};
 use super::writer::Op;
 use super::{Store, StoreError, keys};
 
-/// The rhythm: the log is brought into the database this often.
+/// The log is brought into the database this often. Commits wait for the disk while that is synced, so it
+/// has to be little each time.
+const CHECKPOINT: Duration = Duration::from_millis(100);
+/// The rhythm of all else.
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between looks at leases and lanes, the fallback behind the wake-ups.
 const LOOK: u64 = 5;
@@ -31,12 +34,17 @@ impl Store {
     pub async fn keep(&self, retention: Duration, stop: CancellationToken) {
         let Some(mut connection) = self.take_checkpoints() else { return };
         let (mut tick, mut delete): (u64, bool) = (0, false);
+        let mut ticked = self.clock().elapsed();
         let mut calendar = self.ahead();
-        while stop.run_until_cancelled(self.clock().sleep(TICK)).await.is_some() {
-            tick += 1;
+        while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
             // It is told in the log, also where nobody calls and nobody asks.
             let _told = self.in_its_place();
             self.checkpoint(&mut connection).await;
+            if self.clock().elapsed() - ticked < TICK {
+                continue;
+            }
+            ticked = self.clock().elapsed();
+            tick += 1;
             let now = self.clock().now();
             let ahead = self.ahead();
             let set_back = ahead + SET_BACK < calendar;

@@ -201,8 +201,9 @@ async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) 
 async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
     let mut connection = options.connect().await?;
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
-    let things: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await?;
+    // The list of migrations alone is what a first start leaves that is killed before it has made anything else.
+    let things = "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'";
+    let things: i64 = sqlx::query_scalar(things).fetch_one(&mut connection).await?;
     connection.close().await?;
     Ok(things > 0 && id != APPLICATION_ID)
 }

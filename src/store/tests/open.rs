@@ -188,3 +188,21 @@ async fn a_new_store_is_for_its_owner_alone() {
         assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
     }
 }
+
+/// The list of migrations is made before the first of them runs, in a transaction of its own.
+#[tokio::test]
+async fn what_a_first_start_left_that_was_killed_is_gone_on_with() {
+    let home = Home::new();
+    home.serve().await.close().await;
+    let left = Home::new();
+    let schema = {
+        let mut raw = home.raw().await;
+        let sql = "SELECT sql FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+        sqlx::query_scalar::<_, String>(sql).fetch_one(&mut raw).await.unwrap()
+    };
+    let options = SqliteConnectOptions::new().filename(left.file()).create_if_missing(true);
+    let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query(AssertSqlSafe(schema)).execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    left.queued(&left.serve().await).await;
+}
