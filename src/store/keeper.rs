@@ -14,7 +14,7 @@ use super::{Store, StoreError, keys};
 
 /// The log is brought into the database this often. Commits wait for the disk while that is synced, so it
 /// has to be little each time.
-const CHECKPOINT: Duration = Duration::from_millis(100);
+const CHECKPOINT: Duration = Duration::from_millis(50);
 /// The rhythm of all else.
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between looks at leases and lanes, the fallback behind the wake-ups.
