@@ -44,6 +44,10 @@ use body::RawRequest;
 use reject::Rejection;
 use token::Unverified;
 
+/// How long an idempotency key is known beyond the last moment at which its request can be stored: the calendar may be set
+/// back a little.
+const KEY_OUTLIVES: Duration = Duration::from_secs(5);
+
 /// Whether an account has disconnected the integration of a `client_uuid`.
 pub type IsDisabled = Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>;
 
@@ -175,7 +179,8 @@ impl Receiver {
             handler: handler.clone(),
             request: WidgetRequest { account_id, entity: verified.entity, return_url, data },
             idempotency_key: verified.idempotency_key,
-            token_expires_at: verified.expires_at,
+            // The request may still be on its way into the store when its token ends; its key has to be known there.
+            token_expires_at: verified.expires_at + self.ack_deadline + KEY_OUTLIVES,
             received_at,
             answer_by: received_at + answer_within,
         };

@@ -133,7 +133,9 @@ impl Store {
         self.ask(keys::Load(self.0.keys.clone())).await?;
         self.ask(account_writes::FreeRenewals).await?;
         self.ask(upkeep::Rewind { now: self.clock().now() }).await?;
-        self.ask(refresh::Refresh).await
+        self.ask(refresh::Refresh).await?;
+        // By now the files beside the store are there, and are known from before the first request.
+        self.in_its_place()
     }
 
     /// Visits the store at `url`; none if nothing has made it yet.

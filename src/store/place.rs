@@ -85,7 +85,7 @@ impl Place {
     pub(super) async fn write_back(&self, connection: &mut SqliteConnection) {
         let target = match fs::metadata(&self.path) {
             Ok(there) if identity(&there) == self.file => return,
-            Ok(_) => with(&self.path, ".saved"),
+            Ok(_) => free_name(&self.path),
             Err(_) => self.path.clone(),
         };
         let shown = target.display().to_string();
@@ -111,6 +111,13 @@ impl Place {
     }
 }
 
+/// Where nothing is yet: what was saved earlier is somebody's jobs too.
+fn free_name(path: &Path) -> PathBuf {
+    let later = (1_u32..).map(|number| with(path, &format!(".saved.{number}")));
+    let mut names = std::iter::once(with(path, ".saved")).chain(later);
+    names.find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| with(path, ".saved"))
+}
+
 fn identity(of: &Metadata) -> Identity {
     (of.dev(), of.ino())
 }
@@ -119,4 +126,20 @@ fn with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_never_in_the_way_of_what_has_to_be_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("bridge.db");
+        for name in ["bridge.db.saved", "bridge.db.saved.1", "bridge.db.saved.2"] {
+            let free = free_name(&store);
+            assert_eq!(free, folder.path().join(name));
+            fs::write(free, "jobs").unwrap();
+        }
+    }
 }

@@ -26,8 +26,11 @@ const ON_THE_SIDE: usize = 512;
 /// The threads for handlers. Dropping it waits for nobody.
 #[derive(Debug)]
 pub struct HandlerThreads {
-    runtime: Option<Runtime>,
+    /// Where handlers are polled, with the threads for what they do on the side; and the threads of the attempts, apart, so
+    /// that no attempt waits behind that.
+    runtimes: Option<[Runtime; 2]>,
     handle: Handle,
+    attempts: Handle,
     own: Arc<Semaphore>,
 }
 
@@ -48,15 +51,21 @@ impl HandlerThreads {
     /// # Errors
     /// The system gives no threads.
     pub fn start() -> io::Result<Self> {
-        Self::with(OWN_THREADS)
+        Self::with(OWN_THREADS, ON_THE_SIDE)
     }
 
-    fn with(own: usize) -> io::Result<Self> {
+    fn with(own: usize, on_the_side: usize) -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        builder.thread_name("handler").max_blocking_threads(own + ON_THE_SIDE).enable_all();
-        let runtime = builder.build()?;
-        let own = Arc::new(Semaphore::new(own));
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime), own })
+        let runtime =
+            builder.thread_name("handler").max_blocking_threads(on_the_side).enable_all().build()?;
+        let mut builder = Builder::new_current_thread();
+        let attempts = builder.thread_name("handler").max_blocking_threads(own.max(1)).build()?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            attempts: attempts.handle().clone(),
+            runtimes: Some([runtime, attempts]),
+            own: Arc::new(Semaphore::new(own)),
+        })
     }
 
     /// Runs `work` until it ends or `cancelled` fires; then it is dropped, as soon as it lets go of its thread.
@@ -77,7 +86,7 @@ impl HandlerThreads {
         match self.own.clone().try_acquire_owned() {
             Ok(thread) => {
                 let handle = self.handle.clone();
-                self.handle.spawn_blocking(move || {
+                self.attempts.spawn_blocking(move || {
                     let _given_back_at_the_end = thread;
                     handle.block_on(work)
                 })
@@ -107,7 +116,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
 impl Drop for HandlerThreads {
     fn drop(&mut self) {
         // A runtime that is dropped in the ordinary way waits for its threads, and a handler may block one for ever.
-        if let Some(runtime) = self.runtime.take() {
+        for runtime in self.runtimes.take().into_iter().flatten() {
             runtime.shutdown_background();
         }
     }
@@ -122,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_blocks_a_thread_blocks_nobody_else_and_there_is_an_end_to_threads() {
-        let threads = HandlerThreads::with(20).unwrap();
+        let threads = HandlerThreads::with(20, ON_THE_SIDE).unwrap();
         let never = CancellationToken::new;
         let (entered, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let (hold, held) = mpsc::channel::<()>();
@@ -152,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn ten_thousand_that_end_at_once_need_no_more_threads_than_are_theirs() {
-        let threads = HandlerThreads::with(4).unwrap();
+        let threads = HandlerThreads::with(4, ON_THE_SIDE).unwrap();
         let tasks: Vec<_> = (0..10_000)
             .map(|number| threads.spawn(async move { number }, CancellationToken::new()))
             .collect();
@@ -163,9 +172,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_handlers_do_on_the_side_holds_up_no_attempt() {
+        let threads = HandlerThreads::with(2, 1).unwrap();
+        let (hold, held) = mpsc::channel::<()>();
+        let aside = async move {
+            // The one thread for that is taken for as long as the test likes, and a second piece of work waits for it.
+            let _never_awaited = tokio::task::spawn_blocking(move || held.recv());
+            let _waits = tokio::task::spawn_blocking(|| ());
+        };
+        assert_eq!(threads.spawn(aside, CancellationToken::new()).await.unwrap(), Ran::Ended(()));
+        assert_eq!(threads.spawn(async { 7 }, CancellationToken::new()).await.unwrap(), Ran::Ended(7));
+        drop(hold);
+    }
+
+    #[tokio::test]
     async fn what_is_cancelled_is_dropped_wherever_it_runs() {
         for own in [0, 1] {
-            let threads = HandlerThreads::with(own).unwrap();
+            let threads = HandlerThreads::with(own, ON_THE_SIDE).unwrap();
             let cancelled = CancellationToken::new();
             let task = threads.spawn(pending::<()>(), cancelled.clone());
             cancelled.cancel();
