@@ -42,6 +42,8 @@ CREATE TABLE jobs (
     -- delivery failures in a row, the exponent of the backoff, and the first of them
     failures          INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     failing_since     INTEGER,
+    -- when Kommo last refused this job for its account (401, 402, 403); NULL: not since it last got another answer
+    refused_at        INTEGER,
     -- 1: a continue may have arrived though its answer did not
     answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
     -- the body of the continue, JSON, and who made it

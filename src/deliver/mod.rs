@@ -9,9 +9,11 @@
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
 //! takes it. What is done with an answer is in [`judge`].
 
+mod attempt;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod judge;
+mod log;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,19 +23,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use url::Position;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::kommo::{Answer, Bearer, Kommo, NoBearer};
-use crate::model::{
-    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerPolicy, Stage, whole_millis,
-};
+use crate::kommo::Kommo;
+use crate::model::{DeliveringJob, HandlerName, HandlerPolicy};
 use crate::pace::{Gate, Pass};
-use crate::store::{Slot, Store, StoreError, Written};
-
-use judge::{Circumstances, Got, Judgement};
+use crate::store::{Slot, Store, StoreError};
 
 /// Calls of one attempt, or turns that are waited for: each takes at most the timeout of a request.
 const CALLS: u32 = 4;
@@ -217,177 +214,10 @@ impl Sender {
         self.0.tasks.spawn(self.clone().send(job, pass));
     }
 
-    async fn send(self, job: DeliveringJob, mut pass: Pass) {
-        let Parts { clock, policies, random, .. } = &self.0.parts;
-        let (started_at, begun) = (clock.now(), clock.elapsed());
-        let got = self.call(&job, &mut pass).await;
-        let (now, duration) = (clock.now(), clock.elapsed() - begun);
-        let default_policy = HandlerPolicy::default();
-        let circumstances = Circumstances {
-            prepared: &job.prepared,
-            delivery: job.delivery,
-            policy: policies.get(&job.handler).unwrap_or(&default_policy),
-            give_up_after: self.0.settings.give_up_after,
-            now,
-            jitter: random(),
-        };
-        let judgement = judge::judge(&got, circumstances);
-        let status = match got {
-            Got::Answer(Answer::Status { status, .. }) => Some(status),
-            Got::Answer(_) | Got::NoBearer(_) | Got::NotItsTurn(_) | Got::Stranger => None,
-        };
-        self.tell(&job, &judgement, status, duration);
-        self.pause_or_go_on(&job, &judgement, &mut pass);
-        let Judgement { next, result, error, .. } = judgement;
-        let attempt = result.map(|result| Attempt {
-            stage: Stage::Delivery,
-            number: job.attempts + 1,
-            started_at,
-            duration,
-            result,
-            status,
-            error: error.clone(),
-        });
-        let (delivered, received_at) = (next == AfterDelivery::Delivered, job.received_at);
-        // The place is for calls. While the store is slow, though, what waits to be written has to stay
-        // bounded: then the place is kept until it is.
-        let mut pass = Some(pass);
-        let writing = self.0.writing.try_acquire().ok();
-        if writing.is_some() {
-            pass.take();
-        }
-        let written = self.report(DeliveryReport { job, attempt, next, error }).await;
-        if delivered && written {
-            metrics::histogram!("bridge_receipt_to_continue_seconds")
-                .record(now.since(received_at).as_secs_f64());
-        }
-        drop((writing, pass));
-    }
-
-    /// Posts the continue; after a 401 once more, if another token can be had.
-    async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {
-        let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
-        let patience = self.0.settings.request_timeout;
-        // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
-        let at_hand = accounts.is_at_hand(whose);
-        if !at_hand {
-            pass.give_back();
-        }
-        let bearer = match accounts.bearer(whose).await {
-            Ok(bearer) => bearer,
-            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => return Got::Stranger,
-            Err(none) => return Got::NoBearer(none),
-        };
-        if !at_hand && let Err(paused) = pass.renew(patience).await {
-            return Got::NotItsTurn(paused);
-        }
-        let answer = self.post(job, &bearer, pass).await;
-        if !matches!(answer, Answer::Status { status: 401, .. }) || bearer.is_long_lived() {
-            return Got::Answer(answer);
-        }
-        pass.give_back();
-        let bearer = match accounts.renewed(whose, &bearer).await {
-            Ok(bearer) => bearer,
-            Err(none) => return Got::NoBearer(none),
-        };
-        if let Err(paused) = pass.renew(patience).await {
-            return Got::NotItsTurn(paused);
-        }
-        Got::Answer(self.post(job, &bearer, pass).await)
-    }
-
-    async fn post(&self, job: &DeliveringJob, bearer: &Bearer, pass: &mut Pass) -> Answer {
-        let DeliveringJob { return_url, prepared, .. } = job;
-        let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
-        pass.start();
-        if *bearer.origin == *return_url.origin() {
-            return kommo.continue_bot(return_url, &bearer.token, completion).await;
-        }
-        // Its account has moved: who has the old address today is a stranger.
-        match return_url.at(&bearer.origin) {
-            Ok(moved) => kommo.continue_bot(&moved, &bearer.token, completion).await,
-            Err(error) => {
-                Answer::NotSent(format!("the account has moved, and its new address is none: {error}"))
-            }
-        }
-    }
-
     /// Passes for a lane. An account that has moved has two lanes, and one pace.
     fn enter(&self, origin: &str, wanted: usize) -> Vec<Pass> {
         let moved = self.0.parts.accounts.moved_to(origin);
         self.0.parts.gate.enter(moved.as_deref().unwrap_or(origin), wanted)
-    }
-
-    /// Says whether the report was written.
-    async fn report(&self, report: DeliveryReport) -> bool {
-        let (id, handler) = (report.job.id, report.job.handler.clone());
-        match self.0.parts.store.sent(report).await {
-            Ok(Written::Done) => return true,
-            Ok(Written::Stale) => {
-                tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this answer is dropped");
-            }
-            Err(error) => {
-                tracing::error!(job.id = %id, %handler, %error, "what Kommo answered could not be stored; the continue is sent again");
-            }
-        }
-        false
-    }
-
-    fn pause_or_go_on(&self, job: &DeliveringJob, judgement: &Judgement, pass: &mut Pass) {
-        let health = &self.0.parts.health;
-        // With its port, where it has one: two accounts of one host are two accounts.
-        let host = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
-        if judgement.account_is_fine {
-            if pass.fine() {
-                tracing::info!(account.host = host, "deliveries to this account go on");
-            }
-            health.account_goes_on(host);
-        }
-        let Some(pause) = judgement.pause else { return };
-        // None: a pause that began after this call is in force, and has been told.
-        let Some(length) = pass.pause(pause) else { return };
-        let (pause_ms, why) = (whole_millis(length), judgement.error.as_deref().unwrap_or_default());
-        if pause.cause.ends_by_itself() {
-            tracing::info!(account.host = host, pause_ms, why, "deliveries wait");
-        } else if health.account_waits(host, why) {
-            tracing::warn!(account.host = host, pause_ms, why, "deliveries wait for a person");
-        }
-    }
-
-    fn tell(&self, job: &DeliveringJob, judgement: &Judgement, status: Option<u16>, duration: Duration) {
-        let (id, handler, attempt) = (job.id, &job.handler, job.attempts + 1);
-        let duration_ms = whole_millis(duration);
-        let error = judgement.error.as_deref().unwrap_or_default();
-        let outcome = match &judgement.next {
-            AfterDelivery::Delivered => "delivered",
-            AfterDelivery::Gone => "gone",
-            AfterDelivery::Dead { .. } => "dead",
-            AfterDelivery::Retry { .. } => "retry",
-            AfterDelivery::Wait { .. } => "wait",
-            AfterDelivery::Replace { .. } => "replaced",
-        };
-        metrics::counter!("bridge_delivery_attempts_total", "outcome" => outcome).increment(1);
-        match &judgement.next {
-            AfterDelivery::Delivered => {
-                tracing::debug!(job.id = %id, %handler, attempt, status, duration_ms, "the bot was continued");
-            }
-            AfterDelivery::Gone => {
-                tracing::info!(job.id = %id, %handler, attempt, status, duration_ms, error, "nobody waits for this continue any more");
-            }
-            AfterDelivery::Retry { due_at, .. } => {
-                tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");
-            }
-            AfterDelivery::Replace { .. } => {
-                tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, "Kommo refused the completion; another is sent");
-            }
-            AfterDelivery::Dead { .. } => {
-                tracing::error!(job.id = %id, %handler, attempt, status, duration_ms, error, "the continue could not be delivered; a person can retry it");
-            }
-            // Told once for the account, not once for each of its jobs.
-            AfterDelivery::Wait { .. } => {
-                tracing::debug!(job.id = %id, %handler, status, duration_ms, error, "the delivery waits for its account");
-            }
-        }
     }
 
     fn lease(&self) -> Duration {

@@ -1,0 +1,147 @@
+//! One attempt: posts the continue, says what the answer means for the account, and reports to the store.
+
+use url::Position;
+
+use crate::kommo::{Answer, Bearer, NoBearer};
+use crate::model::{
+    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis,
+};
+use crate::pace::Pass;
+use crate::store::Written;
+
+use super::judge::{self, Circumstances, Got, Judgement};
+use super::log::log_outcome;
+use super::{Parts, Sender};
+
+impl Sender {
+    pub(super) async fn send(self, job: DeliveringJob, mut pass: Pass) {
+        let Parts { clock, policies, random, .. } = &self.0.parts;
+        let (started_at, begun) = (clock.now(), clock.elapsed());
+        let got = self.call(&job, &mut pass).await;
+        let (now, duration) = (clock.now(), clock.elapsed() - begun);
+        let default_policy = HandlerPolicy::default();
+        let circumstances = Circumstances {
+            prepared: &job.prepared,
+            delivery: job.delivery,
+            policy: policies.get(&job.handler).unwrap_or(&default_policy),
+            give_up_after: self.0.settings.give_up_after,
+            now,
+            jitter: random(),
+        };
+        let judgement = judge::judge(&got, circumstances);
+        let status = match got {
+            Got::Answer(Answer::Status { status, .. }) => Some(status),
+            Got::Answer(_) | Got::NoBearer(_) | Got::NotItsTurn(_) | Got::Stranger => None,
+        };
+        log_outcome(&job, &judgement, status, duration);
+        self.pause_or_go_on(&job, &judgement, &mut pass);
+        let Judgement { next, result, error, .. } = judgement;
+        let attempt = result.map(|result| Attempt {
+            stage: Stage::Delivery,
+            number: job.attempts + 1,
+            started_at,
+            duration,
+            result,
+            status,
+            error: error.clone(),
+        });
+        let (delivered, received_at) = (next == AfterDelivery::Delivered, job.received_at);
+        // The place is for calls. While the store is slow, though, what waits to be written has to stay
+        // bounded: then the place is kept until it is.
+        let mut pass = Some(pass);
+        let writing = self.0.writing.try_acquire().ok();
+        if writing.is_some() {
+            pass.take();
+        }
+        let written = self.report(DeliveryReport { job, attempt, next, error }).await;
+        if delivered && written {
+            metrics::histogram!("bridge_receipt_to_continue_seconds")
+                .record(now.since(received_at).as_secs_f64());
+        }
+        drop((writing, pass));
+    }
+
+    /// Posts the continue; after a 401 once more, if another token can be had.
+    async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {
+        let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
+        let patience = self.0.settings.request_timeout;
+        // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
+        let at_hand = accounts.is_at_hand(whose);
+        if !at_hand {
+            pass.give_back();
+        }
+        let bearer = match accounts.bearer(whose).await {
+            Ok(bearer) => bearer,
+            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => return Got::Stranger,
+            Err(none) => return Got::NoBearer(none),
+        };
+        if !at_hand && let Err(paused) = pass.renew(patience).await {
+            return Got::NotItsTurn(paused);
+        }
+        let answer = self.post(job, &bearer, pass).await;
+        if !matches!(answer, Answer::Status { status: 401, .. }) || bearer.is_long_lived() {
+            return Got::Answer(answer);
+        }
+        pass.give_back();
+        let bearer = match accounts.renewed(whose, &bearer).await {
+            Ok(bearer) => bearer,
+            Err(none) => return Got::NoBearer(none),
+        };
+        if let Err(paused) = pass.renew(patience).await {
+            return Got::NotItsTurn(paused);
+        }
+        Got::Answer(self.post(job, &bearer, pass).await)
+    }
+
+    async fn post(&self, job: &DeliveringJob, bearer: &Bearer, pass: &mut Pass) -> Answer {
+        let DeliveringJob { return_url, prepared, .. } = job;
+        let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
+        pass.start();
+        if *bearer.origin == *return_url.origin() {
+            return kommo.continue_bot(return_url, &bearer.token, completion).await;
+        }
+        // Its account has moved: who has the old address today is a stranger.
+        match return_url.at(&bearer.origin) {
+            Ok(moved) => kommo.continue_bot(&moved, &bearer.token, completion).await,
+            Err(error) => {
+                Answer::NotSent(format!("the account has moved, and its new address is none: {error}"))
+            }
+        }
+    }
+
+    /// Says whether the report was written.
+    async fn report(&self, report: DeliveryReport) -> bool {
+        let (id, handler) = (report.job.id, report.job.handler.clone());
+        match self.0.parts.store.sent(report).await {
+            Ok(Written::Done) => return true,
+            Ok(Written::Stale) => {
+                tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this answer is dropped");
+            }
+            Err(error) => {
+                tracing::error!(job.id = %id, %handler, %error, "what Kommo answered could not be stored; the continue is sent again");
+            }
+        }
+        false
+    }
+
+    fn pause_or_go_on(&self, job: &DeliveringJob, judgement: &Judgement, pass: &mut Pass) {
+        let health = &self.0.parts.health;
+        // With its port, where it has one: two accounts of one host are two accounts.
+        let host = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
+        if judgement.account_is_fine {
+            if pass.fine() {
+                tracing::info!(account.host = host, "deliveries to this account go on");
+            }
+            health.account_goes_on(host);
+        }
+        let Some(pause) = judgement.pause else { return };
+        // None: a pause that began after this call is in force, and has been told.
+        let Some(length) = pass.pause(pause) else { return };
+        let (pause_ms, why) = (whole_millis(length), judgement.error.as_deref().unwrap_or_default());
+        if pause.cause.ends_by_itself() {
+            tracing::info!(account.host = host, pause_ms, why, "deliveries wait");
+        } else if health.account_waits(host, why) {
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries wait for a person");
+        }
+    }
+}
