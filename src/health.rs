@@ -4,9 +4,12 @@
 //! It holds no more than that. Whether the store can be written is found out when somebody asks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
+
+use crate::model::Timestamp;
 
 /// How far the bridge is. Draining is the end: nothing leads back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,14 +32,38 @@ pub struct Waiting {
     pub why: String,
 }
 
+/// The deliveries of all accounts wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EverybodyWaits {
+    /// What is wrong and what an operator has to do.
+    pub why: String,
+    /// Until when; `None` if it depends on the answer to the next delivery.
+    pub until: Option<Timestamp>,
+}
+
+type AskEverybody = Box<dyn Fn() -> Option<EverybodyWaits> + Send + Sync>;
+
 /// The note. Cheap to clone; clones share one note. A new one says [`Phase::Starting`].
-#[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<Note>>);
+#[derive(Clone, Default)]
+pub struct Health(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    note: Mutex<Note>,
+    /// Not noted but asked for, because it ends as time passes.
+    everybody: OnceLock<AskEverybody>,
+}
 
 #[derive(Debug, Default)]
 struct Note {
     phase: Phase,
     waiting: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Health").field(&*self.note()).finish()
+    }
 }
 
 impl Health {
@@ -83,9 +110,19 @@ impl Health {
         self.note().waiting.iter().map(entry).collect()
     }
 
+    /// Learns from `ask` whether all accounts wait. The first wish counts.
+    pub fn on_everybody(&self, ask: impl Fn() -> Option<EverybodyWaits> + Send + Sync + 'static) {
+        let _there_is_one_pace = self.0.everybody.set(Box::new(ask));
+    }
+
+    /// Whether the deliveries of all accounts wait, and why.
+    pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
+        self.0.everybody.get()?()
+    }
+
     fn note(&self) -> MutexGuard<'_, Note> {
         // Each change is a single step, so a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.note.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,6 +139,17 @@ mod tests {
         health.draining();
         health.ready();
         assert_eq!(health.phase(), Phase::Draining);
+    }
+
+    #[test]
+    fn whether_all_wait_is_asked_for_each_time() {
+        let health = Health::new();
+        assert_eq!(health.everybody_waits(), None);
+        let waits = EverybodyWaits { why: "blocked".into(), until: None };
+        let (asked, answer) = (health.clone(), waits.clone());
+        health.on_everybody(move || Some(answer.clone()));
+        health.on_everybody(|| None);
+        assert_eq!(asked.everybody_waits(), Some(waits));
     }
 
     #[test]

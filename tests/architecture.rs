@@ -30,7 +30,7 @@ const ROOMS: &[(&str, May)] = &[
     ("telemetry", May::Only(&["clock", "config"])),
     ("problem", May::Only(&[])),
     ("flood", May::Only(&["clock"])),
-    ("health", May::Only(&[])),
+    ("health", May::Only(&["model"])),
     ("listener", May::Only(&["problem"])),
     ("config", May::Only(&["model"])),
     ("handler", May::Only(&["model", "kommo"])),

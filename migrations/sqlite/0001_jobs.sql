@@ -42,7 +42,8 @@ CREATE TABLE jobs (
     -- delivery failures in a row, the exponent of the backoff, and the first of them
     failures          INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     failing_since     INTEGER,
-    -- when Kommo last refused this job for its account (401, 402, 403); NULL: not since it last got another answer
+    -- when Kommo last refused this job for its account (401, 402, 403); NULL: not since its completion was replaced.
+    -- If that is not before failing_since, Kommo refuses this job for its own sake, and not its account
     refused_at        INTEGER,
     -- 1: a continue may have arrived though its answer did not
     answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
@@ -56,6 +57,7 @@ CREATE TABLE jobs (
     CHECK ((entity_type IS NULL) = (entity_id IS NULL)),
     CHECK ((completion IS NULL) = (outcome IS NULL)),
     CHECK ((failures = 0) = (failing_since IS NULL)),
+    CHECK (refused_at IS NULL OR completion IS NOT NULL),
     CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
     CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),

@@ -26,7 +26,7 @@ mod watch;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -125,6 +125,8 @@ struct Inner {
     book: RwLock<Book>,
     /// One entry for each account that was ever renewed here.
     renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
+    /// The generations of tokens to which Kommo said 401, until they are renewed.
+    refused: Mutex<HashMap<AccountKey, u64>>,
     /// Installations that anybody can claim.
     strangers: Mutex<Throttle>,
     /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
@@ -154,6 +156,7 @@ impl Accounts {
             sealer,
             book: RwLock::default(),
             renewing: Mutex::default(),
+            refused: Mutex::default(),
             strangers: Mutex::default(),
             disconnected: Mutex::default(),
             unreadable: Mutex::default(),
@@ -174,8 +177,8 @@ impl Accounts {
             return Ok(bearer.clone());
         }
         let Some(entry) = self.entry(whose) else { return self.find(whose).await };
-        let (open, _) = entry.open()?;
-        if due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now()) {
+        entry.open()?;
+        if self.is_good(&entry) {
             return entry.bearer();
         }
         self.renew(&entry.record.key, entry.record.generation).await
@@ -195,17 +198,45 @@ impl Accounts {
             return Err(NoBearer::LongLived);
         }
         let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
-        self.renew(&entry.record.key, refused.generation).await
+        let key = &entry.record.key;
+        self.refused()
+            .entry(key.clone())
+            .and_modify(|known| *known = refused.generation.max(*known))
+            .or_insert(refused.generation);
+        self.renew(key, refused.generation).await
+    }
+
+    /// Whether Kommo has said 401 to this bearer, so that no more calls may carry it.
+    pub fn is_refused<'a>(&self, whose: impl Into<Whose<'a>>, bearer: &Bearer) -> bool {
+        let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
+        !bearer.is_long_lived() && self.entry(whose).is_some_and(is_refused)
+    }
+
+    /// Whether the tokens of this account are not known to be stale.
+    fn is_good(&self, entry: &Entry) -> bool {
+        let (now, record) = (self.0.parts.clock.now(), &entry.record);
+        self.refused_until(&record.key) < record.generation
+            && entry
+                .open()
+                .is_ok_and(|(open, _)| due::is_good(open.tokens.obtained_at, open.tokens.expires_at, now))
+    }
+
+    fn refused_until(&self, key: &AccountKey) -> u64 {
+        self.refused().get(key).copied().unwrap_or_default()
+    }
+
+    fn forget_refused(&self, key: &AccountKey) {
+        self.refused().remove(key);
+    }
+
+    fn refused(&self) -> MutexGuard<'_, HashMap<AccountKey, u64>> {
+        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a bearer can be had at once: nothing has to be renewed for it first.
     pub fn is_at_hand<'a>(&self, whose: impl Into<Whose<'a>>) -> bool {
         let whose = whose.into();
-        let good = |entry: Arc<Entry>| {
-            entry.open().ok().is_none_or(|(open, _)| {
-                due::is_good(open.tokens.obtained_at, open.tokens.expires_at, self.0.parts.clock.now())
-            })
-        };
+        let good = |entry: Arc<Entry>| entry.open().is_err() || self.is_good(&entry);
         self.0.long_lived.contains_key(whose.origin)
             || self.entry(whose).map_or_else(|| self.perhaps_moved(whose).is_none(), good)
     }
@@ -325,5 +356,9 @@ impl Credentials for Accounts {
 
     fn renewed<'a>(&'a self, whose: Whose<'a>, refused: &'a Bearer) -> Promise<'a> {
         Box::pin(Self::renewed(self, whose, refused))
+    }
+
+    fn is_refused(&self, whose: Whose<'_>, bearer: &Bearer) -> bool {
+        Self::is_refused(self, whose, bearer)
     }
 }

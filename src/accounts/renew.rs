@@ -11,8 +11,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use crate::model::{AccountKey, AccountRecord, Standing};
-use crate::pace::{Cause, Errand, Pause, Scope};
+use crate::model::{AccountKey, AccountRecord, Standing, whole_millis};
+use crate::pace::{Cause, Errand, Pass, Pause, Paused, Source};
 use crate::store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
@@ -138,7 +138,7 @@ impl Accounts {
     async fn grant(&self, origin: &Arc<str>, app: App<'_>, tokens: &Tokens) -> Result<Granted, GrantError> {
         let url = url_of(origin)?;
         let call = self.0.parts.kommo.grant(&url, app, Grant::Refresh(&tokens.refresh));
-        self.paced(origin, call).await
+        self.renewal_call(origin, call).await
     }
 
     /// Where the account is now, if it is elsewhere and may be called there.
@@ -147,7 +147,7 @@ impl Accounts {
         let api = sibling(&here, &token_claims(&tokens.access).api_domain?)?;
         let asked: Arc<str> = api.origin().ascii_serialization().into();
         let call = self.0.parts.kommo.address(&api, &tokens.refresh);
-        let address = match self.paced(&asked, call).await {
+        let address = match self.renewal_call(&asked, call).await {
             Ok(address) => address,
             Err(error) => {
                 tracing::warn!(account.host = host(origin), %error, "Kommo does not say whether the account has moved");
@@ -168,14 +168,48 @@ impl Accounts {
         origin: &str,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
-        let turn = self.0.parts.gate.turn(origin, Errand::Token, self.0.parts.request_timeout).await;
-        let mut pass = turn.map_err(|paused| GrantError::Unavailable(paused.to_string()))?;
-        pass.start();
+        let mut pass = self.started(origin).await?;
         let answer = call.await;
-        if let Err(GrantError::TooMany { retry_after }) = answer {
-            pass.pause(Pause { scope: Scope::Account, cause: Cause::TooMany, hint: retry_after });
+        if let Err(GrantError::TooMany { retry_after: hint }) = answer {
+            pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Token });
         }
         answer
+    }
+
+    /// A call of a renewal. As to a continue, a 403 without JSON to it may mean that the address is blocked. That holds for
+    /// accounts that we know: anyone can cause the exchange of a code.
+    async fn renewal_call<T>(
+        &self,
+        origin: &str,
+        call: impl Future<Output = Result<T, GrantError>>,
+    ) -> Result<T, GrantError> {
+        let mut pass = self.started(origin).await?;
+        let answer = call.await;
+        let (cause, hint) = match &answer {
+            Err(GrantError::TooMany { retry_after }) => (Cause::TooMany, *retry_after),
+            Err(GrantError::Refused { is_block: true, .. }) => (Cause::Blocked, None),
+            _ => return answer,
+        };
+        let began = pass.pause(Pause { cause, hint, source: Source::Token });
+        if let Some(everybody) = began.and_then(|began| began.everybody) {
+            let (pause_ms, why) = (whole_millis(everybody), cause.advice());
+            tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts wait");
+        }
+        answer
+    }
+
+    /// A pass for a call for a token that goes out now.
+    async fn started(&self, origin: &str) -> Result<Pass, GrantError> {
+        let unavailable = |paused: Paused| GrantError::Unavailable(paused.to_string());
+        loop {
+            let patience = self.0.parts.request_timeout;
+            let turn = self.0.parts.gate.turn(origin, Errand::Token, patience).await;
+            let mut pass = turn.map_err(unavailable)?;
+            // A pause that began since it had its turn is waited for like any other.
+            if pass.start().is_ok() {
+                return Ok(pass);
+            }
+        }
     }
 
     async fn settle(
@@ -215,10 +249,12 @@ impl Accounts {
         match renewal {
             Renewal::Failed => {
                 let why = why.unwrap_or_default();
+                // It may be good all the same: one job was answered 401. There is no better one.
+                self.forget_refused(key);
                 failures.count += 1;
                 let pause = due::pause(failures.count, (parts.random)());
                 failures.pause = Some((parts.clock.elapsed() + pause, why.clone()));
-                let pause_ms = crate::model::whole_millis(pause);
+                let pause_ms = whole_millis(pause);
                 tracing::warn!(
                     account.host = shown,
                     why,

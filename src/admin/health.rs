@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use serde_json::json;
 
-use crate::health::Phase;
+use crate::health::{Health, Phase};
 use crate::store::StoreError;
 
 use super::Shared;
@@ -17,16 +17,21 @@ pub(super) async fn live() -> Response {
     answer(StatusCode::OK, json!({ "status": "live" }))
 }
 
-/// Whether requests should be sent here: 200 and who waits for a person, or 503 and why not.
+/// Whether requests should be sent here: 200 with the accounts that wait for an operator, and why all accounts wait if they
+/// do; or 503 and why not.
 ///
 /// Accounts that wait are no reason to send requests elsewhere: they would wait there too.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let reasons = reasons(shared.health.phase(), shared.prober.ask().await);
     if reasons.is_empty() {
-        answer(StatusCode::OK, json!({ "status": "ready", "waiting": shared.health.waiting() }))
+        answer(StatusCode::OK, ready_body(&shared.health))
     } else {
         answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "not ready", "reasons": reasons }))
     }
+}
+
+fn ready_body(health: &Health) -> serde_json::Value {
+    json!({ "status": "ready", "waiting": health.waiting(), "everybody_waits": health.everybody_waits() })
 }
 
 fn reasons(phase: Phase, store: Result<(), StoreError>) -> Vec<String> {

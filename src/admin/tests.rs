@@ -143,7 +143,7 @@ async fn ready_follows_the_phases_and_the_store() {
     let answer = ready().await;
     assert_eq!(
         (answer.status, answer.json()),
-        (StatusCode::OK, json!({ "status": "ready", "waiting": waiting }))
+        (StatusCode::OK, json!({ "status": "ready", "waiting": waiting, "everybody_waits": null }))
     );
 
     it.jobs.store.close().await;

@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
-use crate::health::Health;
+use crate::health::{EverybodyWaits, Health};
 use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
+use crate::pace::Gate;
 use crate::receive::{Integration, Receiver};
 use crate::store::{Purpose, Store};
 use crate::work::{HandlerThreads, Pool, Registry};
@@ -43,6 +44,7 @@ impl Parts {
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         let health = Health::new();
         let gate = speaking::gate(&config, &clock);
+        note_everybody(&health, &gate, &clock);
         let speaking = Speaking {
             kommo: kommo.clone(),
             gate: gate.clone(),
@@ -83,6 +85,15 @@ impl Parts {
         );
         Ok(Self { config, clock, health, store, pool, sender, accounts, receiver, draining })
     }
+}
+
+/// Health learns from the gate whether all accounts wait.
+fn note_everybody(health: &Health, gate: &Arc<Gate>, clock: &Clock) {
+    let (gate, clock) = (gate.clone(), clock.clone());
+    health.on_everybody(move || {
+        let waits = gate.everybody_waits()?;
+        Some(EverybodyWaits { why: waits.to_string(), until: waits.left.map(|left| clock.now() + left) })
+    });
 }
 
 pub(super) fn registry(

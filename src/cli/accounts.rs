@@ -18,6 +18,7 @@ use crate::store::Store;
 use super::account::{self, Unclear};
 use super::accounts_text as text;
 use super::exit::{Failure, print};
+use super::health;
 
 /// Looks at accounts, connects and forgets them.
 #[derive(Debug, clap::Args)]
@@ -77,7 +78,11 @@ struct Told {
 async fn list(config: &Config, clock: &Clock) -> Result<Told, Failure> {
     let listed =
         visit(config, clock, async |accounts| Ok(accounts.list().await.map_err(Error::from)?)).await?;
-    Ok(Told { json: json!({ "accounts": listed }), text: text::list(&listed, clock.now()) })
+    // It is not in the store: it passes, and only the bridge that runs knows.
+    let ready = health::ready(config).await.unwrap_or_default();
+    let everybody = &ready["everybody_waits"];
+    let text = text::list(&listed, clock.now()) + &text::everybody_waits(everybody).unwrap_or_default();
+    Ok(Told { json: json!({ "accounts": listed, "everybody_waits": everybody }), text })
 }
 
 async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Url) -> Result<Told, Failure> {

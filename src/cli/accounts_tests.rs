@@ -43,6 +43,25 @@ fn the_integration_is_the_named_one_or_the_only_one_that_can_be_meant() {
 }
 
 #[test]
+fn it_says_when_all_accounts_wait() {
+    for (told, expected) in [
+        (json!(null), None),
+        (
+            json!({ "why": "blocked", "until": "2026-01-01T00:00:00Z" }),
+            Some("wait until 2026-01-01T00:00:00Z: blocked"),
+        ),
+        (json!({ "why": "a\u{1b}b", "until": null }), Some("wait for the answer to the next delivery: a")),
+    ] {
+        let text = text::everybody_waits(&told);
+        assert_eq!(text.is_some(), expected.is_some(), "{told}");
+        assert!(
+            text.is_none_or(|text| text.contains(expected.unwrap()) && !text.contains('\u{1b}')),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn people_are_sent_to_a_site_and_nowhere_else() {
     for (site, insecure, expected) in [
         ("https://www.kommo.com", false, true),

@@ -2,6 +2,7 @@
 //!
 //! Texts from outside (hosts, reasons of Kommo) cannot steer the terminal: control characters are replaced.
 
+use serde_json::Value;
 use url::Url;
 
 use crate::accounts::Listed;
@@ -28,6 +29,16 @@ pub(super) fn list(listed: &[Listed], now: Timestamp) -> String {
         ]);
     }
     table.trim_fmt()
+}
+
+/// That all accounts wait, as `ready` tells it; none if they do not.
+pub(super) fn everybody_waits(told: &Value) -> Option<String> {
+    let why = told["why"].as_str()?;
+    let until = match told["until"].as_str() {
+        Some(until) => format!("until {until}"),
+        None => "for the answer to the next delivery".to_owned(),
+    };
+    Some(format!("\n\nThe deliveries of all accounts wait {}: {}", clean(&until), clean(why)))
 }
 
 /// How one is called: where it is, and its name in the configuration.

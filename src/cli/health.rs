@@ -56,6 +56,18 @@ pub(super) async fn probe(config: &Config) -> Probed {
     }
 }
 
+/// What the bridge of this configuration says of itself; `None` if it is not ready, or does not run.
+pub(super) async fn ready(config: &Config) -> Option<serde_json::Value> {
+    let asked = ask(reachable(config.admin.listen));
+    let answer = tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()?;
+    body_of_ready(&answer)
+}
+
+fn body_of_ready(answer: &str) -> Option<serde_json::Value> {
+    let (_, body) = answer.split_once("\r\n\r\n").filter(|_| judge(answer) == Probed::Ready)?;
+    serde_json::from_str(body).ok()
+}
+
 /// An address that stands for all of the machine's own is no address to call.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
@@ -152,6 +164,8 @@ mod tests {
         let starting = Probed::NotReady("the bridge is starting".into());
         assert_eq!(judge(&ask(address).await.unwrap()), starting);
         health.ready();
-        assert_eq!(judge(&ask(address).await.unwrap()), Probed::Ready);
+        let answer = ask(address).await.unwrap();
+        assert_eq!(judge(&answer), Probed::Ready);
+        assert_eq!(body_of_ready(&answer).unwrap()["everybody_waits"], serde_json::Value::Null);
     }
 }

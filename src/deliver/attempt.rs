@@ -6,9 +6,10 @@ use crate::kommo::{Answer, Bearer, NoBearer};
 use crate::model::{
     AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis,
 };
-use crate::pace::Pass;
+use crate::pace::{Pass, Paused, Source};
 use crate::store::Written;
 
+use super::blame::{self, Blame};
 use super::judge::{self, Circumstances, Got, Judgement};
 use super::log::log_outcome;
 use super::{Parts, Sender};
@@ -17,12 +18,14 @@ impl Sender {
     pub(super) async fn send(self, job: DeliveringJob, mut pass: Pass) {
         let Parts { clock, policies, random, .. } = &self.0.parts;
         let (started_at, begun) = (clock.now(), clock.elapsed());
-        let got = self.call(&job, &mut pass).await;
+        let got = self.call(&job, &mut pass).await.map_or_else(|got| got, Got::Answer);
         let (now, duration) = (clock.now(), clock.elapsed() - begun);
         let default_policy = HandlerPolicy::default();
         let circumstances = Circumstances {
+            job: job.id,
             prepared: &job.prepared,
             delivery: job.delivery,
+            account: pass.standing(Source::Job(job.id)),
             policy: policies.get(&job.handler).unwrap_or(&default_policy),
             give_up_after: self.0.settings.give_up_after,
             now,
@@ -33,8 +36,8 @@ impl Sender {
             Got::Answer(Answer::Status { status, .. }) => Some(status),
             Got::Answer(_) | Got::NoBearer(_) | Got::NotItsTurn(_) | Got::Stranger => None,
         };
+        let judgement = self.pause_or_go_on(&job, judgement, &mut pass);
         log_outcome(&job, &judgement, status, duration);
-        self.pause_or_go_on(&job, &judgement, &mut pass);
         let Judgement { next, result, error, .. } = judgement;
         let attempt = result.map(|result| Attempt {
             stage: Stage::Delivery,
@@ -61,8 +64,8 @@ impl Sender {
         drop((writing, pass));
     }
 
-    /// Posts the continue; after a 401 once more, if another token can be had.
-    async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Got {
+    /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
+    async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Result<Answer, Got> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
@@ -72,41 +75,40 @@ impl Sender {
         }
         let bearer = match accounts.bearer(whose).await {
             Ok(bearer) => bearer,
-            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => return Got::Stranger,
-            Err(none) => return Got::NoBearer(none),
+            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => return Err(Got::Stranger),
+            Err(none) => return Err(Got::NoBearer(none)),
         };
-        if !at_hand && let Err(paused) = pass.renew(patience).await {
-            return Got::NotItsTurn(paused);
+        if !at_hand {
+            pass.renew(patience).await.map_err(Got::NotItsTurn)?;
         }
-        let answer = self.post(job, &bearer, pass).await;
-        if !matches!(answer, Answer::Status { status: 401, .. }) || bearer.is_long_lived() {
-            return Got::Answer(answer);
+        let answer = self.post(job, &bearer, pass).await?;
+        let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
+        if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, pass) {
+            return Ok(answer);
         }
         pass.give_back();
-        let bearer = match accounts.renewed(whose, &bearer).await {
-            Ok(bearer) => bearer,
-            Err(none) => return Got::NoBearer(none),
-        };
-        if let Err(paused) = pass.renew(patience).await {
-            return Got::NotItsTurn(paused);
-        }
-        Got::Answer(self.post(job, &bearer, pass).await)
+        let bearer = accounts.renewed(whose, &bearer).await.map_err(Got::NoBearer)?;
+        pass.renew(patience).await.map_err(Got::NotItsTurn)?;
+        self.post(job, &bearer, pass).await
     }
 
-    async fn post(&self, job: &DeliveringJob, bearer: &Bearer, pass: &mut Pass) -> Answer {
+    async fn post(&self, job: &DeliveringJob, bearer: &Bearer, pass: &mut Pass) -> Result<Answer, Got> {
         let DeliveringJob { return_url, prepared, .. } = job;
         let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
-        pass.start();
+        if self.0.parts.accounts.is_refused((return_url.origin(), job.account_id), bearer) {
+            return Err(Got::NotItsTurn(Paused { left: None }));
+        }
+        pass.start().map_err(Got::NotItsTurn)?;
         if *bearer.origin == *return_url.origin() {
-            return kommo.continue_bot(return_url, &bearer.token, completion).await;
+            return Ok(kommo.continue_bot(return_url, &bearer.token, completion).await);
         }
         // Its account has moved: who has the old address today is a stranger.
-        match return_url.at(&bearer.origin) {
+        Ok(match return_url.at(&bearer.origin) {
             Ok(moved) => kommo.continue_bot(&moved, &bearer.token, completion).await,
             Err(error) => {
                 Answer::NotSent(format!("the account has moved, and its new address is none: {error}"))
             }
-        }
+        })
     }
 
     /// Says whether the report was written.
@@ -124,24 +126,44 @@ impl Sender {
         false
     }
 
-    fn pause_or_go_on(&self, job: &DeliveringJob, judgement: &Judgement, pass: &mut Pass) {
-        let health = &self.0.parts.health;
+    /// Says what the answer means for the account, and what comes of the job with that.
+    fn pause_or_go_on(&self, job: &DeliveringJob, judgement: Judgement, pass: &mut Pass) -> Judgement {
+        let Parts { health, clock, .. } = &self.0.parts;
         // With its port, where it has one: two accounts of one host are two accounts.
         let host = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
         if judgement.account_is_fine {
-            if pass.fine() {
+            let ended = pass.fine();
+            if ended.account {
                 tracing::info!(account.host = host, "deliveries to this account go on");
+            }
+            if ended.everybody {
+                tracing::info!(account.host = host, "deliveries of all accounts go on");
             }
             health.account_goes_on(host);
         }
-        let Some(pause) = judgement.pause else { return };
+        let Some(pause) = judgement.pause else { return judgement };
         // None: a pause that began after this call is in force, and has been told.
-        let Some(length) = pass.pause(pause) else { return };
+        let Some(began) = pass.pause(pause) else { return judgement };
+        let length = began.alone.unwrap_or(began.account);
         let (pause_ms, why) = (whole_millis(length), judgement.error.as_deref().unwrap_or_default());
         if pause.cause.ends_by_itself() {
             tracing::info!(account.host = host, pause_ms, why, "deliveries wait");
         } else if health.account_waits(host, why) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries wait for a person");
         }
+        if let Some(everybody) = began.everybody {
+            let pause_ms = whole_millis(everybody);
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts wait");
+        }
+        match began.alone {
+            Some(alone) => judgement.until(clock.now() + alone),
+            None => judgement,
+        }
     }
+}
+
+/// Whether the 401 of this call is about the job alone. Then the token is good, and renewing it each time that the job is
+/// tried would only hold up the others.
+fn is_refused_alone(job: &DeliveringJob, pass: &Pass) -> bool {
+    blame::decide(job.delivery, pass.standing(Source::Job(job.id))) != Blame::Account
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::judge::{Circumstances, Got, judge};
 use crate::kommo::{Answer, fuzzing};
 use crate::model::{
-    AfterDelivery, CheckedCompletion, Delivery, HandlerPolicy, Outcome, Prepared, Step, Timestamp,
+    AfterDelivery, CheckedCompletion, Delivery, HandlerPolicy, JobId, Outcome, Prepared, Step, Timestamp,
 };
+use crate::pace::Standing;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
@@ -27,7 +28,12 @@ pub(crate) fn answer(input: &[u8]) -> bool {
     let outcome = if is_fallback { Outcome::Fallback } else { Outcome::Handler };
     let prepared = Prepared { completion: with_handler.unwrap_or(completion), outcome };
     let delivery = if old {
-        Delivery { failures: 9, failing_since: Some(NOW - GIVE_UP_AFTER), answer_lost: lost }
+        Delivery {
+            failures: 9,
+            failing_since: Some(NOW - GIVE_UP_AFTER),
+            answer_lost: lost,
+            refused_at: None,
+        }
     } else {
         Delivery { answer_lost: lost, ..Delivery::default() }
     };
@@ -38,6 +44,8 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         && prepared.completion.is_data_alone()
         && problem.as_ref().is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"));
     let circumstances = Circumstances {
+        job: JobId::new(NOW, 1),
+        account: Standing::default(),
         prepared: &prepared,
         delivery,
         policy: &policy,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::kommo::{Answer, NoBearer, Problem};
 use crate::model::{
-    AfterDelivery, AttemptResult, Backoff, Delivery, HandlerPolicy, Outcome, Prepared, Timestamp,
+    AfterDelivery, AttemptResult, Backoff, Delivery, HandlerPolicy, JobId, Outcome, Prepared, Timestamp,
 };
+use crate::pace::{Cause, Pause, Paused, Source, Standing};
 
-use crate::pace::{Cause, Pause, Paused, Scope};
+use super::blame::{self, Blame};
 
 /// Between two looks whether a job that waits by itself can go.
 const ALONE: Duration = Duration::from_secs(60);
@@ -19,7 +20,7 @@ pub(super) enum Got {
     Answer(Answer),
     /// There is no bearer for that address, so no call was made.
     NoBearer(NoBearer),
-    /// The turn of a second call did not come in time.
+    /// The turn of a second call did not come in time, or a pause began before the call went out.
     NotItsTurn(Paused),
     /// As [`NoBearer::Unknown`], but at this address another account is called, which must not wait for it.
     Stranger,
@@ -28,10 +29,13 @@ pub(super) enum Got {
 /// What is known of the job when its answer comes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Circumstances<'a> {
+    pub(super) job: JobId,
     /// What was sent.
     pub(super) prepared: &'a Prepared,
     /// How the delivery went before.
     pub(super) delivery: Delivery,
+    /// How its account is, as far as the pace knows.
+    pub(super) account: Standing,
     pub(super) policy: &'a HandlerPolicy,
     pub(super) give_up_after: Duration,
     pub(super) now: Timestamp,
@@ -52,6 +56,17 @@ pub(super) struct Judgement {
     pub(super) account_is_fine: bool,
 }
 
+impl Judgement {
+    /// In place of its account, only this job waits, until then.
+    pub(super) fn until(self, due_at: Timestamp) -> Self {
+        let next = match self.next {
+            AfterDelivery::Wait { delivery, .. } => AfterDelivery::Retry { due_at, delivery },
+            next => next,
+        };
+        Self { next, ..self }
+    }
+}
+
 /// Judges.
 pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
     let (status, retry_after, problem) = match got {
@@ -61,7 +76,10 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
                 NoBearer::LongLived => Cause::Unauthorized,
                 NoBearer::NotRenewed { .. } => Cause::NotRenewed,
             };
-            return at.wait(Scope::Account, cause, None, &no.to_string());
+            if cause.may_be_of_one_job() {
+                return at.refused(cause, &no.to_string());
+            }
+            return at.wait(cause, None, &no.to_string());
         }
         Got::NotItsTurn(paused) => return at.later(&paused.to_string()),
         Got::Stranger => return at.alone(&NoBearer::Unknown.to_string()),
@@ -83,13 +101,13 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
             at.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
         }
         404 => at.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text)),
-        401 => at.wait(Scope::Account, Cause::Unauthorized, None, &text),
-        402 => at.wait(Scope::Account, Cause::PaymentRequired, None, &text),
-        403 if problem.is_some() => at.wait(Scope::Account, Cause::Forbidden, None, &text),
-        403 => at.wait(Scope::Everybody, Cause::Blocked, None, &text),
+        401 => at.refused(Cause::Unauthorized, &text),
+        402 => at.refused(Cause::PaymentRequired, &text),
+        403 if problem.is_some() => at.refused(Cause::Forbidden, &text),
+        403 => at.refused(Cause::Blocked, &text),
         429 => {
             let hint = retry_after.or_else(|| problem.and_then(|problem| problem.retry_after));
-            at.wait(Scope::Account, Cause::TooMany, hint, &text)
+            at.wait(Cause::TooMany, hint, &text)
         }
         400 if at.prepared.completion.is_data_alone() && too_few(problem) => at.with_goto(text),
         400 | 422 => at.instead(text),
@@ -118,15 +136,44 @@ impl Circumstances<'_> {
         Judgement { next, result: Some(result), error, pause: None, account_is_fine: true }
     }
 
-    fn wait(&self, scope: Scope, cause: Cause, hint: Option<Duration>, text: &str) -> Judgement {
-        // Waiting is no failure of this job: when the account goes on, its time budget starts anew.
-        let delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
+    /// The account waits, and this job with it.
+    fn wait(&self, cause: Cause, hint: Option<Duration>, text: &str) -> Judgement {
         Judgement {
-            next: AfterDelivery::Wait { delivery, keeps_place: !cause.may_be_of_one_job() },
+            next: AfterDelivery::Wait { delivery: self.waiting(), keeps_place: !cause.may_be_of_one_job() },
             result: None,
             error: Some(format!("{text}; {}", cause.advice())),
-            pause: Some(Pause { scope, cause, hint }),
+            pause: Some(Pause { cause, hint, source: Source::Job(self.job) }),
             account_is_fine: false,
+        }
+    }
+
+    /// Waiting is no failure of this job: when the account goes on, its time budget starts anew. But a job that is refused
+    /// for its own sake has no other budget to wait for.
+    fn waiting(&self) -> Delivery {
+        if self.delivery.is_refused_alone() {
+            return self.delivery;
+        }
+        Delivery { failures: 0, failing_since: None, ..self.delivery }
+    }
+
+    /// Kommo refuses the account, or this job alone.
+    fn refused(&self, cause: Cause, text: &str) -> Judgement {
+        let refused = Self { delivery: Delivery { refused_at: Some(self.now), ..self.delivery }, ..*self };
+        match blame::decide(self.delivery, self.account) {
+            // Not by what was noted just now: that it is refused says nothing of why.
+            Blame::Account => {
+                let delivery = Delivery { failures: 0, failing_since: None, ..refused.delivery };
+                Self { delivery, ..refused }.wait(cause, None, text)
+            }
+            Blame::Job => {
+                let why = "the account takes other jobs, so this one is refused for what it is";
+                refused.again(&format!("{text}; {why}"), AttemptResult::Retry, false)
+            }
+            Blame::Unclear => {
+                let due_at = self.now + ALONE;
+                let next = AfterDelivery::Retry { due_at, delivery: refused.delivery };
+                Judgement { next, ..self.later(&format!("{text}; {}", cause.advice())) }
+            }
         }
     }
 
@@ -143,9 +190,7 @@ impl Circumstances<'_> {
 
     /// This job waits by itself, for whom a pause of its lane would hold up others.
     fn alone(&self, text: &str) -> Judgement {
-        // Waiting is no failure: when it can go, its time budget starts anew.
-        let delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
-        let next = AfterDelivery::Retry { due_at: self.now + ALONE, delivery };
+        let next = AfterDelivery::Retry { due_at: self.now + ALONE, delivery: self.waiting() };
         Judgement { next, ..self.later(text) }
     }
 
@@ -162,7 +207,8 @@ impl Circumstances<'_> {
             };
         }
         let due_at = self.now + Backoff::STANDARD.delay(failures, self.jitter);
-        let delivery = Delivery { failures, failing_since: Some(failing_since), answer_lost };
+        let delivery =
+            Delivery { failures, failing_since: Some(failing_since), answer_lost, ..self.delivery };
         Judgement {
             next: AfterDelivery::Retry { due_at, delivery },
             result: Some(result),
@@ -200,7 +246,7 @@ impl Circumstances<'_> {
     }
 
     fn replace(&self, prepared: Prepared, text: String) -> Judgement {
-        let delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
+        let delivery = Delivery { failures: 0, failing_since: None, refused_at: None, ..self.delivery };
         self.end(AfterDelivery::Replace { prepared, delivery }, AttemptResult::Fail, Some(text))
     }
 }

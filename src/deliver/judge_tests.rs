@@ -6,6 +6,10 @@ use crate::model::{CheckedCompletion, Completion, Step};
 const NOW: Timestamp = Timestamp::from_millis(10_000_000);
 const HOUR: Duration = Duration::from_secs(3_600);
 
+fn job() -> JobId {
+    JobId::new(NOW, 1)
+}
+
 fn alone(outcome: Outcome) -> Prepared {
     Prepared { completion: Completion::success().check().unwrap(), outcome }
 }
@@ -24,12 +28,18 @@ fn fallback() -> CheckedCompletion {
 struct Case {
     prepared: Prepared,
     delivery: Delivery,
+    account: Standing,
     goto: Option<Step>,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Self { prepared: alone(Outcome::Handler), delivery: Delivery::default(), goto: None }
+        Self {
+            prepared: alone(Outcome::Handler),
+            delivery: Delivery::default(),
+            account: Standing::default(),
+            goto: None,
+        }
     }
 }
 
@@ -39,6 +49,8 @@ impl Case {
         judge(
             got,
             Circumstances {
+                job: job(),
+                account: self.account,
                 prepared: &self.prepared,
                 delivery: self.delivery,
                 policy: &policy,
@@ -94,37 +106,114 @@ fn not_found_is_gone_unless_an_answer_was_lost() {
 
 #[test]
 fn the_account_waits_and_no_attempt_is_burnt() {
-    let failing = Delivery { failures: 3, failing_since: Some(NOW - HOUR), answer_lost: true };
+    let failing =
+        Delivery { failures: 3, failing_since: Some(NOW - HOUR), answer_lost: true, refused_at: None };
     let case = Case { delivery: failing, ..Case::default() };
     let html = Got::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
-    for (got, scope, cause) in [
-        (status(401), Scope::Account, Cause::Unauthorized),
-        (status(402), Scope::Account, Cause::PaymentRequired),
-        (status(403), Scope::Account, Cause::Forbidden),
-        (html, Scope::Everybody, Cause::Blocked),
-        (status(429), Scope::Account, Cause::TooMany),
-        (Got::NoBearer(NoBearer::Unknown), Scope::Account, Cause::NotConnected),
-        (
-            Got::NoBearer(NoBearer::NeedsAuthorization { why: "x".into() }),
-            Scope::Account,
-            Cause::NotConnected,
-        ),
-        (Got::NoBearer(NoBearer::NotRenewed { why: "x".into() }), Scope::Account, Cause::NotRenewed),
-        (Got::NoBearer(NoBearer::LongLived), Scope::Account, Cause::Unauthorized),
+    for (got, cause) in [
+        (status(401), Cause::Unauthorized),
+        (status(402), Cause::PaymentRequired),
+        (status(403), Cause::Forbidden),
+        (html, Cause::Blocked),
+        (status(429), Cause::TooMany),
+        (Got::NoBearer(NoBearer::Unknown), Cause::NotConnected),
+        (Got::NoBearer(NoBearer::NeedsAuthorization { why: "x".into() }), Cause::NotConnected),
+        (Got::NoBearer(NoBearer::NotRenewed { why: "x".into() }), Cause::NotRenewed),
+        (Got::NoBearer(NoBearer::LongLived), Cause::Unauthorized),
     ] {
         let judgement = case.judge(&got);
-        assert_eq!(judgement.pause, Some(Pause { scope, cause, hint: None }), "{got:?}");
+        assert_eq!(judgement.pause, Some(Pause { cause, hint: None, source: Source::Job(job()) }), "{got:?}");
         assert_eq!(judgement.result, None, "{got:?}");
         // A lost answer is not forgotten; the time budget starts anew.
         let AfterDelivery::Wait { delivery, .. } = judgement.next else { panic!("{got:?}") };
-        assert_eq!(delivery, answer_was_lost(), "{got:?}");
+        let refused_at = cause.may_be_of_one_job().then_some(NOW);
+        assert_eq!(delivery, Delivery { refused_at, ..answer_was_lost() }, "{got:?}");
         assert!(judgement.error.unwrap().contains(cause.advice()));
     }
 }
 
+fn refusals() -> [Got; 4] {
+    let html = Got::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
+    [status(401), status(402), status(403), html]
+}
+
+fn refused(failing_since: Option<Timestamp>, refused_at: Timestamp) -> Delivery {
+    let failures = u32::from(failing_since.is_some());
+    Delivery { failures, failing_since, answer_lost: false, refused_at: Some(refused_at) }
+}
+
+#[test]
+fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charged_until_it_gives_up() {
+    let account = Standing { taken_at: Some(NOW), refuses_others: false };
+    let before = NOW - Duration::from_secs(1);
+    for got in refusals() {
+        let first = Case { delivery: refused(None, before), account, ..Case::default() }.judge(&got);
+        assert_eq!((first.pause, first.result), (None, Some(AttemptResult::Retry)), "{got:?}");
+        let AfterDelivery::Retry { due_at, delivery } = first.next else { panic!("{got:?}") };
+        assert_eq!(due_at, NOW + Duration::from_millis(500), "{got:?}");
+        assert_eq!(delivery, refused(Some(NOW), NOW), "{got:?}");
+        assert!(delivery.is_refused_alone() && first.error.unwrap().contains("takes other jobs"), "{got:?}");
+
+        // From then on it is known, also to a process that has seen no other job.
+        let (since, standing) = (NOW - HOUR, Standing::default());
+        let almost = refused(Some(since + Duration::from_millis(1)), before);
+        let again = Case { delivery: almost, account: standing, ..Case::default() }.judge(&got);
+        assert!(matches!(again.next, AfterDelivery::Retry { .. }) && again.pause.is_none(), "{got:?}");
+        let last = Case { delivery: refused(Some(since), before), account: standing, ..Case::default() };
+        let last = last.judge(&got);
+        assert_eq!((last.next, last.pause), (AfterDelivery::Dead { answer_lost: false }, None), "{got:?}");
+    }
+}
+
+#[test]
+fn an_outage_of_the_account_charges_no_job_and_forgets_no_refused_one() {
+    let account = Standing { taken_at: Some(NOW), refuses_others: true };
+    let before = NOW - Duration::from_secs(1);
+    for got in refusals() {
+        let good = Case { delivery: refused(None, before), account, ..Case::default() }.judge(&got);
+        assert!(good.pause.is_some() && good.result.is_none(), "{got:?}");
+        let AfterDelivery::Wait { delivery, .. } = good.next else { panic!("{got:?}") };
+        assert_eq!(delivery, refused(None, NOW), "{got:?}");
+
+        let bad =
+            Case { delivery: refused(Some(NOW - HOUR), before), account, ..Case::default() }.judge(&got);
+        assert_eq!((bad.pause, bad.result), (None, None), "{got:?}");
+        let AfterDelivery::Retry { due_at, delivery } = bad.next else { panic!("{got:?}") };
+        assert_eq!((due_at, delivery), (NOW + ALONE, refused(Some(NOW - HOUR), NOW)), "{got:?}");
+    }
+    // Nor does it begin anew whenever its account has to wait for something else.
+    let delivery = refused(Some(NOW - HOUR), before);
+    for got in [status(429), Got::NoBearer(NoBearer::Unknown)] {
+        let AfterDelivery::Wait { delivery: then, .. } =
+            (Case { delivery, ..Case::default() }).judge(&got).next
+        else {
+            panic!("{got:?}")
+        };
+        assert_eq!(then, delivery, "{got:?}");
+    }
+}
+
+#[test]
+fn what_is_put_in_the_place_of_a_refused_completion_was_not_refused() {
+    let delivery = refused(Some(NOW), NOW);
+    let case = Case { prepared: with_handlers(), delivery, ..Case::default() };
+    let AfterDelivery::Replace { delivery, .. } = case.judge(&status(422)).next else { panic!() };
+    assert_eq!(delivery, Delivery::default());
+}
+
+#[test]
+fn who_alone_is_refused_again_waits_alone() {
+    let judgement = Case::default().judge(&status(403));
+    let AfterDelivery::Wait { delivery, .. } = judgement.next else { panic!() };
+    let due_at = NOW + HOUR;
+    assert_eq!(judgement.until(due_at).next, AfterDelivery::Retry { due_at, delivery });
+    let delivered = Case::default().judge(&status(202)).until(due_at);
+    assert_eq!(delivered.next, AfterDelivery::Delivered);
+}
+
 #[test]
 fn who_is_not_called_yet_keeps_what_it_had() {
-    let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true };
+    let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true, refused_at: None };
     let judgement =
         Case { delivery: failing, ..Case::default() }.judge(&Got::NotItsTurn(Paused { left: None }));
     assert_eq!(judgement.next, AfterDelivery::Wait { delivery: failing, keeps_place: true });
@@ -133,7 +222,7 @@ fn who_is_not_called_yet_keeps_what_it_had() {
 
 #[test]
 fn a_stranger_waits_by_itself() {
-    let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true };
+    let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true, refused_at: None };
     let judgement = Case { delivery: failing, ..Case::default() }.judge(&Got::Stranger);
     let due_at = NOW + Duration::from_secs(60);
     assert_eq!(judgement.next, AfterDelivery::Retry { due_at, delivery: answer_was_lost() });
@@ -213,8 +302,12 @@ fn what_may_pass_is_retried_with_backoff() {
     ] {
         for (failures, delay) in [(0, 500), (1, 1_000), (6, 32_000), (7, 60_000), (50, 60_000)] {
             let since = NOW - Duration::from_secs(60);
-            let delivery =
-                Delivery { failures, failing_since: (failures > 0).then_some(since), answer_lost: false };
+            let delivery = Delivery {
+                failures,
+                failing_since: (failures > 0).then_some(since),
+                answer_lost: false,
+                refused_at: None,
+            };
             let judgement = Case { delivery, ..Case::default() }.judge(&got);
             let AfterDelivery::Retry { due_at, delivery } = judgement.next else { panic!("{got:?}") };
             assert_eq!(due_at, NOW + Duration::from_millis(delay), "{got:?}");
@@ -248,7 +341,8 @@ fn only_what_may_have_arrived_counts_as_lost() {
 
 #[test]
 fn it_gives_up_in_the_end() {
-    let delivery = Delivery { failures: 60, failing_since: Some(NOW - HOUR), answer_lost: false };
+    let delivery =
+        Delivery { failures: 60, failing_since: Some(NOW - HOUR), answer_lost: false, refused_at: None };
     let judgement = Case { delivery, ..Case::default() }.judge(&status(500));
     assert_eq!(judgement.next, AfterDelivery::Dead { answer_lost: false });
     let lost = Case { delivery, ..Case::default() }.judge(&lost());

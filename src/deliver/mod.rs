@@ -7,9 +7,10 @@
 //! delays nobody else; and first tries go before retries, except in every fourth claim.
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
-//! takes it. What is done with an answer is in [`judge`].
+//! takes it. What is done with an answer is in [`judge`], and whom a refusal is about in [`blame`].
 
 mod attempt;
+mod blame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod judge;
@@ -105,6 +106,12 @@ impl Sender {
             writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
         }));
+        let releaser = Arc::downgrade(&sender.0);
+        sender.0.parts.gate.on_account_went_on(move |origin| {
+            if let Some(inner) = releaser.upgrade() {
+                Self(inner).release(origin.into());
+            }
+        });
         let taker = Arc::downgrade(&sender.0);
         sender.0.parts.store.delivery().hand_over_to(Box::new(move |origin| {
             let sender = Self(taker.upgrade()?);
@@ -212,6 +219,16 @@ impl Sender {
 
     fn start(&self, job: DeliveringJob, pass: Pass) {
         self.0.tasks.spawn(self.clone().send(job, pass));
+    }
+
+    /// The account at `origin` takes calls again: what it refused, and what waited alone for that, may go.
+    fn release(self, origin: Arc<str>) {
+        let tasks = self.0.tasks.clone();
+        tasks.spawn(async move {
+            if let Err(error) = self.0.parts.store.release_refused(origin.clone()).await {
+                tracing::warn!(account = &*origin, %error, "refused deliveries were not made due; they go out later");
+            }
+        });
     }
 
     /// Passes for a lane. An account that has moved has two lanes, and one pace.

@@ -2,6 +2,7 @@
 
 mod connected;
 mod outage;
+mod refused;
 
 use std::time::UNIX_EPOCH;
 
@@ -229,7 +230,7 @@ async fn a_job_that_kommo_alone_refuses_is_not_the_only_one_that_is_tried() {
         sender.idle().await;
     }
     assert_eq!(home.look(other).await.state.name(), StateName::Delivered);
-    assert_eq!(home.look(refused).await.state.name(), StateName::Delivering);
+    assert_eq!(home.look(refused).await.state.name(), StateName::Dead, "the account takes others");
 }
 
 /// Counts how often a task would have been polled again.

@@ -44,8 +44,6 @@ pub(super) enum Next {
         /// It may be tried again.
         again: bool,
     },
-    /// Every account pauses: the address is blocked.
-    Blocked,
     /// Again after this delay.
     After(Duration),
 }
@@ -68,8 +66,8 @@ pub(super) fn judge(got: &Result<Response, Failure>, tried: Tried) -> Next {
         200..=299 => Next::Done { account_is_fine: true },
         401 if !tried.renewed => Next::Renew,
         401 | 402 => Next::Done { account_is_fine: false },
-        403 if response.problem().is_none() => Next::Blocked,
-        // The right to this call is missing, which says nothing of the others.
+        // The right to this call is missing, or a firewall refuses it: that says nothing of other calls, least of all of
+        // continues. If the address is blocked, the next continue finds out.
         403 => Next::Done { account_is_fine: false },
         429 => {
             let told = || response.problem().and_then(|problem| problem.retry_after);
@@ -112,7 +110,7 @@ mod tests {
             (status(401, "{}"), Next::Renew),
             (status(402, "{}"), DONE),
             (status(403, "{}"), DONE),
-            (status(403, "<html>"), Next::Blocked),
+            (status(403, "<html>"), DONE),
             (status(404, "{}"), FINE),
             (status(422, "{}"), FINE),
             (status(429, "<html>"), Next::TooMany { hint: None, again: true }),
@@ -134,24 +132,6 @@ mod tests {
             ..Response::default()
         });
         assert_eq!(judge(&both, FIRST_READ), Next::TooMany { hint: seconds(2), again: true });
-    }
-
-    #[test]
-    fn a_refusal_whose_json_broke_off_is_no_blocked_address() {
-        let cut = |body: &str, says_json| {
-            let body = body.into();
-            judge(
-                &Ok(Response { status: 403, says_json, body, is_cut: true, ..Response::default() }),
-                FIRST_READ,
-            )
-        };
-        assert_eq!(cut(r#"{"title":"Forbi"#, false), DONE);
-        assert_eq!(cut(" \n{", false), DONE);
-        assert_eq!(cut("", true), DONE);
-        assert_eq!(cut("", false), Next::Blocked);
-        assert_eq!(cut("<html><he", true), Next::Blocked);
-        // Whole, and no JSON all the same.
-        assert_eq!(judge(&status(403, r#"{"title":"Forbi"#), FIRST_READ), Next::Blocked);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::model::{AccountId, HostRules};
-use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Scope};
+use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Source};
 
 use super::again::{Next, Tried, judge};
 use super::credentials::{Bearer, Credentials, LongLived, Whose};
@@ -194,11 +194,19 @@ impl Client {
         loop {
             let url = ask.url(&bearer.origin)?;
             let mut pass = self.turn(&bearer, deadline, asked_to_wait).await?;
+            if credentials.is_refused(whose, &bearer) {
+                drop(pass);
+                bearer = credentials.bearer(whose).await.map_err(Error::NotConnected)?;
+                continue;
+            }
+            if pass.start().is_err() {
+                // A pause began since it had its turn: it waits for the next one.
+                continue;
+            }
             tries += 1;
             let call = Call::with_method(ask.method.clone(), url, ask.body.clone())
                 .bearer(&bearer.token)
                 .most_body(MOST_LIST);
-            pass.start();
             let got = match kommo.send(call).await {
                 Ok(response) if ask.is_read() && response.broke_off(MOST_LIST) => {
                     Err(Failure::Lost { why: "the answer broke off".to_owned(), timed_out: false })
@@ -227,21 +235,11 @@ impl Client {
                     bearer = credentials.renewed(whose, &bearer).await.map_err(Error::Unauthorized)?;
                 }
                 Next::TooMany { hint, again } => {
-                    pass.pause(Pause { scope: Scope::Account, cause: Cause::TooMany, hint });
+                    pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call });
                     if !again {
                         return Err(Error::RateLimited { retry_after: hint });
                     }
                     asked_to_wait = true;
-                }
-                Next::Blocked => {
-                    let pause = Pause { scope: Scope::Everybody, cause: Cause::Blocked, hint: None };
-                    if pass.pause(pause).is_some() {
-                        tracing::warn!(
-                            "Kommo blocks this address: calls to every account wait; {}",
-                            Cause::Blocked.advice()
-                        );
-                    }
-                    return Err(Error::Blocked);
                 }
                 Next::After(delay) => {
                     drop(pass);

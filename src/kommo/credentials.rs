@@ -96,6 +96,11 @@ pub trait Credentials: Send + Sync {
 
     /// Another bearer in place of `refused`, to which Kommo said 401.
     fn renewed<'a>(&'a self, whose: Whose<'a>, refused: &'a Bearer) -> Promise<'a>;
+
+    /// Whether Kommo has said 401 to this bearer since it was given out, and it is being renewed.
+    fn is_refused(&self, _: Whose<'_>, _: &Bearer) -> bool {
+        false
+    }
 }
 
 /// A long-lived token of one account: what a program that uses the client by itself has.

@@ -51,7 +51,8 @@ pub enum Error {
     Forbidden(Said),
     /// 403 without JSON.
     #[error(
-        "Kommo blocks this address (403 without JSON): make fewer calls a second, or ask Kommo's support"
+        "Kommo answered 403 without JSON: it blocks this address (make fewer calls a second, or ask Kommo's support), or \
+         a firewall refuses what the call carries"
     )]
     Blocked,
     /// 404
@@ -263,6 +264,27 @@ mod tests {
         }
         let Error::Unauthorized(why) = error(401, problem) else { panic!("401 is something else") };
         assert!(why.to_string().contains("accounts authorize"), "{why}");
+    }
+
+    #[test]
+    fn a_refusal_whose_json_broke_off_is_no_blocked_address() {
+        let cut = |body: &str, says_json| {
+            Error::of(&Response {
+                status: 403,
+                says_json,
+                body: body.into(),
+                is_cut: true,
+                ..Response::default()
+            })
+        };
+        let forbidden = Error::Forbidden(Said(String::new()));
+        assert_eq!(cut(r#"{"title":"Forbi"#, false), forbidden);
+        assert_eq!(cut(" \n{", false), forbidden);
+        assert_eq!(cut("", true), forbidden);
+        assert_eq!(cut("", false), Error::Blocked);
+        assert_eq!(cut("<html><he", true), Error::Blocked);
+        // Whole, and no JSON all the same.
+        assert_eq!(error(403, r#"{"title":"Forbi"#), Error::Blocked);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub enum GrantError {
         status: u16,
         /// What Kommo said.
         text: String,
+        /// It is a 403 without JSON.
+        is_block: bool,
     },
     /// Kommo wants to be asked later.
     #[error("Kommo answered 429")]
@@ -193,7 +195,7 @@ pub(super) fn judged(response: &Response) -> Result<(), GrantError> {
             Err(GrantError::TooMany { retry_after })
         }
         408 | 425 | 500..=599 => Err(GrantError::Unavailable(format!("Kommo answered {status}: {text}"))),
-        _ => Err(GrantError::Refused { status, text }),
+        _ => Err(GrantError::Refused { status, text, is_block: status == 403 && problem.is_none() }),
     }
 }
 
@@ -248,7 +250,8 @@ mod tests {
     #[test]
     fn only_a_dead_token_costs_an_account_its_tokens() {
         let dead = |status, text: &str| Err(GrantError::Dead { status, text: text.to_owned() });
-        let refused = |status, text: &str| Err(GrantError::Refused { status, text: text.to_owned() });
+        let refused =
+            |status, text: &str| Err(GrantError::Refused { status, text: text.to_owned(), is_block: false });
         let unavailable = |text: &str| Err(GrantError::Unavailable(text.to_owned()));
         for (status, body, expected) in [
             (200, "", Ok(())),
@@ -270,7 +273,12 @@ mod tests {
             (401, r#"{"title":"Token has been revoked"}"#, refused(401, "Token has been revoked")),
             (401, r#"{"hint":"Client authentication failed"}"#, refused(401, "Client authentication failed")),
             (404, "<html>", refused(404, "it did not say why")),
-            (403, "<html>Token has been revoked", refused(403, "it did not say why")),
+            (403, r#"{"title":"Forbidden"}"#, refused(403, "Forbidden")),
+            (
+                403,
+                "<html>Token has been revoked",
+                Err(GrantError::Refused { status: 403, text: "it did not say why".into(), is_block: true }),
+            ),
             (301, "", refused(301, "it did not say why")),
             (
                 503,

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::clock::Clock;
 use crate::model::{HostRules, Timestamp};
-use crate::pace::{Cause, Errand, Gate, Limits, Pause, Scope};
+use crate::pace::{Cause, Errand, Gate, Limits, Pause, Source};
 use crate::simulator::{Fault, Options, Simulator};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ impl Credentials for Renewable {
         Box::pin(async {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
-            self.gate.turn(&self.origin, Errand::Token, PATIENCE).await.unwrap().start();
+            self.gate.turn(&self.origin, Errand::Token, PATIENCE).await.unwrap().start().unwrap();
             Ok(self.give(second, 2))
         })
     }
@@ -110,9 +110,9 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let manual = crate::clock::ManualClock::new(Timestamp::from_millis(1));
     let (clients, _) = clients(&simulator, ("stale", Some(&good)), manual.clock());
     let mut pass = clients.gate.turn(simulator.base_url(), Errand::Call, PATIENCE).await.unwrap();
-    pass.start();
+    pass.start().unwrap();
     let cause = Cause::TooMany;
-    pass.pause(Pause { scope: Scope::Account, cause, hint: Some(Duration::from_secs(5)) });
+    pass.pause(Pause { cause, hint: Some(Duration::from_secs(5)), source: Source::Call });
     drop(pass);
     manual.advance(Duration::from_secs(5));
     let client = clients.of(simulator.base_url());
@@ -164,15 +164,17 @@ async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_blocked_address_stops_the_calls_to_every_account() {
+async fn what_a_handler_may_not_do_holds_up_no_continue() {
     let simulator = simulator().await;
     let good = simulator.options().access_token.clone();
     let (clients, _) = clients(&simulator, (&good, None), Clock::system());
-    simulator.queue_api_faults([Fault::HtmlForbidden]);
     let client = clients.of(simulator.base_url()).with_patience(Duration::from_secs(1));
-    assert_eq!(client.get_json("/api/v4/account").await, Err(Error::Blocked));
-    let other = clients.gate.wait("https://other.kommo.com").unwrap();
-    assert!(other > Duration::from_secs(50), "{other:?}");
-    let error = client.get_json("/api/v4/account").await.unwrap_err();
-    assert!(matches!(error, Error::Paused { left: Some(_) }), "{error}");
+    for fault in [Fault::HtmlForbidden, Fault::Forbidden, Fault::PaymentRequired] {
+        simulator.queue_api_faults([fault.clone()]);
+        assert!(client.get_json("/api/v4/account").await.is_err(), "{fault}");
+        for account in [simulator.base_url(), "https://other.kommo.com"] {
+            assert_eq!(clients.gate.wait(account), Some(Duration::ZERO), "{fault}: {account}");
+        }
+    }
+    assert!(client.get_json("/api/v4/account").await.is_ok());
 }

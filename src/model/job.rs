@@ -106,4 +106,15 @@ pub struct Delivery {
     pub failing_since: Option<Timestamp>,
     /// An attempt may have arrived though its answer did not: a 404 then means success.
     pub answer_lost: bool,
+    /// When Kommo last refused it for its account (401, 402, 403); `None` if it was not refused since something else was
+    /// put in its place.
+    pub refused_at: Option<Timestamp>,
+}
+
+impl Delivery {
+    /// Whether Kommo refuses this job for its own sake: a refusal is among its failures in a row. A refusal for which its
+    /// account waits is no failure of the job, so it ends the row.
+    pub fn is_refused_alone(&self) -> bool {
+        self.failing_since.zip(self.refused_at).is_some_and(|(since, refused_at)| since <= refused_at)
+    }
 }

@@ -4,6 +4,7 @@
 //! single call waits for its turn ([`Gate::turn`]). A busy sender leaves every second call to those who
 //! wait, and they leave it every other, so that neither a handler's question nor a continue stands behind all of the others.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::model::Shares;
 
-use super::pause::Pause;
+use super::cause::Cause;
+use super::pass::Pass;
 use super::rate::{Errand, Pace, Ticket};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
@@ -32,16 +34,18 @@ pub struct Limits {
 /// Shared by all who call Kommo.
 pub struct Gate {
     inside: Mutex<Inside>,
-    clock: Clock,
+    pub(super) clock: Clock,
     /// Tells those who wait for a turn that it may have come.
     changed: Notify,
     /// Called whenever a place becomes free or a pause ends.
     freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Called when an account's pause has ended.
+    went_on: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
 }
 
-struct Inside {
-    pace: Pace,
-    shares: Shares,
+pub(super) struct Inside {
+    pub(super) pace: Pace,
+    pub(super) shares: Shares,
 }
 
 impl Gate {
@@ -49,12 +53,31 @@ impl Gate {
     pub fn new(limits: Limits, clock: Clock) -> Arc<Self> {
         let pace = Pace::new(limits.rate_per_account, limits.rate_total);
         let inside = Mutex::new(Inside { pace, shares: Shares::for_anybody(limits.places) });
-        Arc::new(Self { inside, clock, changed: Notify::new(), freed: OnceLock::new() })
+        Arc::new(Self {
+            inside,
+            clock,
+            changed: Notify::new(),
+            freed: OnceLock::new(),
+            went_on: OnceLock::new(),
+        })
     }
 
     /// Calls `freed` whenever a place becomes free or a pause ends. The first wish counts.
     pub fn on_freed(&self, freed: impl Fn() + Send + Sync + 'static) {
         let _there_is_one_sender = self.freed.set(Box::new(freed));
+    }
+
+    /// Calls `went_on` with the account whenever an account's pause has ended. The first wish counts.
+    pub fn on_account_went_on(&self, went_on: impl Fn(&str) + Send + Sync + 'static) {
+        let _there_is_one_sender = self.went_on.set(Box::new(went_on));
+    }
+
+    /// Whether all accounts wait, and what for.
+    pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
+        let now = self.clock.elapsed();
+        let (accounts, until) = self.lock().pace.everybody_waits()?;
+        let left = until.saturating_sub(now);
+        Some(EverybodyWaits { accounts, left: (!left.is_zero()).then_some(left) })
     }
 
     /// Up to `wanted` passes for continues to `account`, each with a place.
@@ -97,6 +120,7 @@ impl Gate {
     pub fn lift(&self, account: &str) -> bool {
         let lifted = self.lock().pace.lift(account);
         self.tell();
+        self.tell_went_on(account, lifted);
         lifted
     }
 
@@ -107,10 +131,16 @@ impl Gate {
         if lifted {
             self.tell();
         }
+        self.tell_went_on(account, lifted);
         lifted
     }
 
-    async fn ticket(&self, account: &str, errand: Errand, patience: Duration) -> Result<Ticket, Paused> {
+    pub(super) async fn ticket(
+        &self,
+        account: &str,
+        errand: Errand,
+        patience: Duration,
+    ) -> Result<Ticket, Paused> {
         let deadline = self.clock.elapsed() + patience;
         let _guest = Guest::new(self, account);
         loop {
@@ -134,17 +164,23 @@ impl Gate {
     }
 
     fn pass(self: &Arc<Self>, account: Arc<str>, ticket: Ticket, has_place: bool) -> Pass {
-        Pass { gate: self.clone(), account, ticket, has_place, stage: Stage::Reserved }
+        Pass::new(self.clone(), account, ticket, has_place)
     }
 
-    fn tell(&self) {
+    pub(super) fn tell_went_on(&self, account: &str, it_did: bool) {
+        if let Some(went_on) = self.went_on.get().filter(|_| it_did) {
+            went_on(account);
+        }
+    }
+
+    pub(super) fn tell(&self) {
         self.changed.notify_waiters();
         if let Some(freed) = self.freed.get() {
             freed();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -158,6 +194,22 @@ impl Gate {
 pub struct Paused {
     /// How long it would take, if that is known.
     pub left: Option<Duration>,
+}
+
+/// All accounts wait, because Kommo seems to block the bridge's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EverybodyWaits {
+    /// The addresses of the accounts whose calls were refused.
+    pub accounts: Vec<Arc<str>>,
+    /// For how long; none if a probe may go out at any time.
+    pub left: Option<Duration>,
+}
+
+impl fmt::Display for EverybodyWaits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let accounts = self.accounts.join(" and ");
+        write!(f, "continues to {accounts} were answered 403 in a row; {}", Cause::Blocked.advice())
+    }
 }
 
 /// Somebody who waits for a turn, counted for as long as it lives.
@@ -178,92 +230,6 @@ impl Drop for Guest<'_> {
     fn drop(&mut self) {
         self.gate.lock().pace.guest_leaves(self.account);
         // What was left to a guest who went away is the others' again.
-        self.gate.tell();
-    }
-}
-
-/// How far the call of a [`Pass`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// It has a ticket, and has not gone out.
-    Reserved,
-    /// It has gone out.
-    Started,
-    /// What its answer says about the account was told, or the ticket was given back.
-    Settled,
-}
-
-/// The permission for one call, and perhaps a place for it. Dropping it gives back what was not used.
-pub struct Pass {
-    gate: Arc<Gate>,
-    account: Arc<str>,
-    ticket: Ticket,
-    has_place: bool,
-    stage: Stage,
-}
-
-impl Pass {
-    /// The call goes out now.
-    pub fn start(&mut self) {
-        let now = self.gate.clock.elapsed();
-        self.gate.lock().pace.start(&self.account, now);
-        self.stage = Stage::Started;
-    }
-
-    /// The answer shows that the account takes calls. Says whether that ended a pause.
-    pub fn fine(&mut self) -> bool {
-        self.stage = Stage::Settled;
-        self.gate.lock().pace.fine(&self.account, self.ticket)
-    }
-
-    /// The answer asks to wait. Says how long the pause is that this began; none if a later one is in force.
-    pub fn pause(&mut self, pause: Pause) -> Option<Duration> {
-        let now = self.gate.clock.elapsed();
-        let Pause { scope, cause, hint } = pause;
-        let mut inside = self.gate.lock();
-        if self.stage == Stage::Reserved {
-            inside.pace.release(&self.account, self.ticket);
-        }
-        self.stage = Stage::Settled;
-        let until = inside.pace.pause(&self.account, self.ticket, scope, cause, hint, now);
-        until.map(|until| until.saturating_sub(now))
-    }
-
-    /// Gives the ticket back, and keeps the place: something has to be waited for before the call can go out.
-    pub fn give_back(&mut self) {
-        self.settle();
-        self.gate.tell();
-    }
-
-    /// Waits, at most `patience`, for another ticket in the same place: for a call in addition, or for one whose ticket
-    /// was given back.
-    ///
-    /// # Errors
-    /// The turn does not come in time. Then there is no ticket any more.
-    pub async fn renew(&mut self, patience: Duration) -> Result<(), Paused> {
-        self.give_back();
-        self.ticket = self.gate.ticket(&self.account, Errand::Call, patience).await?;
-        self.stage = Stage::Reserved;
-        Ok(())
-    }
-
-    fn settle(&mut self) {
-        let mut inside = self.gate.lock();
-        match self.stage {
-            Stage::Reserved => inside.pace.release(&self.account, self.ticket),
-            Stage::Started => inside.pace.unknown(&self.account, self.ticket),
-            Stage::Settled => {}
-        }
-        self.stage = Stage::Settled;
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        self.settle();
-        if self.has_place {
-            self.gate.lock().shares.give_back(&self.account);
-        }
         self.gate.tell();
     }
 }

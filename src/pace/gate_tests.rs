@@ -5,7 +5,7 @@ use tokio::task::yield_now;
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::Timestamp;
-use crate::pace::{Cause, Scope};
+use crate::pace::{Cause, Pause, Source};
 
 const ACCOUNT: &str = "https://a.kommo.com";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -17,11 +17,11 @@ fn gate(rate_per_account: u32) -> (Arc<Gate>, ManualClock) {
 
 /// Uses up as many calls as there are now.
 fn exhaust(gate: &Arc<Gate>) -> usize {
-    gate.enter(ACCOUNT, 100).iter_mut().map(Pass::start).count()
+    gate.enter(ACCOUNT, 100).iter_mut().map(Pass::start).filter(Result::is_ok).count()
 }
 
 fn unauthorized() -> Pause {
-    Pause { scope: Scope::Account, cause: Cause::Unauthorized, hint: None }
+    Pause { cause: Cause::Unauthorized, hint: None, source: Source::Call }
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn who_waits_gets_every_second_call_of_a_busy_account() {
     clock.advance(Duration::from_millis(1_100));
     assert_eq!(gate.enter(ACCOUNT, 100).len(), 0);
     let mut pass = waiting.await.unwrap().unwrap();
-    pass.start();
+    pass.start().unwrap();
     drop(pass);
     let mut waiting = wait_for_a_turn(gate.clone(), MINUTE);
     assert!(pending(&mut waiting).await);
@@ -56,13 +56,13 @@ async fn who_waits_gets_every_second_call_of_a_busy_account() {
 async fn many_who_wait_leave_every_second_call_to_the_sender() {
     let (gate, clock) = gate(1);
     let turn = async || gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await;
-    turn().await.unwrap().start();
+    turn().await.unwrap().start().unwrap();
     assert_eq!(gate.enter(ACCOUNT, 100).len(), 0, "and the sender wants to call too");
     clock.advance(Duration::from_millis(1_100));
     assert!(turn().await.is_err(), "this one is the sender's");
     assert_eq!(exhaust(&gate), 1);
     clock.advance(Duration::from_millis(1_100));
-    turn().await.unwrap().start();
+    turn().await.unwrap().start().unwrap();
     // A sender that does not come back holds nobody up.
     assert_eq!(gate.enter(ACCOUNT, 100).len(), 0);
     clock.advance(Duration::from_millis(2_200));
@@ -121,7 +121,7 @@ async fn who_gets_a_token_passes_a_pause_for_want_of_one() {
     drop(pass);
     assert!(turn(Errand::Call).await.is_err(), "it was not the probe, so it ends none");
     drop(probe);
-    let many = Pause { scope: Scope::Account, cause: Cause::TooMany, hint: None };
+    let many = Pause { cause: Cause::TooMany, hint: None, source: Source::Call };
     turn(Errand::Call).await.unwrap().pause(many);
     assert!(turn(Errand::Token).await.is_err(), "any other pause holds it");
 }
@@ -130,14 +130,56 @@ async fn who_gets_a_token_passes_a_pause_for_want_of_one() {
 async fn a_renewed_pass_is_a_second_call() {
     let (gate, clock) = gate(2);
     let mut pass = gate.enter(ACCOUNT, 1).remove(0);
-    pass.start();
+    pass.start().unwrap();
     pass.renew(Duration::ZERO).await.unwrap();
     assert_eq!(gate.enter(ACCOUNT, 100).len(), 0, "one has gone out, one is reserved");
-    pass.start();
+    pass.start().unwrap();
     assert_eq!(pass.renew(Duration::ZERO).await, Err(Paused { left: Some(Duration::from_millis(1_100)) }));
     drop(pass);
     clock.advance(Duration::from_millis(1_100));
     assert_eq!(gate.enter(ACCOUNT, 100).len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_reserved_before_a_429_was_read_does_not_start_after_it() {
+    let (gate, clock) = gate(5);
+    let too_many = Pause { cause: Cause::TooMany, hint: Some(MINUTE), source: Source::Call };
+    let [mut told, mut continues, mut again] = gate.enter(ACCOUNT, 3).try_into().ok().unwrap();
+    let mut single = gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await.unwrap();
+    let mut renewal = gate.turn(ACCOUNT, Errand::Token, Duration::ZERO).await.unwrap();
+    told.start().unwrap();
+    // One that has made its first call, got 401, and waits to make its second.
+    again.start().unwrap();
+    told.pause(too_many).unwrap();
+    for pass in [&mut continues, &mut single, &mut renewal] {
+        assert_eq!(pass.start(), Err(Paused { left: Some(MINUTE) }));
+    }
+    assert_eq!(again.renew(Duration::ZERO).await, Err(Paused { left: Some(MINUTE) }));
+    clock.advance(MINUTE);
+    assert!(continues.start().is_err(), "the pause ends with a probe, not with what waited");
+    let mut probe = gate.enter(ACCOUNT, 5).remove(0);
+    probe.start().unwrap();
+    assert!(probe.fine().account);
+}
+
+#[tokio::test]
+async fn what_was_reserved_before_all_were_paused_does_not_start_after_it() {
+    let (gate, _clock) = gate(5);
+    let blocked = Pause { cause: Cause::Blocked, hint: None, source: Source::Call };
+    let mut reserved = gate.enter("https://c.kommo.com", 1).remove(0);
+    for account in [ACCOUNT, "https://b.kommo.com"] {
+        let mut pass = gate.enter(account, 1).remove(0);
+        pass.start().unwrap();
+        pass.pause(blocked).unwrap();
+    }
+    assert_eq!(reserved.start(), Err(Paused { left: Some(MINUTE) }));
+    let waits = gate.everybody_waits().unwrap();
+    assert_eq!((waits.accounts.len(), waits.left), (2, Some(MINUTE)));
+    assert!(
+        waits
+            .to_string()
+            .starts_with("continues to https://a.kommo.com and https://b.kommo.com were answered 403")
+    );
 }
 
 type Waiting = tokio::task::JoinHandle<Result<Pass, Paused>>;

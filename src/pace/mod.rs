@@ -2,13 +2,19 @@
 //!
 //! Kommo counts every call to an account, so continues, the calls of handlers and the renewing of tokens go
 //! through one [`Gate`]. What it promises: in no window more calls to an account start than its rate
-//! allows, and a pause that one caller was told holds for all.
+//! allows, a pause that one caller was told holds for all, and what was reserved before it does not start in it.
 
+mod cause;
+mod everybody;
 mod gate;
+mod outcome;
+mod pass;
 mod pause;
 mod rate;
 mod turns;
 
-pub use gate::{Gate, Limits, Pass, Paused};
-pub use pause::{Cause, Pause, Scope};
+pub use cause::{Cause, Pause, Source};
+pub use gate::{Gate, Limits, Paused};
+pub use outcome::Standing;
+pub use pass::Pass;
 pub use rate::Errand;

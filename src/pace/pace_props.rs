@@ -1,9 +1,11 @@
-//! Random callers of a [`Pace`]: whatever they do, no second sees too many calls, pauses hold, and nobody starves.
+//! Random callers of a [`Pace`]: whatever they do, no second sees too many calls, no call starts in a pause, whenever it
+//! was reserved, and nobody starves.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use crate::model::JobId;
 
 const ACCOUNTS: [&str; 3] = ["https://a.kommo.com", "https://b.kommo.com", "https://c.kommo.com"];
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,8 +27,8 @@ enum Act {
     Release(Index),
     Fine(Index),
     Unknown(Index),
-    /// 429, or another reason to wait; with so many milliseconds if Kommo says how long.
-    Pause(Index, Cause, Option<u64>),
+    /// 429, or another reason to wait; with so many milliseconds if Kommo says how long, to one of a few jobs.
+    Pause(Index, Cause, Option<u64>, u128),
     Lift(usize),
     LiftUnasked(usize),
 }
@@ -52,7 +54,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<Index>().prop_map(Act::Release),
         6 => any::<Index>().prop_map(Act::Fine),
         2 => any::<Index>().prop_map(Act::Unknown),
-        3 => (any::<Index>(), cause, prop::option::of(0..9_000_u64)).prop_map(|(call, cause, hint)| Act::Pause(call, cause, hint)),
+        3 => (any::<Index>(), cause, prop::option::of(0..9_000_u64), 0..3_u128)
+            .prop_map(|(call, cause, hint, job)| Act::Pause(call, cause, hint, job)),
         1 => (0..3_usize).prop_map(Act::Lift),
         1 => (0..3_usize).prop_map(Act::LiftUnasked),
     ]
@@ -64,8 +67,12 @@ struct Callers {
     reserved: Vec<(usize, Ticket)>,
     flying: Vec<(usize, Ticket)>,
     starts: Vec<(usize, Duration)>,
-    /// Until when Kommo asked that nobody calls the account, as far as nothing has ended it.
+    /// Until when nobody may call the account, as far as nothing has ended it.
     quiet: [Duration; 3],
+    /// Why it is quiet.
+    cause: [Option<Cause>; 3],
+    /// Until when nobody may call any account.
+    all_quiet: Duration,
 }
 
 impl Callers {
@@ -77,6 +84,8 @@ impl Callers {
             flying: Vec::new(),
             starts: Vec::new(),
             quiet: [Duration::ZERO; 3],
+            cause: [None; 3],
+            all_quiet: Duration::ZERO,
         }
     }
 
@@ -101,8 +110,15 @@ impl Callers {
                 self.reserved.extend(ticket.map(|ticket| (account, ticket)));
             }
             Act::Start(which) => {
-                let Some((account, ticket)) = take(&mut self.reserved, which) else { return };
-                self.pace.start(ACCOUNTS[account], self.now);
+                let Some((account, mut ticket)) = take(&mut self.reserved, which) else { return };
+                if !self.pace.start(ACCOUNTS[account], &mut ticket, self.now) {
+                    return;
+                }
+                assert!(self.now >= self.all_quiet, "it starts in the pause of all");
+                // A call for a token may start while there is none.
+                let needs_token = self.cause[account].is_some_and(Cause::ends_with_a_new_token);
+                let may = needs_token && ticket.passes_by;
+                assert!(may || self.now >= self.quiet[account], "it starts in a pause of its account");
                 self.starts.push((account, self.now));
                 self.flying.push((account, ticket));
             }
@@ -112,22 +128,35 @@ impl Callers {
             }
             Act::Fine(which) => {
                 let Some((account, ticket)) = take(&mut self.flying, which) else { return };
-                if self.pace.fine(ACCOUNTS[account], ticket) {
-                    self.quiet[account] = Duration::ZERO;
-                }
+                let ended = self.pace.fine(ACCOUNTS[account], ticket, Some(Timestamp::from_millis(0)));
+                self.go_on_after(account, ended);
             }
             Act::Unknown(which) => {
                 let Some((account, ticket)) = take(&mut self.flying, which) else { return };
                 self.pace.unknown(ACCOUNTS[account], ticket);
             }
-            Act::Pause(which, cause, hint) => {
+            Act::Pause(which, cause, hint, number) => {
                 let Some((account, ticket)) = take(&mut self.flying, which) else { return };
-                let scope = if cause == Cause::Blocked { Scope::Everybody } else { Scope::Account };
-                let until = self.pace.pause(ACCOUNTS[account], ticket, scope, cause, hint.map(ms), self.now);
-                let Some(until) = until else { return };
-                assert!(until > self.now, "a pause of no time");
-                if scope == Scope::Account {
-                    self.quiet[account] = until;
+                let source = Source::Job(JobId::new(Timestamp::from_millis(0), number));
+                let pause = Pause { cause, hint: hint.map(ms), source };
+                let (was_on, began) = (
+                    self.pace.accounts[ACCOUNTS[account]].pauses.is_on(),
+                    self.pace.pause(ACCOUNTS[account], ticket, pause, self.now),
+                );
+                // Any answer but a block shows that the address is not blocked, if it is the answer to the probe.
+                if self.pace.everybody_waits().is_none() {
+                    self.all_quiet = Duration::ZERO;
+                }
+                let Some(began) = began else {
+                    assert!(was_on || cause != Cause::TooMany, "a 429 that pauses nothing");
+                    return;
+                };
+                assert!(began.alone.is_some() || !began.account.is_zero(), "a pause of no time");
+                self.quiet[account] = self.now + began.account;
+                self.cause[account] = Some(cause);
+                if let Some(everybody) = began.everybody {
+                    assert!(!everybody.is_zero(), "a pause of no time");
+                    self.all_quiet = self.now + everybody;
                 }
             }
             Act::Lift(account) => {
@@ -140,6 +169,15 @@ impl Callers {
                     self.quiet[account] = Duration::ZERO;
                 }
             }
+        }
+    }
+
+    fn go_on_after(&mut self, account: usize, ended: GoesOn) {
+        if ended.account {
+            self.quiet[account] = Duration::ZERO;
+        }
+        if ended.everybody {
+            self.all_quiet = Duration::ZERO;
         }
     }
 
@@ -181,9 +219,9 @@ impl Callers {
                 .into_iter()
                 .enumerate()
                 {
-                    for ticket in tickets {
-                        self.pace.start(name, self.now);
-                        self.pace.fine(name, ticket);
+                    for mut ticket in tickets {
+                        assert!(self.pace.start(name, &mut ticket, self.now), "nothing pauses it");
+                        self.pace.fine(name, ticket, (who == 0).then_some(Timestamp::from_millis(0)));
                         self.starts.push((account, self.now));
                         calls[account][who] += 1;
                     }

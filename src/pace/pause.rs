@@ -1,97 +1,12 @@
 //! Pauses: how long, how they grow, and how they end.
+//!
+//! A refusal (401, 402, 403) of one job proves nothing about its account. So the first one pauses the account, but while
+//! the same job alone is refused again and again, only that job waits longer and longer: any other job may find out at
+//! once whether the account takes calls.
 
 use std::time::Duration;
 
-/// Who has to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The account that was called.
-    Account,
-    /// Every account, because Kommo refuses the bridge's address.
-    Everybody,
-}
-
-/// Why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// 401: the token is no good.
-    Unauthorized,
-    /// 402: the account's plan has ended.
-    PaymentRequired,
-    /// 403 with JSON: the token's user lacks rights.
-    Forbidden,
-    /// 403 without JSON: the address is blocked.
-    Blocked,
-    /// 429
-    TooMany,
-    /// There is no token for that address, so Kommo was not asked.
-    NotConnected,
-    /// Its token has to be renewed first, and that did not work.
-    NotRenewed,
-}
-
-impl Cause {
-    /// What a person has to do, or that nobody has to do anything.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::Unauthorized => {
-                "an administrator of the account has to authorize it again: `salesbot-bridge accounts authorize`, or a new \
-                 token in accounts.NAME.access_token and a restart"
-            }
-            Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
-            Self::Forbidden => "the token has to belong to an administrator of the account",
-            Self::Blocked => {
-                "Kommo blocks this address: lower delivery.rate_per_account, or ask Kommo's support"
-            }
-            Self::TooMany => "the account's deliveries wait as long as Kommo asks",
-            Self::NotConnected => "its deliveries go out by themselves once it is connected",
-            Self::NotRenewed => "it is tried again and again, and deliveries go out once it succeeds",
-        }
-    }
-
-    /// Whether it ends by itself, without a person.
-    pub const fn ends_by_itself(self) -> bool {
-        matches!(self, Self::TooMany)
-    }
-
-    /// Whether Kommo may refuse one job alone for it: then it must not be the one to be tried again and again.
-    pub const fn may_be_of_one_job(self) -> bool {
-        matches!(self, Self::Unauthorized | Self::PaymentRequired | Self::Forbidden | Self::Blocked)
-    }
-
-    /// Whether Kommo was asked at all.
-    pub const fn was_answered(self) -> bool {
-        !matches!(self, Self::NotConnected | Self::NotRenewed)
-    }
-
-    /// Whether a new token ends it. It may belong to another user, one with more rights.
-    const fn ends_with_a_new_token(self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Forbidden | Self::NotConnected | Self::NotRenewed)
-    }
-
-    /// The n-th pause in a row, from 1, if Kommo names no time.
-    fn length(self, nth: u32) -> Duration {
-        let (first, longest) = match self {
-            Self::TooMany => (1, 60),
-            Self::Unauthorized | Self::PaymentRequired | Self::NotConnected => (30, 15 * 60),
-            Self::NotRenewed => (5, 10 * 60),
-            Self::Forbidden | Self::Blocked => (60, 60 * 60),
-        };
-        let doubled = 1_u64 << nth.saturating_sub(1).min(20);
-        Duration::from_secs((first * doubled).min(longest))
-    }
-}
-
-/// Who has to wait, why, and how long if Kommo said so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pause {
-    /// Who has to wait.
-    pub scope: Scope,
-    /// Why.
-    pub cause: Cause,
-    /// How long, if Kommo said so.
-    pub hint: Option<Duration>,
-}
+use super::cause::{Cause, Pause, Source};
 
 /// A pause that Kommo asks for is kept, but no longer than this: a mistyped number must not stop an account for days.
 const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
@@ -122,11 +37,73 @@ struct Current {
     /// How many in a row.
     nth: u32,
     probing: bool,
+    refused: Refused,
+}
+
+/// Whose refusals make up the pause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Refused {
+    /// None were: Kommo asked to wait, or was not asked.
+    #[default]
+    None,
+    One(Source),
+    Several,
+}
+
+impl Refused {
+    /// With one more pause. `None` in place of a change: the same one was refused again, and no other.
+    fn and(self, pause: &Pause) -> Option<Self> {
+        match self {
+            _ if !pause.cause.may_be_of_one_job() => Some(Self::None),
+            Self::None => Some(Self::One(pause.source)),
+            Self::One(first) if first == pause.source => None,
+            Self::One(_) | Self::Several => Some(Self::Several),
+        }
+    }
+}
+
+/// A pause that began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Until when no call goes out. Now, if only the call that was refused has to wait.
+    pub until: Duration,
+    /// Until when the job that was refused waits alone, because it is the only one that was refused.
+    pub alone_until: Option<Duration>,
 }
 
 impl Pauses {
     pub const fn era(&self) -> u64 {
         self.era
+    }
+
+    /// Whether one has begun and has not ended.
+    pub const fn is_on(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Until when no call goes out, if a pause is on.
+    pub fn until(&self) -> Option<Duration> {
+        self.current.map(|pause| pause.until)
+    }
+
+    /// Whether a call that was reserved in that era may start: not if a pause has begun since. Where there is none, the
+    /// call counts as one of today's era, so that its answer is heard.
+    pub fn admits(&self, era: &mut u64) -> bool {
+        if self.current.is_none() {
+            *era = self.era;
+        }
+        *era == self.era
+    }
+
+    /// Whether others than `source` are refused, as far as a call of that era can tell: then its own refusal says nothing
+    /// about itself.
+    pub fn is_of_others(&self, era: u64, source: Source) -> bool {
+        era != self.era
+            || self.current.is_some_and(|pause| match pause.refused {
+                Refused::None => false,
+                Refused::One(first) => first != source,
+                Refused::Several => true,
+            })
     }
 
     /// Whether none has begun so far.
@@ -155,9 +132,19 @@ impl Pauses {
         }
     }
 
-    /// A call of that era was answered well. Says whether it ended a pause.
-    pub fn fine(&mut self, era: u64) -> bool {
-        era == self.era && self.current.take().is_some()
+    /// A call of that era was answered well. Says whether that ended a pause. Where continues are refused, only a continue
+    /// shows that they are no longer: a handler may ask for other things.
+    pub fn fine(&mut self, era: u64, is_continue: bool) -> bool {
+        if era != self.era {
+            return false;
+        }
+        match &mut self.current {
+            Some(pause) if pause.cause.may_be_of_one_job() && !is_continue => {
+                pause.probing = false;
+                false
+            }
+            current => current.take().is_some(),
+        }
     }
 
     /// There is a new token: a pause for want of one is over. Says whether it was. Answers to calls that left before say
@@ -185,63 +172,88 @@ impl Pauses {
         }
     }
 
-    /// A call of that era was asked to wait. Says until when the pause is that this began.
-    pub fn pause(
-        &mut self,
-        era: u64,
-        cause: Cause,
-        hint: Option<Duration>,
-        now: Duration,
-    ) -> Option<Duration> {
+    /// A call of that era was asked to wait. Says which pause this began; none if a later one is on already.
+    pub fn pause(&mut self, era: u64, pause: Pause, now: Duration) -> Option<Begun> {
+        // A late 429 counts even if the pause that it belongs to is over: Kommo has said that it wants no calls.
+        let is_late = era != self.era && (self.is_on() || pause.cause != Cause::TooMany);
+        if is_late {
+            return None;
+        }
+        let nth = self.current.map_or(1, |current| current.nth.saturating_add(1));
+        // A hint of no time is none: followed, it would be a call after the other until Kommo blocks the address.
+        let hint = pause.hint.filter(|hint| !hint.is_zero());
+        let length = hint.map_or_else(|| pause.cause.length(nth), |hint| hint.min(LONGEST_HINT));
+        let refused = self.current.map_or(Refused::None, |current| current.refused);
+        let (until, alone_until, refused) = match refused.and(&pause) {
+            Some(refused) => (now + length, None, refused),
+            None => (now, Some(now + length), refused),
+        };
+        self.open(Current { until, cause: pause.cause, nth, probing: false, refused });
+        Some(Begun { until, alone_until })
+    }
+
+    /// A call of that era was refused in a way that is not its account's alone. Says until when all wait.
+    pub fn of_everybody(&mut self, era: u64, cause: Cause, now: Duration) -> Option<Duration> {
         if era != self.era {
             return None;
         }
-        let nth = self.current.map_or(1, |pause| pause.nth.saturating_add(1));
-        // A hint of no time is none: followed, it would be a call after the other until Kommo blocks the address.
-        let hint = hint.filter(|hint| !hint.is_zero());
-        let until = now + hint.map_or_else(|| cause.length(nth), |hint| hint.min(LONGEST_HINT));
-        self.era += 1;
-        self.current = Some(Current { until, cause, nth, probing: false });
+        let nth = self.current.map_or(1, |current| current.nth.saturating_add(1));
+        let until = now + cause.length(nth);
+        self.open(Current { until, cause, nth, probing: false, refused: Refused::Several });
         Some(until)
+    }
+
+    fn open(&mut self, current: Current) {
+        self.era += 1;
+        self.current = Some(current);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{JobId, Timestamp};
 
     const fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    #[test]
-    fn pauses_double_up_to_their_longest() {
-        let lengths = |cause: Cause| [1, 2, 3, 30].map(|nth| cause.length(nth).as_secs());
-        assert_eq!(lengths(Cause::TooMany), [1, 2, 4, 60]);
-        assert_eq!(lengths(Cause::Unauthorized), [30, 60, 120, 900]);
-        assert_eq!(lengths(Cause::Blocked), [60, 120, 240, 3_600]);
+    /// A pause of an account, as a job that is not named is answered.
+    fn begin(
+        pauses: &mut Pauses,
+        era: u64,
+        cause: Cause,
+        hint: Option<Duration>,
+        now: Duration,
+    ) -> Option<Duration> {
+        pauses.pause(era, Pause { cause, hint, source: Source::Call }, now).map(|begun| begun.until)
+    }
+
+    fn job(number: u128) -> Source {
+        Source::Job(JobId::new(Timestamp::from_millis(0), number))
     }
 
     #[test]
     fn a_pause_ends_with_one_probe() {
         let mut pauses = Pauses::default();
         assert_eq!(pauses.permission(secs(0)), Permission::Go);
-        assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(5)), secs(0)), Some(secs(5)));
+        assert_eq!(begin(&mut pauses, 0, Cause::TooMany, Some(secs(5)), secs(0)), Some(secs(5)));
         assert_eq!(pauses.permission(secs(4)), Permission::Wait(Some(secs(5))));
         assert_eq!(pauses.permission(secs(5)), Permission::Probe);
         pauses.begin();
         assert_eq!(pauses.permission(secs(6)), Permission::Wait(None));
-        assert!(pauses.fine(pauses.era()));
+        assert!(pauses.fine(pauses.era(), true));
         assert_eq!(pauses.permission(secs(6)), Permission::Go);
-        assert!(!pauses.fine(pauses.era()));
+        assert!(!pauses.fine(pauses.era(), true));
     }
 
     #[test]
     fn a_probe_that_fails_makes_the_pause_longer() {
         let mut pauses = Pauses::default();
-        assert_eq!(pauses.pause(0, Cause::Unauthorized, None, secs(0)), Some(secs(30)));
+        let refused = |number| Pause { cause: Cause::Unauthorized, hint: None, source: job(number) };
+        assert_eq!(pauses.pause(0, refused(1), secs(0)).unwrap().until, secs(30));
         pauses.begin();
-        assert_eq!(pauses.pause(1, Cause::Unauthorized, None, secs(30)), Some(secs(90)));
+        assert_eq!(pauses.pause(1, refused(2), secs(30)), Some(Begun { until: secs(90), alone_until: None }));
         pauses.begin();
         pauses.unknown(2);
         assert_eq!(pauses.permission(secs(90)), Permission::Probe);
@@ -250,9 +262,9 @@ mod tests {
     #[test]
     fn stragglers_of_an_earlier_era_change_nothing() {
         let mut pauses = Pauses::default();
-        pauses.pause(0, Cause::TooMany, Some(secs(10)), secs(0));
-        assert_eq!(pauses.pause(0, Cause::TooMany, Some(secs(99)), secs(1)), None);
-        assert!(!pauses.fine(0));
+        begin(&mut pauses, 0, Cause::TooMany, Some(secs(10)), secs(0));
+        assert_eq!(begin(&mut pauses, 0, Cause::TooMany, Some(secs(99)), secs(1)), None);
+        assert!(!pauses.fine(0, true));
         assert_eq!(pauses.permission(secs(9)), Permission::Wait(Some(secs(10))));
     }
 
@@ -261,18 +273,18 @@ mod tests {
         let mut pauses = Pauses::default();
         let asked = pauses.era();
         assert!(!pauses.lift(), "there is none yet");
-        assert_eq!(pauses.pause(asked, Cause::NotConnected, None, secs(0)), None);
+        assert_eq!(begin(&mut pauses, asked, Cause::NotConnected, None, secs(0)), None);
         assert_eq!(pauses.permission(secs(0)), Permission::Go);
     }
 
     #[test]
     fn a_pause_that_a_new_token_does_not_end_hears_the_answer_to_its_probe() {
         let mut pauses = Pauses::default();
-        pauses.pause(0, Cause::TooMany, None, secs(0));
+        begin(&mut pauses, 0, Cause::TooMany, None, secs(0));
         pauses.begin();
         let probe = pauses.era();
         assert!(!pauses.lift() && !pauses.lift_unasked());
-        assert!(pauses.fine(probe));
+        assert!(pauses.fine(probe, true));
     }
 
     #[test]
@@ -285,7 +297,7 @@ mod tests {
             (Cause::TooMany, false),
         ] {
             let mut pauses = Pauses::default();
-            pauses.pause(0, cause, None, secs(0));
+            begin(&mut pauses, 0, cause, None, secs(0));
             assert_eq!(pauses.lift_unasked(), ends, "{cause:?}");
         }
     }
@@ -294,15 +306,68 @@ mod tests {
     fn a_pause_of_no_time_is_a_pause_all_the_same() {
         let mut pauses = Pauses::default();
         let zero = Some(Duration::ZERO);
-        assert_eq!(pauses.pause(0, Cause::TooMany, zero, secs(0)), Some(secs(1)));
-        assert_eq!(pauses.pause(1, Cause::TooMany, zero, secs(1)), Some(secs(3)));
+        assert_eq!(begin(&mut pauses, 0, Cause::TooMany, zero, secs(0)), Some(secs(1)));
+        assert_eq!(begin(&mut pauses, 1, Cause::TooMany, zero, secs(1)), Some(secs(3)));
     }
 
     #[test]
     fn a_pause_of_days_is_cut_to_an_hour() {
         assert_eq!(
-            Pauses::default().pause(0, Cause::TooMany, Some(secs(999_999)), secs(0)),
+            begin(&mut Pauses::default(), 0, Cause::TooMany, Some(secs(999_999)), secs(0)),
             Some(secs(3_600))
         );
+    }
+
+    #[test]
+    fn who_alone_is_refused_again_waits_longer_and_holds_up_no_other() {
+        let mut pauses = Pauses::default();
+        let refused = |number| Pause { cause: Cause::Forbidden, hint: None, source: job(number) };
+        assert_eq!(pauses.pause(0, refused(1), secs(0)), Some(Begun { until: secs(60), alone_until: None }));
+        assert!(!pauses.is_of_others(1, job(1)) && pauses.is_of_others(1, job(2)));
+        for (era, length) in [(1, 120), (2, 240), (3, 480)] {
+            pauses.begin();
+            let begun = pauses.pause(era, refused(1), secs(100)).unwrap();
+            assert_eq!(begun, Begun { until: secs(100), alone_until: Some(secs(100 + length)) });
+            assert_eq!(pauses.permission(secs(100)), Permission::Probe, "another may find out");
+        }
+        // The next that is refused makes it the account's.
+        assert_eq!(pauses.pause(4, refused(2), secs(100)).unwrap().until, secs(100 + 960));
+        assert!(pauses.is_of_others(5, job(1)) && pauses.is_of_others(5, job(2)));
+        assert!(pauses.is_of_others(4, job(1)), "an answer of an earlier era says nothing of its job");
+    }
+
+    #[test]
+    fn a_call_of_a_handler_does_not_end_a_pause_that_a_continue_began() {
+        for (cause, ends) in [(Cause::Forbidden, false), (Cause::Blocked, false), (Cause::TooMany, true)] {
+            let mut pauses = Pauses::default();
+            pauses.pause(0, Pause { cause, hint: None, source: job(1) }, secs(0));
+            pauses.begin();
+            assert_eq!(pauses.fine(1, false), ends, "{cause:?}");
+            assert_eq!(pauses.fine(1, true), !ends, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_reserved_before_a_pause_does_not_start_in_it() {
+        let mut pauses = Pauses::default();
+        let mut reserved = pauses.era();
+        assert!(pauses.admits(&mut reserved));
+        begin(&mut pauses, 0, Cause::TooMany, None, secs(0));
+        assert!(!pauses.admits(&mut reserved));
+        let mut probe = pauses.era();
+        assert!(pauses.admits(&mut probe));
+        assert!(pauses.fine(probe, true));
+        assert!(pauses.admits(&mut reserved), "the pause is over");
+        // Its answer is one of today, so its 429 pauses.
+        assert!(begin(&mut pauses, reserved, Cause::TooMany, None, secs(9)).is_some());
+    }
+
+    #[test]
+    fn a_late_429_counts_though_its_pause_is_over_and_a_late_refusal_does_not() {
+        let mut pauses = Pauses::default();
+        begin(&mut pauses, 0, Cause::TooMany, None, secs(0));
+        assert!(pauses.fine(1, true));
+        assert_eq!(begin(&mut pauses, 0, Cause::Forbidden, None, secs(2)), None);
+        assert_eq!(begin(&mut pauses, 0, Cause::TooMany, None, secs(2)), Some(secs(3)));
     }
 }

@@ -5,13 +5,19 @@
 //! calls start than the rate allows, however long the store takes in between.
 //!
 //! A pause ends with a probe: one call, and the others wait for what becomes of it. If it fails the same
-//! way the pause grows; answers to calls that left before the pause began change nothing.
+//! way the pause grows; answers to calls that left before the pause began change nothing. A call that was reserved
+//! before the pause began does not start in it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pause::{Cause, Pauses, Permission, Scope};
+use crate::model::Timestamp;
+
+use super::cause::{Cause, Pause, Source};
+use super::everybody::Everybody;
+use super::outcome::{GoesOn, PauseBegan, Standing};
+use super::pause::{Pauses, Permission};
 use super::turns::{Turns, Who};
 
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
@@ -21,6 +27,9 @@ pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
 /// Accounts that are kept without a look at what they are good for. Anybody can name new ones: a callback has to be tried
 /// before it is known to be none.
 const TIDY: usize = 1_024;
+
+/// An account that asked for calls no longer ago than this has something to send.
+const AT_WORK: Duration = Duration::from_secs(60);
 
 /// The pace of all calls.
 #[derive(Debug)]
@@ -32,7 +41,7 @@ pub(super) struct Pace {
     total: Option<Window>,
     /// Whose turn it is when the total is short.
     turns: Turns,
-    everybody: Pauses,
+    everybody: Everybody,
 }
 
 #[derive(Debug)]
@@ -45,6 +54,10 @@ struct Account {
     guest_is_next: bool,
     /// The sender was refused not long ago, and is likely to come back until then.
     sender_waits_until: Duration,
+    /// When the sender asked last.
+    asked_at: Option<Duration>,
+    /// When the last continue began that the account took.
+    taken_at: Option<Timestamp>,
 }
 
 /// A reserved call. It belongs to the pauses that were in force when it was made.
@@ -81,7 +94,7 @@ impl Pace {
             tidy_at: TIDY,
             total: rate_total.map(|rate| Window::new(limit(rate))),
             turns: Turns::default(),
-            everybody: Pauses::default(),
+            everybody: Everybody::default(),
         }
     }
 
@@ -89,6 +102,7 @@ impl Pace {
     pub(super) fn reserve(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Ticket> {
         self.tidy(account, now);
         let entry = self.account(account);
+        entry.asked_at = Some(now);
         let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
         let room = entry.window.room(now).saturating_sub(left_to_guests);
         let tickets = self.permit(account, wanted.min(room), Who::Sender, Errand::Call, now);
@@ -139,15 +153,18 @@ impl Pace {
         errand: Errand,
         now: Duration,
     ) -> Vec<Ticket> {
-        let everybody = self.everybody.permission(now);
         // Without a token nobody gets on, so the call that brings one leaves none.
         let left = if errand == Errand::Token { 0 } else { self.turns.left_to_others(who, now) };
         let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now).saturating_sub(left));
         let entry = self.account(account);
         let wanted = entry.window.room(now).min(wanted);
-        let room = total.min(wanted);
         let passes_by = errand.passes(&entry.pauses);
         let own = if passes_by { Permission::Go } else { entry.pauses.permission(now) };
+        if who == Who::Sender && wanted > 0 && !matches!(own, Permission::Wait(_)) {
+            self.everybody.has_work(account);
+        }
+        let everybody = self.everybody.permission(account, now);
+        let room = total.min(wanted);
         let permitted = match (own, everybody) {
             (Permission::Wait(_), _) | (_, Permission::Wait(_)) => 0,
             (Permission::Probe, _) | (_, Permission::Probe) => room.min(1),
@@ -160,6 +177,7 @@ impl Pace {
             }
             return Vec::new();
         }
+        let entry = self.account(account);
         entry.window.reserved += permitted;
         if !passes_by {
             entry.pauses.begin();
@@ -176,7 +194,7 @@ impl Pace {
     /// When it may be worth to ask for `account` again, if nothing else happens; none if only a probe that
     /// is under way can change something.
     pub(super) fn next(&mut self, account: &str, errand: Errand, now: Duration) -> Option<Duration> {
-        let everybody = self.everybody.permission(now);
+        let everybody = self.everybody.permission(account, now);
         let total = self.total.as_mut().map(|window| window.next(now));
         let entry = self.account(account);
         let mut next = entry.window.next(now).max(total.unwrap_or_default());
@@ -189,12 +207,21 @@ impl Pace {
         Some(next)
     }
 
-    /// A reserved call goes out now.
-    pub(super) fn start(&mut self, account: &str, now: Duration) {
+    /// A reserved call is about to go out. Says whether it may: not if a pause has begun since it was reserved. Then its
+    /// ticket is given back.
+    pub(super) fn start(&mut self, account: &str, ticket: &mut Ticket, now: Duration) -> bool {
+        let entry = self.account(account);
+        let passes_by = ticket.passes_by && entry.pauses.is_for_want_of_a_token();
+        let admitted = passes_by || entry.pauses.admits(&mut ticket.account_era);
+        if !(admitted && self.everybody.admits(&mut ticket.everybody_era)) {
+            self.release(account, *ticket);
+            return false;
+        }
         self.account(account).window.start(now);
         if let Some(total) = &mut self.total {
             total.start(now);
         }
+        true
     }
 
     /// A reserved call does not go out.
@@ -210,10 +237,23 @@ impl Pace {
         self.everybody.unknown(ticket.everybody_era);
     }
 
-    /// The answer shows that the account takes calls: its pause, if there was one, is over. Says whether there was.
-    pub(super) fn fine(&mut self, account: &str, ticket: Ticket) -> bool {
-        self.everybody.fine(ticket.everybody_era);
-        self.account(account).pauses.fine(ticket.account_era)
+    /// The answer shows that the account takes calls: its pause, if there was one, is over. `continued`: it was the answer
+    /// to a continue, which began then.
+    pub(super) fn fine(&mut self, account: &str, ticket: Ticket, continued: Option<Timestamp>) -> GoesOn {
+        if continued.is_some() {
+            self.everybody.continued();
+        }
+        let entry = self.account(account);
+        entry.taken_at = entry.taken_at.max(continued);
+        let ended = entry.pauses.fine(ticket.account_era, continued.is_some());
+        GoesOn { account: ended, everybody: self.everybody.fine(ticket.everybody_era) }
+    }
+
+    /// How the account is, seen from that call.
+    pub(super) fn standing(&mut self, account: &str, ticket: Ticket, source: Source) -> Standing {
+        let entry = self.account(account);
+        let refuses_others = entry.pauses.is_of_others(ticket.account_era, source);
+        Standing { taken_at: entry.taken_at, refuses_others }
     }
 
     /// The answer shows nothing about the account.
@@ -224,30 +264,45 @@ impl Pace {
         }
     }
 
-    /// The answer asks to wait. Says until when, or none if a later pause is in force already.
+    /// The answer asks to wait. Says which pause this began; none if a later one is on already.
     pub(super) fn pause(
         &mut self,
         account: &str,
         ticket: Ticket,
-        scope: Scope,
-        cause: Cause,
-        hint: Option<Duration>,
+        pause: Pause,
         now: Duration,
-    ) -> Option<Duration> {
-        match scope {
-            Scope::Account => {
-                if cause.was_answered() {
-                    self.everybody.fine(ticket.everybody_era);
-                } else {
-                    self.everybody.unknown(ticket.everybody_era);
-                }
-                self.account(account).pauses.pause(ticket.account_era, cause, hint, now)
-            }
-            Scope::Everybody => {
-                self.account(account).pauses.unknown(ticket.account_era);
-                self.everybody.pause(ticket.everybody_era, cause, hint, now)
-            }
+    ) -> Option<PauseBegan> {
+        let begun = self.account(account).pauses.pause(ticket.account_era, pause, now);
+        let mut everybody_until = None;
+        if pause.cause == Cause::Blocked && begun.is_some() {
+            let (name, others_work) = (Arc::from(account), self.others_work(account, now));
+            let era = ticket.everybody_era;
+            everybody_until = self.everybody.refused(&name, pause.source, others_work, era, now);
+        } else if pause.cause == Cause::Blocked || !pause.cause.was_answered() {
+            self.everybody.unknown(ticket.everybody_era);
+        } else {
+            self.everybody.fine(ticket.everybody_era);
         }
+        let left = |until: Duration| until.saturating_sub(now);
+        begun.map(|begun| PauseBegan {
+            account: left(begun.until),
+            alone: begun.alone_until.map(left),
+            everybody: everybody_until.map(left),
+        })
+    }
+
+    fn others_work(&self, account: &str, now: Duration) -> bool {
+        let is_at_work = |asked_at: Duration| asked_at + AT_WORK > now;
+        self.accounts.iter().any(|(name, other)| &**name != account && other.asked_at.is_some_and(is_at_work))
+    }
+
+    /// The accounts whose refusals hold up all of them, and until when.
+    pub(super) fn everybody_waits(&self) -> Option<(Vec<Arc<str>>, Duration)> {
+        let (accounts, until) = self.everybody.holders()?;
+        let of_account = |name: &Arc<str>| self.accounts.get(name).and_then(|known| known.pauses.until());
+        // One account that is alone at work waits for its own pause.
+        let until = until.or_else(|| accounts.first().and_then(of_account))?;
+        Some((accounts, until))
     }
 
     /// There is a new token for the account. Says whether that ended a pause.
@@ -277,6 +332,8 @@ impl Pace {
             guests: 0,
             guest_is_next: false,
             sender_waits_until: Duration::ZERO,
+            asked_at: None,
+            taken_at: None,
         };
         self.accounts.entry(account.into()).or_insert_with(fresh)
     }

@@ -24,6 +24,7 @@ mod place;
 mod queue;
 mod read;
 mod refresh;
+mod release;
 mod reports;
 mod request;
 mod rows;
@@ -61,6 +62,7 @@ use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
 use keys::Keys;
 use people::{Cancel, Retry, RetryDead};
 use place::Place;
+use release::Release;
 use request::{Pending, Request};
 use writer::{Op, Reply, Writer};
 
@@ -197,6 +199,14 @@ impl Store {
     ) -> Result<Vec<DeliveringJob>, StoreError> {
         let (now, lease_until) = (self.clock().now(), self.lease(lease));
         self.ask(ClaimDeliveries { origin, limit, retries_first, now, lease_until }).await
+    }
+
+    /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; says how many.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
+        self.ask(Release { origin, now: self.clock().now() }).await
     }
 
     /// Writes a worker's report. While the disk is full it goes on trying.

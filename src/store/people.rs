@@ -13,7 +13,7 @@ use super::request::Request;
 pub(super) fn retry(which: &str) -> String {
     format!(
         "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
-         failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} RETURNING origin, id"
+         failing_since = NULL, refused_at = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} RETURNING origin, id"
     )
 }
 

@@ -49,12 +49,13 @@ pub(super) const HANDLED: RowsStatement = RowsStatement {
 };
 
 pub(super) const SENT: RowsStatement = RowsStatement {
-    before: "WITH report (id, fence, state, due_at, finished_at, attempts, failures, failing_since, answer_lost, \
-             completion, outcome, error) AS (VALUES ",
-    width: 12,
+    before: "WITH report (id, fence, state, due_at, finished_at, attempts, failures, failing_since, refused_at, \
+             answer_lost, completion, outcome, error) AS (VALUES ",
+    width: 13,
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
             lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
-            failing_since = report.failing_since, answer_lost = report.answer_lost, \
+            failing_since = report.failing_since, refused_at = report.refused_at, \
+            answer_lost = report.answer_lost, \
             completion = coalesce(report.completion, jobs.completion), \
             outcome = coalesce(report.outcome, jobs.outcome), \
             last_error = coalesce(report.error, jobs.last_error) \
@@ -204,6 +205,7 @@ fn push_sent(report: &DeliveryReport, now: Timestamp, row: &mut Values) {
         .push(i64::from(job.attempts) + i64::from(attempt.is_some()))
         .push(i64::from(delivery.failures))
         .push(delivery.failing_since.map(Timestamp::as_millis))
+        .push(delivery.refused_at.map(Timestamp::as_millis))
         .push(delivery.answer_lost);
     push_prepared(prepared, row);
     row.push(error.as_deref());

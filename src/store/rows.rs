@@ -15,7 +15,7 @@ use super::StoreError;
 /// The columns that [`job`], [`running`] and [`delivering`] read.
 pub(super) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
      received_at, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
-     failing_since, answer_lost, completion, outcome, last_error, finished_at";
+     failing_since, refused_at, answer_lost, completion, outcome, last_error, finished_at";
 
 /// The whole record.
 pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
@@ -65,6 +65,7 @@ pub(super) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
             failures: row.number("failures")?,
             failing_since: row.optional_time("failing_since")?,
             answer_lost: row.get("answer_lost")?,
+            refused_at: row.optional_time("refused_at")?,
         },
     })
 }

@@ -65,27 +65,43 @@ async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_address_stops_the_deliveries_of_all_accounts() {
-    let (kommo, other, clock) = (kommo().await, account(2).await, manual_clock());
-    let bridge = Setup::with(&[&kommo, &other]).clock(clock.clock()).start().await;
-    let (one, two) = (with_faults(&kommo, [Fault::HtmlForbidden]), bot(&other));
-    let blocked = bridge.ask(&one, "echo").await;
-    let why = bridge.waiting(host(&kommo)).await;
-    assert!(why.contains("403") && why.contains("blocks this address"), "{why}");
+async fn a_403_without_json_stops_its_account_and_of_two_accounts_in_a_row_all() {
+    let (one, two, three) = (kommo().await, account(2).await, account(3).await);
+    let clock = manual_clock();
+    let bridge = Setup::with(&[&one, &two, &three]).clock(clock.clock()).start().await;
+    let mut refused = Vec::new();
+    for account in [&one, &two] {
+        assert_eq!(bridge.ready().await.1["everybody_waits"], json!(null));
+        let bot = with_faults(account, [Fault::HtmlForbidden]);
+        let id = bridge.ask(&bot, "echo").await;
+        let why = bridge.waiting(host(account)).await;
+        assert!(why.contains("403") && why.contains("blocks this address"), "{why}");
+        refused.push((id, bot));
+    }
+    bridge.until("all to wait", || async { !bridge.ready().await.1["everybody_waits"].is_null() }).await;
+    let waits = bridge.ready().await.1["everybody_waits"].clone();
+    let why = waits["why"].as_str().unwrap();
+    assert!(
+        why.contains(host(&one)) && why.contains(host(&two)) && why.contains("blocks this address"),
+        "{why}"
+    );
+    assert!(waits["until"].is_string(), "{waits}");
 
-    let waiting = bridge.ask(&two, "echo").await;
+    let good = bot(&three);
+    let waiting = bridge.ask(&good, "echo").await;
     bridge.in_state(&waiting, "delivering").await;
     advance(&clock, 59);
     bridge.a_while().await;
-    assert!(other.calls().is_empty(), "a call to another account, though the address is blocked");
+    assert!(three.calls().is_empty(), "a call to another account, though the address is blocked");
     advance(&clock, 1);
-    for bot in [&one, &two] {
+    continued(&good).await;
+    // It ended the pause of all; each of the others has its own probe.
+    for (id, bot) in &refused {
         continued(bot).await;
-    }
-    for id in [&blocked, &waiting] {
         assert_eq!(bridge.in_state(id, "delivered").await["delivery_attempts"], 1);
     }
     bridge.until("nobody to wait", || async { bridge.ready().await.1["waiting"] == json!([]) }).await;
+    assert_eq!(bridge.ready().await.1["everybody_waits"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread")]

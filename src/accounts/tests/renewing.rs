@@ -21,6 +21,28 @@ async fn however_many_meet_a_401_the_tokens_are_renewed_once() {
 }
 
 #[tokio::test]
+async fn what_kommo_answered_401_is_given_out_no_more_unless_there_is_no_other() {
+    let home = Home::new().await;
+    let (_store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    assert!(accounts.is_at_hand(home.origin()) && !accounts.is_refused(home.origin(), &stale));
+    home.simulator.expire_access_tokens();
+    home.simulator.queue_oauth_faults([Fault::Status(503)]);
+    accounts.renewed(home.origin(), &stale).await.unwrap_err();
+    // It may have been one job that Kommo refused.
+    assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&stale));
+    home.clock.advance(Duration::from_secs(5));
+    let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
+    assert!(accounts.is_refused(home.origin(), &stale) && !accounts.is_refused(home.origin(), &renewed));
+    assert!(accounts.is_at_hand(home.origin()));
+    // Before the renewal is done the next who asks waits for it.
+    let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
+    accounts.refused().insert(key, renewed.generation);
+    assert!(!accounts.is_at_hand(home.origin()));
+    assert_ne!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&renewed));
+}
+
+#[tokio::test]
 async fn a_token_that_ends_is_renewed_before_it_is_sent() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use super::*;
-use crate::pace::{Cause, Errand, Pause, Scope};
+use crate::pace::{Cause, Errand, Pause, Source};
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_does_not_keep_the_watch_awake() {
@@ -63,8 +63,8 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
     let pause = async |cause| {
         let patience = Duration::from_secs(3_600);
         let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Token, patience).await.unwrap();
-        pass.start();
-        pass.pause(Pause { scope: Scope::Account, cause, hint: None }).unwrap();
+        pass.start().unwrap();
+        pass.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
     };
     pause(Cause::NotRenewed).await;
     accounts.0.parts.health.account_waits(host(home.origin()), "its token could not be renewed");

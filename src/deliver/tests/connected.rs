@@ -115,6 +115,54 @@ async fn a_renewal_that_fails_burns_no_attempt_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_403_without_json_to_a_renewal_counts_like_one_to_a_continue() {
+    let home = Home::new().await;
+    let other = Simulator::start(Options::numbered(2)).await.unwrap();
+    let long_lived = LongLivedAccount {
+        name: "other".into(),
+        origin: other.base_url().into(),
+        token: other.options().access_token.clone().into(),
+    };
+    let sender = home.sender_for(vec![long_lived], &[&home.simulator, &other], 7).await;
+    connect(&home, &sender).await;
+    home.simulator.expire_access_tokens();
+    home.simulator.queue_oauth_faults([Fault::HtmlForbidden]);
+    home.completed(&home.bot([])).await;
+    sender.idle().await;
+    let gate = &sender.0.parts.gate;
+    assert_eq!(gate.wait(home.simulator.base_url()), Some(Duration::from_secs(60)));
+    assert_eq!((gate.wait(other.base_url()), gate.everybody_waits()), (Some(Duration::ZERO), None));
+
+    let bot = other.bot(Plan::with_data(json!({})).faults([Fault::HtmlForbidden]));
+    home.completed_of(other.options().account_id, &bot).await;
+    sender.idle().await;
+    assert_eq!(gate.everybody_waits().unwrap().accounts.len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_that_is_refused_for_its_own_sake_costs_no_renewals() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], 7).await;
+    connect(&home, &sender).await;
+    let bad = home.completed(&home.bot(vec![Fault::Unauthorized; 99])).await;
+    sender.idle().await;
+    let once = refreshes(&home);
+    for _ in 0..10 {
+        home.clock.advance(Duration::from_secs(60));
+        let good = home.completed(&home.bot([])).await;
+        for _ in 0..3 {
+            home.clock.advance(Duration::from_millis(1));
+            sender.step().await.unwrap();
+            sender.idle().await;
+        }
+        assert_eq!(state(&home, good).await, StateName::Delivered);
+    }
+    assert!(home.look(bad).await.delivery_attempts > 5);
+    // Once with the first refusal, and once more at most, while it could be the account.
+    assert!(once == 1 && refreshes(&home) <= 2, "{} renewals", refreshes(&home));
+}
+
+#[tokio::test]
 async fn a_bot_of_an_account_that_has_moved_is_continued_at_the_new_address_only() {
     let home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();

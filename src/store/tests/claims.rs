@@ -144,7 +144,8 @@ async fn first_tries_and_retries_take_turns_at_being_first() {
     for _ in 0..3 {
         let job = home.delivering(&store).await;
         retries.push(job.id);
-        let delivery = Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false };
+        let delivery =
+            Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
         let next = AfterDelivery::Retry { due_at: home.now() + Duration::from_secs(1), delivery };
         store.sent(sent(job, next)).await.unwrap();
     }

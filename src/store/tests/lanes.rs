@@ -43,7 +43,8 @@ async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
     let store = home.serve().await;
     let job = home.delivering(&store).await;
     let due_at = home.now() + Duration::from_secs(5);
-    let delivery = Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false };
+    let delivery =
+        Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
     store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
     home.waiting(&store).await;
@@ -136,7 +137,8 @@ async fn what_is_read_from_the_store_is_what_memory_knew() {
         store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
         let [job] = store.claim_deliveries(origin.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
         let due_at = home.now() + Duration::from_secs(seconds);
-        let delivery = Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false };
+        let delivery =
+            Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
         store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     }
     let known = |store: &Store| {

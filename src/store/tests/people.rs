@@ -76,7 +76,8 @@ async fn a_retry_starts_the_time_anew_and_remembers_a_lost_answer() {
     let store = home.serve().await;
     let job = home.delivering(&store).await;
     let id = job.id;
-    let delivery = Delivery { failures: 4, failing_since: Some(home.now()), answer_lost: false };
+    let delivery =
+        Delivery { failures: 4, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
     let next = AfterDelivery::Retry { due_at: home.now(), delivery };
     store.sent(sent(job, next)).await.unwrap();
     let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
@@ -86,7 +87,10 @@ async fn a_retry_starts_the_time_anew_and_remembers_a_lost_answer() {
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
     let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
     assert_eq!((job.id, job.attempts), (id, 2));
-    assert_eq!(job.delivery, Delivery { failures: 0, failing_since: None, answer_lost: true });
+    assert_eq!(
+        job.delivery,
+        Delivery { failures: 0, failing_since: None, answer_lost: true, refused_at: None }
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Each statement that is run again and again finds its rows by the index made for it, however many there are.
 
 use super::*;
-use crate::store::{claims, keys, people, read, refresh, reports, upkeep};
+use crate::store::{claims, keys, people, read, refresh, release, reports, upkeep};
 
 /// The plan, one line a step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -23,6 +23,7 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("next delivery", claims::NEXT_DELIVERY.into(), "jobs_undelivered (origin=? AND <expr>=?)"),
         ("handled", reports::HANDLED.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("sent", reports::SENT.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("release", release::RELEASE.into(), "jobs_undelivered (origin=? AND <expr>=? AND due_at>?)"),
         ("known", keys::KNOWN.text(32), "known USING PRIMARY KEY (account_id=? AND key=?)"),
         ("drop moved keys", keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
         ("free running", upkeep::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),

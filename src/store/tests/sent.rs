@@ -3,7 +3,7 @@
 use super::*;
 
 fn in_a_row(failures: u32, since: Timestamp, answer_lost: bool) -> Delivery {
-    Delivery { failures, failing_since: Some(since), answer_lost }
+    Delivery { failures, failing_since: Some(since), answer_lost, refused_at: None }
 }
 
 async fn claim(store: &Store) -> DeliveringJob {
@@ -108,4 +108,26 @@ async fn success_keeps_the_last_error_of_before() {
     store.sent(sent(job, AfterDelivery::Delivered)).await.unwrap();
     let job = look(&store, id).await;
     assert_eq!((job.state.name(), job.last_error.as_deref()), (StateName::Delivered, Some("502")));
+}
+
+#[tokio::test]
+async fn what_was_refused_with_its_account_is_due_when_the_account_goes_on_and_nothing_else_is() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let later = home.now() + Duration::from_secs(3_600);
+    let refused = Delivery { refused_at: Some(home.now()), ..Delivery::default() };
+    let alone = Delivery { refused_at: Some(home.now()), ..in_a_row(1, home.now(), false) };
+    let mut jobs = Vec::new();
+    for delivery in [refused, alone, in_a_row(1, home.now(), false)] {
+        let job = home.delivering(&store).await;
+        jobs.push(job.id);
+        store.sent(sent(job, AfterDelivery::Retry { due_at: later, delivery })).await.unwrap();
+    }
+    assert_eq!(store.release_refused("https://other.kommo.com".into()).await, Ok(0));
+    assert_eq!(store.delivery().due(home.now()).len(), 0);
+    assert_eq!(store.release_refused(ORIGIN.into()).await, Ok(1));
+    assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
+    let job = claim(&store).await;
+    assert_eq!((job.id, job.delivery), (jobs[0], refused));
+    assert_eq!(store.release_refused(ORIGIN.into()).await, Ok(0), "it is under way");
 }

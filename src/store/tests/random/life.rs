@@ -354,6 +354,7 @@ impl Life {
         let failing_since = job.delivery.failing_since.or(Some(now));
         let failed = Delivery { failures: job.delivery.failures + 1, failing_since, ..job.delivery };
         let calm = Delivery { failures: 0, failing_since: None, ..job.delivery };
+        let refused = Delivery { refused_at: Some(now), ..calm };
         let next = match next {
             AfterCall::Delivered => AfterDelivery::Delivered,
             AfterCall::Gone => AfterDelivery::Gone,
@@ -363,7 +364,7 @@ impl Life {
                 delivery: Delivery { answer_lost, ..failed },
             },
             AfterCall::Wait { failing, keeps_place } => {
-                AfterDelivery::Wait { delivery: if failing { failed } else { calm }, keeps_place }
+                AfterDelivery::Wait { delivery: if failing { failed } else { refused }, keeps_place }
             }
             AfterCall::Replace => AfterDelivery::Replace { prepared: prepared("else"), delivery: calm },
         };
