@@ -1,6 +1,6 @@
 //! The gate through which every call to Kommo goes: pace and places together.
 //!
-//! The sender asks for as many passes as it may have and never waits ([`Gate::enter`]); whoever makes a
+//! The sender asks for as many passes as it may have and never waits ([`Gate::admit`]); whoever makes a
 //! single call waits for its turn ([`Gate::turn`]). A busy sender leaves every second call to those who
 //! wait, and they leave it every other, so that neither a handler's question nor a continue stands behind all of the others.
 
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::model::Shares;
 
 use super::pause::Pause;
-use super::rate::{Errand, Pace, Ticket};
+use super::rate::{Errand, Hold, Pace, Ticket};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -35,8 +35,8 @@ pub struct Gate {
     clock: Clock,
     /// Tells those who wait for a turn that it may have come.
     changed: Notify,
-    /// Called whenever a place becomes free or a pause ends.
-    freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Called with an account whenever a place of it becomes free, or something else that may let its continues go.
+    freed: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
 }
 
 struct Inside {
@@ -52,21 +52,38 @@ impl Gate {
         Arc::new(Self { inside, clock, changed: Notify::new(), freed: OnceLock::new() })
     }
 
-    /// Calls `freed` whenever a place becomes free or a pause ends. The first wish counts.
-    pub fn on_freed(&self, freed: impl Fn() + Send + Sync + 'static) {
+    /// Calls `freed` with an account after whatever may let its continues go: a place of it that became free, the end of a
+    /// call or of a pause, a waiter that left. The first wish counts.
+    pub fn on_freed(&self, freed: impl Fn(&str) + Send + Sync + 'static) {
         let _there_is_one_sender = self.freed.set(Box::new(freed));
     }
 
-    /// Up to `wanted` passes for continues to `account`, each with a place.
+    /// The passes of [`admit`](Self::admit), for tests that need no reason.
+    #[cfg(test)]
     pub fn enter(self: &Arc<Self>, account: &str, wanted: usize) -> Vec<Pass> {
+        self.admit(account, wanted).unwrap_or_default()
+    }
+
+    /// Up to `wanted` passes for continues to `account`, each with a place.
+    ///
+    /// # Errors
+    /// None may go now. It may be worth asking again at the moment that the error names, or after the next event of the
+    /// account ([`on_freed`](Self::on_freed)).
+    pub fn admit(self: &Arc<Self>, account: &str, wanted: usize) -> Result<Vec<Pass>, Hold> {
+        let now = self.clock.elapsed();
         let mut inside = self.lock();
         let places = inside.shares.take(account, wanted);
-        let tickets = inside.pace.reserve(account, places, self.clock.elapsed());
+        let tickets = inside.pace.reserve(account, places, now);
         for _ in tickets.len()..places {
             inside.shares.give_back(account);
         }
+        if tickets.is_empty() {
+            let for_want_of_places = if inside.shares.is_full() { Hold::All(None) } else { Hold::Share };
+            return Err(inside.pace.hold(account, now).unwrap_or(for_want_of_places));
+        }
+        drop(inside);
         let account: Arc<str> = account.into();
-        tickets.into_iter().map(|ticket| self.pass(account.clone(), ticket, true)).collect()
+        Ok(tickets.into_iter().map(|ticket| self.pass(account.clone(), ticket, true)).collect())
     }
 
     /// Waits for the turn of a single call to `account`, at most `patience`.
@@ -83,7 +100,8 @@ impl Gate {
         Ok(self.pass(account.into(), ticket, false))
     }
 
-    /// How long until it may be worth to ask for `account` again; none if something else has to happen first.
+    /// Time until a single call to `account` may go; `None` if that depends on another event.
+    #[cfg(test)]
     pub fn wait(&self, account: &str) -> Option<Duration> {
         self.wait_for(account, Errand::Call)
     }
@@ -93,10 +111,15 @@ impl Gate {
         self.lock().pace.next(account, errand, now).map(|next| next.saturating_sub(now))
     }
 
+    /// Something outside the gate changed that may let the continues of `account` go.
+    pub fn look_again(&self, account: &str) {
+        self.tell(account);
+    }
+
     /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
     pub fn lift(&self, account: &str) -> bool {
         let lifted = self.lock().pace.lift(account);
-        self.tell();
+        self.tell(account);
         lifted
     }
 
@@ -105,7 +128,7 @@ impl Gate {
     pub fn lift_unasked(&self, account: &str) -> bool {
         let lifted = self.lock().pace.lift_unasked(account);
         if lifted {
-            self.tell();
+            self.tell(account);
         }
         lifted
     }
@@ -137,10 +160,10 @@ impl Gate {
         Pass { gate: self.clone(), account, ticket, has_place, stage: Stage::Reserved }
     }
 
-    fn tell(&self) {
+    fn tell(&self, account: &str) {
         self.changed.notify_waiters();
         if let Some(freed) = self.freed.get() {
-            freed();
+            freed(account);
         }
     }
 
@@ -178,7 +201,7 @@ impl Drop for Guest<'_> {
     fn drop(&mut self) {
         self.gate.lock().pace.guest_leaves(self.account);
         // What was left to a guest who went away is the others' again.
-        self.gate.tell();
+        self.gate.tell(self.account);
     }
 }
 
@@ -232,7 +255,7 @@ impl Pass {
     /// Gives the ticket back, and keeps the place: something has to be waited for before the call can go out.
     pub fn give_back(&mut self) {
         self.settle();
-        self.gate.tell();
+        self.gate.tell(&self.account);
     }
 
     /// Waits, at most `patience`, for another ticket in the same place: for a call in addition, or for one whose ticket
@@ -264,7 +287,7 @@ impl Drop for Pass {
         if self.has_place {
             self.gate.lock().shares.give_back(&self.account);
         }
-        self.gate.tell();
+        self.gate.tell(&self.account);
     }
 }
 

@@ -11,4 +11,4 @@ mod turns;
 
 pub use gate::{Gate, Limits, Pass, Paused};
 pub use pause::{Cause, Pause, Scope};
-pub use rate::Errand;
+pub use rate::{Errand, Hold};

@@ -14,6 +14,10 @@ use std::time::Duration;
 use super::pause::{Cause, Pauses, Permission, Scope};
 use super::turns::{Turns, Who};
 
+mod hold;
+
+pub use hold::Hold;
+
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
 /// calls that leave a second apart can arrive closer together.
 pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
