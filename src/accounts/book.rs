@@ -21,6 +21,8 @@ pub(super) struct Book {
     at: HashMap<Arc<str>, AccountKey>,
     /// The new address of accounts that have left an old one.
     moved: HashMap<Arc<str>, Arc<str>>,
+    /// Addresses from which an account has moved, or is meant no longer, since they were taken last.
+    readdressed: Vec<Arc<str>>,
     has_revoked: bool,
     /// Counts the changes.
     changes: u64,
@@ -169,6 +171,11 @@ impl Book {
         self.moved.get(origin)
     }
 
+    /// The addresses whose calls go elsewhere than when this was called last. One may be named twice.
+    pub(super) fn take_readdressed(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.readdressed)
+    }
+
     /// Whether there is a revoked one at all.
     pub(super) const fn has_revoked(&self) -> bool {
         self.has_revoked
@@ -194,7 +201,9 @@ impl Book {
             // Whoever is at the old address today has it for themselves.
             (!self.at.contains_key(&from)).then_some((from, to))
         });
-        self.moved = moves.collect();
+        let before = std::mem::replace(&mut self.moved, moves.collect());
+        let changed = |from: &&Arc<str>| before.get(*from) != self.moved.get(*from);
+        self.readdressed.extend(before.keys().chain(self.moved.keys()).filter(changed).cloned());
     }
 }
 

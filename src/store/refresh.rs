@@ -23,7 +23,7 @@ pub(super) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT name, (SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = name) FROM lane \
      WHERE name IS NOT NULL";
 
-/// As [`WORK`], for the sender: the earlier one of first tries and retries.
+/// As [`WORK`], for the sender: the earliest of all ranks.
 pub(super) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      UNION ALL \
@@ -31,9 +31,11 @@ pub(super) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
      SELECT name, min( \
      coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = name AND (failures > 0) = 0), 9223372036854775807), \
+     AND origin = name AND delivery_rank = 0), 9223372036854775807), \
      coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = name AND (failures > 0) = 1), 9223372036854775807)) \
+     AND origin = name AND delivery_rank = 1), 9223372036854775807), \
+     coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = name AND delivery_rank = 2), 9223372036854775807)) \
      FROM lane WHERE name IS NOT NULL";
 
 /// Reads all lanes.

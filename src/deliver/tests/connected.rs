@@ -5,7 +5,7 @@ use crate::accounts::Callback;
 use crate::simulator::MovedAnswer;
 
 /// Connects the account, as the installation of its widget does.
-async fn connect(home: &Home, sender: &Sender) {
+pub(super) async fn connect(home: &Home, sender: &Sender) {
     let url: url::Url = home.simulator.install_callback_url().unwrap().parse().unwrap();
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     let (code, referer) = (value("code").into(), value("referer"));

@@ -7,8 +7,8 @@ async fn claim(store: &Store, name: &str, limit: usize) -> Vec<JobId> {
     jobs.into_iter().map(|job| job.id).collect()
 }
 
-async fn claim_deliveries(store: &Store, limit: usize, retries_first: bool) -> Vec<JobId> {
-    let jobs = store.claim_deliveries(ORIGIN.into(), limit, retries_first, LEASE).await.unwrap();
+async fn claim_deliveries(store: &Store, limit: usize, longest_due: LongestDue) -> Vec<JobId> {
+    let jobs = store.claim_deliveries(ORIGIN.into(), limit, longest_due, LEASE).await.unwrap();
     jobs.into_iter().map(|job| job.id).collect()
 }
 
@@ -118,7 +118,12 @@ async fn the_sender_gets_what_it_needs_under_a_lease() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.waiting(&store).await;
-    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store
+        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     let expected = DeliveringJob {
         id,
         fence: Fence(2),
@@ -133,7 +138,7 @@ async fn the_sender_gets_what_it_needs_under_a_lease() {
     assert_eq!(job, expected);
     let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
     assert_eq!(lease_until, Some(home.now() + LEASE));
-    assert_eq!(claim_deliveries(&store, 9, false).await, []);
+    assert_eq!(claim_deliveries(&store, 9, LongestDue::default()).await, []);
 }
 
 #[tokio::test]
@@ -153,9 +158,9 @@ async fn first_tries_and_retries_take_turns_at_being_first() {
     for _ in 0..3 {
         firsts.push(home.waiting(&store).await);
     }
-    assert_eq!(claim_deliveries(&store, 2, false).await, firsts[..2]);
-    assert_eq!(claim_deliveries(&store, 2, true).await, retries[..2]);
-    let mut rest = claim_deliveries(&store, 9, false).await;
+    assert_eq!(claim_deliveries(&store, 2, LongestDue::default()).await, firsts[..2]);
+    assert_eq!(claim_deliveries(&store, 2, LongestDue { jobs: 2, retries_first: true }).await, retries[..2]);
+    let mut rest = claim_deliveries(&store, 9, LongestDue::default()).await;
     rest.sort();
     assert_eq!(rest, [retries[2], firsts[2]]);
 }
@@ -165,6 +170,9 @@ async fn deliveries_of_another_origin_stay() {
     let home = Home::new();
     let store = home.serve().await;
     home.waiting(&store).await;
-    let claimed = store.claim_deliveries("https://two.kommo.com".into(), 9, false, LEASE).await.unwrap();
+    let claimed = store
+        .claim_deliveries("https://two.kommo.com".into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap();
     assert_eq!(claimed, []);
 }

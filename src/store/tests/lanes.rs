@@ -48,7 +48,7 @@ async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
     home.waiting(&store).await;
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
-    store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap();
+    store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await.unwrap();
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
 }
@@ -87,13 +87,23 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
     store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
     changed.await;
 
-    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store
+        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     let changed = store.delivery().changed();
     let next = AfterDelivery::Wait { delivery: job.delivery, keeps_place: true };
     store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     changed.await;
 
-    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store
+        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     let changed = store.delivery().changed();
     store.retry(id).await.unwrap();
@@ -110,7 +120,7 @@ async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
         gathered(&store, 2).await;
         open.send(()).unwrap();
     };
-    let claim = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE);
+    let claim = store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE);
     let (claimed, retried, ()) = tokio::join!(claim, store.retry(id), release);
     assert_eq!((claimed, retried), (Ok(vec![]), Ok(())));
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
@@ -134,7 +144,12 @@ async fn what_is_read_from_the_store_is_what_memory_knew() {
         accept(&store, request).await;
         let [job] = store.claim_work("z".into(), 9, LEASE).await.unwrap().try_into().unwrap();
         store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
-        let [job] = store.claim_deliveries(origin.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+        let [job] = store
+            .claim_deliveries(origin.into(), 9, LongestDue::default(), LEASE)
+            .await
+            .unwrap()
+            .try_into()
+            .unwrap();
         let due_at = home.now() + Duration::from_secs(seconds);
         let delivery = Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false };
         store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();

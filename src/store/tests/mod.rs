@@ -136,7 +136,7 @@ impl Home {
     /// A job in `delivering`, and its claim.
     async fn delivering(&self, store: &Store) -> DeliveringJob {
         let id = self.waiting(store).await;
-        let claimed = store.claim_deliveries(ORIGIN.into(), 100, false, LEASE).await.unwrap();
+        let claimed = store.claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap();
         claimed.into_iter().find(|job| job.id == id).unwrap()
     }
 
