@@ -3,20 +3,21 @@
 //! It is a copy of what the store holds, made anew where something changed. Calls are made by the address of an account,
 //! so that is what it is looked up by; an account that has moved is found under its old address too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::kommo::{Bearer, NoBearer, Whose};
-use crate::model::{AccountKey, AccountRecord, AccountState, Standing, Timestamp};
+use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, Standing, Timestamp};
 
 use super::seal::{Sealer, Tokens};
 
 /// The accounts by their key, and where they are.
 #[derive(Default)]
 pub(super) struct Book {
-    entries: HashMap<AccountKey, Arc<Entry>>,
+    /// In order, so that those of one account are together.
+    entries: BTreeMap<AccountKey, Arc<Entry>>,
     /// Whose bearer goes to an address.
     at: HashMap<Arc<str>, AccountKey>,
     /// The new address of accounts that have left an old one.
@@ -145,6 +146,15 @@ impl Book {
         self.entries.get(key)
     }
 
+    /// The connections of the account with this number, through whatever integrations.
+    pub(super) fn numbered(&self, account_id: AccountId) -> impl Iterator<Item = &Arc<Entry>> {
+        let from = AccountKey { account_id, client_uuid: Arc::from("") };
+        self.entries
+            .range(from..)
+            .take_while(move |(key, _)| key.account_id == account_id)
+            .map(|(_, entry)| entry)
+    }
+
     /// The account whose bearer goes to `origin`, or to where it moved from there.
     pub(super) fn at(&self, origin: &str) -> Option<&Arc<Entry>> {
         let key = self.at.get(origin).or_else(|| self.at.get(self.moved.get(origin)?))?;
@@ -159,11 +169,10 @@ impl Book {
         };
         // The address has passed from one account to another, which is rare.
         let was_there = |entry: &&Arc<Entry>| {
-            let AccountRecord { key, origin, previous_origin, .. } = &entry.record;
-            key.account_id == wanted
-                && [origin, previous_origin].into_iter().flatten().any(|known| **known == *whose.origin)
+            let AccountRecord { origin, previous_origin, .. } = &entry.record;
+            [origin, previous_origin].into_iter().flatten().any(|known| **known == *whose.origin)
         };
-        self.entries.values().filter(was_there).max_by_key(|entry| entry.rank())
+        self.numbered(wanted).filter(was_there).max_by_key(|entry| entry.rank())
     }
 
     /// Where the account that was at `origin` is now, if it has moved.
@@ -210,7 +219,6 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AccountId;
 
     fn record(account_id: i64, origin: &str, standing: Standing) -> AccountRecord {
         AccountRecord {

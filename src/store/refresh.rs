@@ -57,6 +57,29 @@ impl Request for Refresh {
     }
 }
 
+/// Reads all lanes if another connection has changed the file since `seen`: reading them costs as much as there are lanes,
+/// and what the writer changes itself it tells them. Gives what is seen now.
+pub(super) struct RefreshIfChanged {
+    /// What the last one gave; `None` reads in any case.
+    pub(super) seen: Option<i64>,
+}
+
+impl Request for RefreshIfChanged {
+    type Answer = Option<i64>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Option<i64>, StoreError> {
+        let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+        if self.seen != Some(version) {
+            Refresh.apply(connection, effects).await?;
+        }
+        Ok(Some(version))
+    }
+}
+
 async fn lanes(
     connection: &mut SqliteConnection,
     sql: &'static str,

@@ -1,7 +1,7 @@
 //! What the rooms know of the store without asking it.
 
 use super::*;
-use crate::store::refresh::Refresh;
+use crate::store::refresh::{Refresh, RefreshIfChanged};
 
 #[tokio::test]
 async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {
@@ -124,6 +124,22 @@ async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
     let (claimed, retried, ()) = tokio::join!(claim, store.retry(id), release);
     assert_eq!((claimed, retried), (Ok(vec![]), Ok(())));
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
+}
+
+#[tokio::test]
+async fn lanes_are_read_again_only_after_another_process_changed_something() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let seen = store.ask(RefreshIfChanged { seen: None }).await.unwrap();
+    home.queued(&store).await;
+    // What memory alone knows is gone after the next reading.
+    store.work().add("only in memory", home.now(), None);
+    let is_known = || store.work().due(home.now()).contains(&"only in memory".into());
+    assert_eq!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
+    assert!(is_known());
+    home.run("UPDATE jobs SET answer_by = answer_by + 1").await;
+    assert_ne!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
+    assert!(!is_known());
 }
 
 #[tokio::test]

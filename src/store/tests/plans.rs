@@ -1,7 +1,7 @@
 //! Each statement that is run again and again finds its rows by the index made for it, however many there are.
 
 use super::*;
-use crate::store::{claims, delivery_claims, keys, people, read, refresh, reports, upkeep};
+use crate::store::{accounts, claims, delivery_claims, keys, people, read, refresh, reports, upkeep};
 
 /// The plan, one line a step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -39,6 +39,9 @@ async fn hot_statements_never_scan_and_never_sort() {
             delivery_claims::NEXT_DELIVERY.into(),
             "jobs_undelivered (origin=? AND delivery_rank=?)",
         ),
+        ("waiting of an account", accounts::UNFINISHED.into(), "jobs_waiting (account_id=?)"),
+        ("under way of an account", accounts::UNFINISHED.into(), "jobs_leased (lease_until>?)"),
+        ("waiting of a lane", accounts::WAITING.into(), "(origin=?)"),
         ("handled", reports::HANDLED.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("sent", reports::SENT.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("known", keys::KNOWN.text(32), "known USING PRIMARY KEY (account_id=? AND key=?)"),
