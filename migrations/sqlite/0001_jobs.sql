@@ -67,7 +67,7 @@ CREATE TABLE jobs (
 ) STRICT, WITHOUT ROWID;
 
 -- What a worker claims next.
-CREATE INDEX jobs_queued ON jobs (handler, due_at) WHERE state = 'queued';
+CREATE INDEX jobs_queued ON jobs (handler, due_at, answer_by) WHERE state = 'queued';
 -- What waited too long for a worker.
 CREATE INDEX jobs_overdue ON jobs (answer_by) WHERE state = 'queued';
 -- What the sender claims next: in each lane each rank apart, the longest due first.

@@ -16,13 +16,15 @@ use super::rows::{self, COLUMNS};
 
 // `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
 // claim itself.
+//
+// Jobs whose time to answer is over are left to `OVERDUE`: else a backlog of them would hold up the fresh ones.
 pub(super) const DUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND handler = ? AND due_at <= ? ORDER BY due_at LIMIT 0 + ?";
+     WHERE state = 'queued' AND handler = ?2 AND due_at <= ?3 AND answer_by > ?3 ORDER BY due_at LIMIT 0 + ?4";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
 pub(super) const OVERDUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND answer_by <= ? ORDER BY answer_by LIMIT 0 + ?";
+     WHERE state = 'queued' AND answer_by <= ?2 ORDER BY answer_by LIMIT 0 + ?3";
 pub(super) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
-/// Jobs of one handler that are due.
+/// Jobs of one handler that are due, and whose time to answer is not over.
 pub(super) struct ClaimWork {
     pub(super) handler: Arc<str>,
     pub(super) limit: usize,
@@ -80,7 +82,7 @@ impl Request for ClaimOverdue {
 
 pub(super) fn run(select: &str) -> String {
     format!(
-        "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?, fence = fence + 1 \
+        "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?1, fence = fence + 1 \
          WHERE id IN ({select}) RETURNING {COLUMNS}"
     )
 }

@@ -165,7 +165,7 @@ impl Store {
         tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))
     }
 
-    /// Claims up to `limit` due jobs of `handler` for `lease`.
+    /// Claims up to `limit` due jobs of `handler` for `lease`, without those whose time to answer is over.
     ///
     /// # Errors
     /// The store cannot be written.

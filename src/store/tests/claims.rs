@@ -114,6 +114,18 @@ async fn overdue_jobs_of_any_handler_are_claimed_whether_due_or_not() {
 }
 
 #[tokio::test]
+async fn overdue_jobs_do_not_hold_up_those_that_can_still_be_answered() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let overdue = [home.queued(&store).await, home.queued(&store).await];
+    home.pass(Duration::from_secs(50));
+    let fresh = home.queued(&store).await;
+    assert_eq!(claim(&store, "greet", 9).await, [fresh]);
+    let claimed = store.claim_overdue(9, LEASE).await.unwrap();
+    assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), overdue);
+}
+
+#[tokio::test]
 async fn the_sender_gets_what_it_needs_under_a_lease() {
     let home = Home::new();
     let store = home.serve().await;

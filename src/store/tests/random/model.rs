@@ -142,7 +142,7 @@ impl Model {
     ) {
         let ids = Vec::from_iter(got.iter().map(|job| job.id));
         self.are_first(&ids, limit, |known| {
-            known.queued(now).filter(|_| known.job.handler.as_str() == handler)
+            known.queued(now).filter(|_| known.job.handler.as_str() == handler && known.job.answer_by > now)
         });
         self.start(&ids, lease, got);
     }
