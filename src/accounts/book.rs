@@ -309,6 +309,19 @@ mod tests {
     }
 
     #[test]
+    fn each_address_whose_calls_go_elsewhere_is_named_once_for_each_change() {
+        let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
+        let mut book = Book::new(vec![active(1, "https://old")], Some(&sealer()));
+        assert!(book.take_readdressed().is_empty());
+        book.put(moved, Some(&sealer()));
+        assert_eq!(book.take_readdressed(), ["https://old".into()]);
+        book.put(active(3, "https://third"), Some(&sealer()));
+        assert!(book.take_readdressed().is_empty());
+        book.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(book.take_readdressed(), ["https://old".into()], "a stranger has it now");
+    }
+
+    #[test]
     fn an_address_that_passed_on_gives_nobody_the_token_of_another() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
         let mut book = Book::new(vec![moved], Some(&sealer()));

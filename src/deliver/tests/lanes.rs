@@ -199,3 +199,16 @@ async fn an_account_that_is_connected_is_looked_at_at_once_and_no_other() {
     assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
     assert!(sender.asked() <= 3);
 }
+
+#[tokio::test]
+async fn a_lane_that_waited_at_an_old_address_is_looked_at_when_its_account_has_moved() {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], RATE).await;
+    super::connected::connect(&home, &sender).await;
+    let id = home.completed(&home.bot([Fault::Status(402)])).await;
+    assert_eq!(sender.settle().await, Some(Duration::from_secs(30)), "the account's plan has ended");
+    super::connected::connect_at(&elsewhere, &sender).await;
+    sender.settle().await;
+    assert_eq!(elsewhere.calls().len(), 1, "{:?}", home.look(id).await.last_error);
+}
