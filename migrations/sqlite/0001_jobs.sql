@@ -45,6 +45,8 @@ CREATE TABLE jobs (
     -- when Kommo last refused this job for its account (401, 402, 403); NULL: not since its completion was replaced.
     -- If that is not before failing_since, Kommo refuses this job for its own sake, and not its account
     refused_at        INTEGER,
+    -- which deliveries go first: 0 a first try, 1 a retry, 2 a job that Kommo refused, maybe for its account's sake
+    delivery_rank     INTEGER AS (CASE WHEN failures > 0 THEN 1 WHEN refused_at IS NOT NULL THEN 2 ELSE 0 END) VIRTUAL,
     -- 1: a continue may have arrived though its answer did not
     answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
     -- the body of the continue, JSON, and who made it
@@ -67,12 +69,17 @@ CREATE TABLE jobs (
 ) STRICT, WITHOUT ROWID;
 
 -- What a worker claims next.
-CREATE INDEX jobs_queued ON jobs (handler, due_at) WHERE state = 'queued';
+CREATE INDEX jobs_queued ON jobs (handler, due_at, answer_by) WHERE state = 'queued';
 -- What waited too long for a worker.
 CREATE INDEX jobs_overdue ON jobs (answer_by) WHERE state = 'queued';
--- What the sender claims next: in each lane first tries apart from retries.
-CREATE INDEX jobs_undelivered ON jobs (origin, (failures > 0), due_at)
+-- What the sender claims next: in each lane each rank apart, the longest due first.
+CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, received_at)
     WHERE state = 'delivering' AND lease_until IS NULL;
+-- What goes before that: the young ones of each rank, the oldest first.
+CREATE INDEX jobs_young ON jobs (origin, delivery_rank, received_at, due_at)
+    WHERE state = 'delivering' AND lease_until IS NULL;
+-- An account's jobs that wait for a worker or for the sender. A job that waits for neither never gets into it.
+CREATE INDEX jobs_waiting ON jobs (account_id) WHERE due_at IS NOT NULL AND lease_until IS NULL;
 -- What is under way: freed at start, or when a lease runs out.
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
 -- What the retention deletes.

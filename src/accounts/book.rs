@@ -3,24 +3,27 @@
 //! It is a copy of what the store holds, made anew where something changed. Calls are made by the address of an account,
 //! so that is what it is looked up by; an account that has moved is found under its old address too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::kommo::{Bearer, NoBearer, Whose};
-use crate::model::{AccountKey, AccountRecord, AccountState, Standing, Timestamp};
+use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, Standing, Timestamp};
 
 use super::seal::{Sealer, Tokens};
 
 /// The accounts by their key, and where they are.
 #[derive(Default)]
 pub(super) struct Book {
-    entries: HashMap<AccountKey, Arc<Entry>>,
+    /// In order, so that those of one account are together.
+    entries: BTreeMap<AccountKey, Arc<Entry>>,
     /// Whose bearer goes to an address.
     at: HashMap<Arc<str>, AccountKey>,
     /// The new address of accounts that have left an old one.
     moved: HashMap<Arc<str>, Arc<str>>,
+    /// Addresses from which an account has moved, or is meant no longer, since they were taken last.
+    readdressed: Vec<Arc<str>>,
     has_revoked: bool,
     /// Counts the changes.
     changes: u64,
@@ -143,6 +146,15 @@ impl Book {
         self.entries.get(key)
     }
 
+    /// The connections of the account with this number, through whatever integrations.
+    pub(super) fn numbered(&self, account_id: AccountId) -> impl Iterator<Item = &Arc<Entry>> {
+        let from = AccountKey { account_id, client_uuid: Arc::from("") };
+        self.entries
+            .range(from..)
+            .take_while(move |(key, _)| key.account_id == account_id)
+            .map(|(_, entry)| entry)
+    }
+
     /// The account whose bearer goes to `origin`, or to where it moved from there.
     pub(super) fn at(&self, origin: &str) -> Option<&Arc<Entry>> {
         let key = self.at.get(origin).or_else(|| self.at.get(self.moved.get(origin)?))?;
@@ -157,16 +169,20 @@ impl Book {
         };
         // The address has passed from one account to another, which is rare.
         let was_there = |entry: &&Arc<Entry>| {
-            let AccountRecord { key, origin, previous_origin, .. } = &entry.record;
-            key.account_id == wanted
-                && [origin, previous_origin].into_iter().flatten().any(|known| **known == *whose.origin)
+            let AccountRecord { origin, previous_origin, .. } = &entry.record;
+            [origin, previous_origin].into_iter().flatten().any(|known| **known == *whose.origin)
         };
-        self.entries.values().filter(was_there).max_by_key(|entry| entry.rank())
+        self.numbered(wanted).filter(was_there).max_by_key(|entry| entry.rank())
     }
 
     /// Where the account that was at `origin` is now, if it has moved.
     pub(super) fn moved_to(&self, origin: &str) -> Option<&Arc<str>> {
         self.moved.get(origin)
+    }
+
+    /// The addresses whose calls go elsewhere than when this was called last. One may be named twice.
+    pub(super) fn take_readdressed(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.readdressed)
     }
 
     /// Whether there is a revoked one at all.
@@ -194,14 +210,15 @@ impl Book {
             // Whoever is at the old address today has it for themselves.
             (!self.at.contains_key(&from)).then_some((from, to))
         });
-        self.moved = moves.collect();
+        let before = std::mem::replace(&mut self.moved, moves.collect());
+        let changed = |from: &&Arc<str>| before.get(*from) != self.moved.get(*from);
+        self.readdressed.extend(before.keys().chain(self.moved.keys()).filter(changed).cloned());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AccountId;
 
     fn record(account_id: i64, origin: &str, standing: Standing) -> AccountRecord {
         AccountRecord {
@@ -289,6 +306,19 @@ mod tests {
         assert_eq!(book.moved_to("https://old"), None);
         book.remove(&AccountKey::new(AccountId(2), "ID"));
         assert_eq!(called(&book, "https://old"), Some((1, "https://new".into())));
+    }
+
+    #[test]
+    fn each_address_whose_calls_go_elsewhere_is_named_once_for_each_change() {
+        let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
+        let mut book = Book::new(vec![active(1, "https://old")], Some(&sealer()));
+        assert!(book.take_readdressed().is_empty());
+        book.put(moved, Some(&sealer()));
+        assert_eq!(book.take_readdressed(), ["https://old".into()]);
+        book.put(active(3, "https://third"), Some(&sealer()));
+        assert!(book.take_readdressed().is_empty());
+        book.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(book.take_readdressed(), ["https://old".into()], "a stranger has it now");
     }
 
     #[test]

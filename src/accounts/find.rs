@@ -27,10 +27,9 @@ impl Accounts {
         let now = self.0.parts.clock.now();
         let worth = |entry: &&Arc<Entry>| {
             let obtained_at = entry.open().ok().map(|(open, _)| open.tokens.obtained_at);
-            entry.record.key.account_id == account_id
-                && obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > SETTLED)
+            obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > SETTLED)
         };
-        book.entries().find(worth).cloned()
+        book.numbered(account_id).find(worth).cloned()
     }
 
     /// A bearer of an account whose address is not known.

@@ -326,7 +326,9 @@ impl Accounts {
             let there = u32::try_from(there).unwrap_or(u32::MAX);
             metrics::gauge!("bridge_accounts", "state" => state.as_str()).set(there);
         }
+        let readdressed = book.take_readdressed();
         drop(book);
+        readdressed.iter().for_each(|origin| self.0.parts.gate.look_again(origin));
         self.0.changed.notify_one();
     }
 

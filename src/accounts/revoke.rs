@@ -70,7 +70,7 @@ impl Accounts {
         let account_id = key.account_id;
         let until = self.0.parts.clock.elapsed() + UNDER_WAY;
         self.disconnected().push((account_id, until));
-        let cancelled = self.cancel_jobs(store, account_id).await?;
+        let cancelled = self.cancel_jobs(store, &[account_id]).await?;
         let entry = self.entry_of(&key);
         let shown = entry.as_ref().and_then(|entry| entry.record.origin.as_deref()).map_or("?", host);
         let addresses = entry.iter().flat_map(|entry| [&entry.record.origin, &entry.record.previous_origin]);
@@ -86,21 +86,23 @@ impl Accounts {
         Ok(cancelled)
     }
 
-    /// Cancels what the account cannot be told any more; nothing if another integration still speaks to it.
-    pub(super) async fn cancel_jobs(&self, store: &Store, account_id: AccountId) -> Result<u64, StoreError> {
-        if self.still_connected(account_id) {
-            return Ok(0);
-        }
-        store.cancel_account(account_id).await
+    /// Cancels the jobs that these accounts cannot be told the results of. Leaves out an account that another integration
+    /// still speaks to.
+    pub(super) async fn cancel_jobs(
+        &self,
+        store: &Store,
+        account_ids: &[AccountId],
+    ) -> Result<u64, StoreError> {
+        let gone = account_ids.iter().copied().filter(|account_id| !self.still_connected(*account_id));
+        store.cancel_accounts(&gone.collect::<Vec<_>>()).await
     }
 
     /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it.
     pub(super) async fn cancel_late_jobs(&self, store: &Store) -> Result<(), StoreError> {
         let now = self.0.parts.clock.elapsed();
         let lately = self.disconnected().clone();
-        for (account_id, _) in &lately {
-            self.cancel_jobs(store, *account_id).await?;
-        }
+        let account_ids: Vec<AccountId> = lately.iter().map(|(account_id, _)| *account_id).collect();
+        self.cancel_jobs(store, &account_ids).await?;
         self.disconnected().retain(|one| now < one.1 || !lately.contains(one));
         Ok(())
     }
@@ -111,10 +113,7 @@ impl Accounts {
 
     fn still_connected(&self, account_id: AccountId) -> bool {
         let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
-        let connected = |entry: &&std::sync::Arc<super::book::Entry>| {
-            entry.record.key.account_id == account_id && entry.tokens.is_some()
-        };
-        book.entries().any(|entry| connected(&entry))
+        book.numbered(account_id).any(|entry| entry.tokens.is_some())
     }
 }
 

@@ -47,11 +47,10 @@ impl Accounts {
                  day or so"
             );
         }
+        let mut revoked = Vec::new();
         for entry in self.entries() {
             match (entry.record.standing.state(), &entry.record.origin) {
-                (AccountState::Revoked, _) => {
-                    self.cancel_jobs(store, entry.record.key.account_id).await?;
-                }
+                (AccountState::Revoked, _) => revoked.push(entry.record.key.account_id),
                 (_, Some(origin)) => {
                     if let Err(error) = entry.open() {
                         self.needs_person(host(origin), &why(&error));
@@ -60,6 +59,7 @@ impl Accounts {
                 _ => {}
             }
         }
+        self.cancel_jobs(store, &revoked).await?;
         Ok(())
     }
 
@@ -105,8 +105,10 @@ impl Accounts {
 
     /// Whose deliveries go on, and who waits for a person or does so no more, after others changed the accounts.
     fn tell_changes(&self, known: &[Arc<Entry>]) {
+        let known_by_key: HashMap<&AccountKey, &Arc<Entry>> =
+            known.iter().map(|before| (&before.record.key, before)).collect();
         for entry in self.entries() {
-            let before = known.iter().find(|before| before.record.key == entry.record.key);
+            let before = known_by_key.get(&entry.record.key);
             let was_good = before.is_some_and(|before| before.open().is_ok());
             match (entry.open(), &entry.record.origin) {
                 (Ok((_, origin)), _) if !was_good => self.goes_on(origin),

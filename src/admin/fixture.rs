@@ -85,7 +85,12 @@ impl Jobs {
             _ => return,
         };
         let origin = format!("https://a{number}.kommo.com");
-        let job = self.store.claim_deliveries(origin.into(), 1, false, LEASE).await.unwrap().remove(0);
+        let job = self
+            .store
+            .claim_deliveries(origin.into(), 1, crate::store::LongestDue::default(), LEASE)
+            .await
+            .unwrap()
+            .remove(0);
         let error = (status == 400).then(|| "Kommo refused it:\n\u{1b}[31mTooLong".to_owned());
         let attempt =
             Some(Attempt { error: error.clone(), ..self.attempt(Stage::Delivery, result, Some(status)) });

@@ -4,7 +4,8 @@
 //! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
 //! due. Either way it passes the [gate](Gate): the pace of its account, and a place among the calls in flight.
 //! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
-//! delays nobody else; and first tries go before retries, except in every fourth claim.
+//! delays no other; a lane that the gate holds is parked until there is a reason to look. Within a lane young jobs go
+//! first, and every fourth continue is one that has been due longest ([`turns`]).
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
 //! takes it. What is done with an answer is in [`judge`], and whom a refusal is about in [`blame`].
@@ -15,9 +16,9 @@ mod blame;
 pub(crate) mod fuzzing;
 mod judge;
 mod log;
+mod turns;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,8 +31,10 @@ use crate::clock::Clock;
 use crate::health::Health;
 use crate::kommo::Kommo;
 use crate::model::{DeliveringJob, HandlerName, HandlerPolicy};
-use crate::pace::{Gate, Pass};
+use crate::pace::{Gate, Hold, Pass};
 use crate::store::{Slot, Store, StoreError};
+
+use turns::Turns;
 
 /// Calls of one attempt, or turns that are waited for: each takes at most the timeout of a request.
 const CALLS: u32 = 4;
@@ -43,8 +46,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(60);
 const CLAIM: usize = 64;
 /// Answers that may wait to be written: a few transactions full.
 const WRITING: usize = 1_024;
-/// In every so many claims of a lane, retries come first.
-const RETRIES_FIRST: usize = 4;
+/// Rounds of one step: the second one learns what holds a lane that may have more than the first one claimed.
+const ROUNDS: usize = 2;
 
 /// What the sender is told.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +85,11 @@ pub struct Sender(Arc<Inner>);
 struct Inner {
     parts: Parts,
     settings: Settings,
-    steps: AtomicUsize,
-    /// Claims of each lane, up to [`RETRIES_FIRST`].
-    claims: Mutex<HashMap<Arc<str>, usize>>,
+    /// How the continues of each lane are shared between its young jobs and the others.
+    turns: Mutex<HashMap<Arc<str>, Turns>>,
+    /// How often the gate was asked.
+    #[cfg(test)]
+    asked: std::sync::atomic::AtomicUsize,
     tasks: TaskTracker,
     /// Answers that may wait to be written without holding a place.
     writing: Semaphore,
@@ -92,16 +97,22 @@ struct Inner {
     draining: CancellationToken,
 }
 
+/// Nothing can go to any account, until then by the elapsed time; `None`: not before another event.
+struct All {
+    until: Option<Duration>,
+}
+
 impl Sender {
     /// A sender; from now on the store hands deliveries over to it.
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let store = parts.store.clone();
-        parts.gate.on_freed(move || store.delivery().wake_if_waiting());
+        parts.gate.on_freed(move |account| store.delivery().freed(account));
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
-            steps: AtomicUsize::new(0),
-            claims: Mutex::default(),
+            turns: Mutex::default(),
+            #[cfg(test)]
+            asked: std::sync::atomic::AtomicUsize::default(),
             tasks: TaskTracker::new(),
             writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
@@ -118,7 +129,7 @@ impl Sender {
             if sender.0.draining.is_cancelled() {
                 return None;
             }
-            let pass = sender.enter(origin, 1).pop()?;
+            let pass = sender.enter(origin, sender.moved(origin).as_ref(), 1).ok()?.pop()?;
             Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, pass)) })
         }));
         sender
@@ -135,66 +146,69 @@ impl Sender {
         self.drain(grace).await;
     }
 
-    /// Claims what is due and may go, and sends it off; waits for no answer. Says how long nothing more can
+    /// Claims what is due and may go, and sends it off; waits for no answer. Returns how long nothing more can
     /// go unless something changes, if it knows.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
-        let step = self.0.steps.fetch_add(1, Ordering::Relaxed);
-        let mut due = lanes.due(clock.now());
-        let first = step.checked_rem(due.len()).unwrap_or(0);
-        due.rotate_left(first);
-        let (mut claims, mut wait) = (Vec::new(), None);
-        for origin in due {
-            let passes = self.enter(&origin, CLAIM);
-            if passes.is_empty() {
-                // Zero: there is no place, and whoever frees one wakes us.
-                let moved = self.0.parts.accounts.moved_to(&origin);
-                let next = self
-                    .0
-                    .parts
-                    .gate
-                    .wait(moved.as_deref().unwrap_or(&origin))
-                    .filter(|next| !next.is_zero());
-                wait = wait.into_iter().chain(next).min();
-            } else {
-                let retries_first = self.retries_first(&origin);
-                claims.push(self.claim(origin, passes, retries_first));
+        for _ in 0..ROUNDS {
+            let (claims, all_held) = self.round();
+            let mut perhaps_more = false;
+            // Together, so that many lanes share one transaction; and each to its end, because a claim that is
+            // not waited for is a claim whose jobs nobody has.
+            for filled in futures_util::future::join_all(claims).await {
+                perhaps_more |= filled?;
+            }
+            if let Some(All { until }) = all_held {
+                return Ok(until.map(|until| until.saturating_sub(clock.elapsed())));
+            }
+            if !perhaps_more {
+                break;
             }
         }
-        // Together, so that many lanes share one transaction; and each to its end, because a claim that is
-        // not waited for is a claim whose jobs nobody has.
-        let mut more = None;
-        for claimed in futures_util::future::join_all(claims).await {
-            // After a full claim there may be more, and places for it.
-            more = more.or((claimed? == CLAIM).then_some(Duration::ZERO));
+        Ok(lanes.next_look(clock.now(), clock.elapsed()))
+    }
+
+    /// Goes through the line once: claims for the lanes that may go, parks those that may not, and stops where none may.
+    fn round(&self) -> (Vec<impl Future<Output = Result<bool, StoreError>>>, Option<All>) {
+        let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
+        let mut claims = Vec::new();
+        lanes.begin(clock.now(), clock.elapsed());
+        while let Some(lane) = lanes.take() {
+            let moved = self.moved(&lane);
+            if let Some(account) = &moved {
+                lanes.ask_as(&lane, account);
+            }
+            match self.enter(&lane, moved.as_ref(), CLAIM) {
+                Ok(passes) => claims.push(self.claim(lane, passes)),
+                Err(Hold::Account(until)) => lanes.park(&lane, until, clock.elapsed()),
+                Err(Hold::Share) => lanes.park_for_place(&lane, clock.elapsed()),
+                Err(Hold::All(until)) => {
+                    lanes.put_back(&lane);
+                    return (claims, Some(All { until }));
+                }
+            }
         }
-        let now = clock.now();
-        let next_due = lanes.next_due(now).map(|next| next.since(now));
-        Ok(wait.into_iter().chain(next_due).chain(more).min())
+        (claims, None)
     }
 
-    async fn claim(
-        &self,
-        origin: Arc<str>,
-        passes: Vec<Pass>,
-        retries_first: bool,
-    ) -> Result<usize, StoreError> {
+    /// Claims as many jobs as there are passes, and sends them off. Returns whether there were as many.
+    async fn claim(&self, origin: Arc<str>, passes: Vec<Pass>) -> Result<bool, StoreError> {
+        let limit = passes.len();
+        let longest_due = self.turns(&origin, |turns| turns.longest_due(limit));
         let store = &self.0.parts.store;
-        let jobs = store.claim_deliveries(origin, passes.len(), retries_first, self.lease()).await?;
+        let jobs = store.claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
         let claimed = jobs.len();
+        self.turns(&origin, |turns| turns.claimed(claimed));
         jobs.into_iter().zip(passes).for_each(|(job, pass)| self.start(job, pass));
-        Ok(claimed)
+        Ok(claimed == limit)
     }
 
-    /// Counted by lane: by step, a lane that is claimed for in step with the count would never get to its retries.
-    fn retries_first(&self, origin: &Arc<str>) -> bool {
-        let mut claims = self.0.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let claim = claims.entry(origin.clone()).or_default();
-        *claim = (*claim + 1) % RETRIES_FIRST;
-        *claim == 0
+    fn turns<R>(&self, origin: &Arc<str>, then: impl FnOnce(&mut Turns) -> R) -> R {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        then(turns.entry(origin.clone()).or_default())
     }
 
     /// Waits until nothing is in flight any more.
@@ -231,10 +245,16 @@ impl Sender {
         });
     }
 
-    /// Passes for a lane. An account that has moved has two lanes, and one pace.
-    fn enter(&self, origin: &str, wanted: usize) -> Vec<Pass> {
-        let moved = self.0.parts.accounts.moved_to(origin);
-        self.0.parts.gate.enter(moved.as_deref().unwrap_or(origin), wanted)
+    /// Passes for a lane, or why there is none. An account that has moved has two lanes, and one pace.
+    fn enter(&self, lane: &str, moved: Option<&Arc<str>>, wanted: usize) -> Result<Vec<Pass>, Hold> {
+        #[cfg(test)]
+        self.0.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.parts.gate.admit(moved.map_or(lane, |account| account), wanted)
+    }
+
+    /// Where the account of a lane is now, if it has moved.
+    fn moved(&self, lane: &str) -> Option<Arc<str>> {
+        self.0.parts.accounts.moved_to(lane)
     }
 
     fn lease(&self) -> Duration {

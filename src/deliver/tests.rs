@@ -1,9 +1,11 @@
 //! The sender step by step, on a real store, with a Kommo that is played and a clock that stands still.
 
 mod connected;
+mod lanes;
 mod outage;
 mod refused;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
 
 use serde_json::json;
@@ -104,6 +106,11 @@ impl Home {
 
     /// The same of an account with this number.
     async fn completed_of(&self, account_id: i64, bot: &Bot) -> JobId {
+        self.completed_at(&bot.return_url(), account_id).await
+    }
+
+    /// The same for any `return_url`.
+    async fn completed_at(&self, return_url: &str, account_id: i64) -> JobId {
         let now = self.clock.now();
         let job = NewJob {
             id: JobId::new(now, fastrand::u128(..)),
@@ -111,10 +118,10 @@ impl Home {
             request: WidgetRequest {
                 account_id: AccountId(account_id),
                 entity: None,
-                return_url: bot.return_url().parse().unwrap(),
+                return_url: return_url.parse().unwrap(),
                 data: json!(null),
             },
-            idempotency_key: bot.id().to_string(),
+            idempotency_key: fastrand::u64(..).to_string(),
             token_expires_at: now + LEASE,
             received_at: now,
             answer_by: now + LEASE,
@@ -203,13 +210,13 @@ async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
     let sender = home.sender(1).await;
     let retried = home.completed(&home.bot([Fault::Status(500)])).await;
     sender.idle().await;
-    for _ in 0..3 * RETRIES_FIRST {
+    for _ in 0..12 {
         home.completed(&home.bot([])).await;
     }
-    for _ in 0..2 * RETRIES_FIRST {
+    for _ in 0..8 {
         home.clock.advance(Duration::from_millis(1_100));
         // Of each four steps only the first can claim: it has used up the rate.
-        for _ in 0..RETRIES_FIRST {
+        for _ in 0..4 {
             sender.step().await.unwrap();
         }
         sender.idle().await;

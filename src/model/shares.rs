@@ -15,23 +15,27 @@ use std::sync::Arc;
 pub struct Shares {
     capacity: usize,
     taken: HashMap<Arc<str>, usize>,
+    /// The sum of what is taken.
+    used: usize,
     newcomers: bool,
 }
 
 impl Shares {
     /// `capacity` places for lanes that are all known.
     pub fn among(capacity: usize, lanes: impl IntoIterator<Item = Arc<str>>) -> Self {
-        Self { capacity, taken: lanes.into_iter().map(|lane| (lane, 0)).collect(), newcomers: false }
+        let taken = lanes.into_iter().map(|lane| (lane, 0)).collect();
+        Self { capacity, taken, used: 0, newcomers: false }
     }
 
     /// `capacity` places for lanes that come and go: some always stay free for the next to come.
     pub fn for_anybody(capacity: usize) -> Self {
-        Self { capacity, taken: HashMap::new(), newcomers: true }
+        Self { capacity, taken: HashMap::new(), used: 0, newcomers: true }
     }
 
     /// Takes up to `wanted` places for `lane`; says how many it got.
     pub fn take(&mut self, lane: &str, wanted: usize) -> usize {
         let got = self.room(lane).min(wanted);
+        self.used += got;
         if got > 0 {
             match self.taken.get_mut(lane) {
                 Some(taken) => *taken += got,
@@ -46,6 +50,7 @@ impl Shares {
     /// Gives one place back.
     pub fn give_back(&mut self, lane: &str) {
         if let Some(taken) = self.taken.get_mut(lane) {
+            self.used -= usize::from(*taken > 0);
             *taken = taken.saturating_sub(1);
             if *taken == 0 && self.newcomers {
                 self.taken.remove(lane);
@@ -53,9 +58,14 @@ impl Shares {
         }
     }
 
+    /// Whether all places are taken.
+    pub fn is_full(&self) -> bool {
+        self.used >= self.capacity
+    }
+
     /// How many places `lane` could take now.
     fn room(&self, lane: &str) -> usize {
-        let used: usize = self.taken.values().sum();
+        let used = self.used;
         let free = self.capacity.saturating_sub(used);
         let mine = self.taken.get(lane).copied().unwrap_or(0);
         if self.newcomers {

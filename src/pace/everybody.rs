@@ -13,7 +13,7 @@ use super::cause::{Cause, Source};
 use super::pause::{Pauses, Permission};
 use super::rate::WINDOW;
 
-/// For so long the end of the pause is left to accounts that were not refused, if one of them has something to send.
+/// For this long after the pause only accounts that were not refused may send the probe.
 const LEFT_TO_OTHERS: Duration = WINDOW.saturating_mul(2);
 
 /// The pause of all accounts.
@@ -24,8 +24,6 @@ pub(super) struct Everybody {
     suspect: Option<Suspect>,
     /// The accounts whose refusals began the pause.
     refused: HashSet<Arc<str>>,
-    /// One that is not among them has something to send.
-    others_wait: bool,
     /// The only account that has something to send, if two of its jobs were refused in a row.
     alone: Option<Arc<str>>,
 }
@@ -46,16 +44,17 @@ impl Everybody {
         let permission = self.pauses.permission(now);
         let left = self.pauses.until().map(|until| until + LEFT_TO_OTHERS).filter(|left| now < *left);
         match (permission, left) {
-            (Permission::Probe, Some(left)) if self.others_wait && self.refused.contains(account) => {
-                Permission::Wait(Some(left))
-            }
+            (Permission::Probe, Some(left)) if self.refused.contains(account) => Permission::Wait(Some(left)),
             (permission, _) => permission,
         }
     }
 
-    /// `account` has a continue to send, which nothing but this pause holds up.
-    pub(super) fn has_work(&mut self, account: &str) {
-        self.others_wait |= self.pauses.is_on() && !self.refused.contains(account);
+    /// Whether no account at all may be called, until when if that is known.
+    pub(super) fn holds_all(&self, now: Duration) -> Option<Option<Duration>> {
+        match self.pauses.permission(now) {
+            Permission::Wait(until) => Some(until),
+            Permission::Go | Permission::Probe => None,
+        }
     }
 
     pub(super) fn begin(&mut self) {
@@ -75,7 +74,6 @@ impl Everybody {
         let ended = self.pauses.fine(era, true);
         if ended {
             self.refused.clear();
-            self.others_wait = false;
         }
         ended
     }
@@ -118,7 +116,7 @@ impl Everybody {
     }
 
     fn hold(&mut self, era: u64, now: Duration) -> Option<Duration> {
-        (self.suspect, self.alone, self.others_wait) = (None, None, false);
+        (self.suspect, self.alone) = (None, None);
         self.pauses.of_everybody(era, Cause::Blocked, now)
     }
 
@@ -198,14 +196,11 @@ mod tests {
     #[test]
     fn who_was_not_refused_finds_out_whether_it_is_over() {
         let (mut everybody, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
-        assert_eq!(everybody.permission("a", secs(60)), Permission::Probe, "there is no other");
-        everybody.has_work("a");
-        assert_eq!(everybody.permission("a", secs(60)), Permission::Probe);
-        everybody.has_work("c");
         let left = Some(secs(60) + LEFT_TO_OTHERS);
         assert_eq!(everybody.permission("a", secs(60)), Permission::Wait(left));
         assert_eq!(everybody.permission("c", secs(60)), Permission::Probe);
-        assert_eq!(everybody.permission("a", secs(63)), Permission::Probe, "it does not come");
+        assert_eq!(everybody.holds_all(secs(60)), None, "the others need not wait for that");
+        assert_eq!(everybody.permission("a", secs(63)), Permission::Probe, "no other has come");
         everybody.begin();
         assert!(everybody.fine(everybody.era()));
         assert_eq!(everybody.permission("a", secs(60)), Permission::Go);

@@ -1,6 +1,6 @@
 //! The gate through which every call to Kommo goes: pace and places together.
 //!
-//! The sender asks for as many passes as it may have and never waits ([`Gate::enter`]); whoever makes a
+//! The sender asks for as many passes as it may have and never waits ([`Gate::admit`]); whoever makes a
 //! single call waits for its turn ([`Gate::turn`]). A busy sender leaves every second call to those who
 //! wait, and they leave it every other, so that neither a handler's question nor a continue stands behind all of the others.
 
@@ -15,7 +15,7 @@ use crate::model::Shares;
 
 use super::cause::Cause;
 use super::pass::Pass;
-use super::rate::{Errand, Pace, Ticket};
+use super::rate::{Errand, Hold, Pace, Ticket};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -37,8 +37,8 @@ pub struct Gate {
     pub(super) clock: Clock,
     /// Tells those who wait for a turn that it may have come.
     changed: Notify,
-    /// Called whenever a place becomes free or a pause ends.
-    freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Called with an account whenever a place of it becomes free, or something else that may let its continues go.
+    freed: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
     /// Called when an account's pause has ended.
     went_on: OnceLock<WentOn>,
 }
@@ -64,8 +64,9 @@ impl Gate {
         })
     }
 
-    /// Calls `freed` whenever a place becomes free or a pause ends. The first wish counts.
-    pub fn on_freed(&self, freed: impl Fn() + Send + Sync + 'static) {
+    /// Calls `freed` with an account after whatever may let its continues go: a place of it that became free, the end of a
+    /// call or of a pause, a waiter that left. The first wish counts.
+    pub fn on_freed(&self, freed: impl Fn(&str) + Send + Sync + 'static) {
         let _there_is_one_sender = self.freed.set(Box::new(freed));
     }
 
@@ -82,16 +83,32 @@ impl Gate {
         Some(EverybodyWaits { accounts, left: (!left.is_zero()).then_some(left) })
     }
 
-    /// Up to `wanted` passes for continues to `account`, each with a place.
+    /// The passes of [`admit`](Self::admit), for tests that need no reason.
+    #[cfg(test)]
     pub fn enter(self: &Arc<Self>, account: &str, wanted: usize) -> Vec<Pass> {
+        self.admit(account, wanted).unwrap_or_default()
+    }
+
+    /// Up to `wanted` passes for continues to `account`, each with a place.
+    ///
+    /// # Errors
+    /// None may go now. It may be worth asking again at the moment that the error names, or after the next event of the
+    /// account ([`on_freed`](Self::on_freed)).
+    pub fn admit(self: &Arc<Self>, account: &str, wanted: usize) -> Result<Vec<Pass>, Hold> {
+        let now = self.clock.elapsed();
         let mut inside = self.lock();
         let places = inside.shares.take(account, wanted);
-        let tickets = inside.pace.reserve(account, places, self.clock.elapsed());
+        let tickets = inside.pace.reserve(account, places, now);
         for _ in tickets.len()..places {
             inside.shares.give_back(account);
         }
+        if tickets.is_empty() {
+            let for_want_of_places = if inside.shares.is_full() { Hold::All(None) } else { Hold::Share };
+            return Err(inside.pace.hold(account, now).unwrap_or(for_want_of_places));
+        }
+        drop(inside);
         let account: Arc<str> = account.into();
-        tickets.into_iter().map(|ticket| self.pass(account.clone(), ticket, true)).collect()
+        Ok(tickets.into_iter().map(|ticket| self.pass(account.clone(), ticket, true)).collect())
     }
 
     /// Waits for the turn of a single call to `account`, at most `patience`.
@@ -108,7 +125,7 @@ impl Gate {
         Ok(self.pass(account.into(), ticket, false))
     }
 
-    /// How long until it may be worth to ask for `account` again; none if something else has to happen first.
+    /// Time until a single call to `account` may go; `None` if that depends on another event.
     pub fn wait(&self, account: &str) -> Option<Duration> {
         self.wait_for(account, Errand::Call)
     }
@@ -118,10 +135,15 @@ impl Gate {
         self.lock().pace.next(account, errand, now).map(|next| next.saturating_sub(now))
     }
 
+    /// Something outside the gate changed that may let the continues of `account` go.
+    pub fn look_again(&self, account: &str) {
+        self.tell(account);
+    }
+
     /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
     pub fn lift(&self, account: &str) -> bool {
         let lifted = self.lock().pace.lift(account);
-        self.tell();
+        self.tell(account);
         self.tell_went_on(account, lifted);
         lifted
     }
@@ -131,7 +153,7 @@ impl Gate {
     pub fn lift_unasked(&self, account: &str) -> bool {
         let lifted = self.lock().pace.lift_unasked(account);
         if lifted {
-            self.tell();
+            self.tell(account);
         }
         self.tell_went_on(account, lifted);
         lifted
@@ -175,10 +197,10 @@ impl Gate {
         }
     }
 
-    pub(super) fn tell(&self) {
+    pub(super) fn tell(&self, account: &str) {
         self.changed.notify_waiters();
         if let Some(freed) = self.freed.get() {
-            freed();
+            freed(account);
         }
     }
 
@@ -232,7 +254,7 @@ impl Drop for Guest<'_> {
     fn drop(&mut self) {
         self.gate.lock().pace.guest_leaves(self.account);
         // What was left to a guest who went away is the others' again.
-        self.gate.tell();
+        self.gate.tell(self.account);
     }
 }
 

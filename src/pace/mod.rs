@@ -17,4 +17,4 @@ pub use cause::{Cause, Pause, Source};
 pub use gate::{Gate, Limits, Paused};
 pub use outcome::Standing;
 pub use pass::Pass;
-pub use rate::Errand;
+pub use rate::{Errand, Hold};

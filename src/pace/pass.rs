@@ -46,7 +46,7 @@ impl Pass {
         let started = self.gate.lock().pace.start(&self.account, &mut self.ticket, now);
         if !started {
             self.stage = Stage::Settled;
-            self.gate.tell();
+            self.gate.tell(&self.account);
             return Err(Paused { left: self.gate.wait(&self.account) });
         }
         self.stage = Stage::Started;
@@ -60,7 +60,7 @@ impl Pass {
         let continued = self.started_at.filter(|_| self.has_place);
         let ended = self.gate.lock().pace.fine(&self.account, self.ticket, continued);
         if ended.account || ended.everybody {
-            self.gate.tell();
+            self.gate.tell(&self.account);
         }
         self.gate.tell_went_on(&self.account, ended.account);
         ended
@@ -85,7 +85,7 @@ impl Pass {
     /// Gives the ticket back, and keeps the place: something has to be waited for before the call can go out.
     pub fn give_back(&mut self) {
         self.settle();
-        self.gate.tell();
+        self.gate.tell(&self.account);
     }
 
     /// Waits, at most `patience`, for another ticket in the same place: for a call in addition, or for one whose ticket
@@ -117,6 +117,6 @@ impl Drop for Pass {
         if self.has_place {
             self.gate.lock().shares.give_back(&self.account);
         }
-        self.gate.tell();
+        self.gate.tell(&self.account);
     }
 }

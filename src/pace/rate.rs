@@ -20,6 +20,10 @@ use super::outcome::{GoesOn, PauseBegan, Standing};
 use super::pause::{Pauses, Permission};
 use super::turns::{Turns, Who};
 
+mod hold;
+
+pub use hold::Hold;
+
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
 /// calls that leave a second apart can arrive closer together.
 pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
@@ -160,9 +164,6 @@ impl Pace {
         let wanted = entry.window.room(now).min(wanted);
         let passes_by = errand.passes(&entry.pauses);
         let own = if passes_by { Permission::Go } else { entry.pauses.permission(now) };
-        if who == Who::Sender && wanted > 0 && !matches!(own, Permission::Wait(_)) {
-            self.everybody.has_work(account);
-        }
         let everybody = self.everybody.permission(account, now);
         let room = total.min(wanted);
         let permitted = match (own, everybody) {

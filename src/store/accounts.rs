@@ -87,14 +87,17 @@ impl Store {
         self.ask(Remove { key }).await
     }
 
-    /// Cancels the unfinished jobs of an account; says how many. Those are looked for beside the writer, because there may be
-    /// very many others.
+    /// Cancels the unfinished jobs of these accounts; returns how many. It looks for them once, beside the writer, and cancels
+    /// them in chunks, so that others get their turn in between.
     ///
     /// # Errors
     /// The store cannot be read or written; some may be cancelled.
-    pub async fn cancel_account(&self, account_id: AccountId) -> Result<u64, StoreError> {
+    pub async fn cancel_accounts(&self, account_ids: &[AccountId]) -> Result<u64, StoreError> {
+        if account_ids.is_empty() {
+            return Ok(0);
+        }
         let mut cancelled = 0;
-        for some in unfinished(&self.0.reading, account_id).await?.chunks(TOGETHER) {
+        for some in unfinished(&self.0.reading, account_ids).await?.chunks(TOGETHER) {
             let now = self.clock().now();
             let asked = some.iter().map(|&id| self.ask(Cancel { id, now }));
             for answer in futures_util::future::join_all(asked).await {
@@ -126,15 +129,18 @@ const TOGETHER: usize = 128;
 pub(super) const WAITING: &str =
     "SELECT count(*) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?";
 
-/// By the indexes of what is unfinished, so that finished jobs cost nothing.
-pub(super) const UNFINISHED: &str = "SELECT id FROM jobs WHERE state = 'queued' AND account_id = ?1 \
-     UNION SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL AND account_id = ?1 \
-     UNION SELECT id FROM jobs WHERE lease_until IS NOT NULL AND account_id = ?1";
+/// What waits is found by its account; what is under way is as much as there are places for. The accounts are a JSON array.
+pub(super) const UNFINISHED: &str = "SELECT id FROM jobs WHERE due_at IS NOT NULL AND lease_until IS NULL \
+     AND account_id IN (SELECT value FROM json_each(?1)) \
+     UNION ALL SELECT id FROM jobs WHERE lease_until IS NOT NULL AND account_id IN (SELECT value FROM json_each(?1))";
 
-async fn unfinished(pool: &SqlitePool, account_id: AccountId) -> Result<Vec<JobId>, StoreError> {
-    let rows = sqlx::query(UNFINISHED).bind(account_id.0).fetch_all(pool).await?;
+async fn unfinished(pool: &SqlitePool, account_ids: &[AccountId]) -> Result<Vec<JobId>, StoreError> {
+    let numbers: Vec<i64> = account_ids.iter().map(|account_id| account_id.0).collect();
+    let rows =
+        sqlx::query(UNFINISHED).bind(serde_json::Value::from(numbers).to_string()).fetch_all(pool).await?;
     rows.iter().map(|row| Ok(JobId::from_uuid(row.try_get(0)?))).collect()
 }
+
 async fn all(pool: &SqlitePool) -> Result<Vec<AccountRecord>, StoreError> {
     let rows = sqlx::query(
         "SELECT account_id, client_uuid, origin, previous_origin, state, reason, generation, key_id, access_token, \

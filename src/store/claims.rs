@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use crate::model::{DeliveringJob, RunningJob, StateName, Timestamp};
+use crate::model::{RunningJob, StateName, Timestamp};
 
 use super::StoreError;
 use super::effects::Effects;
@@ -17,20 +16,15 @@ use super::rows::{self, COLUMNS};
 
 // `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
 // claim itself.
+//
+// Jobs whose time to answer is over are left to `OVERDUE`: else a backlog of them would hold up the fresh ones.
 pub(super) const DUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND handler = ? AND due_at <= ? ORDER BY due_at LIMIT 0 + ?";
+     WHERE state = 'queued' AND handler = ?2 AND due_at <= ?3 AND answer_by > ?3 ORDER BY due_at LIMIT 0 + ?4";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
 pub(super) const OVERDUE: &str = "SELECT id FROM jobs \
-     WHERE state = 'queued' AND answer_by <= ? ORDER BY answer_by LIMIT 0 + ?";
+     WHERE state = 'queued' AND answer_by <= ?2 ORDER BY answer_by LIMIT 0 + ?3";
 pub(super) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
-pub(super) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
-     SELECT min(due_at) AS due_at FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = ?1 AND (failures > 0) = 0 \
-     UNION ALL \
-     SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = ?1 AND (failures > 0) = 1)";
-
-/// Jobs of one handler that are due.
+/// Jobs of one handler that are due, and whose time to answer is not over.
 pub(super) struct ClaimWork {
     pub(super) handler: Arc<str>,
     pub(super) limit: usize,
@@ -88,16 +82,8 @@ impl Request for ClaimOverdue {
 
 pub(super) fn run(select: &str) -> String {
     format!(
-        "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?, fence = fence + 1 \
+        "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?1, fence = fence + 1 \
          WHERE id IN ({select}) RETURNING {COLUMNS}"
-    )
-}
-
-pub(super) fn deliver() -> String {
-    format!(
-        "UPDATE jobs SET lease_until = ?, fence = fence + 1 WHERE id IN ( \
-         SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-         AND origin = ? AND (failures > 0) = ? AND due_at <= ? ORDER BY due_at LIMIT 0 + ?) RETURNING {COLUMNS}"
     )
 }
 
@@ -113,61 +99,13 @@ async fn started(
     Ok(())
 }
 
-/// Deliveries to one origin that are due.
-pub(super) struct ClaimDeliveries {
-    pub(super) origin: Arc<str>,
-    pub(super) limit: usize,
-    /// Whether retries come before first tries.
-    pub(super) retries_first: bool,
-    pub(super) now: Timestamp,
-    pub(super) lease_until: Timestamp,
-}
-
-impl Request for ClaimDeliveries {
-    type Answer = Vec<DeliveringJob>;
-
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        effects: &mut Effects,
-    ) -> Result<Self::Answer, StoreError> {
-        let mut rows = self.some(connection, self.retries_first, self.limit).await?;
-        if rows.len() < self.limit {
-            rows.extend(self.some(connection, !self.retries_first, self.limit - rows.len()).await?);
-        }
-        let next: Option<i64> =
-            sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
-        effects.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
-        Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.received_at))
-    }
-}
-
-impl ClaimDeliveries {
-    async fn some(
-        &self,
-        connection: &mut SqliteConnection,
-        retries: bool,
-        limit: usize,
-    ) -> Result<Vec<SqliteRow>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(deliver()))
-            .bind(self.lease_until.as_millis())
-            .bind(&*self.origin)
-            .bind(retries)
-            .bind(self.now.as_millis())
-            .bind(count(limit))
-            .fetch_all(connection)
-            .await?;
-        Ok(rows)
-    }
-}
-
 /// RETURNING gives rows in no particular order.
-fn by_age<J>(mut jobs: Vec<J>, received_at: impl Fn(&J) -> Timestamp) -> Vec<J> {
+pub(super) fn by_age<J>(mut jobs: Vec<J>, received_at: impl Fn(&J) -> Timestamp) -> Vec<J> {
     jobs.sort_by_key(received_at);
     jobs
 }
 
-fn count(limit: usize) -> i64 {
+pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Timestamp;
 
-use super::refresh::Refresh;
+use super::refresh::{Refresh, RefreshIfChanged};
 use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free, Rewind};
 use super::writer::Op;
 use super::{Store, StoreError, keys};
@@ -36,6 +36,7 @@ impl Store {
         let (mut tick, mut delete): (u64, bool) = (0, false);
         let mut ticked = self.clock().elapsed();
         let mut calendar = self.ahead();
+        let mut seen = None;
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
             // It is told in the log, also where nobody calls and nobody asks.
             let _told = self.in_its_place();
@@ -58,7 +59,8 @@ impl Store {
                     calendar = ahead;
                 }
                 if tick.is_multiple_of(LOOK) {
-                    self.look(now).await?;
+                    // Now and then in any case, for whatever was missed.
+                    seen = self.look(now, seen.filter(|_| !delete)).await?;
                 }
                 self.move_keys(now, if delete { 1 } else { keys::GATHER }).await?;
                 if delete {
@@ -83,12 +85,13 @@ impl Store {
         self.ask(Refresh).await
     }
 
-    async fn look(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// Frees leases that ran out, and reads the lanes if another process changed something since `seen`.
+    async fn look(&self, now: Timestamp, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
         let freed = self.ask(Free { until: Some(self.clock().steady()), now }).await?;
         if freed > 0 {
             tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
         }
-        self.ask(Refresh).await
+        self.ask(RefreshIfChanged { seen }).await
     }
 
     /// Moves the idempotency keys to where they stay, if at least `least` of them have gathered.

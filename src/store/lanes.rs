@@ -5,6 +5,9 @@
 //! room asks the store only where there is something to get. The writer updates it after each
 //! commit and wakes the room; a poll of the store puts right what another process changed.
 //!
+//! The sender may have thousands of lanes, most of which wait for their account. It takes them from a line, and parks
+//! those that cannot go ([`LaneQueue`]); [`Lanes::freed`] brings them back.
+//!
 //! The fast path: a room can leave a [`Taker`], and a job that was just stored is then handed over
 //! from memory, already claimed in the same transaction. Nothing is handed over in a lane where older
 //! jobs wait, so nobody is overtaken.
@@ -21,6 +24,7 @@ use crate::clock::Clock;
 use crate::model::Timestamp;
 
 use super::StoreError;
+use super::lane_queue::LaneQueue;
 
 /// A look without a wake-up: the fallback for whatever was missed.
 const POLL: Duration = Duration::from_secs(5);
@@ -47,7 +51,7 @@ pub struct Lanes<J> {
 
 #[derive(Default)]
 struct Waiting {
-    due: HashMap<Arc<str>, Timestamp>,
+    queue: LaneQueue,
     deadline: Option<Timestamp>,
 }
 
@@ -61,14 +65,62 @@ impl<J> Lanes<J> {
         let _first_stays = self.taker.set(taker);
     }
 
-    /// The lanes with a job that is due.
+    /// The lanes with a job that is due, for a room with few lanes: it looks at all of them.
     pub fn due(&self, now: Timestamp) -> Vec<Arc<str>> {
-        self.lock().due.iter().filter(|(_, due)| **due <= now).map(|(lane, _)| lane.clone()).collect()
+        let waiting = self.lock();
+        waiting.queue.all().filter(|(_, due)| *due <= now).map(|(lane, _)| lane.clone()).collect()
     }
 
-    /// When the next job that is not due yet will be.
+    /// When the next job that is not due yet will be, for a room with few lanes: it looks at all of them.
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.lock().due.values().copied().filter(|due| *due > now).min()
+        self.lock().queue.all().map(|(_, due)| due).filter(|due| *due > now).min()
+    }
+
+    /// Begins a round: the lanes that are due and not parked get into the line. `elapsed` is the clock's.
+    pub fn begin(&self, now: Timestamp, elapsed: Duration) {
+        self.lock().queue.begin(now, elapsed);
+    }
+
+    /// Takes the first lane of the line. The room claims for it, parks it or puts it back; else the next round finds it.
+    pub fn take(&self) -> Option<Arc<str>> {
+        self.lock().queue.take()
+    }
+
+    /// `lane`, which was taken, asks under this other name, as an account that has moved does. To be called before asking,
+    /// so that no event is missed.
+    pub fn ask_as(&self, lane: &str, name: &Arc<str>) {
+        self.lock().queue.ask_as(lane, name);
+    }
+
+    /// Parks `lane`, which was taken: it cannot go before `until`, by the elapsed time, unless it is [freed](Self::freed);
+    /// `None` if only that helps. If it was freed since it was taken, the next round looks at it.
+    pub fn park(&self, lane: &str, until: Option<Duration>, elapsed: Duration) {
+        self.lock().queue.park(lane, until, elapsed);
+    }
+
+    /// Parks `lane`, which was taken and has as many places as it may have now.
+    pub fn park_for_place(&self, lane: &str, elapsed: Duration) {
+        self.lock().queue.park_for_place(lane, elapsed);
+    }
+
+    /// Puts `lane`, which was taken, back at the front of the line: nobody can go.
+    pub fn put_back(&self, lane: &str) {
+        self.lock().queue.put_back(lane);
+    }
+
+    /// How long until a round finds something, if nothing else happens.
+    pub fn next_look(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
+        self.lock().queue.next_look(now, elapsed)
+    }
+
+    /// Something happened that may let the lane go that asks as `name`, and perhaps a place became free. Wakes the room
+    /// if there is a lane to look at.
+    pub fn freed(&self, name: &str) {
+        // In a statement of its own, so that the lock is free when the room wakes.
+        let look = self.lock().queue.freed(name);
+        if look {
+            self.wake();
+        }
     }
 
     /// When a waiting job runs out of time, at the earliest.
@@ -120,7 +172,7 @@ impl<J> Lanes<J> {
 
     /// A place became free: wakes the room if something waits for it.
     pub fn wake_if_waiting(&self) {
-        if !self.lock().due.is_empty() {
+        if !self.lock().queue.is_empty() {
             self.wake();
         }
     }
@@ -132,31 +184,24 @@ impl<J> Lanes<J> {
 
     fn offer(&self, lane: &str, now: Timestamp) -> Option<Slot<J>> {
         let taker = self.taker.get()?;
-        let behind_others = self.lock().due.get(lane).is_some_and(|due| *due <= now);
+        let behind_others = self.lock().queue.due_at(lane).is_some_and(|due| due <= now);
         if behind_others { None } else { taker(lane) }
     }
 
     /// A job waits in `lane`.
     pub(super) fn add(&self, lane: &str, due: Timestamp, deadline: Option<Timestamp>) {
         let mut waiting = self.lock();
-        match waiting.due.get_mut(lane) {
-            Some(earliest) => *earliest = due.min(*earliest),
-            None => {
-                waiting.due.insert(lane.into(), due);
-            }
-        }
+        let look = waiting.queue.add(lane, due);
         waiting.deadline = waiting.deadline.into_iter().chain(deadline).min();
         drop(waiting);
-        self.wake();
+        if look {
+            self.wake();
+        }
     }
 
     /// The earliest due time in `lane` is now `due`; `None` if nothing waits there.
     pub(super) fn set(&self, lane: &str, due: Option<Timestamp>) {
-        let mut waiting = self.lock();
-        match due {
-            Some(due) => waiting.due.insert(lane.into(), due),
-            None => waiting.due.remove(lane),
-        };
+        self.lock().queue.set(lane, due);
     }
 
     /// The earliest moment when a waiting job runs out of time.
@@ -166,7 +211,7 @@ impl<J> Lanes<J> {
 
     /// Replaces all that is known of what is due, and wakes the room.
     pub(super) fn replace(&self, due: HashMap<Arc<str>, Timestamp>) {
-        self.lock().due = due;
+        self.lock().queue.replace(due);
         self.wake();
     }
 

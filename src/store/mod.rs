@@ -11,11 +11,13 @@ mod accept;
 mod account_writes;
 mod accounts;
 mod claims;
+mod delivery_claims;
 mod effects;
 mod error;
 mod files;
 mod keeper;
 mod keys;
+mod lane_queue;
 mod lanes;
 mod open;
 mod owner;
@@ -51,6 +53,7 @@ use crate::model::{
 
 pub use accept::Accepted;
 pub use account_writes::{Leased, Renewal};
+pub use delivery_claims::LongestDue;
 pub use error::StoreError;
 pub use lanes::{Lanes, Slot};
 pub use open::Purpose;
@@ -58,7 +61,8 @@ pub(crate) use owner::owner;
 pub use read::{JobFilter, Page, Stats};
 pub use reports::Written;
 
-use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
+use claims::{ClaimOverdue, ClaimWork};
+use delivery_claims::ClaimDeliveries;
 use keys::Keys;
 use people::{Cancel, Retry, RetryDead};
 use place::Place;
@@ -163,7 +167,7 @@ impl Store {
         tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))
     }
 
-    /// Claims up to `limit` due jobs of `handler` for `lease`.
+    /// Claims up to `limit` due jobs of `handler` for `lease`, without those whose time to answer is over.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -186,7 +190,8 @@ impl Store {
         self.ask(ClaimOverdue { limit, now, lease_until }).await
     }
 
-    /// Claims up to `limit` due deliveries to `origin` for `lease`, first tries before retries or the reverse.
+    /// Claims up to `limit` due deliveries to `origin` for `lease`, young ones first, but for those that are to be the
+    /// longest due.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -194,11 +199,11 @@ impl Store {
         &self,
         origin: Arc<str>,
         limit: usize,
-        retries_first: bool,
+        longest_due: LongestDue,
         lease: Duration,
     ) -> Result<Vec<DeliveringJob>, StoreError> {
         let (now, lease_until) = (self.clock().now(), self.lease(lease));
-        self.ask(ClaimDeliveries { origin, limit, retries_first, now, lease_until }).await
+        self.ask(ClaimDeliveries { origin, limit, longest_due, now, lease_until }).await
     }
 
     /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; says how many.

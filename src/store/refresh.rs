@@ -23,7 +23,7 @@ pub(super) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT name, (SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = name) FROM lane \
      WHERE name IS NOT NULL";
 
-/// As [`WORK`], for the sender: the earlier one of first tries and retries.
+/// As [`WORK`], for the sender: the earliest of all ranks.
 pub(super) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
      UNION ALL \
@@ -31,9 +31,11 @@ pub(super) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
      SELECT name, min( \
      coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = name AND (failures > 0) = 0), 9223372036854775807), \
+     AND origin = name AND delivery_rank = 0), 9223372036854775807), \
      coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = name AND (failures > 0) = 1), 9223372036854775807)) \
+     AND origin = name AND delivery_rank = 1), 9223372036854775807), \
+     coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = name AND delivery_rank = 2), 9223372036854775807)) \
      FROM lane WHERE name IS NOT NULL";
 
 /// Reads all lanes.
@@ -52,6 +54,29 @@ impl Request for Refresh {
         effects.all_work(work, deadline.map(Timestamp::from_millis));
         effects.all_delivery(lanes(connection, DELIVERY).await?);
         Ok(())
+    }
+}
+
+/// Reads all lanes if another connection has changed the file since `seen`: reading them costs as much as there are lanes,
+/// and what the writer changes itself it tells them. Gives what is seen now.
+pub(super) struct RefreshIfChanged {
+    /// What the last one gave; `None` reads in any case.
+    pub(super) seen: Option<i64>,
+}
+
+impl Request for RefreshIfChanged {
+    type Answer = Option<i64>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Option<i64>, StoreError> {
+        let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+        if self.seen != Some(version) {
+            Refresh.apply(connection, effects).await?;
+        }
+        Ok(Some(version))
     }
 }
 

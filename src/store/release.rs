@@ -12,7 +12,7 @@ use super::request::Request;
 
 /// Those that Kommo refused, but not for their own sake: these have failed, and wait for their backoff.
 pub(super) const RELEASE: &str = "UPDATE jobs SET due_at = ?1 WHERE state = 'delivering' AND lease_until IS NULL \
-     AND origin = ?2 AND (failures > 0) = 0 AND due_at > ?1 AND refused_at IS NOT NULL";
+     AND origin = ?2 AND delivery_rank = 2 AND due_at > ?1";
 
 /// Makes the refused deliveries to one origin due.
 pub(super) struct Release {

@@ -5,8 +5,13 @@ use crate::accounts::Callback;
 use crate::simulator::MovedAnswer;
 
 /// Connects the account, as the installation of its widget does.
-async fn connect(home: &Home, sender: &Sender) {
-    let url: url::Url = home.simulator.install_callback_url().unwrap().parse().unwrap();
+pub(super) async fn connect(home: &Home, sender: &Sender) {
+    connect_at(&home.simulator, sender).await;
+}
+
+/// The same at this address.
+pub(super) async fn connect_at(simulator: &Simulator, sender: &Sender) {
+    let url: url::Url = simulator.install_callback_url().unwrap().parse().unwrap();
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     let (code, referer) = (value("code").into(), value("referer"));
     let callback = Callback { code, referer, client_id: None, state: None, from_widget: true };

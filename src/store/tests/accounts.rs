@@ -1,7 +1,7 @@
 //! Connected accounts: who may renew, which write counts, what the schema refuses.
 
 use super::*;
-use crate::store::{Leased, Renewal, accounts};
+use crate::store::{Leased, Renewal};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -124,21 +124,31 @@ async fn only_the_unfinished_jobs_of_the_account_are_cancelled() {
         home.queued(&store).await,
     ];
     let account_id = store.job(dead).await.unwrap().unwrap().0.request.account_id;
-    assert_eq!(store.cancel_account(AccountId(account_id.0 + 1)).await.unwrap(), 0);
+    assert_eq!(store.cancel_accounts(&[AccountId(account_id.0 + 1)]).await.unwrap(), 0);
+    assert_eq!(store.cancel_accounts(&[]).await.unwrap(), 0);
     assert_eq!(store.waiting_deliveries().await.unwrap(), [(ORIGIN.to_owned(), 1)]);
-    assert_eq!(store.cancel_account(account_id).await.unwrap(), 4);
+    assert_eq!(store.cancel_accounts(&[AccountId(1), account_id]).await.unwrap(), 4);
     for id in unfinished {
         assert_eq!(store.job(id).await.unwrap().unwrap().0.state.name(), StateName::Cancelled);
     }
     assert_eq!(store.job(dead).await.unwrap().unwrap().0.state.name(), StateName::Dead);
     assert!(store.waiting_deliveries().await.unwrap().is_empty());
-    let mut raw = home.raw().await;
-    for (sql, expected) in [(accounts::WAITING, 1), (accounts::UNFINISHED, 3)] {
-        let plan = format!("EXPLAIN QUERY PLAN {sql}");
-        let rows = sqlx::query(AssertSqlSafe(plan)).fetch_all(&mut raw).await.unwrap();
-        let steps: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, "detail")).collect();
-        let by_index = steps.iter().filter(|step| step.contains("USING") && step.contains("INDEX jobs_"));
-        assert_eq!(by_index.count(), expected, "{steps:#?}");
+}
+
+#[tokio::test]
+async fn the_jobs_of_several_accounts_are_cancelled_in_one_pass_and_in_chunks() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let jobs = (0..300_i64).map(|number| {
+        let mut request = home.request();
+        request.request.account_id = AccountId(1 + number % 3);
+        accept(&store, request)
+    });
+    let ids = futures_util::future::join_all(jobs).await;
+    assert_eq!(store.cancel_accounts(&[AccountId(1), AccountId(3), AccountId(9)]).await.unwrap(), 200);
+    assert_eq!(count(&store, StateName::Queued).await, 100);
+    for id in ids.iter().skip(1).step_by(3) {
+        assert_eq!(state(&store, *id).await, StateName::Queued);
     }
 }
 

@@ -7,8 +7,8 @@ async fn claim(store: &Store, name: &str, limit: usize) -> Vec<JobId> {
     jobs.into_iter().map(|job| job.id).collect()
 }
 
-async fn claim_deliveries(store: &Store, limit: usize, retries_first: bool) -> Vec<JobId> {
-    let jobs = store.claim_deliveries(ORIGIN.into(), limit, retries_first, LEASE).await.unwrap();
+async fn claim_deliveries(store: &Store, limit: usize, longest_due: LongestDue) -> Vec<JobId> {
+    let jobs = store.claim_deliveries(ORIGIN.into(), limit, longest_due, LEASE).await.unwrap();
     jobs.into_iter().map(|job| job.id).collect()
 }
 
@@ -114,11 +114,28 @@ async fn overdue_jobs_of_any_handler_are_claimed_whether_due_or_not() {
 }
 
 #[tokio::test]
+async fn overdue_jobs_do_not_hold_up_those_that_can_still_be_answered() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let overdue = [home.queued(&store).await, home.queued(&store).await];
+    home.pass(Duration::from_secs(50));
+    let fresh = home.queued(&store).await;
+    assert_eq!(claim(&store, "greet", 9).await, [fresh]);
+    let claimed = store.claim_overdue(9, LEASE).await.unwrap();
+    assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), overdue);
+}
+
+#[tokio::test]
 async fn the_sender_gets_what_it_needs_under_a_lease() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.waiting(&store).await;
-    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store
+        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     let expected = DeliveringJob {
         id,
         fence: Fence(2),
@@ -133,7 +150,7 @@ async fn the_sender_gets_what_it_needs_under_a_lease() {
     assert_eq!(job, expected);
     let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
     assert_eq!(lease_until, Some(home.now() + LEASE));
-    assert_eq!(claim_deliveries(&store, 9, false).await, []);
+    assert_eq!(claim_deliveries(&store, 9, LongestDue::default()).await, []);
 }
 
 #[tokio::test]
@@ -154,11 +171,109 @@ async fn first_tries_and_retries_take_turns_at_being_first() {
     for _ in 0..3 {
         firsts.push(home.waiting(&store).await);
     }
-    assert_eq!(claim_deliveries(&store, 2, false).await, firsts[..2]);
-    assert_eq!(claim_deliveries(&store, 2, true).await, retries[..2]);
-    let mut rest = claim_deliveries(&store, 9, false).await;
+    assert_eq!(claim_deliveries(&store, 2, LongestDue::default()).await, firsts[..2]);
+    assert_eq!(claim_deliveries(&store, 2, LongestDue { jobs: 2, retries_first: true }).await, retries[..2]);
+    let mut rest = claim_deliveries(&store, 9, LongestDue::default()).await;
     rest.sort();
     assert_eq!(rest, [retries[2], firsts[2]]);
+}
+
+/// A retry of a job that is received now, due at once.
+async fn retried(home: &Home, store: &Store) -> JobId {
+    let job = home.delivering(store).await;
+    let id = job.id;
+    let delivery = Delivery { failures: 1, failing_since: Some(home.now()), ..Delivery::default() };
+    store.sent(sent(job, AfterDelivery::Retry { due_at: home.now(), delivery })).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn young_jobs_go_before_old_ones_first_tries_before_retries_and_refused_ones_last() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let old_retry = retried(&home, &store).await;
+    home.pass(Duration::from_millis(1));
+    let refused = home.waiting(&store).await;
+    home.run("UPDATE jobs SET refused_at = 1 WHERE state = 'delivering' AND failures = 0").await;
+    home.pass(Duration::from_millis(1));
+    let old = [home.waiting(&store).await, home.waiting(&store).await];
+    home.pass(Duration::from_secs(61));
+    let young_retry = retried_beside(&home, &store).await;
+    home.pass(Duration::from_millis(1));
+    let young = [home.waiting(&store).await, home.waiting(&store).await];
+
+    let mut order = Vec::new();
+    for _ in 0..7 {
+        order.extend(claim_deliveries(&store, 1, LongestDue::default()).await);
+    }
+    assert_eq!(order[..2], young);
+    assert_eq!(order[2], young_retry);
+    assert_eq!(order[3..5], old);
+    assert_eq!(order[5..], [old_retry, refused]);
+}
+
+/// As [`retried`], beside jobs that wait and stay where they are.
+async fn retried_beside(home: &Home, store: &Store) -> JobId {
+    let id = home.waiting(store).await;
+    home.run(&format!(
+        "UPDATE jobs SET failures = 1, failing_since = 1 WHERE state = 'delivering' AND received_at = {}",
+        home.now().as_millis()
+    ))
+    .await;
+    id
+}
+
+#[tokio::test]
+async fn a_job_is_young_for_a_minute() {
+    for (age, older_first) in [(59_999, true), (60_000, false)] {
+        let home = Home::new();
+        let store = home.serve().await;
+        let older = home.waiting(&store).await;
+        home.pass(Duration::from_millis(age));
+        let younger = home.waiting(&store).await;
+        let expected = if older_first { older } else { younger };
+        assert_eq!(claim_deliveries(&store, 1, LongestDue::default()).await, [expected], "{age} ms");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_due_of_a_claim_are_of_the_kind_whose_turn_it_is_then_of_the_other() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let retry = retried(&home, &store).await;
+    home.pass(Duration::from_millis(1));
+    let old = home.waiting(&store).await;
+    home.pass(Duration::from_secs(61));
+    let young = home.waiting(&store).await;
+    for (retries_first, expected) in [(true, [retry, young]), (false, [old, young])] {
+        let longest_due = LongestDue { jobs: 1, retries_first };
+        let claimed = store.claim_deliveries(ORIGIN.into(), 2, longest_due, LEASE).await.unwrap();
+        assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), expected);
+        for job in claimed {
+            let delivery = job.delivery;
+            let next = AfterDelivery::Wait { delivery, keeps_place: true };
+            store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+        }
+    }
+    assert_eq!(claim_deliveries(&store, 2, LongestDue { jobs: 2, retries_first: true }).await, [retry, old]);
+}
+
+#[tokio::test]
+async fn a_refused_job_is_not_among_the_longest_due() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let refused = home.waiting(&store).await;
+    home.run("UPDATE jobs SET refused_at = 1").await;
+    home.pass(Duration::from_secs(61));
+    let other = home.waiting(&store).await;
+    for retries_first in [true, false] {
+        let all = LongestDue { jobs: 1, retries_first };
+        let claimed = store.claim_deliveries(ORIGIN.into(), 1, all, LEASE).await.unwrap().remove(0);
+        assert_eq!(claimed.id, other);
+        let next = AfterDelivery::Wait { delivery: claimed.delivery, keeps_place: true };
+        store.sent(DeliveryReport { job: claimed, attempt: None, next, error: None }).await.unwrap();
+    }
+    assert_eq!(claim_deliveries(&store, 9, LongestDue::default()).await, [refused, other]);
 }
 
 #[tokio::test]
@@ -166,6 +281,9 @@ async fn deliveries_of_another_origin_stay() {
     let home = Home::new();
     let store = home.serve().await;
     home.waiting(&store).await;
-    let claimed = store.claim_deliveries("https://two.kommo.com".into(), 9, false, LEASE).await.unwrap();
+    let claimed = store
+        .claim_deliveries("https://two.kommo.com".into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap();
     assert_eq!(claimed, []);
 }

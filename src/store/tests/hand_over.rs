@@ -179,7 +179,7 @@ async fn a_free_sender_gets_the_delivery_with_the_next_number() {
     let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
     assert_eq!(lease_until, Some(home.now() + LEASE));
     assert_eq!(store.delivery().due(home.now()).len(), 0);
-    assert_eq!(store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await, Ok(vec![]));
+    assert_eq!(store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await, Ok(vec![]));
     assert_eq!(store.sent(sent(job, AfterDelivery::Delivered)).await, Ok(Written::Done));
     assert_eq!(state(&store, id).await, StateName::Delivered);
 }

@@ -1,7 +1,7 @@
 //! What the rooms know of the store without asking it.
 
 use super::*;
-use crate::store::refresh::Refresh;
+use crate::store::refresh::{Refresh, RefreshIfChanged};
 
 #[tokio::test]
 async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {
@@ -49,7 +49,7 @@ async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
     home.waiting(&store).await;
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
-    store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap();
+    store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await.unwrap();
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
 }
@@ -88,13 +88,23 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
     store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
     changed.await;
 
-    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store
+        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     let changed = store.delivery().changed();
     let next = AfterDelivery::Wait { delivery: job.delivery, keeps_place: true };
     store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     changed.await;
 
-    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store
+        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     let changed = store.delivery().changed();
     store.retry(id).await.unwrap();
@@ -111,10 +121,26 @@ async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
         gathered(&store, 2).await;
         open.send(()).unwrap();
     };
-    let claim = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE);
+    let claim = store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE);
     let (claimed, retried, ()) = tokio::join!(claim, store.retry(id), release);
     assert_eq!((claimed, retried), (Ok(vec![]), Ok(())));
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
+}
+
+#[tokio::test]
+async fn lanes_are_read_again_only_after_another_process_changed_something() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let seen = store.ask(RefreshIfChanged { seen: None }).await.unwrap();
+    home.queued(&store).await;
+    // What memory alone knows is gone after the next reading.
+    store.work().add("only in memory", home.now(), None);
+    let is_known = || store.work().due(home.now()).contains(&"only in memory".into());
+    assert_eq!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
+    assert!(is_known());
+    home.run("UPDATE jobs SET answer_by = answer_by + 1").await;
+    assert_ne!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
+    assert!(!is_known());
 }
 
 #[tokio::test]
@@ -135,7 +161,12 @@ async fn what_is_read_from_the_store_is_what_memory_knew() {
         accept(&store, request).await;
         let [job] = store.claim_work("z".into(), 9, LEASE).await.unwrap().try_into().unwrap();
         store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
-        let [job] = store.claim_deliveries(origin.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+        let [job] = store
+            .claim_deliveries(origin.into(), 9, LongestDue::default(), LEASE)
+            .await
+            .unwrap()
+            .try_into()
+            .unwrap();
         let due_at = home.now() + Duration::from_secs(seconds);
         let delivery =
             Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };

@@ -1,7 +1,9 @@
 //! Each statement that is run again and again finds its rows by the index made for it, however many there are.
 
 use super::*;
-use crate::store::{claims, keys, people, read, refresh, release, reports, upkeep};
+use crate::store::{
+    accounts, claims, delivery_claims, keys, people, read, refresh, release, reports, upkeep,
+};
 
 /// The plan, one line a step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -19,11 +21,32 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("due", claims::run(claims::DUE), "jobs_queued (handler=? AND due_at<?)"),
         ("next due", claims::NEXT_DUE.into(), "jobs_queued (handler=?)"),
         ("overdue", claims::run(claims::OVERDUE), "jobs_overdue (answer_by<?)"),
-        ("deliver", claims::deliver(), "jobs_undelivered (origin=? AND <expr>=? AND due_at<?)"),
-        ("next delivery", claims::NEXT_DELIVERY.into(), "jobs_undelivered (origin=? AND <expr>=?)"),
+        (
+            "young",
+            delivery_claims::young_first(),
+            "jobs_young (origin=? AND delivery_rank=? AND received_at>?)",
+        ),
+        (
+            "old",
+            delivery_claims::young_first(),
+            "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)",
+        ),
+        (
+            "longest due",
+            delivery_claims::longest_due(),
+            "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)",
+        ),
+        (
+            "next delivery",
+            delivery_claims::NEXT_DELIVERY.into(),
+            "jobs_undelivered (origin=? AND delivery_rank=?)",
+        ),
+        ("waiting of an account", accounts::UNFINISHED.into(), "jobs_waiting (account_id=?)"),
+        ("under way of an account", accounts::UNFINISHED.into(), "jobs_leased (lease_until>?)"),
+        ("waiting of a lane", accounts::WAITING.into(), "(origin=?)"),
         ("handled", reports::HANDLED.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("sent", reports::SENT.text(32), "jobs USING PRIMARY KEY (id=?)"),
-        ("release", release::RELEASE.into(), "jobs_undelivered (origin=? AND <expr>=? AND due_at>?)"),
+        ("release", release::RELEASE.into(), "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>?)"),
         ("known", keys::KNOWN.text(32), "known USING PRIMARY KEY (account_id=? AND key=?)"),
         ("drop moved keys", keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
         ("free running", upkeep::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
@@ -33,7 +56,8 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
         ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
         ("work lanes", refresh::WORK.into(), "jobs_queued (handler>?)"),
-        ("delivery lanes", refresh::DELIVERY.into(), "jobs_undelivered (origin>?)"),
+        ("delivery lanes", refresh::DELIVERY.into(), "(origin>?)"),
+        ("delivery lanes", refresh::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),
     ];
     for (name, sql, expected) in table {
         let plan = plan(&mut raw, &sql).await;

@@ -7,7 +7,12 @@ fn in_a_row(failures: u32, since: Timestamp, answer_lost: bool) -> Delivery {
 }
 
 async fn claim(store: &Store) -> DeliveringJob {
-    let [job] = store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store
+        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
     job
 }
 
@@ -50,7 +55,7 @@ async fn a_retry_waits_and_remembers_how_it_went() {
     store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     let expected = State::Delivering { prepared: prepared("hi"), due_at, lease_until: None };
     assert_eq!(look(&store, id).await.state, expected);
-    assert_eq!(store.claim_deliveries(ORIGIN.into(), 9, false, LEASE).await, Ok(vec![]));
+    assert_eq!(store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await, Ok(vec![]));
     home.pass(Duration::from_secs(4));
     let job = claim(&store).await;
     assert_eq!((job.attempts, job.delivery), (1, delivery));

@@ -1,6 +1,7 @@
 //! A job as the model has it.
 
 use super::super::*;
+use crate::store::delivery_claims::YOUNG;
 
 /// A job with all that the store knows of it.
 #[derive(Clone, Debug)]
@@ -70,6 +71,25 @@ impl Known {
             State::Delivering { due_at, lease_until: None, .. } if due_at <= now => Some(due_at),
             _ => None,
         }
+    }
+
+    /// How long a delivery has been due, for the order; those of one moment by their age.
+    pub(super) fn since(&self) -> (Option<Timestamp>, Timestamp, JobId) {
+        (self.undelivered(Timestamp::from_millis(i64::MAX)), self.job.received_at, self.job.id)
+    }
+
+    /// Its place in the order in which deliveries are claimed: young first tries, young retries, then old ones.
+    pub(super) fn turn(&self, now: Timestamp) -> (u8, Option<Timestamp>, Timestamp, JobId) {
+        let (due_at, received_at, id) = self.since();
+        if received_at > now - YOUNG {
+            (u8::from(self.is_retried()), Some(received_at), due_at.unwrap_or(received_at), id)
+        } else {
+            (2 + u8::from(self.is_retried()), due_at, received_at, id)
+        }
+    }
+
+    pub(super) fn is_retried(&self) -> bool {
+        self.delivery.failures > 0
     }
 
     pub(super) fn finished_at(&self) -> Option<Timestamp> {

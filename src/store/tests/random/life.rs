@@ -223,13 +223,14 @@ impl Life {
                     })
                 })
             }
-            Step::ClaimDeliveries { lane, limit, retries_first, lease } => {
+            Step::ClaimDeliveries { lane, limit, longest_due, retries_first, lease } => {
+                let longest_due = LongestDue { jobs: longest_due, retries_first };
                 let (lane, until) = (ORIGINS[lane], until(lease));
                 asked(ERRANDS, async move {
                     let lease = Duration::from_millis(lease);
-                    let got = store.claim_deliveries(lane.into(), limit, retries_first, lease).await.unwrap();
+                    let got = store.claim_deliveries(lane.into(), limit, longest_due, lease).await.unwrap();
                     check(move |life| {
-                        life.model.claimed_deliveries((lane, retries_first), limit, until, now, &got);
+                        life.model.claimed_deliveries((lane, longest_due), limit, until, now, &got);
                         life.senders.extend(got);
                     })
                 })

@@ -142,7 +142,7 @@ impl Model {
     ) {
         let ids = Vec::from_iter(got.iter().map(|job| job.id));
         self.are_first(&ids, limit, |known| {
-            known.queued(now).filter(|_| known.job.handler.as_str() == handler)
+            known.queued(now).filter(|_| known.job.handler.as_str() == handler && known.job.answer_by > now)
         });
         self.start(&ids, lease, got);
     }
@@ -176,21 +176,24 @@ impl Model {
 
     pub(super) fn claimed_deliveries(
         &mut self,
-        (origin, retries_first): (&str, bool),
+        (origin, longest_due): (&str, LongestDue),
         limit: usize,
         lease: Timestamp,
         now: Timestamp,
         got: &[DeliveringJob],
     ) {
-        let (mut limit, mut taken) = (limit, 0);
-        for retries in [retries_first, !retries_first] {
-            let is_of = |known: &Known| (known.delivery.failures > 0) == retries && known.origin() == origin;
-            let ids: Vec<JobId> = got.iter().map(|job| job.id).filter(|id| is_of(&self.jobs[id])).collect();
-            self.are_first(&ids, limit, |known| known.undelivered(now).filter(|_| is_of(known)));
-            limit -= ids.len();
-            taken += ids.len();
-        }
-        assert_eq!(taken, got.len());
+        let is_due = |known: &&Known| known.origin() == origin && known.undelivered(now).is_some();
+        let mut waiting: Vec<&Known> = self.jobs.values().filter(is_due).collect();
+        let LongestDue { jobs, retries_first } = longest_due;
+        waiting.sort_by_key(|known| (known.is_retried() != retries_first, known.since()));
+        let jobs = jobs.min(limit).min(waiting.len());
+        let mut expected = Vec::from_iter(waiting.drain(..jobs).map(|known| known.job.id));
+        waiting.sort_by_key(|known| known.turn(now));
+        expected.extend(waiting.iter().take(limit - jobs).map(|known| known.job.id));
+        let mut ids = Vec::from_iter(got.iter().map(|job| job.id));
+        ids.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(ids, expected, "others come first");
         assert!(got.is_sorted_by_key(|job| job.received_at));
         for job in got {
             let known = self.jobs.get_mut(&job.id).unwrap();

@@ -64,6 +64,7 @@ pub(super) enum Step {
     ClaimDeliveries {
         lane: usize,
         limit: usize,
+        longest_due: usize,
         retries_first: bool,
         lease: u64,
     },
@@ -126,8 +127,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..2_usize, 1..5_usize, lease())
             .prop_map(|(lane, limit, lease)| Step::ClaimWork { lane, limit, lease }),
         4 => (1..5_usize, lease()).prop_map(|(limit, lease)| Step::ClaimOverdue { limit, lease }),
-        12 => (0..2_usize, 1..5_usize, any::<bool>(), lease()).prop_map(|(lane, limit, retries_first, lease)| {
-            Step::ClaimDeliveries { lane, limit, retries_first, lease }
+        12 => (0..2_usize, 1..5_usize, 0..4_usize, any::<bool>(), lease()).prop_map(|(lane, limit, longest_due, retries_first, lease)| {
+            Step::ClaimDeliveries { lane, limit, longest_due, retries_first, lease }
         }),
         8 => of_people(),
         3 => Just(Step::Free),

@@ -1,0 +1,214 @@
+//! Which lanes are looked at, when, and which of their jobs go first.
+
+use super::*;
+
+const WINDOW: Duration = Duration::from_millis(1_100);
+const RATE: u32 = 7;
+
+impl Sender {
+    /// How often the gate was asked since the last time.
+    fn asked(&self) -> usize {
+        self.0.asked.swap(0, Ordering::Relaxed)
+    }
+
+    /// Sends what can go now. Returns how long nothing more can by the time alone.
+    async fn settle(&self) -> Option<Duration> {
+        let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
+        loop {
+            self.step().await.unwrap();
+            self.idle().await;
+            // What ended meanwhile may have freed a lane.
+            let next = lanes.next_look(clock.now(), clock.elapsed());
+            if next != Some(Duration::ZERO) {
+                return next;
+            }
+        }
+    }
+}
+
+impl Home {
+    /// A job of an account that no token is known for, at an address of its own.
+    async fn unconnected(&self, number: usize) -> JobId {
+        let url = format!("http://a{number}.kommo.com/api/v4/salesbot/1/continue/2");
+        self.completed_at(&url, 90_000 + i64::try_from(number).unwrap()).await
+    }
+
+    async fn calls_of(&self, sender: &Sender) -> usize {
+        sender.settle().await;
+        self.simulator.calls().len()
+    }
+}
+
+/// How often the gate is asked for one fresh job beside so many accounts that wait.
+async fn questions_beside(waiting: usize) -> usize {
+    let home = Home::new().await;
+    let sender = home.sender(RATE).await;
+    for number in 0..waiting {
+        home.unconnected(number).await;
+        // Two, so that something waits also while the first one asks.
+        home.unconnected(number).await;
+        sender.settle().await;
+    }
+    sender.asked();
+    let fresh = home.completed(&home.bot([])).await;
+    sender.settle().await;
+    assert_eq!(home.look(fresh).await.state.name(), StateName::Delivered);
+    sender.asked()
+}
+
+#[tokio::test]
+async fn a_job_asks_the_gate_as_often_beside_many_waiting_accounts_as_beside_none() {
+    let alone = questions_beside(0).await;
+    assert_eq!(alone, 1, "it was handed over");
+    assert_eq!(questions_beside(30).await, alone);
+}
+
+/// How often the gate is asked for each of some jobs that wait for the pace of their account, beside so many that wait for
+/// a token.
+async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
+    let home = Home::new().await;
+    let sender = home.sender(1).await;
+    for number in 0..waiting {
+        home.unconnected(number).await;
+        home.unconnected(number).await;
+    }
+    for _ in 0..4 {
+        home.completed(&home.bot([])).await;
+    }
+    sender.settle().await;
+    let mut questions = Vec::new();
+    for calls in 2..=4 {
+        sender.asked();
+        home.clock.advance(WINDOW);
+        assert_eq!(home.calls_of(&sender).await, calls);
+        questions.push(sender.asked());
+    }
+    questions
+}
+
+#[tokio::test]
+async fn a_claim_asks_the_gate_as_often_beside_many_waiting_accounts_as_beside_none() {
+    let alone = questions_of_a_backlog_beside(0).await;
+    // For the claim, for the time until the next one, and when the call has ended.
+    assert!(alone.iter().all(|questions| *questions <= 3), "{alone:?}");
+    assert_eq!(questions_of_a_backlog_beside(30).await, alone);
+}
+
+#[tokio::test]
+async fn accounts_that_wait_are_looked_at_when_their_pause_is_over() {
+    let home = Home::new().await;
+    let sender = home.sender(RATE).await;
+    home.unconnected(1).await;
+    assert_eq!(sender.settle().await, Some(Duration::from_secs(30)));
+    home.clock.advance(Duration::from_millis(29_999));
+    sender.asked();
+    sender.settle().await;
+    assert_eq!(sender.asked(), 0);
+    home.clock.advance(Duration::from_millis(1));
+    // The probe finds no token either, so the next pause is twice as long.
+    assert_eq!(sender.settle().await, Some(Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
+    let home = Home::new().await;
+    home.simulator.set_outage(None);
+    let mut jobs = Vec::new();
+    for _ in 0..100 {
+        jobs.push(home.completed(&home.bot([])).await);
+    }
+    let sender = home.sender(RATE).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (sender, stop) = (sender.clone(), stop.clone());
+        async move { sender.run(stop, Duration::ZERO).await }
+    });
+    let mut windows = 0;
+    while home.simulator.calls().len() < jobs.len() {
+        // All that this window allows goes out before any time passes.
+        let expected = jobs.len().min((windows + 1) * RATE as usize);
+        while home.simulator.calls().len() < expected {
+            home.store.probe().await.unwrap();
+        }
+        home.clock.advance(WINDOW);
+        windows += 1;
+        assert!(windows <= 15, "it takes {windows} windows");
+    }
+    stop.cancel();
+    home.clock.advance(Duration::from_millis(1));
+    running.await.unwrap();
+    assert_eq!(windows, 15);
+}
+
+#[tokio::test]
+async fn a_stale_backlog_does_not_hold_up_a_fresh_job() {
+    let home = Home::new().await;
+    let mut stale = Vec::new();
+    for _ in 0..60 {
+        stale.push(home.completed(&home.bot([])).await);
+    }
+    home.clock.advance(Duration::from_secs(600));
+    let sender = home.sender(RATE).await;
+    sender.settle().await;
+    let fresh = home.completed(&home.bot([])).await;
+    home.clock.advance(WINDOW);
+    sender.settle().await;
+    assert_eq!(home.look(fresh).await.state.name(), StateName::Delivered);
+    assert_eq!(home.simulator.calls().len(), 2 * RATE as usize, "and the backlog goes on");
+}
+
+#[tokio::test]
+async fn a_stale_backlog_gets_every_fourth_call_beside_fresh_jobs_that_never_end() {
+    let home = Home::new().await;
+    let mut stale = Vec::new();
+    for _ in 0..4 {
+        stale.push(home.completed(&home.bot([])).await);
+    }
+    home.clock.advance(Duration::from_secs(600));
+    let sender = home.sender(1).await;
+    let mut order = Vec::new();
+    for _ in 0..12 {
+        home.completed(&home.bot([])).await;
+        home.completed(&home.bot([])).await;
+        sender.settle().await;
+        let left = async || {
+            let mut left = 0;
+            for id in &stale {
+                left += usize::from(home.look(*id).await.state.name() == StateName::Delivering);
+            }
+            left
+        };
+        order.push(left().await);
+        home.clock.advance(WINDOW);
+    }
+    assert_eq!(order, [4, 4, 4, 3, 3, 3, 3, 2, 2, 2, 2, 1]);
+}
+
+#[tokio::test]
+async fn an_account_that_is_connected_is_looked_at_at_once_and_no_other() {
+    let home = Home::new().await;
+    let sender = home.sender_for(Vec::new(), &[&home.simulator], RATE).await;
+    for number in 0..10 {
+        home.unconnected(number).await;
+    }
+    let id = home.completed(&home.bot([])).await;
+    sender.settle().await;
+    sender.asked();
+    super::connected::connect(&home, &sender).await;
+    sender.settle().await;
+    assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+    assert!(sender.asked() <= 3);
+}
+
+#[tokio::test]
+async fn a_lane_that_waited_at_an_old_address_is_looked_at_when_its_account_has_moved() {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], RATE).await;
+    super::connected::connect(&home, &sender).await;
+    let id = home.completed(&home.bot([Fault::Status(402)])).await;
+    assert_eq!(sender.settle().await, Some(Duration::from_secs(30)), "the account's plan has ended");
+    super::connected::connect_at(&elsewhere, &sender).await;
+    sender.settle().await;
+    assert_eq!(elsewhere.calls().len(), 1, "{:?}", home.look(id).await.last_error);
+}

@@ -1,0 +1,363 @@
+//! Lanes in the line, parked and freed; then any order of events against the simplest model.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(ms)
+}
+
+/// A queue in which these lanes are due, the first one longest.
+fn due(lanes: &[&str]) -> LaneQueue {
+    let mut queue = LaneQueue::default();
+    for (ms, lane) in (0..).zip(lanes) {
+        queue.add(lane, at(ms));
+    }
+    queue.begin(NOW, Duration::ZERO);
+    queue
+}
+
+/// What the next round finds, in its order. It claims for each of them and leaves its job.
+fn round(queue: &mut LaneQueue, elapsed: Duration) -> Vec<String> {
+    queue.begin(NOW, elapsed);
+    std::iter::from_fn(|| queue.take()).map(|lane| lane.to_string()).collect()
+}
+
+#[test]
+fn the_line_is_a_round() {
+    let mut queue = due(&["a", "b", "c"]);
+    assert_eq!(queue.take().as_deref(), Some("a"));
+    // It was served, and has more that is older than what the others have.
+    queue.set("a", Some(at(0)));
+    assert_eq!(round(&mut queue, secs(0)), ["b", "c", "a"]);
+    assert_eq!(queue.take(), None);
+}
+
+#[test]
+fn a_lane_that_is_put_back_stays_the_first() {
+    let mut queue = due(&["a", "b"]);
+    queue.take();
+    queue.put_back("a");
+    assert_eq!(queue.next_look(NOW, secs(0)), Some(Duration::ZERO));
+    assert_eq!(round(&mut queue, secs(0)), ["a", "b"]);
+}
+
+#[test]
+fn a_parked_lane_is_not_looked_at_before_its_time() {
+    let mut queue = due(&["a"]);
+    queue.take();
+    queue.park("a", Some(secs(30)), secs(0));
+    assert!(!queue.add("a", at(0)), "a job more is no reason to look");
+    assert_eq!(queue.next_look(NOW, secs(10)), Some(secs(20)));
+    assert!(round(&mut queue, Duration::from_millis(29_999)).is_empty());
+    assert_eq!(round(&mut queue, secs(30)), ["a"]);
+}
+
+#[test]
+fn an_event_of_its_own_frees_a_parked_lane_and_that_of_another_does_not() {
+    let mut queue = due(&["a"]);
+    queue.take();
+    queue.park("a", None, secs(0));
+    assert!(!queue.freed("b"));
+    assert!(round(&mut queue, secs(1)).is_empty());
+    assert!(queue.freed("a"));
+    assert_eq!(round(&mut queue, secs(1)), ["a"]);
+}
+
+#[test]
+fn an_event_between_asking_and_parking_is_not_missed() {
+    for until in [None, Some(secs(30))] {
+        let mut queue = due(&["a"]);
+        queue.take();
+        assert!(queue.freed("a"));
+        queue.park("a", until, secs(0));
+        assert_eq!(queue.next_look(NOW, secs(0)), Some(Duration::ZERO));
+        assert_eq!(round(&mut queue, secs(0)), ["a"]);
+    }
+}
+
+#[test]
+fn a_lane_that_asks_under_another_name_hears_of_both() {
+    for event in ["old", "new"] {
+        let mut queue = due(&["old"]);
+        queue.take();
+        queue.ask_as("old", &"new".into());
+        queue.park("old", None, secs(0));
+        assert!(queue.freed(event), "{event}");
+        assert_eq!(round(&mut queue, secs(0)), ["old"]);
+    }
+}
+
+#[test]
+fn a_place_that_becomes_free_brings_back_the_lane_that_waits_longest_for_one() {
+    let mut queue = due(&["a", "b"]);
+    for lane in ["a", "b"] {
+        queue.take();
+        queue.park_for_place(lane, secs(0));
+    }
+    assert!(queue.freed("c"));
+    assert_eq!(round(&mut queue, secs(0)), ["a"]);
+    queue.park_for_place("a", secs(0));
+    assert!(queue.freed("c"));
+    assert_eq!(round(&mut queue, secs(0)), ["b"]);
+}
+
+#[test]
+fn a_lane_whose_claim_failed_is_looked_at_again() {
+    let mut queue = due(&["a"]);
+    queue.take();
+    assert_eq!(round(&mut queue, secs(0)), ["a"]);
+}
+
+#[test]
+fn an_event_that_is_missed_costs_seconds_and_not_for_ever() {
+    let mut queue = due(&["a", "b", "c"]);
+    queue.take();
+    queue.park("a", None, secs(0));
+    queue.take();
+    queue.park_for_place("b", secs(0));
+    queue.take();
+    queue.park("c", Some(secs(3_600)), secs(0));
+    assert_eq!(round(&mut queue, MAX_PARKED_FOR_EVENT), ["a", "b"]);
+    assert!(round(&mut queue, MAX_PARKED).contains(&"c".into()));
+}
+
+#[test]
+fn what_the_store_knows_better_changes_when_a_lane_is_due_and_not_whether_it_can_go() {
+    let mut queue = due(&["parked", "gone"]);
+    queue.take();
+    queue.park("parked", Some(secs(30)), secs(0));
+    let known = [("parked", 5), ("later", 5_000), ("new", 0)];
+    queue.replace(known.map(|(lane, ms)| (lane.into(), at(ms))).into());
+    assert_eq!(round(&mut queue, secs(0)), ["new"]);
+    assert_eq!(queue.due_at("parked"), Some(at(5)));
+    queue.set("new", None);
+    assert_eq!(queue.next_look(NOW, secs(0)), Some(secs(4)));
+    assert_eq!(queue.due_at("gone"), None);
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Add(usize, i64),
+    Set(usize, Option<i64>),
+    Replace(Vec<(usize, i64)>),
+    Pass(u64),
+    Freed(usize),
+    /// A round, and what is done with each lane that it takes.
+    Round(Vec<Done>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Done {
+    Park(Option<u64>),
+    ParkAs(usize, Option<u64>),
+    FreedThenPark(Option<u64>),
+    ForPlace,
+    Served(Option<i64>),
+    Fails,
+    PutBack,
+}
+
+const LANES: [&str; 4] = ["a", "b", "c", "d"];
+
+fn event() -> impl Strategy<Value = Event> {
+    let lane = 0..LANES.len();
+    let ms = 0..3_000_i64;
+    prop_oneof![
+        3 => (lane.clone(), ms.clone()).prop_map(|(lane, due)| Event::Add(lane, due)),
+        1 => (lane.clone(), prop::option::of(ms.clone())).prop_map(|(lane, due)| Event::Set(lane, due)),
+        1 => prop::collection::vec((lane.clone(), ms.clone()), 0..4).prop_map(Event::Replace),
+        2 => (0..4_000_u64).prop_map(Event::Pass),
+        2 => lane.prop_map(Event::Freed),
+        4 => prop::collection::vec(done(), 4).prop_map(Event::Round),
+    ]
+}
+
+fn done() -> impl Strategy<Value = Done> {
+    let until = || prop::option::of(0..9_000_u64);
+    prop_oneof![
+        3 => until().prop_map(Done::Park),
+        1 => (0..LANES.len(), until()).prop_map(|(name, until)| Done::ParkAs(name, until)),
+        1 => until().prop_map(Done::FreedThenPark),
+        2 => Just(Done::ForPlace),
+        3 => prop::option::of(0..3_000_i64).prop_map(Done::Served),
+        1 => Just(Done::Fails),
+        1 => Just(Done::PutBack),
+    ]
+}
+
+/// What a lane is, in the simplest words.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    due: i64,
+    /// It is left alone until then, unless it is freed.
+    parked: Option<u64>,
+    /// It waits for a place, so it may be left alone until then.
+    for_place: Option<u64>,
+    /// Another name that frees it.
+    alias: Option<usize>,
+}
+
+impl Known {
+    fn due(due: i64) -> Self {
+        Self { due, parked: None, for_place: None, alias: None }
+    }
+
+    fn free(&mut self) {
+        (self.parked, self.for_place) = (None, None);
+    }
+}
+
+proptest! {
+    /// Each lane that is due and not parked is in the next round, and no lane that is parked is, but for those that wait for
+    /// a place: which of them is freed is the queue's to choose.
+    #[test]
+    fn a_round_finds_each_lane_that_may_go_and_none_that_is_parked(events in prop::collection::vec(event(), 1..60)) {
+        let mut queue = LaneQueue::default();
+        let mut model: BTreeMap<usize, Known> = BTreeMap::new();
+        let mut elapsed = 0_u64;
+        for event in events {
+            // The calendar goes with the time.
+            let now = |elapsed: u64| at(i64::try_from(elapsed).unwrap());
+            match event {
+                Event::Add(lane, due) => {
+                    queue.add(LANES[lane], at(due));
+                    let known = model.entry(lane).or_insert(Known::due(due));
+                    known.due = known.due.min(due);
+                }
+                Event::Set(lane, due) => {
+                    queue.set(LANES[lane], due.map(at));
+                    match due {
+                        None => drop(model.remove(&lane)),
+                        Some(due) => model.entry(lane).or_insert(Known::due(due)).due = due,
+                    }
+                }
+                Event::Replace(lanes) => {
+                    let lanes: BTreeMap<usize, i64> = lanes.into_iter().collect();
+                    queue.replace(lanes.iter().map(|(lane, due)| (LANES[*lane].into(), at(*due))).collect());
+                    model.retain(|lane, _| lanes.contains_key(lane));
+                    for (lane, due) in lanes {
+                        model.entry(lane).or_insert(Known::due(due)).due = due;
+                    }
+                }
+                Event::Pass(ms) => elapsed += ms,
+                Event::Freed(name) => {
+                    queue.freed(LANES[name]);
+                    free(&mut model, name);
+                }
+                Event::Round(dones) => {
+                    queue.begin(now(elapsed), Duration::from_millis(elapsed));
+                    // What is freed during the round is in the next one.
+                    let may_go = |known: &Known| {
+                        known.due <= i64::try_from(elapsed).unwrap()
+                            && known.parked.max(known.for_place).is_none_or(|until| until <= elapsed)
+                    };
+                    let expected: Vec<usize> =
+                        model.iter().filter(|(_, known)| may_go(known)).map(|(lane, _)| *lane).collect();
+                    let mut taken = Vec::new();
+                    for done in dones {
+                        let Some(lane) = queue.take() else { break };
+                        let lane = LANES.iter().position(|name| **name == *lane).unwrap();
+                        prop_assert!(!taken.contains(&lane), "a lane comes twice in a round");
+                        taken.push(lane);
+                        let known = model.get(&lane).unwrap();
+                        let is_parked = known.parked.is_some_and(|until| until > elapsed);
+                        prop_assert!(!is_parked, "{} is parked: {:?}", LANES[lane], known);
+                        let ended = apply(&mut queue, &mut model, lane, done, elapsed);
+                        if ended {
+                            break;
+                        }
+                    }
+                    // What the round left is in the next one; this looks for what it would have missed.
+                    let rest: Vec<usize> = std::iter::from_fn(|| queue.take())
+                        .map(|lane| LANES.iter().position(|name| **name == *lane).unwrap())
+                        .collect();
+                    let missed = |lane: &&usize| !taken.contains(*lane) && !rest.contains(*lane);
+                    prop_assert_eq!(expected.iter().find(missed), None, "a lane was missed");
+                }
+            }
+            for (lane, known) in &model {
+                prop_assert_eq!(queue.due_at(LANES[*lane]), Some(at(known.due)));
+            }
+            prop_assert_eq!(queue.all().count(), model.len());
+            prop_assert!(queue.is_consistent());
+        }
+    }
+}
+
+fn free(model: &mut BTreeMap<usize, Known>, name: usize) {
+    let concerned = |(lane, known): &(&usize, &mut Known)| **lane == name || known.alias == Some(name);
+    model.iter_mut().filter(concerned).for_each(|(_, known)| known.free());
+}
+
+/// Does it to both. Says whether the round ends with it.
+fn apply(
+    queue: &mut LaneQueue,
+    model: &mut BTreeMap<usize, Known>,
+    lane: usize,
+    done: Done,
+    elapsed: u64,
+) -> bool {
+    let name = LANES[lane];
+    let moment = Duration::from_millis(elapsed);
+    let known = model.get_mut(&lane).unwrap();
+    known.free();
+    let until = |ms: Option<u64>| ms.map(|ms| moment + Duration::from_millis(ms));
+    match done {
+        Done::Park(ms) => {
+            queue.park(name, until(ms), moment);
+            known.parked = Some(elapsed + ms.unwrap_or(5_000));
+        }
+        Done::ParkAs(other, ms) => {
+            queue.ask_as(name, &LANES[other].into());
+            queue.park(name, until(ms), moment);
+            known.parked = Some(elapsed + ms.unwrap_or(5_000));
+            known.alias = Some(other);
+        }
+        Done::FreedThenPark(ms) => {
+            queue.freed(name);
+            queue.park(name, until(ms), moment);
+            free(model, lane);
+        }
+        // The queue may free it at any event.
+        Done::ForPlace => {
+            queue.park_for_place(name, moment);
+            known.for_place = Some(elapsed + 5_000);
+        }
+        Done::Served(due) => {
+            queue.set(name, due.map(at));
+            match due {
+                Some(due) => known.due = due,
+                None => drop(model.remove(&lane)),
+            }
+        }
+        Done::Fails => {}
+        Done::PutBack => {
+            queue.put_back(name);
+            return true;
+        }
+    }
+    false
+}
+
+impl LaneQueue {
+    /// Each lane is just where its place says.
+    fn is_consistent(&self) -> bool {
+        let count = |of: fn(&Place) -> bool| self.lanes.values().filter(|lane| of(&lane.place)).count();
+        count(|place| matches!(place, Place::Later)) == self.later.len()
+            && count(|place| matches!(place, Place::Line(_))) == self.line.len()
+            && count(|place| matches!(place, Place::Parked { .. })) == self.parked.len()
+            && count(|place| matches!(place, Place::Parked { crowd: Some(_), .. })) == self.crowd.len()
+            && self.lanes.values().filter(|lane| lane.alias.is_some()).count()
+                == self.aliases.values().map(Vec::len).sum::<usize>()
+    }
+}
