@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// How far the bridge is. Draining is the end: nothing leads back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub struct Health(Arc<Mutex<Note>>);
 struct Note {
     phase: Phase,
     waiting: BTreeMap<String, String>,
+    callers_wait_since: Option<Instant>,
 }
 
 impl Health {
@@ -81,6 +83,16 @@ impl Health {
         let entry =
             |(account, why): (&String, &String)| Waiting { account: account.clone(), why: why.clone() };
         self.note().waiting.iter().map(entry).collect()
+    }
+
+    /// New connections to the public listener find no place since then; `None`: they do.
+    pub fn callers_wait(&self, since: Option<Instant>) {
+        self.note().callers_wait_since = since;
+    }
+
+    /// Since when new connections to the public listener find no place; `None` if they do.
+    pub fn callers_wait_since(&self) -> Option<Instant> {
+        self.note().callers_wait_since
     }
 
     fn note(&self) -> MutexGuard<'_, Note> {

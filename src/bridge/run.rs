@@ -1,13 +1,16 @@
 //! Running the rooms, and stopping them in the order in which work flows, so that each can still hand
 //! on what it holds: first no more requests, then no more handlers, then no more continues, then the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
-use crate::listener::{self, Limits};
+use crate::flood::Flood;
+use crate::health::Health;
+use crate::listener::{self, Limits, Options};
 use crate::oauth::{self, Oauth};
 use crate::receive;
 use crate::shutdown::Shutdown;
@@ -22,6 +25,10 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 const LAST_CONTINUES: Duration = Duration::from_secs(2);
 /// People and probes, not Kommo.
 pub(super) const ADMIN_CONNECTIONS: usize = 64;
+/// Requests in progress on the admin listener that leave room for `/health/ready`, and those that leave room for
+/// `/health/live` too: neither a slow list nor a stuck store may keep a probe waiting.
+const ADMIN_REQUESTS: usize = 48;
+const ADMIN_READY: usize = 56;
 
 impl Parts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
@@ -49,14 +56,17 @@ impl Parts {
             metrics: recorder,
             clock: clock.clone(),
         });
-        let limits = Limits { max_connections: ADMIN_CONNECTIONS, read_timeout };
-        let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, limits, stop_admin.clone()));
+        let flood = Flood::new("connections", clock.clone());
+        let options = admin_options(read_timeout, flood.clone());
+        let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, options, stop_admin.clone()));
         let limits = Limits { max_connections: config.server.max_connections, read_timeout };
+        let options = public_options(limits, flood, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);
         // One listener has one answer for unknown paths.
         let public = receive::router(receiver).merge(oauth.reset_fallback());
-        let mut public = tokio::spawn(listener::serve(listeners.public, public, limits, stop_public.clone()));
+        let mut public =
+            tokio::spawn(listener::serve(listeners.public, public, options, stop_public.clone()));
 
         let (stop_work, stop_sending) = (CancellationToken::new(), CancellationToken::new());
         let grace = config.workers.grace;
@@ -112,6 +122,27 @@ impl Parts {
         tracing::info!("stopped");
         ended.map_or(Ok(()), |part| Err(Error::Ended(part)))
     }
+}
+
+/// Only a bot's good token proves its caller: the 200 for a person who refuses an authorization can be had by anyone.
+fn public_options(limits: Limits, flood: Flood, health: &Health) -> Options {
+    let mut options = Options::new("public", limits, flood);
+    options.rules.proves = |path| path.starts_with("/widget_request/");
+    let health = health.clone();
+    options.on_full = Arc::new(move |since| health.callers_wait(since));
+    options
+}
+
+fn admin_options(read_timeout: Duration, flood: Flood) -> Options {
+    let mut options =
+        Options::new("admin", Limits { max_connections: ADMIN_CONNECTIONS, read_timeout }, flood);
+    options.rules.share = |path| match path {
+        "/health/live" => usize::MAX,
+        "/health/ready" => ADMIN_READY,
+        _ => ADMIN_REQUESTS,
+    };
+    options.rules.proves = |path| !path.starts_with("/health/");
+    options
 }
 
 /// Waits for `task`, but no longer than `limit` and not once somebody insists. Says whether it has ended.
