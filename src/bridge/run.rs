@@ -162,7 +162,57 @@ async fn join(task: &mut JoinHandle<()>) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn neither_slow_lists_nor_a_stuck_store_nor_idle_connections_keep_a_probe_waiting() {
+        let (began, mut begun) = mpsc::unbounded_channel();
+        let stuck = get(async move || {
+            began.send(()).unwrap();
+            std::future::pending::<()>().await;
+        });
+        let router = Router::new()
+            .route("/api/v1/jobs", stuck.clone())
+            .route("/health/ready", stuck)
+            .route("/health/live", get(async || "live"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let options = admin_options(Duration::from_secs(60), Flood::new("a test", Clock::system()));
+        let serving = tokio::spawn(listener::serve(listener, router, options, CancellationToken::new()));
+        let send = async |text: &str| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(text.as_bytes()).await.unwrap();
+            stream
+        };
+        let answer = async |path: &str| {
+            let mut stream =
+                send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await;
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        let mut held = Vec::new();
+        for (path, share) in [("/api/v1/jobs", 48), ("/health/ready", 8)] {
+            for _ in 0..share {
+                held.push(send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await);
+                begun.recv().await.unwrap();
+            }
+            assert!(answer(path).await.starts_with("HTTP/1.1 503"), "{path} has more than its share");
+            assert!(answer("/health/live").await.ends_with("live"));
+        }
+        for _ in 0..80 {
+            held.push(send("").await);
+        }
+        assert!(answer("/health/live").await.ends_with("live"));
+        serving.abort();
+    }
 
     #[tokio::test]
     async fn a_part_that_ended_by_itself_can_be_waited_for_again() {

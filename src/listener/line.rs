@@ -58,7 +58,7 @@ impl Line {
     /// A request's head is whole, and if `whole` the request is. Returns whether it may begin: only while fewer than `share`
     /// requests of the listener are in progress.
     pub(super) fn begins(&self, share: usize, whole: bool) -> bool {
-        let begins = self.places.begins(self.id, share);
+        let may_begin = self.places.may_begin(share);
         // Its first bytes may have come with the request before it, and the answer to that one may not be flushed yet.
         if self.stage.swap(RECEIVING, Relaxed) != RECEIVING {
             self.waits();
@@ -66,13 +66,13 @@ impl Line {
         if whole {
             self.received();
         }
-        begins
+        may_begin
     }
 
     /// The request is whole, or the bridge has read all that it wants of it.
     pub(super) fn received(&self) {
         if self.moves(RECEIVING, WORKING) {
-            self.places.works(self.id);
+            self.places.begins(self.id);
         }
     }
 

@@ -111,9 +111,18 @@ impl Places {
         self.wake_if(declined);
     }
 
-    /// A request of `id` begins. Returns whether it may: see [`Table::begins`].
-    pub(super) fn begins(&self, id: Id, share: usize) -> bool {
-        self.state().table.begins(id, share)
+    /// Whether a request may begin: only while fewer than `share` are in progress.
+    pub(super) fn may_begin(&self, share: usize) -> bool {
+        self.state().table.may_begin(share)
+    }
+
+    /// The request of `id` is in progress from now on.
+    pub(super) fn begins(&self, id: Id) {
+        let mut state = self.state();
+        state.table.begins(id);
+        let declined = state.table.works(id);
+        drop(state);
+        self.wake_if(declined);
     }
 
     /// The request of `id` is over.

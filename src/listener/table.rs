@@ -113,14 +113,17 @@ impl Table {
         self.unlist(id, before)
     }
 
-    /// A request of `id` begins, if fewer than `share` are in progress. Returns whether it does.
-    pub(super) fn begins(&mut self, id: Id, share: usize) -> bool {
-        let begins = self.in_progress < share;
-        if let (true, Some(row)) = (begins, self.rows.get_mut(&id)) {
+    /// Whether a request may begin: only while fewer than `share` are in progress.
+    pub(super) fn may_begin(&self, share: usize) -> bool {
+        self.in_progress < share
+    }
+
+    /// The request of `id` is whole and in progress from now on. One that is still coming is not: it must keep no others out.
+    pub(super) fn begins(&mut self, id: Id) {
+        if let Some(row) = self.rows.get_mut(&id) {
             self.in_progress += usize::from(!row.in_progress);
             row.in_progress = true;
         }
-        begins
     }
 
     /// The request of `id`, if it has one, is no longer in progress.

@@ -91,24 +91,26 @@ fn who_is_fresh_outlives_all_that_hold_places_without_a_use() {
 }
 
 #[test]
-fn a_request_begins_while_fewer_than_its_share_are_in_progress() {
+fn a_request_may_begin_while_fewer_than_its_share_are_in_progress() {
     let at = day();
     let mut table = full(&[0, 0, 0], &at);
-    assert!(table.begins(0, 1));
-    assert!(!table.begins(1, 1), "its share is taken");
-    assert!(table.begins(1, 2) && table.begins(2, usize::MAX));
+    table.begins(0);
+    table.begins(0);
+    assert_eq!([1, 2, usize::MAX].map(|share| table.may_begin(share)), [false, true, true]);
+    table.begins(1);
+    assert!(!table.may_begin(2));
     table.finishes(0);
     table.finishes(0);
-    assert!(!table.begins(0, 2));
+    assert_eq!([1, 2].map(|share| table.may_begin(share)), [false, true]);
     table.closed(1);
-    assert!(table.begins(0, 2), "a connection that closes takes its request with it");
+    assert!(table.may_begin(1), "a connection that closes takes its request with it");
 }
 
 #[test]
 fn what_is_closed_leaves_nothing_behind() {
     let at = day();
     let mut table = full(&[0, 1], &at);
-    table.begins(0, 9);
+    table.begins(0);
     assert_eq!(table.admit(at(500)), Admission::AfterClosing(0));
     table.closed(0);
     table.closed(1);
