@@ -195,7 +195,8 @@ mod tests {
             let mut stream =
                 send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await;
             let mut text = String::new();
-            stream.read_to_string(&mut text).await.unwrap();
+            let reading = stream.read_to_string(&mut text);
+            tokio::time::timeout(Duration::from_secs(30), reading).await.expect("no answer").unwrap();
             text
         };
         let mut held = Vec::new();

@@ -16,7 +16,7 @@ pub(super) const PATIENT: Duration = Duration::from_secs(60);
 const HASTY: Duration = Duration::from_millis(50);
 
 pub(super) struct Running {
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -56,10 +56,15 @@ pub(super) fn hello() -> Router {
     Router::new().route("/", get(async || "hello"))
 }
 
+/// What does not come fails the test, and does not hang it.
+async fn in_time<T>(comes: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENT / 2, comes).await.expect("it does not come")
+}
+
 /// All that the peer sends until it closes the connection.
 pub(super) async fn until_closed(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
-    stream.read_to_end(&mut text).await.unwrap();
+    in_time(stream.read_to_end(&mut text)).await.unwrap();
     String::from_utf8(text).unwrap()
 }
 
@@ -67,7 +72,7 @@ pub(super) async fn until_closed(stream: &mut TcpStream) -> String {
 pub(super) async fn until(stream: &mut TcpStream, ending: &str) -> String {
     let mut text = Vec::new();
     while !text.ends_with(ending.as_bytes()) {
-        text.push(stream.read_u8().await.unwrap());
+        text.push(in_time(stream.read_u8()).await.unwrap());
     }
     String::from_utf8(text).unwrap()
 }
