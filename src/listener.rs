@@ -4,7 +4,7 @@
 //! Internet needs: a time limit for each request's head, which idle keep-alive connections are under as
 //! well; a limit for peers that do not read their answer; and a cap on open connections. At the cap a new
 //! connection takes the place of the one that has waited longest for its caller ([`table`]), so strangers that
-//! hold connections keep nobody out. A connection is never closed while the bridge works on its request.
+//! hold connections do not keep others out. A connection is never closed while the bridge works on its request.
 //!
 //! The time limit for a body is not here: who reads the body keeps it, and can answer 408.
 

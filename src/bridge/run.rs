@@ -56,10 +56,11 @@ impl Parts {
             metrics: recorder,
             clock: clock.clone(),
         });
-        let flood = Flood::new("connections", clock.clone());
-        let options = admin_options(read_timeout, flood.clone());
+        let flood = Flood::new("connections to the admin listener", clock.clone());
+        let options = admin_options(read_timeout, flood);
         let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, options, stop_admin.clone()));
         let limits = Limits { max_connections: config.server.max_connections, read_timeout };
+        let flood = Flood::new("connections to the public listener", clock.clone());
         let options = public_options(limits, flood, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);

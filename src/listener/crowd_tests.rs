@@ -32,7 +32,7 @@ fn busy() -> (Router, mpsc::Receiver<()>, Arc<Notify>) {
 }
 
 #[tokio::test]
-async fn whoever_waits_with_nothing_to_do_gives_up_its_place() {
+async fn connections_that_wait_for_their_caller_give_up_their_places() {
     let big = "x".repeat(32 << 20);
     let (router, ..) = busy();
     let router = router.route("/big", get(async move || big));

@@ -78,8 +78,7 @@ impl Line {
 
     /// The answer is held back for a while. The caller waits, not the bridge, so the connection may be closed meanwhile.
     pub(super) fn pauses(&self) {
-        self.places.finishes(self.id);
-        self.waits();
+        self.rests();
     }
 
     /// The pause is over.
@@ -106,14 +105,13 @@ impl Line {
     /// All that was handed over is written.
     pub(super) fn flushed(&self) {
         if self.moves(ANSWERED, IDLE) {
-            self.places.finishes(self.id);
-            self.waits();
+            self.rests();
         }
     }
 
     /// The caller takes nothing of its answer at the moment.
     pub(super) fn stalls(&self) {
-        if !self.stalled.swap(true, Relaxed) {
+        if self.stage.load(Relaxed) >= WORKING && !self.stalled.swap(true, Relaxed) {
             self.waits();
         }
     }
@@ -127,6 +125,10 @@ impl Line {
 
     fn waits(&self) {
         self.places.waits(self.id, self.proven.load(Relaxed));
+    }
+
+    fn rests(&self) {
+        self.places.rests(self.id, self.proven.load(Relaxed));
     }
 
     fn moves(&self, from: u8, to: u8) -> bool {

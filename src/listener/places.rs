@@ -65,15 +65,12 @@ impl Places {
             match self.ask(now) {
                 Asked::Place(place) => return place,
                 Asked::Closing => self.0.changed.notified().await,
-                Asked::Full(until) => {
+                Asked::Full(Some(until)) => {
+                    let _changed_or_time = timeout_at(until, self.0.changed.notified()).await;
+                }
+                Asked::Full(None) => {
                     full.get_or_insert_with(|| Full::since(now, self.clone()));
-                    let changed = self.0.changed.notified();
-                    match until {
-                        Some(until) => {
-                            let _changed_or_time = timeout_at(until, changed).await;
-                        }
-                        None => changed.await,
-                    }
+                    self.0.changed.notified().await;
                 }
             }
         }
@@ -125,9 +122,13 @@ impl Places {
         self.wake_if(declined);
     }
 
-    /// The request of `id` is over.
-    pub(super) fn finishes(&self, id: Id) {
-        self.state().table.finishes(id);
+    /// The request of `id` is over, and its caller is waited for.
+    pub(super) fn rests(&self, id: Id, proven: bool) {
+        let mut state = self.state();
+        state.table.finishes(id);
+        let may_help = state.table.waits(id, proven, Instant::now());
+        drop(state);
+        self.wake_if(may_help);
     }
 
     fn wake_if(&self, may_help: bool) {

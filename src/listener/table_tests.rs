@@ -18,7 +18,7 @@ fn full(since: &[u64], at: impl Fn(u64) -> Instant) -> Table {
 }
 
 #[test]
-fn the_stranger_that_has_waited_longest_goes_first_and_nobody_young() {
+fn the_stranger_that_has_waited_longest_goes_first_and_no_young_connection() {
     let at = day();
     let now = 10_000;
     let some = |millis: u64, id| Some((at(millis), id));
@@ -77,7 +77,7 @@ fn a_connection_with_a_request_in_progress_is_never_chosen() {
 }
 
 #[test]
-fn who_is_fresh_outlives_all_that_hold_places_without_a_use() {
+fn a_fresh_connection_outlives_all_that_hold_places_without_a_use() {
     let at = day();
     // Silent ones, and ones that drip a head or a body; a drip changes nothing.
     let mut table = full(&[0; 1_000], &at);
