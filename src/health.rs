@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::model::Timestamp;
 
@@ -58,6 +59,7 @@ struct Shared {
 struct Note {
     phase: Phase,
     waiting: BTreeMap<String, String>,
+    callers_wait_since: Option<Instant>,
 }
 
 impl fmt::Debug for Health {
@@ -118,6 +120,16 @@ impl Health {
     /// Whether the deliveries of all accounts wait, and why.
     pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
         self.0.everybody.get()?()
+    }
+
+    /// New connections to the public listener find no place since then; `None`: they do.
+    pub fn callers_wait(&self, since: Option<Instant>) {
+        self.note().callers_wait_since = since;
+    }
+
+    /// Since when new connections to the public listener find no place; `None` if they do.
+    pub fn callers_wait_since(&self) -> Option<Instant> {
+        self.note().callers_wait_since
     }
 
     fn note(&self) -> MutexGuard<'_, Note> {

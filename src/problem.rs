@@ -9,9 +9,27 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// An extension of a response: the listener sends it only after this time. Meanwhile the connection counts as one that waits
+/// for its caller, so it takes no place from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendAfter(pub Duration);
+
+/// Makes sure that a browser neither keeps an answer, nor takes it for another type, nor gives it to another site.
+pub fn keep_private(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
 
 /// An answer that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +80,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        keep_private(headers);
         if let Some(span) = self.retry_after {
             let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -107,6 +126,9 @@ mod tests {
         let (headers, body) = parts(problem.into_response()).await;
         assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
         assert_eq!(headers[RETRY_AFTER], "2");
+        assert_eq!(headers[CACHE_CONTROL], "no-store");
+        assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(headers[CROSS_ORIGIN_RESOURCE_POLICY], "same-origin");
         assert_eq!(
             body,
             json!({

@@ -1,24 +1,34 @@
 //! Who may ask.
+//!
+//! Each refusal is counted in `bridge_admin_refused_total{reason}` and logged, in sum where there are many.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use crate::problem::Problem;
+use crate::clock::Clock;
+use crate::flood::Flood;
+use crate::problem::{Problem, SendAfter, keep_private};
+
+/// A wrong token is answered only after this. The connection may be closed meanwhile, so guessing takes no place from
+/// others, and a good token never waits.
+const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Lets in whoever may ask.
 pub(super) struct Guard {
     token: Option<SecretString>,
+    flood: Flood,
 }
 
 /// Why somebody may not ask.
@@ -30,17 +40,17 @@ enum Refusal {
     WrongToken,
     /// No token is set, and the `Host` is a name that anybody can point here.
     ForeignHost,
-    /// No token is set, and a web page wants to change something.
+    /// No token is set, and a web page of another site asks.
     CrossSite,
 }
 
 impl Guard {
     /// A guard that asks for `token`, if there is one.
-    pub(super) fn new(token: Option<SecretString>) -> Self {
-        Self { token }
+    pub(super) fn new(token: Option<SecretString>, clock: Clock) -> Self {
+        Self { token, flood: Flood::new("requests to the admin listener refused", clock) }
     }
 
-    fn judge(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn judge(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
         if path.starts_with("/health/") {
             return Ok(());
         }
@@ -53,19 +63,33 @@ impl Guard {
         if !is_local(host) {
             return Err(Refusal::ForeignHost);
         }
-        if !method.is_safe() && is_cross_site(host, headers) {
+        // Reads as well: a page cannot see the answer, but how long and how large it is tells what a search found.
+        if is_cross_site(host, headers) {
             return Err(Refusal::CrossSite);
         }
         Ok(())
+    }
+
+    fn report(&self, refusal: Refusal) {
+        let reason = refusal.reason();
+        metrics::counter!("bridge_admin_refused_total", "reason" => reason).increment(1);
+        if self.flood.may_tell(reason) {
+            tracing::warn!(reason, "a request to the admin listener was refused");
+        }
     }
 }
 
 /// The middleware around all routes.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    match guard.judge(request.method(), request.uri().path(), request.headers()) {
+    let mut response = match guard.judge(request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    }
+        Err(refusal) => {
+            guard.report(refusal);
+            refusal.into_response()
+        }
+    };
+    keep_private(response.headers_mut());
+    response
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -99,6 +123,18 @@ fn is_origin_of(origin: &HeaderValue, host: &str) -> bool {
     ["http", "https"].iter().any(|scheme| parse(&format!("{scheme}://{host}")).as_ref() == Some(&origin))
 }
 
+impl Refusal {
+    /// The label of the metric.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::NoToken => "token_missing",
+            Self::WrongToken => "token_wrong",
+            Self::ForeignHost => "foreign_host",
+            Self::CrossSite => "cross_site",
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, slug, title, detail) = match self {
@@ -125,11 +161,14 @@ impl IntoResponse for Refusal {
                 StatusCode::FORBIDDEN,
                 "cross-site",
                 "Cross-site request",
-                "Without admin.token nothing can be changed from a page of another origin. \
+                "Without admin.token this listener does not answer pages of another origin. \
                  Set admin.token and send it.",
             ),
         };
         let mut response = Problem::new(status, slug, title, detail).into_response();
+        if self == Self::WrongToken {
+            response.extensions_mut().insert(SendAfter(WRONG_TOKEN_PAUSE));
+        }
         let challenge = match self {
             Self::NoToken => r#"Bearer realm="salesbot-bridge admin""#,
             Self::WrongToken => r#"Bearer realm="salesbot-bridge admin", error="invalid_token""#,
@@ -149,9 +188,13 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
+    fn guard(token: Option<&str>) -> Guard {
+        Guard::new(token.map(Into::into), Clock::system())
+    }
+
     #[test]
     fn with_a_token_only_its_bearer_may_ask() {
-        let guard = Guard::new(Some("s3cret".into()));
+        let guard = guard(Some("s3cret"));
         for (authorization, expected) in [
             (None, Err(Refusal::NoToken)),
             (Some(""), Err(Refusal::NoToken)),
@@ -170,19 +213,19 @@ mod tests {
                 None => HeaderMap::new(),
             };
             for path in ["/api/v1/jobs", "/metrics", "/", "/health", "/healthy/live"] {
-                assert_eq!(guard.judge(&Method::GET, path, &headers), expected, "{authorization:?} {path}");
+                assert_eq!(guard.judge(path, &headers), expected, "{authorization:?} {path}");
             }
-            assert_eq!(guard.judge(&Method::GET, "/health/ready", &headers), Ok(()));
+            assert_eq!(guard.judge("/health/ready", &headers), Ok(()));
         }
     }
 
     #[test]
     fn without_a_token_only_a_local_host_is_answered() {
-        let guard = Guard::new(None);
+        let guard = guard(None);
         for host in
             ["127.0.0.1:9090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:9090", "[::1]", "10.0.0.7:80"]
         {
-            assert_eq!(guard.judge(&Method::GET, "/metrics", &headers(&[("host", host)])), Ok(()), "{host}");
+            assert_eq!(guard.judge("/metrics", &headers(&[("host", host)])), Ok(()), "{host}");
         }
         for host in [
             "",
@@ -193,16 +236,16 @@ mod tests {
             "[::1",
             ":9090",
         ] {
-            let judged = guard.judge(&Method::GET, "/metrics", &headers(&[("host", host)]));
+            let judged = guard.judge("/metrics", &headers(&[("host", host)]));
             assert_eq!(judged, Err(Refusal::ForeignHost), "{host}");
         }
-        assert_eq!(guard.judge(&Method::GET, "/metrics", &HeaderMap::new()), Err(Refusal::ForeignHost));
-        assert_eq!(guard.judge(&Method::GET, "/health/live", &HeaderMap::new()), Ok(()));
+        assert_eq!(guard.judge("/metrics", &HeaderMap::new()), Err(Refusal::ForeignHost));
+        assert_eq!(guard.judge("/health/live", &HeaderMap::new()), Ok(()));
     }
 
     #[test]
-    fn without_a_token_no_foreign_page_changes_anything() {
-        let guard = Guard::new(None);
+    fn without_a_token_no_foreign_page_reads_or_changes_anything() {
+        let guard = guard(None);
         let site = "sec-fetch-site";
         for (extra, expected) in [
             (("accept", "*/*"), Ok(())),
@@ -217,10 +260,15 @@ mod tests {
             (("origin", "null"), Err(Refusal::CrossSite)),
         ] {
             let headers = headers(&[("host", "127.0.0.1:9090"), extra]);
-            assert_eq!(guard.judge(&Method::POST, "/api/v1/jobs/retry", &headers), expected, "{extra:?}");
-            assert_eq!(guard.judge(&Method::GET, "/api/v1/jobs", &headers), Ok(()), "{extra:?}");
+            assert_eq!(guard.judge("/api/v1/jobs/retry", &headers), expected, "{extra:?}");
+            for path in ["/api/v1/jobs", "/metrics", "/"] {
+                assert_eq!(guard.judge(path, &headers), expected, "{extra:?} {path}");
+            }
+            assert_eq!(guard.judge("/health/ready", &headers), Ok(()), "{extra:?}");
         }
+        let both = headers(&[("host", "127.0.0.1:9090"), (site, "none"), ("origin", "https://evil.example")]);
+        assert_eq!(guard.judge("/metrics", &both), Err(Refusal::CrossSite), "one of the two is enough");
         let default_port = headers(&[("host", "localhost"), ("origin", "http://localhost")]);
-        assert_eq!(guard.judge(&Method::POST, "/api/v1/jobs/retry", &default_port), Ok(()));
+        assert_eq!(guard.judge("/api/v1/jobs/retry", &default_port), Ok(()));
     }
 }

@@ -1,5 +1,7 @@
 //! `/health/live` and `/health/ready`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +14,9 @@ use crate::store::StoreError;
 
 use super::Shared;
 
+/// Kommo waits for its answer no longer than this: new connections that find no place for longer are not served.
+const KOMMO_WAITS: Duration = Duration::from_secs(2);
+
 /// The process answers; nothing else is asked.
 pub(super) async fn live() -> Response {
     answer(StatusCode::OK, json!({ "status": "live" }))
@@ -20,11 +25,19 @@ pub(super) async fn live() -> Response {
 /// Whether requests should be sent here: 200 with the accounts that wait for an operator, and why all accounts wait if they
 /// do; or 503 and why not.
 ///
-/// Accounts that wait are no reason to send requests elsewhere: they would wait there too.
+/// Accounts that wait are no reason to send requests elsewhere: they would wait there too. Nor is a public listener that is
+/// full for a moment (`degraded`): a request that is in progress ends soon. It is one once new connections have found no
+/// place for as long as Kommo waits.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
-    let reasons = reasons(shared.health.phase(), shared.prober.ask().await);
+    let mut reasons = reasons(shared.health.phase(), shared.prober.ask().await);
+    let full_for = shared.health.callers_wait_since().map(|since| since.elapsed());
+    reasons.extend(full_for.filter(|full_for| *full_for >= KOMMO_WAITS).map(of_full));
     if reasons.is_empty() {
-        answer(StatusCode::OK, ready_body(&shared.health))
+        let mut body = ready_body(&shared.health);
+        if let Some(full_for) = full_for {
+            body["degraded"] = json!([of_full(full_for)]);
+        }
+        answer(StatusCode::OK, body)
     } else {
         answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "not ready", "reasons": reasons }))
     }
@@ -42,6 +55,14 @@ fn reasons(phase: Phase, store: Result<(), StoreError>) -> Vec<String> {
     };
     let store = store.err().map(|error| error.to_string());
     phase.into_iter().chain(store).collect()
+}
+
+fn of_full(full_for: Duration) -> String {
+    format!(
+        "new connections to the public listener have found no place for {:.1} s: all of server.max_connections have a request \
+         in progress",
+        full_for.as_secs_f64()
+    )
 }
 
 fn answer(status: StatusCode, body: serde_json::Value) -> Response {

@@ -61,10 +61,10 @@ pub struct Admin {
 /// With a token, all but `/health/*` needs `Authorization: Bearer TOKEN`, which no web page can send for
 /// its reader. Without one, which is for loopback addresses only, any program of this machine may ask,
 /// but no web page that somebody reads on this machine: a `Host` that is neither an address nor
-/// `localhost` is refused (a page's own name that was made to point here), and so is a change that
-/// comes from another origin.
+/// `localhost` is refused (a page's own name that was made to point here), and so is what a browser sends for a page of
+/// another origin, reads included. No browser keeps an answer or gives it to another site.
 pub fn router(admin: Admin) -> Router {
-    let guard = Arc::new(guard::Guard::new(admin.token));
+    let guard = Arc::new(guard::Guard::new(admin.token, admin.clock.clone()));
     let state = Shared {
         prober: Arc::new(Prober::of_store(admin.store.clone(), admin.clock.clone())),
         store: admin.store,

@@ -1,5 +1,7 @@
 //! Every row of the admin listener's contract, through the router and a real store.
 
+mod strangers;
+
 use std::time::Duration;
 
 use axum::Router;

@@ -15,7 +15,7 @@ use crate::health::{EverybodyWaits, Health};
 use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
 use crate::pace::Gate;
-use crate::receive::{Integration, Receiver};
+use crate::receive::{Integration, Receiver, Route};
 use crate::store::{Purpose, Store};
 use crate::work::{HandlerThreads, Pool, Registry};
 
@@ -153,7 +153,7 @@ fn receiver(
         Integration::new(name, &known.client_uuid, secret, previous)
     });
     Receiver {
-        handlers: policies.iter().map(|(name, policy)| (name.clone(), policy.answer_within)).collect(),
+        handlers: policies.iter().map(|(name, policy)| (name.clone(), route(config, name, policy))).collect(),
         integrations: integrations.collect(),
         public_url: config.server.public_url.clone(),
         hosts: config.delivery.hosts.clone(),
@@ -169,6 +169,12 @@ fn receiver(
         random: Arc::new(|| fastrand::u128(..)),
         draining: draining.clone(),
     }
+}
+
+/// A handler that is registered in Rust may have a section too.
+fn route(config: &Config, name: &HandlerName, policy: &HandlerPolicy) -> Route {
+    let integrations = config.handlers.get(name).and_then(|configured| configured.integrations.clone());
+    Route { answer_within: policy.answer_within, integrations }
 }
 
 #[cfg(test)]

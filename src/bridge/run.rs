@@ -1,13 +1,16 @@
 //! Running the rooms, and stopping them in the order in which work flows, so that each can still hand
 //! on what it holds: first no more requests, then no more handlers, then no more continues, then the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
-use crate::listener::{self, Limits};
+use crate::flood::Flood;
+use crate::health::Health;
+use crate::listener::{self, Limits, Options};
 use crate::oauth::{self, Oauth};
 use crate::receive;
 use crate::shutdown::Shutdown;
@@ -22,6 +25,10 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 const LAST_CONTINUES: Duration = Duration::from_secs(2);
 /// People and probes, not Kommo.
 pub(super) const ADMIN_CONNECTIONS: usize = 64;
+/// Requests in progress on the admin listener that leave room for `/health/ready`, and those that leave room for
+/// `/health/live` too: neither a slow list nor a stuck store may keep a probe waiting.
+const ADMIN_REQUESTS: usize = 48;
+const ADMIN_READY: usize = 56;
 
 impl Parts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
@@ -49,14 +56,18 @@ impl Parts {
             metrics: recorder,
             clock: clock.clone(),
         });
-        let limits = Limits { max_connections: ADMIN_CONNECTIONS, read_timeout };
-        let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, limits, stop_admin.clone()));
+        let flood = Flood::new("connections to the admin listener", clock.clone());
+        let options = admin_options(read_timeout, flood);
+        let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, options, stop_admin.clone()));
         let limits = Limits { max_connections: config.server.max_connections, read_timeout };
+        let flood = Flood::new("connections to the public listener", clock.clone());
+        let options = public_options(limits, flood, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);
         // One listener has one answer for unknown paths.
         let public = receive::router(receiver).merge(oauth.reset_fallback());
-        let mut public = tokio::spawn(listener::serve(listeners.public, public, limits, stop_public.clone()));
+        let mut public =
+            tokio::spawn(listener::serve(listeners.public, public, options, stop_public.clone()));
 
         let (stop_work, stop_sending) = (CancellationToken::new(), CancellationToken::new());
         let grace = config.workers.grace;
@@ -114,6 +125,27 @@ impl Parts {
     }
 }
 
+/// Only a bot's good token proves its caller: the 200 for a person who refuses an authorization can be had by anyone.
+fn public_options(limits: Limits, flood: Flood, health: &Health) -> Options {
+    let mut options = Options::new("public", limits, flood);
+    options.rules.proves = |path| path.starts_with("/widget_request/");
+    let health = health.clone();
+    options.on_full = Arc::new(move |since| health.callers_wait(since));
+    options
+}
+
+fn admin_options(read_timeout: Duration, flood: Flood) -> Options {
+    let mut options =
+        Options::new("admin", Limits { max_connections: ADMIN_CONNECTIONS, read_timeout }, flood);
+    options.rules.share = |path| match path {
+        "/health/live" => usize::MAX,
+        "/health/ready" => ADMIN_READY,
+        _ => ADMIN_REQUESTS,
+    };
+    options.rules.proves = |path| !path.starts_with("/health/");
+    options
+}
+
 /// Waits for `task`, but no longer than `limit` and not once somebody insists. Says whether it has ended.
 async fn within(limit: Duration, insisted: &CancellationToken, task: &mut JoinHandle<()>) -> bool {
     let in_time = tokio::time::timeout(limit, join(task));
@@ -131,7 +163,58 @@ async fn join(task: &mut JoinHandle<()>) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn neither_slow_lists_nor_a_stuck_store_nor_idle_connections_keep_a_probe_waiting() {
+        let (began, mut begun) = mpsc::unbounded_channel();
+        let stuck = get(async move || {
+            began.send(()).unwrap();
+            std::future::pending::<()>().await;
+        });
+        let router = Router::new()
+            .route("/api/v1/jobs", stuck.clone())
+            .route("/health/ready", stuck)
+            .route("/health/live", get(async || "live"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let options = admin_options(Duration::from_secs(60), Flood::new("a test", Clock::system()));
+        let serving = tokio::spawn(listener::serve(listener, router, options, CancellationToken::new()));
+        let send = async |text: &str| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(text.as_bytes()).await.unwrap();
+            stream
+        };
+        let answer = async |path: &str| {
+            let mut stream =
+                send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await;
+            let mut text = String::new();
+            let reading = stream.read_to_string(&mut text);
+            tokio::time::timeout(Duration::from_secs(30), reading).await.expect("no answer").unwrap();
+            text
+        };
+        let mut held = Vec::new();
+        for (path, share) in [("/api/v1/jobs", 48), ("/health/ready", 8)] {
+            for _ in 0..share {
+                held.push(send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await);
+                begun.recv().await.unwrap();
+            }
+            assert!(answer(path).await.starts_with("HTTP/1.1 503"), "{path} has more than its share");
+            assert!(answer("/health/live").await.ends_with("live"));
+        }
+        for _ in 0..80 {
+            held.push(send("").await);
+        }
+        assert!(answer("/health/live").await.ends_with("live"));
+        serving.abort();
+    }
 
     #[tokio::test]
     async fn a_part_that_ended_by_itself_can_be_waited_for_again() {

@@ -112,8 +112,9 @@ mod tests {
 
     use crate::admin::fixture::Jobs;
     use crate::admin::{Admin, router};
+    use crate::flood::Flood;
     use crate::health::Health;
-    use crate::listener::{Limits, serve};
+    use crate::listener::{Limits, Options, serve};
 
     use super::*;
 
@@ -160,7 +161,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits { max_connections: 4, read_timeout: Duration::from_secs(5) };
-        tokio::spawn(serve(listener, admin, limits, CancellationToken::new()));
+        let options = Options::new("admin", limits, Flood::new("a test", jobs.clock.clock()));
+        tokio::spawn(serve(listener, admin, options, CancellationToken::new()));
         let starting = Probed::NotReady("the bridge is starting".into());
         assert_eq!(judge(&ask(address).await.unwrap()), starting);
         health.ready();

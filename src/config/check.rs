@@ -102,6 +102,8 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
     let has_key = raw.store.encryption_key.is_some() || raw.store.encryption_key_file.is_some();
     let store = store(raw.store, &mut checker);
     let delivery = delivery(raw.delivery, &mut checker);
+    // One that is refused for something else is known all the same.
+    let known = raw.integrations.keys().cloned().collect();
     let integrations = check_names::integrations(raw.integrations, &mut checker);
     let connects = integrations.iter().find(|(_, known)| known.redirect_uri.is_some());
     if let (Some((name, _)), false) = (connects, has_key || checker.problems.cover(&ENCRYPTION_KEY)) {
@@ -113,7 +115,7 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
     }
     let rules = delivery.as_ref().map(|delivery| &delivery.hosts);
     let accounts = check_names::accounts(raw.accounts, rules, &mut checker);
-    let handlers = check_names::handlers(raw.handlers, &mut checker);
+    let handlers = check_names::handlers(raw.handlers, &known, &mut checker);
     let workers = workers(raw.workers, &mut checker);
     let log = log(raw.log, &mut checker);
     Some(Config {

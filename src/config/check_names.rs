@@ -1,6 +1,6 @@
 //! The sections with names of the reader's choice: integrations, accounts, handlers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{Checker, DAY, MILLISECOND, is_origin};
 use super::raw;
@@ -87,8 +87,10 @@ pub(super) fn accounts(
     checked
 }
 
+/// `known` are the names of all integrations.
 pub(super) fn handlers(
     raw: BTreeMap<String, raw::Handler>,
+    known: &BTreeSet<String>,
     checker: &mut Checker<'_>,
 ) -> BTreeMap<HandlerName, Handler> {
     let mut checked = BTreeMap::new();
@@ -105,6 +107,10 @@ pub(super) fn handlers(
         let attempt_timeout = checker.span(&key("attempt_timeout"), raw.attempt_timeout, MILLISECOND..=DAY);
         let answer_within = checker.span(&key("answer_within"), raw.answer_within, MILLISECOND..=30 * DAY);
         let fallback = checker.need(&key("fallback"), raw.fallback, "the body of a continue");
+        if let Some(why) = raw.integrations.as_ref().and_then(|names| wrong_integrations(names, known)) {
+            checker.refuse(&key("integrations"), why);
+        }
+        let integrations = raw.integrations.map(BTreeSet::from_iter);
         if let (Some(legal), Some(max_attempts), Some(attempt_timeout), Some(answer_within), Some(fallback)) =
             (legal, max_attempts, attempt_timeout, answer_within, fallback)
         {
@@ -114,8 +120,20 @@ pub(super) fn handlers(
                 Origin::BuiltIn => None,
                 written => Some(written.to_string()),
             };
-            checked.insert(legal, Handler { kind: raw.kind, policy, place });
+            checked.insert(legal, Handler { kind: raw.kind, policy, integrations, place });
         }
     }
     checked
+}
+
+/// Why a handler cannot be called with tokens of just these integrations; `None` if it can. Names no value: it may be a
+/// secret under a wrong key.
+fn wrong_integrations(names: &[String], known: &BTreeSet<String>) -> Option<String> {
+    let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let expected = format!("expected names of [integrations.NAME]: {}", all.join(", "));
+    if names.is_empty() {
+        return Some(format!("must have at least one entry, or leave it out to allow all; {expected}"));
+    }
+    let unknown = names.iter().position(|name| !known.contains(name))?;
+    Some(format!("entry {} is an unknown integration; {expected}", unknown + 1))
 }

@@ -52,7 +52,7 @@ pub(super) struct Server {
     pub(super) max_body: Option<Text<Size>>,
     /// When storing takes longer the caller gets 503. Kommo itself waits 2s. 1ms to 1m.
     pub(super) ack_deadline: Option<Text<Span>>,
-    /// Connections open at once; further ones wait in the system's queue.
+    /// Connections open at once; at the cap, a further one takes the place of the one that has waited longest for its caller.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_connections: Option<u32>,
     /// A request whose head, and then whose body, takes longer is cut. 1ms to 5m.
@@ -145,6 +145,8 @@ pub(super) struct Handler {
     /// Sent with a completion that has data alone, if Kommo insists on a handler. A wrong step loops the bot.
     #[schemars(schema_with = "goto")]
     pub(super) goto: Option<Step>,
+    /// Only tokens of these integrations may call the handler, by their names in `[integrations.NAME]`; left out: all.
+    pub(super) integrations: Option<Vec<String>>,
 }
 
 /// The pool that runs handlers.

@@ -1,6 +1,6 @@
 //! The sections as the rest of the program sees them: read, checked and in their final types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub struct Server {
     pub max_body: usize,
     /// Past it the caller gets 503.
     pub ack_deadline: Duration,
-    /// Connections open at once; further ones wait in the system's queue.
+    /// Connections open at once; at the cap, a further one takes the place of the one that has waited longest for its caller.
     pub max_connections: usize,
     /// A request whose head, and then whose body, takes longer is cut.
     pub read_timeout: Duration,
@@ -101,6 +101,8 @@ pub struct Handler {
     pub kind: Option<String>,
     /// How its jobs are tried.
     pub policy: HandlerPolicy,
+    /// The names of the integrations whose tokens may call it; `None`: all.
+    pub integrations: Option<BTreeSet<String>>,
     /// Where it was written, `FILE:LINE` or `environment variable NAME`.
     pub place: Option<String>,
 }

@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, CACHE_CONTROL, VARY};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::{ACCEPT, REFERRER_POLICY, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::refusal::{Refusal, Unheard};
 use super::{Outcome, page};
+use crate::problem::keep_private;
 
 /// Whether the caller is a browser: it names `text/html` among what it takes.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
@@ -60,14 +61,10 @@ pub(super) fn revoked(done: Result<u64, Unheard>) -> Response {
 
 /// The address of such a call has a code in it: nobody may keep the answer or pass the address on.
 fn guarded(mut response: Response) -> Response {
-    let all = [
-        (CACHE_CONTROL, "no-store"),
-        (http::header::REFERRER_POLICY, "no-referrer"),
-        (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (VARY, "accept"),
-    ];
-    let all = all.map(|(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value)));
-    response.headers_mut().extend(all);
+    let headers = response.headers_mut();
+    keep_private(headers);
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
     response
 }
 

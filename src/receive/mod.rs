@@ -20,7 +20,7 @@ mod reject;
 mod return_url;
 mod token;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,10 +51,24 @@ const KEY_OUTLIVES: Duration = Duration::from_secs(5);
 /// Whether an account has disconnected the integration of a `client_uuid`.
 pub type IsDisabled = Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>;
 
+/// What receiving has to know of a handler.
+pub struct Route {
+    /// A job's time to be answered, from receipt on.
+    pub answer_within: Duration,
+    /// The names of the integrations whose tokens may call it; `None`: all.
+    pub integrations: Option<BTreeSet<String>>,
+}
+
+impl Route {
+    fn is_open_to(&self, integration: &str) -> bool {
+        self.integrations.as_ref().is_none_or(|names| names.contains(integration))
+    }
+}
+
 /// All that receiving takes.
 pub struct Receiver {
-    /// The handlers and their `answer_within`.
-    pub handlers: HashMap<HandlerName, Duration>,
+    /// The handlers.
+    pub handlers: HashMap<HandlerName, Route>,
     /// Whose tokens are good.
     pub integrations: Vec<Integration>,
     /// `server.public_url`: when set, a token's `aud` must have its scheme and host.
@@ -120,7 +134,7 @@ async fn widget_request(
     // A path that is no text names no handler either.
     let known = path.ok().and_then(|Path(name)| receiver.handlers.get_key_value(name.as_str()));
     let answered = match known {
-        Some((name, answer_within)) => receiver.receive(name, *answer_within, started, request).await,
+        Some((name, route)) => receiver.receive(name, route, started, request).await,
         None => Err(Rejection::NoHandler.into()),
     };
     let handler = known.map_or("unknown", |(name, _)| name.as_str());
@@ -151,7 +165,7 @@ impl Receiver {
     async fn receive(
         &self,
         handler: &HandlerName,
-        answer_within: Duration,
+        route: &Route,
         started: Duration,
         request: Request,
     ) -> Result<Accepted, Refused> {
@@ -169,6 +183,9 @@ impl Receiver {
         let account_id = verified.account_id;
         let refused = |rejection| Refused { rejection, account_id: Some(account_id) };
 
+        if !route.is_open_to(&verified.integration) {
+            return Err(refused(Rejection::NotForIntegration(verified.integration)));
+        }
         if (self.is_disabled)(account_id, &verified.client_uuid) {
             return Err(refused(Rejection::Disabled));
         }
@@ -182,7 +199,7 @@ impl Receiver {
             // The request may still be on its way into the store when its token ends; its key has to be known there.
             token_expires_at: verified.expires_at + self.ack_deadline + KEY_OUTLIVES,
             received_at,
-            answer_by: received_at + answer_within,
+            answer_by: received_at + route.answer_within,
         };
         let spent = self.clock.elapsed().saturating_sub(started);
         let within = self.ack_deadline.saturating_sub(spent);

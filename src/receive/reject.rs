@@ -3,6 +3,7 @@
 //! The `type` of each is `urn:salesbot-bridge:problem:` and a slug that never changes. A caller learns
 //! what is wrong with its request; what is wrong with the bridge stands in the bridge's log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -39,6 +40,12 @@ pub(super) enum Rejection {
     /// Nobody knows who asks, or it is somebody else.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The token is good, but its integration is not in `handlers.NAME.integrations`.
+    #[error(
+        "the token is good, but its integration may not call this handler; add the integration to the handler's \
+         `integrations` in the bridge's configuration, or call another handler"
+    )]
+    NotForIntegration(Arc<str>),
     /// The account disconnected the integration.
     #[error(
         "the account has disconnected this integration; whoever administers the account can authorize it again"
@@ -68,6 +75,9 @@ impl Rejection {
             Self::Broken => (StatusCode::BAD_REQUEST, "body-incomplete", "Body incomplete"),
             Self::Body(_) => (StatusCode::BAD_REQUEST, "no-widget-request", "Not a widget_request"),
             Self::Token(error) => token_kind(*error),
+            Self::NotForIntegration(_) => {
+                (StatusCode::FORBIDDEN, "handler-not-for-integration", "Handler of other integrations")
+            }
             Self::Disabled => (StatusCode::FORBIDDEN, "account-disabled", "Account disabled"),
             Self::ReturnUrl(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "return-url-refused", "return_url refused")
@@ -85,6 +95,7 @@ impl Rejection {
             Self::Slow => "timeout",
             Self::Broken | Self::Body(_) => "bad_request",
             Self::Token(error) if error.is_for_somebody_else() => "forbidden",
+            Self::NotForIntegration(_) => "forbidden",
             Self::Disabled => "disabled",
             Self::Token(_) => "unauthorized",
             Self::ReturnUrl(_) => "bad_return_url",
@@ -95,13 +106,26 @@ impl Rejection {
     /// Whether somebody should look: a wrong secret, an attack, a bridge that cannot keep up. The rest is
     /// the noise of the Internet.
     pub(super) fn is_worth_a_warning(&self) -> bool {
-        matches!(self, Self::Token(_) | Self::Disabled | Self::ReturnUrl(_) | Self::Late | Self::Store(_))
+        matches!(
+            self,
+            Self::Token(_)
+                | Self::NotForIntegration(_)
+                | Self::Disabled
+                | Self::ReturnUrl(_)
+                | Self::Late
+                | Self::Store(_)
+        )
     }
 
-    /// What the log says: for a failure of the store more than the caller learns.
+    /// What the log says: for a failure of the store, and of integrations, more than the caller learns.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Store(error) => error.to_string(),
+            Self::NotForIntegration(name) => {
+                format!(
+                    "tokens of the integration `{name}` may not call this handler: see handlers.NAME.integrations"
+                )
+            }
             other => other.to_string(),
         }
     }
@@ -183,6 +207,7 @@ mod tests {
                 "bad_return_url",
             ),
             (ReturnUrlRefusal::Foreign.into(), 422, "return-url-refused", "bad_return_url"),
+            (Rejection::NotForIntegration("shop".into()), 403, "handler-not-for-integration", "forbidden"),
             (Rejection::Disabled, 403, "account-disabled", "disabled"),
             (Rejection::Draining, 503, "stopping", "unavailable"),
             (Rejection::Late, 503, "not-stored", "unavailable"),
@@ -201,6 +226,12 @@ mod tests {
             assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
             assert_eq!((&body["status"], &body["detail"]), (&status.into(), &detail.into()));
         }
+    }
+
+    #[test]
+    fn the_log_names_the_integration_and_the_caller_learns_no_name() {
+        let rejection = Rejection::NotForIntegration("shop".into());
+        assert!(rejection.reason().contains("`shop`") && !rejection.to_string().contains("shop"));
     }
 
     #[test]

@@ -22,6 +22,12 @@ use crate::store::{JobFilter, Purpose};
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";
 const PATH: &str = "/widget_request/greet";
 
+/// A handler for these integrations.
+fn route(integrations: Option<&[&str]>) -> Route {
+    let integrations = integrations.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    Route { answer_within: Duration::from_secs(50), integrations }
+}
+
 /// A receiver with the handler `greet`, and what a test wants to do to it.
 struct Bench {
     router: Router,
@@ -50,7 +56,7 @@ impl Bench {
         let draining = CancellationToken::new();
         let random = std::sync::atomic::AtomicU64::new(1);
         let mut receiver = Receiver {
-            handlers: HashMap::from([("greet".parse().unwrap(), Duration::from_secs(50))]),
+            handlers: HashMap::from([("greet".parse().unwrap(), route(None))]),
             integrations: integrations(),
             public_url: Some("https://bridge.example.com".parse().unwrap()),
             hosts: HostRules { allowed: vec!["*.kommo.com".parse().unwrap()], insecure: false },

@@ -34,7 +34,6 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A token of the right shape, signed by nobody knows whom.
 #[derive(Debug)]
 pub(super) struct Unverified<'a> {
-    token: &'a str,
     /// Header and payload as they came: what is signed.
     signed: &'a str,
     payload: &'a str,
@@ -55,7 +54,8 @@ pub(super) struct Verified {
     pub account_id: AccountId,
     /// What the bot talks about.
     pub entity: Option<Entity>,
-    /// The `jti`; the SHA-256 of the token in hexadecimal if it has none.
+    /// The `jti`. Without one, the SHA-256 of what is signed, in hexadecimal: the signature is left out, because it can be
+    /// written in several ways, while each change of header or payload would need another signature.
     pub idempotency_key: String,
     /// From then on the token is refused, skew included.
     pub expires_at: Timestamp,
@@ -87,7 +87,7 @@ impl<'a> Unverified<'a> {
         if header.crit.is_some() {
             return Err(TokenError::Algorithm);
         }
-        Ok(Self { token, signed, payload, signature: decode(signature)?, algorithm })
+        Ok(Self { signed, payload, signature: decode(signature)?, algorithm })
     }
 
     /// Checks signature, times, integration and, if `public_url` is set, audience, in this order.
@@ -127,7 +127,7 @@ impl<'a> Unverified<'a> {
             iss: claims.iss,
             account_id: claims.account_id,
             entity: claims.entity,
-            idempotency_key: claims.jti.unwrap_or_else(|| hash(self.token)),
+            idempotency_key: claims.jti.unwrap_or_else(|| hash(self.signed)),
             expires_at,
         })
     }
@@ -139,8 +139,8 @@ struct Header {
     crit: Option<IgnoredAny>,
 }
 
-fn hash(token: &str) -> String {
-    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+fn hash(signed: &str) -> String {
+    Sha256::digest(signed).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {

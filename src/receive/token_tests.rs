@@ -192,13 +192,71 @@ fn the_audience_matters_only_when_it_is_known() {
     assert!(Unverified::parse(&token).unwrap().verify(&integrations(), None, NOW).is_ok());
 }
 
+/// All that the text of a part can be turned into and still mean the same to some decoder.
+fn spellings(part: &str) -> Vec<(&'static str, String)> {
+    let (most, last) = part.split_at(part.len() - 1);
+    let next = char::from(last.as_bytes()[0] + 1);
+    vec![
+        ("as it is", part.to_owned()),
+        ("one =", format!("{part}=")),
+        ("two =", format!("{part}==")),
+        ("three =", format!("{part}===")),
+        ("= in front", format!("={part}")),
+        ("unused bits set", format!("{most}{next}")),
+        ("the other alphabet", part.replace('-', "+").replace('_', "/")),
+        ("a newline", format!("{part}\n")),
+        ("a space", format!("{part} ")),
+        ("a percent sign", format!("{part}%3D")),
+        ("one character less", most.to_owned()),
+    ]
+}
+
 #[test]
-fn a_token_without_jti_is_named_by_its_hash() {
-    let token = hs512(&claims(json!({"jti": null})), "new");
-    let key = verify(&token).unwrap().idempotency_key;
-    assert_eq!(key, Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    let other = verify(&hs512(&claims(json!({"jti": null, "entity_id": 98})), "new")).unwrap();
-    assert_ne!(other.idempotency_key, key);
+fn a_token_without_jti_is_the_same_however_it_is_spelled() {
+    // Claims whose parts are of lengths that want padding, and whose signature has both special characters.
+    let good = (0..)
+        .map(|id| hs512(&claims(json!({"jti": null, "entity_id": id})), "new"))
+        .find(|token| {
+            let parts: Vec<&str> = token.split('.').collect();
+            parts[1].len() % 4 == 2
+                && parts[2].contains('-')
+                && parts[2].contains('_')
+                && !parts[2].ends_with('z')
+        })
+        .unwrap();
+    let key = verify(&good).unwrap().idempotency_key;
+    let parts: Vec<&str> = good.split('.').collect();
+    let mut accepted = Vec::new();
+    for index in 0..3 {
+        for (what, spelled) in spellings(parts[index]) {
+            if spelled == parts[index] && what != "as it is" {
+                continue;
+            }
+            let mut parts = parts.clone();
+            parts[index] = &spelled;
+            if let Ok(verified) = verify(&parts.join(".")) {
+                assert_eq!(verified.idempotency_key, key, "part {index}: {what}");
+                accepted.push((index, what));
+            }
+        }
+    }
+    let padded = [(2, "as it is"), (2, "one ="), (2, "two =")];
+    assert_eq!(accepted, [&[(0, "as it is"), (1, "as it is")], &padded[..]].concat());
+}
+
+#[test]
+fn tokens_without_jti_differ_where_what_is_signed_differs() {
+    let key = |changes: Value| verify(&hs512(&claims(changes), "new")).unwrap().idempotency_key;
+    let first = key(json!({"jti": null}));
+    assert_eq!(first.len(), 64);
+    for no_name in
+        [json!({"jti": ""}), json!({"jti": true}), json!({"jti": ["c1e8ba8a"]}), json!({"jti": {}})]
+    {
+        assert_ne!(key(no_name.clone()), first, "{no_name}");
+        assert_eq!(key(no_name.clone()), key(no_name), "the same token again");
+    }
+    // Kommo writes numbers as numbers and as strings; either names the request.
+    assert_eq!((key(json!({"jti": 12})), key(json!({"jti": "12"}))), ("12".to_owned(), "12".to_owned()));
 }
 
 #[test]

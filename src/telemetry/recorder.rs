@@ -40,7 +40,7 @@ enum MetricKind {
 }
 
 /// All that the rooms count.
-const METRICS: [Metric; 11] = [
+const METRICS: [Metric; 14] = [
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,
@@ -82,6 +82,24 @@ const METRICS: [Metric; 11] = [
         kind: MetricKind::Gauge,
         unit: Unit::Count,
         help: "Accounts that were connected by OAuth, by state.",
+    },
+    Metric {
+        name: "bridge_connections",
+        kind: MetricKind::Gauge,
+        unit: Unit::Count,
+        help: "Open connections, by listener.",
+    },
+    Metric {
+        name: "bridge_connections_evicted_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Connections that were closed for new ones because all were in use, by listener.",
+    },
+    Metric {
+        name: "bridge_admin_refused_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Requests that the admin listener refused for who sent them, by reason.",
     },
     Metric {
         name: "bridge_ack_seconds",

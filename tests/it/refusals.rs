@@ -173,6 +173,45 @@ async fn a_good_token_for_somebody_else_is_403() {
     bridge.settled().await;
 }
 
+/// Kommo signs for the integration `main`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_of_other_integrations_is_403() {
+    let kommo = kommo().await;
+    let config = r#"
+        integrations.shop = { client_uuid = "shop-id", client_secret = "shop-secret" }
+        handlers.theirs = { kind = "echo", integrations = ["shop"] }
+        handlers.ours = { kind = "echo", integrations = ["main", "shop"] }
+        handlers.rust.integrations = ["shop"]
+    "#;
+    let setup = Setup::with(&[&kommo]).config(config);
+    let bridge =
+        setup.handler("rust", salesbot_bridge::Echo).handler("open", salesbot_bridge::Echo).start().await;
+    let shop = TokenStyle {
+        secret: Some("shop-secret".to_owned()),
+        claims: json!({ "client_uuid": "shop-id" }).as_object().unwrap().clone(),
+        ..TokenStyle::default()
+    };
+    for (handler, of_main) in [("echo", 200), ("ours", 200), ("open", 200), ("theirs", 403), ("rust", 403)] {
+        for (integration, bot, status) in
+            [("main", bot(&kommo), of_main), ("shop", styled(&kommo, shop.clone()), 200)]
+        {
+            let request = bot.request(&bridge.url(handler));
+            let response = bridge.post(handler, &request.content_type, request.body).await;
+            let what = format!("{integration} to {handler}");
+            if status == 200 {
+                assert_eq!(response.status(), 200, "{what}");
+            } else {
+                let problem = problem(response, 403, &what).await;
+                assert_eq!(
+                    problem["type"], "urn:salesbot-bridge:problem:handler-not-for-integration",
+                    "{what}"
+                );
+            }
+        }
+    }
+    bridge.settled().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_404_and_other_methods_are_405() {
     let kommo = kommo().await;

@@ -63,24 +63,6 @@ async fn half_open_and_slow_connections_are_cut_and_meanwhile_bots_are_answered(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_cap_on_connections_a_bot_waits_until_the_slow_ones_are_cut() {
-    let options = Options { answer_timeout: Duration::from_secs(20), ..Options::default() };
-    let simulator = Simulator::start(options).await.unwrap();
-    let home = Home::new(&simulator, "server.max_connections = 4\nserver.read_timeout = \"1s\"");
-    let serve = home.serve();
-    let slow: Vec<_> = (0..4).map(|_| open(serve.public, HALF_A_HEAD)).collect();
-    // The admin listener has a cap of its own.
-    assert_eq!(serve.get("/health/ready").await.0, 200);
-    let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
-    let answer = bot.call(&serve.url("echo")).await.unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert!(answer.elapsed > Duration::from_millis(300), "it waited for {:?} only", answer.elapsed);
-    bot.continued().await;
-    drop(slow);
-    serve.stop();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_oversized_body_is_refused_and_a_drip_is_cut_however_steady() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "server.max_body = \"1KiB\"\nserver.read_timeout = \"1s\"");

@@ -85,6 +85,12 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
         |c| (c.handlers["greet"].policy.goto == Some(Step::answer(2))).to_string(),
         "true",
     ),
+    (
+        "HANDLERS__GREET__INTEGRATIONS",
+        "[\"main\"]",
+        |c| c.handlers["greet"].integrations.iter().flatten().cloned().collect(),
+        "main",
+    ),
     ("WORKERS__CONCURRENCY", "5", |c| c.workers.concurrency.to_string(), "5"),
     ("WORKERS__GRACE", "0s", |c| format!("{:?}", c.workers.grace), "0ns"),
     (

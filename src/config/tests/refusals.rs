@@ -76,6 +76,18 @@ const FILES: &[(&str, &[&str])] = &[
         "[integrations.b]\nclient_uuid = \"b\"\nclient_secret = \"c\"\nredirect_uri = \"https://b.example/oauth/callback\"",
         &["store.encryption_key: is missing: integrations.b.redirect_uri connects accounts by OAuth"],
     ),
+    (
+        "[handlers.a]\nkind = \"echo\"\nintegrations = [\"main\", \"mian\"]",
+        &["bridge.toml:6: handlers.a.integrations: entry 2 is an unknown integration; \
+             expected names of [integrations.NAME]: `main`"],
+    ),
+    (
+        "[handlers.a]\nintegrations = []",
+        &[
+            "bridge.toml:5: handlers.a.integrations: must have at least one entry, or leave it out to allow all",
+        ],
+    ),
+    ("[handlers.a]\nintegrations = \"main\"", &["handlers.a.integrations: must be a list"]),
     ("[store]\nretention = \"0d\"", &["store.retention: must be a duration from 1s to 3650d"]),
     (
         "[integrations.twin]\nclient_uuid = \"id-1\"\nclient_secret = \"x\"",

@@ -96,6 +96,57 @@ async fn an_account_that_disconnected_the_integration_is_refused() {
 }
 
 #[tokio::test]
+async fn a_handler_is_called_with_tokens_of_its_integrations_alone() {
+    let bench = Bench::with(|receiver| {
+        for (name, integrations) in [("shop", &["other"][..]), ("both", &["main", "other"])] {
+            receiver.handlers.insert(name.parse().unwrap(), route(Some(integrations)));
+        }
+    })
+    .await;
+    // `main` and `twin` have a secret in common: the token says which of them it is for.
+    for (handler, client, secret, status) in [
+        ("greet", "aa-bb", "new", 200),
+        ("greet", "other-id", "other", 200),
+        ("shop", "other-id", "other", 200),
+        ("shop", "aa-bb", "new", 403),
+        ("shop", "twin-id", "new", 403),
+        ("both", "aa-bb", "old", 200),
+        ("both", "other-id", "other", 200),
+        ("both", "twin-id", "new", 403),
+    ] {
+        let jti = format!("{handler} {client}");
+        let token = hs512(&claims(json!({"client_uuid": client, "jti": jti})), secret);
+        let answer =
+            bench.send(Method::POST, &format!("/widget_request/{handler}"), form(&token, RETURN_URL)).await;
+        assert_eq!(answer.status, status, "{jti}");
+        if status == 403 {
+            assert_eq!(answer.body["type"], "urn:salesbot-bridge:problem:handler-not-for-integration");
+            let text = answer.body.to_string();
+            assert!(["main", "other-id", "twin", "aa-bb"].iter().all(|name| !text.contains(name)), "{text}");
+        }
+    }
+    assert_eq!(bench.jobs().await, 5);
+}
+
+#[tokio::test]
+async fn one_token_without_jti_makes_one_job_however_its_signature_is_padded() {
+    let bench = Bench::new().await;
+    let token = token(json!({"jti": null}));
+    let mut ids = Vec::new();
+    for padding in ["", "%3D", "%3D%3D", ""] {
+        let answer = bench.post(form(&format!("{token}{padding}"), RETURN_URL)).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["duplicate"]),
+            (200, &json!(!ids.is_empty())),
+            "{padding}"
+        );
+        ids.push(answer.body["job_id"].clone());
+    }
+    ids.dedup();
+    assert_eq!((ids.len(), bench.jobs().await), (1, 1));
+}
+
+#[tokio::test]
 async fn without_a_public_url_any_audience_will_do() {
     let bench = Bench::with(|receiver| receiver.public_url = None).await;
     let answer = bench.post(form(&token(json!({"aud": "https://a.b"})), RETURN_URL)).await;

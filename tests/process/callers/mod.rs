@@ -3,6 +3,7 @@
 //! served beside them and after them.
 
 mod connections;
+mod crowd;
 mod shapes;
 mod wire;
 

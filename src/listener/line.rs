@@ -1,0 +1,137 @@
+//! What a connection is busy with, as its stream, its requests and its answers report it.
+//!
+//! All reports come from the one task that drives the connection, one after the other; what is atomic here is so because
+//! the parts of a connection share it. Most reports change nothing and take no lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+
+use super::places::{Place, Places};
+use super::table::Id;
+
+/// So many refused requests (4xx) a caller may send on one connection without a good one among them. The answer to the last
+/// one closes the connection.
+const MAX_REFUSED: u32 = 8;
+
+/// Nothing of a request is there.
+const IDLE: u8 = 0;
+/// A request has begun to come.
+const RECEIVING: u8 = 1;
+/// The request is whole, or the rest of it does not matter.
+const WORKING: u8 = 2;
+/// The answer is made, and on its way.
+const ANSWERED: u8 = 3;
+
+/// The reports of one connection.
+pub(super) struct Line {
+    places: Places,
+    id: Id,
+    stage: AtomicU8,
+    stalled: AtomicBool,
+    proven: AtomicBool,
+    refused: AtomicU32,
+}
+
+impl Line {
+    /// A connection that has just got its place.
+    pub(super) fn new(place: &Place) -> Self {
+        Self {
+            places: place.places().clone(),
+            id: place.id(),
+            stage: AtomicU8::new(IDLE),
+            stalled: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
+            refused: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Bytes have arrived.
+    pub(super) fn heard(&self) {
+        if self.moves(IDLE, RECEIVING) {
+            self.waits();
+        }
+    }
+
+    /// A request's head is whole, and if `whole` the request is. Returns whether it may begin: only while fewer than `share`
+    /// requests of the listener are in progress.
+    pub(super) fn begins(&self, share: usize, whole: bool) -> bool {
+        let may_begin = self.places.may_begin(share);
+        // Its first bytes may have come with the request before it, and the answer to that one may not be flushed yet.
+        if self.stage.swap(RECEIVING, Relaxed) != RECEIVING {
+            self.waits();
+        }
+        if whole {
+            self.received();
+        }
+        may_begin
+    }
+
+    /// The request is whole, or the bridge has read all that it wants of it.
+    pub(super) fn received(&self) {
+        if self.moves(RECEIVING, WORKING) {
+            self.places.begins(self.id);
+        }
+    }
+
+    /// The answer is held back for a while. The caller waits, not the bridge, so the connection may be closed meanwhile.
+    pub(super) fn pauses(&self) {
+        self.rests();
+    }
+
+    /// The pause is over.
+    pub(super) fn resumes(&self) {
+        self.places.works(self.id);
+    }
+
+    /// A request was good and proves who sent it.
+    pub(super) fn proves_itself(&self) {
+        self.proven.store(true, Relaxed);
+        self.refused.store(0, Relaxed);
+    }
+
+    /// A request was refused. Returns whether it was one too many.
+    pub(super) fn is_refused_too_often(&self) -> bool {
+        self.refused.fetch_add(1, Relaxed) + 1 >= MAX_REFUSED
+    }
+
+    /// The whole answer has been handed over for writing.
+    pub(super) fn answered(&self) {
+        self.stage.store(ANSWERED, Relaxed);
+    }
+
+    /// All that was handed over is written.
+    pub(super) fn flushed(&self) {
+        if self.moves(ANSWERED, IDLE) {
+            self.rests();
+        }
+    }
+
+    /// The caller takes nothing of its answer at the moment.
+    pub(super) fn stalls(&self) {
+        if self.stage.load(Relaxed) >= WORKING && !self.stalled.swap(true, Relaxed) {
+            self.waits();
+        }
+    }
+
+    /// The caller takes something of its answer again.
+    pub(super) fn goes_on(&self) {
+        if self.stalled.swap(false, Relaxed) {
+            self.places.works(self.id);
+        }
+    }
+
+    fn waits(&self) {
+        self.places.waits(self.id, self.proven.load(Relaxed));
+    }
+
+    fn rests(&self) {
+        self.places.rests(self.id, self.proven.load(Relaxed));
+    }
+
+    fn moves(&self, from: u8, to: u8) -> bool {
+        self.stage.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
+    }
+}

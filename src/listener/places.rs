@@ -1,0 +1,218 @@
+//! The places of a listener: who has one, who gets one, who gives one up.
+//!
+//! The table decides. Here are the lock around it, the waiting, the metrics and the log.
+//!
+//! Metrics: the gauge `bridge_connections{listener}` and the counter `bridge_connections_evicted_total{listener}`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use metrics::{Counter, Gauge, counter, gauge};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::Options;
+use super::table::{Admission, Id, Table};
+
+/// The places of one listener. Clones share them.
+#[derive(Clone)]
+pub(super) struct Places(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    state: Mutex<State>,
+    /// A new connection may find a place now.
+    changed: Notify,
+    open: Gauge,
+    evicted: Counter,
+}
+
+struct State {
+    table: Table,
+    /// Wakes a connection that is to close.
+    bells: HashMap<Id, Arc<Notify>>,
+}
+
+/// The place of one connection; dropping it gives it up.
+pub(super) struct Place {
+    places: Places,
+    id: Id,
+    bell: Arc<Notify>,
+}
+
+impl Places {
+    /// All places are free.
+    pub(super) fn new(options: Options) -> Self {
+        let state = State { table: Table::new(options.limits.max_connections), bells: HashMap::new() };
+        let open = gauge!("bridge_connections", "listener" => options.name);
+        let evicted = counter!("bridge_connections_evicted_total", "listener" => options.name);
+        open.increment(0.0);
+        evicted.increment(0);
+        Self(Arc::new(Inner { options, state: Mutex::new(state), changed: Notify::new(), open, evicted }))
+    }
+
+    /// How this listener is run.
+    pub(super) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Waits for a place for a new connection. If there is none, a connection that waits for its caller closes. Only one
+    /// task may wait at a time.
+    pub(super) async fn admit(&self) -> Place {
+        let mut full = None;
+        loop {
+            let now = Instant::now();
+            match self.ask(now) {
+                Asked::Place(place) => return place,
+                Asked::Closing => self.0.changed.notified().await,
+                Asked::Full(Some(until)) => {
+                    let _changed_or_time = timeout_at(until, self.0.changed.notified()).await;
+                }
+                Asked::Full(None) => {
+                    full.get_or_insert_with(|| Full::since(now, self.clone()));
+                    self.0.changed.notified().await;
+                }
+            }
+        }
+    }
+
+    fn ask(&self, now: Instant) -> Asked {
+        let mut state = self.state();
+        match state.table.admit(now) {
+            Admission::Place(id) => {
+                let bell = Arc::new(Notify::new());
+                state.bells.insert(id, bell.clone());
+                self.0.open.increment(1.0);
+                Asked::Place(Place { places: self.clone(), id, bell })
+            }
+            Admission::AfterClosing(id) => {
+                if let Some(bell) = state.bells.get(&id) {
+                    bell.notify_one();
+                }
+                Asked::Closing
+            }
+            Admission::Soon => Asked::Closing,
+            Admission::Full(until) => Asked::Full(until),
+        }
+    }
+
+    /// The caller of `id` is waited for from now on; `proven` is whether it has proved itself.
+    pub(super) fn waits(&self, id: Id, proven: bool) {
+        let may_help = self.state().table.waits(id, proven, Instant::now());
+        self.wake_if(may_help);
+    }
+
+    /// The bridge works for `id` from now on.
+    pub(super) fn works(&self, id: Id) {
+        let declined = self.state().table.works(id);
+        self.wake_if(declined);
+    }
+
+    /// Whether a request may begin: only while fewer than `share` are in progress.
+    pub(super) fn may_begin(&self, share: usize) -> bool {
+        self.state().table.may_begin(share)
+    }
+
+    /// The request of `id` is in progress from now on.
+    pub(super) fn begins(&self, id: Id) {
+        let mut state = self.state();
+        state.table.begins(id);
+        let declined = state.table.works(id);
+        drop(state);
+        self.wake_if(declined);
+    }
+
+    /// The request of `id` is over, and its caller is waited for.
+    pub(super) fn rests(&self, id: Id, proven: bool) {
+        let mut state = self.state();
+        state.table.finishes(id);
+        let may_help = state.table.waits(id, proven, Instant::now());
+        drop(state);
+        self.wake_if(may_help);
+    }
+
+    fn wake_if(&self, may_help: bool) {
+        if may_help {
+            self.0.changed.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a single step, so a panic elsewhere leaves nothing half done.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Asked {
+    Place(Place),
+    /// Another connection is closing.
+    Closing,
+    Full(Option<Instant>),
+}
+
+impl Place {
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    pub(super) fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Waits until the connection may have to close: [`closes`](Self::closes) says whether it has to.
+    pub(super) async fn asked(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Whether the connection has to close for a new one. If so, this is counted and logged.
+    pub(super) fn closes(&self) -> bool {
+        if !self.places.state().table.closes(self.id) {
+            return false;
+        }
+        self.places.0.evicted.increment(1);
+        let options = self.places.options();
+        if options.flood.may_tell("evicted") {
+            tracing::warn!(
+                listener = options.name,
+                max_connections = options.limits.max_connections,
+                "all connections are in use: the one that has waited longest for its caller was closed for a new one"
+            );
+        }
+        true
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.places.state();
+        state.table.closed(self.id);
+        state.bells.remove(&self.id);
+        drop(state);
+        self.places.0.open.decrement(1.0);
+        self.places.wake_if(true);
+    }
+}
+
+/// While it lives, a new connection waits for a place.
+struct Full(Places);
+
+impl Full {
+    fn since(now: Instant, places: Places) -> Self {
+        let options = places.options();
+        if options.flood.may_tell("full") {
+            tracing::warn!(
+                listener = options.name,
+                max_connections = options.limits.max_connections,
+                "all connections have a request in progress: new ones wait"
+            );
+        }
+        (options.on_full)(Some(now));
+        Self(places)
+    }
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        (self.0.options().on_full)(None);
+    }
+}
