@@ -25,6 +25,7 @@ mod shutdown;
 pub mod simulator;
 mod store;
 mod telemetry;
+mod terminal;
 pub mod widget_package;
 mod work;
 

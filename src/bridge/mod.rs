@@ -90,12 +90,21 @@ impl Bridge {
         parts::registry(&self.config, self.registrations).map(drop)
     }
 
-    /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr.
+    /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr, panics included.
+    /// A program with a logger of its own keeps that, and its panic hook.
     ///
     /// # Errors
     /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
-    pub async fn serve(mut self) -> Result<(), Error> {
+    pub async fn serve(self) -> Result<(), Error> {
         telemetry::init_log(&self.config.log).map_err(Error::Log)?;
+        telemetry::log_panics();
+        let served = self.serve_until_signal().await;
+        // It fails only where the runtime ends, and then nothing waits for the last lines.
+        let _runtime_ended = tokio::task::spawn_blocking(telemetry::flush_log).await;
+        served
+    }
+
+    async fn serve_until_signal(mut self) -> Result<(), Error> {
         self.config.server.max_connections = open_files::provide(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         // The store comes first: whoever finds it taken must not hold the ports.

@@ -19,6 +19,7 @@ pub mod widgets;
 
 mod account;
 mod exit;
+mod progress;
 mod settings;
 mod text;
 mod widgets_text;

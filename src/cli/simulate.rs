@@ -4,17 +4,19 @@
 //! `bridge.toml`, and follow the numbered commands in its comments.
 
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::simulator::{Options, Simulator};
 
+use super::exit::print_until;
 use super::simulate_text::Printed;
 
 /// Plays one Kommo account on loopback and prints a configuration that fits it.
@@ -67,15 +69,26 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         long_lived: args.long_lived,
     };
     let text = if json { printed.json() } else { printed.toml() };
-    let mut out = anstream::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to stdout")?;
-    stop.await;
+    let stopped = CancellationToken::new();
+    let told = stopped.clone();
+    tokio::spawn(async move {
+        stop.await;
+        told.cancel();
+    });
+    match print_until(&stopped, text.trim_end().to_owned()).await {
+        // A stop while no one has read the configuration is a stop like any other.
+        Err(_) if stopped.is_cancelled() => {}
+        printed => {
+            printed?;
+            stopped.cancelled().await;
+        }
+    }
     simulator.shutdown().await;
     Ok(())
 }
 
 #[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
@@ -87,6 +100,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 #[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

@@ -12,6 +12,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::clock::Clock;
 
+use super::queue::DROPPED;
+
 /// Histograms gather samples until they are read; this often they are brought together.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -40,7 +42,7 @@ enum MetricKind {
 }
 
 /// All that the rooms count.
-const METRICS: [Metric; 11] = [
+const METRICS: [Metric; 12] = [
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,
@@ -82,6 +84,12 @@ const METRICS: [Metric; 11] = [
         kind: MetricKind::Gauge,
         unit: Unit::Count,
         help: "Accounts that were connected by OAuth, by state.",
+    },
+    Metric {
+        name: DROPPED,
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Lines of the log that were dropped because stderr did not take them.",
     },
     Metric {
         name: "bridge_ack_seconds",
@@ -137,6 +145,8 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
             }
         }
     });
+    // An alert needs the 0 before the first dropped line.
+    metrics::with_local_recorder(&recorder, || metrics::counter!(DROPPED).increment(0));
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!(

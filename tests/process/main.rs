@@ -49,6 +49,7 @@ mod serve;
 mod slow_callers;
 mod stopping;
 mod story;
+mod unread;
 mod widget_package;
 mod widgets;
 
