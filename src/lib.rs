@@ -21,6 +21,7 @@ mod oauth;
 mod pace;
 mod problem;
 mod receive;
+mod secrets;
 mod shutdown;
 pub mod simulator;
 mod store;

@@ -8,17 +8,18 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use url::Url;
 
 use crate::problem::Problem;
+use crate::secrets::SharedSecret;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Lets in whoever may ask.
 pub(super) struct Guard {
-    token: Option<SecretString>,
+    token: Option<SharedSecret>,
 }
 
 /// Why somebody may not ask.
@@ -36,7 +37,7 @@ enum Refusal {
 
 impl Guard {
     /// A guard that asks for `token`, if there is one.
-    pub(super) fn new(token: Option<SecretString>) -> Self {
+    pub(super) fn new(token: Option<SharedSecret>) -> Self {
         Self { token }
     }
 
@@ -46,7 +47,7 @@ impl Guard {
         }
         if let Some(token) = &self.token {
             let given = bearer(headers).ok_or(Refusal::NoToken)?;
-            let same = given.as_bytes().ct_eq(token.expose_secret().as_bytes());
+            let same = given.as_bytes().ct_eq(token.get().expose_secret().as_bytes());
             return if bool::from(same) { Ok(()) } else { Err(Refusal::WrongToken) };
         }
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

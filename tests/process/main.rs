@@ -41,6 +41,7 @@ mod pipes;
 mod power_loss;
 mod process;
 mod refusals;
+mod reload;
 mod restart;
 #[path = "../rig/mod.rs"]
 mod rig;
