@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+mod dumps;
 mod error;
 mod listeners;
 pub(crate) mod open_files;
@@ -101,6 +102,7 @@ impl Bridge {
     pub async fn serve(self) -> Result<(), Error> {
         telemetry::init_log(&self.config.log).map_err(Error::Log)?;
         telemetry::log_panics();
+        dumps::forbid();
         let served = self.serve_until_signal().await;
         // It fails only where the runtime ends, and then nothing waits for the last lines.
         let _runtime_ended = tokio::task::spawn_blocking(telemetry::flush_log).await;

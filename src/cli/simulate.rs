@@ -54,6 +54,8 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         redirect_uri: format!("{bridge}/oauth/callback"),
         rate_limit: args.rate_limit,
         latency: Duration::from_millis(args.latency_ms),
+        // Without its own file it runs scripts on threads.
+        script_program: std::env::current_exe().ok(),
         ..Options::default()
     };
     let simulator = Simulator::start(options)

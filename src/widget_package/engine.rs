@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rquickjs::{CatchResultExt, Context, Ctx, Function, Runtime};
 use serde::Deserialize;
@@ -65,10 +65,10 @@ fn observe_here(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Re
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     runtime.set_memory_limit(MEMORY);
     runtime.set_max_stack_size(STACK);
-    let mut asked = 0_u32;
+    let (mut asked, end) = (0_u32, Instant::now() + TIME);
     runtime.set_interrupt_handler(Some(Box::new(move || {
         asked += 1;
-        asked > PATIENCE
+        asked > PATIENCE || Instant::now() >= end
     })));
     let context = Context::full(&runtime).map_err(|error| error.to_string())?;
     let report = context.with(|ctx| {

@@ -47,6 +47,7 @@ mod restart;
 mod rig;
 mod secrets;
 mod serve;
+mod simulate;
 mod slow_callers;
 mod stopping;
 mod story;
