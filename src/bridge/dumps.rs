@@ -9,9 +9,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 pub(super) fn forbid() {
     let none = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]
-    let none = none.and(rustix::process::set_dumpable_behavior(
-        rustix::process::DumpableBehavior::NotDumpable,
-    ));
+    let none =
+        none.and(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable));
     if let Err(error) = none {
         tracing::warn!(%error, "core dumps cannot be switched off: a crash may write secrets to the disk");
     }

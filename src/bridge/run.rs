@@ -25,8 +25,7 @@ pub(super) const ADMIN_CONNECTIONS: usize = 64;
 
 impl Parts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
-        let Self { config, clock, health, store, pool, sender, accounts, receiver, draining, secrets } =
-            self;
+        let Self { config, clock, health, store, pool, sender, accounts, receiver, draining, secrets } = self;
         let recorder = telemetry::recorder();
         let upkeep = tokio::spawn(telemetry::upkeep(recorder.clone(), clock.clone()));
         let kept = CancellationToken::new();

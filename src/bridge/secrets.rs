@@ -143,7 +143,10 @@ impl Reloaded {
             tracing::error!(key, why, "a secret file cannot be used: the old secret stays in force");
         }
         for key in &self.restart {
-            tracing::warn!(key, "this secret has changed, but it is read at the start only: restart the bridge");
+            tracing::warn!(
+                key,
+                "this secret has changed, but it is read at the start only: restart the bridge"
+            );
         }
         let (changed, unchanged) = (self.changed.join(", "), self.unchanged);
         let (failed, restart) = (self.kept.len(), self.restart.len());

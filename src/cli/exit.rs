@@ -114,3 +114,20 @@ fn printed(written: io::Result<()>) -> anyhow::Result<()> {
         written => written.context("cannot write to stdout"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_print_cannot_steer_the_terminal() {
+        for (text, expected) in [
+            ("a\u{202e}b\u{2028}\u{9b}2J\n", "a\\u202eb\\u2028\\u009b2J\n"),
+            ("\u{1b}[32mok\u{1b}[0m\u{1b}[2J\n", "\u{1b}[32mok\u{1b}[0m\\u001b[2J\n"),
+        ] {
+            let mut out = Vec::new();
+            print_to(&mut out, text).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! A progress bar on a thread of its own: a paused terminal blocks whoever draws on it, and that must not be the event loop.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 

@@ -12,10 +12,10 @@ use url::Url;
 
 use super::problem::Problems;
 use super::raw::{self, Raw};
+use super::secret::SecretFile;
 use super::sections::{Admin, Config, Delivery, Log, Server, Store, Workers};
 use super::tree::Node;
 use super::values::{Size, Span, Text};
-use super::secret::SecretFile;
 use super::{check_names, secret};
 use crate::model::HostRules;
 

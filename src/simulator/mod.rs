@@ -105,8 +105,8 @@ pub use moved::MovedAnswer;
 pub use oauth_controls::Tokens;
 pub use options::{DataAlone, Options};
 pub use plan::{Algorithm, BodyStyle, BotType, Plan, TokenStyle, WidgetRequest};
-pub use script_process::{COMMAND as SCRIPT_COMMAND, serve_script};
 pub use report::{Ack, ApiCall, BotReport, Call, CallError, Continue, Event, OauthCall, What};
+pub use script_process::{COMMAND as SCRIPT_COMMAND, serve_script};
 pub use time::TimeSource;
 pub use uploads::{UploadError, UploadedWidget, WidgetOrder};
 

@@ -99,7 +99,9 @@ fn run(program: Option<&Path>, package: &Package, call: &str) -> Result<String, 
     let job = Job::new(package, call);
     let turn = Turn::take(WAIT).ok_or("Too many scripts run; some do not end. Restart the simulator.")?;
     match program {
-        Some(program) => script_process::run(program, &job, TIME + MORE_TIME)?.unwrap_or_else(|| Err(too_long())),
+        Some(program) => {
+            script_process::run(program, &job, TIME + MORE_TIME)?.unwrap_or_else(|| Err(too_long()))
+        }
         None => within(TIME + MORE_TIME, move || {
             let _until_it_ends = turn;
             job.run()

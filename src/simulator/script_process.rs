@@ -24,7 +24,11 @@ const MAX_ANSWER: u64 = 64 << 20;
 ///
 /// # Errors
 /// It could not be run.
-pub(super) fn run(program: &Path, job: &Job, time: Duration) -> Result<Option<Result<String, String>>, String> {
+pub(super) fn run(
+    program: &Path,
+    job: &Job,
+    time: Duration,
+) -> Result<Option<Result<String, String>>, String> {
     let cannot = |error: io::Error| format!("It cannot be run: {error}.");
     let job = serde_json::to_vec(job).map_err(|error| error.to_string())?;
     let mut command = Command::new(program);

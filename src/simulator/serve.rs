@@ -133,7 +133,8 @@ mod tests {
         for here in ["127.0.0.1:8090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:8090", "10.0.0.7:80"] {
             assert!(is_here(here), "{here}");
         }
-        for elsewhere in ["", "evil.example", "evil.example:8090", "localhost.evil.example", "[::1", ":8090"] {
+        for elsewhere in ["", "evil.example", "evil.example:8090", "localhost.evil.example", "[::1", ":8090"]
+        {
             assert!(!is_here(elsewhere), "{elsewhere}");
         }
     }

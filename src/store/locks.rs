@@ -64,9 +64,8 @@ pub(crate) fn owner(url: &str) -> Option<u32> {
 pub(super) fn foreign_readers(path: &Path) -> BTreeSet<u32> {
     let Ok(file) = FileNumber::of(&super::place::with(path, "-shm")) else { return BTreeSet::new() };
     let ours = [Some(std::process::id()), holder(&open::lock_path(path)), Some(0)];
-    let reads = |lock: &Lock| {
-        lock.kind == Kind::Posix && lock.file == file && READ_MARKS.contains(&lock.start)
-    };
+    let reads =
+        |lock: &Lock| lock.kind == Kind::Posix && lock.file == file && READ_MARKS.contains(&lock.start);
     let readers = locks().into_iter().filter(reads).map(|lock| lock.pid);
     readers.filter(|pid| !ours.contains(&Some(*pid))).collect()
 }

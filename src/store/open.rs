@@ -156,8 +156,10 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
 /// Takes the lock beside the database. The system frees it when the process ends, however it ends.
 fn own(path: &Path) -> Result<File, StoreError> {
     let shown = path.display().to_string();
-    let cannot =
-        |error: std::io::Error| StoreError::Open { path: shown.clone(), why: format!("its lock {shown}.lock: {error}") };
+    let cannot = |error: std::io::Error| StoreError::Open {
+        path: shown.clone(),
+        why: format!("its lock {shown}.lock: {error}"),
+    };
     let lock = lock_path(path);
     let mut file = files::open_lock(&lock).map_err(cannot)?;
     if let Err(error) = file.try_lock() {

@@ -60,7 +60,10 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
     write("client.secret", client_secret);
     serve.process.signal("HUP");
     let told = reloaded(&serve, 1);
-    assert_eq!((&told["changed"], &told["unchanged"]), (&json!("integrations.main.client_secret"), &json!(3)));
+    assert_eq!(
+        (&told["changed"], &told["unchanged"]),
+        (&json!("integrations.main.client_secret"), &json!(3))
+    );
     let waiting = bot();
     assert_eq!(waiting.call(&serve.url("echo")).await.unwrap().status, 200);
     serve.process.err.wait("the account waits", |line| line.contains("wait for a person").then_some(()));

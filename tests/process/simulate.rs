@@ -68,7 +68,8 @@ async fn a_script_ends_at_its_time_whatever_it_does() {
     let (status, told) = upload("").await;
     assert_eq!(status, StatusCode::CREATED, "{told}");
     // The second is in a function of the engine that never asks whether to go on.
-    for first in ["while (true) {}\n", "Array.prototype.indexOf.call({ length: Math.pow(2, 53) - 1 }, 1);\n"] {
+    for first in ["while (true) {}\n", "Array.prototype.indexOf.call({ length: Math.pow(2, 53) - 1 }, 1);\n"]
+    {
         let begun = Instant::now();
         let (status, told) = upload(first).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
@@ -80,7 +81,11 @@ async fn a_script_ends_at_its_time_whatever_it_does() {
         let pid = simulator.pid();
         let task = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
         for thread in task.map(|thread| thread.unwrap().path()) {
-            assert_eq!(fs::read_to_string(thread.join("children")).unwrap_or_default(), "", "a script goes on");
+            assert_eq!(
+                fs::read_to_string(thread.join("children")).unwrap_or_default(),
+                "",
+                "a script goes on"
+            );
             let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
             let state = fs::read_to_string(thread.join("stat")).unwrap_or_default();
             assert!(!state.contains(") R "), "the thread {name} works on");

@@ -156,8 +156,10 @@ async fn a_reader_that_comes_back_learns_how_many_lines_are_missing() {
             if line.is_empty() {
                 break;
             }
-            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            if event["message"].as_str().is_some_and(|message| message.starts_with("log lines were dropped")) {
+            let event: serde_json::Value =
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            if event["message"].as_str().is_some_and(|message| message.starts_with("log lines were dropped"))
+            {
                 tell.send(event["lines"].as_u64().unwrap()).unwrap();
             }
             last = line;
@@ -201,6 +203,36 @@ fn a_start_that_fails_ends_though_no_one_reads_why() {
     let status = told.recv_timeout(PATIENCE).expect("it waits for a reader");
     assert_eq!(status.code(), Some(2));
     drop(reader);
+}
+
+/// Its output is a result, so it is not dropped; a stop does not wait for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn simulate_ends_though_no_one_reads_what_it_prints() {
+    let (reader, writer) = pipe().unwrap();
+    fill(writer.try_clone().unwrap());
+    let mut command = crate::process::program();
+    command.args(["simulate", "--listen", "127.0.0.1:0"]).stdout(writer);
+    let mut child = command.spawn().unwrap();
+    let pid = child.id();
+    // Once it has a handler for SIGTERM, the signal alone no longer ends it.
+    let deadline = Instant::now() + PATIENCE;
+    while !handles_sigterm(pid) {
+        assert!(Instant::now() < deadline, "it listens to no signal");
+        thread::yield_now();
+    }
+    assert!(Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap().success());
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(child.wait().unwrap()));
+    assert_eq!(told.recv_timeout(PATIENCE).expect("it waits for a reader").code(), Some(0));
+    drop(reader);
+}
+
+#[cfg(target_os = "linux")]
+fn handles_sigterm(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap_or(0) & (1 << 14) != 0)
 }
 
 /// Leaves no room in a pipe.

@@ -7,7 +7,9 @@ mod bots;
 mod table;
 
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -114,8 +116,14 @@ fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Res
         database = folder.join("bridge.db").display(),
     );
     let file = folder.join("bridge.toml");
-    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    write_secret(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(Config::load(&Sources { file: Some(file), env: Vec::new() }).map_err(Error::from)?)
+}
+
+/// Writes a file that is its owner's alone, as people should with theirs.
+fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())
 }
 
 async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url: &str) -> anyhow::Result<()> {

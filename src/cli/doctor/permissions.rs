@@ -52,12 +52,13 @@ fn judge(found: &Found, owner: u32) -> Option<Check> {
             format!("run `chown {owner} {path}`, or remove what does not belong there"),
         ));
     }
-    // A group may have been let into a folder on purpose; its files have permissions of their own.
-    let (too_wide, right) = if found.is_folder { (0o027, "700") } else { (0o077, "600") };
+    // Who may list a folder reads none of its files; who may write in it can put others in their place.
+    let (too_wide, what, right) =
+        if found.is_folder { (0o022, "written", "700") } else { (0o077, "opened", "600") };
     (found.mode & too_wide != 0).then(|| {
         Check::warning(
             "permissions",
-            format!("{path} is open to other users of this machine (mode {:o})", found.mode),
+            format!("{path} can be {what} by other users of this machine (mode {:o})", found.mode),
             format!("run `chmod {right} {path}`"),
         )
     })
@@ -77,9 +78,9 @@ mod tests {
             (false, 0o600, 8, Some("chown 7")),
             (false, 0o600, 0, Some("chown 7")),
             (true, 0o700, 7, None),
-            (true, 0o710, 7, None),
+            (true, 0o755, 7, None),
             (true, 0o700, 0, None),
-            (true, 0o755, 7, Some("chmod 700")),
+            (true, 0o707, 7, Some("chmod 700")),
             (true, 0o770, 7, Some("chmod 700")),
             (true, 0o777, 0, Some("chmod 700")),
             (true, 0o700, 8, Some("chown 7")),

@@ -141,7 +141,11 @@ mod tests {
         let told = |readers: &[u32]| {
             serde_json::to_value(log(&state(227 * MB, readers)).unwrap()).unwrap().to_string()
         };
-        assert!(told(&[7, 8]).contains("227 MB") && told(&[7, 8]).contains("process 7, 8"), "{}", told(&[7, 8]));
+        assert!(
+            told(&[7, 8]).contains("227 MB") && told(&[7, 8]).contains("process 7, 8"),
+            "{}",
+            told(&[7, 8])
+        );
         assert!(told(&[]).contains("find the process"), "{}", told(&[]));
     }
 

@@ -48,9 +48,14 @@ async fn a_lock_that_others_could_hold_is_closed_to_them() {
 async fn nothing_is_made_or_cut_through_a_link_in_place_of_the_lock() {
     for hard in [false, true] {
         let home = Home::new();
-        let (precious, lock) = (home.folder.path().join("precious"), home.folder.path().join("bridge.db.lock"));
+        let (precious, lock) =
+            (home.folder.path().join("precious"), home.folder.path().join("bridge.db.lock"));
         fs::write(&precious, "data").unwrap();
-        if hard { fs::hard_link(&precious, &lock).unwrap() } else { symlink(&precious, &lock).unwrap() }
+        if hard {
+            fs::hard_link(&precious, &lock).unwrap()
+        } else {
+            symlink(&precious, &lock).unwrap()
+        }
         let error = home.open(Purpose::Serve).await.err().unwrap().to_string();
         assert!(error.contains("bridge.db.lock"), "{error}");
         assert_eq!(fs::read_to_string(&precious).unwrap(), "data");
