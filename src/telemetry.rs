@@ -76,12 +76,17 @@ pub fn init_log(log: &Log) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Waits until the log's lines are written, but not long: a reader that stalls must not keep the process alive. Blocks
-/// its thread.
-pub fn flush_log() {
+/// Waits until the log's lines are written, but not long: a reader that stalls must not keep the process alive.
+pub async fn flush_log() {
+    // What is not read by then is lost with the process. All blocking threads may be busy, so this wait has its own end.
+    let flushed = tokio::task::spawn_blocking(|| flush_within(FLUSH_TIMEOUT));
+    let _too_late = tokio::time::timeout(FLUSH_TIMEOUT * 2, flushed).await;
+}
+
+/// Blocks the thread until the log's lines are written, or `time` has passed.
+fn flush_within(time: Duration) {
     if let Some(queue) = LOG.get() {
-        // What is not read by now is lost with the process.
-        let _all = queue.flush(FLUSH_TIMEOUT);
+        let _all = queue.flush(time);
     }
 }
 

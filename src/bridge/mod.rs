@@ -104,8 +104,7 @@ impl Bridge {
         telemetry::log_panics();
         dumps::forbid();
         let served = self.serve_until_signal().await;
-        // It fails only where the runtime ends, and then nothing waits for the last lines.
-        let _runtime_ended = tokio::task::spawn_blocking(telemetry::flush_log).await;
+        telemetry::flush_log().await;
         served
     }
 

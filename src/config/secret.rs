@@ -10,6 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::problem::{Problems, dotted};
 use super::tree::{Node, Origin};
 
+/// The largest file that is read again, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
 /// A file that a secret was read from, as an `x_file` key names it.
 #[derive(Clone, Debug)]
 pub struct SecretFile {
@@ -35,6 +38,12 @@ impl SecretFile {
     /// # Errors
     /// It cannot be used, and why: the text names the file.
     pub fn read(&self) -> Result<SecretString, String> {
+        // A pipe, which may have given the first secret, would be waited for.
+        if let Ok(there) = fs::metadata(&self.file)
+            && !(there.is_file() && there.len() <= MAX_FILE)
+        {
+            return Err(format!("{} is not a plain file of up to {MAX_FILE} bytes", self.file.display()));
+        }
         let secret = read(&self.file)?;
         if self.is_bearer {
             fit_for_header(&secret).map_err(|why| format!("{}: {why}", self.file.display()))?;

@@ -91,6 +91,8 @@ impl Place {
         let target = match fs::metadata(&self.path) {
             Ok(there) if identity(&there) == self.file => return,
             Ok(_) => free_name(&self.path),
+            // A link that leads nowhere is not followed either: nothing is made through it.
+            Err(_) if self.path.is_symlink() => free_name(&self.path),
             Err(_) => self.path.clone(),
         };
         let shown = target.display().to_string();

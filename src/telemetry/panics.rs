@@ -7,8 +7,12 @@ use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::thread;
+use std::time::Duration;
 
-use super::has_log;
+use super::{flush_within, has_log};
+
+/// A panic while another one unwinds ends the process: the line has to be out by then, if it can be.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Logs panics in place of the standard hook, if the log is ours. A program with a logger of its own keeps its hook.
 pub fn log_panics() {
@@ -29,6 +33,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     } else {
         tracing::error!(thread, place, "panicked: {said}");
     }
+    flush_within(FLUSH_TIMEOUT);
 }
 
 fn message(payload: &(dyn Any + Send)) -> &str {

@@ -47,8 +47,7 @@ pub struct Args {
 /// Something could not be started, or a bot did not get its continue.
 pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     let played = played(args, json, verbose).await;
-    // It fails only where the runtime ends, and then nothing waits for the last lines.
-    let _runtime_ended = tokio::task::spawn_blocking(telemetry::flush_log).await;
+    telemetry::flush_log().await;
     played
 }
 

@@ -84,6 +84,23 @@ async fn a_link_to_a_store_leads_to_it_and_its_lock_lies_beside_the_file() {
     assert!(!home.folder.path().join("link.db.lock").exists());
 }
 
+#[tokio::test]
+async fn what_is_saved_at_the_stop_does_not_go_through_a_link_in_place_of_the_store() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.queued(&store).await;
+    fs::remove_file(home.file()).unwrap();
+    let target = home.folder.path().join("elsewhere.db");
+    symlink(&target, home.file()).unwrap();
+    store.close().await;
+    assert!(!target.exists(), "it was made through the link");
+    let saved = home.folder.path().join("bridge.db.saved");
+    assert_eq!(mode(&saved), 0o600);
+    let saved = opened(&saved).await.unwrap();
+    assert_eq!(state(&saved, id).await, StateName::Queued);
+    saved.close().await;
+}
+
 /// Another user's `flock -s` on a lock that was open to all: the message names who holds it now.
 #[cfg(target_os = "linux")]
 #[tokio::test]
