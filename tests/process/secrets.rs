@@ -118,7 +118,12 @@ async fn a_crash_of_serve_leaves_no_core() {
 
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
-    let mut serve = home.serve();
+    let inner = home.command(&["serve"]);
+    let mut command = std::process::Command::new("sh");
+    // As a service manager may start it: with the largest core that there can be.
+    command.args(["-c", r#"ulimit -c "$(ulimit -Hc)"; exec "$0" "$@""#]).arg(inner.get_program());
+    command.args(inner.get_args()).current_dir(home.path("."));
+    let mut serve = Serve::start(crate::process::undisturbed(command));
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.process.pid())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
