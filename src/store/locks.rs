@@ -4,10 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-use rustix::fs::{major, minor};
 
 use super::open;
 
@@ -40,9 +37,19 @@ struct FileNumber {
 }
 
 impl FileNumber {
+    #[cfg(target_os = "linux")]
     fn of(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+
+        use rustix::fs::{major, minor};
+
         let there = fs::metadata(path)?;
         Ok(Self { major: major(there.dev()), minor: minor(there.dev()), inode: there.ino() })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of(_: &Path) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
