@@ -32,6 +32,7 @@ mod filling;
 mod home;
 mod jobs;
 mod lines;
+mod long_log;
 mod oauth_secrets;
 mod one_owner;
 mod open_files;
