@@ -21,10 +21,12 @@ mod oauth;
 mod pace;
 mod problem;
 mod receive;
+mod secrets;
 mod shutdown;
 pub mod simulator;
 mod store;
 mod telemetry;
+mod terminal;
 pub mod widget_package;
 mod work;
 

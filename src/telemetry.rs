@@ -2,53 +2,143 @@
 //!
 //! Both are things of the whole process. A second bridge in the same process, as in tests, gets what
 //! the first one installed. A program that embeds the bridge and has a logger of its own keeps it.
+//! Nobody who logs waits for whoever reads stderr: see [`queue`].
 
+mod panics;
+mod queue;
 mod recorder;
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
+use crate::terminal::{Keep, harmless};
 
+use queue::{Lines, LogQueue};
+
+pub use panics::log_panics;
 pub use recorder::{recorder, upkeep};
 
-/// Sends the log to stderr: text on a terminal, else JSON, unless `log.format` says which.
+/// Room for some thousand lines, for a reader that is slow for a moment.
+const MAX_QUEUED_BYTES: usize = 1 << 20;
+/// At the end the last lines may take this long to be read.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The queue of the logger that this program installed.
+static LOG: OnceLock<LogQueue> = OnceLock::new();
+/// Held while a logger is installed.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// Sends the log to stderr: text on a terminal, else JSON, unless `log.format` says which. Lines that stderr
+/// does not take in time are dropped and counted.
 ///
 /// If the process has a logger already, that one stays.
 ///
 /// # Errors
-/// `log.filter` is no filter.
+/// `log.filter` is no filter, or the system gives no thread that writes the log.
 pub fn init_log(log: &Log) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&log.filter)
-        .map_err(|error| LogError { filter: log.filter.clone(), why: error.to_string() })?;
+        .map_err(|error| LogError::Filter { filter: log.filter.clone(), why: error.to_string() })?;
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    if has_log() {
+        return Ok(());
+    }
     let terminal = io::stderr().is_terminal();
+    // A descriptor of its own: whoever writes through `io::stderr` holds a lock, which others wait for.
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::start)?;
+    let queue =
+        LogQueue::start(File::from(stderr), MAX_QUEUED_BYTES, tell_dropped).map_err(LogError::start)?;
+    let format = format(log.format, terminal);
+    let prepare = match format {
+        LogFormat::Json => json_line,
+        LogFormat::Text => text_line,
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(Lines { queue: queue.clone(), prepare })
         // It would complain about a stderr that nobody reads any more on that very stderr, and panic over it.
         .log_internal_errors(false);
-    let _has_one = match format(log.format, terminal) {
+    let installed = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
         // Left alone on a terminal, it heeds NO_COLOR.
         LogFormat::Text if terminal => lines.try_init(),
         LogFormat::Text => lines.with_ansi(false).try_init(),
     };
+    match installed {
+        Ok(()) => drop(LOG.set(queue)),
+        Err(_has_one) => queue.close(),
+    }
     Ok(())
+}
+
+/// Waits until the log's lines are written, but not long: a reader that stalls must not keep the process alive.
+pub async fn flush_log() {
+    // What is not read by then is lost with the process. All blocking threads may be busy, so this wait has its own end.
+    let flushed = tokio::task::spawn_blocking(|| flush_within(FLUSH_TIMEOUT));
+    let _too_late = tokio::time::timeout(FLUSH_TIMEOUT * 2, flushed).await;
+}
+
+/// Blocks the thread until the log's lines are written, or `time` has passed.
+fn flush_within(time: Duration) {
+    if let Some(queue) = LOG.get() {
+        let _all = queue.flush(time);
+    }
+}
+
+/// Whether the process logs by [`init_log`], and not by a logger of its own.
+fn has_log() -> bool {
+    LOG.get().is_some()
+}
+
+fn tell_dropped(lines: u64) {
+    tracing::warn!(lines, "log lines were dropped: stderr was not read fast enough");
+}
+
+/// A line of JSON: what steers a terminal stands in strings only, where JSON has an escape for it.
+fn json_line(line: &[u8]) -> Vec<u8> {
+    harmless(&String::from_utf8_lossy(line), Keep::Lines).into_owned().into_bytes()
+}
+
+/// A line of text is one line whatever a value holds. Its colours are ours: the formatter has escaped those of values.
+fn text_line(line: &[u8]) -> Vec<u8> {
+    let line = String::from_utf8_lossy(line);
+    let line = line.strip_suffix('\n').unwrap_or(&line).replace('\n', "\\n");
+    let mut line = harmless(&line, Keep::Colours).into_owned();
+    line.push('\n');
+    line.into_bytes()
 }
 
 fn format(wanted: Option<LogFormat>, terminal: bool) -> LogFormat {
     wanted.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json })
 }
 
-/// `log.filter` is no filter.
+/// Why there is no log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "log.filter: `{filter}` is no filter ({why}): write levels like `info` or `info,salesbot_bridge=debug`"
-)]
-pub struct LogError {
-    filter: String,
-    why: String,
+pub enum LogError {
+    /// `log.filter` is no filter.
+    #[error(
+        "log.filter: `{filter}` is no filter ({why}): write levels like `info` or `info,salesbot_bridge=debug`"
+    )]
+    Filter {
+        /// What was written.
+        filter: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system lacks a thread or a file descriptor.
+    #[error("the log cannot be started: {0}")]
+    Start(String),
+}
+
+impl LogError {
+    fn start(error: io::Error) -> Self {
+        Self::Start(error.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +155,15 @@ mod tests {
         ] {
             assert_eq!(format(wanted, terminal), expected, "{wanted:?} {terminal}");
         }
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_cannot_steer_a_terminal() {
+        let colours = "\u{1b}[33m WARN\u{1b}[0m a\nb\u{202e}\u{9b}c\n";
+        assert_eq!(text_line(colours.as_bytes()), b"\x1b[33m WARN\x1b[0m a\\nb\\u202e\\u009bc\n");
+        assert_eq!(text_line(b""), b"\n");
+        let json = "{\"why\":\"a\u{202e}\"}\n";
+        assert_eq!(json_line(json.as_bytes()), b"{\"why\":\"a\\u202e\"}\n");
     }
 
     #[test]

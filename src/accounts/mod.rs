@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 use url::Url;
 
@@ -38,6 +38,7 @@ use crate::health::Health;
 use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
 use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules};
 use crate::pace::Gate;
+use crate::secrets::SharedSecret;
 use crate::store::{Store, StoreError};
 
 pub use connect::{Callback, ConnectError, Connected};
@@ -58,9 +59,9 @@ pub struct Integration {
     /// Its id in Kommo.
     pub client_uuid: String,
     /// Its secret key.
-    pub client_secret: SecretString,
+    pub client_secret: SharedSecret,
     /// The secret key that is being replaced.
-    pub previous_client_secret: Option<SecretString>,
+    pub previous_client_secret: Option<SharedSecret>,
     /// Where Kommo sends a person after the authorization; without it nobody can be connected.
     pub redirect_uri: Option<Url>,
 }
@@ -120,7 +121,7 @@ pub struct Accounts(Arc<Inner>);
 struct Inner {
     parts: Parts,
     /// By origin.
-    long_lived: HashMap<String, Bearer>,
+    long_lived: RwLock<HashMap<String, Bearer>>,
     sealer: Option<Sealer>,
     book: RwLock<Book>,
     /// One entry for each account that was ever renewed here.
@@ -152,7 +153,7 @@ impl Accounts {
         let sealer =
             keys.map(|keys| Sealer::new(&keys.current, keys.previous.as_deref(), parts.secret_random));
         let accounts = Self(Arc::new(Inner {
-            long_lived: long_lived.collect(),
+            long_lived: RwLock::new(long_lived.collect()),
             sealer,
             book: RwLock::default(),
             renewing: Mutex::default(),
@@ -173,8 +174,8 @@ impl Accounts {
     /// There is none; the error says what a person has to do.
     pub async fn bearer<'a>(&self, whose: impl Into<Whose<'a>>) -> Result<Bearer, NoBearer> {
         let whose = whose.into();
-        if let Some(bearer) = self.0.long_lived.get(whose.origin) {
-            return Ok(bearer.clone());
+        if let Some(bearer) = self.long_lived(whose.origin) {
+            return Ok(bearer);
         }
         let Some(entry) = self.entry(whose) else { return self.find(whose).await };
         entry.open()?;
@@ -194,8 +195,10 @@ impl Accounts {
         refused: &Bearer,
     ) -> Result<Bearer, NoBearer> {
         let whose = whose.into();
-        if self.0.long_lived.contains_key(whose.origin) {
-            return Err(NoBearer::LongLived);
+        if let Some(bearer) = self.long_lived(whose.origin) {
+            // It may have been exchanged while the old one was on its way.
+            let is_new = !Arc::ptr_eq(&bearer.token, &refused.token);
+            return if is_new { Ok(bearer) } else { Err(NoBearer::LongLived) };
         }
         let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
         let key = &entry.record.key;
@@ -237,7 +240,7 @@ impl Accounts {
     pub fn is_at_hand<'a>(&self, whose: impl Into<Whose<'a>>) -> bool {
         let whose = whose.into();
         let good = |entry: Arc<Entry>| entry.open().is_err() || self.is_good(&entry);
-        self.0.long_lived.contains_key(whose.origin)
+        self.long_lived(whose.origin).is_some()
             || self.entry(whose).map_or_else(|| self.perhaps_moved(whose).is_none(), good)
     }
 
@@ -251,7 +254,7 @@ impl Accounts {
     /// Where the account that was at `origin` is now, if it has moved: its calls are paced together, whichever address
     /// a job names.
     pub fn moved_to(&self, origin: &str) -> Option<Arc<str>> {
-        if self.0.long_lived.contains_key(origin) {
+        if self.long_lived(origin).is_some() {
             return None;
         }
         self.0.book.read().unwrap_or_else(PoisonError::into_inner).moved_to(origin).cloned()
@@ -276,6 +279,25 @@ impl Accounts {
     /// The integrations that accounts are connected through.
     pub fn integrations(&self) -> &[Integration] {
         &self.0.parts.integrations
+    }
+
+    /// Puts a new long-lived token of `accounts.NAME` in force. Deliveries that waited for one go on. Says whether it is
+    /// another one than before, or `None` if there is no such account.
+    pub fn exchange_token(&self, name: &str, token: SecretString) -> Option<bool> {
+        let account = self.0.parts.long_lived.iter().find(|account| account.name == name)?;
+        let mut known = self.0.long_lived.write().unwrap_or_else(PoisonError::into_inner);
+        let bearer = known.get_mut(&account.origin)?;
+        if bearer.token.expose_secret() == token.expose_secret() {
+            return Some(false);
+        }
+        bearer.token = Arc::new(token);
+        drop(known);
+        self.goes_on(&account.origin);
+        Some(true)
+    }
+
+    fn long_lived(&self, origin: &str) -> Option<Bearer> {
+        self.0.long_lived.read().unwrap_or_else(PoisonError::into_inner).get(origin).cloned()
     }
 
     fn entry<'a>(&self, whose: impl Into<Whose<'a>>) -> Option<Arc<Entry>> {

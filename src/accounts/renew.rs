@@ -120,7 +120,7 @@ impl Accounts {
                 ))
             })?;
         let app = app(integration, redirect_uri);
-        let first = match self.grant(origin, app, &open.tokens).await {
+        let first = match self.grant(origin, app.clone(), &open.tokens).await {
             Ok(granted) => return Ok((origin.clone(), granted)),
             Err(error) => error,
         };
@@ -339,7 +339,8 @@ impl Trouble {
 }
 
 pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a Url) -> App<'a> {
-    App { client_uuid: &integration.client_uuid, client_secret: &integration.client_secret, redirect_uri }
+    let client_secret = integration.client_secret.get();
+    App { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }
 
 pub(super) fn made(granted: Granted, now: crate::model::Timestamp) -> Tokens {

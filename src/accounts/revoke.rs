@@ -51,7 +51,7 @@ impl Accounts {
     pub async fn revoke(&self, revocation: Revocation) -> Result<u64, RevocationError> {
         let integration = self.integration(&revocation.client_uuid).filter(|integration| {
             let secrets = [Some(&integration.client_secret), integration.previous_client_secret.as_ref()];
-            secrets.into_iter().flatten().any(|secret| is_signed(secret, &revocation))
+            secrets.into_iter().flatten().any(|secret| is_signed(&secret.get(), &revocation))
         });
         let integration = integration.ok_or(RevocationError::Signature)?;
         let account_id = revocation.account_id.parse().ok().filter(|id| *id > 0);

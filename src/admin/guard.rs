@@ -11,13 +11,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::flood::Flood;
 use crate::problem::{Problem, SendAfter, keep_private};
+use crate::secrets::SharedSecret;
 
 /// A wrong token is answered only after this. The connection may be closed meanwhile, so guessing takes no place from
 /// others, and a good token never waits.
@@ -27,7 +28,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Lets in whoever may ask.
 pub(super) struct Guard {
-    token: Option<SecretString>,
+    token: Option<SharedSecret>,
     flood: Flood,
 }
 
@@ -46,7 +47,7 @@ enum Refusal {
 
 impl Guard {
     /// A guard that asks for `token`, if there is one.
-    pub(super) fn new(token: Option<SecretString>, clock: Clock) -> Self {
+    pub(super) fn new(token: Option<SharedSecret>, clock: Clock) -> Self {
         Self { token, flood: Flood::new("requests to the admin listener refused", clock) }
     }
 
@@ -56,7 +57,7 @@ impl Guard {
         }
         if let Some(token) = &self.token {
             let given = bearer(headers).ok_or(Refusal::NoToken)?;
-            let same = given.as_bytes().ct_eq(token.expose_secret().as_bytes());
+            let same = given.as_bytes().ct_eq(token.get().expose_secret().as_bytes());
             return if bool::from(same) { Ok(()) } else { Err(Refusal::WrongToken) };
         }
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

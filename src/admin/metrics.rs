@@ -23,6 +23,7 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
         Ok(stats) => text.push_str(&of_store(&stats, shared.clock.now())),
         Err(error) => tracing::warn!(%error, "/metrics goes without the store's numbers"),
     }
+    text.push_str(&of_log(shared.store.log_bytes()));
     text.push_str(&of_accounts(shared.health.waiting().len(), shared.health.everybody_waits().is_some()));
     ([(CONTENT_TYPE, FORMAT)], text).into_response()
 }
@@ -38,6 +39,12 @@ fn of_store(stats: &Stats, now: Timestamp) -> String {
     ));
     let age = stats.oldest_queued.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
     line(&mut text, "bridge_oldest_queued_seconds", age);
+    text
+}
+
+fn of_log(bytes: u64) -> String {
+    let mut text = head("bridge_store_wal_bytes", "Length of the store's write-ahead log.");
+    line(&mut text, "bridge_store_wal_bytes", bytes);
     text
 }
 
@@ -86,6 +93,7 @@ mod tests {
         );
         let none = Stats { oldest_queued: None, ..stats };
         assert!(of_store(&none, Timestamp::from_millis(1)).ends_with("bridge_oldest_queued_seconds 0\n"));
+        assert!(of_log(4_096).ends_with("gauge\nbridge_store_wal_bytes 4096\n"));
         let accounts = of_accounts(2, true);
         assert!(accounts.contains("gauge\nbridge_accounts_waiting 2\n"), "{accounts}");
         assert!(accounts.ends_with("gauge\nbridge_all_accounts_wait 1\n"), "{accounts}");

@@ -26,11 +26,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::SecretString;
 
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::problem::with_fallbacks;
+use crate::secrets::SharedSecret;
 use crate::store::Store;
 
 pub use job_json::{JobView, JobWithAttempts, PageView};
@@ -49,7 +49,7 @@ pub struct Admin {
     /// What the rooms say of themselves.
     pub health: Health,
     /// `admin.token`; without one, see [`router`].
-    pub token: Option<SecretString>,
+    pub token: Option<SharedSecret>,
     /// The numbers of the process.
     pub metrics: PrometheusHandle,
     /// For ages.

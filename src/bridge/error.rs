@@ -17,7 +17,7 @@ pub enum Error {
     /// The configuration is refused.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// `log.filter` is refused.
+    /// There is no log: `log.filter` is refused, or the system lacks what it takes.
     #[error("{0}")]
     Log(LogError),
     /// A handler was registered under something that is no name.
@@ -96,7 +96,7 @@ impl Error {
     pub const fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_)
-            | Self::Log(_)
+            | Self::Log(LogError::Filter { .. })
             | Self::HandlerName { .. }
             | Self::HandlerTwice(_)
             | Self::NoSuchHandler { .. }

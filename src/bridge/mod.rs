@@ -15,12 +15,16 @@
 //! }
 //! ```
 
+mod dumps;
 mod error;
 mod listeners;
 pub(crate) mod open_files;
 mod parts;
 mod run;
+mod secrets;
 pub(crate) mod speaking;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
@@ -90,18 +94,31 @@ impl Bridge {
         parts::registry(&self.config, self.registrations).map(drop)
     }
 
-    /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr.
+    /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr, panics included.
+    /// A program with a logger of its own keeps that, and its panic hook. SIGHUP makes it read the secret files again.
     ///
     /// # Errors
     /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
-    pub async fn serve(mut self) -> Result<(), Error> {
+    pub async fn serve(self) -> Result<(), Error> {
         telemetry::init_log(&self.config.log).map_err(Error::Log)?;
+        telemetry::log_panics();
+        dumps::forbid();
+        let served = self.serve_until_signal().await;
+        telemetry::flush_log().await;
+        served
+    }
+
+    async fn serve_until_signal(mut self) -> Result<(), Error> {
         self.config.server.max_connections = open_files::provide(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         // The store comes first: whoever finds it taken must not hold the ports.
+        let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
         let parts = Parts::new(self).await?;
         let listeners = Listeners::bind(&parts.config).await?;
-        parts.run(listeners, shutdown).await
+        let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
+        let ran = parts.run(listeners, shutdown).await;
+        reloading.abort();
+        ran
     }
 
     /// Runs until `shutdown`, on these listeners. Installs neither a logger nor signal handlers.

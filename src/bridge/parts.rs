@@ -16,9 +16,11 @@ use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
 use crate::pace::Gate;
 use crate::receive::{Integration, Receiver, Route};
+use crate::secrets::SharedSecret;
 use crate::store::{Purpose, Store};
 use crate::work::{HandlerThreads, Pool, Registry};
 
+use super::secrets::Secrets;
 use super::speaking::{self, Speaking};
 use super::{Bridge, Error, Registration};
 
@@ -33,6 +35,7 @@ pub(super) struct Parts {
     pub(super) accounts: Accounts,
     pub(super) receiver: Receiver,
     pub(super) draining: CancellationToken,
+    pub(super) secrets: Arc<Secrets>,
 }
 
 impl Parts {
@@ -58,6 +61,8 @@ impl Parts {
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
         let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
+        let admin_token = config.admin.token.clone().map(SharedSecret::from);
+        let secrets = Arc::new(Secrets::new(&config, &receiver.integrations, &accounts, admin_token));
         let sender = Sender::new(
             deliver::Parts {
                 store: store.clone(),
@@ -83,7 +88,7 @@ impl Parts {
             clock.clone(),
             fastrand::f64,
         );
-        Ok(Self { config, clock, health, store, pool, sender, accounts, receiver, draining })
+        Ok(Self { config, clock, health, store, pool, sender, accounts, receiver, draining, secrets })
     }
 }
 

@@ -32,7 +32,7 @@ const ADMIN_READY: usize = 56;
 
 impl Parts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
-        let Self { config, clock, health, store, pool, sender, accounts, receiver, draining } = self;
+        let Self { config, clock, health, store, pool, sender, accounts, receiver, draining, secrets } = self;
         let recorder = telemetry::recorder();
         let upkeep = tokio::spawn(telemetry::upkeep(recorder.clone(), clock.clone()));
         let kept = CancellationToken::new();
@@ -52,7 +52,7 @@ impl Parts {
         let admin = admin::router(Admin {
             store: store.clone(),
             health: health.clone(),
-            token: config.admin.token.clone(),
+            token: secrets.admin_token(),
             metrics: recorder,
             clock: clock.clone(),
         });

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::kommo::{Clients, Kommo};
 use crate::pace::{Gate, Limits};
+use crate::secrets::SharedSecret;
 use crate::store::{Store, StoreError};
 
 use super::Error;
@@ -64,8 +65,8 @@ impl Speaking {
         let integrations = config.integrations.iter().map(|(name, known)| Integration {
             name: name.clone(),
             client_uuid: known.client_uuid.clone(),
-            client_secret: known.client_secret.clone(),
-            previous_client_secret: known.previous_client_secret.clone(),
+            client_secret: known.client_secret.clone().into(),
+            previous_client_secret: known.previous_client_secret.clone().map(SharedSecret::from),
             redirect_uri: known.redirect_uri.clone(),
         });
         let current = config.store.encryption_key.as_ref().and_then(key);

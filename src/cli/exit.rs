@@ -2,10 +2,15 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio_util::sync::CancellationToken;
 
 use crate::bridge;
+use crate::terminal::{Keep, harmless};
 
 /// Why a command failed.
 pub(super) struct Failure {
@@ -49,11 +54,28 @@ impl From<anyhow::Error> for Failure {
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
+/// How long a message on stderr is waited for: an unread pipe must not keep the process alive.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Says on stderr what went wrong.
 pub(super) fn fail(failure: &Failure) -> ExitCode {
-    // Nobody is there to hear that nobody hears.
-    let _unheard = writeln!(anstream::stderr(), "salesbot-bridge: {}", failure.message);
+    complain(&failure.message);
     ExitCode::from(failure.status)
+}
+
+/// Writes a message to stderr, on a thread of its own. Waits for it, but not long.
+pub(super) fn complain(message: &str) {
+    let text = format!("salesbot-bridge: {}\n", harmless(message, Keep::Lines));
+    let (tell, told) = mpsc::channel();
+    let write = move || {
+        // No one is there to learn that no one reads.
+        let _unheard = anstream::stderr().write_all(text.as_bytes());
+        let _too_late = tell.send(());
+    };
+    // Without a thread there is nothing else to do than to exit with the status.
+    if thread::Builder::new().name("message".to_owned()).spawn(write).is_ok() {
+        let _too_slow = told.recv_timeout(MESSAGE_TIMEOUT);
+    }
 }
 
 /// Prints a result on stdout.
@@ -61,16 +83,51 @@ pub(super) fn fail(failure: &Failure) -> ExitCode {
 /// # Errors
 /// It could not be written, to a full disk perhaps.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    printed(writeln!(anstream::stdout(), "{text}"))
+    print_to(&mut anstream::stdout(), &format!("{text}\n"))
+}
+
+/// Writes a result to `out`, without what steers a terminal, colours apart.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_to(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    printed(out.write_all(harmless(text, Keep::Colours).as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints a result of a command that has more to do than to print: on a thread that may block, until `stop`. A reader
+/// that stalls holds up neither the event loop nor the stop.
+///
+/// # Errors
+/// As [`print`]; or `stop` came first.
+pub(super) async fn print_until(stop: &CancellationToken, text: String) -> anyhow::Result<()> {
+    let written = tokio::task::spawn_blocking(move || print(&text));
+    match stop.run_until_cancelled(written).await {
+        Some(written) => written.context("cannot write to stdout")?,
+        None => anyhow::bail!("stopped before the result was read from stdout"),
+    }
 }
 
 /// What comes of having written to stdout. A reader that went away, as in `| head`, is no mistake.
-///
-/// # Errors
-/// It could not be written for another reason.
-pub(super) fn printed(written: io::Result<()>) -> anyhow::Result<()> {
+fn printed(written: io::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to stdout"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_print_cannot_steer_the_terminal() {
+        for (text, expected) in [
+            ("a\u{202e}b\u{2028}\u{9b}2J\n", "a\\u202eb\\u2028\\u009b2J\n"),
+            ("\u{1b}[32mok\u{1b}[0m\u{1b}[2J\n", "\u{1b}[32mok\u{1b}[0m\\u001b[2J\n"),
+        ] {
+            let mut out = Vec::new();
+            print_to(&mut out, text).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::model::{AccountId, HandlerName, Job, JobId, StateName, Timestamp};
 use crate::store::{JobFilter, Purpose, Store, StoreError};
 
-use super::exit::printed;
+use super::exit::print_to;
 use super::jobs_text as text;
 
 /// Looks at jobs and moves them.
@@ -174,7 +174,7 @@ impl<W: Write> Visit<'_, W> {
 
     fn print(&mut self, json: Value, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         let text = if self.json { format!("{json}\n") } else { text() };
-        printed(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()))
+        print_to(&mut self.out, &text)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod widgets;
 
 mod account;
 mod exit;
+mod progress;
 mod settings;
 mod text;
 mod widgets_text;
@@ -26,6 +27,7 @@ mod widgets_text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::bridge::{Bridge, Error};
@@ -76,6 +78,9 @@ enum Command {
     /// Ask the running bridge whether it is ready (for containers)
     #[command(hide = true)]
     Health,
+    /// Run the script of a widget that `simulate` was given
+    #[command(name = crate::simulator::SCRIPT_COMMAND, hide = true)]
+    RunScript,
 }
 
 /// The whole command line around a bridge: `register` adds the program's own handlers to it.
@@ -151,6 +156,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         Command::Health => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(health::run(&config).await?)
+        }
+        Command::RunScript => {
+            let answer = crate::simulator::serve_script(std::io::stdin().lock());
+            Ok(exit::print(&answer.context("the script cannot be run")?)?)
         }
     }
 }

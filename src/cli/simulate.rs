@@ -4,17 +4,19 @@
 //! `bridge.toml`, and follow the numbered commands in its comments.
 
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::simulator::{Options, Simulator};
 
+use super::exit::print_until;
 use super::simulate_text::Printed;
 
 /// Plays one Kommo account on loopback and prints a configuration that fits it.
@@ -52,6 +54,8 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         redirect_uri: format!("{bridge}/oauth/callback"),
         rate_limit: args.rate_limit,
         latency: Duration::from_millis(args.latency_ms),
+        // Without its own file it runs scripts on threads.
+        script_program: std::env::current_exe().ok(),
         ..Options::default()
     };
     let simulator = Simulator::start(options)
@@ -67,15 +71,26 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
         long_lived: args.long_lived,
     };
     let text = if json { printed.json() } else { printed.toml() };
-    let mut out = anstream::stdout();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to stdout")?;
-    stop.await;
+    let stopped = CancellationToken::new();
+    let told = stopped.clone();
+    tokio::spawn(async move {
+        stop.await;
+        told.cancel();
+    });
+    match print_until(&stopped, text.trim_end().to_owned()).await {
+        // A stop while no one has read the configuration is a stop like any other.
+        Err(_) if stopped.is_cancelled() => {}
+        printed => {
+            printed?;
+            stopped.cancelled().await;
+        }
+    }
     simulator.shutdown().await;
     Ok(())
 }
 
 #[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
@@ -87,6 +102,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 #[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

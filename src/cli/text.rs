@@ -7,6 +7,7 @@ use std::time::Duration;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::model::Timestamp;
+use crate::terminal::steers;
 
 /// On a terminal long texts are wrapped, but never the first column: it is there to be copied.
 pub(super) fn table(header: &[&str]) -> Table {
@@ -24,8 +25,8 @@ pub(super) fn table(header: &[&str]) -> Table {
 /// The text on one line, without what steers a terminal.
 pub(super) fn clean(text: &str) -> String {
     let letter = |letter: char| match letter {
-        '\n' | '\t' => ' ',
-        letter if letter.is_control() => char::REPLACEMENT_CHARACTER,
+        '\n' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
+        letter if steers(letter) => char::REPLACEMENT_CHARACTER,
         letter => letter,
     };
     text.chars().map(letter).collect()
@@ -65,7 +66,14 @@ mod tests {
 
     #[test]
     fn control_characters_are_replaced() {
-        assert_eq!(clean("a\nb\u{1b}[2J\u{9b}ä"), "a b\u{fffd}[2J\u{fffd}ä");
+        for (text, expected) in [
+            ("a\nb\u{1b}[2J\u{9b}ä", "a b\u{fffd}[2J\u{fffd}ä"),
+            ("\u{202e}gpj.exe\u{2066}", "\u{fffd}gpj.exe\u{fffd}"),
+            ("a\u{2028}b\u{2029}c\r\u{85}", "a b c\u{fffd}\u{fffd}"),
+            ("שלום 👩‍🚀", "שלום 👩‍🚀"),
+        ] {
+            assert_eq!(clean(text), expected, "{text:?}");
+        }
         assert_eq!(short(&"x".repeat(61), 60), format!("{}…", "x".repeat(60)));
     }
 

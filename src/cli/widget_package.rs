@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::model::HandlerName;
 use crate::widget_package::{Draft, Mistake, Mistakes, Spec, Version, check, files, pack, version_of};
 
-use super::exit::Failure;
+use super::exit::{Failure, complain};
 use super::widget_package_text::Written;
 
 /// The largest file that is read as a logo, in bytes.
@@ -103,7 +103,7 @@ pub(super) fn run(
     let written = Written { spec: &spec, output: &output, bytes: bytes.len(), files: &files, insecure };
     if let Some(advice) = earlier.and_then(|earlier| advice(earlier, spec.version())) {
         // It is only advice: nobody has to hear it.
-        let _unheard = writeln!(anstream::stderr(), "salesbot-bridge: {advice}");
+        complain(&advice);
     }
     Ok(if json { format!("{:#}", written.json()) } else { written.text() })
 }

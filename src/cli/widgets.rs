@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::kommo::{self, Client, MOST_WIDGETS, Settings, Widget};
 
-use super::exit::{Usage, printed};
+use super::exit::{Usage, print_to};
 use super::{account, settings, widgets_text as text};
 
 /// Looks at the widgets of an account, installs and uninstalls them.
@@ -186,7 +186,7 @@ impl<W: Write> Work<W> {
 
     fn print(&mut self, json: &Value, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         let text = if self.json { format!("{json}\n") } else { text() };
-        printed(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()))
+        print_to(&mut self.out, &text)
     }
 }
 

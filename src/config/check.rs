@@ -12,6 +12,7 @@ use url::Url;
 
 use super::problem::Problems;
 use super::raw::{self, Raw};
+use super::secret::SecretFile;
 use super::sections::{Admin, Config, Delivery, Log, Server, Store, Workers};
 use super::tree::Node;
 use super::values::{Size, Span, Text};
@@ -31,6 +32,8 @@ const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 pub(super) struct Checker<'a> {
     pub(super) tree: &'a Node,
     pub(super) problems: &'a mut Problems,
+    /// The files that secrets were read from.
+    pub(super) files: Vec<SecretFile>,
 }
 
 impl Checker<'_> {
@@ -52,7 +55,9 @@ impl Checker<'_> {
         value: Option<SecretString>,
         file: Option<String>,
     ) -> Option<SecretString> {
-        secret::resolve(path, value, file, self.tree, self.problems)
+        let found = secret::resolve(path, value, file, self.tree, self.problems)?;
+        self.files.extend(found.file);
+        Some(found.secret)
     }
 
     /// A secret that is sent in an HTTP header.
@@ -63,11 +68,17 @@ impl Checker<'_> {
         file: Option<String>,
     ) -> Option<SecretString> {
         let token = self.secret(path, value, file)?;
-        if token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Some(token);
+        // It goes by the same rule when it is read again.
+        if let Some(file) = self.files.last_mut().filter(|file| file.path == path) {
+            file.is_bearer = true;
         }
-        self.refuse(path, "must be printable ASCII without spaces and line breaks, as it goes into a header");
-        None
+        match secret::fit_for_header(&token) {
+            Ok(()) => Some(token),
+            Err(why) => {
+                self.refuse(path, why);
+                None
+            }
+        }
     }
 
     pub(super) fn span(
@@ -92,7 +103,7 @@ impl Checker<'_> {
 
 /// The checked configuration; none if something was refused.
 pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<Config> {
-    let mut checker = Checker { tree, problems };
+    let mut checker = Checker { tree, problems, files: Vec::new() };
     let (server, admin) = (server(raw.server, &mut checker), admin(raw.admin, &mut checker));
     if let (Some(server), Some(admin)) = (&server, &admin)
         && collide(server.listen, admin.listen)
@@ -128,6 +139,7 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
         workers: workers?,
         delivery: delivery?,
         log: log?,
+        secret_files: checker.files,
     })
 }
 

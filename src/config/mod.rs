@@ -24,6 +24,7 @@ mod values;
 
 pub use load::{Effective, Sources};
 pub use problem::{ConfigError, Problem};
+pub use secret::SecretFile;
 pub use sections::{
     Account, Admin, Config, Delivery, Handler, Integration, Log, LogFormat, Server, Store, Workers,
 };

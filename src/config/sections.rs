@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use super::secret::SecretFile;
 use crate::model::{HandlerName, HandlerPolicy, HostRules};
 
 /// The whole configuration, validated: see [`Config::load`].
@@ -31,6 +32,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[log]`
     pub log: Log,
+    /// The files that secrets were read from, by `x_file` keys.
+    pub secret_files: Vec<SecretFile>,
 }
 
 /// `[server]`: the public listener.

@@ -54,7 +54,7 @@ pub enum NoBearer {
     /// Kommo refuses a token that cannot be renewed.
     #[error(
         "Kommo refuses its long-lived token: an administrator of the account has to make a new one; put it into \
-         accounts.NAME.access_token and restart"
+         accounts.NAME.access_token and restart, or into the file of access_token_file and send SIGHUP"
     )]
     LongLived,
     /// The token has to be renewed, and that did not work just now. It may later.

@@ -3,6 +3,7 @@
 //! Kommo's errors here say what is wrong in `hint`; titles and details can be Russian. Only some hints mean that a
 //! token is good no more. Anything else (a mistyped secret, an outage) must not cost an account its tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -20,12 +21,12 @@ use super::transport::{Call, Failure, Kommo, Response};
 const UNTOLD_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// The integration that asks.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct App<'a> {
     /// Its id.
     pub client_uuid: &'a str,
     /// Its secret key.
-    pub client_secret: &'a SecretString,
+    pub client_secret: Arc<SecretString>,
     /// Just as it stands on its page in Kommo.
     pub redirect_uri: &'a Url,
 }

@@ -3,7 +3,7 @@
 //! Hashing the key into an HMAC costs as much as signing a short text, so it is done once for each secret;
 //! a request clones the prepared state.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,11 +18,12 @@ pub(super) enum Algorithm {
     Hs256,
 }
 
-/// A Kommo integration, as far as its tokens are concerned.
+/// A Kommo integration, as far as its tokens are concerned. Clones are the same integration.
+#[derive(Clone)]
 pub struct Integration {
     name: Arc<str>,
-    client_uuid: String,
-    keys: Vec<Key>,
+    client_uuid: Arc<str>,
+    keys: Arc<RwLock<Arc<[Key]>>>,
 }
 
 impl Integration {
@@ -34,8 +35,13 @@ impl Integration {
         secret: &SecretString,
         previous: Option<&SecretString>,
     ) -> Self {
-        let keys = std::iter::once(secret).chain(previous).filter_map(Key::new).collect();
-        Self { name: name.into(), client_uuid: client_uuid.trim().to_owned(), keys }
+        let keys = Arc::new(RwLock::new(keys(secret, previous)));
+        Self { name: name.into(), client_uuid: client_uuid.trim().into(), keys }
+    }
+
+    /// Accepts from now on what these secrets sign, and nothing else.
+    pub fn exchange(&self, secret: &SecretString, previous: Option<&SecretString>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys(secret, previous);
     }
 
     /// Its name in the configuration.
@@ -51,8 +57,13 @@ impl Integration {
     /// Whether `signature` of `message` was made with one of its secrets, the current one tried first.
     /// Takes the same time wherever the signature differs.
     pub(super) fn signed(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        self.keys.iter().any(|key| key.signed(algorithm, message, signature))
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        keys.iter().any(|key| key.signed(algorithm, message, signature))
     }
+}
+
+fn keys(secret: &SecretString, previous: Option<&SecretString>) -> Arc<[Key]> {
+    std::iter::once(secret).chain(previous).filter_map(Key::new).collect()
 }
 
 struct Key {
@@ -88,6 +99,21 @@ mod tests {
         let integration = Integration::new("main", "id", &secret, Some(&secret));
         let signature = Hmac::<Sha256>::new_from_slice(b"").unwrap().chain_update("m").finalize();
         assert!(!integration.signed(Algorithm::Hs256, b"m", &signature.into_bytes()));
+    }
+
+    #[test]
+    fn after_an_exchange_the_new_secrets_sign_and_the_old_ones_do_not() {
+        let integration = Integration::new("main", "id", &"old".into(), None);
+        let clone = integration.clone();
+        let signed = |secret: &str| {
+            let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update("m");
+            clone.signed(Algorithm::Hs256, b"m", &mac.finalize().into_bytes())
+        };
+        assert!(signed("old") && !signed("new"));
+        integration.exchange(&"new".into(), Some(&"old".into()));
+        assert!(signed("old") && signed("new"));
+        integration.exchange(&"new".into(), None);
+        assert!(!signed("old") && signed("new"));
     }
 
     #[test]

@@ -74,6 +74,7 @@ mod records;
 mod report;
 mod run;
 mod script;
+mod script_process;
 mod serve;
 mod time;
 mod token;
@@ -105,6 +106,7 @@ pub use oauth_controls::Tokens;
 pub use options::{DataAlone, Options};
 pub use plan::{Algorithm, BodyStyle, BotType, Plan, TokenStyle, WidgetRequest};
 pub use report::{Ack, ApiCall, BotReport, Call, CallError, Continue, Event, OauthCall, What};
+pub use script_process::{COMMAND as SCRIPT_COMMAND, serve_script};
 pub use time::TimeSource;
 pub use uploads::{UploadError, UploadedWidget, WidgetOrder};
 

@@ -4,6 +4,7 @@
 //! run, and no literal secret stands in the source.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -51,6 +52,10 @@ pub struct Options {
     pub record: bool,
     /// How long a bot waits for the answer to its `widget_request`. Kommo waits 2 seconds.
     pub answer_timeout: Duration,
+    /// A program with the command line of this crate, which runs the scripts of uploaded widgets in processes of their own
+    /// and so can end each at its time. `None`, the default: on threads, of which those are left behind that cannot be
+    /// interrupted.
+    pub script_program: Option<PathBuf>,
     /// Decides the ids that are made up. `None`, the default: a new one at each start, since ids
     /// that come again would look like duplicates to a bridge that still remembers them.
     pub seed: Option<u64>,
@@ -96,6 +101,7 @@ impl Options {
             data_alone: DataAlone::default(),
             record: true,
             answer_timeout: Duration::from_secs(2),
+            script_program: None,
             seed: None,
             clock: TimeSource::default(),
         }

@@ -1,16 +1,18 @@
 //! Runs the `script.js` of an uploaded widget as Kommo's bot designer does, in an engine that has no
 //! way out: no network, no files, and limits on memory, stack and time.
 
-use std::sync::mpsc;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rquickjs::context::EvalOptions;
 use rquickjs::{CatchResultExt, Context, Ctx, Runtime};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::package::{Mistake, Package, mistake};
-use super::package_manifest;
+use super::{package_manifest, script_process};
 
 const PAGE: &str = include_str!("page.js");
 const FILE: &str = "script.js";
@@ -19,13 +21,17 @@ const STACK: usize = 256 * 1024;
 const TIME: Duration = Duration::from_secs(2);
 /// How much longer a script may be in a function of the engine that cannot be interrupted.
 const MORE_TIME: Duration = Duration::from_secs(1);
+/// Scripts that run at once, in all accounts of this process.
+const MAX_RUNNING: usize = 4;
+/// How long a script waits for its turn.
+const WAIT: Duration = Duration::from_secs(6);
 
 /// What is wrong with the callbacks of the package's script.
-pub(super) fn check(package: &Package) -> Vec<Mistake> {
+pub(super) fn check(program: Option<&Path>, package: &Package) -> Vec<Mistake> {
     let handlers =
         Value::from_iter(package_manifest::handlers(&package.manifest).map(|(code, _)| code.as_str()));
     let call = format!("kommo.check({handlers})");
-    match run(package, &call) {
+    match run(program, package, &call) {
         Ok(found) => {
             let found: Vec<(String, String)> = serde_json::from_str(&found).unwrap_or_default();
             found.into_iter().map(|(place, detail)| mistake(format!("{FILE}: {place}"), detail)).collect()
@@ -35,21 +41,77 @@ pub(super) fn check(package: &Package) -> Vec<Mistake> {
 }
 
 /// What `onSalesbotDesignerSave` returns for this handler and these values of its settings.
-pub(super) fn save(package: &Package, handler: &str, params: &Value) -> Result<String, String> {
-    run(package, &format!("kommo.save({}, {})", Value::from(handler), parsed(params)))
+pub(super) fn save(
+    program: Option<&Path>,
+    package: &Package,
+    handler: &str,
+    params: &Value,
+) -> Result<String, String> {
+    run(program, package, &format!("kommo.save({}, {})", Value::from(handler), parsed(params)))
 }
 
-/// Loads the page and the script, makes the widget, and gives the string that `call` comes to.
-///
-/// On a thread of its own: some functions of the engine ask nobody whether to go on, and a script that is in one of
-/// them is left behind.
-fn run(package: &Package, call: &str) -> Result<String, String> {
-    let (package, call) = (package.clone(), call.to_owned());
-    within(TIME + MORE_TIME, move || run_here(&package, &call))?.unwrap_or_else(|| Err(too_long()))
+/// A script, what surrounds it, and the expression that is wanted of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Job {
+    script: String,
+    texts: Value,
+    settings: Value,
+    call: String,
+}
+
+impl Job {
+    fn new(package: &Package, call: &str) -> Self {
+        let settings = package.manifest["settings"].as_object().into_iter().flatten();
+        Self {
+            script: package.script.clone(),
+            texts: package.i18n.values().next().cloned().unwrap_or_default(),
+            settings: settings.map(|(key, _)| (key.clone(), Value::from(""))).collect(),
+            call: call.to_owned(),
+        }
+    }
+
+    /// Loads the page and the script, makes the widget, and gives the string that the call comes to. Ends at its time,
+    /// unless the script is in a function of the engine that never asks whether to go on.
+    pub(super) fn run(&self) -> Result<String, String> {
+        let runtime = Runtime::new().map_err(|error| error.to_string())?;
+        runtime.set_memory_limit(MEMORY);
+        runtime.set_max_stack_size(STACK);
+        let end = Instant::now() + TIME;
+        runtime.set_interrupt_handler(Some(Box::new(move || Instant::now() >= end)));
+        let context = Context::full(&runtime).map_err(|error| error.to_string())?;
+        let result = context.with(|ctx| {
+            eval::<()>(&ctx, PAGE)?;
+            eval::<()>(&ctx, &self.script)?;
+            let start = format!("kommo.start({}, {})", parsed(&self.texts), parsed(&self.settings));
+            eval::<()>(&ctx, &start)?;
+            eval::<String>(&ctx, &self.call)
+        });
+        if Instant::now() >= end {
+            return Err(too_long());
+        }
+        result
+    }
+}
+
+/// Runs the job in a process of `program`, which is killed when its time is over; without one, on a thread, which is
+/// left behind then. Few run at once: those that were left behind count, so that they can use only so much of a machine.
+fn run(program: Option<&Path>, package: &Package, call: &str) -> Result<String, String> {
+    let job = Job::new(package, call);
+    let turn = Turn::take(WAIT).ok_or("Too many scripts run; some do not end. Restart the simulator.")?;
+    match program {
+        Some(program) => {
+            script_process::run(program, &job, TIME + MORE_TIME)?.unwrap_or_else(|| Err(too_long()))
+        }
+        None => within(TIME + MORE_TIME, move || {
+            let _until_it_ends = turn;
+            job.run()
+        })?
+        .unwrap_or_else(|| Err(too_long())),
+    }
 }
 
 /// What `work` comes to; `None` if it takes longer.
-fn within<T: Send + 'static>(
+pub(super) fn within<T: Send + 'static>(
     time: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>, String> {
@@ -65,30 +127,36 @@ fn within<T: Send + 'static>(
     }
 }
 
-fn too_long() -> String {
-    format!("It runs for more than {} seconds.", TIME.as_secs())
+/// The right to run a script, given back when it is dropped.
+struct Turn;
+
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+impl Turn {
+    /// Waits for one, but no longer than `time`.
+    fn take(time: Duration) -> Option<Self> {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |running: &mut usize| *running >= MAX_RUNNING;
+        let (mut running, _) =
+            ENDED.wait_timeout_while(running, time, full).unwrap_or_else(PoisonError::into_inner);
+        if full(&mut running) {
+            return None;
+        }
+        *running += 1;
+        Some(Self)
+    }
 }
 
-fn run_here(package: &Package, call: &str) -> Result<String, String> {
-    let texts = package.i18n.values().next().cloned().unwrap_or_default();
-    let settings = package.manifest["settings"].as_object().into_iter().flatten();
-    let settings: Value = settings.map(|(key, _)| (key.clone(), Value::from(""))).collect();
-    let runtime = Runtime::new().map_err(|error| error.to_string())?;
-    runtime.set_memory_limit(MEMORY);
-    runtime.set_max_stack_size(STACK);
-    let end = Instant::now() + TIME;
-    runtime.set_interrupt_handler(Some(Box::new(move || Instant::now() >= end)));
-    let context = Context::full(&runtime).map_err(|error| error.to_string())?;
-    let result = context.with(|ctx| {
-        eval::<()>(&ctx, PAGE)?;
-        eval::<()>(&ctx, &package.script)?;
-        eval::<()>(&ctx, &format!("kommo.start({}, {})", parsed(&texts), parsed(&settings)))?;
-        eval::<String>(&ctx, call)
-    });
-    if Instant::now() >= end {
-        return Err(too_long());
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
     }
-    result
+}
+
+fn too_long() -> String {
+    format!("It runs for more than {} seconds.", TIME.as_secs())
 }
 
 /// An expression for a value. As a literal it could set prototypes.

@@ -3,10 +3,12 @@
 
 use std::error::Error;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use http::header::HOST;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -88,6 +90,11 @@ async fn drip(stream: &mut TcpStream) {
 
 async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cut> {
     let (head, body) = request.into_parts();
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    if !host.is_some_and(is_here) {
+        let why = "The simulator answers only to an IP address or localhost in the URL.";
+        return Ok(answer::refuse(403, why));
+    }
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return Ok(answer::problem(413));
     };
@@ -103,5 +110,32 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cu
         Ok(control_widgets::handle(shared, &head, rest, body).await)
     } else {
         Ok(answer::problem(404))
+    }
+}
+
+/// Whether no name server had a say in how the caller came here: a page can have its own name lead to this machine, and
+/// its reader's browser would then let it ask.
+fn is_here(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        // In `[::1]` the last colon begins no port.
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_names_this_machine_is_answered() {
+        for here in ["127.0.0.1:8090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:8090", "10.0.0.7:80"] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in ["", "evil.example", "evil.example:8090", "localhost.evil.example", "[::1", ":8090"]
+        {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
     }
 }

@@ -112,7 +112,7 @@ pub(super) fn upload(
     code: Option<&str>,
 ) -> Result<UploadedWidget, Vec<Mistake>> {
     let package = package::open(zip, code.is_some())?;
-    let mistakes = script::check(&package);
+    let mistakes = script::check(account.options.script_program.as_deref(), &package);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
@@ -189,7 +189,9 @@ pub(super) fn play(account: &Arc<Account>, order: WidgetOrder) -> Result<Playing
             (key.clone(), order.settings.get(key).unwrap_or(&setting["default_value"]).clone())
         })
         .collect();
-    let steps = script::save(&upload.package, handler, &params).map_err(|why| format!("script.js: {why}"))?;
+    let program = account.options.script_program.as_deref();
+    let steps = script::save(program, &upload.package, handler, &params)
+        .map_err(|why| format!("script.js: {why}"))?;
     let mut flow = Flow::new(Program::parse(&steps)?, order.variables);
     match flow.run() {
         Next::Ask { url, data } => {

@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Timestamp;
 
+use super::log::LogWatch;
 use super::refresh::{Refresh, RefreshIfChanged};
 use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free, Rewind};
 use super::writer::Op;
-use super::{Store, StoreError, keys};
+use super::{Store, StoreError, keys, log};
 
 /// The log is brought into the database this often. Commits wait for the disk while that is synced, so it
 /// has to be little each time.
@@ -25,8 +26,6 @@ const DELETE: u64 = 60;
 pub(super) const CHUNKS: u32 = 20;
 /// The calendar was set back if it lost more than this against the time that passed.
 const SET_BACK: Duration = Duration::from_secs(1);
-/// Pages in the log from which on it has to start anew: 64 MiB.
-const LONG_LOG: i64 = 16_384;
 
 impl Store {
     /// Keeps the store in order until `stop`: checkpoints, leases that ran out, jobs finished longer
@@ -37,6 +36,7 @@ impl Store {
         let mut ticked = self.clock().elapsed();
         let mut calendar = self.ahead();
         let mut seen = None;
+        let mut log = LogWatch::default();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
             // It is told in the log, also where nobody calls and nobody asks.
             let _told = self.in_its_place();
@@ -46,6 +46,9 @@ impl Store {
             }
             ticked = self.clock().elapsed();
             tick += 1;
+            if let Some(place) = &self.0.place {
+                log.look(place.path());
+            }
             let now = self.clock().now();
             let ahead = self.ahead();
             let set_back = ahead + SET_BACK < calendar;
@@ -129,10 +132,10 @@ impl Store {
     async fn checkpoint(&self, connection: &mut SqliteConnection) {
         match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await {
             Ok(row) => {
-                let pages: i64 = row.try_get(1).unwrap_or_default();
-                if pages > LONG_LOG {
+                let pages = |column: usize| row.try_get(column).unwrap_or_default();
+                if let Some(step) = log::decide(pages(1), pages(2), self.log_bytes()) {
                     // If the writer is gone, the log is brought in when the store is closed.
-                    let _gone = self.send(Op::Checkpoint).await;
+                    let _gone = self.send(Op::Log(step)).await;
                 }
             }
             Err(error) => tracing::debug!(%error, "no checkpoint"),

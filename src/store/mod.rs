@@ -19,8 +19,9 @@ mod keeper;
 mod keys;
 mod lane_queue;
 mod lanes;
+mod locks;
+mod log;
 mod open;
-mod owner;
 mod people;
 mod place;
 mod queue;
@@ -56,8 +57,9 @@ pub use account_writes::{Leased, Renewal};
 pub use delivery_claims::LongestDue;
 pub use error::StoreError;
 pub use lanes::{Lanes, Slot};
+pub(crate) use locks::owner;
+pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
 pub use open::Purpose;
-pub(crate) use owner::owner;
 pub use read::{JobFilter, Page, Stats};
 pub use reports::Written;
 
@@ -298,6 +300,11 @@ impl Store {
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.ask(upkeep::Probe).await?;
         self.in_its_place()
+    }
+
+    /// The length of the write-ahead log in bytes; 0 for a visitor.
+    pub fn log_bytes(&self) -> u64 {
+        self.0.place.as_ref().map_or(0, |place| log::bytes_of(place.path()))
     }
 
     /// Whether the open file is still the one at its path.

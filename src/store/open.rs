@@ -1,6 +1,6 @@
 //! Opening the store: the file, its owner, its schema.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::place::Place;
-use super::{StoreError, files};
+use super::{StoreError, files, locks};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -56,6 +56,9 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     let shown = path.display().to_string();
     let cannot = |why: String| StoreError::Open { path: shown.clone(), why };
     let no_store = |why: &str| StoreError::NotAStore { path: shown.clone(), why: why.to_owned() };
+    if path.is_symlink() {
+        return Err(no_store("it is a link that leads nowhere: set store.url to the file itself"));
+    }
     if path.is_dir() {
         return Err(no_store("it is a folder: set store.url to a file in it"));
     }
@@ -153,30 +156,32 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
 /// Takes the lock beside the database. The system frees it when the process ends, however it ends.
 fn own(path: &Path) -> Result<File, StoreError> {
     let shown = path.display().to_string();
-    let cannot =
-        |error: std::io::Error| StoreError::Open { path: shown.clone(), why: format!("its lock: {error}") };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(lock_path(path))
-        .map_err(cannot)?;
+    let cannot = |error: std::io::Error| StoreError::Open {
+        path: shown.clone(),
+        why: format!("its lock {shown}.lock: {error}"),
+    };
+    let lock = lock_path(path);
+    let mut file = files::open_lock(&lock).map_err(cannot)?;
     if let Err(error) = file.try_lock() {
         if let TryLockError::Error(error) = error {
             return Err(cannot(error));
         }
-        let mut owner = String::new();
-        // What it says is only for the message.
-        let _unreadable = file.read_to_string(&mut owner);
-        let owner =
-            if owner.trim().is_empty() { "another process".to_owned() } else { owner.trim().to_owned() };
+        // What the file says may be of an owner who ended since: the system knows better, if it tells.
+        let holder = locks::holder(&lock).map(|pid| format!("process {pid}"));
+        let owner = holder.or_else(|| noted(&mut file)).unwrap_or_else(|| "another process".to_owned());
         return Err(StoreError::InUse { path: shown, owner });
     }
     let note = format!("process {}\n", std::process::id());
     file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(cannot)?;
     file.write_all(note.as_bytes()).map_err(cannot)?;
     Ok(file)
+}
+
+/// What the owner wrote into the lock.
+fn noted(file: &mut File) -> Option<String> {
+    let mut note = String::new();
+    file.take(64).read_to_string(&mut note).ok()?;
+    Some(note.trim().to_owned()).filter(|note| !note.is_empty())
 }
 
 async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) -> Result<(), StoreError> {

@@ -35,6 +35,11 @@ impl Place {
         Ok(Self { path: path.to_owned(), file, beside, told: AtomicBool::new(false) })
     }
 
+    /// Where the store is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether what is written now is found by the next start. Says in the log when that changes.
     ///
     /// # Errors
@@ -86,6 +91,8 @@ impl Place {
         let target = match fs::metadata(&self.path) {
             Ok(there) if identity(&there) == self.file => return,
             Ok(_) => free_name(&self.path),
+            // A link that leads nowhere is not followed either: nothing is made through it.
+            Err(_) if self.path.is_symlink() => free_name(&self.path),
             Err(_) => self.path.clone(),
         };
         let shown = target.display().to_string();
@@ -122,7 +129,7 @@ fn identity(of: &Metadata) -> Identity {
     (of.dev(), of.ino())
 }
 
-fn with(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::log::LogStep;
 use super::writer::{Batch, Op};
 
 /// Operations that may wait here; further ones wait in front, in the channel.
@@ -38,15 +39,15 @@ impl Queue {
         }
     }
 
-    /// The next transaction, and whether somebody wished for a checkpoint after it.
-    pub(super) fn batch(&mut self) -> (Batch, bool) {
-        let (mut batch, mut checkpoint) = (Batch::default(), false);
+    /// The next transaction, and what is done with the log after it.
+    pub(super) fn batch(&mut self) -> (Batch, Option<LogStep>) {
+        let (mut batch, mut log) = (Batch::default(), None);
         let accepts = self.accepts.drain(..self.accepts.len().min(MOST_ACCEPTS));
         let others = self.others.drain(..self.others.len().min(MOST_OTHERS));
         for operation in accepts.chain(others) {
-            checkpoint |= batch.add(operation);
+            log = log.max(batch.add(operation));
         }
-        (batch, checkpoint)
+        (batch, log)
     }
 }
 
@@ -71,12 +72,12 @@ mod tests {
         let mut queue = Queue::default();
         (0..300).for_each(|_| queue.push(errand()));
         (0..600).for_each(|_| queue.push(accept()));
-        queue.push(Op::Checkpoint);
+        queue.push(Op::Log(LogStep::Restart));
         let mut sizes = Vec::new();
         while !queue.is_empty() {
-            let (batch, checkpoint) = queue.batch();
-            sizes.push((batch.accepts(), batch.len() - batch.accepts(), checkpoint));
+            let (batch, log) = queue.batch();
+            sizes.push((batch.accepts(), batch.len() - batch.accepts(), log));
         }
-        assert_eq!(sizes, [(512, 256, false), (88, 44, true)]);
+        assert_eq!(sizes, [(512, 256, None), (88, 44, Some(LogStep::Restart))]);
     }
 }

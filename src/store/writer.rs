@@ -19,6 +19,7 @@ use super::accept::{self, Accept, Accepted, Stored};
 use super::effects::Effects;
 use super::keys::Keys;
 use super::lanes::Lanes;
+use super::log::LogStep;
 use super::open::BUSY;
 use super::place::Place;
 use super::queue::{Queue, WAITING};
@@ -35,8 +36,8 @@ pub(super) enum Op {
     Handled(Arc<HandlerReport>, Reply<Written>),
     Sent(Arc<DeliveryReport>, Reply<Written>),
     Errand(Box<dyn Errand>),
-    /// Bring the log back into the database and start it anew.
-    Checkpoint,
+    /// Start the log anew.
+    Log(LogStep),
 }
 
 /// What the writer works with.
@@ -85,12 +86,12 @@ impl Writer {
             {
                 queue.push(operation);
             }
-            let (batch, checkpoint) = queue.batch();
+            let (batch, log) = queue.batch();
             if batch.len() > 0 {
                 self.write(batch).await;
             }
-            if checkpoint {
-                self.checkpoint().await;
+            if let Some(step) = log {
+                self.checkpoint(step).await;
             }
         }
     }
@@ -200,15 +201,19 @@ impl Writer {
     }
 
     /// It waits for nobody: somebody who reads for long (a backup, a person's shell) would hold up all writes.
-    async fn checkpoint(&mut self) {
-        if let Err(error) = self.restart_log().await {
+    async fn checkpoint(&mut self, step: LogStep) {
+        if let Err(error) = self.restart_log(step).await {
             tracing::warn!(%error, "the write-ahead log could not be brought into the database; it grows until it can");
         }
     }
 
-    async fn restart_log(&mut self) -> Result<(), StoreError> {
+    async fn restart_log(&mut self, step: LogStep) -> Result<(), StoreError> {
+        let checkpoint = match step {
+            LogStep::Restart => "PRAGMA wal_checkpoint(RESTART)",
+            LogStep::Shrink => "PRAGMA wal_checkpoint(TRUNCATE)",
+        };
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut self.connection).await?;
-        let restarted = sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&mut self.connection).await;
+        let restarted = sqlx::query(checkpoint).execute(&mut self.connection).await;
         let patience = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
         sqlx::query(AssertSqlSafe(patience)).execute(&mut self.connection).await?;
         restarted?;
@@ -217,16 +222,16 @@ impl Writer {
 }
 
 impl Batch {
-    /// Sorts an operation in; says whether it was a wish for a checkpoint.
-    pub(super) fn add(&mut self, operation: Op) -> bool {
+    /// Sorts an operation in; gives back what is not part of a transaction.
+    pub(super) fn add(&mut self, operation: Op) -> Option<LogStep> {
         match operation {
             Op::Accept(accept) => self.accepts.push(*accept),
             Op::Handled(report, reply) => self.handled.push((report, reply)),
             Op::Sent(report, reply) => self.sent.push((report, reply)),
             Op::Errand(errand) => self.errands.push(errand),
-            Op::Checkpoint => return true,
+            Op::Log(step) => return Some(step),
         }
-        false
+        None
     }
 
     pub(super) fn len(&self) -> usize {

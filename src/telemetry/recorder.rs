@@ -12,6 +12,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::clock::Clock;
 
+use super::queue::DROPPED;
+
 /// Histograms gather samples until they are read; this often they are brought together.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -40,7 +42,7 @@ enum MetricKind {
 }
 
 /// All that the rooms count.
-const METRICS: [Metric; 14] = [
+const METRICS: &[Metric] = &[
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,
@@ -102,6 +104,12 @@ const METRICS: [Metric; 14] = [
         help: "Requests that the admin listener refused for who sent them, by reason.",
     },
     Metric {
+        name: DROPPED,
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Lines of the log that were dropped because stderr did not take them.",
+    },
+    Metric {
         name: "bridge_ack_seconds",
         // 1.8 is the default of server.ack_deadline, 2 what Kommo allows.
         kind: MetricKind::Histogram(&[
@@ -147,7 +155,7 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     };
     let recorder = METRICS.iter().fold(PrometheusBuilder::new(), buckets).build_recorder();
     metrics::with_local_recorder(&recorder, || {
-        for Metric { name, kind, unit, help } in METRICS {
+        for &Metric { name, kind, unit, help } in METRICS {
             match kind {
                 MetricKind::Counter => metrics::describe_counter!(name, unit, help),
                 MetricKind::Gauge => metrics::describe_gauge!(name, unit, help),
@@ -155,6 +163,8 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
             }
         }
     });
+    // An alert needs the 0 before the first dropped line.
+    metrics::with_local_recorder(&recorder, || metrics::counter!(DROPPED).increment(0));
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!(

@@ -2,9 +2,11 @@
 //! from anywhere can be looked at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rquickjs::{CatchResultExt, Context, Ctx, Function, Runtime};
 use serde::Deserialize;
@@ -40,24 +42,60 @@ pub(super) struct Observed {
 pub(super) fn observe(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Result<Observed, String> {
     let (script, handler) = (script.to_vec(), handler.to_owned());
     let (params, texts) = (params.clone(), texts.clone());
-    within(TIME, move || observe_here(&script, &handler, &params, &texts))?
+    within(&LEFT_BEHIND, TIME, move || observe_here(&script, &handler, &params, &texts))?
         .unwrap_or_else(|| Err(format!("it runs for more than {} seconds", TIME.as_secs())))
 }
 
-/// What `work` comes to on a thread of its own, where it is left behind if it takes longer: `None`.
+/// What `work` comes to on a thread of its own, where it is left behind if it takes longer: `None`. `left_behind` counts
+/// those; only so many may be there, and after that nothing is run until one of them has ended.
 fn within<T: Send + 'static>(
+    left_behind: &'static AtomicUsize,
     time: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>, String> {
+    if left_behind.load(Ordering::Relaxed) >= MAX_LEFT_BEHIND {
+        return Err("scripts of earlier packages do not end: check this one in a new process".to_owned());
+    }
     let (send, result) = mpsc::sync_channel(1);
+    let fate = Arc::new(AtomicU8::new(RUNNING));
+    let ending = Ending { fate: fate.clone(), left_behind };
     let engine = thread::Builder::new().name("script".to_owned()).spawn(move || {
+        let _however_it_ends = ending;
         let _nobody_waits = send.send(work());
     });
     engine.map_err(|error| error.to_string())?;
     match result.recv_timeout(time) {
         Ok(result) => Ok(Some(result)),
-        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Timeout) => {
+            if fate.swap(LEFT, Ordering::AcqRel) == RUNNING {
+                left_behind.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(None)
+        }
         Err(RecvTimeoutError::Disconnected) => Err("it makes the engine fail".to_owned()),
+    }
+}
+
+/// Threads that were left behind and run still.
+static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
+const MAX_LEFT_BEHIND: usize = 4;
+
+/// What became of a thread: it runs, it was left behind, or it has ended.
+const RUNNING: u8 = 0;
+const LEFT: u8 = 1;
+const ENDED: u8 = 2;
+
+/// Notes the end of a thread.
+struct Ending {
+    fate: Arc<AtomicU8>,
+    left_behind: &'static AtomicUsize,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.fate.swap(ENDED, Ordering::AcqRel) == LEFT {
+            self.left_behind.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -65,10 +103,10 @@ fn observe_here(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Re
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     runtime.set_memory_limit(MEMORY);
     runtime.set_max_stack_size(STACK);
-    let mut asked = 0_u32;
+    let (mut asked, end) = (0_u32, Instant::now() + TIME);
     runtime.set_interrupt_handler(Some(Box::new(move || {
         asked += 1;
-        asked > PATIENCE
+        asked > PATIENCE || Instant::now() >= end
     })));
     let context = Context::full(&runtime).map_err(|error| error.to_string())?;
     let report = context.with(|ctx| {
@@ -95,14 +133,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_interrupted_is_left_behind() {
-        let (end, ends) = mpsc::channel::<()>();
-        let stuck = within(Duration::from_millis(1), move || ends.recv().is_err());
-        assert_eq!(stuck, Ok(None));
-        drop(end);
-        assert_eq!(within(Duration::from_secs(60), || 7), Ok(Some(7)));
+    fn what_cannot_be_interrupted_is_left_behind_and_only_so_much_of_it() {
+        // The other tests run scripts at the same time.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let ends: Vec<_> = (0..MAX_LEFT_BEHIND)
+            .map(|_| {
+                let (end, ends) = mpsc::channel::<()>();
+                let stuck = within(&COUNT, Duration::from_millis(1), move || ends.recv().is_err());
+                assert_eq!(stuck, Ok(None));
+                end
+            })
+            .collect();
+        assert!(within(&COUNT, Duration::from_secs(60), || 7).unwrap_err().contains("do not end"));
+        drop(ends);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while COUNT.load(Ordering::Relaxed) > 0 {
+            assert!(Instant::now() < deadline, "they have ended, and are counted still");
+            thread::yield_now();
+        }
+        assert_eq!(within(&COUNT, Duration::from_secs(60), || 7), Ok(Some(7)));
         assert_eq!(
-            within(Duration::from_secs(60), || -> u8 { panic!("played") }),
+            within(&COUNT, Duration::from_secs(60), || -> u8 { panic!("played") }),
             Err("it makes the engine fail".to_owned())
         );
     }

@@ -14,8 +14,11 @@ const MAX_SIDE: u32 = 5_000;
 const MIN_SIDE: u32 = 32;
 /// What it is kept as: more than the largest size needs.
 const KEPT_SIDE: u32 = 1_024;
-/// The most memory for reading it, in bytes.
-const MAX_MEMORY: u64 = 256 * 1024 * 1024;
+/// The most bytes of its pixels: 16 million with 4 bytes each, and half of that where a colour has 16 bits. Reading it
+/// takes about three times as much.
+const MAX_PIXEL_BYTES: u64 = 64 * 1024 * 1024;
+/// The most memory that its decoder may take beside the pixels, in bytes.
+const MAX_MEMORY: u64 = 128 * 1024 * 1024;
 
 /// A picture that was read. Its colours are multiplied by their opacity, so that transparent pixels, which may
 /// have any colour, leave no seam when it is made smaller.
@@ -47,10 +50,12 @@ impl Logo {
         if width.max(height) > MAX_SIDE || width.max(height) < MIN_SIDE {
             return Err(LogoError::Size { width, height });
         }
+        // Before anything is decoded: a small file can hold a huge picture.
+        if decoder.total_bytes() > MAX_PIXEL_BYTES {
+            return Err(LogoError::Heavy { width, height });
+        }
         let orientation = decoder.orientation().map_err(damaged)?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-        image.apply_orientation(orientation);
-        let mut pixels = image.into_rgba8();
+        let mut pixels = DynamicImage::from_decoder(decoder).map_err(damaged)?.into_rgba8();
         for pixel in pixels.pixels_mut() {
             let [red, green, blue, alpha] = pixel.0;
             pixel.0 = [times(red, alpha), times(green, alpha), times(blue, alpha), alpha];
@@ -60,7 +65,10 @@ impl Logo {
             let (width, height) = fitted((width, height), (KEPT_SIDE, KEPT_SIDE));
             pixels = resize(&pixels, width, height, FilterType::Triangle);
         }
-        Ok(Self { premultiplied: pixels })
+        // Once it is small: turning it makes a copy.
+        let mut image = DynamicImage::from(pixels);
+        image.apply_orientation(orientation);
+        Ok(Self { premultiplied: image.into_rgba8() })
     }
 
     /// The logo in the middle of a transparent picture of that size, as large as fits.
@@ -121,6 +129,17 @@ pub enum LogoError {
     /// Too many or too few pixels.
     #[error("has {width}×{height} pixels: its longer side must have {MIN_SIDE} to {MAX_SIDE}")]
     Size {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// Its pixels take too much memory.
+    #[error(
+        "has {width}×{height} pixels, which take more than {} MB: make it smaller, or save it with 8 bits a colour",
+        MAX_PIXEL_BYTES >> 20
+    )]
+    Heavy {
         /// Pixels.
         width: u32,
         /// Pixels.
@@ -201,6 +220,38 @@ mod tests {
             b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         jpeg.splice(2..2, exif.iter().copied());
         assert_eq!(format!("{:?}", Logo::read(&jpeg).unwrap()), "Logo(50×100)");
+    }
+
+    /// The CRC-32 of PNG.
+    fn crc(bytes: &[u8]) -> u32 {
+        let bit = |crc: u32| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+        !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc)))
+    }
+
+    #[test]
+    fn a_picture_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() {
+        let small = plain(64, 64, [1, 2, 3, 255]);
+        for (image, width, height, is_heavy) in [
+            (DynamicImage::from(small.to_rgba16()), 5_000_u32, 5_000_u32, true),
+            (DynamicImage::from(small.to_rgba16()), 2_900, 2_900, true),
+            (DynamicImage::from(small.to_rgba8()), 5_000, 5_000, true),
+            (DynamicImage::from(small.to_rgba8()), 4_100, 4_100, true),
+            // Small enough, so it is read; and then its pixels are missing.
+            (DynamicImage::from(small.to_rgba16()), 500, 500, false),
+        ] {
+            let mut png = bytes(&image, ImageFormat::Png);
+            // The first chunk, behind the signature, its length and its name, is width and height.
+            png[16..20].copy_from_slice(&width.to_be_bytes());
+            png[20..24].copy_from_slice(&height.to_be_bytes());
+            let sum = crc(&png[12..29]);
+            png[29..33].copy_from_slice(&sum.to_be_bytes());
+            let read = Logo::read(&png);
+            if is_heavy {
+                assert_eq!(read, Err(LogoError::Heavy { width, height }));
+            } else {
+                assert!(matches!(read, Err(LogoError::Damaged(_))), "{read:?}");
+            }
+        }
     }
 
     #[test]

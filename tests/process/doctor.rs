@@ -76,3 +76,18 @@ async fn each_mistake_of_a_refused_configuration_is_a_check_of_its_own() {
     assert!(found.iter().all(|(outcome, _, todo)| outcome == "failed" && todo.contains("config check")));
     assert!(found.iter().any(|(_, found, _)| found.contains("workers.concurrency")), "{found:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_others_can_open_are_told_with_the_way_to_close_them() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    home.serve().stop();
+    let report = home.run(&["doctor", "--json"]);
+    assert_eq!(checks(&report.json(), "permissions")[0].0, "ok");
+    let store = home.path("bridge.db");
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o644)).unwrap();
+    let report = home.run(&["doctor", "--json"]);
+    let (outcome, found, todo) = checks(&report.json(), "permissions").remove(0);
+    assert_eq!(outcome, "warning", "{found}");
+    assert!(todo.contains(&format!("chmod 600 {}", store.display())), "{todo}");
+}

@@ -32,6 +32,7 @@ mod filling;
 mod home;
 mod jobs;
 mod lines;
+mod long_log;
 mod oauth_secrets;
 mod one_owner;
 mod open_files;
@@ -41,14 +42,17 @@ mod pipes;
 mod power_loss;
 mod process;
 mod refusals;
+mod reload;
 mod restart;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod secrets;
 mod serve;
+mod simulate;
 mod slow_callers;
 mod stopping;
 mod story;
+mod unread;
 mod widget_package;
 mod widgets;
 

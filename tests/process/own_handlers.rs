@@ -14,7 +14,7 @@ use crate::rig::handlers;
 
 const ASKED: &str = "PROCESS_TESTS_SERVE";
 
-/// This test binary as a bridge with this configuration and the handlers `wait`, `block`, `abort`,
+/// This test binary as a bridge with this configuration and the handlers `wait`, `block`, `abort`, `panic`,
 /// and those of the crash rig.
 pub fn program(config: &Path) -> Command {
     let mut command = undisturbed(Command::new(env::current_exe().unwrap()));
@@ -49,6 +49,17 @@ impl Handler for Block {
     }
 }
 
+/// Panics.
+struct Panic;
+
+impl Handler for Panic {
+    type Input = Value;
+
+    async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+        panic!("a handler that panics")
+    }
+}
+
 /// Takes the whole process down.
 struct Abort;
 
@@ -69,6 +80,7 @@ fn is_a_bridge_when_it_is_asked_to_be_one() {
     let served = runtime.block_on(async {
         let bridge = Bridge::from_env()?;
         let bridge = bridge.handler("wait", Wait).handler("block", Block).handler("abort", Abort);
+        let bridge = bridge.handler("panic", Panic);
         handlers::register(bridge).serve().await
     });
     runtime.shutdown_background();

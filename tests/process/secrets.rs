@@ -109,3 +109,26 @@ async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
 fn parts(token: &str) -> impl Iterator<Item = String> {
     token.split('.').filter(|part| part.len() > 16).map(str::to_owned)
 }
+
+/// A crash leaves no core with secrets in it, though the system would write one.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_of_serve_leaves_no_core() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let inner = home.command(&["serve"]);
+    let mut command = std::process::Command::new("sh");
+    // As a service manager may start it: with the largest core that there can be.
+    command.args(["-c", r#"ulimit -c "$(ulimit -Hc)"; exec "$0" "$@""#]).arg(inner.get_program());
+    command.args(inner.get_args()).current_dir(home.path("."));
+    let mut serve = Serve::start(crate::process::undisturbed(command));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.process.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    serve.process.signal("ABRT");
+    let status = serve.process.end().status;
+    assert_eq!(status.signal(), Some(6), "{status}");
+    assert!(!status.core_dumped());
+}

@@ -20,7 +20,7 @@ use crate::bridge::open_files;
 use crate::load::Load;
 use crate::shutdown::Shutdown;
 
-use super::exit::{Failure, print};
+use super::exit::{Failure, print_until};
 use output::Outcome;
 
 /// Loads a bridge on this machine, measures it, and checks that every request is continued once.
@@ -89,14 +89,15 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>, json: bool) -> Resu
         None => None,
     };
     let load = args.clone();
-    let outcome = alone(shutdown, async move {
+    let outcome = alone(shutdown.clone(), async move {
         match target {
             Some(target) => target.run(&load).await,
             None => own::run(&load).await,
         }
     })
     .await?;
-    print(&if json { outcome.json(&args) } else { outcome.text(&args) })?;
+    let text = if json { outcome.json(&args) } else { outcome.text(&args) };
+    print_until(shutdown.asked(), text).await?;
     outcome.judge().map_err(Failure::running)
 }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::cli::progress::Progress;
 use crate::load::{Batch, Report};
 
 use super::Args;
@@ -16,7 +15,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// # Errors
 /// The bridge cannot be reached.
 pub(super) async fn play(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Report> {
-    let bar = progress(args.requests);
+    let bar = Progress::start(args.requests, "{bar:30} {pos}/{len} continued  {elapsed}");
     let run = async {
         args.load().run(batch).await?;
         // What does not come is in the report.
@@ -27,23 +26,14 @@ pub(super) async fn play(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Repo
         result = run => result,
         never = watch(&bar, batch) => never,
     };
-    bar.finish_and_clear();
+    bar.finish();
     result.map(|()| Report::of(batch.ledger()))
 }
 
-async fn watch(bar: &ProgressBar, batch: &Batch) -> anyhow::Result<()> {
+async fn watch(bar: &Progress, batch: &Batch) -> anyhow::Result<()> {
     let mut redraw = tokio::time::interval(REDRAW);
     loop {
         redraw.tick().await;
-        bar.set_position(u64::try_from(batch.ledger().count().continued)?);
+        bar.set(batch.ledger().count().continued);
     }
-}
-
-fn progress(requests: u32) -> ProgressBar {
-    let bar = ProgressBar::new(requests.into());
-    // The template is a constant; if it were wrong, the plain bar does.
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} continued  {elapsed}") {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -7,12 +7,13 @@ mod bots;
 mod table;
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -21,6 +22,9 @@ use crate::config::{Config, Sources};
 use crate::shutdown::Shutdown;
 use crate::simulator::{Bot, Options, Simulator};
 use crate::telemetry;
+
+use super::exit::print_until;
+use super::progress::Progress;
 
 /// With all faults that the demo plays, nothing takes longer than this for each of the seconds that
 /// the pace asks for.
@@ -42,6 +46,12 @@ pub struct Args {
 /// # Errors
 /// Something could not be started, or a bot did not get its continue.
 pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
+    let played = played(args, json, verbose).await;
+    telemetry::flush_log().await;
+    played
+}
+
+async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let simulator = Simulator::start(Options::default()).await.context("the simulator cannot start")?;
@@ -50,6 +60,7 @@ pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     if verbose > 0 {
         let log = super::louder(config.clone(), verbose).log;
         telemetry::init_log(&log).map_err(Error::Log)?;
+        telemetry::log_panics();
     }
     let listeners = Listeners::bind(&config).await?;
     let bridge_url = format!("http://{}/widget_request/echo", listeners.public.local_addr()?);
@@ -76,7 +87,7 @@ pub async fn run(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     } else {
         table::render(&reports)
     };
-    let printed = super::exit::print(&printed);
+    let printed = print_until(shutdown.asked(), printed).await;
 
     if args.keep && played.is_ok() {
         stay(&simulator, &bridge_url, &admin_url, &shutdown).await;
@@ -104,21 +115,24 @@ fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Res
         database = folder.join("bridge.db").display(),
     );
     let file = folder.join("bridge.toml");
-    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    write_secret(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(Config::load(&Sources { file: Some(file), env: Vec::new() }).map_err(Error::from)?)
+}
+
+/// Writes a file that is its owner's alone, as people should with theirs.
+fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())
 }
 
 async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url: &str) -> anyhow::Result<()> {
     let bots: Vec<Bot> = (0..requests).map(|number| simulator.bot(bots::plan(number))).collect();
-    let progress = progress(requests);
-    let each = bots.iter().map(|bot| {
-        let progress = progress.clone();
-        async move {
-            bot.call(bridge_url).await.with_context(|| format!("bot {} got no answer", bot.id()))?;
-            bot.continued().await;
-            progress.inc(1);
-            anyhow::Ok(())
-        }
+    let progress = Progress::start(requests, "{bar:30} {pos}/{len} bots continued  {elapsed}");
+    let each = bots.iter().map(async |bot| {
+        bot.call(bridge_url).await.with_context(|| format!("bot {} got no answer", bot.id()))?;
+        bot.continued().await;
+        progress.increment();
+        anyhow::Ok(())
     });
     let all = futures_util::future::try_join_all(each);
     let result = tokio::time::timeout(PATIENCE, all).await;
@@ -127,7 +141,7 @@ async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url:
         Ok(Ok(_)) => tokio::time::timeout(PATIENCE, settled(admin_url)).await,
         _ => Ok(Ok(())),
     };
-    progress.finish_and_clear();
+    progress.finish();
     match result {
         Err(_) => bail!("not every bot was continued within {} s", PATIENCE.as_secs()),
         Ok(result) => result.map(|_| ())?,
@@ -150,16 +164,6 @@ async fn settled(admin_url: &str) -> anyhow::Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-fn progress(requests: u32) -> ProgressBar {
-    let progress = ProgressBar::new(requests.into());
-    // The template is a constant; if it were wrong, the plain bar does.
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} bots continued  {elapsed}") {
-        progress.set_style(style);
-    }
-    progress.enable_steady_tick(Duration::from_millis(100));
-    progress
 }
 
 async fn stay(simulator: &Simulator, bridge_url: &str, admin_url: &str, shutdown: &Shutdown) {
@@ -193,11 +197,14 @@ fn why(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
     }
 }
 
-/// Says something to a person who watches; a pipe gets the result alone.
+/// Says something to a person who watches; a pipe gets the result alone. On a thread of its own: a paused terminal
+/// must not hold up the bridge that is shown on it.
 fn eprint(text: &str) {
     if std::io::stderr().is_terminal() {
-        use std::io::Write as _;
-        // Nobody is there to hear that nobody hears.
-        let _unheard = writeln!(anstream::stderr(), "{text}");
+        let text = format!("{text}\n");
+        tokio::task::spawn_blocking(move || {
+            // No one is there to learn that no one reads.
+            let _unheard = anstream::stderr().write_all(text.as_bytes());
+        });
     }
 }

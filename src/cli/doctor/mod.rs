@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod configuration;
 mod files;
+mod permissions;
 mod reach;
 mod store;
 

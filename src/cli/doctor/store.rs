@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::text::span;
 use crate::model::{StateName, Timestamp};
-use crate::store::{Stats, Store, StoreError};
+use crate::store::{LogState, MAX_LOG_BYTES, Stats, Store, StoreError, log_state};
 
 use super::check::Check;
+use super::permissions;
 
 const MB: u64 = 1_000_000;
 /// Below that somebody should look, and below that requests are about to be refused.
@@ -32,6 +33,10 @@ pub(super) async fn checks(
         }
         Err(error) => vec![unreadable(error)],
     };
+    if let (Ok(Some(_)), Ok(state)) = (visited, log_state(url)) {
+        checks.extend(log(&state));
+        checks.extend(permissions::checks(Path::new(path)));
+    }
     if let Ok(disk) = rustix::fs::statvfs(&folder) {
         checks.push(room(&folder, disk.f_bavail.saturating_mul(disk.f_frsize)));
     }
@@ -82,6 +87,21 @@ fn contents(path: &str, stats: &Stats, now: Timestamp) -> Vec<Check> {
     checks
 }
 
+/// A log that no one holds is short: it is only told of where it is not.
+fn log(state: &LogState) -> Option<Check> {
+    if state.bytes <= MAX_LOG_BYTES {
+        return None;
+    }
+    let pids: Vec<String> = state.readers.iter().map(ToString::to_string).collect();
+    let todo = if pids.is_empty() {
+        "find the process that reads the database in one long transaction, and end it; without one, `serve` cuts the log"
+            .to_owned()
+    } else {
+        format!("end what reads the database in one long transaction: process {}", pids.join(", "))
+    };
+    Some(Check::warning("log", format!("the write-ahead log has grown to {} MB", state.bytes / MB), todo))
+}
+
 fn room(folder: &Path, bytes: u64) -> Check {
     let found = format!("{} MB free in {}", bytes / MB, folder.display());
     match bytes {
@@ -112,6 +132,21 @@ mod tests {
         assert_eq!(outcomes(0, Some(60)), [Outcome::Ok]);
         assert_eq!(outcomes(1, None), [Outcome::Ok, Outcome::Warning]);
         assert_eq!(outcomes(1, Some(61)), [Outcome::Ok, Outcome::Warning, Outcome::Warning]);
+    }
+
+    #[test]
+    fn a_long_log_is_told_with_who_holds_it() {
+        let state = |bytes, readers: &[u32]| LogState { bytes, readers: readers.iter().copied().collect() };
+        assert_eq!(log(&state(MAX_LOG_BYTES, &[7])), None);
+        let told = |readers: &[u32]| {
+            serde_json::to_value(log(&state(227 * MB, readers)).unwrap()).unwrap().to_string()
+        };
+        assert!(
+            told(&[7, 8]).contains("227 MB") && told(&[7, 8]).contains("process 7, 8"),
+            "{}",
+            told(&[7, 8])
+        );
+        assert!(told(&[]).contains("find the process"), "{}", told(&[]));
     }
 
     #[test]

@@ -1,0 +1,178 @@
+//! SIGHUP: the secret files are read again, and what is in them takes effect.
+//!
+//! A file that cannot be used leaves the old secret in force. Which keys changed is logged, their values never.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::Signal;
+
+use crate::accounts::Accounts;
+use crate::config::{Config, SecretFile};
+use crate::receive;
+use crate::secrets::SharedSecret;
+
+/// The secret files of the configuration, and where their secrets are in use.
+pub(super) struct Secrets {
+    files: Vec<SecretFile>,
+    /// The integrations whose tokens are accepted, by their names.
+    signers: Vec<(String, receive::Integration)>,
+    accounts: Accounts,
+    admin_token: Option<SharedSecret>,
+}
+
+/// What a secret is for, as its key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use<'a> {
+    ClientSecret(&'a str),
+    PreviousClientSecret(&'a str),
+    AccessToken(&'a str),
+    AdminToken,
+    /// It is read at the start only: what it protects cannot change its key while it is in use.
+    Start,
+}
+
+impl<'a> Use<'a> {
+    fn of(path: &'a [String]) -> Self {
+        let [section, rest @ ..] = path else { return Self::Start };
+        match (section.as_str(), rest) {
+            ("admin", [key]) if key == "token" => Self::AdminToken,
+            ("integrations", [name, key]) if key == "client_secret" => Self::ClientSecret(name),
+            ("integrations", [name, key]) if key == "previous_client_secret" => {
+                Self::PreviousClientSecret(name)
+            }
+            ("accounts", [name, key]) if key == "access_token" => Self::AccessToken(name),
+            _ => Self::Start,
+        }
+    }
+}
+
+/// What came of reading the files again, by keys.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Reloaded {
+    changed: Vec<String>,
+    unchanged: usize,
+    /// The files differ from what is in force, but only a restart takes it.
+    restart: Vec<String>,
+    /// The old secrets stay, and why.
+    kept: Vec<(String, String)>,
+}
+
+impl Secrets {
+    pub(super) fn new(
+        config: &Config,
+        signers: &[receive::Integration],
+        accounts: &Accounts,
+        admin_token: Option<SharedSecret>,
+    ) -> Self {
+        let names = config.integrations.keys().cloned();
+        Self {
+            files: config.secret_files.clone(),
+            signers: names.zip(signers.iter().cloned()).collect(),
+            accounts: accounts.clone(),
+            admin_token,
+        }
+    }
+
+    /// What the admin listener asks for.
+    pub(super) fn admin_token(&self) -> Option<SharedSecret> {
+        self.admin_token.clone()
+    }
+
+    /// Reads the files again at each signal. Never ends: to be dropped with the bridge.
+    pub(super) async fn reload_on(self: Arc<Self>, mut signal: Signal) {
+        while signal.recv().await.is_some() {
+            let secrets = self.clone();
+            // A file may be on a disk that hangs, or be a pipe.
+            match tokio::task::spawn_blocking(move || secrets.reload()).await {
+                Ok(reloaded) => reloaded.log(),
+                Err(error) => tracing::error!(%error, "the secret files were not read"),
+            }
+        }
+    }
+
+    fn reload(&self) -> Reloaded {
+        let mut reloaded = Reloaded::default();
+        for file in &self.files {
+            let secret = match file.read() {
+                Ok(secret) => secret,
+                Err(why) => {
+                    reloaded.kept.push((file.key(), why));
+                    continue;
+                }
+            };
+            let found = match Use::of(&file.path) {
+                Use::Start => None,
+                Use::AdminToken => self.admin_token.as_ref().map(|token| token.exchange(secret.clone())),
+                Use::AccessToken(name) => self.accounts.exchange_token(name, secret.clone()),
+                Use::ClientSecret(name) => self.integration(name).map(|(known, signer)| {
+                    let changed = known.client_secret.exchange(secret.clone());
+                    renew(known, signer);
+                    changed
+                }),
+                Use::PreviousClientSecret(name) => self.integration(name).and_then(|(known, signer)| {
+                    let changed = known.previous_client_secret.as_ref()?.exchange(secret.clone());
+                    renew(known, signer);
+                    Some(changed)
+                }),
+            };
+            match found {
+                Some(true) => reloaded.changed.push(file.key()),
+                None if !file.is_as_at_start(&secret) => reloaded.restart.push(file.key()),
+                Some(false) | None => reloaded.unchanged += 1,
+            }
+        }
+        reloaded
+    }
+
+    /// The integration of `integrations.NAME` as the accounts and as the receiver have it.
+    fn integration(&self, name: &str) -> Option<(&crate::accounts::Integration, &receive::Integration)> {
+        let known = self.accounts.integrations().iter().find(|known| known.name == name)?;
+        let (_, signer) = self.signers.iter().find(|(signer, _)| signer == name)?;
+        Some((known, signer))
+    }
+}
+
+fn renew(known: &crate::accounts::Integration, signer: &receive::Integration) {
+    let previous = known.previous_client_secret.as_ref().map(SharedSecret::get);
+    signer.exchange(&known.client_secret.get(), previous.as_deref());
+}
+
+impl Reloaded {
+    fn log(&self) {
+        for (key, why) in &self.kept {
+            tracing::error!(key, why, "a secret file cannot be used: the old secret stays in force");
+        }
+        for key in &self.restart {
+            tracing::warn!(
+                key,
+                "this secret has changed, but it is read at the start only: restart the bridge"
+            );
+        }
+        let (changed, unchanged) = (self.changed.join(", "), self.unchanged);
+        let (failed, restart) = (self.kept.len(), self.restart.len());
+        tracing::info!(changed, unchanged, failed, restart, "SIGHUP: the secret files were read again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_exchanged_while_it_is_in_use_is_a_table() {
+        for (path, expected) in [
+            (&["admin", "token"][..], Use::AdminToken),
+            (&["integrations", "main", "client_secret"], Use::ClientSecret("main")),
+            (&["integrations", "a.b", "previous_client_secret"], Use::PreviousClientSecret("a.b")),
+            (&["accounts", "main", "access_token"], Use::AccessToken("main")),
+            (&["store", "encryption_key"], Use::Start),
+            (&["store", "previous_encryption_key"], Use::Start),
+            (&["integrations", "main", "other"], Use::Start),
+            (&["admin"], Use::Start),
+            (&[], Use::Start),
+        ] {
+            let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
+            assert_eq!(Use::of(&path), expected, "{path:?}");
+        }
+    }
+}

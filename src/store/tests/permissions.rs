@@ -1,0 +1,116 @@
+//! Whose the files of a store are, and what is not followed to make them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use super::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+async fn opened(path: &Path) -> Result<Store, StoreError> {
+    let clock = ManualClock::new(START).clock();
+    Store::open(&format!("sqlite:{}", path.display()), Purpose::Serve, clock).await
+}
+
+#[tokio::test]
+async fn what_the_bridge_makes_is_its_owners_alone() {
+    let home = Home::new();
+    let store = home.folder.path().join("a/b/bridge.db");
+    let open = opened(&store).await.unwrap();
+    home.queued(&open).await;
+    for (name, expected) in [
+        ("a", 0o700),
+        ("a/b", 0o700),
+        ("a/b/bridge.db", 0o600),
+        ("a/b/bridge.db-wal", 0o600),
+        ("a/b/bridge.db-shm", 0o600),
+        ("a/b/bridge.db.lock", 0o600),
+    ] {
+        assert_eq!(mode(&home.folder.path().join(name)), expected, "{name}");
+    }
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_lock_that_others_could_hold_is_closed_to_them() {
+    let home = Home::new();
+    let lock = home.folder.path().join("bridge.db.lock");
+    fs::write(&lock, "process 1\n").unwrap();
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
+    home.serve().await.close().await;
+    assert_eq!(mode(&lock), 0o600);
+}
+
+#[tokio::test]
+async fn nothing_is_made_or_cut_through_a_link_in_place_of_the_lock() {
+    for hard in [false, true] {
+        let home = Home::new();
+        let (precious, lock) =
+            (home.folder.path().join("precious"), home.folder.path().join("bridge.db.lock"));
+        fs::write(&precious, "data").unwrap();
+        if hard {
+            fs::hard_link(&precious, &lock).unwrap()
+        } else {
+            symlink(&precious, &lock).unwrap()
+        }
+        let error = home.open(Purpose::Serve).await.err().unwrap().to_string();
+        assert!(error.contains("bridge.db.lock"), "{error}");
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "data");
+        assert!(!home.file().exists(), "the store was made without its lock");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_leads_nowhere_makes_no_store() {
+    let home = Home::new();
+    let target = home.folder.path().join("elsewhere.db");
+    symlink(&target, home.file()).unwrap();
+    let error = home.open(Purpose::Serve).await.err().unwrap();
+    assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
+    assert!(error.to_string().contains("leads nowhere"), "{error}");
+    assert_eq!(fs::read_dir(home.folder.path()).unwrap().count(), 1, "something was made");
+}
+
+#[tokio::test]
+async fn a_link_to_a_store_leads_to_it_and_its_lock_lies_beside_the_file() {
+    let home = Home::new();
+    home.serve().await.close().await;
+    let link = home.folder.path().join("link.db");
+    symlink(home.file(), &link).unwrap();
+    opened(&link).await.unwrap().close().await;
+    assert!(!home.folder.path().join("link.db.lock").exists());
+}
+
+#[tokio::test]
+async fn what_is_saved_at_the_stop_does_not_go_through_a_link_in_place_of_the_store() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.queued(&store).await;
+    fs::remove_file(home.file()).unwrap();
+    let target = home.folder.path().join("elsewhere.db");
+    symlink(&target, home.file()).unwrap();
+    store.close().await;
+    assert!(!target.exists(), "it was made through the link");
+    let saved = home.folder.path().join("bridge.db.saved");
+    assert_eq!(mode(&saved), 0o600);
+    let saved = opened(&saved).await.unwrap();
+    assert_eq!(state(&saved, id).await, StateName::Queued);
+    saved.close().await;
+}
+
+/// Another user's `flock -s` on a lock that was open to all: the message names who holds it now.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_holds_the_lock_is_named_and_not_who_once_did() {
+    let home = Home::new();
+    let lock = home.folder.path().join("bridge.db.lock");
+    fs::write(&lock, "process 999999999\n").unwrap();
+    let held = fs::File::open(&lock).unwrap();
+    held.try_lock_shared().unwrap();
+    let error = home.open(Purpose::Serve).await.err().unwrap();
+    let owner = format!("process {}", std::process::id());
+    assert_eq!(error, StoreError::InUse { path: home.file().display().to_string(), owner });
+}

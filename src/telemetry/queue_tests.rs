@@ -1,0 +1,125 @@
+//! The queue against writers that take everything, nothing, or only a part.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Instant;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A reader that says when a write may go on, and gets what was written.
+struct Gate {
+    open: Sender<io::Result<usize>>,
+    seen: Receiver<Vec<u8>>,
+}
+
+struct Gated {
+    may: Receiver<io::Result<usize>>,
+    tell: Sender<Vec<u8>>,
+}
+
+fn gate() -> (Gate, Gated) {
+    let (open, may) = mpsc::channel();
+    let (tell, seen) = mpsc::channel();
+    (Gate { open, seen }, Gated { may, tell })
+}
+
+impl Write for Gated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A gate that is gone is open.
+        let count = self.may.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
+        let _test_is_over = self.tell.send(bytes[..count].to_vec());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn nothing(_: u64) {}
+
+#[test]
+fn who_logs_does_not_wait_and_what_finds_no_room_is_dropped() {
+    let (gate, gated) = gate();
+    let queue = LogQueue::start(gated, 10, nothing).unwrap();
+    for _ in 0..1_000 {
+        queue.push(b"12345\n");
+    }
+    // Nothing was read yet: one line may be with the thread, one fits into the queue.
+    let dropped = queue.lock().dropped;
+    assert!((998..=999).contains(&dropped), "{dropped}");
+    assert!(!queue.flush(Duration::ZERO), "lines wait for a reader that does not read");
+    drop(gate.open);
+    assert!(queue.flush(PATIENCE));
+    let written: Vec<u8> = gate.seen.try_iter().flatten().collect();
+    assert_eq!(written, b"12345\n".repeat(1_000 - usize::try_from(dropped).unwrap()));
+}
+
+#[test]
+fn the_end_waits_for_a_blocked_reader_no_longer_than_it_is_told_to() {
+    let (gate, gated) = gate();
+    let queue = LogQueue::start(gated, 100, nothing).unwrap();
+    queue.push(b"a\n");
+    let begun = Instant::now();
+    assert!(!queue.flush(Duration::from_millis(50)));
+    assert!(begun.elapsed() < PATIENCE);
+    gate.open.send(Ok(1)).unwrap();
+    assert_eq!(gate.seen.recv().unwrap(), b"a", "a short write goes on where it ended");
+    gate.open.send(Ok(1)).unwrap();
+    assert!(queue.flush(PATIENCE));
+}
+
+#[test]
+fn what_comes_next_is_a_table() {
+    let line = |text: &str| Box::<[u8]>::from(text.as_bytes());
+    let state = |lines: &[&str], dropped, failing, closed| State {
+        lines: lines.iter().map(|text| line(text)).collect(),
+        bytes: lines.iter().map(|text| text.len()).sum(),
+        dropped,
+        failing,
+        busy: false,
+        closed,
+    };
+    for (mut state, expected) in [
+        (state(&[], 0, false, false), Next::Wait),
+        (state(&["a"], 0, false, true), Next::Write(line("a"))),
+        (state(&[], 0, false, true), Next::End),
+        (state(&["abcdef"], 3, false, false), Next::Write(line("abcdef"))),
+        (state(&["abcde"], 3, false, false), Next::Report(3)),
+        (state(&[], 3, false, true), Next::Report(3)),
+        (state(&["a"], 3, true, false), Next::Write(line("a"))),
+        (state(&[], 3, true, false), Next::Wait),
+        (state(&[], 3, true, true), Next::End),
+    ] {
+        assert_eq!(state.next(10), expected);
+    }
+}
+
+#[test]
+fn a_line_that_broke_off_does_not_run_into_the_next_and_a_closed_reader_is_harmless() {
+    let (gate, gated) = gate();
+    let queue = LogQueue::start(gated, 1_000, nothing).unwrap();
+    queue.push(b"torn\n");
+    gate.open.send(Ok(2)).unwrap();
+    gate.open.send(Err(ErrorKind::StorageFull.into())).unwrap();
+    queue.push(b"gone\n");
+    gate.open.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
+    queue.push(b"whole\n");
+    drop(gate.open);
+    assert!(queue.flush(PATIENCE));
+    let written: Vec<u8> = gate.seen.try_iter().flatten().collect();
+    assert_eq!(String::from_utf8(written).unwrap(), "to\nwhole\n");
+}
+
+#[test]
+fn a_reader_that_has_nothing_yet_is_asked_again() {
+    let (gate, gated) = gate();
+    let queue = LogQueue::start(gated, 100, nothing).unwrap();
+    queue.push(b"a\n");
+    gate.open.send(Err(ErrorKind::WouldBlock.into())).unwrap();
+    gate.open.send(Err(ErrorKind::Interrupted.into())).unwrap();
+    drop(gate.open);
+    assert!(queue.flush(PATIENCE));
+    assert_eq!(gate.seen.recv().unwrap(), b"a\n");
+}

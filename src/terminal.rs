@@ -1,0 +1,99 @@
+//! Which characters steer a terminal or mislead its reader, and how a text is made harmless.
+//!
+//! Text from outside (Kommo, customers, widgets) may hold control characters, which a terminal obeys, and bidirectional
+//! controls, which show it in another order than it is in. Commands and the log escape them in all that they write.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Whether `letter` is a control character (C0, DEL, C1), a line or paragraph separator, a control of the writing
+/// direction, or an interlinear annotation.
+pub fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{061c}'
+            | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{206f}'
+            | '\u{fff9}'..='\u{fffb}')
+}
+
+/// What a text may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing that steers: the text is one line.
+    Nothing,
+    /// Line breaks and tabs: the text was laid out here, or is JSON.
+    Lines,
+    /// The same, and colours (`ESC [ … m`).
+    Colours,
+}
+
+/// `text` with what steers a terminal written as `\uXXXX`, which is also JSON's way to write it inside a string.
+pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
+    if !text.chars().any(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let taken = match letter {
+            '\n' | '\t' if keep != Keep::Nothing => 1,
+            '\u{1b}' if keep == Keep::Colours => colour(rest),
+            letter if steers(letter) => 0,
+            letter => letter.len_utf8(),
+        };
+        if taken == 0 {
+            // Writing to a string cannot fail. All that steers is in the basic plane, so four digits do.
+            let _infallible = write!(safe, "\\u{:04x}", u32::from(letter));
+            rest = &rest[letter.len_utf8()..];
+        } else {
+            safe.push_str(&rest[..taken]);
+            rest = &rest[taken..];
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// The length of the colour sequence at the beginning of `text`; 0 if there is none.
+fn colour(text: &str) -> usize {
+    let Some(inside) = text.strip_prefix("\u{1b}[") else { return 0 };
+    let digits = inside.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
+    if inside[digits..].starts_with('m') { "\u{1b}[m".len() + digits } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_nothing_else() {
+        for (text, keep, expected) in [
+            ("plain, ä, 漢, 👩‍🚀", Keep::Nothing, "plain, ä, 漢, 👩‍🚀"),
+            ("a\nb\tc", Keep::Lines, "a\nb\tc"),
+            ("a\nb\tc\r", Keep::Nothing, r"a\u000ab\u0009c\u000d"),
+            ("\u{1b}[2J\u{7}\u{7f}", Keep::Lines, r"\u001b[2J\u0007\u007f"),
+            ("\u{9b}2J\u{85}\u{80}", Keep::Lines, r"\u009b2J\u0085\u0080"),
+            ("\u{202e}gpj.exe\u{202c}", Keep::Lines, r"\u202egpj.exe\u202c"),
+            ("a\u{2028}b\u{2029}c", Keep::Lines, r"a\u2028b\u2029c"),
+            ("\u{200e}\u{200f}\u{61c}\u{2066}\u{2069}", Keep::Lines, r"\u200e\u200f\u061c\u2066\u2069"),
+            ("\u{fff9}\u{206a}", Keep::Lines, r"\ufff9\u206a"),
+            ("\u{1b}[32mok\u{1b}[0m", Keep::Colours, "\u{1b}[32mok\u{1b}[0m"),
+            ("\u{1b}[1;38;5;9mx\u{1b}[m", Keep::Colours, "\u{1b}[1;38;5;9mx\u{1b}[m"),
+            ("\u{1b}[2J\u{1b}]0;t\u{7}\u{1b}", Keep::Colours, r"\u001b[2J\u001b]0;t\u0007\u001b"),
+            ("\u{1b}[32mok", Keep::Lines, r"\u001b[32mok"),
+        ] {
+            assert_eq!(harmless(text, keep), expected, "{text:?} {keep:?}");
+        }
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let value = serde_json::json!({ "text": "a\u{202e}\u{9b}\u{2028}\u{7f}\n\u{1b}[2J" });
+        for printed in [value.to_string(), format!("{value:#}")] {
+            let safe = harmless(&printed, Keep::Lines);
+            assert!(!safe.chars().any(|letter| letter != '\n' && steers(letter)), "{safe:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+        }
+    }
+}

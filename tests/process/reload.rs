@@ -1,0 +1,107 @@
+//! SIGHUP: secret files are read again while the bridge runs.
+
+use std::fs;
+
+use reqwest::StatusCode;
+use salesbot_bridge::simulator::{Options, Plan, Simulator};
+use serde_json::{Value, json};
+
+use crate::PATIENCE;
+use crate::home::Home;
+use crate::serve::Serve;
+
+/// Waits for the line that tells what the `number`th SIGHUP did, counted from 1.
+fn reloaded(serve: &Serve, number: usize) -> Value {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let text = serve.process.err.so_far();
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let told = |event: &Value| event["message"] == "SIGHUP: the secret files were read again";
+        if let Some(event) = events.filter(told).nth(number - 1) {
+            return event;
+        }
+        assert!(std::time::Instant::now() < deadline, "SIGHUP {number} changed nothing:\n{text}");
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes_nothing() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let Options { client_secret, access_token, client_uuid, .. } = simulator.options();
+    let write = |name: &str, text: &str| fs::write(home.path(name), format!("{text}\n")).unwrap();
+    write("client.secret", "the-old-secret");
+    write("account.token", "the-old-token");
+    write("admin.token", "the-old-admin");
+    write("store.key", &format!("{}=", "A".repeat(43)));
+    let host = simulator.base_url();
+    let text = format!(
+        r#"server.listen = "127.0.0.1:0"
+        admin = {{ listen = "127.0.0.1:0", token_file = "admin.token" }}
+        store = {{ url = "sqlite:{store}", encryption_key_file = "store.key" }}
+        integrations.main = {{ client_uuid = "{client_uuid}", client_secret_file = "client.secret" }}
+        accounts.main = {{ base_url = "{host}", access_token_file = "account.token" }}
+        handlers.echo = {{ kind = "echo" }}
+        delivery = {{ allowed_hosts = ["{bare}"], insecure = true }}"#,
+        store = home.path("bridge.db").display(),
+        bare = host.trim_start_matches("http://"),
+    );
+    fs::write(home.config(), text).unwrap();
+    let mut serve = home.serve();
+    let admin = async |token: &str| {
+        let url = format!("http://{}/metrics", serve.admin);
+        serve.client.get(url).bearer_auth(token).send().await.unwrap().status()
+    };
+    let bot = || simulator.bot(Plan::with_data(json!({ "n": "1" })));
+    assert_eq!(bot().call(&serve.url("echo")).await.unwrap().status, 401, "signed with a new secret");
+
+    // Verification first: the account's token is still the old one, so its continue waits.
+    write("client.secret", client_secret);
+    serve.process.signal("HUP");
+    let told = reloaded(&serve, 1);
+    assert_eq!(
+        (&told["changed"], &told["unchanged"]),
+        (&json!("integrations.main.client_secret"), &json!(3))
+    );
+    let waiting = bot();
+    assert_eq!(waiting.call(&serve.url("echo")).await.unwrap().status, 200);
+    serve.process.err.wait("the account waits", |line| line.contains("wait for a person").then_some(()));
+
+    write("account.token", access_token);
+    write("admin.token", "the-new-admin");
+    write("store.key", &format!("{}=", "B".repeat(42) + "A"));
+    assert_eq!(admin("the-old-admin").await, StatusCode::OK);
+    serve.process.signal("HUP");
+    let told = reloaded(&serve, 2);
+    assert_eq!(told["changed"], "admin.token, accounts.main.access_token");
+    assert_eq!(told["restart"], 1, "the key of the store needs a restart: {told}");
+    tokio::time::timeout(PATIENCE, waiting.continued()).await.unwrap();
+    assert_eq!(admin("the-old-admin").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(admin("the-new-admin").await, StatusCode::OK);
+
+    // Empty, gone, and unfit for a header: all stays as it was.
+    write("client.secret", "");
+    fs::remove_file(home.path("account.token")).unwrap();
+    write("admin.token", "two words");
+    serve.process.signal("HUP");
+    assert_eq!(reloaded(&serve, 3)["failed"], 3);
+    let more = bot();
+    assert_eq!(more.call(&serve.url("echo")).await.unwrap().status, 200);
+    tokio::time::timeout(PATIENCE, more.continued()).await.unwrap();
+    assert_eq!(admin("the-new-admin").await, StatusCode::OK);
+
+    serve.process.signal("TERM");
+    let ended = serve.process.end().expect(0);
+    for (key, file) in [
+        ("integrations.main.client_secret", "client.secret"),
+        ("accounts.main.access_token", "account.token"),
+        ("admin.token", "admin.token"),
+    ] {
+        let named = |line: &&str| line.contains("\"ERROR\"") && line.contains(key) && line.contains(file);
+        assert!(ended.err.lines().any(|line| named(&line)), "{key}: {}", ended.err);
+    }
+    for secret in ["the-old", "the-new", "two words", client_secret, access_token, "BBBB"] {
+        assert!(!ended.err.contains(secret), "the log tells {secret}");
+    }
+}

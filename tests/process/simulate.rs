@@ -1,0 +1,96 @@
+//! `simulate` against what comes from outside: web pages, and scripts that do not end.
+
+use std::fs;
+use std::io::{Cursor, Read, Write};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+use crate::process::{Process, program, run};
+
+fn simulate() -> (Process, String) {
+    let mut command = program();
+    command.args(["simulate", "--listen", "127.0.0.1:0", "--long-lived"]);
+    let simulator = Process::start(command);
+    let base_url = simulator
+        .out
+        .wait("its address", |line| Some(line.split_once("listens on ")?.1.split(' ').next()?.to_owned()));
+    (simulator, base_url)
+}
+
+/// A package as `widget-package` writes it, whose script does `first` before anything else.
+fn package(first: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args(["widget-package", "--url", "http://127.0.0.1:1/widget_request/echo", "--insecure"]);
+    command.current_dir(folder.path());
+    run(command).expect(0);
+    let bytes = fs::read(folder.path().join("widget.zip")).unwrap();
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut changed = ZipWriter::new(Cursor::new(Vec::new()));
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).unwrap();
+        let name = entry.name().unwrap().into_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        if name == "script.js" {
+            content.splice(0..0, first.bytes());
+        }
+        changed.start_file(name, SimpleFileOptions::default()).unwrap();
+        changed.write_all(&content).unwrap();
+    }
+    changed.finish().unwrap().into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_has_its_name_lead_here_is_not_answered() {
+    let (mut simulator, base_url) = simulate();
+    let client = Client::builder().no_proxy().build().unwrap();
+    for (host, status) in [("127.0.0.1", 200), ("localhost", 200), ("evil.example", 403)] {
+        let answer = client.get(format!("{base_url}/simulator/bots")).header("host", host).send();
+        assert_eq!(answer.await.unwrap().status().as_u16(), status, "{host}");
+    }
+    simulator.signal("TERM");
+    simulator.end().expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_ends_at_its_time_whatever_it_does() {
+    let (mut simulator, base_url) = simulate();
+    let client = Client::builder().no_proxy().build().unwrap();
+    let upload = async |first: &str| {
+        let request = client.post(format!("{base_url}/simulator/widgets")).body(package(first));
+        let answer = request.header("content-type", "application/zip").send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let (status, told) = upload("").await;
+    assert_eq!(status, StatusCode::CREATED, "{told}");
+    // The second is in a function of the engine that never asks whether to go on.
+    for first in ["while (true) {}\n", "Array.prototype.indexOf.call({ length: Math.pow(2, 53) - 1 }, 1);\n"]
+    {
+        let begun = Instant::now();
+        let (status, told) = upload(first).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
+        assert!(told.contains("more than 2 seconds"), "{told}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let pid = simulator.pid();
+        let task = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        for thread in task.map(|thread| thread.unwrap().path()) {
+            assert_eq!(
+                fs::read_to_string(thread.join("children")).unwrap_or_default(),
+                "",
+                "a script goes on"
+            );
+            let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
+            let state = fs::read_to_string(thread.join("stat")).unwrap_or_default();
+            assert!(!state.contains(") R "), "the thread {name} works on");
+        }
+    }
+    simulator.signal("TERM");
+    simulator.end().expect(0);
+}
