@@ -23,7 +23,7 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
         Ok(stats) => text.push_str(&of_store(&stats, shared.clock.now())),
         Err(error) => tracing::warn!(%error, "/metrics goes without the store's numbers"),
     }
-    text.push_str(&of_accounts(shared.health.waiting().len()));
+    text.push_str(&of_accounts(shared.health.waiting().len(), shared.health.everybody_waits().is_some()));
     ([(CONTENT_TYPE, FORMAT)], text).into_response()
 }
 
@@ -41,9 +41,14 @@ fn of_store(stats: &Stats, now: Timestamp) -> String {
     text
 }
 
-fn of_accounts(waiting: usize) -> String {
+fn of_accounts(waiting: usize, everybody_waits: bool) -> String {
     let mut text = head("bridge_accounts_waiting", "Accounts whose deliveries wait for a person.");
     line(&mut text, "bridge_accounts_waiting", waiting);
+    text.push_str(&head(
+        "bridge_all_accounts_wait",
+        "1 while Kommo seems to block the bridge's address, so that the deliveries of all accounts wait.",
+    ));
+    line(&mut text, "bridge_all_accounts_wait", u8::from(everybody_waits));
     text
 }
 
@@ -81,6 +86,9 @@ mod tests {
         );
         let none = Stats { oldest_queued: None, ..stats };
         assert!(of_store(&none, Timestamp::from_millis(1)).ends_with("bridge_oldest_queued_seconds 0\n"));
-        assert!(of_accounts(2).ends_with("gauge\nbridge_accounts_waiting 2\n"));
+        let accounts = of_accounts(2, true);
+        assert!(accounts.contains("gauge\nbridge_accounts_waiting 2\n"), "{accounts}");
+        assert!(accounts.ends_with("gauge\nbridge_all_accounts_wait 1\n"), "{accounts}");
+        assert!(of_accounts(0, false).ends_with("bridge_all_accounts_wait 0\n"));
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::health::Health;
+use crate::health::{EverybodyWaits, Health};
 use crate::model::StateName;
 
 use super::fixture::Jobs;
@@ -145,6 +145,10 @@ async fn ready_follows_the_phases_and_the_store() {
         (answer.status, answer.json()),
         (StatusCode::OK, json!({ "status": "ready", "waiting": waiting, "everybody_waits": null }))
     );
+    let waits = EverybodyWaits { why: "Kommo blocks this address".into(), until: Some(it.jobs.clock.now()) };
+    it.health.on_everybody(move || Some(waits.clone()));
+    let told = ready().await.json()["everybody_waits"].clone();
+    assert!(told["why"] == "Kommo blocks this address" && told["until"].is_string(), "{told}");
 
     it.jobs.store.close().await;
     it.jobs.clock.advance(Duration::from_secs(1));

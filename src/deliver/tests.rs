@@ -224,7 +224,7 @@ async fn a_job_that_kommo_alone_refuses_is_not_the_only_one_that_is_tried() {
     let refused = home.completed(&home.bot(vec![Fault::Forbidden; 9])).await;
     sender.idle().await;
     let other = home.completed(&home.bot([])).await;
-    for _ in 0..3 {
+    for _ in 0..4 {
         home.clock.advance(Duration::from_secs(3_600));
         sender.step().await.unwrap();
         sender.idle().await;

@@ -40,8 +40,10 @@ pub struct Gate {
     /// Called whenever a place becomes free or a pause ends.
     freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Called when an account's pause has ended.
-    went_on: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    went_on: OnceLock<WentOn>,
 }
+
+type WentOn = Box<dyn Fn(&str) + Send + Sync>;
 
 pub(super) struct Inside {
     pub(super) pace: Pace,

@@ -36,6 +36,8 @@ struct Current {
     cause: Cause,
     /// How many in a row.
     nth: u32,
+    /// How often in a row the one was refused that alone is refused.
+    alone: u32,
     probing: bool,
     refused: Refused,
 }
@@ -179,16 +181,23 @@ impl Pauses {
         if is_late {
             return None;
         }
-        let nth = self.current.map_or(1, |current| current.nth.saturating_add(1));
-        // A hint of no time is none: followed, it would be a call after the other until Kommo blocks the address.
-        let hint = pause.hint.filter(|hint| !hint.is_zero());
-        let length = hint.map_or_else(|| pause.cause.length(nth), |hint| hint.min(LONGEST_HINT));
-        let refused = self.current.map_or(Refused::None, |current| current.refused);
-        let (until, alone_until, refused) = match refused.and(&pause) {
-            Some(refused) => (now + length, None, refused),
-            None => (now, Some(now + length), refused),
+        let before = self.current;
+        let refused = before.map_or(Refused::None, |current| current.refused).and(&pause);
+        // Who alone is refused again proves no more against the account than at first.
+        let (nth, alone) = match (before, refused) {
+            (None, _) => (1, 1),
+            (Some(before), Some(_)) => (before.nth.saturating_add(1), 1),
+            (Some(before), None) => (before.nth, before.alone.saturating_add(1)),
         };
-        self.open(Current { until, cause: pause.cause, nth, probing: false, refused });
+        // A hint of no time is none: followed, it would be a call after the other until Kommo blocks the address.
+        let hint = pause.hint.filter(|hint| !hint.is_zero()).map(|hint| hint.min(LONGEST_HINT));
+        let length = |nth| hint.unwrap_or_else(|| pause.cause.length(nth));
+        let (until, alone_until) = match refused {
+            Some(_) => (now + length(nth), None),
+            None => (now, Some(now + length(alone))),
+        };
+        let refused = refused.or(before.map(|before| before.refused)).unwrap_or_default();
+        self.open(Current { until, cause: pause.cause, nth, alone, probing: false, refused });
         Some(Begun { until, alone_until })
     }
 
@@ -199,7 +208,7 @@ impl Pauses {
         }
         let nth = self.current.map_or(1, |current| current.nth.saturating_add(1));
         let until = now + cause.length(nth);
-        self.open(Current { until, cause, nth, probing: false, refused: Refused::Several });
+        self.open(Current { until, cause, nth, alone: 1, probing: false, refused: Refused::Several });
         Some(until)
     }
 
@@ -331,7 +340,7 @@ mod tests {
             assert_eq!(pauses.permission(secs(100)), Permission::Probe, "another may find out");
         }
         // The next that is refused makes it the account's.
-        assert_eq!(pauses.pause(4, refused(2), secs(100)).unwrap().until, secs(100 + 960));
+        assert_eq!(pauses.pause(4, refused(2), secs(100)).unwrap().until, secs(100 + 120));
         assert!(pauses.is_of_others(5, job(1)) && pauses.is_of_others(5, job(2)));
         assert!(pauses.is_of_others(4, job(1)), "an answer of an earlier era says nothing of its job");
     }

@@ -36,7 +36,7 @@ fn starts(rate: u32, total: Option<u32>, accounts: &[&str], seed: u64) -> Vec<(S
     let mut waiting: Vec<(Duration, String, Ticket)> = Vec::new();
     let mut starts = Vec::new();
     for now in (0..10_000).map(ms) {
-        waiting.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        waiting.sort_by_key(|(due, ..)| *due);
         while waiting.first().is_some_and(|(due, ..)| *due <= now) {
             let (_, account, mut ticket) = waiting.remove(0);
             assert!(pace.start(&account, &mut ticket, now));

@@ -52,7 +52,8 @@ impl Request for Free {
     }
 }
 
-/// Longer than a delivery ever waits for its next try: 60 s, as `Backoff::STANDARD` has it.
+/// Longer than a delivery waits for its next try: 60 s, as `Backoff::STANDARD` has it. Only a job that waits alone for its
+/// account may wait longer, and loses nothing if it is tried earlier.
 pub(super) const REWIND_DELIVERING: &str = "UPDATE jobs SET due_at = ?1 \
      WHERE state = 'delivering' AND lease_until IS NULL AND (due_at > ?1 + 60000 OR received_at > ?1)";
 /// A job waits for its next attempt no longer than for its answer, or for the longest backoff. One that came in later than
