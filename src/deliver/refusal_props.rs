@@ -5,7 +5,6 @@
 
 use proptest::prelude::*;
 
-use super::super::blame::{self, Blame};
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::Completion;
