@@ -209,7 +209,7 @@ impl Accounts {
         self.renew(key, refused.generation).await
     }
 
-    /// Whether Kommo has said 401 to this bearer, so that no more calls may carry it.
+    /// Whether Kommo has said 401 to this bearer, so that no further call may carry it.
     pub fn is_refused<'a>(&self, whose: impl Into<Whose<'a>>, bearer: &Bearer) -> bool {
         let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
         !bearer.is_long_lived() && self.entry(whose).is_some_and(is_refused)

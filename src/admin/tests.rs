@@ -149,8 +149,8 @@ async fn ready_follows_the_phases_and_the_store() {
     );
     let waits = EverybodyWaits { why: "Kommo blocks this address".into(), until: Some(it.jobs.clock.now()) };
     it.health.on_everybody(move || Some(waits.clone()));
-    let told = ready().await.json()["everybody_waits"].clone();
-    assert!(told["why"] == "Kommo blocks this address" && told["until"].is_string(), "{told}");
+    let shown = ready().await.json()["everybody_waits"].clone();
+    assert!(shown["why"] == "Kommo blocks this address" && shown["until"].is_string(), "{shown}");
 
     it.jobs.store.close().await;
     it.jobs.clock.advance(Duration::from_secs(1));

@@ -31,10 +31,10 @@ pub(super) fn list(listed: &[Listed], now: Timestamp) -> String {
     table.trim_fmt()
 }
 
-/// That all accounts wait, as `ready` tells it; none if they do not.
-pub(super) fn everybody_waits(told: &Value) -> Option<String> {
-    let why = told["why"].as_str()?;
-    let until = match told["until"].as_str() {
+/// That the deliveries of all accounts wait, from the answer of `ready`; `None` if they do not.
+pub(super) fn everybody_waits(answer: &Value) -> Option<String> {
+    let why = answer["why"].as_str()?;
+    let until = match answer["until"].as_str() {
         Some(until) => format!("until {until}"),
         None => "for the answer to the next delivery".to_owned(),
     };

@@ -147,7 +147,7 @@ impl Circumstances<'_> {
         }
     }
 
-    /// Waiting is no failure of this job: when the account goes on, its time budget starts anew. But a job that is refused
+    /// Waiting is no failure of this job: when the account goes on, its time budget starts again. But a job that is refused
     /// for its own sake has no other budget to wait for.
     fn waiting(&self) -> Delivery {
         if self.delivery.is_refused_alone() {
@@ -254,3 +254,7 @@ impl Circumstances<'_> {
 #[cfg(test)]
 #[path = "judge_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "refusal_props.rs"]
+mod props;

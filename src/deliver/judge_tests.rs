@@ -181,7 +181,7 @@ fn an_outage_of_the_account_charges_no_job_and_forgets_no_refused_one() {
         let AfterDelivery::Retry { due_at, delivery } = bad.next else { panic!("{got:?}") };
         assert_eq!((due_at, delivery), (NOW + ALONE, refused(Some(NOW - HOUR), NOW)), "{got:?}");
     }
-    // Nor does it begin anew whenever its account has to wait for something else.
+    // Nor does its time begin again whenever its account has to wait for something else.
     let delivery = refused(Some(NOW - HOUR), before);
     for got in [status(429), Got::NoBearer(NoBearer::Unknown)] {
         let AfterDelivery::Wait { delivery: then, .. } =

@@ -144,13 +144,13 @@ async fn a_renewed_pass_is_a_second_call() {
 async fn what_was_reserved_before_a_429_was_read_does_not_start_after_it() {
     let (gate, clock) = gate(5);
     let too_many = Pause { cause: Cause::TooMany, hint: Some(MINUTE), source: Source::Call };
-    let [mut told, mut continues, mut again] = gate.enter(ACCOUNT, 3).try_into().ok().unwrap();
+    let [mut first, mut continues, mut again] = gate.enter(ACCOUNT, 3).try_into().ok().unwrap();
     let mut single = gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await.unwrap();
     let mut renewal = gate.turn(ACCOUNT, Errand::Token, Duration::ZERO).await.unwrap();
-    told.start().unwrap();
+    first.start().unwrap();
     // One that has made its first call, got 401, and waits to make its second.
     again.start().unwrap();
-    told.pause(too_many).unwrap();
+    first.pause(too_many).unwrap();
     for pass in [&mut continues, &mut single, &mut renewal] {
         assert_eq!(pass.start(), Err(Paused { left: Some(MINUTE) }));
     }

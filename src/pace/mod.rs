@@ -2,7 +2,7 @@
 //!
 //! Kommo counts every call to an account, so continues, the calls of handlers and the renewing of tokens go
 //! through one [`Gate`]. What it promises: in no window more calls to an account start than its rate
-//! allows, a pause that one caller was told holds for all, and what was reserved before it does not start in it.
+//! allows, a pause that one caller hears of holds for all, and what was reserved before it does not start in it.
 
 mod cause;
 mod everybody;

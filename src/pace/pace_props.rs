@@ -67,11 +67,11 @@ struct Callers {
     reserved: Vec<(usize, Ticket)>,
     flying: Vec<(usize, Ticket)>,
     starts: Vec<(usize, Duration)>,
-    /// Until when nobody may call the account, as far as nothing has ended it.
+    /// Until when no call to the account may start, unless something has ended the pause.
     quiet: [Duration; 3],
     /// Why it is quiet.
     cause: [Option<Cause>; 3],
-    /// Until when nobody may call any account.
+    /// Until when no call to any account may start.
     all_quiet: Duration,
 }
 

@@ -17,7 +17,7 @@ enum Stage {
     Reserved,
     /// It has gone out.
     Started,
-    /// What its answer says about the account was told, or the ticket was given back.
+    /// The pace knows what its answer says about the account, or has the ticket back.
     Settled,
 }
 

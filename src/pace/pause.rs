@@ -183,7 +183,7 @@ impl Pauses {
         }
         let before = self.current;
         let refused = before.map_or(Refused::None, |current| current.refused).and(&pause);
-        // Who alone is refused again proves no more against the account than at first.
+        // The same job refused again proves nothing further against its account.
         let (nth, alone) = match (before, refused) {
             (None, _) => (1, 1),
             (Some(before), Some(_)) => (before.nth.saturating_add(1), 1),

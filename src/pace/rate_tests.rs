@@ -133,8 +133,8 @@ fn a_403_without_json_stops_its_account_and_of_two_in_a_row_everybody() {
     let until = blocked(&mut pace, OTHER, 2, ms(0)).unwrap();
     assert_eq!(until, ms(60_000));
     assert_eq!(pace.reserve(THIRD, 1, until - ms(1)).len(), 0);
-    let (refused, told) = pace.everybody_waits().unwrap();
-    assert_eq!((refused.len(), told), (2, until));
+    let (refused, all_until) = pace.everybody_waits().unwrap();
+    assert_eq!((refused.len(), all_until), (2, until));
     // Who was not refused finds out.
     assert_eq!(pace.reserve(ACCOUNT, 1, until).len(), 0);
     let mut probe = pace.reserve(THIRD, 5, until);

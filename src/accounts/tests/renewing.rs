@@ -21,7 +21,7 @@ async fn however_many_meet_a_401_the_tokens_are_renewed_once() {
 }
 
 #[tokio::test]
-async fn what_kommo_answered_401_is_given_out_no_more_unless_there_is_no_other() {
+async fn a_bearer_that_was_answered_401_is_not_given_out_again_unless_there_is_no_other() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();

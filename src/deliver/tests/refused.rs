@@ -237,9 +237,9 @@ async fn all_accounts_wait_only_after_two_of_them_were_refused_without_json_in_a
     assert_eq!(waits(), None, "a continue succeeded in between");
 
     refuse(&others[1]).await;
-    let told = waits().unwrap();
-    assert_eq!((told.accounts.len(), told.left), (2, Some(MINUTE)));
-    assert!(told.to_string().contains("403") && told.to_string().contains("blocks this address"), "{told}");
+    let all = waits().unwrap();
+    assert_eq!((all.accounts.len(), all.left), (2, Some(MINUTE)));
+    assert!(all.to_string().contains("403") && all.to_string().contains("blocks this address"), "{all}");
     home.after(&sender, MINUTE).await;
     home.after(&sender, Duration::from_millis(2_200)).await;
     home.after(&sender, Duration::from_millis(1_100)).await;
