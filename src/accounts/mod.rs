@@ -6,16 +6,23 @@
 //! after a 401 ([`renew`]).
 //!
 //! What it promises: tokens of an account are renewed by one at a time, over all processes of one store; a new pair is stored
-//! before it is used, so no crash loses an account; a secret goes to allowed hosts only; what Kommo disconnects is
-//! refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
+//! before it is used, so no crash loses an account; a secret goes to allowed hosts only, and without a link only to those that
+//! are known or confirmed ([`install`]); no address can take an account away from another one by naming it ([`place`]); what
+//! Kommo disconnects is refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
 //! connected.
 
 mod book;
 mod connect;
 mod due;
+mod evidence;
+mod exchange;
 mod find;
+mod install;
 mod link;
 mod list;
+mod pairs;
+mod place;
+mod referer;
 mod renew;
 mod revoke;
 mod seal;
@@ -40,12 +47,16 @@ use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules
 use crate::pace::Gate;
 use crate::store::{Store, StoreError};
 
-pub use connect::{Callback, ConnectError, Connected};
+pub use connect::{Callback, ConnectError, Connected, Connection, Kept};
+pub use install::Installation;
 pub use link::{LINK_LIFE, StateError};
 pub use list::Listed;
-pub use revoke::{Revocation, RevocationError};
+pub use revoke::{Revocation, RevocationError, Revoked};
 
 use book::{Book, Entry};
+use connect::LinkTurns;
+use evidence::Asked;
+use pairs::Pairs;
 use renew::Renewing;
 use seal::Sealer;
 use throttle::Throttle;
@@ -63,6 +74,8 @@ pub struct Integration {
     pub previous_client_secret: Option<SecretString>,
     /// Where Kommo sends a person after the authorization; without it nobody can be connected.
     pub redirect_uri: Option<Url>,
+    /// Whether an installation may connect an account without a link of ours.
+    pub install_without_link: bool,
 }
 
 /// An account of the configuration.
@@ -127,6 +140,12 @@ struct Inner {
     renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
     /// Installations that anybody can claim.
     strangers: Mutex<Throttle>,
+    /// Which account was seen at which address.
+    pairs: Pairs,
+    /// Links that are being used.
+    link_turns: Mutex<LinkTurns>,
+    /// What accounts were asked after a call that says that they were disconnected.
+    hearings: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<Asked>>>>>,
     /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
     /// checked before that.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
@@ -155,12 +174,18 @@ impl Accounts {
             book: RwLock::default(),
             renewing: Mutex::default(),
             strangers: Mutex::default(),
+            pairs: Pairs::default(),
+            link_turns: Mutex::default(),
+            hearings: Mutex::default(),
             disconnected: Mutex::default(),
             unreadable: Mutex::default(),
             changed: Notify::new(),
             parts,
         }));
         accounts.reload().await?;
+        if let Some(store) = &accounts.0.parts.store {
+            accounts.0.pairs.load(&store.pairs().await?);
+        }
         Ok(accounts)
     }
 

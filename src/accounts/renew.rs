@@ -27,6 +27,15 @@ const MARGIN: Duration = Duration::from_secs(15);
 /// Between two looks at what another process, or a full disk, does.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// For whom it counts what an answer says about the pace of its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Teaches {
+    /// For all calls to the account.
+    Everyone,
+    /// For none: a stranger chose the call, and must not be able to pause the account's continues.
+    NoOne,
+}
+
 /// What is remembered of an account's renewals.
 #[derive(Default)]
 pub(super) struct Renewing(tokio::sync::Mutex<Failures>);
@@ -121,7 +130,7 @@ impl Accounts {
             })?;
         let app = app(integration, redirect_uri);
         let first = match self.grant(origin, app, &open.tokens).await {
-            Ok(granted) => return Ok((origin.clone(), granted)),
+            Ok(granted) => return Ok((origin.clone(), own(key, granted)?)),
             Err(error) => error,
         };
         let perhaps_moved = matches!(
@@ -132,7 +141,7 @@ impl Accounts {
         let Some(new) = moved else { return Err(Trouble::of(first)) };
         tracing::info!(account.host = host(origin), account.now = host(&new), "the account has moved");
         let granted = self.grant(&new, app, &open.tokens).await.map_err(Trouble::of)?;
-        Ok((new, granted))
+        Ok((new, own(key, granted)?))
     }
 
     async fn grant(&self, origin: &Arc<str>, app: App<'_>, tokens: &Tokens) -> Result<Granted, GrantError> {
@@ -142,7 +151,7 @@ impl Accounts {
     }
 
     /// Where the account is now, if it is elsewhere and may be called there.
-    async fn moved(&self, entry: &Entry, origin: &Arc<str>, tokens: &Tokens) -> Option<Arc<str>> {
+    pub(super) async fn moved(&self, entry: &Entry, origin: &Arc<str>, tokens: &Tokens) -> Option<Arc<str>> {
         let here = url_of(origin).ok()?;
         let api = sibling(&here, &token_claims(&tokens.access).api_domain?)?;
         let asked: Arc<str> = api.origin().ascii_serialization().into();
@@ -168,11 +177,23 @@ impl Accounts {
         origin: &str,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
+        self.paced_by(origin, Teaches::Everyone, call).await
+    }
+
+    /// The same; a call that a stranger chose takes its turn, and its answer teaches no one else anything.
+    pub(super) async fn paced_by<T>(
+        &self,
+        origin: &str,
+        teaches: Teaches,
+        call: impl Future<Output = Result<T, GrantError>>,
+    ) -> Result<T, GrantError> {
         let turn = self.0.parts.gate.turn(origin, Errand::Token, self.0.parts.request_timeout).await;
         let mut pass = turn.map_err(|paused| GrantError::Unavailable(paused.to_string()))?;
         pass.start();
         let answer = call.await;
-        if let Err(GrantError::TooMany { retry_after }) = answer {
+        if let Err(GrantError::TooMany { retry_after }) = answer
+            && teaches == Teaches::Everyone
+        {
             pass.pause(Pause { scope: Scope::Account, cause: Cause::TooMany, hint: retry_after });
         }
         answer
@@ -299,6 +320,16 @@ impl Trouble {
             GrantError::Dead { .. } => Self::Dead(error.to_string()),
             other => Self::Passing(other.to_string()),
         }
+    }
+}
+
+/// New tokens, if they are of this account: an address may have passed on to another one.
+fn own(key: &AccountKey, granted: Granted) -> Result<Granted, Trouble> {
+    match token_claims(&granted.access).account_id {
+        Some(other) if other != key.account_id => {
+            Err(Trouble::Passing(format!("Kommo gave tokens of account {} in its place", other.0)))
+        }
+        _ => Ok(granted),
     }
 }
 

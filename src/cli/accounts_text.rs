@@ -4,8 +4,8 @@
 
 use url::Url;
 
-use crate::accounts::Listed;
-use crate::model::{AccountState, Timestamp};
+use crate::accounts::{Connected, Installation, Listed};
+use crate::model::{AccountId, AccountState, Timestamp};
 
 use super::text::{clean, table, when};
 
@@ -28,6 +28,49 @@ pub(super) fn list(listed: &[Listed], now: Timestamp) -> String {
         ]);
     }
     table.trim_fmt()
+}
+
+/// Installations that wait, below the list; nothing if there are none.
+pub(super) fn installations(waiting: &[Installation], now: Timestamp) -> String {
+    if waiting.is_empty() {
+        return String::new();
+    }
+    let lines = waiting.iter().map(|one| {
+        let codes = if one.codes == 1 { String::new() } else { format!(", {} codes", one.codes) };
+        let line = format!(
+            "{} through {}, ends {}{codes}: if it is an account of yours, accounts confirm {}",
+            one.host,
+            one.integration,
+            when(one.expires_at, now),
+            one.host
+        );
+        format!("  {}\n", clean(&line))
+    });
+    format!("\n\nInstallations without a link, which wait:\n{}", lines.collect::<String>())
+}
+
+/// What is asked before an account is connected.
+pub(super) fn question(host: &str, account_id: AccountId) -> String {
+    format!("{} says that it is account {account_id}. Connect it? [y/N] ", clean(host))
+}
+
+/// An installation was finished.
+pub(super) fn confirmed(connected: &Connected, host: &str) -> String {
+    format!(
+        "Account {} at {} is connected through {}. Deliveries that wait for it go out within a few seconds.\n",
+        connected.account_id,
+        clean(host),
+        clean(&connected.integration)
+    )
+}
+
+/// There is none.
+pub(super) fn no_installation(wanted: &str) -> String {
+    format!(
+        "no installation waits at {}: a code is kept for 20 minutes, and only with integrations.NAME.install_without_link; \
+         `accounts list` shows what waits, `accounts authorize` makes a link that needs no confirmation",
+        clean(wanted)
+    )
 }
 
 /// How one is called: where it is, and its name in the configuration.

@@ -110,6 +110,8 @@ pub(super) struct Integration {
     pub(super) previous_client_secret_file: Option<String>,
     /// Where Kommo sends the OAuth code, just as it stands on the integration's page.
     pub(super) redirect_uri: Option<Text<Url>>,
+    /// Whether the installation of the widget may connect an account without a link of `accounts authorize`. Left out: false.
+    pub(super) install_without_link: Option<bool>,
 }
 
 /// An account with a long-lived token.

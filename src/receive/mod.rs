@@ -51,6 +51,9 @@ const KEY_OUTLIVES: Duration = Duration::from_secs(5);
 /// Whether an account has disconnected the integration of a `client_uuid`.
 pub type IsDisabled = Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>;
 
+/// Notes that a verified token of an integration (its `client_uuid`) names an address and an account together.
+pub type WasSeen = Arc<dyn Fn(&str, &str, AccountId) + Send + Sync>;
+
 /// All that receiving takes.
 pub struct Receiver {
     /// The handlers and their `answer_within`.
@@ -69,6 +72,8 @@ pub struct Receiver {
     pub ack_deadline: Duration,
     /// Whether Kommo has told that an account disconnected the integration of this `client_uuid`.
     pub is_disabled: IsDisabled,
+    /// Told of each accepted request whose account was at which address.
+    pub was_seen: WasSeen,
     /// Where the jobs go.
     pub store: Store,
     /// The time.
@@ -174,6 +179,7 @@ impl Receiver {
         }
         let return_url = return_url::check(&return_url, &verified.iss, &self.hosts)
             .map_err(|refusal| refused(refusal.into()))?;
+        let origin = return_url.origin().to_owned();
         let job = NewJob {
             id: JobId::new(received_at, (self.random)()),
             handler: handler.clone(),
@@ -191,6 +197,8 @@ impl Receiver {
         }
         let accepted =
             self.store.accept(job, within).await.map_err(|error| refused(Rejection::Store(error)))?;
+        // The `return_url` has the scheme, host and port of the token's `iss`.
+        (self.was_seen)(&verified.client_uuid, &origin, account_id);
         tracing::debug!(
             handler = handler.as_str(),
             job.id = %accepted.id,

@@ -17,6 +17,8 @@ mod files;
 mod keeper;
 mod keys;
 mod lanes;
+mod oauth;
+mod oauth_writes;
 mod open;
 mod owner;
 mod people;
@@ -49,9 +51,10 @@ use crate::model::{
 };
 
 pub use accept::Accepted;
-pub use account_writes::{Leased, Renewal};
+pub use account_writes::{Leased, NewConnection, Renewal};
 pub use error::StoreError;
 pub use lanes::{Lanes, Slot};
+pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingCalls, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
 pub(crate) use owner::owner;
 pub use read::{JobFilter, Page, Stats};

@@ -4,8 +4,11 @@ use super::*;
 use crate::accounts::Callback;
 use crate::simulator::MovedAnswer;
 
-/// Connects the account, as the installation of its widget does.
+/// Connects the account, as the installation of its widget does where the account is known.
 async fn connect(home: &Home, sender: &Sender) {
+    let Options { client_uuid, account_id, .. } = home.simulator.options();
+    let origin = home.simulator.base_url();
+    sender.0.parts.accounts.was_seen(client_uuid, origin, AccountId(*account_id));
     let url: url::Url = home.simulator.install_callback_url().unwrap().parse().unwrap();
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     let (code, referer) = (value("code").into(), value("referer"));

@@ -12,6 +12,7 @@ mod handled;
 mod jumps;
 mod keep;
 mod lanes;
+mod oauth;
 mod open;
 mod people;
 mod plans;

@@ -66,9 +66,9 @@ async fn call_back(bridge: &TestBridge, callback: &str) -> (u16, Value) {
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-/// Connects the account as the installation of a widget does.
-async fn install(bridge: &TestBridge, kommo: &Simulator) {
-    let (status, body) = call_back(bridge, &kommo.install_callback_url().unwrap()).await;
+/// A person connects the account by a link.
+async fn connect(bridge: &TestBridge, kommo: &Simulator) {
+    let (status, body) = call_back(bridge, &follow(&link(bridge, kommo)).await).await;
     assert_eq!(status, 200, "{body}");
 }
 
