@@ -43,10 +43,6 @@ pub(super) fn integrations(
             checker.secret(&path, raw.previous_client_secret, raw.previous_client_secret_file);
         let redirect_uri = raw.redirect_uri.map(|Text(url)| url);
         let install_without_link = raw.install_without_link.unwrap_or(false);
-        if install_without_link && redirect_uri.is_none() {
-            let why = "needs redirect_uri beside it: without one no account can be connected";
-            checker.refuse(&["integrations", name.as_str(), "install_without_link"], why);
-        }
         if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
             let integration = Integration {
                 client_uuid,
