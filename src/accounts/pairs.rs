@@ -5,8 +5,8 @@
 //! the list of allowed hosts. A pair counts for the integration whose secret signed the token, because the holder of another
 //! secret could have made that one up.
 //!
-//! Every accepted request asks whether its pair is known, so this is a look into memory; a new pair is written by
-//! [`watch`](super::watch) afterwards. One that a crash loses is seen again with the account's next request.
+//! Every accepted request asks whether its pair is known, so this is a look into memory; [`watch`](super::watch) writes a new
+//! pair within five seconds. One that a crash loses is seen again with the account's next request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -70,19 +70,17 @@ impl Pairs {
         }
     }
 
-    /// Notes a pair. Says whether it is a new one, which has to be stored.
-    fn note(&self, client_uuid: &str, origin: &str, account_id: AccountId) -> bool {
+    /// Notes a pair; a new one is stored with the next [`save`](Self::save).
+    fn note(&self, client_uuid: &str, origin: &str, account_id: AccountId) {
         // Asked for each request, and nearly always the pair is known.
         if self.knows(client_uuid, origin, account_id) {
-            return false;
+            return;
         }
         let client_uuid = client_uuid.trim().to_ascii_lowercase().into();
         let pair = Pair { client_uuid, origin: origin.into(), account_id };
-        let is_new = self.known.write().unwrap_or_else(PoisonError::into_inner).add(&pair);
-        if is_new {
+        if self.known.write().unwrap_or_else(PoisonError::into_inner).add(&pair) {
             self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).push(pair);
         }
-        is_new
     }
 
     /// Whether the account with this number was seen at this address.
@@ -120,9 +118,7 @@ impl Pairs {
 impl Accounts {
     /// A verified token of the integration with this id names this account, at this address.
     pub fn was_seen(&self, client_uuid: &str, origin: &str, account_id: AccountId) {
-        if self.0.pairs.note(client_uuid, origin, account_id) {
-            self.0.changed.notify_one();
-        }
+        self.0.pairs.note(client_uuid, origin, account_id);
     }
 }
 
@@ -133,9 +129,12 @@ mod tests {
     #[test]
     fn a_pair_counts_for_its_integration_address_and_number_alone() {
         let pairs = Pairs::default();
-        assert!(pairs.note("Id", "https://a", AccountId(7)));
-        assert!(!pairs.note(" iD", "https://a", AccountId(7)), "once is enough");
-        assert!(pairs.note("id", "https://a", AccountId(8)) && pairs.note("id", "https://b", AccountId(7)));
+        for (client_uuid, origin, account_id) in
+            [("Id", "https://a", 7), (" iD", "https://a", 7), ("id", "https://a", 8), ("id", "https://b", 7)]
+        {
+            pairs.note(client_uuid, origin, AccountId(account_id));
+        }
+        assert_eq!(pairs.unsaved.lock().unwrap().len(), 3, "once is enough");
         for (client_uuid, origin, account_id, expected) in [
             ("ID", "https://a", 7, true),
             ("other", "https://a", 7, false),

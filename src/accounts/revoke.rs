@@ -181,9 +181,11 @@ impl Accounts {
             return Ok(None);
         }
         let account_id = key.account_id;
+        let cancelled = self.cancel_jobs(store, account_id).await;
+        // Only now, so that what is counted here is not cancelled by the watch before.
         let until = self.0.parts.clock.elapsed() + UNDER_WAY;
         self.disconnected().push((account_id, until));
-        let cancelled = self.cancel_jobs(store, account_id).await?;
+        let cancelled = cancelled?;
         let entry = self.entry_of(key);
         let shown = entry.as_ref().and_then(|entry| entry.record.origin.as_deref()).map_or("?", host);
         let addresses = entry.iter().flat_map(|entry| [&entry.record.origin, &entry.record.previous_origin]);

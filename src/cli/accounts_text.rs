@@ -116,6 +116,7 @@ pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &Url) -> St
     format!(
         "Open this link within an hour, in a browser where you are signed in to the account as its administrator:\n\n  \
          {link}\n\n\
+         It is good for one account; make another link for each further one.\n\
          Choose the account and allow access for the integration (integrations.{integration}). Kommo then sends the \
          browser to\n{redirect_uri}; a bridge with this configuration must be running there.\n{elsewhere}\
          It shows which account was connected. Deliveries that wait for the account go out by themselves.\n"

@@ -9,7 +9,8 @@
 //! While the bridge stops, a callback gets 503 before its code is used, so that it is still good at the next bridge. A
 //! revocation is carried out even then: Kommo may not tell it twice.
 //!
-//! Metrics: the counters `bridge_oauth_callbacks_total{outcome}` and `bridge_oauth_revocations_total{outcome}`.
+//! Metrics: the counters `bridge_oauth_callbacks_total{outcome}` and `bridge_oauth_revocations_total{outcome}`. A revocation
+//! that waited (`pending`) is counted once more when it is settled: `revoked` or `dropped`.
 
 mod answer;
 mod page;
@@ -34,10 +35,9 @@ use crate::problem::{self, Problem};
 use query::Key;
 use refusal::{Refusal, Unheard};
 
-/// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo.
+/// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo. Installations, which
+/// anyone can claim, have bounds of their own in `accounts`, and cannot crowd out people.
 const EXCHANGES: usize = 16;
-/// The same for installations, which anybody can claim: they must not crowd out people.
-const INSTALLATIONS: usize = 8;
 
 /// The keys of a callback and the most bytes of each. Kommo's codes have about a thousand.
 const CALLBACK: [Key; 6] = [
@@ -70,7 +70,6 @@ struct Shared {
     oauth: Oauth,
     flood: Flood,
     exchanges: Semaphore,
-    installations: Semaphore,
 }
 
 /// What came of a callback that was understood.
@@ -101,9 +100,9 @@ pub fn router(oauth: Oauth) -> Router {
     let router = Router::new()
         .route("/oauth/callback", get(callback).head(get_alone))
         .route("/oauth/revoked", get(revoked).head(get_alone));
-    let (exchanges, installations) = (Semaphore::new(EXCHANGES), Semaphore::new(INSTALLATIONS));
+    let exchanges = Semaphore::new(EXCHANGES);
     let flood = Flood::new("calls of OAuth refused", oauth.clock.clone());
-    let shared = Shared { oauth, flood, exchanges, installations };
+    let shared = Shared { oauth, flood, exchanges };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
 }
 
@@ -200,8 +199,10 @@ impl Shared {
         if self.oauth.draining.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let places = if callback.state.is_some() { &self.exchanges } else { &self.installations };
-        let _place = places.try_acquire().map_err(|_| Refusal::Busy)?;
+        let _place = match callback.state {
+            Some(_) => Some(self.exchanges.try_acquire().map_err(|_| Refusal::Busy)?),
+            None => None,
+        };
         Ok(self.oauth.accounts.connect(callback).await?.into())
     }
 

@@ -2,6 +2,7 @@
 //! go out, and back to an account that is disconnected.
 
 mod connects;
+mod evil;
 mod refuses;
 mod revokes;
 
