@@ -10,8 +10,10 @@ use super::Accounts;
 use super::due;
 use super::renew::url_of;
 
-/// An account is asked no more often than this, however many calls say that it was disconnected.
+/// Between two times that an account is asked at least, however many calls say that it was disconnected.
 const ASKED_LATELY: Duration = Duration::from_secs(10);
+/// The same at most, for a call that waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 /// A token that Kommo has refused for as long as this, without giving a new one, is not a passing trouble.
 const REFUSED_FOR_GOOD: Duration = Duration::from_secs(60);
 /// Kommo's own call may come before the token stops working, by no more than this.
@@ -24,7 +26,7 @@ pub(super) enum Evidence {
     Works,
     /// Kommo says that its tokens are dead.
     Gone,
-    /// Kommo refuses its token, and no new one could be had.
+    /// Kommo refuses its token, and refuses it a new one too, without saying that its tokens are dead.
     Refused,
     /// Kommo cannot be asked.
     Silent,
@@ -42,9 +44,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Whether it is too early to ask again.
+    /// Whether it is too early to ask again because of another call.
     pub(super) fn is_recent(&self, now: Duration) -> bool {
         now < self.at + ASKED_LATELY
+    }
+
+    /// Whether it is too early to ask again for a call that has `waited`: the longer it waits, the less often.
+    pub(super) fn is_recent_after(&self, waited: Duration, now: Duration) -> bool {
+        now < self.at + (waited / 10).clamp(ASKED_LATELY, LONGEST_WAIT)
     }
 }
 
@@ -107,7 +114,8 @@ impl Accounts {
         match self.renew(key, generation).await {
             Ok(_) => Evidence::Works,
             Err(NoBearer::NeedsAuthorization { .. }) => Evidence::Gone,
-            Err(_) if was_refused => Evidence::Refused,
+            // One refusal alone may be an outage of Kommo's.
+            Err(_) if was_refused && self.was_renewal_refused(key) => Evidence::Refused,
             Err(_) => Evidence::Silent,
         }
     }
@@ -158,6 +166,18 @@ mod tests {
         ] {
             assert_eq!(believe(evidence, state, is_first), expected, "{evidence:?} {state:?} {is_first}");
         }
+    }
+
+    #[test]
+    fn a_call_that_waits_long_asks_less_often() {
+        let second = Duration::from_secs(1);
+        let asked = Asked { at: Duration::ZERO, generation: None, evidence: Evidence::Silent };
+        for (waited, seconds) in [(0, 10), (100, 10), (600, 60), (86_400, 600)] {
+            let waited = Duration::from_secs(waited);
+            assert!(asked.is_recent_after(waited, second * (seconds - 1)), "{waited:?}");
+            assert!(!asked.is_recent_after(waited, second * seconds), "{waited:?}");
+        }
+        assert!(asked.is_recent(second * 9) && !asked.is_recent(second * 10));
     }
 
     #[test]

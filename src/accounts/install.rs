@@ -1,4 +1,4 @@
-//! Installations without a link: the integration allows them, and Kommo calls by itself (`from_widget=1`).
+//! Installations without a link: the integration allows them, and Kommo makes the call (`from_widget=1`).
 //!
 //! Anyone can make such a call, with any address of `delivery.allowed_hosts`. So the integration's secret goes to the address
 //! only if verified tokens showed which accounts are there ([`pairs`](super::pairs)), and tokens of another account are

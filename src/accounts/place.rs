@@ -56,7 +56,7 @@ impl Accounts {
         let Some(elsewhere) = self.elsewhere(origin, key) else { return Ok(None) };
         let known = elsewhere.record.origin.clone();
         let was_there = elsewhere.record.previous_origin.as_ref() == Some(origin);
-        // Whoever has an address that the account has left may have it from anyone.
+        // An address that the account has left may be anyone's by now.
         let was_seen_here = !was_there && self.0.pairs.knows(&key.client_uuid, origin, key.account_id);
         let refused = || ConnectError::Elsewhere {
             account_id: key.account_id,
@@ -92,8 +92,8 @@ impl Accounts {
         book.entries().find(is_active_elsewhere).cloned()
     }
 
-    /// Where another account is connected, whoever comes has to show that it is there now: `referer` is the caller's word,
-    /// and a wrong one would take that account's deliveries away from it.
+    /// Where another account is connected, the address has to say that the new one is there now: `referer` is the caller's
+    /// word, and a wrong one would take that account's deliveries away from it.
     async fn check_neighbour(
         &self,
         url: &Url,

@@ -46,6 +46,8 @@ struct Failures {
     count: u32,
     /// Not to be tried before, by the elapsed time; and why not.
     pause: Option<(Duration, String)>,
+    /// Whether Kommo answered the last one, and refused it.
+    was_refused: bool,
 }
 
 impl Accounts {
@@ -85,6 +87,11 @@ impl Accounts {
         let renewing = self.renewing(key);
         let failures = renewing.0.try_lock().ok()?;
         failures.pause.as_ref().map(|(until, _)| *until)
+    }
+
+    /// Whether Kommo answered the last renewal and refused it, without saying that the refresh token is dead.
+    pub(super) fn was_renewal_refused(&self, key: &AccountKey) -> bool {
+        self.renewing(key).0.try_lock().is_ok_and(|failures| failures.was_refused)
     }
 
     async fn renew_once(self, key: AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
@@ -207,6 +214,7 @@ impl Accounts {
     ) -> Result<Bearer, NoBearer> {
         let parts = &self.0.parts;
         let (key, shown) = (&entry.record.key, entry.record.origin.as_deref().map_or("?", host).to_owned());
+        let was_refused = matches!(outcome, Err(Trouble::Refused(_)));
         let outcome = outcome.and_then(|(origin, granted)| {
             let tokens = made(granted, parts.clock.now());
             let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
@@ -216,7 +224,7 @@ impl Accounts {
         });
         let (renewal, why) = match outcome {
             Ok(renewed) => (renewed, None),
-            Err(Trouble::Passing(why)) => (Renewal::Failed, Some(why)),
+            Err(Trouble::Passing(why) | Trouble::Refused(why)) => (Renewal::Failed, Some(why)),
             Err(Trouble::Dead(why)) => {
                 (Renewal::Stopped(Standing::NeedsAuthorization { reason: why.clone() }), Some(why))
             }
@@ -237,6 +245,7 @@ impl Accounts {
             Renewal::Failed => {
                 let why = why.unwrap_or_default();
                 failures.count += 1;
+                failures.was_refused = was_refused;
                 let pause = due::pause(failures.count, (parts.random)());
                 failures.pause = Some((parts.clock.elapsed() + pause, why.clone()));
                 let pause_ms = crate::model::whole_millis(pause);
@@ -311,6 +320,8 @@ impl Accounts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Trouble {
     Passing(String),
+    /// For now too: Kommo refuses, and that may be the integration's fault.
+    Refused(String),
     Dead(String),
 }
 
@@ -318,6 +329,7 @@ impl Trouble {
     fn of(error: GrantError) -> Self {
         match error {
             GrantError::Dead { .. } => Self::Dead(error.to_string()),
+            GrantError::Refused { status: 400 | 401, .. } => Self::Refused(error.to_string()),
             other => Self::Passing(other.to_string()),
         }
     }

@@ -1,7 +1,7 @@
 //! Kommo's hook that says: this account disconnected the integration.
 //!
-//! Its signature is over the account and the integration alone, so the same address works each time, for whoever has seen it
-//! once. Before it is believed, the account is asked with its own token ([`evidence`](super::evidence)): while Kommo takes
+//! Its signature is over the account and the integration alone, so the same address works each time, for anyone who has seen
+//! it once. Before it is believed, the account is asked with its own token ([`evidence`](super::evidence)): while Kommo takes
 //! that, the account was not disconnected. Where the account cannot be asked, the call waits in the store until it can.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -36,7 +36,7 @@ pub struct Revocation {
 /// What came of a call that is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The account is disconnected, and so many of its jobs were cancelled.
+    /// The account is disconnected, and this number of its jobs was cancelled.
     Done(u64),
     /// The account cannot be asked now; the call is settled as soon as it can.
     Pending,
@@ -123,11 +123,11 @@ impl Accounts {
         let PendingRevocation { key, since, is_first } = pending;
         let hearing = self.hearing(&key);
         let Ok(mut last) = hearing.try_lock() else { return Ok(()) };
-        if last.as_ref().is_some_and(|asked| asked.is_recent(self.0.parts.clock.elapsed())) {
+        let (waited, now) = (self.0.parts.clock.now().since(since), self.0.parts.clock.elapsed());
+        if last.as_ref().is_some_and(|asked| asked.is_recent_after(waited, now)) {
             return Ok(());
         }
         let evidence = self.evidence_lately(&key, &mut last).await;
-        let waited = self.0.parts.clock.now().since(since);
         match believe_later(evidence, self.state_of(&key), is_first, waited) {
             Belief::Believe => {
                 let outcome =
@@ -153,7 +153,7 @@ impl Accounts {
         all.entry(key.clone()).or_default().clone()
     }
 
-    /// Asks the account, unless that was done a moment ago: whoever repeats a call must not use up the account's pace.
+    /// Asks the account, unless that was done a moment ago: a call that is repeated must not use up the account's pace.
     async fn evidence_lately(&self, key: &AccountKey, last: &mut Option<Asked>) -> Evidence {
         let now = self.0.parts.clock.elapsed();
         let generation = |accounts: &Self| accounts.entry_of(key).map(|entry| entry.record.generation);

@@ -62,7 +62,7 @@ pub(super) async fn run(
             Expected::Any => true,
             Expected::Ask => ask(&one.host, account_id),
         };
-        let connected = accounts.confirm(one, accept).await.map_err(|error| told(&error))?;
+        let connected = accounts.confirm(one, accept).await.map_err(|error| failure(&error))?;
         Ok(Told {
             json: json!({ "connected": {
                 "host": one.host,
@@ -82,7 +82,7 @@ fn expected(confirm: &Confirm, can_ask: bool) -> Result<Expected, String> {
         (None, true) => Ok(Expected::Any),
         (None, false) if can_ask => Ok(Expected::Ask),
         (None, false) => {
-            Err("there is no one to ask whether the account is the right one: add --account NUMBER with the \
+            Err("no terminal to ask whether the account is the right one: add --account NUMBER with the \
                               account's number in Kommo, or --yes to take whichever the host names"
                 .to_owned())
         }
@@ -123,7 +123,7 @@ fn ask(host: &str, account_id: AccountId) -> bool {
     read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-fn told(error: &ConnectError) -> Failure {
+fn failure(error: &ConnectError) -> Failure {
     Failure::running(match error {
         ConnectError::Declined(account_id) => format!(
             "the host says that it is account {account_id}, which was not confirmed: nothing was stored, and its code is used up"

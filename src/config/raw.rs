@@ -164,7 +164,8 @@ pub(super) struct Workers {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Delivery {
-    /// Hosts that may get a bearer token; `*.` stands for any subdomain, an entry may name a port.
+    /// Hosts that may get a bearer token and, with OAuth, an integration's secret key; `*.` stands for any subdomain, an entry
+    /// may name a port. Only hosts that Kommo answers for.
     pub(super) allowed_hosts: Option<Vec<Text<HostPattern>>>,
     /// Allows http, IP literals and private addresses. For tests only.
     pub(super) insecure: Option<bool>,

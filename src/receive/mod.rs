@@ -72,7 +72,7 @@ pub struct Receiver {
     pub ack_deadline: Duration,
     /// Whether Kommo has told that an account disconnected the integration of this `client_uuid`.
     pub is_disabled: IsDisabled,
-    /// Told of each accepted request whose account was at which address.
+    /// Called for each accepted request: which account was at which address.
     pub was_seen: WasSeen,
     /// Where the jobs go.
     pub store: Store,

@@ -40,7 +40,7 @@ pub(super) struct KeepCode {
 /// The oldest ones of one integration at one address, beyond a number of the newest ones.
 const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = ? AND \
      origin = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
-/// The oldest one of the address that has most, if there are more than so many in all.
+/// The oldest one of the address that has most, if there are more than this number in all.
 const DROP_OF_FULLEST: &str = "DELETE FROM oauth_codes WHERE (SELECT count(*) FROM oauth_codes) > ?1 AND id = ( \
      SELECT min(id) FROM oauth_codes GROUP BY client_uuid, origin ORDER BY count(*) DESC, min(id) LIMIT 1)";
 

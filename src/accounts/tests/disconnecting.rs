@@ -69,6 +69,28 @@ async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says()
 }
 
 #[tokio::test]
+async fn a_refusal_during_an_outage_of_kommos_oauth_disconnects_nothing() {
+    let home = Home::new().await;
+    let (store, accounts) = reconnected(&home).await;
+    home.simulator.set_outage(Some(Fault::Unauthorized));
+    home.simulator.set_oauth_outage(Some(Fault::Status(503)));
+    home.clock.advance(Duration::from_secs(20));
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Pending));
+    for _ in 0..20 {
+        home.clock.advance(Duration::from_secs(20));
+        accounts.step(&store).await;
+    }
+    assert_eq!(state(&accounts).await, AccountState::Active);
+    // Refused at both places, again and again, without a word of why: that is no outage.
+    home.simulator.set_oauth_outage(Some(Fault::Unauthorized));
+    for _ in 0..200 {
+        home.clock.advance(Duration::from_secs(20));
+        accounts.step(&store).await;
+    }
+    assert_eq!(state(&accounts).await, AccountState::Revoked);
+}
+
+#[tokio::test]
 async fn a_first_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
     for ends in [true, false] {
         let home = Home::new().await;

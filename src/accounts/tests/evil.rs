@@ -1,4 +1,4 @@
-//! A host under `delivery.allowed_hosts` that someone else answers for: it gives tokens of any account to whoever asks, and
+//! A host under `delivery.allowed_hosts` that someone else answers for: it gives tokens of any account to anyone, and
 //! remembers what it was asked.
 
 use std::sync::{Arc, Mutex};
