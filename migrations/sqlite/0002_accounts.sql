@@ -42,3 +42,61 @@ CREATE TABLE accounts (
     CHECK (renewing_until IS NULL OR state = 'active'),
     CHECK ((renewing_until IS NULL) = (renewing_by IS NULL))
 ) STRICT, WITHOUT ROWID;
+
+-- Which account was at which address, as verified tokens of bots said it: only such a pair is worth the integration's
+-- secret without a link and without an operator's confirmation. A row is written once, when a pair is first seen.
+CREATE TABLE account_origins (
+    -- the id of the integration whose secret signed the token, in lower case: the holder of another secret proves nothing here
+    client_uuid TEXT    NOT NULL CHECK (length(client_uuid) BETWEEN 1 AND 200),
+    -- the token's `iss`: scheme, host and port
+    origin      TEXT    NOT NULL CHECK (length(origin) BETWEEN 8 AND 300),
+    -- the token's `account_id`
+    account_id  INTEGER NOT NULL CHECK (account_id > 0),
+
+    PRIMARY KEY (client_uuid, origin, account_id)
+) STRICT, WITHOUT ROWID;
+
+-- Codes of installations that came without a link and are not exchanged yet, encrypted. Few, and each for 20 minutes.
+CREATE TABLE oauth_codes (
+    -- names it within this table; newer ones are greater
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- the id of the integration that was installed, in lower case
+    client_uuid TEXT    NOT NULL CHECK (length(client_uuid) BETWEEN 1 AND 200),
+    -- the address that the caller named: its word alone
+    origin      TEXT    NOT NULL CHECK (length(origin) BETWEEN 8 AND 300),
+    -- names the key that encrypted the code
+    key_id      TEXT    NOT NULL CHECK (length(key_id) = 16),
+    -- XChaCha20-Poly1305: nonce and ciphertext, bound to the integration, the address and the column
+    code        BLOB    NOT NULL CHECK (length(code) > 40),
+    -- when the call came, and from when on Kommo no longer takes the code
+    received_at INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL
+) STRICT;
+
+-- The `state` of each link that was used: it is good for one code. A row is deleted some time after the link's end.
+CREATE TABLE oauth_states (
+    -- the random part of the `state`
+    nonce      BLOB    NOT NULL CHECK (length(nonce) = 16),
+    -- SHA-256 of the code that came with it
+    code_hash  BLOB    NOT NULL CHECK (length(code_hash) = 32),
+    -- from when on the link is refused in any case
+    expires_at INTEGER NOT NULL,
+    -- the account that was connected by it; NULL until then
+    account_id INTEGER CHECK (account_id > 0),
+
+    PRIMARY KEY (nonce)
+) STRICT, WITHOUT ROWID;
+
+-- Signed calls of /oauth/revoked. Such a call is always the same text, so one that came before may be a repetition.
+CREATE TABLE revocation_calls (
+    -- Kommo's number of the account
+    account_id  INTEGER NOT NULL CHECK (account_id > 0),
+    -- the id of the integration, in lower case
+    client_uuid TEXT    NOT NULL CHECK (length(client_uuid) BETWEEN 1 AND 200),
+    -- when it came for the first time
+    first_at    INTEGER NOT NULL,
+    -- since when a call waits until the account can be asked; NULL if none waits
+    pending_at  INTEGER,
+
+    PRIMARY KEY (account_id, client_uuid)
+) STRICT, WITHOUT ROWID;

@@ -1,17 +1,19 @@
-//! A person has authorized an account: the code becomes tokens, and the account active.
+//! A callback of Kommo's: a person has authorized an account by a link of ours, or a widget was installed.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, Weak};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::kommo::{Grant, GrantError, token_claims};
-use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, HostRefusal, Standing};
-use crate::store::StoreError;
+use crate::kommo::GrantError;
+use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
+use crate::store::{StateUse, StoreError};
 
-use super::link::StateError;
-use super::renew::{app, made};
-use super::{Accounts, Integration, host};
+use super::exchange::{By, Ready};
+use super::link::{State, StateError};
+use super::{Accounts, Integration};
 
 /// What Kommo's redirect says.
 pub struct Callback {
@@ -40,6 +42,30 @@ pub struct Connected {
     pub was: Option<AccountState>,
 }
 
+/// What came of a callback that was in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// The account is connected.
+    Made(Connected),
+    /// This very call has connected the account before, and it is connected still. Nothing was done.
+    Repeated(Connected),
+    /// The code of an installation is kept; nothing was sent to the address that the call names.
+    Kept(Kept),
+}
+
+/// A code of an installation that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The address that the call names.
+    pub origin: Arc<str>,
+    /// The integration's name in the configuration.
+    pub integration: String,
+    /// From then on Kommo no longer takes the code.
+    pub until: Timestamp,
+    /// Whether an operator has to confirm the address; otherwise the code is exchanged when its turn comes.
+    pub needs_confirmation: bool,
+}
+
 /// Why an account was not connected. None of the texts has a code or a secret in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
@@ -59,6 +85,32 @@ pub enum ConnectError {
     /// Not ours.
     #[error("the call is not for us: {0}")]
     State(#[from] StateError),
+    /// An installation came without a link, and this integration does not allow that.
+    #[error(
+        "an installation through integrations.{0} came without a link: open one of `salesbot-bridge accounts authorize`, or set \
+         integrations.{0}.install_without_link"
+    )]
+    LinkNeeded(String),
+    /// The account is known at another address, which does not say that it has moved.
+    #[error(
+        "the new tokens name account {account_id}, which is known at {host}, and nothing shows that it has moved: if it has, \
+         remove it with `accounts remove {host}` and authorize it again"
+    )]
+    Elsewhere {
+        /// The account.
+        account_id: AccountId,
+        /// Where it is known.
+        host: String,
+    },
+    /// The tokens of an installation are of an account that no verified token named together with its address.
+    #[error(
+        "the address answered with tokens of account {0}, which was never seen there: nothing was stored; use a link of \
+         `salesbot-bridge accounts authorize`"
+    )]
+    OtherAccount(AccountId),
+    /// The operator does not want this account.
+    #[error("account {0} was not confirmed: nothing was stored")]
+    Declined(AccountId),
     /// The secret must not go there.
     #[error("`referer` is no account's host: {0}")]
     Referer(String),
@@ -91,95 +143,73 @@ impl Accounts {
     ///
     /// # Errors
     /// It was not connected; nothing is changed.
-    pub async fn connect(&self, callback: Callback) -> Result<Connected, ConnectError> {
+    pub async fn connect(&self, callback: Callback) -> Result<Connection, ConnectError> {
         let accounts = self.clone();
         let task = tokio::spawn(async move { accounts.connect_once(callback).await });
         task.await
             .unwrap_or_else(|_| Err(ConnectError::Unavailable("the exchange ended in mid-work".to_owned())))
     }
 
-    async fn connect_once(&self, callback: Callback) -> Result<Connected, ConnectError> {
-        let parts = &self.0.parts;
+    async fn connect_once(&self, callback: Callback) -> Result<Connection, ConnectError> {
         let integration = self.integration_of(callback.client_id.as_deref())?;
-        let redirect_uri = integration.redirect_uri.as_ref();
-        let redirect_uri =
-            redirect_uri.ok_or_else(|| ConnectError::NoRedirectUri(integration.name.clone()))?;
-        let (Some(store), Some(sealer)) = (&parts.store, &self.0.sealer) else {
-            return Err(ConnectError::NoKey);
+        let ready = self.ready(integration)?;
+        let state = match &callback.state {
+            Some(state) => Some(self.check_state(integration, state)?),
+            None if !callback.from_widget => return Err(StateError::Missing.into()),
+            None if !integration.install_without_link => {
+                return Err(ConnectError::LinkNeeded(integration.name.clone()));
+            }
+            None => None,
         };
-        match &callback.state {
-            Some(state) => self.check_state(integration, state)?,
-            None if callback.from_widget => {}
-            None => return Err(StateError::Missing.into()),
-        }
         let url = self.origin_of(&callback.referer).map_err(ConnectError::Referer)?;
-        let origin: Arc<str> = url.origin().ascii_serialization().into();
-        if callback.state.is_none() && !self.admits_stranger(&origin) {
-            return Err(ConnectError::TooMany);
+        match state {
+            Some(state) => self.connect_by_link(&ready, state, url, &callback.code).await,
+            None => self.install(&ready, url, &callback.code).await,
         }
-        let grant = parts.kommo.grant(&url, app(integration, redirect_uri), Grant::Code(&callback.code));
-        let granted = self.paced(&origin, grant).await?;
-        let account_id = match token_claims(&granted.access).account_id {
-            Some(account_id) => account_id,
-            None => self.paced(&origin, parts.kommo.account_id(&url, &granted.access)).await?,
-        };
-        self.check_place(&url, &origin, account_id, &granted.access).await?;
-        let key = AccountKey::new(account_id, &integration.client_uuid);
-        let tokens = sealer.seal(&key, &made(granted, parts.clock.now())).ok_or(ConnectError::NoKey)?;
-        let known = self.entry_of(&key);
-        let generation = store
-            .connect_account(key.clone(), origin.clone(), tokens.clone())
-            .await
-            .map_err(ConnectError::Store)?;
-        let old = known.as_ref().and_then(|known| known.record.origin.clone()).filter(|old| *old != origin);
-        let before = known.as_ref().and_then(|known| known.record.previous_origin.clone());
-        let previous_origin = old.or(before);
-        self.put(AccountRecord {
-            key,
-            origin: Some(origin.clone()),
-            previous_origin: previous_origin.clone(),
-            standing: Standing::Active(tokens),
-            generation,
-            connected_at: Some(parts.clock.now()),
-        });
-        // Also where it was: deliveries of that time waited under that name.
-        for origin in previous_origin.iter().chain([&origin]) {
-            self.goes_on(origin);
-        }
-        let was = known.map(|known| known.record.standing.state());
-        let integration = integration.name.clone();
-        tracing::info!(
-            account.id = account_id.0,
-            account.host = host(&origin),
-            integration,
-            "an account was connected"
-        );
-        Ok(Connected { account_id, origin, integration, was })
     }
 
-    fn admits_stranger(&self, origin: &str) -> bool {
-        let now = self.0.parts.clock.elapsed();
-        self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner).admits(origin, now)
-    }
-
-    /// Where another account is connected, whoever comes has to show that it is there now: `referer` is the caller's word,
-    /// and a wrong one would take that account's deliveries away from it.
-    async fn check_place(
+    /// The `state` of a link is good for one code. While that code connected nothing, it may be tried again; once it did, the
+    /// same call is answered as the first one was, without asking Kommo.
+    async fn connect_by_link(
         &self,
-        url: &Url,
-        origin: &str,
-        account_id: AccountId,
-        access: &SecretString,
-    ) -> Result<(), ConnectError> {
-        let is_taken = self.entry(origin).is_some_and(|other| other.record.key.account_id != account_id);
-        if !is_taken {
-            return Ok(());
+        ready: &Ready<'_>,
+        State { until, nonce }: State,
+        url: Url,
+        code: &SecretString,
+    ) -> Result<Connection, ConnectError> {
+        // A page that is loaded again in mid-exchange waits for what comes of that.
+        let turn = self.link_turn(nonce);
+        let _turn = turn.lock().await;
+        let code_hash = Sha256::digest(code.expose_secret()).into();
+        match ready.store.use_state(nonce, code_hash, until).await.map_err(ConnectError::Store)? {
+            StateUse::Granted => {}
+            StateUse::OtherCode => return Err(StateError::Used.into()),
+            StateUse::Connected(account_id) => return self.repeated(ready.integration, account_id),
         }
-        match self.paced(origin, self.0.parts.kommo.account_id(url, access)).await {
-            Ok(there) if there == account_id => Ok(()),
-            Ok(_) | Err(GrantError::Dead { .. } | GrantError::Refused { .. }) => Err(ConnectError::Taken),
-            Err(error) => Err(error.into()),
-        }
+        let by = By::Link(nonce);
+        let redeemed = self.redeem(ready, url, code, by).await?;
+        Ok(Connection::Made(self.admit(ready, redeemed, by).await?))
+    }
+
+    /// A link connected this account before.
+    fn repeated(&self, integration: &Integration, account_id: AccountId) -> Result<Connection, ConnectError> {
+        let entry = self.entry_of(&AccountKey::new(account_id, &integration.client_uuid));
+        let active = entry.filter(|entry| entry.record.standing.state() == AccountState::Active);
+        let origin = active.and_then(|entry| entry.record.origin.clone()).ok_or(StateError::Used)?;
+        let integration = integration.name.clone();
+        let was = Some(AccountState::Active);
+        Ok(Connection::Repeated(Connected { account_id, origin, integration, was }))
+    }
+
+    /// One call with the same link at a time.
+    fn link_turn(&self, nonce: [u8; 16]) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.link_turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        turns.get(&nonce).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let turn = Arc::default();
+            turns.insert(nonce, Arc::downgrade(&turn));
+            turn
+        })
     }
 
     /// The integration that `client_id` names; if it names none, the only one that can be meant.
@@ -193,37 +223,10 @@ impl Accounts {
         };
         found.ok_or(ConnectError::UnknownIntegration)
     }
-
-    /// The address of a `referer`, which is a host or, as some have seen it, a URL.
-    fn origin_of(&self, referer: &str) -> Result<Url, String> {
-        let rules = &self.0.parts.hosts;
-        let schemes = if rules.insecure { &["https", "http"][..] } else { &["https"] };
-        let mut refusal = "it is no host".to_owned();
-        for scheme in schemes {
-            let bare = referer.trim().trim_end_matches('/');
-            let text = if bare.contains("://") { bare.to_owned() } else { format!("{scheme}://{bare}") };
-            let Ok(url) = Url::parse(&text) else { continue };
-            if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-                return Err("it is more than a host".to_owned());
-            }
-            match rules.check(&url) {
-                Ok(()) if is_plain(&url) || *scheme == "http" => return Ok(url),
-                Ok(()) => {}
-                Err(error) => refusal = refused(error),
-            }
-        }
-        Err(refusal)
-    }
 }
 
-/// Under `insecure` an address with a port of its own is a test's, and speaks plain HTTP.
-fn is_plain(url: &Url) -> bool {
-    url.scheme() == "http" || url.port().is_none()
-}
-
-fn refused(refusal: HostRefusal) -> String {
-    refusal.to_string()
-}
+/// Calls with a link that are under way.
+pub(super) type LinkTurns = HashMap<[u8; 16], Weak<tokio::sync::Mutex<()>>>;
 
 impl From<GrantError> for ConnectError {
     fn from(error: GrantError) -> Self {

@@ -1,8 +1,8 @@
 //! The link that a person follows to authorize an account, and the `state` in it.
 //!
 //! Kommo gives `state` back with the code. It shows that we asked for this authorization, for this integration and
-//! not long ago: it is a time and a signature, so nothing has to be remembered, and the process that checks it need
-//! not be the one that made it.
+//! not long ago: it is a time, a nonce and a signature, so the process that checks it need not be the one that made it. It is
+//! good for one code: the store remembers the nonce of a link that was used for longer than the link is good.
 
 use std::time::Duration;
 
@@ -20,7 +20,19 @@ use super::{Accounts, Integration, Keys};
 pub const LINK_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// Bytes of the end of life, and of what makes each state another one.
-const HEAD: usize = 8 + 16;
+const HEAD: usize = 8 + NONCE;
+
+/// Bytes of the part that makes each state another one.
+const NONCE: usize = 16;
+
+/// A `state` that we have signed, and that is not too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    /// Until when it is good.
+    pub(super) until: Timestamp,
+    /// Names it.
+    pub(super) nonce: [u8; NONCE],
+}
 
 /// Why a `state` is none of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +46,9 @@ pub enum StateError {
     /// Too old.
     #[error("its link is older than an hour: make a new one with `salesbot-bridge accounts authorize`")]
     Expired,
+    /// It came with another code before, or what it connected is not connected any more.
+    #[error("its link was used already: make a new one with `salesbot-bridge accounts authorize`")]
+    Used,
 }
 
 impl Accounts {
@@ -41,7 +56,7 @@ impl Accounts {
     /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it, or
     /// without random bytes of the system.
     pub fn authorization_link(&self, site: &Url, integration: &Integration) -> Option<Url> {
-        let mut nonce = [0; 16];
+        let mut nonce = [0; NONCE];
         if !(self.0.parts.secret_random)(&mut nonce) {
             return None;
         }
@@ -56,19 +71,19 @@ impl Accounts {
         Some(link)
     }
 
-    pub(super) fn check_state(&self, integration: &Integration, state: &str) -> Result<(), StateError> {
+    pub(super) fn check_state(&self, integration: &Integration, state: &str) -> Result<State, StateError> {
         let keys = self.0.parts.keys.as_ref().ok_or(StateError::Foreign)?;
         check(keys, &integration.client_uuid, state, self.0.parts.clock.now())
     }
 }
 
-fn state(keys: &Keys, client_uuid: &str, until: Timestamp, nonce: [u8; 16]) -> String {
+fn state(keys: &Keys, client_uuid: &str, until: Timestamp, nonce: [u8; NONCE]) -> String {
     let head = [&until.as_millis().to_be_bytes()[..], &nonce].concat();
     let signature = signer(&keys.current, client_uuid, &head).map(|mac| mac.finalize().into_bytes().to_vec());
     BASE64_URL_SAFE_NO_PAD.encode([head, signature.unwrap_or_default()].concat())
 }
 
-fn check(keys: &Keys, client_uuid: &str, state: &str, now: Timestamp) -> Result<(), StateError> {
+fn check(keys: &Keys, client_uuid: &str, state: &str, now: Timestamp) -> Result<State, StateError> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(state).map_err(|_| StateError::Foreign)?;
     let (head, signature) = bytes.split_at_checked(HEAD).ok_or(StateError::Foreign)?;
     let signed = |key| signer(key, client_uuid, head).is_some_and(|mac| mac.verify_slice(signature).is_ok());
@@ -76,7 +91,8 @@ fn check(keys: &Keys, client_uuid: &str, state: &str, now: Timestamp) -> Result<
         return Err(StateError::Foreign);
     }
     let until = head.first_chunk().map(|bytes| Timestamp::from_millis(i64::from_be_bytes(*bytes)));
-    if until.is_none_or(|until| until <= now) { Err(StateError::Expired) } else { Ok(()) }
+    let (until, nonce) = until.zip(head.last_chunk().copied()).ok_or(StateError::Foreign)?;
+    if until <= now { Err(StateError::Expired) } else { Ok(State { until, nonce }) }
 }
 
 /// A key of its own, so that a signature of a state can never stand for anything else.
@@ -106,9 +122,10 @@ mod tests {
     #[test]
     fn a_state_is_good_for_its_integration_until_its_end() {
         let made = state(&keys(1, None), "Id", at(1_000), [7; 16]);
+        let good = Ok(State { until: at(1_000), nonce: [7; 16] });
         for (key, previous, client_uuid, now, expected) in [
-            (1, None, "id", 999, Ok(())),
-            (2, Some(1), "ID", 0, Ok(())),
+            (1, None, "id", 999, good),
+            (2, Some(1), "ID", 0, good),
             (1, None, "id", 1_000, Err(StateError::Expired)),
             (2, None, "id", 0, Err(StateError::Foreign)),
             (1, None, "other", 0, Err(StateError::Foreign)),

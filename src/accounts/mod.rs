@@ -6,16 +6,25 @@
 //! after a 401 ([`renew`]).
 //!
 //! What it promises: tokens of an account are renewed by one at a time, over all processes of one store; a new pair is stored
-//! before it is used, so no crash loses an account; a secret goes to allowed hosts only; what Kommo disconnects is
-//! refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
+//! before it is used, so no crash loses an account; a secret goes to allowed hosts only, and without a link only to those that
+//! are known or confirmed ([`install`]); no address can take an account away from another one by naming it ([`place`]); what
+//! Kommo disconnects is refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
 //! connected.
 
 mod book;
 mod connect;
 mod due;
+mod evidence;
+mod exchange;
 mod find;
+mod install;
 mod link;
 mod list;
+mod paced;
+mod pairs;
+mod place;
+mod referer;
+mod refused;
 mod renew;
 mod revoke;
 mod seal;
@@ -26,7 +35,7 @@ mod watch;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -41,12 +50,16 @@ use crate::pace::Gate;
 use crate::secrets::SharedSecret;
 use crate::store::{Store, StoreError};
 
-pub use connect::{Callback, ConnectError, Connected};
+pub use connect::{Callback, ConnectError, Connected, Connection, Kept};
+pub use install::Installation;
 pub use link::{LINK_LIFE, StateError};
 pub use list::Listed;
-pub use revoke::{Revocation, RevocationError};
+pub use revoke::{Revocation, RevocationError, Revoked};
 
 use book::{Book, Entry};
+use connect::LinkTurns;
+use evidence::Asked;
+use pairs::Pairs;
 use renew::Renewing;
 use seal::Sealer;
 use throttle::Throttle;
@@ -64,6 +77,8 @@ pub struct Integration {
     pub previous_client_secret: Option<SharedSecret>,
     /// Where Kommo sends a person after the authorization; without it nobody can be connected.
     pub redirect_uri: Option<Url>,
+    /// Whether an installation may connect an account without a link of ours.
+    pub install_without_link: bool,
 }
 
 /// An account of the configuration.
@@ -130,6 +145,12 @@ struct Inner {
     refused: Mutex<HashMap<AccountKey, u64>>,
     /// Installations that anybody can claim.
     strangers: Mutex<Throttle>,
+    /// Which account was seen at which address.
+    pairs: Pairs,
+    /// Links that are being used.
+    link_turns: Mutex<LinkTurns>,
+    /// What accounts were asked after a call that says that they were disconnected.
+    hearings: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<Asked>>>>>,
     /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
     /// checked before that.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
@@ -159,12 +180,18 @@ impl Accounts {
             renewing: Mutex::default(),
             refused: Mutex::default(),
             strangers: Mutex::default(),
+            pairs: Pairs::default(),
+            link_turns: Mutex::default(),
+            hearings: Mutex::default(),
             disconnected: Mutex::default(),
             unreadable: Mutex::default(),
             changed: Notify::new(),
             parts,
         }));
         accounts.reload().await?;
+        if let Some(store) = &accounts.0.parts.store {
+            accounts.0.pairs.load(&store.pairs().await?);
+        }
         Ok(accounts)
     }
 
@@ -202,38 +229,8 @@ impl Accounts {
         }
         let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
         let key = &entry.record.key;
-        self.refused()
-            .entry(key.clone())
-            .and_modify(|known| *known = refused.generation.max(*known))
-            .or_insert(refused.generation);
+        self.note_refused(key, refused);
         self.renew(key, refused.generation).await
-    }
-
-    /// Whether Kommo has said 401 to this bearer, so that no further call may carry it.
-    pub fn is_refused<'a>(&self, whose: impl Into<Whose<'a>>, bearer: &Bearer) -> bool {
-        let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
-        !bearer.is_long_lived() && self.entry(whose).is_some_and(is_refused)
-    }
-
-    /// Whether the tokens of this account are not known to be stale.
-    fn is_good(&self, entry: &Entry) -> bool {
-        let (now, record) = (self.0.parts.clock.now(), &entry.record);
-        self.refused_until(&record.key) < record.generation
-            && entry
-                .open()
-                .is_ok_and(|(open, _)| due::is_good(open.tokens.obtained_at, open.tokens.expires_at, now))
-    }
-
-    fn refused_until(&self, key: &AccountKey) -> u64 {
-        self.refused().get(key).copied().unwrap_or_default()
-    }
-
-    fn forget_refused(&self, key: &AccountKey) {
-        self.refused().remove(key);
-    }
-
-    fn refused(&self) -> MutexGuard<'_, HashMap<AccountKey, u64>> {
-        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a bearer can be had at once: nothing has to be renewed for it first.

@@ -12,7 +12,6 @@ use url::Url;
 
 use crate::kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
 use crate::model::{AccountKey, AccountRecord, Standing, whole_millis};
-use crate::pace::{Cause, Errand, Pass, Pause, Paused, Source};
 use crate::store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
@@ -37,6 +36,8 @@ struct Failures {
     count: u32,
     /// Not to be tried before, by the elapsed time; and why not.
     pause: Option<(Duration, String)>,
+    /// Whether Kommo answered the last one, and refused it.
+    was_refused: bool,
 }
 
 impl Accounts {
@@ -76,6 +77,11 @@ impl Accounts {
         let renewing = self.renewing(key);
         let failures = renewing.0.try_lock().ok()?;
         failures.pause.as_ref().map(|(until, _)| *until)
+    }
+
+    /// Whether Kommo answered the last renewal and refused it, without saying that the refresh token is dead.
+    pub(super) fn was_renewal_refused(&self, key: &AccountKey) -> bool {
+        self.renewing(key).0.try_lock().is_ok_and(|failures| failures.was_refused)
     }
 
     async fn renew_once(self, key: AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
@@ -121,7 +127,7 @@ impl Accounts {
             })?;
         let app = app(integration, redirect_uri);
         let first = match self.grant(origin, app.clone(), &open.tokens).await {
-            Ok(granted) => return Ok((origin.clone(), granted)),
+            Ok(granted) => return Ok((origin.clone(), own(key, granted)?)),
             Err(error) => error,
         };
         let perhaps_moved = matches!(
@@ -132,7 +138,7 @@ impl Accounts {
         let Some(new) = moved else { return Err(Trouble::of(first)) };
         tracing::info!(account.host = host(origin), account.now = host(&new), "the account has moved");
         let granted = self.grant(&new, app, &open.tokens).await.map_err(Trouble::of)?;
-        Ok((new, granted))
+        Ok((new, own(key, granted)?))
     }
 
     async fn grant(&self, origin: &Arc<str>, app: App<'_>, tokens: &Tokens) -> Result<Granted, GrantError> {
@@ -142,7 +148,7 @@ impl Accounts {
     }
 
     /// Where the account is now, if it is elsewhere and may be called there.
-    async fn moved(&self, entry: &Entry, origin: &Arc<str>, tokens: &Tokens) -> Option<Arc<str>> {
+    pub(super) async fn moved(&self, entry: &Entry, origin: &Arc<str>, tokens: &Tokens) -> Option<Arc<str>> {
         let here = url_of(origin).ok()?;
         let api = sibling(&here, &token_claims(&tokens.access).api_domain?)?;
         let asked: Arc<str> = api.origin().ascii_serialization().into();
@@ -162,56 +168,6 @@ impl Accounts {
         elsewhere.then(|| new.origin().ascii_serialization().into())
     }
 
-    /// A call when its turn comes. What its answer says about the pace holds for all.
-    pub(super) async fn paced<T>(
-        &self,
-        origin: &str,
-        call: impl Future<Output = Result<T, GrantError>>,
-    ) -> Result<T, GrantError> {
-        let mut pass = self.started(origin).await?;
-        let answer = call.await;
-        if let Err(GrantError::TooMany { retry_after: hint }) = answer {
-            pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Token });
-        }
-        answer
-    }
-
-    /// A call of a renewal. As to a continue, a 403 without JSON to it may mean that the address is blocked. That holds for
-    /// accounts that we know: anyone can cause the exchange of a code.
-    async fn renewal_call<T>(
-        &self,
-        origin: &str,
-        call: impl Future<Output = Result<T, GrantError>>,
-    ) -> Result<T, GrantError> {
-        let mut pass = self.started(origin).await?;
-        let answer = call.await;
-        let (cause, hint) = match &answer {
-            Err(GrantError::TooMany { retry_after }) => (Cause::TooMany, *retry_after),
-            Err(GrantError::Refused { is_block: true, .. }) => (Cause::Blocked, None),
-            _ => return answer,
-        };
-        let began = pass.pause(Pause { cause, hint, source: Source::Token });
-        if let Some(everybody) = began.and_then(|began| began.everybody) {
-            let (pause_ms, why) = (whole_millis(everybody), cause.advice());
-            tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts wait");
-        }
-        answer
-    }
-
-    /// A pass for a call for a token that goes out now.
-    async fn started(&self, origin: &str) -> Result<Pass, GrantError> {
-        let unavailable = |paused: Paused| GrantError::Unavailable(paused.to_string());
-        loop {
-            let patience = self.0.parts.request_timeout;
-            let turn = self.0.parts.gate.turn(origin, Errand::Token, patience).await;
-            let mut pass = turn.map_err(unavailable)?;
-            // A pause that began since it had its turn is waited for like any other.
-            if pass.start().is_ok() {
-                return Ok(pass);
-            }
-        }
-    }
-
     async fn settle(
         &self,
         entry: &Entry,
@@ -220,6 +176,7 @@ impl Accounts {
     ) -> Result<Bearer, NoBearer> {
         let parts = &self.0.parts;
         let (key, shown) = (&entry.record.key, entry.record.origin.as_deref().map_or("?", host).to_owned());
+        let was_refused = matches!(outcome, Err(Trouble::Refused(_)));
         let outcome = outcome.and_then(|(origin, granted)| {
             let tokens = made(granted, parts.clock.now());
             let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
@@ -229,7 +186,7 @@ impl Accounts {
         });
         let (renewal, why) = match outcome {
             Ok(renewed) => (renewed, None),
-            Err(Trouble::Passing(why)) => (Renewal::Failed, Some(why)),
+            Err(Trouble::Passing(why) | Trouble::Refused(why)) => (Renewal::Failed, Some(why)),
             Err(Trouble::Dead(why)) => {
                 (Renewal::Stopped(Standing::NeedsAuthorization { reason: why.clone() }), Some(why))
             }
@@ -252,6 +209,7 @@ impl Accounts {
                 // It may be good all the same: one job was answered 401. There is no better one.
                 self.forget_refused(key);
                 failures.count += 1;
+                failures.was_refused = was_refused;
                 let pause = due::pause(failures.count, (parts.random)());
                 failures.pause = Some((parts.clock.elapsed() + pause, why.clone()));
                 let pause_ms = whole_millis(pause);
@@ -326,6 +284,8 @@ impl Accounts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Trouble {
     Passing(String),
+    /// For now too: Kommo refuses, and that may be the integration's fault.
+    Refused(String),
     Dead(String),
 }
 
@@ -333,8 +293,19 @@ impl Trouble {
     fn of(error: GrantError) -> Self {
         match error {
             GrantError::Dead { .. } => Self::Dead(error.to_string()),
+            GrantError::Refused { status: 400 | 401, .. } => Self::Refused(error.to_string()),
             other => Self::Passing(other.to_string()),
         }
+    }
+}
+
+/// New tokens, if they are of this account: an address may have passed on to another one.
+fn own(key: &AccountKey, granted: Granted) -> Result<Granted, Trouble> {
+    match token_claims(&granted.access).account_id {
+        Some(other) if other != key.account_id => {
+            Err(Trouble::Passing(format!("Kommo gave tokens of account {} in its place", other.0)))
+        }
+        _ => Ok(granted),
     }
 }
 

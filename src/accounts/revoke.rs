@@ -1,15 +1,20 @@
 //! Kommo's hook that says: this account disconnected the integration.
+//!
+//! Its signature is over the account and the integration alone, so the same address works each time, for anyone who has seen
+//! it once. Before it is believed, the account is asked with its own token ([`evidence`](super::evidence)): while Kommo takes
+//! that, the account was not disconnected. Where the account cannot be asked, the call waits in the store until it can.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use crate::model::{AccountId, AccountKey};
-use crate::store::{Store, StoreError};
+use crate::model::{AccountId, AccountKey, AccountState};
+use crate::store::{PendingCalls, PendingRevocation, Store, StoreError};
 
+use super::evidence::{Asked, Belief, Evidence, believe, believe_later};
 use super::{Accounts, host};
 
 /// A request is answered in seconds; whatever was under way at a revocation has ended by then.
@@ -28,6 +33,15 @@ pub struct Revocation {
     pub signature: String,
 }
 
+/// What came of a call that is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// The account is disconnected, and this number of its jobs was cancelled.
+    Done(u64),
+    /// The account cannot be asked now; the call is settled as soon as it can.
+    Pending,
+}
+
 /// Why nothing was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RevocationError {
@@ -37,18 +51,24 @@ pub enum RevocationError {
     /// No number.
     #[error("`account_id` is no positive number")]
     AccountId,
+    /// Kommo takes the account's token, so the call is not to be believed.
+    #[error("the account is still connected: Kommo takes its token")]
+    StillConnected,
+    /// The call came before, and there is no token by which the account could be asked.
+    #[error("the same call came before, and the account has no token by which it could be asked")]
+    Repeated,
     /// It could not be stored.
     #[error("it could not be stored: {0}")]
     Store(#[from] StoreError),
 }
 
 impl Accounts {
-    /// Disconnects the account: its tokens are forgotten, its requests refused, its unfinished jobs cancelled. Says how many
-    /// those were.
+    /// Disconnects the account, if it is to be believed: its tokens are forgotten, its requests refused, its unfinished jobs
+    /// cancelled.
     ///
     /// # Errors
     /// Nothing was changed, or not all of it; asking again is safe.
-    pub async fn revoke(&self, revocation: Revocation) -> Result<u64, RevocationError> {
+    pub async fn revoke(&self, revocation: Revocation) -> Result<Revoked, RevocationError> {
         let integration = self.integration(&revocation.client_uuid).filter(|integration| {
             let secrets = [Some(&integration.client_secret), integration.previous_client_secret.as_ref()];
             secrets.into_iter().flatten().any(|secret| is_signed(&secret.get(), &revocation))
@@ -59,19 +79,114 @@ impl Accounts {
         let key = AccountKey::new(account_id, &integration.client_uuid);
         let accounts = self.clone();
         // Whoever hangs up must not leave half of it.
-        let task = tokio::spawn(async move { accounts.disconnect(key).await });
-        task.await.unwrap_or(Err(StoreError::Closed)).map_err(RevocationError::Store)
+        let task = tokio::spawn(async move { accounts.hear(key).await });
+        task.await.unwrap_or(Err(RevocationError::Store(StoreError::Closed)))
     }
 
-    async fn disconnect(&self, key: AccountKey) -> Result<u64, StoreError> {
-        let Some(store) = &self.0.parts.store else { return Ok(0) };
-        store.revoke_account(key.clone(), REASON.to_owned()).await?;
+    async fn hear(&self, key: AccountKey) -> Result<Revoked, RevocationError> {
+        let Some(store) = &self.0.parts.store else { return Ok(Revoked::Done(0)) };
+        let hearing = self.hearing(&key);
+        let mut last = hearing.lock().await;
+        let evidence = self.evidence_lately(&key, &mut last).await;
+        let pending = match evidence {
+            // The first call ever was made by Kommo. It may come while the token still works for a moment.
+            Evidence::Works => PendingCalls::IfFirst,
+            Evidence::Refused | Evidence::Silent => PendingCalls::Always,
+            Evidence::Gone | Evidence::NoToken => PendingCalls::Never,
+        };
+        let is_first = store.note_revocation(key.clone(), pending).await?;
+        match believe(evidence, self.state_of(&key), is_first) {
+            Belief::Believe => match self.disconnect(store, &key).await? {
+                Some(cancelled) => Ok(Revoked::Done(cancelled)),
+                None => Err(RevocationError::StillConnected),
+            },
+            Belief::Wait => {
+                self.0.changed.notify_one();
+                Ok(Revoked::Pending)
+            }
+            Belief::Doubt => Err(RevocationError::StillConnected),
+            Belief::Ignore => Err(RevocationError::Repeated),
+        }
+    }
+
+    /// Settles the calls that wait, as far as their accounts can be asked now.
+    pub(super) async fn settle_revocations(&self, store: &Store) -> Result<(), StoreError> {
+        let pending = store.pending_revocations().await?;
+        let settled = pending.into_iter().map(|pending| self.settle_one(store, pending));
+        for done in futures_util::future::join_all(settled).await {
+            done?;
+        }
+        Ok(())
+    }
+
+    async fn settle_one(&self, store: &Store, pending: PendingRevocation) -> Result<(), StoreError> {
+        let PendingRevocation { key, since, is_first } = pending;
+        let hearing = self.hearing(&key);
+        let Ok(mut last) = hearing.try_lock() else { return Ok(()) };
+        let (waited, now) = (self.0.parts.clock.now().since(since), self.0.parts.clock.elapsed());
+        if last.as_ref().is_some_and(|asked| asked.is_recent_after(waited, now)) {
+            return Ok(());
+        }
+        let evidence = self.evidence_lately(&key, &mut last).await;
+        match believe_later(evidence, self.state_of(&key), is_first, waited) {
+            Belief::Believe => {
+                let outcome =
+                    if self.disconnect(store, &key).await?.is_some() { "revoked" } else { "dropped" };
+                metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
+            }
+            Belief::Wait => {}
+            Belief::Doubt | Belief::Ignore => {
+                store.settle_revocation(key.clone()).await?;
+                metrics::counter!("bridge_oauth_revocations_total", "outcome" => "dropped").increment(1);
+                tracing::info!(
+                    account.id = key.account_id.0,
+                    "a call said that this account was disconnected; Kommo takes its token, so it stays connected"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known from asking an account lately, locked while it is asked.
+    fn hearing(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<Asked>>> {
+        let mut all = self.0.hearings.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(key.clone()).or_default().clone()
+    }
+
+    /// Asks the account, unless that was done a moment ago: a call that is repeated must not use up the account's pace.
+    async fn evidence_lately(&self, key: &AccountKey, last: &mut Option<Asked>) -> Evidence {
+        let now = self.0.parts.clock.elapsed();
+        let generation = |accounts: &Self| accounts.entry_of(key).map(|entry| entry.record.generation);
+        if let Some(asked) = last.as_ref().filter(|asked| asked.is_recent(now))
+            && asked.generation == generation(self)
+        {
+            return asked.evidence;
+        }
+        let evidence = self.evidence(key).await;
+        let at = self.0.parts.clock.elapsed();
+        *last = Some(Asked { at, generation: generation(self), evidence });
+        evidence
+    }
+
+    fn state_of(&self, key: &AccountKey) -> Option<AccountState> {
+        self.entry_of(key).map(|entry| entry.record.standing.state())
+    }
+
+    /// Says how many jobs were cancelled; `None` if the account was connected again meanwhile, and nothing was done.
+    async fn disconnect(&self, store: &Store, key: &AccountKey) -> Result<Option<u64>, StoreError> {
+        let seen = self.entry_of(key).map(|entry| entry.record.generation);
+        let done = store.revoke_account(key.clone(), seen, REASON.to_owned()).await?;
         self.reload().await?;
+        if !done {
+            return Ok(None);
+        }
         let account_id = key.account_id;
+        let cancelled = self.cancel_jobs(store, &[account_id]).await;
+        // Only now, so that what is counted here is not cancelled by the watch before.
         let until = self.0.parts.clock.elapsed() + UNDER_WAY;
         self.disconnected().push((account_id, until));
-        let cancelled = self.cancel_jobs(store, &[account_id]).await?;
-        let entry = self.entry_of(&key);
+        let cancelled = cancelled?;
+        let entry = self.entry_of(key);
         let shown = entry.as_ref().and_then(|entry| entry.record.origin.as_deref()).map_or("?", host);
         let addresses = entry.iter().flat_map(|entry| [&entry.record.origin, &entry.record.previous_origin]);
         for origin in addresses.flatten() {
@@ -83,7 +198,7 @@ impl Accounts {
             jobs = cancelled,
             "Kommo says that this account was disconnected: its requests are refused, and its unfinished jobs were cancelled"
         );
-        Ok(cancelled)
+        Ok(Some(cancelled))
     }
 
     /// Cancels the jobs that these accounts cannot be told the results of. Leaves out an account that another integration

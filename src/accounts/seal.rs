@@ -1,7 +1,7 @@
-//! Encrypts tokens for the store: XChaCha20-Poly1305 under `store.encryption_key`.
+//! Encrypts tokens and codes for the store: XChaCha20-Poly1305 under `store.encryption_key`.
 //!
 //! Each token has a random nonce of its own, and is bound to its account, its integration and its column: moved to
-//! another row or column it does not open. The name of the key is kept beside it, so that after a change of
+//! another row or column it does not open. A code is bound to its integration, the address that it is for, and its column. The name of the key is kept beside it, so that after a change of
 //! keys it is known which one to take.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::model::{AccountKey, SealedTokens, Timestamp};
+use crate::store::SealedCode;
 
 /// Bytes of a nonce.
 const NONCE: usize = 24;
@@ -71,24 +72,47 @@ impl Sealer {
     /// Encrypts a pair. None if the system gives no random bytes, or a token has gigabytes.
     pub(super) fn seal(&self, of: &AccountKey, tokens: &Tokens) -> Option<SealedTokens> {
         let key = self.keys.first()?;
-        let seal = |column: Column, token: &SecretString| {
-            let mut nonce = [0; NONCE];
-            // A nonce that came twice would give the tokens away.
-            if !(self.random)(&mut nonce) {
-                return None;
-            }
-            let bound = bound_to(of, column);
-            let payload = Payload { msg: token.expose_secret().as_bytes(), aad: &bound };
-            let sealed = key.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
-            Some([&nonce[..], &sealed].concat())
-        };
         Some(SealedTokens {
             key_id: key.id.clone(),
-            access: seal(Column::Access, &tokens.access)?,
-            refresh: seal(Column::Refresh, &tokens.refresh)?,
+            access: self.encrypt(key, &tokens.access, &bound_to(of, Column::Access))?,
+            refresh: self.encrypt(key, &tokens.refresh, &bound_to(of, Column::Refresh))?,
             obtained_at: tokens.obtained_at,
             expires_at: tokens.expires_at,
         })
+    }
+
+    /// Encrypts the code of an installation through an integration at an address. None if the system gives no random bytes.
+    pub(super) fn seal_code(
+        &self,
+        client_uuid: &str,
+        origin: &str,
+        code: &SecretString,
+    ) -> Option<SealedCode> {
+        let key = self.keys.first()?;
+        let code = self.encrypt(key, code, &code_bound_to(client_uuid, origin))?;
+        Some(SealedCode { key_id: key.id.clone(), code })
+    }
+
+    /// Decrypts the code of an installation; `None` if another key encrypted it, or if it is damaged.
+    pub(super) fn open_code(
+        &self,
+        client_uuid: &str,
+        origin: &str,
+        sealed: &SealedCode,
+    ) -> Option<SecretString> {
+        let key = self.keys.iter().find(|key| key.id == sealed.key_id)?;
+        key.decrypt(&sealed.code, &code_bound_to(client_uuid, origin))
+    }
+
+    fn encrypt(&self, key: &Key, secret: &SecretString, bound: &[u8]) -> Option<Vec<u8>> {
+        let mut nonce = [0; NONCE];
+        // A nonce that came twice would give the secret away.
+        if !(self.random)(&mut nonce) {
+            return None;
+        }
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: bound };
+        let sealed = key.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
+        Some([&nonce[..], &sealed].concat())
     }
 
     /// Decrypts a pair.
@@ -98,12 +122,7 @@ impl Sealer {
     pub(super) fn open(&self, of: &AccountKey, sealed: &SealedTokens) -> Result<Tokens, Unsealable> {
         let named = self.keys.iter().find(|key| key.id == sealed.key_id);
         let key = named.ok_or_else(|| Unsealable::OtherKey(sealed.key_id.clone()))?;
-        let open = |column: Column, sealed: &[u8]| {
-            let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-            let payload = Payload { msg: sealed, aad: &bound_to(of, column) };
-            let token = key.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
-            String::from_utf8(token).ok().map(SecretString::from)
-        };
+        let open = |column: Column, sealed: &[u8]| key.decrypt(sealed, &bound_to(of, column));
         Ok(Tokens {
             access: open(Column::Access, &sealed.access).ok_or(Unsealable::Damaged)?,
             refresh: open(Column::Refresh, &sealed.refresh).ok_or(Unsealable::Damaged)?,
@@ -118,6 +137,13 @@ impl Key {
         let digest = Sha256::new().chain_update(b"salesbot-bridge key id\0").chain_update(key).finalize();
         Self { id: hex::encode(&digest[..8]), cipher: XChaCha20Poly1305::new(key.into()) }
     }
+
+    fn decrypt(&self, sealed: &[u8], bound: &[u8]) -> Option<SecretString> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+        let payload = Payload { msg: sealed, aad: bound };
+        let secret = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
+        String::from_utf8(secret).ok().map(SecretString::from)
+    }
 }
 
 /// What a ciphertext belongs to. The id comes last, as it is the only part without a fixed length.
@@ -127,6 +153,13 @@ fn bound_to(of: &AccountKey, column: Column) -> Vec<u8> {
         Column::Refresh => b"accounts.refresh_token\0",
     };
     [column, &of.account_id.0.to_be_bytes(), of.client_uuid.as_bytes()].concat()
+}
+
+/// As for tokens; the address has its length before it, because neither part has a fixed one.
+fn code_bound_to(client_uuid: &str, origin: &str) -> Vec<u8> {
+    let client_uuid = client_uuid.trim().to_ascii_lowercase();
+    let length = (origin.len() as u64).to_be_bytes();
+    [b"oauth_codes.code\0", &length[..], origin.as_bytes(), client_uuid.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -198,6 +231,23 @@ mod tests {
         ] {
             assert_eq!(opened(&sealer, of, sealed), Err(Unsealable::Damaged));
         }
+    }
+
+    #[test]
+    fn a_code_opens_for_its_integration_and_address_alone() {
+        let sealed = sealer(1, None).seal_code("Id", "https://a", &"the-code".into()).unwrap();
+        let open = |key, client_uuid, origin| {
+            sealer(key, None)
+                .open_code(client_uuid, origin, &sealed)
+                .map(|code| code.expose_secret().to_owned())
+        };
+        assert_eq!(open(1, "id", "https://a").as_deref(), Some("the-code"));
+        for (key, client_uuid, origin) in
+            [(2, "id", "https://a"), (1, "ix", "https://a"), (1, "id", "https://b")]
+        {
+            assert_eq!(open(key, client_uuid, origin), None, "{key} {client_uuid} {origin}");
+        }
+        assert!(sealer(2, Some(1)).open_code("id", "https://a", &sealed).is_some());
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Accounts on a real store, with a clock that stands still and a Kommo that is played.
 
 mod connecting;
+mod disconnecting;
+mod evil;
+mod installing;
 mod keeping;
+mod linking;
+mod moving;
 mod renewing;
 mod watching;
 
@@ -30,6 +35,7 @@ struct Home {
     previous_key: Option<[u8; 32]>,
     client_secret: String,
     allowed: Vec<String>,
+    install_without_link: bool,
 }
 
 impl Home {
@@ -44,6 +50,7 @@ impl Home {
             clock,
             key: [1; 32],
             previous_key: None,
+            install_without_link: false,
         }
     }
 
@@ -53,6 +60,10 @@ impl Home {
     }
 
     async fn accounts(&self, store: &Store) -> Accounts {
+        self.accounts_with(store, Vec::new()).await
+    }
+
+    async fn accounts_with(&self, store: &Store, long_lived: Vec<LongLivedAccount>) -> Accounts {
         let allowed = self.allowed.iter().map(|host| host.parse().unwrap()).collect();
         let hosts = HostRules { allowed, insecure: true };
         let options = self.simulator.options();
@@ -62,12 +73,13 @@ impl Home {
             client_secret: self.client_secret.clone().into(),
             previous_client_secret: None,
             redirect_uri: Some(REDIRECT_URI.parse().unwrap()),
+            install_without_link: self.install_without_link,
         };
         // Kommo knows its id in the case in which it made it.
         let integration = Integration { client_uuid: options.client_uuid.clone(), ..integration };
         let limits = Limits { rate_per_account: 1_000, rate_total: None, places: 8 };
         let parts = Parts {
-            long_lived: Vec::new(),
+            long_lived,
             integrations: vec![integration],
             keys: Some(Keys { current: Arc::new(self.key), previous: self.previous_key.map(Arc::new) }),
             store: Some(store.clone()),
@@ -100,6 +112,21 @@ impl Home {
         let accounts = self.accounts(&store).await;
         accounts.connect(self.callback(&accounts)).await.unwrap();
         (store, accounts)
+    }
+
+    /// The number of the account at home.
+    fn account_id(&self) -> AccountId {
+        AccountId(self.simulator.options().account_id)
+    }
+
+    fn client_uuid(&self) -> &str {
+        &self.simulator.options().client_uuid
+    }
+
+    /// Where the continues of the account at home go.
+    async fn continues_at(&self, accounts: &Accounts) -> String {
+        let bearer = accounts.bearer((self.origin(), self.account_id())).await.unwrap();
+        bearer.origin.to_string()
     }
 
     fn origin(&self) -> &str {
@@ -135,6 +162,14 @@ fn read(url: &str) -> Callback {
         client_id: value("client_id"),
         state: value("state"),
         from_widget: value("from_widget").is_some(),
+    }
+}
+
+/// The account that was connected.
+fn made(connection: Result<Connection, ConnectError>) -> Connected {
+    match connection.unwrap() {
+        Connection::Made(connected) => connected,
+        other => panic!("{other:?}"),
     }
 }
 

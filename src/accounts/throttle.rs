@@ -1,34 +1,63 @@
-//! How often strangers may cause an exchange.
+//! How often strangers may make the bridge do something.
 //!
-//! A callback without a `state` of ours can come from anybody, and each costs a call to Kommo: it takes from the pace of
-//! the account that it names, and too many bad codes could get the bridge's address blocked. So there are few in a minute
-//! for one account, and not many in all. Whoever is refused can still use a link, whose `state` we have signed.
+//! An installation without a link can be claimed by anyone, as often as they like. An exchange costs a call to Kommo, and too
+//! many bad codes could get the bridge's address blocked; a code that is kept costs a write. So both are bounded for one
+//! address and in all. A code whose exchange has no place now is kept and exchanged later, newest first: junk that came before
+//! it does not keep a genuine one out. A link is bounded by neither, because we have signed it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Exchanges in a minute for one address: an installation, and a person who tries again.
-const FOR_ONE: usize = 3;
-/// In all.
-const FOR_ALL: usize = 60;
+/// Exchanges in a minute for one address, and in all.
+const EXCHANGES: (usize, usize) = (12, 60);
+/// Codes in a minute that are kept for one address, and in all.
+const KEPT: (usize, usize) = (300, 600);
+/// An address that says so is left alone for no longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
 
-/// The exchanges of the last minute.
+/// What strangers caused within the last minute.
 #[derive(Default)]
-pub(super) struct Throttle(VecDeque<(Duration, String)>);
+pub(super) struct Throttle {
+    exchanges: LastMinute,
+    kept: LastMinute,
+    /// Addresses that are left alone, and until when.
+    resting: HashMap<String, Duration>,
+}
 
-impl Throttle {
-    /// Whether one more may be caused for `origin`; if so, it counts.
-    pub(super) fn admits(&mut self, origin: &str, now: Duration) -> bool {
+#[derive(Default)]
+struct LastMinute(VecDeque<(Duration, String)>);
+
+impl LastMinute {
+    fn admits(&mut self, origin: &str, now: Duration, (for_one, for_all): (usize, usize)) -> bool {
         while self.0.front().is_some_and(|(at, _)| *at + MINUTE <= now) {
             self.0.pop_front();
         }
         let same = self.0.iter().filter(|(_, other)| other == origin).count();
-        let admitted = same < FOR_ONE && self.0.len() < FOR_ALL;
+        let admitted = same < for_one && self.0.len() < for_all;
         if admitted {
             self.0.push_back((now, origin.to_owned()));
         }
         admitted
+    }
+}
+
+impl Throttle {
+    /// Whether `origin` may be asked to exchange one more code now; if so, it counts.
+    pub(super) fn admits_exchange(&mut self, origin: &str, now: Duration) -> bool {
+        self.resting.retain(|_, until| now < *until);
+        !self.resting.contains_key(origin) && self.exchanges.admits(origin, now, EXCHANGES)
+    }
+
+    /// Whether one more code may be kept for `origin`; if so, it counts.
+    pub(super) fn admits_code(&mut self, origin: &str, now: Duration) -> bool {
+        self.kept.admits(origin, now, KEPT)
+    }
+
+    /// `origin` cannot exchange codes now, or asks to wait.
+    pub(super) fn rest(&mut self, origin: &str, span: Option<Duration>, now: Duration) {
+        let span = span.unwrap_or(MINUTE).clamp(Duration::from_secs(1), LONGEST_REST);
+        self.resting.insert(origin.to_owned(), now + span);
     }
 }
 
@@ -41,16 +70,38 @@ mod tests {
     }
 
     #[test]
-    fn there_are_few_for_one_and_not_many_in_all() {
+    fn there_are_few_exchanges_for_one_and_not_many_in_all() {
         let mut throttle = Throttle::default();
-        let shop = (0..5).filter(|second| throttle.admits("shop.kommo.com", at(*second))).count();
-        assert_eq!(shop, FOR_ONE);
-        assert!(throttle.admits("other.kommo.com", at(5)));
-        let others = (0..200).filter(|n| throttle.admits(&format!("{n}.kommo.com"), at(6))).count();
-        assert_eq!(others, FOR_ALL - FOR_ONE - 1);
-        assert!(!throttle.admits("shop.kommo.com", at(59)));
-        assert!(throttle.admits("shop.kommo.com", at(60)), "the first is a minute ago");
-        assert!(!throttle.admits("shop.kommo.com", at(60)));
-        assert!(throttle.admits("shop.kommo.com", at(61)));
+        let shop = (0..20).filter(|second| throttle.admits_exchange("shop.kommo.com", at(*second))).count();
+        assert_eq!(shop, EXCHANGES.0);
+        assert!(throttle.admits_exchange("other.kommo.com", at(20)));
+        let admitted = |n: &u32| throttle.admits_exchange(&format!("{n}.kommo.com"), at(21));
+        assert_eq!((0..200).filter(admitted).count(), EXCHANGES.1 - EXCHANGES.0 - 1);
+        assert!(!throttle.admits_exchange("shop.kommo.com", at(59)));
+        assert!(throttle.admits_exchange("shop.kommo.com", at(60)), "the first is a minute ago");
+        assert!(!throttle.admits_exchange("shop.kommo.com", at(60)));
+        assert!(throttle.admits_exchange("shop.kommo.com", at(61)));
+    }
+
+    #[test]
+    fn codes_are_counted_apart_from_exchanges() {
+        let mut throttle = Throttle::default();
+        let kept = (0..KEPT.0 + 9).filter(|_| throttle.admits_code("shop.kommo.com", at(0))).count();
+        assert_eq!(kept, KEPT.0);
+        assert!(throttle.admits_code("other.kommo.com", at(0)));
+        assert!(throttle.admits_exchange("shop.kommo.com", at(0)));
+    }
+
+    #[test]
+    fn an_address_that_asks_to_wait_is_left_alone_and_no_other() {
+        let mut throttle = Throttle::default();
+        throttle.rest("shop.kommo.com", Some(at(600)), at(0));
+        assert!(!throttle.admits_exchange("shop.kommo.com", at(599)));
+        assert!(throttle.admits_exchange("other.kommo.com", at(599)));
+        assert!(throttle.admits_exchange("shop.kommo.com", at(600)));
+        throttle.rest("shop.kommo.com", None, at(600));
+        assert!(!throttle.admits_exchange("shop.kommo.com", at(659)));
+        throttle.rest("shop.kommo.com", Some(Duration::MAX), at(660));
+        assert!(throttle.admits_exchange("shop.kommo.com", at(660) + LONGEST_REST));
     }
 }

@@ -1,4 +1,5 @@
-//! What goes on by itself: renewing tokens ahead of their end, and noticing what another process changed.
+//! What goes on by itself: renewing tokens ahead of their end, noticing what another process changed, and finishing what an
+//! installation or a disconnection has left to do.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -70,6 +71,15 @@ impl Accounts {
         }
         if let Err(error) = self.cancel_late_jobs(store).await {
             tracing::warn!(%error, "late jobs of disconnected accounts could not be cancelled; it is tried again");
+        }
+        if let Err(error) = self.0.pairs.save(store).await {
+            tracing::warn!(%error, "addresses of accounts could not be stored; it is tried again");
+        }
+        if let Err(error) = self.settle_revocations(store).await {
+            tracing::warn!(%error, "calls of /oauth/revoked that wait could not be settled; it is tried again");
+        }
+        if let Err(error) = self.exchange_kept(store).await {
+            tracing::warn!(%error, "installations that wait could not be finished; it is tried again");
         }
         let entries = self.entries();
         let due: Vec<_> = entries.iter().filter(|entry| self.due_in(entry) == Some(Duration::ZERO)).collect();

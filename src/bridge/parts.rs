@@ -169,6 +169,12 @@ fn receiver(
             let accounts = accounts.clone();
             Arc::new(move |account_id, client_uuid| accounts.is_disabled(account_id, client_uuid))
         },
+        was_seen: {
+            let accounts = accounts.clone();
+            Arc::new(move |client_uuid, origin, account_id| {
+                accounts.was_seen(client_uuid, origin, account_id)
+            })
+        },
         store: store.clone(),
         clock: clock.clone(),
         random: Arc::new(|| fastrand::u128(..)),

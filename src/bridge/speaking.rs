@@ -68,6 +68,7 @@ impl Speaking {
             client_secret: known.client_secret.clone().into(),
             previous_client_secret: known.previous_client_secret.clone().map(SharedSecret::from),
             redirect_uri: known.redirect_uri.clone(),
+            install_without_link: known.install_without_link,
         });
         let current = config.store.encryption_key.as_ref().and_then(key);
         let previous = config.store.previous_encryption_key.as_ref().and_then(key);

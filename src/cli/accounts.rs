@@ -1,8 +1,8 @@
-//! `accounts`: shows the accounts that the bridge can speak to, gives the link that connects one by OAuth, and forgets
-//! one.
+//! `accounts`: shows the accounts that the bridge can speak to, gives the link that connects one by OAuth, finishes an
+//! installation that came without a link, and forgets an account.
 //!
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a running bridge
-//! notices within a few seconds what was removed.
+//! notices within a few seconds what was connected or removed.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::store::Store;
 
 use super::account::{self, Unclear};
+use super::accounts_confirm::{self, Confirm};
 use super::accounts_text as text;
 use super::exit::{Failure, print};
 use super::health;
@@ -40,6 +41,8 @@ enum Command {
         #[arg(long, value_name = "URL", default_value = "https://www.kommo.com")]
         site: Url,
     },
+    /// Finishes the installation of a widget that came without a link: its code is exchanged at HOST
+    Confirm(Confirm),
     /// Forgets a connected account and its tokens
     Remove {
         /// Its host, its subdomain or its number
@@ -62,6 +65,7 @@ pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), F
         Command::Authorize { integration, site } => {
             authorize(config, &clock, integration.as_deref(), &site).await?
         }
+        Command::Confirm(confirm) => accounts_confirm::run(config, &clock, &confirm, json).await?,
         Command::Remove { account, integration } => {
             remove(config, &clock, &account, integration.as_deref()).await?
         }
@@ -70,19 +74,29 @@ pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), F
 }
 
 /// A result, for programs and for people.
-struct Told {
-    json: Value,
-    text: String,
+pub(super) struct Told {
+    pub(super) json: Value,
+    pub(super) text: String,
 }
 
 async fn list(config: &Config, clock: &Clock) -> Result<Told, Failure> {
-    let listed =
-        visit(config, clock, async |accounts| Ok(accounts.list().await.map_err(Error::from)?)).await?;
+    let (listed, installations) = visit(config, clock, async |accounts| {
+        let listed = accounts.list().await.map_err(Error::from)?;
+        Ok((listed, accounts.installations().await.map_err(Error::from)?))
+    })
+    .await?;
     // It is not in the store: it passes, and only the bridge that runs knows.
     let ready = health::ready(config).await.unwrap_or_default();
     let everybody = &ready["everybody_waits"];
-    let text = text::list(&listed, clock.now()) + &text::everybody_waits(everybody).unwrap_or_default();
-    Ok(Told { json: json!({ "accounts": listed, "everybody_waits": everybody }), text })
+    let now = clock.now();
+    let text = format!(
+        "{}{}{}",
+        text::list(&listed, now),
+        text::installations(&installations, now),
+        text::everybody_waits(everybody).unwrap_or_default()
+    );
+    let json = json!({ "accounts": listed, "installations": installations, "everybody_waits": everybody });
+    Ok(Told { json, text })
 }
 
 async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Url) -> Result<Told, Failure> {
@@ -133,7 +147,7 @@ async fn remove(
 }
 
 /// Does something with the accounts of the configuration and of the store, if there is one yet.
-async fn visit<T>(
+pub(super) async fn visit<T>(
     config: &Config,
     clock: &Clock,
     what: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,

@@ -16,6 +16,7 @@ fn integration(name: &str, redirect_uri: Option<&str>) -> Integration {
         client_secret: "secret".into(),
         previous_client_secret: None,
         redirect_uri: redirect_uri.map(|text| text.parse().unwrap()),
+        install_without_link: false,
     }
 }
 

@@ -5,8 +5,8 @@
 use serde_json::Value;
 use url::Url;
 
-use crate::accounts::Listed;
-use crate::model::{AccountState, Timestamp};
+use crate::accounts::{Connected, Installation, Listed};
+use crate::model::{AccountId, AccountState, Timestamp};
 
 use super::text::{clean, table, when};
 
@@ -39,6 +39,49 @@ pub(super) fn everybody_waits(answer: &Value) -> Option<String> {
         None => "for the answer to the next delivery".to_owned(),
     };
     Some(format!("\n\nThe deliveries of all accounts wait {}: {}", clean(&until), clean(why)))
+}
+
+/// Installations that wait, below the list; nothing if there are none.
+pub(super) fn installations(waiting: &[Installation], now: Timestamp) -> String {
+    if waiting.is_empty() {
+        return String::new();
+    }
+    let lines = waiting.iter().map(|one| {
+        let codes = if one.codes == 1 { String::new() } else { format!(", {} codes", one.codes) };
+        let line = format!(
+            "{} through {}, ends {}{codes}: if it is an account of yours, accounts confirm {}",
+            one.host,
+            one.integration,
+            when(one.expires_at, now),
+            one.host
+        );
+        format!("  {}\n", clean(&line))
+    });
+    format!("\n\nInstallations without a link, which wait:\n{}", lines.collect::<String>())
+}
+
+/// What is asked before an account is connected.
+pub(super) fn question(host: &str, account_id: AccountId) -> String {
+    format!("{} says that it is account {account_id}. Connect it? [y/N] ", clean(host))
+}
+
+/// An installation was finished.
+pub(super) fn confirmed(connected: &Connected, host: &str) -> String {
+    format!(
+        "Account {} at {} is connected through {}. Deliveries that wait for it go out within a few seconds.\n",
+        connected.account_id,
+        clean(host),
+        clean(&connected.integration)
+    )
+}
+
+/// There is none.
+pub(super) fn no_installation(wanted: &str) -> String {
+    format!(
+        "no installation waits at {}: a code is kept for 20 minutes, and only with integrations.NAME.install_without_link; \
+         `accounts list` shows what waits, `accounts authorize` makes a link that needs no confirmation",
+        clean(wanted)
+    )
 }
 
 /// How one is called: where it is, and its name in the configuration.
@@ -84,6 +127,7 @@ pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &Url) -> St
     format!(
         "Open this link within an hour, in a browser where you are signed in to the account as its administrator:\n\n  \
          {link}\n\n\
+         It is good for one account; make another link for each further one.\n\
          Choose the account and allow access for the integration (integrations.{integration}). Kommo then sends the \
          browser to\n{redirect_uri}; a bridge with this configuration must be running there.\n{elsewhere}\
          It shows which account was connected. Deliveries that wait for the account go out by themselves.\n"

@@ -42,9 +42,15 @@ pub(super) fn integrations(
         let previous_client_secret =
             checker.secret(&path, raw.previous_client_secret, raw.previous_client_secret_file);
         let redirect_uri = raw.redirect_uri.map(|Text(url)| url);
+        let install_without_link = raw.install_without_link.unwrap_or(false);
         if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
-            let integration =
-                Integration { client_uuid, client_secret, previous_client_secret, redirect_uri };
+            let integration = Integration {
+                client_uuid,
+                client_secret,
+                previous_client_secret,
+                redirect_uri,
+                install_without_link,
+            };
             checked.insert(name, integration);
         }
     }

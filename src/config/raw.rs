@@ -110,6 +110,8 @@ pub(super) struct Integration {
     pub(super) previous_client_secret_file: Option<String>,
     /// Where Kommo sends the OAuth code, just as it stands on the integration's page.
     pub(super) redirect_uri: Option<Text<Url>>,
+    /// Whether the installation of the widget may connect an account without a link of `accounts authorize`. Left out: false.
+    pub(super) install_without_link: Option<bool>,
 }
 
 /// An account with a long-lived token.
@@ -164,7 +166,8 @@ pub(super) struct Workers {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Delivery {
-    /// Hosts that may get a bearer token; `*.` stands for any subdomain, an entry may name a port.
+    /// Hosts that may get a bearer token and, with OAuth, an integration's secret key; `*.` stands for any subdomain, an entry
+    /// may name a port. Only hosts that Kommo answers for.
     pub(super) allowed_hosts: Option<Vec<Text<HostPattern>>>,
     /// Allows http, IP literals and private addresses. For tests only.
     pub(super) insecure: Option<bool>,

@@ -86,6 +86,8 @@ pub struct Integration {
     pub previous_client_secret: Option<SecretString>,
     /// Where Kommo sends the OAuth code.
     pub redirect_uri: Option<Url>,
+    /// Whether an installation may connect an account without a link.
+    pub install_without_link: bool,
 }
 
 /// `[accounts.NAME]`: an account with a long-lived token.

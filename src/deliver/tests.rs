@@ -71,6 +71,7 @@ impl Home {
                 client_secret: client_secret.clone().into(),
                 previous_client_secret: None,
                 redirect_uri: Some(redirect_uri.parse().unwrap()),
+                install_without_link: true,
             }],
             keys: Some(Keys { current: Arc::new([1; 32]), previous: None }),
             store: Some(self.store.clone()),

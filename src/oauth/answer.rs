@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::refusal::{Refusal, Unheard};
 use super::{Outcome, page};
+use crate::accounts::{Connected, Revoked};
 use crate::problem::keep_private;
 
 /// Whether the caller is a browser: it names `text/html` among what it takes.
@@ -24,6 +25,8 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
 pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
     let response = match done {
         Ok(Outcome::Connected(connected)) => page::respond(StatusCode::OK, page::connected(connected)),
+        Ok(Outcome::Repeated(connected)) => page::respond(StatusCode::OK, page::repeated(connected)),
+        Ok(Outcome::Kept(kept)) => page::respond(StatusCode::ACCEPTED, page::kept(kept)),
         Ok(Outcome::Denied) => page::respond(StatusCode::OK, page::denied()),
         Err(refusal) => {
             // The page stands in for the problem's body; its headers stay.
@@ -40,21 +43,31 @@ pub(super) fn page(done: &Result<Outcome, Refusal>) -> Response {
 /// For a program.
 pub(super) fn json(done: &Result<Outcome, Refusal>) -> Response {
     guarded(match done {
-        Ok(Outcome::Connected(connected)) => Json(json!({
-            "account_id": connected.account_id,
-            "host": page::host(&connected.origin),
-            "state": "active",
-        }))
-        .into_response(),
+        Ok(Outcome::Connected(connected) | Outcome::Repeated(connected)) => active(connected),
+        Ok(Outcome::Kept(kept)) => {
+            let state = if kept.needs_confirmation { "unconfirmed" } else { "waiting" };
+            let body = json!({ "host": page::host(&kept.origin), "state": state, "expires_at": kept.until });
+            (StatusCode::ACCEPTED, Json(body)).into_response()
+        }
         Ok(Outcome::Denied) => Json(json!({ "state": "denied" })).into_response(),
         Err(refusal) => refusal.problem().into_response(),
     })
 }
 
+fn active(connected: &Connected) -> Response {
+    Json(json!({
+        "account_id": connected.account_id,
+        "host": page::host(&connected.origin),
+        "state": "active",
+    }))
+    .into_response()
+}
+
 /// For Kommo.
-pub(super) fn revoked(done: Result<u64, Unheard>) -> Response {
+pub(super) fn revoked(done: Result<Revoked, Unheard>) -> Response {
     guarded(match done {
-        Ok(cancelled) => Json(json!({ "cancelled": cancelled })).into_response(),
+        Ok(Revoked::Done(cancelled)) => Json(json!({ "cancelled": cancelled })).into_response(),
+        Ok(Revoked::Pending) => (StatusCode::ACCEPTED, Json(json!({ "state": "pending" }))).into_response(),
         Err(unheard) => unheard.problem().into_response(),
     })
 }

@@ -3,13 +3,14 @@
 //!
 //! `accounts` does the work; this room reads what came, and says what came of it: to a person's browser as a page, to
 //! everybody else as JSON. A caller that hangs up cuts nothing off: a code works only once, so an exchange that has
-//! begun goes on, and its end is logged and counted all the same. Nothing of a code, a `state` or a signature is in an
-//! answer or in a log line.
+//! begun goes on, and its end is logged and counted all the same. A page that is loaded again shows what came of its first
+//! call. Nothing of a code, a `state` or a signature is in an answer or in a log line.
 //!
 //! While the bridge stops, a callback gets 503 before its code is used, so that it is still good at the next bridge. A
 //! revocation is carried out even then: Kommo may not tell it twice.
 //!
-//! Metrics: the counters `bridge_oauth_callbacks_total{outcome}` and `bridge_oauth_revocations_total{outcome}`.
+//! Metrics: the counters `bridge_oauth_callbacks_total{outcome}` and `bridge_oauth_revocations_total{outcome}`. A revocation
+//! that waited (`pending`) is counted once more when it is settled: `revoked` or `dropped`.
 
 mod answer;
 mod page;
@@ -27,17 +28,16 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::{Accounts, Callback, ConnectError, Connected, Revocation};
+use crate::accounts::{Accounts, Callback, ConnectError, Connected, Connection, Kept, Revocation, Revoked};
 use crate::clock::Clock;
 use crate::flood::Flood;
 use crate::problem::{self, Problem};
 use query::Key;
 use refusal::{Refusal, Unheard};
 
-/// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo.
+/// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo. Installations, which
+/// anyone can claim, have bounds of their own in `accounts`, and cannot crowd out people.
 const EXCHANGES: usize = 16;
-/// The same for installations, which anybody can claim: they must not crowd out people.
-const INSTALLATIONS: usize = 8;
 
 /// The keys of a callback and the most bytes of each. Kommo's codes have about a thousand.
 const CALLBACK: [Key; 6] = [
@@ -70,15 +70,28 @@ struct Shared {
     oauth: Oauth,
     flood: Flood,
     exchanges: Semaphore,
-    installations: Semaphore,
 }
 
 /// What came of a callback that was understood.
 enum Outcome {
     /// The account is connected.
     Connected(Connected),
+    /// It is connected, by an earlier call that was the same.
+    Repeated(Connected),
+    /// The code of an installation is kept.
+    Kept(Kept),
     /// The person said no.
     Denied,
+}
+
+impl From<Connection> for Outcome {
+    fn from(connection: Connection) -> Self {
+        match connection {
+            Connection::Made(connected) => Self::Connected(connected),
+            Connection::Repeated(connected) => Self::Repeated(connected),
+            Connection::Kept(kept) => Self::Kept(kept),
+        }
+    }
 }
 
 /// The routes. Whatever they answer, errors are `application/problem+json`, or a page for a person.
@@ -87,9 +100,9 @@ pub fn router(oauth: Oauth) -> Router {
     let router = Router::new()
         .route("/oauth/callback", get(callback).head(get_alone))
         .route("/oauth/revoked", get(revoked).head(get_alone));
-    let (exchanges, installations) = (Semaphore::new(EXCHANGES), Semaphore::new(INSTALLATIONS));
+    let exchanges = Semaphore::new(EXCHANGES);
     let flood = Flood::new("calls of OAuth refused", oauth.clock.clone());
-    let shared = Shared { oauth, flood, exchanges, installations };
+    let shared = Shared { oauth, flood, exchanges };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
 }
 
@@ -105,6 +118,13 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
         let done = shared.call_back(uri.query().unwrap_or_default()).await;
         let outcome = match &done {
             Ok(Outcome::Connected(_)) => "connected",
+            Ok(Outcome::Repeated(_)) => "repeated",
+            Ok(Outcome::Kept(kept)) => {
+                if shared.flood.may_tell("kept") {
+                    log_kept(kept);
+                }
+                "kept"
+            }
             Ok(Outcome::Denied) => {
                 if shared.flood.may_tell("denied") {
                     tracing::info!("an account was not connected: the person refused it");
@@ -127,11 +147,29 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
     if answer::wants_page(&headers) { answer::page(&done) } else { answer::json(&done) }
 }
 
+fn log_kept(kept: &Kept) {
+    let (host, integration) = (page::host(&kept.origin), &*kept.integration);
+    if kept.needs_confirmation {
+        tracing::warn!(
+            account.host = host,
+            integration,
+            "an installation came without a link, from an address that is not known: if it is an account of yours, finish it \
+             with `accounts confirm` within 20 minutes"
+        );
+    } else {
+        tracing::info!(account.host = host, integration, "an installation waits for its turn");
+    }
+}
+
 async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     // A task for the log's sake: `revoke` itself goes on without its caller.
     let task = tokio::spawn(async move {
         let done = shared.revoke(uri.query().unwrap_or_default()).await;
-        let outcome = done.as_ref().map_or_else(|unheard| unheard.kind().outcome, |_| "revoked");
+        let outcome = match &done {
+            Ok(Revoked::Done(_)) => "revoked",
+            Ok(Revoked::Pending) => "pending",
+            Err(unheard) => unheard.kind().outcome,
+        };
         metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
         if let Err(unheard) = &done
             && shared.flood.may_tell(outcome)
@@ -161,13 +199,14 @@ impl Shared {
         if self.oauth.draining.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let places = if callback.state.is_some() { &self.exchanges } else { &self.installations };
-        let _place = places.try_acquire().map_err(|_| Refusal::Busy)?;
-        Ok(Outcome::Connected(self.oauth.accounts.connect(callback).await?))
+        let _place = match callback.state {
+            Some(_) => Some(self.exchanges.try_acquire().map_err(|_| Refusal::Busy)?),
+            None => None,
+        };
+        Ok(self.oauth.accounts.connect(callback).await?.into())
     }
 
-    /// Says how many jobs were cancelled.
-    async fn revoke(&self, query: &str) -> Result<u64, Unheard> {
+    async fn revoke(&self, query: &str) -> Result<Revoked, Unheard> {
         let [account_id, client_uuid, signature] = query::read(query, REVOKED)?;
         let revocation = Revocation {
             account_id: query::needed(account_id, "account_id")?,

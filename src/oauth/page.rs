@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use crate::accounts::Connected;
+use crate::accounts::{Connected, Kept};
 use crate::model::AccountState;
 
 use super::refusal::Refusal;
@@ -37,7 +37,6 @@ enum Mood {
 
 /// The account is connected.
 pub(super) fn connected(connected: &Connected) -> Markup {
-    let host = host(&connected.origin);
     let before = match connected.was {
         None => "The bridge can now continue the bots of this account.",
         Some(AccountState::Active) => "It was connected before; the bridge now has new tokens for it.",
@@ -45,16 +44,57 @@ pub(super) fn connected(connected: &Connected) -> Markup {
         Some(AccountState::Revoked) => "The bridge takes the requests of this account again.",
     };
     let body = html! {
+        (facts(connected))
+        p { (before) " Answers that were waiting for it are going out now." }
+        (all_done(connected))
+    };
+    layout(Mood::Good, "The account is connected", &body)
+}
+
+/// It was connected by the same call before.
+pub(super) fn repeated(connected: &Connected) -> Markup {
+    let body = html! {
+        (facts(connected))
+        p { "This page was loaded again: the account was connected the first time, and nothing more was done." }
+        (all_done(connected))
+    };
+    layout(Mood::Good, "The account is connected", &body)
+}
+
+fn facts(connected: &Connected) -> Markup {
+    html! {
         dl {
-            div { dt { "Account" } dd { (host) } }
+            div { dt { "Account" } dd { (host(&connected.origin)) } }
             div { dt { "Number" } dd { (connected.account_id) } }
             div { dt { "Integration" } dd { (connected.integration) } }
         }
-        p { (before) " Answers that were waiting for it are going out now." }
+    }
+}
+
+fn all_done(connected: &Connected) -> Markup {
+    html! {
         p { "There is nothing more to do here: you may close this window, or go back to "
-            a href=(connected.origin) { (host) } "." }
+            a href=(connected.origin) { (host(&connected.origin)) } "." }
+    }
+}
+
+/// An installation is not finished yet.
+pub(super) fn kept(kept: &Kept) -> Markup {
+    let host = host(&kept.origin);
+    let body = html! {
+        dl {
+            div { dt { "Account" } dd { (host) } }
+            div { dt { "Integration" } dd { (kept.integration) } }
+        }
+        @if kept.needs_confirmation {
+            p { "The bridge does not know this account yet, so nothing was sent there." }
+            h2 { "What to do" }
+            p { "The operator of the bridge runs " code { "salesbot-bridge accounts confirm " (host) } " within 20 minutes." }
+        } @else {
+            p { "Too many installations of this account came at once. This one is finished when its turn comes." }
+        }
     };
-    layout(Mood::Good, "The account is connected", &body)
+    layout(Mood::Calm, "The installation is not finished yet", &body)
 }
 
 /// The person said no.

@@ -114,6 +114,21 @@ impl Refusal {
             Self::Connect(E::TooMany) => {
                 kind(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "unavailable").later(60)
             }
+            Self::Connect(E::LinkNeeded(_)) => {
+                kind(StatusCode::FORBIDDEN, "link-needed", "A link is needed", "no_link")
+            }
+            Self::Connect(E::Elsewhere { .. }) => kind(
+                StatusCode::FORBIDDEN,
+                "account-elsewhere",
+                "The account is known at another address",
+                "account_elsewhere",
+            ),
+            Self::Connect(E::OtherAccount(_) | E::Declined(_)) => kind(
+                StatusCode::FORBIDDEN,
+                "other-account",
+                "Not an account of this address",
+                "other_account",
+            ),
             Self::Connect(E::Code(_)) => {
                 kind(StatusCode::BAD_REQUEST, "code-refused", "The code is good no more", "bad_code")
             }
@@ -163,6 +178,21 @@ impl Refusal {
                 "The `state` of this call does not come from a link of this bridge.".into()
             }
             Self::Connect(E::State(StateError::Expired)) => "This link is older than an hour.".into(),
+            Self::Connect(E::State(StateError::Used)) => "This link was used already.".into(),
+            Self::Connect(E::LinkNeeded(_)) => {
+                "The call has no `state`, and this integration connects accounts by a link alone. Nothing was sent to the \
+                 address that it names."
+                    .into()
+            }
+            Self::Connect(E::Elsewhere { account_id, .. }) => format!(
+                "The new tokens name account {account_id}, which this bridge knows at another address; nothing shows that it \
+                 has moved."
+            )
+            .into(),
+            Self::Connect(E::OtherAccount(account_id) | E::Declined(account_id)) => format!(
+                "The address answered with tokens of account {account_id}, which is not known to be there. Nothing was stored."
+            )
+            .into(),
             Self::Connect(E::Referer(why)) => {
                 format!("The call names a host that may not get the integration's secret: {why}. Nothing was sent there.")
                     .into()
@@ -182,7 +212,16 @@ impl Refusal {
     pub(super) const fn advice(&self) -> &'static str {
         use ConnectError as E;
         match self {
-            Self::Query(_) | Self::Connect(E::State(_) | E::TooMany) => NEW_LINK,
+            Self::Query(_)
+            | Self::Connect(E::State(_) | E::TooMany | E::OtherAccount(_) | E::Declined(_)) => NEW_LINK,
+            Self::Connect(E::LinkNeeded(_)) => {
+                "Make a link with `salesbot-bridge accounts authorize` and open it; or the operator of the bridge sets \
+                 `integrations.NAME.install_without_link`."
+            }
+            Self::Connect(E::Elsewhere { .. }) => {
+                "If it has moved, the operator of the bridge forgets the old address with `accounts remove`; then authorize the \
+                 account again."
+            }
             Self::Connect(E::Taken) => {
                 "Authorize the account that is there; or whoever runs the bridge forgets it with `accounts remove`."
             }
@@ -233,6 +272,15 @@ impl Unheard {
             Self::Revoke(RevocationError::Signature) => {
                 kind(StatusCode::FORBIDDEN, "revocation-signature", "Signed by nobody known", "bad_signature")
             }
+            Self::Revoke(RevocationError::StillConnected) => kind(
+                StatusCode::CONFLICT,
+                "still-connected",
+                "The account is still connected",
+                "still_connected",
+            ),
+            Self::Revoke(RevocationError::Repeated) => {
+                kind(StatusCode::CONFLICT, "revocation-repeated", "The same call came before", "repeated")
+            }
             Self::Revoke(RevocationError::Store(_)) | Self::Cut => {
                 kind(StatusCode::SERVICE_UNAVAILABLE, "not-stored", "Not stored", "unavailable").later(5)
             }
@@ -255,6 +303,14 @@ impl Unheard {
                 "It could not be stored. Send the same call again.".to_owned()
             }
             Self::Revoke(RevocationError::AccountId) => "`account_id` is no positive number.".to_owned(),
+            Self::Revoke(RevocationError::StillConnected) => {
+                "Kommo takes the account's token, so the account was not disconnected. Nothing was changed.".to_owned()
+            }
+            Self::Revoke(RevocationError::Repeated) => {
+                "The same call came before, and the account has no token by which it could be asked. Nothing was changed; to \
+                 forget the account, use `accounts remove`."
+                    .to_owned()
+            }
             Self::Revoke(RevocationError::Signature) => {
                 "The signature is not that of a configured integration. It is the hex HMAC-SHA256 of \
                  `client_uuid|account_id` under the integration's secret key."

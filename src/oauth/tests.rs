@@ -87,6 +87,7 @@ impl Bench {
             client_secret: SECRET.into(),
             previous_client_secret: None,
             redirect_uri: Some("https://bridge.example.com/oauth/callback".parse().unwrap()),
+            install_without_link: true,
         };
         let mut parts = accounts::Parts {
             long_lived: Vec::new(),
@@ -148,6 +149,16 @@ impl Bench {
         let pairs = kept.chain(changes).filter(|(_, value)| !value.is_empty());
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         format!("/oauth/callback?{query}")
+    }
+
+    /// A bot of account 7 has asked before.
+    fn is_known(&self) {
+        self.accounts.was_seen("id-of-main", &format!("http://{}", self.host), AccountId(7));
+    }
+
+    /// Kommo takes no token of the account any more, as after a disconnection.
+    fn kommo_forgets(&self) {
+        self.kommo_says(401, json!({ "hint": "Token has been revoked" }));
     }
 
     fn kommo_says(&self, status: u16, body: Value) {

@@ -65,6 +65,9 @@ impl Route {
     }
 }
 
+/// Notes that a verified token of an integration (its `client_uuid`) names an address and an account together.
+pub type WasSeen = Arc<dyn Fn(&str, &str, AccountId) + Send + Sync>;
+
 /// All that receiving takes.
 pub struct Receiver {
     /// The handlers.
@@ -83,6 +86,8 @@ pub struct Receiver {
     pub ack_deadline: Duration,
     /// Whether Kommo has told that an account disconnected the integration of this `client_uuid`.
     pub is_disabled: IsDisabled,
+    /// Called for each accepted request: which account was at which address.
+    pub was_seen: WasSeen,
     /// Where the jobs go.
     pub store: Store,
     /// The time.
@@ -191,6 +196,7 @@ impl Receiver {
         }
         let return_url = return_url::check(&return_url, &verified.iss, &self.hosts)
             .map_err(|refusal| refused(refusal.into()))?;
+        let origin = return_url.origin().to_owned();
         let job = NewJob {
             id: JobId::new(received_at, (self.random)()),
             handler: handler.clone(),
@@ -208,6 +214,8 @@ impl Receiver {
         }
         let accepted =
             self.store.accept(job, within).await.map_err(|error| refused(Rejection::Store(error)))?;
+        // The `return_url` has the scheme, host and port of the token's `iss`.
+        (self.was_seen)(&verified.client_uuid, &origin, account_id);
         tracing::debug!(
             handler = handler.as_str(),
             job.id = %accepted.id,

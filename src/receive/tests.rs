@@ -64,6 +64,7 @@ impl Bench {
             read_timeout: Duration::from_secs(60),
             ack_deadline: Duration::from_secs(60),
             is_disabled: Arc::new(|_, _| false),
+            was_seen: Arc::new(|_, _, _| {}),
             store: store.clone(),
             clock: clock.clock(),
             random: Arc::new(move || random.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into()),

@@ -10,22 +10,42 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use crate::model::{AccountKey, SealedTokens, Standing, Timestamp};
 
 use super::effects::Effects;
+use super::oauth_writes::{settled, state_connected};
 use super::request::Request;
 use super::{Purpose, StoreError};
 
-/// A person connected the account: it becomes active, whatever it was. Gives its generation.
+/// An account that an authorization connects.
+#[derive(Clone)]
+pub struct NewConnection {
+    /// Which.
+    pub key: AccountKey,
+    /// Where it is: scheme, host and port.
+    pub origin: Arc<str>,
+    /// Its tokens.
+    pub tokens: SealedTokens,
+    /// The address that it may be moved away from, if it is known at another one.
+    pub moves_from: Option<Arc<str>>,
+    /// The random part of the `state` of the link that led here; `None` if there was no link.
+    pub state: Option<[u8; 16]>,
+}
+
+/// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
+/// at an address that it may not be moved away from, and then nothing is changed.
 pub(super) struct Connect {
-    pub(super) key: AccountKey,
-    pub(super) origin: Arc<str>,
-    pub(super) tokens: SealedTokens,
+    pub(super) new: NewConnection,
     pub(super) now: Timestamp,
 }
 
 impl Request for Connect {
-    type Answer = u64;
+    type Answer = Option<u64>;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
-        let generation: i64 = sqlx::query_scalar(
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Effects,
+    ) -> Result<Option<u64>, StoreError> {
+        let NewConnection { key, origin, tokens, moves_from, state } = &self.new;
+        let generation: Option<i64> = sqlx::query_scalar(
             "INSERT INTO accounts (account_id, client_uuid, origin, state, generation, key_id, access_token, refresh_token, \
              obtained_at, expires_at, connected_at) VALUES (?, ?, ?, 'active', 1, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (account_id, client_uuid) DO UPDATE SET \
@@ -33,20 +53,28 @@ impl Request for Connect {
              origin = excluded.origin, state = 'active', reason = NULL, generation = generation + 1, \
              key_id = excluded.key_id, access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
              obtained_at = excluded.obtained_at, expires_at = excluded.expires_at, \
-             renewing_until = NULL, renewing_by = NULL, connected_at = excluded.connected_at RETURNING generation",
+             renewing_until = NULL, renewing_by = NULL, connected_at = excluded.connected_at \
+             WHERE origin IS NULL OR origin = excluded.origin OR origin = ? RETURNING generation",
         )
-        .bind(self.key.account_id.0)
-        .bind(&*self.key.client_uuid)
-        .bind(&*self.origin)
-        .bind(&self.tokens.key_id)
-        .bind(&self.tokens.access)
-        .bind(&self.tokens.refresh)
-        .bind(self.tokens.obtained_at.as_millis())
-        .bind(self.tokens.expires_at.as_millis())
+        .bind(key.account_id.0)
+        .bind(&*key.client_uuid)
+        .bind(&**origin)
+        .bind(&tokens.key_id)
+        .bind(&tokens.access)
+        .bind(&tokens.refresh)
+        .bind(tokens.obtained_at.as_millis())
+        .bind(tokens.expires_at.as_millis())
         .bind(self.now.as_millis())
-        .fetch_one(connection)
+        .bind(moves_from.as_deref())
+        .fetch_optional(&mut *connection)
         .await?;
-        Ok(u64::try_from(generation).unwrap_or(0))
+        let Some(generation) = generation else { return Ok(None) };
+        // Whatever was said of its disconnection before is older than this.
+        settled(connection, key).await?;
+        if let Some(nonce) = *state {
+            state_connected(connection, nonce, key.account_id).await?;
+        }
+        Ok(Some(u64::try_from(generation).unwrap_or(0)))
     }
 }
 
@@ -201,28 +229,32 @@ impl Request for EndRenewal {
 }
 
 /// Kommo says that the account was disconnected. It is remembered even if it was never connected, because its
-/// requests are to be refused.
+/// requests are to be refused. Says whether it was done: not if the account has another generation than `seen` by now.
 pub(super) struct Revoke {
     pub(super) key: AccountKey,
+    /// `None` for an account that is not in the store.
+    pub(super) seen: Option<u64>,
     pub(super) reason: String,
 }
 
 impl Request for Revoke {
-    type Answer = ();
+    type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+        let done = sqlx::query(
             "INSERT INTO accounts (account_id, client_uuid, state, reason, generation) VALUES (?, ?, 'revoked', ?, 1) \
              ON CONFLICT (account_id, client_uuid) DO UPDATE SET state = 'revoked', reason = excluded.reason, \
              generation = generation + 1, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, \
-             expires_at = NULL, renewing_until = NULL, renewing_by = NULL",
+             expires_at = NULL, renewing_until = NULL, renewing_by = NULL WHERE generation = ?",
         )
         .bind(self.key.account_id.0)
         .bind(&*self.key.client_uuid)
         .bind(&self.reason)
-        .execute(connection)
+        .bind(self.seen.map(stored))
+        .execute(&mut *connection)
         .await?;
-        Ok(())
+        settled(connection, &self.key).await?;
+        Ok(done.rows_affected() == 1)
     }
 }
 
@@ -238,8 +270,9 @@ impl Request for Remove {
         let done = sqlx::query("DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?")
             .bind(self.key.account_id.0)
             .bind(&*self.key.client_uuid)
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
+        settled(connection, &self.key).await?;
         Ok(done.rows_affected() == 1)
     }
 }

@@ -8,7 +8,9 @@ use sqlx::{Row, SqlitePool};
 
 use crate::model::{AccountId, AccountKey, AccountRecord, JobId, SealedTokens, Standing, Timestamp};
 
-use super::account_writes::{Connect, EndRenewal, LeaseRenewal, Leased, Remove, Renewal, Revoke};
+use super::account_writes::{
+    Connect, EndRenewal, LeaseRenewal, Leased, NewConnection, Remove, Renewal, Revoke,
+};
 use super::people::Cancel;
 use super::refresh;
 use super::{Store, StoreError};
@@ -30,17 +32,13 @@ impl Store {
         generations(&self.0.reading).await
     }
 
-    /// A person connected the account: it becomes active, whatever it was. Gives the generation of its tokens.
+    /// An authorization connected the account: it becomes active, whatever it was. Gives the generation of its tokens; `None`
+    /// if it is known at an address that it may not be moved away from, and then nothing is changed.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn connect_account(
-        &self,
-        key: AccountKey,
-        origin: Arc<str>,
-        tokens: SealedTokens,
-    ) -> Result<u64, StoreError> {
-        self.ask(Connect { key, origin, tokens, now: self.clock().now() }).await
+    pub async fn connect_account(&self, new: NewConnection) -> Result<Option<u64>, StoreError> {
+        self.ask(Connect { new, now: self.clock().now() }).await
     }
 
     /// Asks to be the only one who renews the tokens of this generation, for as long as `lease`.
@@ -71,12 +69,19 @@ impl Store {
         self.ask(EndRenewal { key, generation, renewal }).await
     }
 
-    /// Notes that an account was disconnected in Kommo, even if it was never connected here: its requests are refused.
+    /// Notes that an account was disconnected in Kommo, even if it was never connected here: its requests are refused. Says
+    /// whether it was noted: not if the account has another generation than `seen` by now, because someone connected it
+    /// meanwhile.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn revoke_account(&self, key: AccountKey, reason: String) -> Result<(), StoreError> {
-        self.ask(Revoke { key, reason }).await
+    pub async fn revoke_account(
+        &self,
+        key: AccountKey,
+        seen: Option<u64>,
+        reason: String,
+    ) -> Result<bool, StoreError> {
+        self.ask(Revoke { key, seen, reason }).await
     }
 
     /// Forgets an account and its tokens. Says whether there was one.

@@ -21,6 +21,8 @@ mod lane_queue;
 mod lanes;
 mod locks;
 mod log;
+mod oauth;
+mod oauth_writes;
 mod open;
 mod people;
 mod place;
@@ -48,17 +50,17 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::model::{
-    Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerReport, Job, JobId, NewJob, RunningJob,
-    Timestamp,
+    Attempt, DeliveringJob, DeliveryReport, HandlerReport, Job, JobId, NewJob, RunningJob, Timestamp,
 };
 
 pub use accept::Accepted;
-pub use account_writes::{Leased, Renewal};
+pub use account_writes::{Leased, NewConnection, Renewal};
 pub use delivery_claims::LongestDue;
 pub use error::StoreError;
 pub use lanes::{Lanes, Slot};
 pub(crate) use locks::owner;
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
+pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingCalls, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
 pub use read::{JobFilter, Page, Stats};
 pub use reports::Written;
@@ -66,9 +68,7 @@ pub use reports::Written;
 use claims::{ClaimOverdue, ClaimWork};
 use delivery_claims::ClaimDeliveries;
 use keys::Keys;
-use people::{Cancel, Retry, RetryDead};
 use place::Place;
-use release::Release;
 use request::{Pending, Request};
 use writer::{Op, Reply, Writer};
 
@@ -208,14 +208,6 @@ impl Store {
         self.ask(ClaimDeliveries { origin, limit, longest_due, now, lease_until }).await
     }
 
-    /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; says how many.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
-        self.ask(Release { origin, now: self.clock().now() }).await
-    }
-
     /// Writes a worker's report. While the disk is full it goes on trying.
     ///
     /// # Errors
@@ -232,41 +224,6 @@ impl Store {
     pub async fn sent(&self, report: DeliveryReport) -> Result<Written, StoreError> {
         let report = Arc::new(report);
         self.insist(|reply| Op::Sent(report.clone(), reply)).await
-    }
-
-    /// Delivers a dead letter again.
-    ///
-    /// # Errors
-    /// There is no such job, it is not dead, or the store cannot be written.
-    pub async fn retry(&self, id: JobId) -> Result<(), StoreError> {
-        self.ask(Retry { id, now: self.clock().now() }).await?
-    }
-
-    /// Delivers all dead letters again, or those of one handler; says how many. A job that dies again
-    /// in the meantime is not taken a second time.
-    ///
-    /// # Errors
-    /// The store cannot be written; some may be under way.
-    pub async fn retry_dead(&self, handler: Option<HandlerName>) -> Result<u64, StoreError> {
-        let (mut retried, mut after) = (0, None);
-        loop {
-            let now = self.clock().now();
-            let request = RetryDead { handler: handler.clone(), after, limit: upkeep::CHUNK, now };
-            let some = self.ask(request).await?;
-            retried += some.jobs;
-            after = some.last;
-            if after.is_none() {
-                return Ok(retried);
-            }
-        }
-    }
-
-    /// Cancels an unfinished job. A handler that runs is not stopped, but its result is dropped.
-    ///
-    /// # Errors
-    /// There is no such job, it is finished, or the store cannot be written.
-    pub async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
-        self.ask(Cancel { id, now: self.clock().now() }).await?
     }
 
     /// Lists jobs, newest first.

@@ -5,9 +5,46 @@ use uuid::Uuid;
 
 use crate::model::{HandlerName, JobId, StateName, Timestamp};
 
-use super::StoreError;
 use super::effects::Effects;
 use super::request::Request;
+use super::{Store, StoreError, upkeep};
+
+impl Store {
+    /// Delivers a dead letter again.
+    ///
+    /// # Errors
+    /// There is no such job, it is not dead, or the store cannot be written.
+    pub async fn retry(&self, id: JobId) -> Result<(), StoreError> {
+        self.ask(Retry { id, now: self.clock().now() }).await?
+    }
+
+    /// Delivers all dead letters again, or those of one handler; says how many. A job that dies again
+    /// in the meantime is not taken a second time.
+    ///
+    /// # Errors
+    /// The store cannot be written; some may be under way.
+    pub async fn retry_dead(&self, handler: Option<HandlerName>) -> Result<u64, StoreError> {
+        let (mut retried, mut after) = (0, None);
+        loop {
+            let now = self.clock().now();
+            let request = RetryDead { handler: handler.clone(), after, limit: upkeep::CHUNK, now };
+            let some = self.ask(request).await?;
+            retried += some.jobs;
+            after = some.last;
+            if after.is_none() {
+                return Ok(retried);
+            }
+        }
+    }
+
+    /// Cancels an unfinished job. A handler that runs is not stopped, but its result is dropped.
+    ///
+    /// # Errors
+    /// There is no such job, it is finished, or the store cannot be written.
+    pub async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
+        self.ask(Cancel { id, now: self.clock().now() }).await?
+    }
+}
 
 /// `dead → delivering`: the same completion again, with a new time budget.
 pub(super) fn retry(which: &str) -> String {

@@ -6,9 +6,19 @@ use sqlx::SqliteConnection;
 
 use crate::model::Timestamp;
 
-use super::StoreError;
 use super::effects::Effects;
 use super::request::Request;
+use super::{Store, StoreError};
+
+impl Store {
+    /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; says how many.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
+        self.ask(Release { origin, now: self.clock().now() }).await
+    }
+}
 
 /// Those that Kommo refused, but not for their own sake: these have failed, and wait for their backoff.
 pub(super) const RELEASE: &str = "UPDATE jobs SET due_at = ?1 WHERE state = 'delivering' AND lease_until IS NULL \

@@ -6,7 +6,7 @@ use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
 
 use crate::PATIENCE;
-use crate::connected::{REDIRECT_URI, accounts, connect, home, kommos};
+use crate::connected::{REDIRECT_URI, accounts, at, connect, home, installable, kommos};
 use crate::home::Home;
 use crate::serve::Serve;
 
@@ -118,4 +118,60 @@ async fn what_oauth_lacks_is_named_with_exit_status_2() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let refused = accounts(&Home::new(&simulator, ""), &["authorize"]).expect(2);
     assert!(refused.err.contains("integrations.main.redirect_uri is missing"), "{}", refused.err);
+}
+
+/// A call of an installation, as anyone can make it: the code may be made up.
+async fn install(serve: &Serve, callback: &str) -> (u16, Value) {
+    let answer = serve.client.get(at(serve, callback)).send().await.unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_installation_without_a_link_waits_for_an_operator_beside_a_bridge_that_serves() {
+    let both = kommos().await;
+    let other = &both[1];
+    let home = installable(&both);
+    let serve = home.serve();
+    let genuine = other.install_callback_url().unwrap();
+    let junk = genuine.replace("code=", "code=junk");
+    for callback in [&genuine, &junk] {
+        let (status, body) = install(&serve, callback).await;
+        assert_eq!((status, &body["state"]), (202, &json!("unconfirmed")), "{body}");
+    }
+    assert!(other.oauth_calls().is_empty(), "the secret goes nowhere");
+
+    let waiting = accounts(&home, &["list", "--json"]).expect(0).json();
+    let waiting = waiting["installations"].as_array().unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((&waiting[0]["host"], &waiting[0]["codes"]), (&json!(host(other)), &json!(2)), "{waiting:?}");
+    let table = accounts(&home, &["list"]).expect(0).out;
+    assert!(table.contains(&format!("accounts confirm {}", host(other))), "{table}");
+
+    let nowhere = accounts(&home, &["confirm", "a.kommo.com", "--yes"]).expect(1);
+    assert!(nowhere.err.contains("no installation waits"), "{}", nowhere.err);
+    let unasked = accounts(&home, &["confirm", host(other)]).expect(2);
+    assert!(unasked.err.contains("--account NUMBER"), "{}", unasked.err);
+    assert!(other.oauth_calls().is_empty(), "nor before the command knows which account is meant");
+
+    let number = other.options().account_id.to_string();
+    let told = accounts(&home, &["confirm", host(other), "--account", &number]).expect(0).out;
+    assert!(told.contains(&number) && told.contains(host(other)), "{told}");
+    let bot = other.bot(Plan::default());
+    bot.call(&serve.url("echo")).await.unwrap();
+    bot.continued().await;
+
+    let (status, body) = install(&serve, &other.install_callback_url().unwrap()).await;
+    assert_eq!((status, &body["state"]), (200, &json!("active")), "a bot has shown the account: {body}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_not_the_expected_one_is_not_connected() {
+    let both = kommos().await;
+    let other = &both[1];
+    let home = installable(&both);
+    let serve = home.serve();
+    install(&serve, &other.install_callback_url().unwrap()).await;
+    let refused = accounts(&home, &["confirm", host(other), "--account", "7"]).expect(1);
+    assert!(refused.err.contains("was not confirmed"), "{}", refused.err);
+    assert_eq!(listed(&home, other), Value::Null);
 }

@@ -36,6 +36,15 @@ pub fn home([shop, other]: &[Simulator; 2], more: &str) -> Home {
     home
 }
 
+/// The same, where an installation may connect an account without a link.
+pub fn installable(both: &[Simulator; 2]) -> Home {
+    let home = home(both, "");
+    let text = fs::read_to_string(home.config()).unwrap();
+    let text = text.replace("redirect_uri =", "install_without_link = true, redirect_uri =");
+    fs::write(home.config(), text).unwrap();
+    home
+}
+
 /// `accounts …` of the real program.
 pub fn accounts(home: &Home, arguments: &[&str]) -> Ended {
     home.run(&[&["accounts"], arguments].concat())

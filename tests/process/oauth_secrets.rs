@@ -8,13 +8,18 @@ use base64::prelude::BASE64_STANDARD;
 use salesbot_bridge::simulator::{Fault, Plan, Simulator};
 use serde_json::json;
 
-use crate::connected::{KEY, accounts, at, connect, home, kommos};
+use crate::connected::{KEY, accounts, at, connect, installable, kommos};
 use crate::home::Home;
 use crate::serve::Serve;
 
-/// All that an account can go through: connected, called, renewed after a 401, refused, disconnected, connected again.
+/// All that an account can go through: an installation that is kept, connected, called, renewed after a 401, refused,
+/// disconnected, connected again.
 async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
-    let mut told = vec![connect(home, serve, kommo).await.text().await.unwrap()];
+    let kept = at(serve, &kommo.install_callback_url().unwrap());
+    let mut told = vec![serve.client.get(kept).send().await.unwrap().text().await.unwrap()];
+    told.push(accounts(home, &["list", "--json"]).expect(0).out);
+    assert!(told.iter().all(|text| text.contains("unconfirmed") || text.contains("expires_at")), "{told:?}");
+    told.push(connect(home, serve, kommo).await.text().await.unwrap());
     let ask = async || {
         let bot = kommo.bot(Plan::with_data(json!({ "n": "1" })));
         bot.call(&serve.url("echo")).await.unwrap();
@@ -59,7 +64,7 @@ async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
 async fn neither_store_nor_log_nor_admin_listener_holds_a_secret_of_oauth() {
     let both = kommos().await;
     let kommo = &both[1];
-    let home = home(&both, "");
+    let home = installable(&both);
     let serve = Serve::start(home.command(&["serve", "-vv"]));
     let mut told = live(&home, &serve, kommo).await;
     for path in ["/metrics", "/health/ready", "/api/v1/jobs?limit=500", "/api/v1/stats"] {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::Standing;
+use crate::store::NewConnection;
 
 #[tokio::test]
 async fn a_code_connects_the_account_it_is_of() {
@@ -12,35 +13,9 @@ async fn a_code_connects_the_account_it_is_of() {
     let record = store.accounts().await.unwrap().remove(0);
     assert_eq!(record.key.account_id.0, home.simulator.options().account_id);
     assert_eq!(record.origin.as_deref(), Some(home.origin()));
-    let again = accounts.connect(home.callback(&accounts)).await.unwrap();
+    let again = made(accounts.connect(home.callback(&accounts)).await);
     assert_eq!((again.was, again.integration.as_str()), (Some(AccountState::Active), "main"));
     assert_eq!(store.accounts().await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn the_installation_of_a_widget_needs_no_link() {
-    let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
-    let accounts = home.accounts(&store).await;
-    accounts.connect(read(&home.simulator.install_callback_url().unwrap())).await.unwrap();
-    assert!(accounts.bearer(home.origin()).await.is_ok());
-}
-
-#[tokio::test]
-async fn installations_that_anybody_can_claim_are_few_and_links_go_on() {
-    let home = Home::new().await;
-    let (_store, accounts) = home.connected().await;
-    let claim =
-        || Callback { code: "made-up".into(), state: None, from_widget: true, ..home.callback(&accounts) };
-    for _ in 0..3 {
-        assert!(matches!(accounts.connect(claim()).await, Err(ConnectError::Code(_))));
-    }
-    let asked = home.simulator.oauth_calls().len();
-    assert_eq!(accounts.connect(claim()).await, Err(ConnectError::TooMany));
-    assert_eq!(home.simulator.oauth_calls().len(), asked, "Kommo is not asked");
-    accounts.connect(home.callback(&accounts)).await.unwrap();
-    home.clock.advance(Duration::from_secs(60));
-    assert!(matches!(accounts.connect(claim()).await, Err(ConnectError::Code(_))));
 }
 
 #[tokio::test]
@@ -74,25 +49,6 @@ async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
     home.clock.advance(link::LINK_LIFE);
     assert_eq!(accounts.connect(late).await, Err(ConnectError::State(StateError::Expired)));
     assert!(store.accounts().await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_code_works_once() {
-    let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
-    let accounts = home.accounts(&store).await;
-    let callback = home.callback(&accounts);
-    let again = Callback {
-        code: callback.code.clone(),
-        referer: callback.referer.clone(),
-        client_id: None,
-        state: callback.state.clone(),
-        from_widget: false,
-    };
-    accounts.connect(callback).await.unwrap();
-    let error = accounts.connect(again).await.unwrap_err();
-    assert!(matches!(error, ConnectError::Code(_)), "{error}");
-    assert!(accounts.bearer(home.origin()).await.is_ok(), "what was connected stays so");
 }
 
 #[tokio::test]
@@ -137,12 +93,14 @@ async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
         let sealed = store.accounts().await.unwrap().remove(0);
         let Standing::Active(tokens) = sealed.standing else { panic!("it was connected") };
         let one = AccountKey { account_id: AccountId(1), ..mine };
-        store.connect_account(one, origin.as_str().into(), tokens).await.unwrap();
+        let origin_of_one = origin.as_str().into();
+        let new = NewConnection { key: one, origin: origin_of_one, tokens, moves_from: None, state: None };
+        store.connect_account(new).await.unwrap();
         accounts.reload().await.unwrap();
         let callback = Callback { referer: host(&origin).to_owned(), ..home.callback(&accounts) };
         let connected = accounts.connect(callback).await;
         match expected {
-            Some(account_id) => assert_eq!(connected.unwrap().account_id, AccountId(account_id)),
+            Some(account_id) => assert_eq!(made(connected).account_id, AccountId(account_id)),
             None => assert_eq!(connected, Err(ConnectError::Taken)),
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn hook(home: &Home) -> Revocation {
     }
 }
 
-async fn unfinished(home: &Home, store: &Store, account_id: i64) -> crate::model::JobId {
+pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> crate::model::JobId {
     use crate::model::{JobId, NewJob, WidgetRequest};
     let bot: Bot = home.simulator.bot(crate::simulator::Plan::default());
     let now = home.clock.now();
@@ -88,13 +88,14 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
         accounts.bearer(home.origin()).await.is_ok() && !accounts.is_disabled(AccountId(ours), client_uuid)
     );
 
-    assert_eq!(accounts.revoke(hook(&home)).await, Ok(1));
+    home.simulator.revoke_tokens();
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(1)));
     assert!(accounts.is_disabled(AccountId(ours), &client_uuid.to_uppercase()));
     assert!(!accounts.is_disabled(AccountId(7), client_uuid));
     assert_eq!((state(mine).await, state(other).await), (StateName::Cancelled, StateName::Queued));
     let none = accounts.bearer(home.origin()).await.unwrap_err();
     assert!(none.to_string().contains("disconnected in Kommo"), "{none}");
-    assert_eq!(accounts.revoke(hook(&home)).await, Ok(0), "said twice");
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)), "said twice");
     // Its request was found good just before, and stored just after.
     let late = unfinished(&home, &store, ours).await;
     accounts.step(&store).await;
@@ -110,7 +111,7 @@ async fn a_revocation_of_one_who_was_never_connected_is_remembered() {
     let home = Home::new().await;
     let store = home.store(Purpose::Serve).await;
     let accounts = home.accounts(&store).await;
-    assert_eq!(accounts.revoke(hook(&home)).await, Ok(0));
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)));
     let accounts = home.accounts(&store).await;
     let options = home.simulator.options();
     assert!(accounts.is_disabled(AccountId(options.account_id), &options.client_uuid));

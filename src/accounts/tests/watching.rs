@@ -97,6 +97,7 @@ async fn what_was_told_of_an_account_under_its_old_address_ends_with_its_disconn
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     let record = accounts.entry_of(&key).unwrap().record.clone();
     assert_eq!(record.previous_origin.as_deref(), Some(home.origin()));
+    elsewhere.revoke_tokens();
     accounts.revoke(keeping::hook(&home)).await.unwrap();
     assert_eq!(health.waiting(), []);
 }

@@ -47,6 +47,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(config.accounts.is_empty() && config.handlers.is_empty());
     let integration = &config.integrations["main"];
     assert!(integration.previous_client_secret.is_none() && integration.redirect_uri.is_none());
+    assert!(!integration.install_without_link);
 }
 
 #[test]

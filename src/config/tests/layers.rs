@@ -53,6 +53,12 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
         "/oauth/callback",
     ),
     (
+        "INTEGRATIONS__MAIN__INSTALL_WITHOUT_LINK",
+        "true",
+        |c| c.integrations["main"].install_without_link.to_string(),
+        "true",
+    ),
+    (
         "ACCOUNTS__ONE__BASE_URL",
         "https://two.kommo.com",
         |c| c.accounts["one"].base_url.to_string(),

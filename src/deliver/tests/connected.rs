@@ -4,13 +4,15 @@ use super::*;
 use crate::accounts::Callback;
 use crate::simulator::MovedAnswer;
 
-/// Connects the account, as the installation of its widget does.
+/// Connects the account, as the installation of its widget does where the account is known.
 pub(super) async fn connect(home: &Home, sender: &Sender) {
     connect_at(&home.simulator, sender).await;
 }
 
 /// The same at this address.
 pub(super) async fn connect_at(simulator: &Simulator, sender: &Sender) {
+    let Options { client_uuid, account_id, .. } = simulator.options();
+    sender.0.parts.accounts.was_seen(client_uuid, simulator.base_url(), AccountId(*account_id));
     let url: url::Url = simulator.install_callback_url().unwrap().parse().unwrap();
     let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     let (code, referer) = (value("code").into(), value("referer"));

@@ -201,7 +201,12 @@ async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_it
         let sender = home.with(&[]).await;
         let (origin, gate) = (home.simulator.base_url(), &sender.0.parts.gate);
         let [mut other, reserved] = gate.enter(origin, 2).try_into().ok().unwrap();
-        let job = home.store.claim_deliveries(origin.into(), 1, LongestDue::default(), LEASE).await.unwrap().remove(0);
+        let job = home
+            .store
+            .claim_deliveries(origin.into(), 1, LongestDue::default(), LEASE)
+            .await
+            .unwrap()
+            .remove(0);
         other.start().unwrap();
         other.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
         sender.start(job, reserved);

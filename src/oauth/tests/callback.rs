@@ -28,11 +28,51 @@ async fn a_person_with_our_link_connects_the_account_and_sees_a_page() {
 }
 
 #[tokio::test]
-async fn programs_get_json_and_an_installation_needs_no_state() {
+async fn programs_get_json_and_an_installation_at_a_known_address_needs_no_state() {
     let bench = Bench::new().await;
+    bench.is_known();
     let installed = bench.callback(&[("state", ""), ("from_widget", "1")]);
     let expected = json!({ "account_id": 7, "host": bench.host, "state": "active" });
     assert_eq!(bench.get(&installed).await, (200, expected));
+}
+
+#[tokio::test]
+async fn an_installation_without_a_link_is_refused_or_kept_and_sends_nothing() {
+    let refusing = Bench::with(|parts| parts.integrations[0].install_without_link = false).await;
+    let installed = refusing.callback(&[("state", ""), ("from_widget", "1")]);
+    let (status, body) = refusing.get(&installed).await;
+    assert_eq!((status, &body["type"]), (403, &json!("urn:salesbot-bridge:problem:link-needed")));
+    assert!(body["detail"].as_str().unwrap().contains("accounts authorize"), "{body}");
+
+    let keeping = Bench::new().await;
+    let installed = keeping.callback(&[("state", ""), ("from_widget", "1")]);
+    let (status, body) = keeping.get(&installed).await;
+    assert_eq!((status, &body["state"], &body["host"]), (202, &json!("unconfirmed"), &json!(keeping.host)));
+    let page = keeping.send(Method::GET, &installed, BROWSER).await;
+    assert_eq!(page.status, 202);
+    assert!(page.text.contains(&format!("accounts confirm {}", keeping.host)), "{}", page.text);
+    for bench in [refusing, keeping] {
+        assert_eq!((bench.asked(), bench.state_of_account().await), (Vec::new(), None));
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
+    let bench = Bench::new().await;
+    let path = bench.callback(&[]);
+    let first = bench.get(&path).await;
+    assert_eq!(bench.get(&path).await, first);
+    let page = bench.send(Method::GET, &path, BROWSER).await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.text.contains("The account is connected") && page.text.contains("loaded again"),
+        "{}",
+        page.text
+    );
+    assert_eq!(bench.asked().len(), 1);
+    let other = path.replace("the-code", "another-code");
+    assert_eq!(bench.refused(&other).await, (403, "state-refused".into()));
+    assert_eq!(bench.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -118,6 +158,7 @@ async fn a_stopping_bridge_uses_no_code_up_but_still_hears_a_revocation() {
     let answer = bench.send(Method::GET, &bench.callback(&[]), "*/*").await;
     assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &HeaderValue::from(5)));
     assert_eq!(bench.asked().len(), 1);
+    bench.kommo_forgets();
     assert_eq!(bench.get(&revocation("7")).await, (200, json!({ "cancelled": 0 })));
     assert_eq!(bench.state_of_account().await, Some(AccountState::Revoked));
 }

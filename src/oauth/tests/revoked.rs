@@ -21,10 +21,28 @@ async fn a_signed_revocation_disconnects_and_any_other_changes_nothing() {
         assert_eq!(bench.refused(&path).await, (status, slug.to_owned()), "{path}");
         assert_eq!(bench.state_of_account().await, Some(AccountState::Active), "{path}");
     }
+    bench.kommo_forgets();
     assert_eq!(bench.get(&good).await, (200, json!({ "cancelled": 0 })));
     assert!(bench.accounts.is_disabled(AccountId(7), "id-of-main"));
+    bench.kommo_says(200, pair(7));
     bench.get(&bench.callback(&[])).await;
     assert!(!bench.accounts.is_disabled(AccountId(7), "id-of-main"));
+    // The same call works no second time: Kommo takes the account's token.
+    assert_eq!(bench.refused(&good).await, (409, "still-connected".into()));
+    assert_eq!(bench.state_of_account().await, Some(AccountState::Active));
+}
+
+#[tokio::test]
+async fn a_revocation_waits_while_kommo_cannot_be_asked() {
+    let bench = Bench::new().await;
+    bench.get(&bench.callback(&[])).await;
+    bench.kommo_says(503, json!({}));
+    assert_eq!(bench.get(&revocation("7")).await, (202, json!({ "state": "pending" })));
+    assert_eq!(bench.state_of_account().await, Some(AccountState::Active));
+    bench.kommo_forgets();
+    bench.clock.advance(Duration::from_secs(60));
+    bench.accounts.step(&bench.store).await;
+    assert_eq!(bench.state_of_account().await, Some(AccountState::Revoked));
 }
 
 #[tokio::test]

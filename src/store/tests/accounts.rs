@@ -1,7 +1,7 @@
 //! Connected accounts: who may renew, which write counts, what the schema refuses.
 
 use super::*;
-use crate::store::{Leased, Renewal};
+use crate::store::{Leased, NewConnection, Renewal};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,6 +19,19 @@ fn tokens(filler: u8) -> SealedTokens {
     }
 }
 
+fn connection(account_id: i64, origin: &str, filler: u8) -> NewConnection {
+    let (key, tokens) = (key(account_id), tokens(filler));
+    NewConnection { key, origin: origin.into(), tokens, moves_from: None, state: None }
+}
+
+/// Connects it, wherever it was.
+async fn connect(store: &Store, account_id: i64, origin: &str, filler: u8) -> Option<u64> {
+    let all = store.accounts().await.unwrap();
+    let moves_from = all.into_iter().find(|one| one.key == key(account_id)).and_then(|one| one.origin);
+    let new = NewConnection { moves_from, ..connection(account_id, origin, filler) };
+    store.connect_account(new).await.unwrap()
+}
+
 fn renewed(origin: &str, filler: u8) -> Renewal {
     Renewal::Renewed { origin: origin.into(), tokens: tokens(filler) }
 }
@@ -33,7 +46,7 @@ async fn only(store: &Store) -> AccountRecord {
 async fn a_connected_account_is_found_as_it_was_stored() {
     let home = Home::new();
     let store = home.serve().await;
-    assert_eq!(store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap(), 1);
+    assert_eq!(connect(&store, 7, ORIGIN, 1).await, Some(1));
     let expected = AccountRecord {
         key: key(7),
         origin: Some(ORIGIN.into()),
@@ -45,7 +58,7 @@ async fn a_connected_account_is_found_as_it_was_stored() {
     assert_eq!(only(&store).await, expected);
     assert_eq!(store.account_generations().await.unwrap(), [(key(7), 1)]);
     // Again, and elsewhere meanwhile.
-    assert_eq!(store.connect_account(key(7), "https://two.kommo.com".into(), tokens(2)).await.unwrap(), 2);
+    assert_eq!(connect(&store, 7, "https://two.kommo.com", 2).await, Some(2));
     let record = only(&store).await;
     assert_eq!(record.origin.as_deref(), Some("https://two.kommo.com"));
     assert_eq!(record.previous_origin.as_deref(), Some(ORIGIN));
@@ -57,7 +70,7 @@ async fn a_connected_account_is_found_as_it_was_stored() {
 async fn one_renews_and_only_what_it_has_seen() {
     let home = Home::new();
     let store = home.serve().await;
-    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
+    connect(&store, 7, ORIGIN, 1).await;
     let lease = async |generation| store.lease_renewal(key(7), generation, MINUTE).await.unwrap();
     assert_eq!(lease(2).await, Leased::Changed);
     assert_eq!(lease(1).await, Leased::Granted);
@@ -86,7 +99,7 @@ async fn the_lease_of_a_dead_owner_ends_with_it_and_a_visitors_does_not() {
     let home = Home::new();
     let store = home.serve().await;
     for account in [7, 8] {
-        store.connect_account(key(account), ORIGIN.into(), tokens(1)).await.unwrap();
+        connect(&store, account, ORIGIN, 1).await;
     }
     let visit = Store::open(&home.url(), Purpose::Visit, home.clock.clock()).await.unwrap();
     assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
@@ -101,15 +114,40 @@ async fn the_lease_of_a_dead_owner_ends_with_it_and_a_visitors_does_not() {
 async fn a_revoked_account_has_no_tokens_and_may_be_one_that_was_never_connected() {
     let home = Home::new();
     let store = home.serve().await;
-    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
-    for account in [7, 8] {
-        store.revoke_account(key(account), "gone".into()).await.unwrap();
+    connect(&store, 7, ORIGIN, 1).await;
+    for (account, seen) in [(7, Some(1)), (8, None)] {
+        assert!(store.revoke_account(key(account), seen, "gone".into()).await.unwrap());
     }
     let all = store.accounts().await.unwrap();
     let revoked = Standing::Revoked { reason: "gone".into() };
     assert!(all.iter().all(|account| account.standing == revoked));
     assert_eq!([&all[0].origin, &all[1].origin], [&Some(ORIGIN.into()), &None]);
     assert_eq!(home.number("SELECT count(*) FROM accounts WHERE access_token IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
+async fn who_was_connected_meanwhile_is_not_revoked() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    for seen in [None, Some(2)] {
+        assert!(!store.revoke_account(key(7), seen, "gone".into()).await.unwrap());
+        assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+    }
+}
+
+#[tokio::test]
+async fn an_account_moves_from_the_address_that_was_checked_alone() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    for moves_from in [None, Some("https://three.kommo.com".into())] {
+        let new = NewConnection { moves_from, ..connection(7, "https://two.kommo.com", 2) };
+        assert_eq!(store.connect_account(new).await.unwrap(), None);
+        assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+    }
+    let new = NewConnection { moves_from: Some(ORIGIN.into()), ..connection(7, "https://two.kommo.com", 2) };
+    assert_eq!(store.connect_account(new).await.unwrap(), Some(2));
 }
 
 #[tokio::test]
@@ -156,9 +194,9 @@ async fn the_jobs_of_several_accounts_are_cancelled_in_one_pass_and_in_chunks() 
 async fn every_check_of_an_account_bites() {
     let home = Home::new();
     let store = home.serve().await;
-    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
-    store.connect_account(key(8), ORIGIN.into(), tokens(1)).await.unwrap();
-    store.revoke_account(key(8), "gone".into()).await.unwrap();
+    connect(&store, 7, ORIGIN, 1).await;
+    connect(&store, 8, ORIGIN, 1).await;
+    store.revoke_account(key(8), Some(1), "gone".into()).await.unwrap();
     let mut raw = home.raw().await;
     for (account, change) in [
         (7, "account_id = 0"),
@@ -192,8 +230,8 @@ async fn every_check_of_an_account_bites() {
 async fn a_damaged_account_is_left_out_and_hides_no_other() {
     let home = Home::new();
     let store = home.serve().await;
-    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
-    store.connect_account(key(8), ORIGIN.into(), tokens(1)).await.unwrap();
+    connect(&store, 7, ORIGIN, 1).await;
+    connect(&store, 8, ORIGIN, 1).await;
     let mut raw = home.raw().await;
     sqlx::query("PRAGMA ignore_check_constraints = 1").execute(&mut raw).await.unwrap();
     sqlx::query("UPDATE accounts SET state = 'asleep' WHERE account_id = 7").execute(&mut raw).await.unwrap();
@@ -204,7 +242,7 @@ async fn a_damaged_account_is_left_out_and_hides_no_other() {
 async fn a_lease_by_another_clock_ends_like_any_other() {
     let home = Home::new();
     let store = home.serve().await;
-    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
+    connect(&store, 7, ORIGIN, 1).await;
     // Its owner's clock is a day ahead, and it was killed in mid-renewal.
     assert_eq!(store.lease_renewal(key(7), 1, MINUTE * 1_440).await.unwrap(), Leased::Granted);
     assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
@@ -218,9 +256,9 @@ async fn a_lease_by_another_clock_ends_like_any_other() {
 async fn who_left_an_address_is_remembered_there_when_another_comes() {
     let home = Home::new();
     let store = home.serve().await;
-    store.connect_account(key(7), ORIGIN.into(), tokens(1)).await.unwrap();
-    store.connect_account(key(7), "https://two.kommo.com".into(), tokens(2)).await.unwrap();
-    store.connect_account(key(8), ORIGIN.into(), tokens(3)).await.unwrap();
+    connect(&store, 7, ORIGIN, 1).await;
+    connect(&store, 7, "https://two.kommo.com", 2).await;
+    connect(&store, 8, ORIGIN, 3).await;
     let all = store.accounts().await.unwrap();
     let addresses: Vec<_> = all
         .iter()

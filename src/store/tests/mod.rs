@@ -13,6 +13,7 @@ mod jumps;
 mod keep;
 mod lanes;
 mod log;
+mod oauth;
 mod open;
 mod people;
 mod permissions;

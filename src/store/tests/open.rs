@@ -1,6 +1,7 @@
 //! Who may open what, and what a person reads if it cannot be.
 
 use super::*;
+use crate::store::people::Cancel;
 
 async fn refused(url: &str, purpose: Purpose) -> StoreError {
     let clock = ManualClock::new(START).clock();

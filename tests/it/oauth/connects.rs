@@ -32,21 +32,41 @@ async fn a_delivery_waits_for_the_authorization_and_goes_out_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_installation_of_a_widget_connects_without_a_link() {
+async fn the_installation_of_a_widget_connects_without_a_link_once_a_bot_has_asked() {
     let kommo = kommo().await;
-    let bridge = setup(&[&kommo]).start().await;
+    let bridge = setup(&[&kommo]).config("integrations.main.install_without_link = true").start().await;
+    let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
+    assert_eq!((status, &body["state"]), (202, &json!("unconfirmed")), "{body}");
+    assert!(kommo.oauth_calls().is_empty());
+
+    let bot = bot(&kommo);
+    bridge.ask(&bot, "echo").await;
     let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
     let expected =
         json!({ "account_id": kommo.options().account_id, "host": host(&kommo), "state": "active" });
     assert_eq!((status, body), (200, expected));
-    goes_on(&bridge, &kommo).await;
+    continued(&bot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_is_kept_is_finished_once_a_bot_has_asked() {
+    let kommo = kommo().await;
+    let bridge = setup(&[&kommo]).config("integrations.main.install_without_link = true").start().await;
+    let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
+    assert_eq!(status, 202, "{body}");
+    let listed = accounts(&bridge, &["list", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["installations"][0]["host"], host(&kommo), "{listed}");
+    let bot = bot(&kommo);
+    bridge.ask(&bot, "echo").await;
+    continued(&bot).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_whose_user_lacked_rights_goes_on_once_another_user_has_authorized_it() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
-    install(&bridge, &kommo).await;
+    connect(&bridge, &kommo).await;
     kommo.set_administrator(false);
     let bot = bot(&kommo);
     bridge.ask(&bot, "echo").await;
@@ -62,7 +82,7 @@ async fn an_account_whose_user_lacked_rights_goes_on_once_another_user_has_autho
 async fn a_connected_account_outlives_the_process() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
-    install(&bridge, &kommo).await;
+    connect(&bridge, &kommo).await;
     let folder = bridge.stop().await;
     let bridge = setup(&[&kommo]).folder(&folder).start().await;
     goes_on(&bridge, &kommo).await;

@@ -2,10 +2,11 @@
 //! go out, and back to an account that is disconnected.
 
 mod connects;
+mod evil;
 mod refuses;
 mod revokes;
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use salesbot_bridge::simulator::{Bot, Simulator};
 use serde_json::Value;
@@ -30,14 +31,20 @@ fn setup(simulators: &[&Simulator]) -> Setup {
     })
 }
 
-/// The link of `accounts authorize`, run beside the bridge as a person runs it.
-fn link(bridge: &TestBridge, kommo: &Simulator) -> String {
-    let told = Command::new(env!("CARGO_BIN_EXE_salesbot-bridge"))
+/// `accounts …`, run beside the bridge as a person runs it.
+fn accounts(bridge: &TestBridge, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_salesbot-bridge"))
         .env_clear()
         .env("BRIDGE_CONFIG", bridge.folder().path().join("bridge.toml"))
-        .args(["accounts", "authorize", "--json", "--site", kommo.base_url()])
+        .arg("accounts")
+        .args(arguments)
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// The link of `accounts authorize`.
+fn link(bridge: &TestBridge, kommo: &Simulator) -> String {
+    let told = accounts(bridge, &["authorize", "--json", "--site", kommo.base_url()]);
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     told["link"].as_str().unwrap().to_owned()
@@ -66,9 +73,9 @@ async fn call_back(bridge: &TestBridge, callback: &str) -> (u16, Value) {
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-/// Connects the account as the installation of a widget does.
-async fn install(bridge: &TestBridge, kommo: &Simulator) {
-    let (status, body) = call_back(bridge, &kommo.install_callback_url().unwrap()).await;
+/// A person connects the account by a link.
+async fn connect(bridge: &TestBridge, kommo: &Simulator) {
+    let (status, body) = call_back(bridge, &follow(&link(bridge, kommo)).await).await;
     assert_eq!(status, 200, "{body}");
 }
 

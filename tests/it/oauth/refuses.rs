@@ -53,7 +53,7 @@ async fn the_secret_goes_to_no_host_that_is_not_allowed() {
 async fn a_person_who_says_no_changes_nothing() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
-    install(&bridge, &kommo).await;
+    connect(&bridge, &kommo).await;
     let callback = follow(&format!("{}&deny=1", link(&bridge, &kommo))).await;
     assert_eq!(call_back(&bridge, &callback).await, (200, json!({ "state": "denied" })));
     goes_on(&bridge, &kommo).await;
@@ -67,7 +67,10 @@ async fn a_code_works_once_and_its_repetition_harms_nothing() {
     let callback = follow(&link(&bridge, &kommo)).await;
     assert_eq!(call_back(&bridge, &callback).await.0, 200);
     let (status, body) = call_back(&bridge, &callback).await;
-    assert_eq!((status, slug(&body)), (400, "code-refused"), "{body}");
+    assert_eq!((status, &body["state"]), (200, &json!("active")), "{body}");
+    let (status, body) = call_back(&bridge, &changed(&callback, "code", "another")).await;
+    assert_eq!((status, slug(&body)), (403, "state-refused"), "{body}");
+    assert_eq!(kommo.oauth_calls().len(), 1);
     goes_on(&bridge, &kommo).await;
 }
 
@@ -76,7 +79,7 @@ async fn a_secret_that_kommo_does_not_take_is_told_as_the_bridges_trouble() {
     let kommo = kommo().await;
     let wrong = setup(&[&kommo]).config("integrations.main.client_secret = \"another\"");
     let bridge = wrong.start().await;
-    let (status, body) = call_back(&bridge, &kommo.install_callback_url().unwrap()).await;
+    let (status, body) = call_back(&bridge, &follow(&link(&bridge, &kommo)).await).await;
     assert_eq!((status, slug(&body)), (502, "integration-refused"));
     assert!(body["detail"].as_str().unwrap().contains("client_secret"), "{body}");
 }

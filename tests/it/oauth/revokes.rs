@@ -14,7 +14,7 @@ fn base(bridge: &TestBridge) -> String {
 async fn what_disconnects_is_refused_its_jobs_are_cancelled_and_a_person_can_bring_it_back() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
-    install(&bridge, &kommo).await;
+    connect(&bridge, &kommo).await;
     goes_on(&bridge, &kommo).await;
     kommo.set_outage(Some(Fault::Status(503)));
     let waiting = bot(&kommo);
@@ -40,7 +40,7 @@ async fn what_disconnects_is_refused_its_jobs_are_cancelled_and_a_person_can_bri
 async fn a_revocation_that_is_not_signed_for_it_changes_nothing() {
     let kommo = kommo().await;
     let bridge = setup(&[&kommo]).start().await;
-    install(&bridge, &kommo).await;
+    connect(&bridge, &kommo).await;
     let good = kommo.revoke_url(&base(&bridge));
     let other = (kommo.options().account_id + 1).to_string();
     for (url, status) in [

@@ -1,0 +1,201 @@
+//! Whether an account is still connected: what Kommo says to its own token, and what follows for a call that says that the
+//! account was disconnected.
+
+use std::time::Duration;
+
+use crate::kommo::{Bearer, GrantError, NoBearer};
+use crate::model::{AccountKey, AccountState};
+
+use super::Accounts;
+use super::due;
+use super::renew::url_of;
+
+/// Between two times that an account is asked at least, however many calls say that it was disconnected.
+const ASKED_LATELY: Duration = Duration::from_secs(10);
+/// The same at most, for a call that waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+/// A token that Kommo has refused for as long as this, without giving a new one, is not a passing trouble.
+const REFUSED_FOR_GOOD: Duration = Duration::from_secs(60);
+/// Kommo's own call may come before the token stops working, by no more than this.
+const MAY_STILL_WORK: Duration = Duration::from_secs(5 * 60);
+
+/// What shows whether an account is still connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// Kommo takes its token.
+    Works,
+    /// Kommo says that its tokens are dead.
+    Gone,
+    /// Kommo refuses its token, and refuses it a new one too, without saying that its tokens are dead.
+    Refused,
+    /// Kommo cannot be asked.
+    Silent,
+    /// There is no token to ask with.
+    NoToken,
+}
+
+/// What an account was asked last.
+pub(super) struct Asked {
+    /// By the elapsed time.
+    pub(super) at: Duration,
+    /// Which tokens it had then.
+    pub(super) generation: Option<u64>,
+    pub(super) evidence: Evidence,
+}
+
+impl Asked {
+    /// Whether it is too early to ask again because of another call.
+    pub(super) fn is_recent(&self, now: Duration) -> bool {
+        now < self.at + ASKED_LATELY
+    }
+
+    /// Whether it is too early to ask again for a call that has `waited`: the longer it waits, the less often.
+    pub(super) fn is_recent_after(&self, waited: Duration, now: Duration) -> bool {
+        now < self.at + (waited / 10).clamp(ASKED_LATELY, LONGEST_WAIT)
+    }
+}
+
+/// Whether a call is believed that says that an account was disconnected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Belief {
+    /// The account is disconnected.
+    Believe,
+    /// That shows once the account can be asked.
+    Wait,
+    /// The account is connected.
+    Doubt,
+    /// It may be a repetition, and nothing shows that it is not.
+    Ignore,
+}
+
+/// When it comes. The first call of its kind was made by Kommo: until then no one else knew its signature.
+pub(super) fn believe(evidence: Evidence, state: Option<AccountState>, is_first: bool) -> Belief {
+    match evidence {
+        Evidence::Works => Belief::Doubt,
+        Evidence::Gone => Belief::Believe,
+        Evidence::Refused | Evidence::Silent => Belief::Wait,
+        Evidence::NoToken if is_first || state == Some(AccountState::Revoked) => Belief::Believe,
+        Evidence::NoToken => Belief::Ignore,
+    }
+}
+
+/// After it has `waited` for its account to be asked.
+pub(super) fn believe_later(
+    evidence: Evidence,
+    state: Option<AccountState>,
+    is_first: bool,
+    waited: Duration,
+) -> Belief {
+    match evidence {
+        Evidence::Works if is_first && waited < MAY_STILL_WORK => Belief::Wait,
+        Evidence::Refused if waited >= REFUSED_FOR_GOOD => Belief::Believe,
+        // Its tokens died while the call waited.
+        Evidence::NoToken if state == Some(AccountState::NeedsAuthorization) => Belief::Believe,
+        other => believe(other, state, is_first),
+    }
+}
+
+impl Accounts {
+    /// Asks Kommo with the account's own token.
+    pub(super) async fn evidence(&self, key: &AccountKey) -> Evidence {
+        let Some(entry) = self.entry_of(key) else { return self.evidence_of_long_lived(key).await };
+        let Ok((open, _)) = entry.open() else { return Evidence::NoToken };
+        let (generation, now) = (entry.record.generation, self.0.parts.clock.now());
+        let mut was_refused = false;
+        if due::is_good(open.tokens.obtained_at, open.tokens.expires_at, now)
+            && let Ok(bearer) = entry.bearer()
+        {
+            match self.shows(key, &bearer).await {
+                Evidence::Works => return Evidence::Works,
+                other => was_refused = other == Evidence::Refused,
+            }
+        }
+        // A new pair shows that Kommo still knows the authorization; a dead refresh token, that it does not.
+        match self.renew(key, generation).await {
+            Ok(_) => Evidence::Works,
+            Err(NoBearer::NeedsAuthorization { .. }) => Evidence::Gone,
+            // One refusal alone may be an outage of Kommo's.
+            Err(_) if was_refused && self.was_renewal_refused(key) => Evidence::Refused,
+            Err(_) => Evidence::Silent,
+        }
+    }
+
+    /// What Kommo says to this token.
+    async fn shows(&self, key: &AccountKey, bearer: &Bearer) -> Evidence {
+        let Ok(url) = url_of(&bearer.origin) else { return Evidence::Silent };
+        let asked = self.paced(&bearer.origin, self.0.parts.kommo.account_id(&url, &bearer.token)).await;
+        match asked {
+            Ok(account_id) if account_id == key.account_id => Evidence::Works,
+            Err(GrantError::Dead { .. } | GrantError::Refused { status: 401, .. }) => Evidence::Refused,
+            Ok(_) | Err(_) => Evidence::Silent,
+        }
+    }
+
+    /// An account of the configuration has no number there; verified tokens showed where the account with this number is.
+    async fn evidence_of_long_lived(&self, key: &AccountKey) -> Evidence {
+        let origins = self.0.pairs.origins_of(&key.client_uuid, key.account_id);
+        let bearer = origins.iter().find_map(|origin| self.long_lived(origin));
+        match bearer {
+            Some(bearer) => self.shows(key, &bearer).await,
+            None => Evidence::NoToken,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: Option<AccountState> = Some(AccountState::NeedsAuthorization);
+    const REVOKED: Option<AccountState> = Some(AccountState::Revoked);
+    const ACTIVE: Option<AccountState> = Some(AccountState::Active);
+
+    #[test]
+    fn a_call_is_believed_only_if_the_account_does_not_speak_against_it() {
+        for (evidence, state, is_first, expected) in [
+            (Evidence::Works, ACTIVE, true, Belief::Doubt),
+            (Evidence::Works, ACTIVE, false, Belief::Doubt),
+            (Evidence::Gone, NEEDS, false, Belief::Believe),
+            (Evidence::Refused, ACTIVE, true, Belief::Wait),
+            (Evidence::Silent, ACTIVE, true, Belief::Wait),
+            (Evidence::NoToken, None, true, Belief::Believe),
+            (Evidence::NoToken, None, false, Belief::Ignore),
+            (Evidence::NoToken, NEEDS, true, Belief::Believe),
+            (Evidence::NoToken, NEEDS, false, Belief::Ignore),
+            (Evidence::NoToken, REVOKED, false, Belief::Believe),
+        ] {
+            assert_eq!(believe(evidence, state, is_first), expected, "{evidence:?} {state:?} {is_first}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_waits_long_asks_less_often() {
+        let second = Duration::from_secs(1);
+        let asked = Asked { at: Duration::ZERO, generation: None, evidence: Evidence::Silent };
+        for (waited, seconds) in [(0, 10), (100, 10), (600, 60), (86_400, 600)] {
+            let waited = Duration::from_secs(waited);
+            assert!(asked.is_recent_after(waited, second * (seconds - 1)), "{waited:?}");
+            assert!(!asked.is_recent_after(waited, second * seconds), "{waited:?}");
+        }
+        assert!(asked.is_recent(second * 9) && !asked.is_recent(second * 10));
+    }
+
+    #[test]
+    fn a_call_that_waits_is_settled_by_what_the_account_says_then() {
+        let second = Duration::from_secs(1);
+        for (evidence, state, is_first, waited, expected) in [
+            (Evidence::Works, ACTIVE, true, MAY_STILL_WORK - second, Belief::Wait),
+            (Evidence::Works, ACTIVE, true, MAY_STILL_WORK, Belief::Doubt),
+            (Evidence::Works, ACTIVE, false, second, Belief::Doubt),
+            (Evidence::Gone, NEEDS, false, second, Belief::Believe),
+            (Evidence::Refused, ACTIVE, false, second, Belief::Wait),
+            (Evidence::Refused, ACTIVE, false, REFUSED_FOR_GOOD, Belief::Believe),
+            (Evidence::Silent, ACTIVE, true, MAY_STILL_WORK * 100, Belief::Wait),
+            (Evidence::NoToken, NEEDS, false, second, Belief::Believe),
+            (Evidence::NoToken, None, false, second, Belief::Ignore),
+        ] {
+            let belief = believe_later(evidence, state, is_first, waited);
+            assert_eq!(belief, expected, "{evidence:?} {state:?} {is_first} {waited:?}");
+        }
+    }
+}

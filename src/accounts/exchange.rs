@@ -1,0 +1,157 @@
+//! A code becomes tokens, and the account active: what a link, an installation and a confirmation have in common.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::kommo::{Grant, GrantError, Granted, token_claims};
+use crate::model::{AccountId, AccountKey, AccountRecord, Standing};
+use crate::store::{NewConnection, Store};
+
+use super::connect::{ConnectError, Connected};
+use super::paced::Teaches;
+use super::renew::{app, made};
+use super::seal::Sealer;
+use super::{Accounts, Integration, host};
+
+/// How a code came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// With the `state` of a link of ours, of which this is the nonce.
+    Link([u8; 16]),
+    /// From anyone: the call of an installation, at an address that is known.
+    Installation,
+    /// From an installation, and an operator named its address.
+    Operator,
+}
+
+impl By {
+    const fn teaches(self) -> Teaches {
+        match self {
+            Self::Link(_) | Self::Operator => Teaches::Everyone,
+            Self::Installation => Teaches::NoOne,
+        }
+    }
+
+    const fn state(self) -> Option<[u8; 16]> {
+        match self {
+            Self::Link(nonce) => Some(nonce),
+            Self::Installation | Self::Operator => None,
+        }
+    }
+}
+
+/// What an integration needs to connect accounts.
+pub(super) struct Ready<'a> {
+    pub(super) integration: &'a Integration,
+    pub(super) redirect_uri: &'a Url,
+    pub(super) store: &'a Store,
+    pub(super) sealer: &'a Sealer,
+}
+
+/// Tokens that a code became, and that are not stored yet.
+pub(super) struct Redeemed {
+    granted: Granted,
+    url: Url,
+    pub(super) origin: Arc<str>,
+    /// The account, as the address says.
+    pub(super) account_id: AccountId,
+}
+
+impl Accounts {
+    /// Whether accounts can be connected through this integration.
+    ///
+    /// # Errors
+    /// What is missing in the configuration.
+    pub(super) fn ready<'a>(&'a self, integration: &'a Integration) -> Result<Ready<'a>, ConnectError> {
+        let redirect_uri = integration.redirect_uri.as_ref();
+        let redirect_uri =
+            redirect_uri.ok_or_else(|| ConnectError::NoRedirectUri(integration.name.clone()))?;
+        let (Some(store), Some(sealer)) = (&self.0.parts.store, &self.0.sealer) else {
+            return Err(ConnectError::NoKey);
+        };
+        Ok(Ready { integration, redirect_uri, store, sealer })
+    }
+
+    /// Exchanges a code: the integration's secret goes to `url`.
+    ///
+    /// # Errors
+    /// There are no tokens, or the address does not say of which account they are.
+    pub(super) async fn redeem(
+        &self,
+        ready: &Ready<'_>,
+        url: Url,
+        code: &SecretString,
+        by: By,
+    ) -> Result<Redeemed, GrantError> {
+        let kommo = &self.0.parts.kommo;
+        let origin: Arc<str> = url.origin().ascii_serialization().into();
+        let app = app(ready.integration, ready.redirect_uri);
+        let grant = kommo.grant(&url, app, Grant::Code(code));
+        let granted = self.paced_by(&origin, by.teaches(), grant).await?;
+        let account_id = match token_claims(&granted.access).account_id {
+            Some(account_id) => account_id,
+            None => self.paced_by(&origin, by.teaches(), kommo.account_id(&url, &granted.access)).await?,
+        };
+        Ok(Redeemed { granted, url, origin, account_id })
+    }
+
+    /// Connects the account of these tokens, if it may be connected at their address.
+    ///
+    /// # Errors
+    /// It may not, or the tokens could not be stored; nothing is changed.
+    pub(super) async fn admit(
+        &self,
+        ready: &Ready<'_>,
+        redeemed: Redeemed,
+        by: By,
+    ) -> Result<Connected, ConnectError> {
+        let parts = &self.0.parts;
+        let Ready { integration, store, sealer, .. } = ready;
+        let Redeemed { granted, url, origin, account_id } = redeemed;
+        let key = AccountKey::new(account_id, &integration.client_uuid);
+        let moves_from = self.check_place(&url, &origin, &key, &granted.access, by.teaches()).await?;
+        let tokens = sealer.seal(&key, &made(granted, parts.clock.now())).ok_or(ConnectError::NoKey)?;
+        let known = self.entry_of(&key);
+        let new = NewConnection {
+            key: key.clone(),
+            origin: origin.clone(),
+            tokens: tokens.clone(),
+            moves_from,
+            state: by.state(),
+        };
+        let generation = store.connect_account(new).await.map_err(ConnectError::Store)?;
+        let Some(generation) = generation else {
+            // Another process connected it at another address meanwhile.
+            self.reload().await.map_err(ConnectError::Store)?;
+            let at = self.entry_of(&key).and_then(|entry| entry.record.origin.clone());
+            let host = at.as_deref().map_or("?", host).to_owned();
+            return Err(ConnectError::Elsewhere { account_id, host });
+        };
+        let old = known.as_ref().and_then(|known| known.record.origin.clone()).filter(|old| *old != origin);
+        let before = known.as_ref().and_then(|known| known.record.previous_origin.clone());
+        let previous_origin = old.or(before);
+        self.put(AccountRecord {
+            key,
+            origin: Some(origin.clone()),
+            previous_origin: previous_origin.clone(),
+            standing: Standing::Active(tokens),
+            generation,
+            connected_at: Some(parts.clock.now()),
+        });
+        // Also where it was: deliveries of that time waited under that name.
+        for origin in previous_origin.iter().chain([&origin]) {
+            self.goes_on(origin);
+        }
+        let was = known.map(|known| known.record.standing.state());
+        let integration = integration.name.clone();
+        tracing::info!(
+            account.id = account_id.0,
+            account.host = host(&origin),
+            integration,
+            "an account was connected"
+        );
+        Ok(Connected { account_id, origin, integration, was })
+    }
+}

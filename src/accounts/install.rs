@@ -1,0 +1,257 @@
+//! Installations without a link: the integration allows them, and Kommo makes the call (`from_widget=1`).
+//!
+//! Anyone can make such a call, with any address of `delivery.allowed_hosts`. So the integration's secret goes to the address
+//! only if verified tokens showed which accounts are there ([`pairs`](super::pairs)), and tokens of another account are
+//! dropped. At any other address the code is kept, encrypted, for as long as Kommo takes it, until an operator confirms the
+//! address. What such an exchange learns teaches the account's pace nothing, and there is an end to how many there are
+//! ([`throttle`](super::throttle)); codes beyond that are kept as well, and exchanged when their turn comes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Serialize;
+use url::Url;
+
+use crate::kommo::GrantError;
+use crate::model::{AccountId, Timestamp};
+use crate::store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
+
+use super::connect::{ConnectError, Connected, Connection, Kept};
+use super::exchange::{By, Ready};
+use super::renew::url_of;
+use super::throttle::Throttle;
+use super::{Accounts, host};
+
+/// How long Kommo takes a code.
+const CODE_LIFE: Duration = Duration::from_secs(20 * 60);
+/// Codes that are kept at once. A stranger's junk for one address leaves other addresses their places.
+const LIMITS: CodeLimits = CodeLimits { per_origin: 32, total: 256 };
+
+/// Installations that wait, through one integration at one address. No code is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Installation {
+    /// The address: scheme, host and port.
+    #[serde(skip)]
+    pub origin: Arc<str>,
+    /// Its host, with its port if that is not the scheme's own.
+    pub host: String,
+    /// The name or, if it is not configured any more, the id of the integration.
+    pub integration: String,
+    /// How many codes wait. More than one, if someone else calls with this address too.
+    pub codes: usize,
+    /// When the newest one came.
+    pub received_at: Timestamp,
+    /// Until when the newest one can be confirmed.
+    pub expires_at: Timestamp,
+    /// The integration's id.
+    #[serde(skip)]
+    pub client_uuid: Arc<str>,
+}
+
+impl Accounts {
+    /// Connects the account of an installation, or keeps its code.
+    pub(super) async fn install(
+        &self,
+        ready: &Ready<'_>,
+        url: Url,
+        code: &SecretString,
+    ) -> Result<Connection, ConnectError> {
+        let origin: Arc<str> = url.origin().ascii_serialization().into();
+        let expected = self.expected_at(&ready.integration.client_uuid, &origin);
+        if expected.is_empty() {
+            return self.keep(ready, &origin, code, true).await.map(Connection::Kept);
+        }
+        if !self.throttle().admits_exchange(&origin, self.0.parts.clock.elapsed()) {
+            return self.keep(ready, &origin, code, false).await.map(Connection::Kept);
+        }
+        match self.exchange(ready, url, code, &expected).await {
+            // The code is good still.
+            Err(ConnectError::Unavailable(_)) => {
+                self.keep(ready, &origin, code, false).await.map(Connection::Kept)
+            }
+            done => done.map(Connection::Made),
+        }
+    }
+
+    /// Exchanges a code at an address where these accounts are expected.
+    async fn exchange(
+        &self,
+        ready: &Ready<'_>,
+        url: Url,
+        code: &SecretString,
+        expected: &[AccountId],
+    ) -> Result<Connected, ConnectError> {
+        let origin = url.origin().ascii_serialization();
+        let redeemed = match self.redeem(ready, url, code, By::Installation).await {
+            Ok(redeemed) => redeemed,
+            Err(error) => {
+                let rest = match &error {
+                    GrantError::TooMany { retry_after } => Some(*retry_after),
+                    GrantError::Unavailable(_) | GrantError::Refused { status: 403, .. } => Some(None),
+                    GrantError::NotAllowed(_) | GrantError::Dead { .. } | GrantError::Refused { .. } => None,
+                };
+                if let Some(span) = rest {
+                    self.throttle().rest(&origin, span, self.0.parts.clock.elapsed());
+                }
+                return Err(error.into());
+            }
+        };
+        if !expected.contains(&redeemed.account_id) {
+            return Err(ConnectError::OtherAccount(redeemed.account_id));
+        }
+        self.admit(ready, redeemed, By::Installation).await
+    }
+
+    async fn keep(
+        &self,
+        ready: &Ready<'_>,
+        origin: &Arc<str>,
+        code: &SecretString,
+        needs_confirmation: bool,
+    ) -> Result<Kept, ConnectError> {
+        let clock = &self.0.parts.clock;
+        if !self.throttle().admits_code(origin, clock.elapsed()) {
+            return Err(ConnectError::TooMany);
+        }
+        let client_uuid = ready.integration.client_uuid.trim().to_ascii_lowercase();
+        let sealed = ready.sealer.seal_code(&client_uuid, origin, code).ok_or(ConnectError::NoKey)?;
+        let (received_at, until) = (clock.now(), clock.now() + CODE_LIFE);
+        let code = NewCode {
+            client_uuid: client_uuid.into(),
+            origin: origin.clone(),
+            sealed,
+            received_at,
+            expires_at: until,
+        };
+        ready.store.keep_code(code, LIMITS).await.map_err(ConnectError::Store)?;
+        let integration = ready.integration.name.clone();
+        Ok(Kept { origin: origin.clone(), integration, until, needs_confirmation })
+    }
+
+    /// Exchanges kept codes at addresses that are known by now: the newest one for each, as far as there is a place for it.
+    pub(super) async fn exchange_kept(&self, store: &Store) -> Result<(), StoreError> {
+        let mut newest: BTreeMap<(Arc<str>, Arc<str>), KeptCode> = BTreeMap::new();
+        for kept in store.kept_codes().await? {
+            newest.entry((kept.client_uuid.clone(), kept.origin.clone())).or_insert(kept);
+        }
+        let exchanges = newest.into_values().map(|kept| self.exchange_one(store, kept));
+        for done in futures_util::future::join_all(exchanges).await {
+            done?;
+        }
+        Ok(())
+    }
+
+    async fn exchange_one(&self, store: &Store, kept: KeptCode) -> Result<(), StoreError> {
+        let integration = self.integration(&kept.client_uuid).filter(|known| known.install_without_link);
+        let Some(ready) = integration.and_then(|known| self.ready(known).ok()) else { return Ok(()) };
+        let expected = self.expected_at(&kept.client_uuid, &kept.origin);
+        let Ok(url) = url_of(&kept.origin) else { return Ok(()) };
+        if expected.is_empty() || !self.throttle().admits_exchange(&kept.origin, self.0.parts.clock.elapsed())
+        {
+            return Ok(());
+        }
+        let Some(code) = self.take(store, ready.sealer, &kept).await? else { return Ok(()) };
+        match self.exchange(&ready, url, &code, &expected).await {
+            Ok(_) => {}
+            Err(ConnectError::Unavailable(_)) => self.put_back(&ready, &kept, &code).await?,
+            Err(error) => {
+                tracing::info!(account.host = host(&kept.origin), %error, "an installation that was kept connected no account");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a kept code, so that it is exchanged once; `None` if it is gone or cannot be read.
+    async fn take(
+        &self,
+        store: &Store,
+        sealer: &super::seal::Sealer,
+        kept: &KeptCode,
+    ) -> Result<Option<SecretString>, StoreError> {
+        let sealed = store.take_code(kept.id).await?;
+        Ok(sealed.and_then(|sealed| sealer.open_code(&kept.client_uuid, &kept.origin, &sealed)))
+    }
+
+    /// Keeps a code that was taken and not used up.
+    async fn put_back(
+        &self,
+        ready: &Ready<'_>,
+        kept: &KeptCode,
+        code: &SecretString,
+    ) -> Result<(), StoreError> {
+        let KeptCode { client_uuid, origin, received_at, expires_at, .. } = kept.clone();
+        let Some(sealed) = ready.sealer.seal_code(&client_uuid, &origin, code) else { return Ok(()) };
+        let code = NewCode { client_uuid, origin, sealed, received_at, expires_at };
+        ready.store.keep_code(code, LIMITS).await
+    }
+
+    /// The installations that wait, by host.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn installations(&self) -> Result<Vec<Installation>, StoreError> {
+        let Some(store) = &self.0.parts.store else { return Ok(Vec::new()) };
+        let mut waiting: BTreeMap<(Arc<str>, Arc<str>), Installation> = BTreeMap::new();
+        for kept in store.kept_codes().await? {
+            let KeptCode { client_uuid, origin, received_at, expires_at, .. } = kept;
+            let name = self.integration(&client_uuid).map_or(&*client_uuid, |known| &known.name);
+            let first = || Installation {
+                origin: origin.clone(),
+                host: host(&origin).to_owned(),
+                integration: name.to_owned(),
+                codes: 0,
+                received_at,
+                expires_at,
+                client_uuid: client_uuid.clone(),
+            };
+            waiting.entry((origin.clone(), client_uuid.clone())).or_insert_with(first).codes += 1;
+        }
+        Ok(waiting.into_values().collect())
+    }
+
+    /// An operator confirms the address of an installation: its codes are exchanged there, the newest one first, until Kommo
+    /// takes one. The integration's secret goes to that address. `accept` is asked whether the account that the address names
+    /// is the one that is meant.
+    ///
+    /// # Errors
+    /// No account was connected.
+    pub async fn confirm(
+        &self,
+        installation: &Installation,
+        mut accept: impl FnMut(AccountId) -> bool,
+    ) -> Result<Connected, ConnectError> {
+        let integration = self.integration(&installation.client_uuid);
+        let ready = self.ready(integration.ok_or(ConnectError::UnknownIntegration)?)?;
+        let url = self.origin_of(&installation.origin).map_err(ConnectError::Referer)?;
+        let mut refused = ConnectError::Code("no code waits any more".to_owned());
+        for kept in ready.store.kept_codes().await.map_err(ConnectError::Store)? {
+            if (&kept.client_uuid, &kept.origin) != (&installation.client_uuid, &installation.origin) {
+                continue;
+            }
+            let code = self.take(ready.store, ready.sealer, &kept).await.map_err(ConnectError::Store)?;
+            let Some(code) = code else { continue };
+            match self.redeem(&ready, url.clone(), &code, By::Operator).await {
+                Ok(redeemed) if accept(redeemed.account_id) => {
+                    return self.admit(&ready, redeemed, By::Operator).await;
+                }
+                Ok(redeemed) => return Err(ConnectError::Declined(redeemed.account_id)),
+                // Someone made it up, or it was used: the next one may be the installation's.
+                Err(error @ (GrantError::Dead { .. } | GrantError::Refused { status: 400, .. })) => {
+                    refused = error.into();
+                }
+                // The trouble is not the code's.
+                Err(error) => {
+                    self.put_back(&ready, &kept, &code).await.map_err(ConnectError::Store)?;
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

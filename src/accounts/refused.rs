@@ -1,0 +1,46 @@
+//! Tokens to which Kommo said 401: no further call carries them, until they are renewed or the renewal fails.
+
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use crate::kommo::{Bearer, Whose};
+use crate::model::AccountKey;
+
+use super::book::Entry;
+use super::{Accounts, due};
+
+impl Accounts {
+    /// Kommo said 401 to this bearer.
+    pub(super) fn note_refused(&self, key: &AccountKey, bearer: &Bearer) {
+        let mut refused = self.refused();
+        let known = refused.entry(key.clone()).or_insert(bearer.generation);
+        *known = bearer.generation.max(*known);
+    }
+
+    /// Whether Kommo has said 401 to this bearer, so that no further call may carry it.
+    pub fn is_refused<'a>(&self, whose: impl Into<Whose<'a>>, bearer: &Bearer) -> bool {
+        let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
+        !bearer.is_long_lived() && self.entry(whose).is_some_and(is_refused)
+    }
+
+    /// Whether the tokens of this account are not known to be stale.
+    pub(super) fn is_good(&self, entry: &Entry) -> bool {
+        let (now, record) = (self.0.parts.clock.now(), &entry.record);
+        self.refused_until(&record.key) < record.generation
+            && entry
+                .open()
+                .is_ok_and(|(open, _)| due::is_good(open.tokens.obtained_at, open.tokens.expires_at, now))
+    }
+
+    fn refused_until(&self, key: &AccountKey) -> u64 {
+        self.refused().get(key).copied().unwrap_or_default()
+    }
+
+    pub(super) fn forget_refused(&self, key: &AccountKey) {
+        self.refused().remove(key);
+    }
+
+    pub(super) fn refused(&self) -> MutexGuard<'_, HashMap<AccountKey, u64>> {
+        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,141 @@
+//! A call that says that an account was disconnected is believed only if the account does not speak against it.
+
+use super::keeping::{hook, unfinished};
+use super::*;
+use crate::model::StateName;
+
+async fn state(accounts: &Accounts) -> AccountState {
+    accounts.list().await.unwrap()[0].state
+}
+
+/// Disconnected once, and connected again: the signed address is known to others by now.
+async fn reconnected(home: &Home) -> (Store, Accounts) {
+    let (store, accounts) = home.connected().await;
+    home.simulator.revoke_tokens();
+    assert_eq!(accounts.revoke(hook(home)).await, Ok(Revoked::Done(0)));
+    accounts.connect(home.callback(&accounts)).await.unwrap();
+    (store, accounts)
+}
+
+#[tokio::test]
+async fn the_same_call_after_a_reconnection_disconnects_nothing() {
+    let home = Home::new().await;
+    let (store, accounts) = reconnected(&home).await;
+    let job = unfinished(&home, &store, home.account_id().0).await;
+    for _ in 0..3 {
+        assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
+    }
+    home.clock.advance(Duration::from_secs(20));
+    accounts.step(&store).await;
+    assert_eq!(state(&accounts).await, AccountState::Active);
+    assert_eq!(store.job(job).await.unwrap().unwrap().0.state.name(), StateName::Queued);
+    assert!(accounts.bearer(home.origin()).await.is_ok());
+    assert_eq!(home.simulator.api_calls().len() + home.refreshes(), 3, "it is not asked for each repetition");
+    // Really disconnected again: it is believed at once.
+    home.simulator.revoke_tokens();
+    home.clock.advance(Duration::from_secs(20));
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(1)));
+}
+
+#[tokio::test]
+async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says() {
+    for is_disconnected in [false, true] {
+        let home = Home::new().await;
+        let (_, accounts) = reconnected(&home).await;
+        let outage = |fault: Option<Fault>| {
+            home.simulator.set_outage(fault.clone());
+            home.simulator.set_oauth_outage(fault);
+        };
+        outage(Some(Fault::Status(503)));
+        home.clock.advance(Duration::from_secs(20));
+        assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Pending));
+        assert_eq!(state(&accounts).await, AccountState::Active);
+        drop(accounts);
+        // It outlives the process.
+        let store = home.store(Purpose::Visit).await;
+        let accounts = home.accounts(&store).await;
+        accounts.step(&store).await;
+        assert_eq!(state(&accounts).await, AccountState::Active);
+        outage(None);
+        if is_disconnected {
+            home.simulator.revoke_tokens();
+        }
+        home.clock.advance(Duration::from_secs(20));
+        accounts.step(&store).await;
+        let expected = if is_disconnected { AccountState::Revoked } else { AccountState::Active };
+        assert_eq!(state(&accounts).await, expected);
+        assert!(store.pending_revocations().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_during_an_outage_of_kommos_oauth_disconnects_nothing() {
+    let home = Home::new().await;
+    let (store, accounts) = reconnected(&home).await;
+    home.simulator.set_outage(Some(Fault::Unauthorized));
+    home.simulator.set_oauth_outage(Some(Fault::Status(503)));
+    home.clock.advance(Duration::from_secs(20));
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Pending));
+    for _ in 0..20 {
+        home.clock.advance(Duration::from_secs(20));
+        accounts.step(&store).await;
+    }
+    assert_eq!(state(&accounts).await, AccountState::Active);
+    // Refused at both places, again and again, without a word of why: that is no outage.
+    home.simulator.set_oauth_outage(Some(Fault::Unauthorized));
+    for _ in 0..200 {
+        home.clock.advance(Duration::from_secs(20));
+        accounts.step(&store).await;
+    }
+    assert_eq!(state(&accounts).await, AccountState::Revoked);
+}
+
+#[tokio::test]
+async fn a_first_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
+    for ends in [true, false] {
+        let home = Home::new().await;
+        let (store, accounts) = home.connected().await;
+        assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
+        if ends {
+            home.simulator.revoke_tokens();
+        }
+        for _ in 0..20 {
+            home.clock.advance(Duration::from_secs(20));
+            accounts.step(&store).await;
+        }
+        let expected = if ends { AccountState::Revoked } else { AccountState::Active };
+        assert_eq!(state(&accounts).await, expected);
+        assert!(store.pending_revocations().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_before() {
+    let home = Home::new().await;
+    let (store, accounts) = reconnected(&home).await;
+    let bearer = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.revoke_tokens();
+    assert!(accounts.renewed(home.origin(), &bearer).await.is_err());
+    assert_eq!(state(&accounts).await, AccountState::NeedsAuthorization);
+    let job = unfinished(&home, &store, home.account_id().0).await;
+    assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
+    assert_eq!(store.job(job).await.unwrap().unwrap().0.state.name(), StateName::Queued);
+    // Nor is one that was removed.
+    let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
+    accounts.remove(&key).await.unwrap();
+    assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
+    assert!(!accounts.is_disabled(home.account_id(), home.client_uuid()));
+}
+
+#[tokio::test]
+async fn an_account_of_the_configuration_is_asked_with_its_long_lived_token() {
+    let home = Home::new().await;
+    let store = home.store(Purpose::Serve).await;
+    let token = home.simulator.options().access_token.clone();
+    let account =
+        LongLivedAccount { name: "shop".into(), origin: home.origin().to_owned(), token: token.into() };
+    let accounts = home.accounts_with(&store, vec![account]).await;
+    accounts.was_seen(home.client_uuid(), home.origin(), home.account_id());
+    assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
+    assert!(!accounts.is_disabled(home.account_id(), home.client_uuid()));
+}

@@ -1,0 +1,107 @@
+//! Who may take an account to another address: the address where it is known, and no other.
+
+use super::evil::Evil;
+use super::*;
+use crate::store::NewConnection;
+
+/// A callback with a link of ours, from another host.
+fn from(home: &Home, accounts: &Accounts, host: String) -> Callback {
+    Callback { referer: host, ..home.callback(accounts) }
+}
+
+#[tokio::test]
+async fn no_host_takes_an_active_account_away_by_naming_it() {
+    let mut home = Home::new().await;
+    let evil = Evil::claiming(home.account_id().0).await;
+    home.allowed.push(evil.host());
+    let (store, accounts) = home.connected().await;
+    let elsewhere = |done: Result<Connection, ConnectError>| {
+        let account_id = home.account_id();
+        let host = host(home.origin()).to_owned();
+        assert_eq!(done, Err(ConnectError::Elsewhere { account_id, host }));
+    };
+    elsewhere(accounts.connect(from(&home, &accounts, evil.host())).await);
+    // Not even where a verified token named both: the address may have passed on since.
+    accounts.was_seen(home.client_uuid(), &evil.origin, home.account_id());
+    elsewhere(accounts.connect(from(&home, &accounts, evil.host())).await);
+    assert_eq!(home.continues_at(&accounts).await, home.origin());
+    let record = store.accounts().await.unwrap().remove(0);
+    assert_eq!((record.origin.as_deref(), record.previous_origin), (Some(home.origin()), None));
+}
+
+#[tokio::test]
+async fn an_account_moves_if_its_known_address_says_so() {
+    let mut home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    home.allowed.push(host(elsewhere.base_url()).to_owned());
+    let (_store, accounts) = home.connected().await;
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    let state = home.callback(&accounts).state.unwrap();
+    let connected = made(accounts.connect(read(&elsewhere.callback_url(&state).unwrap())).await);
+    assert_eq!(&*connected.origin, elsewhere.base_url());
+    assert_eq!(home.continues_at(&accounts).await, elsewhere.base_url(), "also for bots of the old address");
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_asked_moves_to_where_its_bots_are() {
+    let mut home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    home.allowed.push(host(elsewhere.base_url()).to_owned());
+    let (_store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.revoke_tokens();
+    assert!(accounts.renewed(home.origin(), &stale).await.is_err());
+    let link =
+        |accounts: &Accounts| read(&elsewhere.callback_url(&home.callback(accounts).state.unwrap()).unwrap());
+    let refused = accounts.connect(link(&accounts)).await.unwrap_err();
+    assert!(refused.to_string().contains("accounts remove"), "{refused}");
+    accounts.was_seen(home.client_uuid(), elsewhere.base_url(), home.account_id());
+    assert_eq!(&*made(accounts.connect(link(&accounts)).await).origin, elsewhere.base_url());
+}
+
+#[tokio::test]
+async fn a_confirmed_host_takes_no_active_account_away_either() {
+    let mut home = Home { install_without_link: true, ..Home::new().await };
+    let evil = Evil::claiming(home.account_id().0).await;
+    home.allowed.push(evil.host());
+    let (_store, accounts) = home.connected().await;
+    let referer = evil.host();
+    let claim = Callback { code: "junk".into(), referer, client_id: None, state: None, from_widget: true };
+    accounts.connect(claim).await.unwrap();
+    let waiting = accounts.installations().await.unwrap().remove(0);
+    let done = accounts.confirm(&waiting, |_| true).await;
+    assert!(matches!(done, Err(ConnectError::Elsewhere { .. })), "{done:?}");
+    assert_eq!(home.continues_at(&accounts).await, home.origin());
+}
+
+#[tokio::test]
+async fn a_renewal_takes_no_tokens_of_another_account() {
+    let mut home = Home::new().await;
+    let evil = Evil::claiming(2).await;
+    home.allowed.push(evil.host());
+    let (store, accounts) = home.connected().await;
+    // Account 1 was connected there, and the address has passed on.
+    let mine = store.accounts().await.unwrap().remove(0);
+    let key = AccountKey { account_id: AccountId(1), ..mine.key.clone() };
+    let now = home.clock.now();
+    let tokens =
+        seal::Tokens { access: "a".into(), refresh: "r".into(), obtained_at: now, expires_at: now + DAY };
+    let sealed = accounts.0.sealer.as_ref().unwrap().seal(&key, &tokens).unwrap();
+    let new = NewConnection {
+        key,
+        origin: evil.origin.as_str().into(),
+        tokens: sealed.clone(),
+        moves_from: None,
+        state: None,
+    };
+    store.connect_account(new).await.unwrap();
+    accounts.reload().await.unwrap();
+    let stale = accounts.bearer((evil.origin.as_str(), AccountId(1))).await.unwrap();
+    let refused = accounts.renewed((evil.origin.as_str(), AccountId(1)), &stale).await.unwrap_err();
+    assert!(
+        matches!(&refused, NoBearer::NotRenewed { why } if why.contains("tokens of account 2")),
+        "{refused}"
+    );
+    let stored = store.accounts().await.unwrap().into_iter().find(|one| one.key.account_id == AccountId(1));
+    assert_eq!(stored.unwrap().standing, crate::model::Standing::Active(sealed));
+}

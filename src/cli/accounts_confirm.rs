@@ -1,0 +1,177 @@
+//! `accounts confirm HOST`: an operator finishes an installation that came without a link.
+//!
+//! Until then nothing was sent to the host, because anyone can name one. The command sends the integration's secret there,
+//! and shows the number of the account that comes back before it is connected.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use serde_json::json;
+
+use crate::accounts::{ConnectError, Installation};
+use crate::bridge::Error;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::model::AccountId;
+
+use super::accounts::{Told, visit};
+use super::accounts_text as text;
+use super::exit::Failure;
+
+/// What is confirmed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Confirm {
+    /// The account's host, as `accounts list` shows it
+    host: String,
+    /// The number of the account that is expected there; any other one is refused
+    #[arg(long, value_name = "NUMBER")]
+    account: Option<i64>,
+    /// Connects the account that HOST names, without asking
+    #[arg(long, conflicts_with = "account")]
+    yes: bool,
+    /// Only the installation of this integration
+    #[arg(long, value_name = "NAME")]
+    integration: Option<String>,
+}
+
+/// How it is found out whether the account that comes back is the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Number(AccountId),
+    Any,
+    Ask,
+}
+
+/// Carries the command out. With `json`, no question is asked.
+///
+/// # Errors
+/// No installation waits there; the account is not the expected one; Kommo does not take the code; or the store cannot be
+/// written.
+pub(super) async fn run(
+    config: &Config,
+    clock: &Clock,
+    confirm: &Confirm,
+    json: bool,
+) -> Result<Told, Failure> {
+    let can_ask = io::stdin().is_terminal() && !json;
+    let expected = expected(confirm, can_ask).map_err(Failure::usage)?;
+    visit(config, clock, async |accounts| {
+        let waiting = accounts.installations().await.map_err(Error::from)?;
+        let one = find(&waiting, &confirm.host, confirm.integration.as_deref())?;
+        let accept = |account_id| match expected {
+            Expected::Number(wanted) => wanted == account_id,
+            Expected::Any => true,
+            Expected::Ask => ask(&one.host, account_id),
+        };
+        let connected = accounts.confirm(one, accept).await.map_err(|error| failure(&error))?;
+        Ok(Told {
+            json: json!({ "connected": {
+                "host": one.host,
+                "account_id": connected.account_id,
+                "integration": connected.integration,
+            } }),
+            text: text::confirmed(&connected, &one.host),
+        })
+    })
+    .await
+}
+
+fn expected(confirm: &Confirm, can_ask: bool) -> Result<Expected, String> {
+    match (confirm.account, confirm.yes) {
+        (Some(number), _) if number > 0 => Ok(Expected::Number(AccountId(number))),
+        (Some(_), _) => Err("--account must be the account's number in Kommo".to_owned()),
+        (None, true) => Ok(Expected::Any),
+        (None, false) if can_ask => Ok(Expected::Ask),
+        (None, false) => {
+            Err("no terminal to ask whether the account is the right one: add --account NUMBER with the \
+                              account's number in Kommo, or --yes to take whichever the host names"
+                .to_owned())
+        }
+    }
+}
+
+/// The one installation that is meant.
+fn find<'a>(
+    waiting: &'a [Installation],
+    wanted: &str,
+    integration: Option<&str>,
+) -> Result<&'a Installation, Failure> {
+    let bare = wanted.trim().trim_end_matches('/');
+    let host = bare.split_once("://").map_or(bare, |(_, host)| host);
+    let found: Vec<&Installation> = waiting
+        .iter()
+        .filter(|one| one.host.eq_ignore_ascii_case(host))
+        .filter(|one| integration.is_none_or(|name| one.integration == name))
+        .collect();
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Failure::running(text::no_installation(wanted))),
+        several => {
+            let names: Vec<&str> = several.iter().map(|one| one.integration.as_str()).collect();
+            Err(Failure::usage(format!(
+                "--integration is needed: several installations wait there, through {}",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+fn ask(host: &str, account_id: AccountId) -> bool {
+    let mut stderr = io::stderr();
+    let mut answer = String::new();
+    let asked = write!(stderr, "{}", text::question(host, account_id)).and_then(|()| stderr.flush());
+    let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
+    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+fn failure(error: &ConnectError) -> Failure {
+    Failure::running(match error {
+        ConnectError::Declined(account_id) => format!(
+            "the host says that it is account {account_id}, which was not confirmed: nothing was stored, and its code is used up"
+        ),
+        other => other.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    fn confirm(account: Option<i64>, yes: bool) -> Confirm {
+        Confirm { host: "a.kommo.com".into(), account, yes, integration: None }
+    }
+
+    #[test]
+    fn without_a_terminal_the_account_is_named_or_taken_as_it_comes() {
+        for (account, yes, can_ask, expected_is) in [
+            (Some(7), false, false, Ok(Expected::Number(AccountId(7)))),
+            (None, true, false, Ok(Expected::Any)),
+            (None, false, true, Ok(Expected::Ask)),
+        ] {
+            assert_eq!(expected(&confirm(account, yes), can_ask), expected_is);
+        }
+        assert!(expected(&confirm(None, false), false).unwrap_err().contains("--account NUMBER"));
+        assert!(expected(&confirm(Some(0), false), true).is_err());
+    }
+
+    #[test]
+    fn the_installation_is_the_one_of_the_host_and_the_integration() {
+        let at = Timestamp::from_millis(0);
+        let one = |host: &str, integration: &str| Installation {
+            origin: format!("https://{host}").into(),
+            host: host.into(),
+            integration: integration.into(),
+            codes: 1,
+            received_at: at,
+            expires_at: at,
+            client_uuid: integration.into(),
+        };
+        let waiting = [one("a.kommo.com", "main"), one("a.kommo.com", "other"), one("b.kommo.com", "main")];
+        let found = |host: &str, integration| find(&waiting, host, integration).ok().cloned();
+        assert_eq!(found("https://B.kommo.com/", None), Some(waiting[2].clone()));
+        assert_eq!(found("a.kommo.com", Some("other")), Some(waiting[1].clone()));
+        assert_eq!(found("a.kommo.com", None), None, "it has to be said which");
+        assert_eq!(found("c.kommo.com", None), None);
+        assert_eq!(found("b.kommo.com", Some("other")), None);
+    }
+}
