@@ -29,6 +29,9 @@ pub struct Limits {
     pub places: usize,
 }
 
+/// Hears the account for which something became free.
+type OnFreed = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Shared by all who call Kommo.
 pub struct Gate {
     inside: Mutex<Inside>,
@@ -36,7 +39,7 @@ pub struct Gate {
     /// Tells those who wait for a turn that it may have come.
     changed: Notify,
     /// Called with an account whenever a place of it becomes free, or something else that may let its continues go.
-    freed: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    freed: OnceLock<OnFreed>,
 }
 
 struct Inside {
