@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::super::pause::{Cause, Scope};
-use super::super::Errand;
 use super::*;
+use crate::pace::{Cause, Errand, Scope};
 
 const A: &str = "https://a.kommo.com";
 const B: &str = "https://b.kommo.com";
