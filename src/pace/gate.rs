@@ -31,6 +31,9 @@ pub struct Limits {
     pub places: usize,
 }
 
+/// Hears of an account for which something changed.
+type ForAccount = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Shared by all who call Kommo.
 pub struct Gate {
     inside: Mutex<Inside>,
@@ -38,12 +41,10 @@ pub struct Gate {
     /// Tells those who wait for a turn that it may have come.
     changed: Notify,
     /// Called with an account whenever a place of it becomes free, or something else that may let its continues go.
-    freed: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    freed: OnceLock<ForAccount>,
     /// Called when an account's pause has ended.
-    went_on: OnceLock<WentOn>,
+    went_on: OnceLock<ForAccount>,
 }
-
-type WentOn = Box<dyn Fn(&str) + Send + Sync>;
 
 pub(super) struct Inside {
     pub(super) pace: Pace,

@@ -14,7 +14,7 @@ impl Sender {
     /// Sends what can go now. Returns how long nothing more can by the time alone.
     async fn settle(&self) -> Option<Duration> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
-        loop {
+        for _ in 0..100 {
             self.step().await.unwrap();
             self.idle().await;
             // What ended meanwhile may have freed a lane.
@@ -23,6 +23,7 @@ impl Sender {
                 return next;
             }
         }
+        panic!("it looks again and again")
     }
 }
 
@@ -112,7 +113,6 @@ async fn accounts_that_wait_are_looked_at_when_their_pause_is_over() {
 #[tokio::test]
 async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
     let home = Home::new().await;
-    home.simulator.set_outage(None);
     let mut jobs = Vec::new();
     for _ in 0..100 {
         jobs.push(home.completed(&home.bot([])).await);
@@ -124,16 +124,18 @@ async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
         async move { sender.run(stop, Duration::ZERO).await }
     });
     let mut windows = 0;
-    while home.simulator.calls().len() < jobs.len() {
-        // All that this window allows goes out before any time passes.
-        let expected = jobs.len().min((windows + 1) * RATE as usize);
-        while home.simulator.calls().len() < expected {
-            home.store.probe().await.unwrap();
+    let sending = async {
+        while home.simulator.calls().len() < jobs.len() {
+            // All that this window allows goes out before any time passes.
+            let expected = jobs.len().min((windows + 1) * RATE as usize);
+            while home.simulator.calls().len() < expected {
+                home.store.probe().await.unwrap();
+            }
+            home.clock.advance(WINDOW);
+            windows += 1;
         }
-        home.clock.advance(WINDOW);
-        windows += 1;
-        assert!(windows <= 15, "it takes {windows} windows");
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(30), sending).await.expect("a window passed in vain");
     stop.cancel();
     home.clock.advance(Duration::from_millis(1));
     running.await.unwrap();

@@ -52,5 +52,5 @@ impl Window {
 }
 
 #[cfg(test)]
-#[path = "../hold_tests.rs"]
+#[path = "hold_tests.rs"]
 mod tests;

@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::super::cause::{Cause, Pause, Source};
-use super::super::Errand;
 use super::*;
+use crate::pace::{Cause, Errand, Pause, Source};
 
 const A: &str = "https://a.kommo.com";
 const B: &str = "https://b.kommo.com";
