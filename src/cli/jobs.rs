@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{AccountId, HandlerName, Job, JobId, StateName, Timestamp};
+use crate::model::{AccountId, HandlerName, JobId, JobRecord, StateName, Timestamp};
 use crate::store::{JobFilter, Purpose, Store, StoreError};
 
 use super::exit::printed;
@@ -125,8 +125,8 @@ impl<W: Write> Visit<'_, W> {
             limit: list.limit,
         };
         let page = self.store.jobs(&filter).await?;
-        let (view, now) = (PageView::new(&page), self.now);
-        self.print(json!(view), || text::page(&page, now))
+        let text = text::page(&page, self.now);
+        self.print(json!(PageView::from(page)), || text)
     }
 
     async fn show(&mut self, id: JobId) -> anyhow::Result<()> {
@@ -163,7 +163,7 @@ impl<W: Write> Visit<'_, W> {
         anyhow::bail!("{} of {} jobs could not be {verb}:{}", failed.len(), ids.len(), reasons.concat())
     }
 
-    async fn one(&self, id: JobId, what: Move) -> Result<Job, StoreError> {
+    async fn one(&self, id: JobId, what: Move) -> Result<JobRecord, StoreError> {
         match what {
             Move::Retry => self.store.retry(id).await?,
             Move::Cancel => self.store.cancel(id).await?,

@@ -189,8 +189,7 @@ impl Receiver {
         if within.is_zero() {
             return Err(refused(Rejection::Late));
         }
-        let accepted =
-            self.store.accept(job, within).await.map_err(|error| refused(Rejection::Store(error)))?;
+        let accepted = self.store.accept(job, within).await.map_err(|error| refused(error.into()))?;
         tracing::debug!(
             handler = handler.as_str(),
             job.id = %accepted.id,

@@ -8,8 +8,11 @@
 //! state only from the state and the claim that the writer of the change has seen (fencing).
 
 mod accept;
+mod account_bytes;
 mod account_writes;
 mod accounts;
+mod bodies;
+mod budget;
 mod claims;
 mod effects;
 mod error;
@@ -17,6 +20,7 @@ mod files;
 mod keeper;
 mod keys;
 mod lanes;
+mod list;
 mod open;
 mod owner;
 mod people;
@@ -26,6 +30,7 @@ mod read;
 mod refresh;
 mod reports;
 mod request;
+mod room;
 mod rows;
 mod statement;
 mod transaction;
@@ -39,24 +44,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::model::{
-    Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerReport, Job, JobId, NewJob, RunningJob,
+    Attempt, DeliveringJob, DeliveryReport, HandlerName, HandlerReport, JobId, JobRecord, NewJob, RunningJob,
     Timestamp,
 };
 
 pub use accept::Accepted;
 pub use account_writes::{Leased, Renewal};
+pub use budget::OverBudget;
 pub use error::StoreError;
+pub use keeper::Retention;
 pub use lanes::{Lanes, Slot};
+pub use list::{JobFilter, Page};
 pub use open::Purpose;
 pub(crate) use owner::owner;
-pub use read::{JobFilter, Page, Stats};
+pub use read::Stats;
 pub use reports::Written;
 
+use budget::Budgets;
 use claims::{ClaimDeliveries, ClaimOverdue, ClaimWork};
 use keys::Keys;
 use people::{Cancel, Retry, RetryDead};
@@ -78,6 +87,9 @@ struct Inner {
     reading: SqlitePool,
     checkpoints: Mutex<Option<SqliteConnection>>,
     keys: Arc<Keys>,
+    budgets: Arc<Budgets>,
+    /// A permit for each list that may be read at this moment.
+    lists: Semaphore,
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
@@ -95,10 +107,12 @@ impl Store {
         let opened = open::open(url, purpose).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
         let keys = Arc::new(Keys::default());
+        let budgets = Arc::new(Budgets::default());
         let (sender, receiver) = mpsc::channel(WAITING);
         let writer = Writer {
             connection: opened.writing,
             keys: keys.clone(),
+            budgets: budgets.clone(),
             work: work.clone(),
             delivery: delivery.clone(),
             clock: clock.clone(),
@@ -111,6 +125,8 @@ impl Store {
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),
             keys,
+            budgets,
+            lists: Semaphore::new(list::LISTS),
             work,
             delivery,
             clock,
@@ -149,7 +165,7 @@ impl Store {
     /// Stores a request, unless its idempotency key is known. When this returns, the job is on the disk.
     ///
     /// # Errors
-    /// It is not, or nobody knows: after `within` with [`StoreError::Timeout`], and then a request that is
+    /// [`StoreError::OverBudget`]: the account has used up its budget. Otherwise it is not stored, or nobody knows: after `within` with [`StoreError::Timeout`], and then a request that is
     /// not yet in a transaction is dropped.
     pub async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
         let (reply, answered) = oneshot::channel();
@@ -252,19 +268,11 @@ impl Store {
         self.ask(Cancel { id, now: self.clock().now() }).await?
     }
 
-    /// Lists jobs, newest first.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
-        read::page(&self.0.reading, filter, read::SCAN).await
-    }
-
     /// One job with its attempts, oldest first.
     ///
     /// # Errors
     /// The store cannot be read, or the row is damaged.
-    pub async fn job(&self, id: JobId) -> Result<Option<(Job, Vec<Attempt>)>, StoreError> {
+    pub async fn job(&self, id: JobId) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
         read::job(&self.0.reading, id).await
     }
 

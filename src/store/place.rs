@@ -53,6 +53,11 @@ impl Place {
         result
     }
 
+    /// The store's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn look(&self) -> Result<(), String> {
         let names = std::iter::once((&self.path, Some(&self.file)))
             .chain(self.beside.iter().map(|(path, known)| (path, known.get())));
@@ -122,7 +127,7 @@ fn identity(of: &Metadata) -> Identity {
     (of.dev(), of.ino())
 }
 
-fn with(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

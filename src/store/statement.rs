@@ -14,7 +14,7 @@ use super::StoreError;
 /// The most rows in a statement.
 const MOST_ROWS: usize = 128;
 /// Rows of a statement that always has the same number.
-const FEW_ROWS: usize = 8;
+pub(super) const FEW_ROWS: usize = 8;
 
 /// Collects the values of a statement.
 #[derive(Default)]

@@ -40,7 +40,7 @@ enum MetricKind {
 }
 
 /// All that the rooms count.
-const METRICS: [Metric; 11] = [
+const METRICS: [Metric; 12] = [
     Metric {
         name: "bridge_requests_total",
         kind: MetricKind::Counter,
@@ -76,6 +76,12 @@ const METRICS: [Metric; 11] = [
         kind: MetricKind::Counter,
         unit: Unit::Count,
         help: "Calls of /oauth/revoked, by outcome.",
+    },
+    Metric {
+        name: "bridge_bodies_dropped_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Finished jobs whose bodies were dropped to make room, by reason.",
     },
     Metric {
         name: "bridge_accounts",

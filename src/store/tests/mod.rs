@@ -194,7 +194,7 @@ fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
 }
 
 async fn look(store: &Store, id: JobId) -> Job {
-    store.job(id).await.unwrap().unwrap().0
+    store.job(id).await.unwrap().unwrap().0.whole().unwrap()
 }
 
 async fn state(store: &Store, id: JobId) -> StateName {

@@ -1,7 +1,7 @@
 //! Each statement that is run again and again finds its rows by the index made for it, however many there are.
 
 use super::*;
-use crate::store::{claims, keys, people, read, refresh, reports, upkeep};
+use crate::store::{account_bytes, bodies, claims, keys, list, people, read, refresh, reports, upkeep};
 
 /// The plan, one line a step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -27,7 +27,13 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("drop moved keys", keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
         ("free running", upkeep::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
         ("free delivering", upkeep::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
+        ("oldest finished", upkeep::OLDEST_FINISHED.into(), "jobs_finished (finished_at<?)"),
         ("delete", upkeep::DELETE_FINISHED.into(), "jobs_finished (finished_at<?)"),
+        ("window", bodies::WINDOW_END.into(), "jobs_finished (finished_at>?)"),
+        ("droppable", bodies::DROPPABLE.into(), "jobs_finished (finished_at>? AND finished_at<?)"),
+        ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("bytes", account_bytes::KEEP.text(8), "known USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         ("forget", upkeep::FORGET_KEYS.into(), "idempotency_keys_expired (expires_at<?)"),
         ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
         ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
@@ -53,7 +59,7 @@ async fn lists_are_read_in_their_own_order() {
         for named in [None, Some(handler("greet"))] {
             for before in [None, Some(id)] {
                 let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
-                let mut select = read::select(&filter, before);
+                let mut select = list::select(&filter, 9, before);
                 let plan = plan(&mut raw, select.build().sql().as_str()).await;
                 assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
                 let by_index = plan.iter().any(|step| step.contains("jobs_dead"));
