@@ -262,6 +262,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_job_without_its_bodies_says_so() {
+        let jobs = Jobs::new().await;
+        let id = jobs.make("echo", StateName::Delivered).await.to_string();
+        let list = run_json(&jobs, &["list"]).await;
+        assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
+        jobs.store.set_budget(crate::model::Budget { stored: 1, ..Default::default() });
+        jobs.store.trim().await;
+        let (text, _) = run(&jobs, false, &["show", &id]).await;
+        assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
+        assert!(!text.contains("hello"), "{text}");
+        let job = run_json(&jobs, &["show", &id]).await;
+        assert_eq!((&job["bodies_dropped"], &job["data"]), (&json!(true), &Value::Null));
+    }
+
+    #[tokio::test]
     async fn what_can_be_moved_is_moved_and_the_rest_is_named() {
         let jobs = Jobs::new().await;
         let dead = jobs.make("echo", StateName::Dead).await.to_string();

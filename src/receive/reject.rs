@@ -213,12 +213,16 @@ mod tests {
             (Rejection::Store(StoreError::Timeout), 503, "not-stored", "unavailable"),
         ] {
             assert_eq!(rejection.outcome(), outcome, "{rejection:?}");
-            let must_warn = matches!(status, 401 | 403 | 422);
+            let must_warn = matches!(status, 401 | 403 | 422 | 429);
             assert!(!must_warn || rejection.is_worth_a_warning(), "{rejection:?}");
             let detail = rejection.to_string();
             let response = rejection.into_response();
             assert_eq!(response.status(), status, "{detail}");
-            assert_eq!(response.headers().contains_key("retry-after"), status == 503, "{detail}");
+            assert_eq!(
+                response.headers().contains_key("retry-after"),
+                matches!(status, 429 | 503),
+                "{detail}"
+            );
             assert_eq!(response.headers()["content-type"], "application/problem+json");
             let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
             let body: Value = serde_json::from_slice(&body).unwrap();

@@ -168,6 +168,12 @@ impl Store {
         Ok(())
     }
 
+    /// Drops what is beyond the budget, as the keeper does.
+    #[cfg(test)]
+    pub(crate) async fn trim(&self) {
+        self.drop_beyond_budget(&mut Walked::default()).await.unwrap();
+    }
+
     async fn drop_bodies(&self, reason: &'static str, jobs: &[Droppable]) -> Result<(), StoreError> {
         let (mut rest, mut dropped) = (jobs, 0);
         while !rest.is_empty() {

@@ -2,6 +2,8 @@
 
 mod accept;
 mod accounts;
+mod bodies;
+mod budget;
 mod claims;
 mod commit;
 mod corrupt;
@@ -12,6 +14,7 @@ mod handled;
 mod jumps;
 mod keep;
 mod lanes;
+mod lists;
 mod open;
 mod people;
 mod plans;
