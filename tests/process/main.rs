@@ -47,6 +47,7 @@ mod rig;
 mod secrets;
 mod serve;
 mod slow_callers;
+mod small_disk;
 mod stopping;
 mod story;
 mod widget_package;
