@@ -41,11 +41,24 @@ pub(super) async fn above(pool: &SqlitePool, limit: u64) -> Result<Vec<(i64, u64
     rows.iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?)))).collect()
 }
 
-/// The bytes of all accounts: of unfinished jobs, and of all.
-pub(super) async fn totals(pool: &SqlitePool) -> Result<(u64, u64), StoreError> {
-    let sql = "SELECT coalesce(sum(unfinished), 0), coalesce(sum(stored), 0) FROM account_bytes";
+/// All accounts together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Totals {
+    /// Bytes of unfinished jobs.
+    pub(super) unfinished: u64,
+    /// Bytes of all jobs.
+    pub(super) stored: u64,
+    /// Accounts that have some.
+    pub(super) accounts: u64,
+}
+
+/// Sums up all accounts.
+pub(super) async fn totals(pool: &SqlitePool) -> Result<Totals, StoreError> {
+    let sql = "SELECT coalesce(sum(unfinished), 0), coalesce(sum(stored), 0), count(*) FROM account_bytes \
+               WHERE stored > 0";
     let row = sqlx::query(sql).fetch_one(pool).await?;
-    Ok((unsigned(row.try_get(0)?), unsigned(row.try_get(1)?)))
+    let number = |column: usize| row.try_get(column).map(unsigned);
+    Ok(Totals { unfinished: number(0)?, stored: number(1)?, accounts: number(2)? })
 }
 
 fn unsigned(bytes: i64) -> u64 {

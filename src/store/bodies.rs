@@ -16,8 +16,10 @@ use uuid::Uuid;
 use crate::model::Timestamp;
 
 use super::account_bytes::{self, body_bytes};
+use super::budget::signed;
 use super::effects::Effects;
 use super::request::Request;
+use super::room::low_water;
 use super::statement::RowsStatement;
 use super::upkeep::CHUNK_BYTES;
 use super::{Store, StoreError};
@@ -134,14 +136,13 @@ impl Store {
         Ok(true)
     }
 
-    /// Drops bodies of accounts that have more than `budget.stored` allows, until they have a little less.
+    /// Drops bodies of accounts that have more than `budget.stored` or the disk allows, until they have a little less.
     pub(super) async fn drop_beyond_budget(&self, walked: &mut Walked) -> Result<(), StoreError> {
-        let limits = self.0.budgets.limits();
-        let above = account_bytes::above(&self.0.reading, limits.stored).await?;
-        let mut excess: HashMap<i64, i64> = above
-            .into_iter()
-            .map(|(account, stored)| (account, super::budget::signed(stored - limits.low_water())))
-            .collect();
+        let totals = account_bytes::totals(&self.0.reading).await?;
+        let share = self.0.budgets.limits().share(totals.stored, totals.accounts);
+        let above = account_bytes::above(&self.0.reading, share).await?;
+        let mut excess: HashMap<i64, i64> =
+            above.into_iter().map(|(account, stored)| (account, signed(stored - low_water(share)))).collect();
         for _ in 0..LOOKS {
             let Some(from) = excess.keys().map(|account| walked.of(*account)).min() else { return Ok(()) };
             let accounts: Vec<i64> = excess.keys().copied().collect();

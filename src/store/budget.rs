@@ -176,7 +176,7 @@ impl Budgets {
     pub(super) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
         let mut books = self.lock();
         let limits = Limits::new(&books.budget, Some(room));
-        let is_less = limits != Limits::new(&books.budget, None);
+        let is_less = limits.unfinished < books.budget.unfinished || limits.stored < books.budget.stored;
         books.limits = limits;
         (std::mem::replace(&mut books.is_less, is_less) != is_less).then_some((limits, is_less))
     }
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_request_is_admitted_while_the_budget_has_room_for_it() {
-        let limits = Limits { unfinished: 100, stored: u64::MAX };
+        let limits = Limits { unfinished: 100, ..Limits::default() };
         let bytes = Err(OverBudget::Unfinished { limit: 100 });
         let requests = |millis| {
             let retry_after = Duration::from_millis(millis);

@@ -89,7 +89,7 @@ pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
     }
     // Every job of a handler gets the same time to answer, so the earliest of these is among the oldest.
     let oldest: Option<i64> = sqlx::query_scalar(OLDEST_QUEUED).fetch_one(pool).await?;
-    let (unfinished_bytes, stored_bytes) = account_bytes::totals(pool).await?;
+    let bytes = account_bytes::totals(pool).await?;
     let oldest_queued = oldest.map(Timestamp::from_millis);
-    Ok(Stats { jobs, oldest_queued, unfinished_bytes, stored_bytes })
+    Ok(Stats { jobs, oldest_queued, unfinished_bytes: bytes.unfinished, stored_bytes: bytes.stored })
 }
