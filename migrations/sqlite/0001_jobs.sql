@@ -136,14 +136,15 @@ INSERT INTO job_counts (state, jobs)
 VALUES ('queued', 0), ('running', 0), ('delivering', 0), ('delivered', 0), ('gone', 0), ('dead', 0), ('cancelled', 0);
 
 -- How many bytes the bodies of each account's jobs take, kept by each transaction that changes it: what an account may still
--- send is known at start without a look at its jobs. A row stays when its account has no jobs left.
+-- send is known at start without a look at its jobs. A row stays when its account has no jobs left. No CHECK: a change is
+-- written as a row that is added to the one that is there, and it may be negative.
 CREATE TABLE account_bytes (
     -- Kommo's number of the account
     account_id INTEGER NOT NULL PRIMARY KEY,
     -- data and completion of jobs that are not finished: budget.unfinished
-    unfinished INTEGER NOT NULL CHECK (unfinished >= 0),
+    unfinished INTEGER NOT NULL,
     -- data and completion of all jobs: budget.stored
-    stored     INTEGER NOT NULL CHECK (stored >= 0)
+    stored     INTEGER NOT NULL
 ) STRICT;
 
 -- What the bridge writes to find out whether it can: a full disk often has room left for a page, but none

@@ -106,8 +106,8 @@ impl Rejection {
         }
     }
 
-    /// Whether somebody should look: a wrong secret, an attack, an account over its budget, a bridge that cannot keep up. The rest is
-    /// the noise of the Internet.
+    /// Whether an operator should look: a wrong secret, an attack, an account over its budget, a bridge that cannot keep up.
+    /// The rest is the noise of the Internet.
     pub(super) fn is_worth_a_warning(&self) -> bool {
         matches!(
             self,

@@ -7,19 +7,15 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use super::StoreError;
 use super::statement::RowsStatement;
 
-/// Keeps the table. It never falls below zero: a store must not refuse every write because a count is wrong.
+/// Adds changes to the table. A count does not fall below zero, and a wrong count makes no later write fail.
 pub(super) const KEEP: RowsStatement = RowsStatement {
-    before: "WITH change (account_id, unfinished, stored) AS (VALUES ",
+    before: "INSERT INTO account_bytes (account_id, unfinished, stored) SELECT * FROM (VALUES ",
     width: 3,
-    after: ") INSERT INTO account_bytes (account_id, unfinished, stored) \
-            SELECT change.account_id, max(0, coalesce(known.unfinished, 0) + change.unfinished), \
-            max(0, coalesce(known.stored, 0) + change.stored) \
-            FROM change LEFT JOIN account_bytes AS known ON known.account_id = change.account_id \
-            WHERE change.account_id IS NOT NULL \
-            ON CONFLICT (account_id) DO UPDATE SET unfinished = excluded.unfinished, stored = excluded.stored",
+    after: ") WHERE column1 IS NOT NULL ON CONFLICT (account_id) DO UPDATE SET \
+            unfinished = max(0, unfinished + excluded.unfinished), stored = max(0, stored + excluded.stored)",
 };
 
-/// How many bytes a job takes, in a statement over `jobs`. The length stands in a row's head: no body is read for it.
+/// SQL for the bytes of a job's bodies. A row's header has the lengths, so SQLite reads no body for it.
 macro_rules! body_bytes {
     () => {
         "coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0)"

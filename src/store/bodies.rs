@@ -2,11 +2,10 @@
 //! `store.body_retention`.
 //!
 //! Only delivered and cancelled jobs lose their bodies, oldest first; their rows stay until `store.retention`. Dead and gone
-//! jobs keep theirs: a person may want to know what could not be said. The pages become free inside the file, and SQLite
-//! uses them again.
+//! jobs keep theirs, because an operator may need them. SQLite reuses the pages that become free.
 //!
-//! There is no index by account, which each finished job would have to write a page of: the keeper walks along the index of
-//! finished jobs, in windows, on a connection that reads, and remembers how far it has come.
+//! There is no index by account: every finished job would have to write a page of it. The keeper walks along the index of
+//! finished jobs instead, in windows, on a connection that only reads, and remembers how far it has come.
 
 use std::collections::HashMap;
 

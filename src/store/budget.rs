@@ -1,9 +1,9 @@
 //! What each account may still send: `budget.unfinished` and `budget.requests`, counted in memory.
 //!
-//! The writer asks before it stores a request, and changes the counts after COMMIT, so a refused or failed request costs
-//! its account nothing. The bytes also stand in the table `account_bytes`, which the same transactions keep; from there they
-//! come at start, and every few seconds, because a command beside the bridge may have cancelled jobs. Requests are counted
-//! since the start.
+//! The writer asks before it stores a request and changes the counts after COMMIT, so a refused or failed request costs
+//! its account nothing. The same transactions keep the bytes in the table `account_bytes`. The bridge reads that table at
+//! start, and every few seconds, because a command beside the bridge may have cancelled jobs. The count of requests starts
+//! at zero with each start.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -61,8 +61,8 @@ struct Usage {
 }
 
 impl Usage {
-    /// Whether a request with `bytes` may be stored. A request larger than the whole budget is taken once nothing else is
-    /// unfinished: a bot must not be refused for ever.
+    /// Decides whether a request with `bytes` may be stored. A request that is larger than the whole budget is admitted when
+    /// nothing else is unfinished; otherwise its bot could never be served.
     fn decide(
         &self,
         bytes: u64,
@@ -104,8 +104,8 @@ pub(super) struct Change {
     pub(super) requests: u32,
 }
 
-/// What a transaction changes, by account. Every statement that makes or deletes a job, changes its bodies, or moves it
-/// between finished and unfinished has to say so here.
+/// What a transaction changes, by account. Every statement that inserts or deletes a job, changes its bodies, or moves it
+/// between finished and unfinished must be recorded here.
 #[derive(Debug, Default)]
 pub(super) struct Changes(HashMap<i64, Change>);
 
@@ -123,17 +123,17 @@ impl Changes {
         change.stored += bytes;
     }
 
-    /// A job with so many bytes is finished.
+    /// A job with `bytes` is finished.
     pub(super) fn finished(&mut self, account: i64, bytes: i64) {
         self.of(account).unfinished -= bytes;
     }
 
-    /// A finished job with so many bytes is unfinished again.
+    /// A finished job with `bytes` is unfinished again.
     pub(super) fn revived(&mut self, account: i64, bytes: i64) {
         self.of(account).unfinished += bytes;
     }
 
-    /// A finished job with so many bytes was deleted, or its bodies were dropped.
+    /// A finished job with `bytes` was deleted, or its bodies were dropped.
     pub(super) fn dropped(&mut self, account: i64, bytes: i64) {
         self.of(account).stored -= bytes;
     }
@@ -186,7 +186,7 @@ impl Budgets {
         self.lock().limits
     }
 
-    /// Says of one request after the other whether it may be stored in the transaction that runs.
+    /// Decides, one request after the other, which may be stored in the transaction that runs.
     pub(super) fn admission(&self, now: Timestamp) -> Admission<'_> {
         Admission { books: self.lock(), so_far: HashMap::new(), now }
     }
@@ -303,7 +303,7 @@ mod tests {
         usage.change(request, Some(RATE), at(64_999));
         assert_eq!(usage, self::usage(0, 2, 65_000));
         usage.change(Change { unfinished: 7, ..Change::default() }, Some(RATE), at(70_000));
-        assert_eq!(usage, self::usage(7, 2, 65_000), "what is no request begins no span");
+        assert_eq!(usage, self::usage(7, 2, 65_000), "only a request begins a span");
         usage.change(request, Some(RATE), at(70_000));
         assert_eq!(usage, self::usage(7, 1, 130_000));
         usage.change(request, None, at(999_000));

@@ -1,8 +1,8 @@
 //! Listing jobs, newest first, in bounded time and memory.
 //!
-//! A list reads no body, unless a text is looked for in it. Where a filter passes over jobs, it looks through a window of
-//! jobs after the other, until the page is full or its time is over; the page then says where to go on. Two lists at a time
-//! are read, so that they leave connections for whoever looks at one job or at the numbers.
+//! A list reads no body, unless it searches for a text. Where a filter skips jobs, the list looks through one window of jobs
+//! after the other until the page is full or its time is over; the page then says where to go on. Only two lists run at a
+//! time, so that connections are left for reading single jobs and the statistics.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::model::{AccountId, HandlerName, JobId, JobSummary, StateName};
 use super::rows::{self, SUMMARY};
 use super::{Store, StoreError};
 
-/// Lists that are read at once.
+/// Lists that run at once.
 pub(super) const LISTS: usize = 2;
 /// A further list waits so long for its turn.
 const TURN: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ pub struct JobFilter {
     pub text: Option<String>,
     /// Only older ones than this.
     pub before: Option<JobId>,
-    /// At most so many.
+    /// The most jobs of a page.
     pub limit: u32,
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn page(
     }
 }
 
-/// Whether no row has to be passed over: there is no condition, or an index in the list's own order.
+/// Whether the list skips no row: it has no condition, or an index in its own order.
 fn finds_at_once(filter: &JobFilter) -> bool {
     let JobFilter { state, handler, account_id, text, before: _, limit: _ } = filter;
     matches!(state, None | Some(StateName::Dead))

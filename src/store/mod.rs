@@ -165,8 +165,8 @@ impl Store {
     /// Stores a request, unless its idempotency key is known. When this returns, the job is on the disk.
     ///
     /// # Errors
-    /// [`StoreError::OverBudget`]: the account has used up its budget. Otherwise it is not stored, or nobody knows: after `within` with [`StoreError::Timeout`], and then a request that is
-    /// not yet in a transaction is dropped.
+    /// [`StoreError::OverBudget`] if the account has used up its budget, [`StoreError::Timeout`] after `within`: a request
+    /// that is not in a transaction by then is dropped, and of one that is, the outcome is unknown.
     pub async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
         let (reply, answered) = oneshot::channel();
         let accept = accept::Accept { job, known: None, drop_after: deadline(within), reply };

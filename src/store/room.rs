@@ -1,8 +1,8 @@
-//! How much of a disk one account may take.
+//! How much of the disk one account may take.
 //!
-//! The budgets are made for a disk that has room for them. On a smaller one, each account gets a share of the room that
-//! there is: what is free, and what the store takes already. So the share stays the same while the store fills its disk, and
-//! an account that sends without end is refused while the others still find room.
+//! The budgets assume a disk that has room for them. On a smaller disk each account gets a share of the room: the free
+//! space and the space that the store uses already. So the share stays the same while the store grows, and an account that
+//! never stops sending is refused while the others still find room.
 
 use std::path::Path;
 
@@ -39,7 +39,8 @@ impl Limits {
         }
     }
 
-    /// What one of `accounts` that have `stored` bytes together may keep: an equal share, where that is too much.
+    /// The bytes that each of `accounts` may keep if all of them have `stored` bytes together: an equal share if that is
+    /// more than `total`.
     pub(super) fn share(&self, stored: u64, accounts: u64) -> u64 {
         if stored > self.total { self.stored.min(self.total / accounts.max(1)) } else { self.stored }
     }
@@ -62,8 +63,8 @@ impl Store {
         self.0.budgets.set(budget);
     }
 
-    /// Measures the room of the disk, which may allow an account less than its budget. The log tells when that begins and
-    /// when it ends.
+    /// Measures the room of the disk, which may allow an account less than its budget. Logs when that begins and when it
+    /// ends.
     pub(super) fn measure_room(&self) {
         let Some(room) = self.0.place.as_ref().and_then(|place| room(place.path())) else { return };
         match self.0.budgets.set_room(room) {

@@ -1,7 +1,7 @@
 //! Each statement that is run again and again finds its rows by the index made for it, however many there are.
 
 use super::*;
-use crate::store::{account_bytes, bodies, claims, keys, list, people, read, refresh, reports, upkeep};
+use crate::store::{bodies, claims, keys, list, people, read, refresh, reports, upkeep};
 
 /// The plan, one line a step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -32,7 +32,6 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("window", bodies::WINDOW_END.into(), "jobs_finished (finished_at>?)"),
         ("droppable", bodies::DROPPABLE.into(), "jobs_finished (finished_at>? AND finished_at<?)"),
         ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
-        ("bytes", account_bytes::KEEP.text(8), "known USING INTEGER PRIMARY KEY (rowid=?)"),
         ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         ("forget", upkeep::FORGET_KEYS.into(), "idempotency_keys_expired (expires_at<?)"),
         ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),

@@ -83,9 +83,6 @@ async fn every_check_bites() {
         refuses(&mut raw, format!("UPDATE attempts SET {change}")).await;
     }
     refuses(&mut raw, "UPDATE job_counts SET jobs = -1".into()).await;
-    for column in ["unfinished", "stored"] {
-        refuses(&mut raw, format!("UPDATE account_bytes SET {column} = -1")).await;
-    }
     refuses(&mut raw, "UPDATE recent_keys SET job_id = x'00'".into()).await;
 }
 
