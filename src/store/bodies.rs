@@ -29,8 +29,9 @@ pub(super) const WINDOW: i64 = 2_000;
 const FOUND: i64 = 500;
 /// Jobs whose bodies one transaction drops: it must not hold up those who wait to be acknowledged.
 const DROP: usize = 64;
-/// Looks in one tick of the keeper.
+/// Looks in one tick of the keeper, and bytes that it drops: between ticks it brings in the log and hears a stop.
 const LOOKS: u32 = 20;
+const TICK_BYTES: i64 = 32 << 20;
 
 /// A place in the order of finished jobs: behind this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,8 +118,10 @@ async fn look(
         let place = Place { finished_at: row.try_get(0)?, id: row.try_get(1)? };
         Ok(Droppable { place, account: row.try_get(2)?, bytes: row.try_get(3)? })
     });
-    let found: Vec<Droppable> = found.collect::<Result<_, sqlx::Error>>()?;
-    let full = found.len() == usize::try_from(FOUND).unwrap_or(usize::MAX);
+    let mut found: Vec<Droppable> = found.collect::<Result<_, sqlx::Error>>()?;
+    let fits = first(&found, TICK_BYTES);
+    let full = fits < found.len() || found.len() == usize::try_from(FOUND).unwrap_or(usize::MAX);
+    found.truncate(fits);
     let next = if full { found.last().map(|last| last.place) } else { end };
     Ok(Look { found, next })
 }
@@ -126,11 +129,15 @@ async fn look(
 impl Store {
     /// Drops bodies of jobs that finished before `before`. Says whether there may be more.
     pub(super) async fn drop_aged(&self, walked: &mut Walked, before: Timestamp) -> Result<bool, StoreError> {
+        let mut bytes = 0;
         for _ in 0..LOOKS {
             let Look { found, next } = look(&self.0.reading, walked.aged, before.as_millis(), None).await?;
-            self.drop_bodies("retention", &found).await?;
+            bytes += self.drop_bodies("retention", &found).await?;
             let Some(next) = next else { return Ok(false) };
             walked.aged = next;
+            if bytes >= TICK_BYTES {
+                break;
+            }
         }
         Ok(true)
     }
@@ -142,6 +149,7 @@ impl Store {
         let above = account_bytes::above(&self.0.reading, share).await?;
         let mut excess: HashMap<i64, i64> =
             above.into_iter().map(|(account, stored)| (account, signed(stored - low_water(share)))).collect();
+        let mut bytes = 0;
         for _ in 0..LOOKS {
             let Some(from) = excess.keys().map(|account| walked.of(*account)).min() else { return Ok(()) };
             let accounts: Vec<i64> = excess.keys().copied().collect();
@@ -158,11 +166,14 @@ impl Store {
                     chosen.push(job);
                 }
             }
-            self.drop_bodies("budget", &chosen).await?;
+            bytes += self.drop_bodies("budget", &chosen).await?;
             let Some(next) = next else { return Ok(()) };
             for account in excess.keys() {
                 let place = walked.of(*account).max(next);
                 walked.accounts.insert(*account, place);
+            }
+            if bytes >= TICK_BYTES {
+                break;
             }
         }
         Ok(())
@@ -174,7 +185,8 @@ impl Store {
         self.drop_beyond_budget(&mut Walked::default()).await.unwrap();
     }
 
-    async fn drop_bodies(&self, reason: &'static str, jobs: &[Droppable]) -> Result<(), StoreError> {
+    /// Gives the bytes of `jobs`.
+    async fn drop_bodies(&self, reason: &'static str, jobs: &[Droppable]) -> Result<i64, StoreError> {
         let (mut rest, mut dropped) = (jobs, 0);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(chunk(rest));
@@ -185,7 +197,7 @@ impl Store {
             metrics::counter!("bridge_bodies_dropped_total", "reason" => reason).increment(dropped);
             tracing::info!(jobs = dropped, reason, "dropped the bodies of old jobs to make room");
         }
-        Ok(())
+        Ok(jobs.iter().fold(0, |bytes, job| bytes.saturating_add(job.bytes)))
     }
 }
 
@@ -197,12 +209,17 @@ impl Walked {
 
 /// How many of `jobs`, at least one, go into the next transaction.
 fn chunk(jobs: &[Droppable]) -> usize {
+    first(&jobs[..jobs.len().min(DROP)], CHUNK_BYTES)
+}
+
+/// How many of `jobs` have `most` bytes together; at least one, if there is one.
+fn first(jobs: &[Droppable], most: i64) -> usize {
     let mut bytes = 0_i64;
     let fits = |job: &&Droppable| {
         bytes = bytes.saturating_add(job.bytes);
-        bytes <= CHUNK_BYTES
+        bytes <= most
     };
-    jobs.iter().take(DROP).take_while(fits).count().max(1)
+    jobs.iter().take_while(fits).count().max(1).min(jobs.len())
 }
 
 pub(super) const DROP_BODIES: RowsStatement = RowsStatement {
@@ -254,6 +271,7 @@ mod tests {
             (vec![job(CHUNK_BYTES / 4); 9], 4),
             (vec![job(CHUNK_BYTES * 9); 2], 1),
             (vec![job(1), job(CHUNK_BYTES)], 1),
+            (vec![], 0),
         ] {
             assert_eq!(chunk(&jobs), expected);
         }
