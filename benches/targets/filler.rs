@@ -2,7 +2,7 @@
 //!
 //! It copies jobs that a real bridge has left in that store, each many times under a new id and at another time. So it
 //! follows the schema by itself: the columns come from the database, and all that it knows of them stands in [`value`].
-//! The CHECKs of the schema judge every row, and `job_counts` is kept.
+//! The CHECKs of the schema judge every row, and `job_counts` and `account_bytes` are kept.
 //!
 //! The bridge must not run meanwhile. While it fills, nothing is safe against a crash; afterwards all is on the disk.
 
@@ -174,8 +174,19 @@ async fn count(database: &mut SqliteConnection, jobs: i64, templates: i64) -> Re
             return Err("job_counts does not fit the jobs that were filled in".into());
         }
     }
+    let exists = "SELECT count(*) FROM main.sqlite_schema WHERE name = 'account_bytes'";
+    if number(database, exists).await? == 1 {
+        run(database, BYTES.into()).await?;
+    }
     Ok(())
 }
+
+/// Keeps `account_bytes`.
+const BYTES: &str = "INSERT INTO main.account_bytes (account_id, unfinished, stored) \
+     SELECT account_id, sum(iif(finished_at IS NULL, bytes, 0)), sum(bytes) FROM \
+     (SELECT account_id, finished_at, coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) AS bytes \
+     FROM main.jobs) WHERE true GROUP BY account_id \
+     ON CONFLICT (account_id) DO UPDATE SET unfinished = excluded.unfinished, stored = excluded.stored";
 
 async fn run(database: &mut SqliteConnection, statement: String) -> Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(database).await?;

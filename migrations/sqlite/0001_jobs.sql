@@ -22,8 +22,6 @@ CREATE TABLE jobs (
     -- Kommo's code and number of what the bot talks about, if the token names it
     entity_type       INTEGER,
     entity_id         INTEGER,
-    -- what the widget sent, JSON
-    data              TEXT    NOT NULL,
     -- when the request came in
     received_at       INTEGER NOT NULL,
     -- from then on the fallback goes out
@@ -49,23 +47,30 @@ CREATE TABLE jobs (
     delivery_rank     INTEGER AS (CASE WHEN failures > 0 THEN 1 WHEN refused_at IS NOT NULL THEN 2 ELSE 0 END) VIRTUAL,
     -- 1: a continue may have arrived though its answer did not
     answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
-    -- the body of the continue, JSON, and who made it
-    completion        TEXT,
+    -- who made the completion
     outcome           TEXT    CHECK (outcome IN ('handler', 'fallback')),
     -- what went wrong last, for a person
     last_error        TEXT,
     finished_at       INTEGER,
+    -- The bodies, JSON. They come last, so that nothing else of a row lies behind their pages: a list reads none of them.
+    -- Both are NULL where they were dropped to make room (budget.stored, store.body_retention).
+    -- what the widget sent
+    data              TEXT,
+    -- the body of the continue
+    completion        TEXT,
 
     CHECK ((entity_type IS NULL) = (entity_id IS NULL)),
-    CHECK ((completion IS NULL) = (outcome IS NULL)),
+    CHECK (data IS NOT NULL OR state IN ('delivered', 'cancelled')),
+    CHECK (data IS NOT NULL OR completion IS NULL),
+    CHECK ((completion IS NULL) = (outcome IS NULL) OR data IS NULL),
     CHECK ((failures = 0) = (failing_since IS NULL)),
     CHECK (refused_at IS NULL OR completion IS NOT NULL),
     CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
     CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),
     CHECK (lease_until IS NOT NULL OR state <> 'running'),
-    CHECK (completion IS NULL OR state NOT IN ('queued', 'running')),
-    CHECK (completion IS NOT NULL OR state NOT IN ('delivering', 'delivered', 'gone', 'dead'))
+    CHECK (outcome IS NULL OR state NOT IN ('queued', 'running')),
+    CHECK (outcome IS NOT NULL OR state NOT IN ('delivering', 'delivered', 'gone', 'dead'))
 ) STRICT, WITHOUT ROWID;
 
 -- What a worker claims next.
@@ -82,7 +87,7 @@ CREATE INDEX jobs_young ON jobs (origin, delivery_rank, received_at, due_at)
 CREATE INDEX jobs_waiting ON jobs (account_id) WHERE due_at IS NOT NULL AND lease_until IS NULL;
 -- What is under way: freed at start, or when a lease runs out.
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
--- What the retention deletes.
+-- What the retention deletes; and whose bodies are dropped, oldest first.
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 -- What a person looks for.
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
@@ -138,6 +143,18 @@ CREATE TABLE job_counts (
 
 INSERT INTO job_counts (state, jobs)
 VALUES ('queued', 0), ('running', 0), ('delivering', 0), ('delivered', 0), ('gone', 0), ('dead', 0), ('cancelled', 0);
+
+-- How many bytes the bodies of each account's jobs take, kept by each transaction that changes it: what an account may still
+-- send is known at start without a look at its jobs. A row stays when its account has no jobs left. No CHECK: a change is
+-- written as a row that is added to the one that is there, and it may be negative.
+CREATE TABLE account_bytes (
+    -- Kommo's number of the account
+    account_id INTEGER NOT NULL PRIMARY KEY,
+    -- data and completion of jobs that are not finished: budget.unfinished
+    unfinished INTEGER NOT NULL,
+    -- data and completion of all jobs: budget.stored
+    stored     INTEGER NOT NULL
+) STRICT;
 
 -- What the bridge writes to find out whether it can: a full disk often has room left for a page, but none
 -- for a request, and whoever asks whether the bridge is ready wants to know about requests.

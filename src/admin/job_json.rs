@@ -7,28 +7,25 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::{
-    Attempt, AttemptResult, BotType, CheckedCompletion, Job, JobId, Outcome, Prepared, ReturnUrl, Stage,
-    State, StateName, Timestamp,
+    Attempt, AttemptResult, BotType, CheckedCompletion, HandlerName, JobId, JobRecord, JobSummary, Outcome,
+    ReturnUrl, Stage, StateName, Timestamp,
 };
 use crate::store::Page;
 
-/// One job.
+/// A job without its bodies, as lists have it.
 #[derive(Clone, Debug, Serialize)]
-pub struct JobView<'a> {
+pub struct SummaryView {
     id: JobId,
     state: StateName,
-    handler: &'a str,
+    handler: HandlerName,
     account_id: i64,
     bot_type: BotType,
     bot_id: i64,
-    continue_id: &'a str,
+    continue_id: String,
     /// Kommo's number: 1 contact, 2 lead, 12 customer.
     entity_type: Option<i64>,
     entity_id: Option<i64>,
-    return_url: &'a ReturnUrl,
-    data: &'a Value,
-    /// The body of the continue.
-    completion: Option<&'a CheckedCompletion>,
+    return_url: ReturnUrl,
     outcome: Option<Outcome>,
     received_at: Timestamp,
     /// Not to be claimed before; null unless the job waits for a worker or for its delivery.
@@ -36,47 +33,56 @@ pub struct JobView<'a> {
     finished_at: Option<Timestamp>,
     handler_attempts: u32,
     delivery_attempts: u32,
-    last_error: Option<&'a str>,
+    last_error: Option<String>,
+    /// Whether `data` and `completion` were dropped to make room.
+    bodies_dropped: bool,
 }
-
-impl<'a> JobView<'a> {
-    /// The view of `job`.
-    pub fn new(job: &'a Job) -> Self {
-        let (prepared, due_at, finished_at) = parts(&job.state);
-        let url = &job.request.return_url;
+impl From<JobSummary> for SummaryView {
+    fn from(job: JobSummary) -> Self {
         Self {
             id: job.id,
-            state: job.state.name(),
-            handler: job.handler.as_str(),
-            account_id: job.request.account_id.0,
-            bot_type: url.bot_type(),
-            bot_id: url.bot_id(),
-            continue_id: url.continue_id(),
-            entity_type: job.request.entity.map(|entity| entity.kind.code()),
-            entity_id: job.request.entity.map(|entity| entity.id),
-            return_url: url,
-            data: &job.request.data,
-            completion: prepared.map(|prepared| &prepared.completion),
-            outcome: prepared.map(|prepared| prepared.outcome),
+            state: job.state,
+            handler: job.handler,
+            account_id: job.account_id.0,
+            bot_type: job.return_url.bot_type(),
+            bot_id: job.return_url.bot_id(),
+            continue_id: job.return_url.continue_id().to_owned(),
+            entity_type: job.entity.map(|entity| entity.kind.code()),
+            entity_id: job.entity.map(|entity| entity.id),
+            return_url: job.return_url,
+            outcome: job.outcome,
             received_at: job.received_at,
-            due_at,
-            finished_at,
+            due_at: job.due_at,
+            finished_at: job.finished_at,
             handler_attempts: job.handler_attempts,
             delivery_attempts: job.delivery_attempts,
-            last_error: job.last_error.as_deref(),
+            last_error: job.last_error,
+            bodies_dropped: job.bodies_dropped,
         }
     }
 }
 
-fn parts(state: &State) -> (Option<&Prepared>, Option<Timestamp>, Option<Timestamp>) {
-    match state {
-        State::Queued { due_at } => (None, Some(*due_at), None),
-        State::Running { .. } => (None, None, None),
-        State::Delivering { prepared, due_at, .. } => (Some(prepared), Some(*due_at), None),
-        State::Delivered { prepared, finished_at }
-        | State::Gone { prepared, finished_at }
-        | State::Dead { prepared, finished_at } => (Some(prepared), None, Some(*finished_at)),
-        State::Cancelled { prepared, finished_at } => (prepared.as_ref(), None, Some(*finished_at)),
+/// One job.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobView<'a> {
+    #[serde(flatten)]
+    summary: SummaryView,
+    /// Null too if the bodies were dropped.
+    data: Option<&'a Value>,
+    /// The body of the continue; null as long as there is none, and if the bodies were dropped.
+    completion: Option<&'a CheckedCompletion>,
+}
+
+impl<'a> JobView<'a> {
+    /// The view of `job`.
+    pub fn new(job: &'a JobRecord) -> Self {
+        let (data, completion) = match job {
+            JobRecord::Whole(job) => {
+                (Some(&job.request.data), job.state.prepared().map(|prepared| &prepared.completion))
+            }
+            JobRecord::WithoutBodies(_) => (None, None),
+        };
+        Self { summary: job.summary().into(), data, completion }
     }
 }
 
@@ -90,7 +96,7 @@ pub struct JobWithAttempts<'a> {
 
 impl<'a> JobWithAttempts<'a> {
     /// The view of `job` and `attempts`.
-    pub fn new(job: &'a Job, attempts: &'a [Attempt]) -> Self {
+    pub fn new(job: &'a JobRecord, attempts: &'a [Attempt]) -> Self {
         Self { job: JobView::new(job), attempts: attempts.iter().map(AttemptView::new).collect() }
     }
 }
@@ -123,16 +129,15 @@ impl<'a> AttemptView<'a> {
 
 /// Some jobs, newest first, and where to go on.
 #[derive(Clone, Debug, Serialize)]
-pub struct PageView<'a> {
-    jobs: Vec<JobView<'a>>,
+pub struct PageView {
+    jobs: Vec<SummaryView>,
     /// To be sent as `cursor` for the next page; null at the end. A page can be short, even empty,
     /// though more follow.
     next_cursor: Option<JobId>,
 }
 
-impl<'a> PageView<'a> {
-    /// The view of `page`.
-    pub fn new(page: &'a Page) -> Self {
-        Self { jobs: page.jobs.iter().map(JobView::new).collect(), next_cursor: page.next }
+impl From<Page> for PageView {
+    fn from(page: Page) -> Self {
+        Self { jobs: page.jobs.into_iter().map(SummaryView::from).collect(), next_cursor: page.next }
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery
     let filter = jobs_query::parse(query.as_deref().unwrap_or_default())
         .map_err(|error| refusal::of_parameter(&error))?;
     let page = within(PATIENCE, shared.store.jobs(&filter)).await?;
-    Ok(Json(PageView::new(&page)).into_response())
+    Ok(Json(PageView::from(page)).into_response())
 }
 
 /// `GET /api/v1/jobs/{id}`
@@ -113,7 +113,9 @@ async fn within<T>(
 ) -> Result<T, Problem> {
     let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
-        if !matches!(error, StoreError::NoJob(_) | StoreError::WrongState { .. }) {
+        let expected =
+            matches!(error, StoreError::NoJob(_) | StoreError::WrongState { .. } | StoreError::TooManyLists);
+        if !expected {
             tracing::error!(%error, "the admin API could not use the store");
         }
         refusal::of_store(&error)

@@ -39,6 +39,12 @@ fn of_store(stats: &Stats, now: Timestamp) -> String {
     ));
     let age = stats.oldest_queued.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
     line(&mut text, "bridge_oldest_queued_seconds", age);
+    text.push_str(&head(
+        "bridge_body_bytes",
+        "Bytes of the bodies of jobs, of all (stored) and of the unfinished.",
+    ));
+    line(&mut text, "bridge_body_bytes{of=\"stored\"}", stats.stored_bytes);
+    line(&mut text, "bridge_body_bytes{of=\"unfinished\"}", stats.unfinished_bytes);
     text
 }
 
@@ -79,6 +85,8 @@ mod tests {
         let stats = Stats {
             jobs: [(StateName::Queued, 3), (StateName::Dead, 0)].into(),
             oldest_queued: Some(Timestamp::from_millis(1_000)),
+            unfinished_bytes: 7,
+            stored_bytes: 9,
         };
         let text = of_store(&stats, Timestamp::from_millis(2_500));
         assert_eq!(
@@ -89,10 +97,14 @@ mod tests {
              bridge_jobs{state=\"dead\"} 0\n\
              # HELP bridge_oldest_queued_seconds Age of the oldest job that waits for a worker; 0 if none waits.\n\
              # TYPE bridge_oldest_queued_seconds gauge\n\
-             bridge_oldest_queued_seconds 1.5\n"
+             bridge_oldest_queued_seconds 1.5\n\
+             # HELP bridge_body_bytes Bytes of the bodies of jobs, of all (stored) and of the unfinished.\n\
+             # TYPE bridge_body_bytes gauge\n\
+             bridge_body_bytes{of=\"stored\"} 9\n\
+             bridge_body_bytes{of=\"unfinished\"} 7\n"
         );
         let none = Stats { oldest_queued: None, ..stats };
-        assert!(of_store(&none, Timestamp::from_millis(1)).ends_with("bridge_oldest_queued_seconds 0\n"));
+        assert!(of_store(&none, Timestamp::from_millis(1)).contains("\nbridge_oldest_queued_seconds 0\n"));
         assert!(of_log(4_096).ends_with("gauge\nbridge_store_wal_bytes 4096\n"));
         let accounts = of_accounts(2, true);
         assert!(accounts.contains("gauge\nbridge_accounts_waiting 2\n"), "{accounts}");

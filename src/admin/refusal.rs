@@ -14,6 +14,9 @@ use super::jobs_query::BadParameter;
 /// A store that cannot do it now may be asked again after this.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// A list ends about this soon.
+const NEXT_LIST: Duration = Duration::from_secs(1);
+
 /// What a failure of the store looks like to the caller.
 pub(super) fn of_store(error: &StoreError) -> Problem {
     match error {
@@ -36,6 +39,13 @@ pub(super) fn of_store(error: &StoreError) -> Problem {
              asking again."
                 .to_owned(),
         ),
+        StoreError::TooManyLists => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-lists",
+            "Too many lists at once",
+            sentence(error),
+        )
+        .retry_after(NEXT_LIST),
         error => unavailable(sentence(error)),
     }
 }
@@ -113,6 +123,7 @@ mod tests {
             (StoreError::Busy, 503),
             (StoreError::ReadOnly("x".into()), 503),
             (StoreError::Timeout, 503),
+            (StoreError::TooManyLists, 503),
             (StoreError::Closed, 503),
             (StoreError::Database("x".into()), 503),
         ] {

@@ -45,6 +45,7 @@ impl Parts {
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
         let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
+        store.set_budget(config.budget.clone());
         let health = Health::new();
         let gate = speaking::gate(&config, &clock);
         note_everybody(&health, &gate, &clock);

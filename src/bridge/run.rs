@@ -14,6 +14,7 @@ use crate::listener::{self, Limits, Options};
 use crate::oauth::{self, Oauth};
 use crate::receive;
 use crate::shutdown::Shutdown;
+use crate::store::Retention;
 use crate::telemetry;
 
 use super::parts::Parts;
@@ -38,7 +39,8 @@ impl Parts {
         let kept = CancellationToken::new();
         let keeper = tokio::spawn({
             let (store, kept) = (store.clone(), kept.clone());
-            async move { store.keep(config.store.retention, kept).await }
+            let retention = Retention { jobs: config.store.retention, bodies: config.store.body_retention };
+            async move { store.keep(retention, kept).await }
         });
 
         let watching = tokio::spawn({

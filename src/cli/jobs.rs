@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{AccountId, HandlerName, Job, JobId, StateName, Timestamp};
+use crate::model::{AccountId, HandlerName, JobId, JobRecord, StateName, Timestamp};
 use crate::store::{JobFilter, Purpose, Store, StoreError};
 
 use super::exit::print_to;
@@ -125,8 +125,8 @@ impl<W: Write> Visit<'_, W> {
             limit: list.limit,
         };
         let page = self.store.jobs(&filter).await?;
-        let (view, now) = (PageView::new(&page), self.now);
-        self.print(json!(view), || text::page(&page, now))
+        let text = text::page(&page, self.now);
+        self.print(json!(PageView::from(page)), || text)
     }
 
     async fn show(&mut self, id: JobId) -> anyhow::Result<()> {
@@ -163,7 +163,7 @@ impl<W: Write> Visit<'_, W> {
         anyhow::bail!("{} of {} jobs could not be {verb}:{}", failed.len(), ids.len(), reasons.concat())
     }
 
-    async fn one(&self, id: JobId, what: Move) -> Result<Job, StoreError> {
+    async fn one(&self, id: JobId, what: Move) -> Result<JobRecord, StoreError> {
         match what {
             Move::Retry => self.store.retry(id).await?,
             Move::Cancel => self.store.cancel(id).await?,
@@ -259,6 +259,21 @@ mod tests {
         let missing = "018bcfe5-687b-7000-8000-000000000001";
         let (_, error) = run(&jobs, false, &["show", missing]).await;
         assert_eq!(error, Some(format!("there is no job {missing}")));
+    }
+
+    #[tokio::test]
+    async fn a_job_without_its_bodies_says_so() {
+        let jobs = Jobs::new().await;
+        let id = jobs.make("echo", StateName::Delivered).await.to_string();
+        let list = run_json(&jobs, &["list"]).await;
+        assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
+        jobs.store.set_budget(crate::model::Budget { stored: 1, ..Default::default() });
+        jobs.store.trim().await;
+        let (text, _) = run(&jobs, false, &["show", &id]).await;
+        assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
+        assert!(!text.contains("hello"), "{text}");
+        let job = run_json(&jobs, &["show", &id]).await;
+        assert_eq!((&job["bodies_dropped"], &job["data"]), (&json!(true), &Value::Null));
     }
 
     #[tokio::test]

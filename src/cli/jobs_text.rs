@@ -2,13 +2,15 @@
 //!
 //! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
 
-use crate::model::{Attempt, Entity, EntityKind, Job, Prepared, State, Timestamp};
+use crate::model::{Attempt, Entity, EntityKind, JobRecord, Prepared, Timestamp};
 use crate::store::Page;
 
 use super::text::{clean, short, table, when};
 
 /// The most letters of an error in a list; `show` has them all.
 const SHORT: usize = 60;
+/// Instead of data and completion.
+const DROPPED: &str = "data and completion were dropped to make room (budget.stored, store.body_retention)";
 
 /// A list of jobs.
 pub(super) fn page(page: &Page, now: Timestamp) -> String {
@@ -16,9 +18,9 @@ pub(super) fn page(page: &Page, now: Timestamp) -> String {
     for job in &page.jobs {
         table.add_row([
             job.id.to_string(),
-            job.state.name().to_string(),
+            job.state.to_string(),
             job.handler.to_string(),
-            job.request.account_id.to_string(),
+            job.account_id.to_string(),
             when(job.received_at, now),
             format!("{} + {}", job.handler_attempts, job.delivery_attempts),
             short(&clean(job.last_error.as_deref().unwrap_or_default()), SHORT),
@@ -30,34 +32,41 @@ pub(super) fn page(page: &Page, now: Timestamp) -> String {
 }
 
 /// One job and its attempts.
-pub(super) fn job(job: &Job, attempts: &[Attempt], now: Timestamp) -> String {
+pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp) -> String {
     let both = |moment: Timestamp| format!("{moment} ({})", when(moment, now));
+    let job = record.summary();
     let mut lines = vec![
         ("id", job.id.to_string()),
-        ("state", job.state.name().to_string()),
+        ("state", job.state.to_string()),
         ("handler", job.handler.to_string()),
-        ("account", job.request.account_id.to_string()),
+        ("account", job.account_id.to_string()),
     ];
-    lines.extend(job.request.entity.map(|entity| ("about", about(entity))));
-    lines.push(("return_url", job.request.return_url.to_string()));
-    lines.push(("data", job.request.data.to_string()));
+    lines.extend(job.entity.map(|entity| ("about", about(entity))));
+    lines.push(("return_url", job.return_url.to_string()));
     lines.push(("received", both(job.received_at)));
-    if let State::Queued { due_at } | State::Delivering { due_at, .. } = &job.state {
-        lines.push(("due", both(*due_at)));
-    }
-    if let State::Delivered { finished_at, .. }
-    | State::Gone { finished_at, .. }
-    | State::Dead { finished_at, .. }
-    | State::Cancelled { finished_at, .. } = &job.state
-    {
-        lines.push(("finished", both(*finished_at)));
-    }
-    if let Some(Prepared { completion, outcome }) = prepared(&job.state) {
-        lines.push(("completion", format!("{} (of the {})", completion.as_json(), outcome.as_str())));
-    }
-    lines.extend(job.last_error.clone().map(|error| ("last error", error)));
+    lines.extend(job.due_at.map(|due_at| ("due", both(due_at))));
+    lines.extend(job.finished_at.map(|finished_at| ("finished", both(finished_at))));
+    lines.extend(bodies(record));
+    lines.extend(job.last_error.map(|error| ("last error", error)));
     let head: String = lines.iter().map(|(name, value)| format!("{name:<11} {}\n", clean(value))).collect();
     if attempts.is_empty() { head } else { format!("{head}\n{}\n", history(attempts)) }
+}
+
+fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
+    match record {
+        JobRecord::Whole(job) => {
+            let mut lines = vec![("data", job.request.data.to_string())];
+            lines.extend(job.state.prepared().map(|Prepared { completion, outcome }| {
+                ("completion", format!("{} (of the {})", completion.as_json(), outcome.as_str()))
+            }));
+            lines
+        }
+        JobRecord::WithoutBodies(job) => {
+            let mut lines = vec![("bodies", DROPPED.to_owned())];
+            lines.extend(job.outcome.map(|outcome| ("outcome", outcome.as_str().to_owned())));
+            lines
+        }
+    }
 }
 
 fn history(attempts: &[Attempt]) -> String {
@@ -76,8 +85,9 @@ fn history(attempts: &[Attempt]) -> String {
 }
 
 /// The jobs that were moved, and where they are now.
-pub(super) fn moved(jobs: &[Job]) -> String {
-    jobs.iter().map(|job| format!("{} is {} now\n", job.id, job.state.name())).collect()
+pub(super) fn moved(jobs: &[JobRecord]) -> String {
+    let jobs = jobs.iter().map(JobRecord::summary);
+    jobs.map(|job| format!("{} is {} now\n", job.id, job.state)).collect()
 }
 
 /// How many dead jobs were retried at once.
@@ -85,17 +95,6 @@ pub(super) fn retried(jobs: u64) -> String {
     match jobs {
         1 => "1 dead job is delivered again\n".to_owned(),
         jobs => format!("{jobs} dead jobs are delivered again\n"),
-    }
-}
-
-fn prepared(state: &State) -> Option<&Prepared> {
-    match state {
-        State::Queued { .. } | State::Running { .. } => None,
-        State::Delivering { prepared, .. }
-        | State::Delivered { prepared, .. }
-        | State::Gone { prepared, .. }
-        | State::Dead { prepared, .. } => Some(prepared),
-        State::Cancelled { prepared, .. } => prepared.as_ref(),
     }
 }
 

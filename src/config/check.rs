@@ -17,7 +17,7 @@ use super::sections::{Admin, Config, Delivery, Log, Server, Store, Workers};
 use super::tree::Node;
 use super::values::{Size, Span, Text};
 use super::{check_names, secret};
-use crate::model::HostRules;
+use crate::model::{Budget, HostRules};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,6 +27,7 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
 const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
+const BUDGETS: RangeInclusive<usize> = 1 << 10..=65_536 << 30;
 
 /// The tree for the places, and the problems found so far.
 pub(super) struct Checker<'a> {
@@ -112,6 +113,7 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
     }
     let has_key = raw.store.encryption_key.is_some() || raw.store.encryption_key_file.is_some();
     let store = store(raw.store, &mut checker);
+    let budget = budget(raw.budget, &mut checker);
     let delivery = delivery(raw.delivery, &mut checker);
     // One that is refused for something else is known all the same.
     let known = raw.integrations.keys().cloned().collect();
@@ -133,6 +135,7 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
         server: server?,
         admin: admin?,
         store: store?,
+        budget: budget?,
         integrations,
         accounts,
         handlers,
@@ -206,7 +209,31 @@ fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<Store> {
     let previous_encryption_key =
         key(&previous_path, raw.previous_encryption_key, raw.previous_encryption_key_file);
     let retention = checker.span(&["store", "retention"], raw.retention, SECOND..=3650 * DAY);
-    Some(Store { url: url?, encryption_key, previous_encryption_key, retention: retention? })
+    let body_retention = match raw.body_retention {
+        Some(given) => checker.span(&["store", "body_retention"], Some(given), SECOND..=3650 * DAY),
+        None => retention,
+    };
+    Some(Store {
+        url: url?,
+        encryption_key,
+        previous_encryption_key,
+        retention: retention?,
+        body_retention: body_retention?,
+    })
+}
+
+fn budget(raw: raw::Budget, checker: &mut Checker<'_>) -> Option<Budget> {
+    let mut size = |key, value| {
+        let path = &["budget", key];
+        let Text(Size(bytes)) = checker.need(path, value, "a size")?;
+        if !BUDGETS.contains(&bytes) {
+            checker.refuse(path, "must be a size from 1KiB to 65536GiB");
+        }
+        u64::try_from(bytes).ok()
+    };
+    let (unfinished, stored) = (size("unfinished", raw.unfinished), size("stored", raw.stored));
+    let requests = raw.requests.map(|Text(rate)| rate);
+    Some(Budget { unfinished: unfinished?, stored: stored?, requests })
 }
 
 fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<Workers> {

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::sections::LogFormat;
 use super::values::{Size, Span, Text};
-use crate::model::{CheckedCompletion, HostPattern, Step};
+use crate::model::{CheckedCompletion, HostPattern, RequestRate, Step};
 
 /// The configuration of salesbot-bridge.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -26,6 +26,8 @@ pub(super) struct Raw {
     pub(super) admin: Admin,
     /// Where jobs are kept.
     pub(super) store: Store,
+    /// What each account may use.
+    pub(super) budget: Budget,
     /// The Kommo integrations whose tokens are accepted, by a name of your choice; at least one.
     pub(super) integrations: BTreeMap<String, Integration>,
     /// Accounts with a long-lived token, by a name of your choice.
@@ -90,6 +92,20 @@ pub(super) struct Store {
     pub(super) previous_encryption_key_file: Option<String>,
     /// Finished jobs older than this are deleted. 1s to 3650d.
     pub(super) retention: Option<Text<Span>>,
+    /// Delivered and cancelled jobs older than this lose `data` and `completion`; by default as `retention`. 1s to 3650d.
+    pub(super) body_retention: Option<Text<Span>>,
+}
+
+/// What each account may use, so that it cannot take the disk from the others.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Budget {
+    /// Bytes of `data` and `completion` of an account's unfinished jobs; beyond it the account gets 429. 1KiB to 65536GiB.
+    pub(super) unfinished: Option<Text<Size>>,
+    /// The same of all its jobs; beyond it the bodies of its oldest delivered and cancelled jobs are dropped. 1KiB to 65536GiB.
+    pub(super) stored: Option<Text<Size>>,
+    /// New requests of an account in a span of time; further ones get 429. No limit where it is left out.
+    pub(super) requests: Option<Text<RequestRate>>,
 }
 
 /// A Kommo integration.

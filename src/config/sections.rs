@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::secret::SecretFile;
-use crate::model::{HandlerName, HandlerPolicy, HostRules};
+use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules};
 
 /// The whole configuration, validated: see [`Config::load`].
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[store]`
     pub store: Store,
+    /// `[budget]`
+    pub budget: Budget,
     /// `[integrations.NAME]`; at least one.
     pub integrations: BTreeMap<String, Integration>,
     /// `[accounts.NAME]`
@@ -73,6 +75,8 @@ pub struct Store {
     pub previous_encryption_key: Option<SecretString>,
     /// Finished jobs older than this are deleted.
     pub retention: Duration,
+    /// Delivered and cancelled jobs older than this lose their bodies.
+    pub body_retention: Duration,
 }
 
 /// `[integrations.NAME]`: a Kommo integration, whose secret signs tokens.

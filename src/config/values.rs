@@ -12,7 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::model::HostPattern;
+use crate::model::{HostPattern, RequestRate};
 
 /// A type that is written as text.
 pub(super) trait Written: Sized {
@@ -112,6 +112,23 @@ impl Written for Size {
     }
 }
 
+/// Requests and a span: `600/1m`.
+impl Written for RequestRate {
+    const ALLOWED: &'static str =
+        "a number of requests and the time in which they may come, like \"600/1m\" or \"20/1s\"";
+
+    fn read(text: &str) -> Option<Self> {
+        let (requests, span) = text.split_once('/')?;
+        let (requests, Span(span)) = (whole_number(requests)?, Span::read(span)?);
+        (requests > 0 && span >= Duration::from_secs(1)).then_some(Self { requests, span })
+    }
+}
+
+/// A number of digits alone.
+fn whole_number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 fn leading_number(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let (digits, rest) = text.split_at(end);
@@ -167,6 +184,31 @@ mod tests {
         }
         for bad in ["", "5", "s", "5 s", "-5s", "1.5s", "5sec", "5S", "99999999999999999999s", "s5", "é5s"] {
             assert_eq!(Span::read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_read() {
+        let rate = |requests, seconds| RequestRate { requests, span: Duration::from_secs(seconds) };
+        let good = [("600/1m", rate(600, 60)), ("1/1s", rate(1, 1)), ("20/1m30s", rate(20, 90))];
+        for (text, expected) in good {
+            assert_eq!(RequestRate::read(text), Some(expected), "{text}");
+        }
+        for bad in [
+            "",
+            "600",
+            "600/",
+            "/1m",
+            "0/1m",
+            "600/0s",
+            "600/500ms",
+            "+5/1m",
+            "1.5/1m",
+            "5/m",
+            "5/1m/1m",
+            "9999999999/1m",
+        ] {
+            assert_eq!(RequestRate::read(bad), None, "{bad}");
         }
     }
 

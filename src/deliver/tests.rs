@@ -136,7 +136,7 @@ impl Home {
     }
 
     async fn look(&self, id: JobId) -> Job {
-        self.store.job(id).await.unwrap().unwrap().0
+        self.store.job(id).await.unwrap().unwrap().0.whole().unwrap()
     }
 
     fn bot(&self, faults: impl IntoIterator<Item = Fault>) -> Bot {

@@ -5,6 +5,7 @@
 
 mod account;
 mod attempt;
+mod budget;
 mod completion;
 mod finite;
 mod hosts;
@@ -15,12 +16,14 @@ mod retry;
 mod return_url;
 mod shares;
 mod state;
+mod summary;
 mod time;
 pub(crate) mod transition;
 mod widget_request;
 
 pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standing};
 pub use attempt::{Attempt, AttemptResult, Stage};
+pub use budget::{Budget, RequestRate};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
@@ -30,6 +33,7 @@ pub use retry::{Backoff, HandlerPolicy};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
 pub use shares::Shares;
 pub use state::{Outcome, Prepared, State, StateName, UnknownState};
+pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};

@@ -169,6 +169,18 @@ pub enum State {
 }
 
 impl State {
+    /// The completion, if there is one.
+    pub const fn prepared(&self) -> Option<&Prepared> {
+        match self {
+            Self::Queued { .. } | Self::Running { .. } => None,
+            Self::Delivering { prepared, .. }
+            | Self::Delivered { prepared, .. }
+            | Self::Gone { prepared, .. }
+            | Self::Dead { prepared, .. } => Some(prepared),
+            Self::Cancelled { prepared, .. } => prepared.as_ref(),
+        }
+    }
+
     /// The state's name.
     pub const fn name(&self) -> StateName {
         match self {

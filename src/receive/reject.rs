@@ -14,7 +14,7 @@ use super::body::BodyError;
 use super::return_url::ReturnUrlRefusal;
 use super::token::TokenError;
 use crate::problem::Problem;
-use crate::store::StoreError;
+use crate::store::{OverBudget, StoreError};
 
 /// Why a request is not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -60,9 +60,21 @@ pub(super) enum Rejection {
     /// Reading and checking took all of `server.ack_deadline`.
     #[error("the request could not be stored within server.ack_deadline; send the same request again")]
     Late,
+    /// The account's budget is used up.
+    #[error(transparent)]
+    OverBudget(OverBudget),
     /// The store did not take it.
     #[error("the request could not be stored in time; send the same request again")]
     Store(StoreError),
+}
+
+impl From<StoreError> for Rejection {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::OverBudget(over) => Self::OverBudget(over),
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl Rejection {
@@ -82,6 +94,7 @@ impl Rejection {
             Self::ReturnUrl(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "return-url-refused", "return_url refused")
             }
+            Self::OverBudget(_) => (StatusCode::TOO_MANY_REQUESTS, "over-budget", "Account over its budget"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping"),
             Self::Late | Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-stored", "Not stored"),
         }
@@ -99,12 +112,13 @@ impl Rejection {
             Self::Disabled => "disabled",
             Self::Token(_) => "unauthorized",
             Self::ReturnUrl(_) => "bad_return_url",
+            Self::OverBudget(_) => "over_budget",
             Self::Draining | Self::Late | Self::Store(_) => "unavailable",
         }
     }
 
-    /// Whether somebody should look: a wrong secret, an attack, a bridge that cannot keep up. The rest is
-    /// the noise of the Internet.
+    /// Whether an operator should look: a wrong secret, an attack, an account over its budget, a bridge that cannot keep up.
+    /// The rest is the noise of the Internet.
     pub(super) fn is_worth_a_warning(&self) -> bool {
         matches!(
             self,
@@ -112,6 +126,7 @@ impl Rejection {
                 | Self::NotForIntegration(_)
                 | Self::Disabled
                 | Self::ReturnUrl(_)
+                | Self::OverBudget(_)
                 | Self::Late
                 | Self::Store(_)
         )
@@ -154,6 +169,7 @@ impl IntoResponse for Rejection {
         let (problem, close) = match self {
             // Time for another instance to take over the address.
             Self::Draining => (problem.retry_after(Duration::from_secs(5)), true),
+            Self::OverBudget(over) => (problem.retry_after(over.retry_after()), false),
             Self::Late | Self::Store(_) => (problem.retry_after(Duration::from_secs(1)), false),
             // What is left of the body stands in the way of a next request.
             Self::TooLarge { .. } | Self::Slow | Self::Broken => (problem, true),
@@ -179,6 +195,7 @@ mod tests {
     async fn each_refusal_has_its_status_type_and_label() {
         for (rejection, status, slug, outcome) in [
             (Rejection::NoHandler, 404, "no-handler", "no_handler"),
+            (Rejection::OverBudget(OverBudget::Unfinished { limit: 9 }), 429, "over-budget", "over_budget"),
             (Rejection::TooLarge { limit: 9 }, 413, "body-too-large", "too_large"),
             (Rejection::Slow, 408, "body-too-slow", "timeout"),
             (Rejection::Broken, 400, "body-incomplete", "bad_request"),
@@ -214,12 +231,16 @@ mod tests {
             (Rejection::Store(StoreError::Timeout), 503, "not-stored", "unavailable"),
         ] {
             assert_eq!(rejection.outcome(), outcome, "{rejection:?}");
-            let must_warn = matches!(status, 401 | 403 | 422);
+            let must_warn = matches!(status, 401 | 403 | 422 | 429);
             assert!(!must_warn || rejection.is_worth_a_warning(), "{rejection:?}");
             let detail = rejection.to_string();
             let response = rejection.into_response();
             assert_eq!(response.status(), status, "{detail}");
-            assert_eq!(response.headers().contains_key("retry-after"), status == 503, "{detail}");
+            assert_eq!(
+                response.headers().contains_key("retry-after"),
+                matches!(status, 429 | 503),
+                "{detail}"
+            );
             assert_eq!(response.headers()["content-type"], "application/problem+json");
             let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
             let body: Value = serde_json::from_slice(&body).unwrap();

@@ -1,7 +1,8 @@
 //! Storing what comes in.
 //!
 //! A request is new if its idempotency key is: only then it gets a job, and the key goes in with it.
-//! A job for which a worker is free goes in as `running`, so that it is not claimed by another statement.
+//! A job for which a worker is free goes in as `running`, so that it is not claimed by another statement. A new request
+//! that its account's budget does not allow is refused, and leaves neither a job nor a key.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
 
 use super::StoreError;
+use super::budget::{Budgets, OverBudget, signed};
 use super::keys::{Key, Keys};
 use super::lanes::{Lanes, Slot};
 use super::statement::{RowsStatement, Values};
@@ -42,6 +44,17 @@ pub(super) enum Stored {
     New(Option<Slot<RunningJob>>),
     /// It was known.
     Duplicate(JobId),
+    /// It is new, and its account has used up its budget.
+    Refused(OverBudget),
+}
+
+/// A row of a new job.
+struct NewRow<'a> {
+    job: &'a NewJob,
+    /// `data` as JSON.
+    data: String,
+    /// Set if a worker has it already.
+    lease_until: Option<Timestamp>,
 }
 
 const JOBS: RowsStatement = RowsStatement {
@@ -69,44 +82,24 @@ fn key(job: &NewJob) -> Key {
     (job.request.account_id.0, job.idempotency_key.clone())
 }
 
-/// Stores those of `accepts` that are new; the results are in the same order.
+/// Stores those of `accepts` that are new and within `budgets`; the results are in the same order.
 pub(super) async fn apply(
     transaction: &mut Transaction<'_>,
     accepts: &[Accept],
     keys: &Keys,
+    budgets: &Budgets,
     lanes: &Lanes<RunningJob>,
 ) -> Result<Vec<Stored>, StoreError> {
-    let (now, steady) = (transaction.now, transaction.steady);
-    let mut offers = lanes.offers(now);
-    let mut first: HashMap<Key, JobId> = HashMap::with_capacity(accepts.len());
-    let mut results = Vec::with_capacity(accepts.len());
-    for Accept { job, known, .. } in accepts {
-        let stored = match (known, first.entry(key(job))) {
-            (Some(first), _) => Stored::Duplicate(*first),
-            // The same request may be twice in one transaction.
-            (None, Entry::Occupied(first)) => Stored::Duplicate(*first.get()),
-            (None, Entry::Vacant(place)) => {
-                place.insert(job.id);
-                Stored::New(offers.next(job.handler.as_str()))
-            }
-        };
-        results.push(stored);
-    }
+    let (results, rows) = sort(accepts, budgets, lanes, transaction.now, transaction.steady);
+    let now = transaction.now;
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
     keys.append(transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
 
-    let rows: Vec<(&NewJob, Option<Timestamp>)> = accepts
-        .iter()
-        .zip(&results)
-        .filter_map(|(accept, stored)| match stored {
-            Stored::New(slot) => Some((&accept.job, slot.as_ref().map(|slot| steady + slot.lease))),
-            Stored::Duplicate(_) => None,
-        })
-        .collect();
     insert(transaction, &rows).await?;
     let effects = &mut transaction.effects;
-    for (job, lease) in rows {
-        if lease.is_some() {
+    for NewRow { job, data, lease_until } in rows {
+        effects.bytes.accepted(job.request.account_id.0, signed(data.len()));
+        if lease_until.is_some() {
             effects.count(StateName::Running, 1);
         } else {
             effects.count(StateName::Queued, 1);
@@ -116,14 +109,47 @@ pub(super) async fn apply(
     Ok(results)
 }
 
-async fn insert(
-    transaction: &mut Transaction<'_>,
-    rows: &[(&NewJob, Option<Timestamp>)],
-) -> Result<(), StoreError> {
+/// What becomes of each of `accepts`, and the rows of those that are jobs from now on.
+fn sort<'a>(
+    accepts: &'a [Accept],
+    budgets: &Budgets,
+    lanes: &Lanes<RunningJob>,
+    now: Timestamp,
+    steady: Timestamp,
+) -> (Vec<Stored>, Vec<NewRow<'a>>) {
+    let mut offers = lanes.offers(now);
+    let mut admission = budgets.admission(steady);
+    let mut first: HashMap<Key, JobId> = HashMap::with_capacity(accepts.len());
+    let (mut results, mut rows) = (Vec::with_capacity(accepts.len()), Vec::with_capacity(accepts.len()));
+    for Accept { job, known, .. } in accepts {
+        let stored = match (known, first.entry(key(job))) {
+            (Some(first), _) => Stored::Duplicate(*first),
+            // The same request may be twice in one transaction.
+            (None, Entry::Occupied(first)) => Stored::Duplicate(*first.get()),
+            (None, Entry::Vacant(place)) => {
+                let data = job.request.data.to_string();
+                match admission.admit(job.request.account_id.0, data.len() as u64) {
+                    Ok(()) => {
+                        place.insert(job.id);
+                        let slot = offers.next(job.handler.as_str());
+                        let lease_until = slot.as_ref().map(|slot| steady + slot.lease);
+                        rows.push(NewRow { job, data, lease_until });
+                        Stored::New(slot)
+                    }
+                    Err(over) => Stored::Refused(over),
+                }
+            }
+        };
+        results.push(stored);
+    }
+    (results, rows)
+}
+
+async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
     let now = transaction.now;
-    let push = |(job, lease): &(&NewJob, Option<Timestamp>), row: &mut Values| {
-        let state = if lease.is_some() { StateName::Running } else { StateName::Queued };
-        let due_at = if lease.is_some() { None } else { Some(now.as_millis()) };
+    let push = |NewRow { job, data, lease_until }: &NewRow<'_>, row: &mut Values| {
+        let state = if lease_until.is_some() { StateName::Running } else { StateName::Queued };
+        let due_at = if lease_until.is_some() { None } else { Some(now.as_millis()) };
         row.push(job.id.as_uuid())
             .push(state.as_str())
             .push(job.handler.as_str())
@@ -132,12 +158,12 @@ async fn insert(
             .push(job.request.return_url.as_str())
             .push(job.request.entity.map(|entity| entity.kind.code()))
             .push(job.request.entity.map(|entity| entity.id))
-            .push(job.request.data.to_string())
+            .push(data.as_str())
             .push(job.received_at.as_millis())
             .push(job.answer_by.as_millis())
             .push(due_at)
-            .push(lease.map(Timestamp::as_millis))
-            .push(i64::from(lease.is_some()));
+            .push(lease_until.map(Timestamp::as_millis))
+            .push(i64::from(lease_until.is_some()));
     };
     transaction.add(&JOBS, rows, push).await
 }

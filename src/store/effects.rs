@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{DeliveringJob, RunningJob, StateName, Timestamp};
 
+use super::budget::{Budgets, Changes};
 use super::keys::{Key, Keys, Known};
 use super::lanes::Lanes;
 
@@ -15,6 +16,9 @@ pub(super) struct Effects {
     work: LaneChanges,
     delivery: LaneChanges,
     keys: Vec<(Key, Known)>,
+    /// What accounts use.
+    pub(super) bytes: Changes,
+    all_bytes: Option<HashMap<i64, u64>>,
 }
 
 #[derive(Default)]
@@ -83,9 +87,22 @@ impl Effects {
         self.delivery.all = Some(due);
     }
 
-    /// After COMMIT.
-    pub(super) fn carry_out(self, keys: &Keys, work: &Lanes<RunningJob>, delivery: &Lanes<DeliveringJob>) {
+    /// The bytes of each account's unfinished jobs, as the store had them before this transaction.
+    pub(super) fn all_bytes(&mut self, unfinished: HashMap<i64, u64>) {
+        self.all_bytes = Some(unfinished);
+    }
+
+    /// After COMMIT; `steady` is the time of the transaction.
+    pub(super) fn carry_out(
+        self,
+        keys: &Keys,
+        budgets: &Budgets,
+        work: &Lanes<RunningJob>,
+        delivery: &Lanes<DeliveringJob>,
+        steady: Timestamp,
+    ) {
         keys.remember(self.keys);
+        budgets.carry_out(self.all_bytes, self.bytes, steady);
         self.work.carry_out(work);
         self.delivery.carry_out(delivery);
     }

@@ -2,6 +2,8 @@
 
 use crate::model::{JobId, StateName};
 
+use super::budget::OverBudget;
+
 /// Why the store could not do something. Cheap to clone, because one failed transaction answers many.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -81,6 +83,12 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The account has used up its budget; other accounts are not concerned.
+    #[error(transparent)]
+    OverBudget(OverBudget),
+    /// As many lists are read as may be at once.
+    #[error("too many lists of jobs are read at once: ask again in a moment")]
+    TooManyLists,
     /// There is no such job.
     #[error("there is no job {0}")]
     NoJob(JobId),

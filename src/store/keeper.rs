@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::Timestamp;
 
+use super::bodies::Walked;
 use super::log::LogWatch;
 use super::refresh::{Refresh, RefreshIfChanged};
 use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free, Rewind};
@@ -27,11 +28,29 @@ pub(super) const CHUNKS: u32 = 20;
 /// The calendar was set back if it lost more than this against the time that passed.
 const SET_BACK: Duration = Duration::from_secs(1);
 
+/// How long finished jobs are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// A job is deleted so long after it finished.
+    pub jobs: Duration,
+    /// The bodies of a delivered or cancelled job are dropped so long after it finished.
+    pub bodies: Duration,
+}
+
+impl From<Duration> for Retention {
+    fn from(jobs: Duration) -> Self {
+        Self { jobs, bodies: jobs }
+    }
+}
+
 impl Store {
-    /// Keeps the store in order until `stop`: checkpoints, leases that ran out, jobs finished longer
-    /// than `retention` ago, keys of tokens that are over, changes made by other processes.
-    pub async fn keep(&self, retention: Duration, stop: CancellationToken) {
+    /// Keeps the store in order until `stop`: checkpoints, leases that ran out, finished jobs and bodies that are older than
+    /// `retention`, accounts beyond `budget.stored`, keys of tokens that are over, changes made by other processes.
+    pub async fn keep(&self, retention: impl Into<Retention>, stop: CancellationToken) {
+        let retention = retention.into();
         let Some(mut connection) = self.take_checkpoints() else { return };
+        let mut walked = Walked::default();
+        self.measure_room();
         let (mut tick, mut delete): (u64, bool) = (0, false);
         let mut ticked = self.clock().elapsed();
         let mut calendar = self.ahead();
@@ -60,14 +79,17 @@ impl Store {
                 if set_back {
                     self.rewind(now).await?;
                     calendar = ahead;
+                    walked = Walked::default();
                 }
                 if tick.is_multiple_of(LOOK) {
+                    self.measure_room();
                     // Now and then in any case, for whatever was missed.
                     seen = self.look(now, seen.filter(|_| !delete)).await?;
                 }
+                self.drop_beyond_budget(&mut walked).await?;
                 self.move_keys(now, if delete { 1 } else { keys::GATHER }).await?;
                 if delete {
-                    delete = self.delete(now, retention).await?;
+                    delete = self.delete(&mut walked, now, retention).await?;
                 }
                 Ok::<_, StoreError>(())
             };
@@ -118,14 +140,21 @@ impl Store {
     }
 
     /// Deletes what is over, up to [`CHUNKS`] of each kind; says whether there may be more.
-    pub(super) async fn delete(&self, now: Timestamp, retention: Duration) -> Result<bool, StoreError> {
-        let all = CHUNK.unsigned_abs();
+    pub(super) async fn delete(
+        &self,
+        walked: &mut Walked,
+        now: Timestamp,
+        retention: Retention,
+    ) -> Result<bool, StoreError> {
         let (mut jobs, mut keys) = (true, true);
         for _ in 0..CHUNKS {
-            jobs = jobs && self.ask(DeleteFinished { before: now - retention }).await? == all;
-            keys = keys && self.ask(ForgetKeys { now }).await? == all;
+            jobs = jobs && self.ask(DeleteFinished { before: now - retention.jobs }).await?.more;
+            keys = keys && self.ask(ForgetKeys { now }).await? == CHUNK.unsigned_abs();
         }
-        Ok(jobs || keys)
+        // Where bodies may stay as long as their jobs, they went with them.
+        let bodies =
+            retention.bodies < retention.jobs && self.drop_aged(walked, now - retention.bodies).await?;
+        Ok(jobs || keys || bodies)
     }
 
     /// A passive checkpoint holds nobody up, but under a load that never ends it cannot start the log anew.

@@ -8,8 +8,11 @@
 //! state only from the state and the claim that the writer of the change has seen (fencing).
 
 mod accept;
+mod account_bytes;
 mod account_writes;
 mod accounts;
+mod bodies;
+mod budget;
 mod claims;
 mod delivery_claims;
 mod effects;
@@ -19,6 +22,7 @@ mod keeper;
 mod keys;
 mod lane_queue;
 mod lanes;
+mod list;
 mod locks;
 mod log;
 mod oauth;
@@ -32,6 +36,7 @@ mod refresh;
 mod release;
 mod reports;
 mod request;
+mod room;
 mod rows;
 mod statement;
 mod transaction;
@@ -45,26 +50,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::model::{
-    Attempt, DeliveringJob, DeliveryReport, HandlerReport, Job, JobId, NewJob, RunningJob, Timestamp,
+    Attempt, DeliveringJob, DeliveryReport, HandlerReport, JobId, JobRecord, NewJob, RunningJob, Timestamp,
 };
 
 pub use accept::Accepted;
 pub use account_writes::{Leased, NewConnection, Renewal};
+pub use budget::OverBudget;
 pub use delivery_claims::LongestDue;
 pub use error::StoreError;
+pub use keeper::Retention;
 pub use lanes::{Lanes, Slot};
+pub use list::{JobFilter, Page};
 pub(crate) use locks::owner;
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingCalls, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
-pub use read::{JobFilter, Page, Stats};
+pub use read::Stats;
 pub use reports::Written;
 
+use budget::Budgets;
 use claims::{ClaimOverdue, ClaimWork};
 use delivery_claims::ClaimDeliveries;
 use keys::Keys;
@@ -86,6 +95,9 @@ struct Inner {
     reading: SqlitePool,
     checkpoints: Mutex<Option<SqliteConnection>>,
     keys: Arc<Keys>,
+    budgets: Arc<Budgets>,
+    /// A permit for each list that may be read at this moment.
+    lists: Semaphore,
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
@@ -103,10 +115,12 @@ impl Store {
         let opened = open::open(url, purpose).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
         let keys = Arc::new(Keys::default());
+        let budgets = Arc::new(Budgets::default());
         let (sender, receiver) = mpsc::channel(WAITING);
         let writer = Writer {
             connection: opened.writing,
             keys: keys.clone(),
+            budgets: budgets.clone(),
             work: work.clone(),
             delivery: delivery.clone(),
             clock: clock.clone(),
@@ -119,6 +133,8 @@ impl Store {
             reading: opened.reading,
             checkpoints: Mutex::new(Some(opened.checkpoints)),
             keys,
+            budgets,
+            lists: Semaphore::new(list::LISTS),
             work,
             delivery,
             clock,
@@ -157,8 +173,8 @@ impl Store {
     /// Stores a request, unless its idempotency key is known. When this returns, the job is on the disk.
     ///
     /// # Errors
-    /// It is not, or nobody knows: after `within` with [`StoreError::Timeout`], and then a request that is
-    /// not yet in a transaction is dropped.
+    /// [`StoreError::OverBudget`] if the account has used up its budget, [`StoreError::Timeout`] after `within`: a request
+    /// that is not in a transaction by then is dropped, and of one that is, the outcome is unknown.
     pub async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
         let (reply, answered) = oneshot::channel();
         let accept = accept::Accept { job, known: None, drop_after: deadline(within), reply };
@@ -226,19 +242,11 @@ impl Store {
         self.insist(|reply| Op::Sent(report.clone(), reply)).await
     }
 
-    /// Lists jobs, newest first.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
-        read::page(&self.0.reading, filter, read::SCAN).await
-    }
-
     /// One job with its attempts, oldest first.
     ///
     /// # Errors
     /// The store cannot be read, or the row is damaged.
-    pub async fn job(&self, id: JobId) -> Result<Option<(Job, Vec<Attempt>)>, StoreError> {
+    pub async fn job(&self, id: JobId) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
         read::job(&self.0.reading, id).await
     }
 

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::model::{HandlerName, JobId, StateName, Timestamp};
 
+use super::account_bytes::body_bytes;
 use super::effects::Effects;
 use super::request::Request;
 use super::{Store, StoreError, upkeep};
@@ -50,7 +51,9 @@ impl Store {
 pub(super) fn retry(which: &str) -> String {
     format!(
         "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
-         failing_since = NULL, refused_at = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} RETURNING origin, id"
+         failing_since = NULL, refused_at = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} \
+         RETURNING origin, id, account_id, {}",
+        body_bytes!()
     )
 }
 
@@ -81,6 +84,7 @@ impl Request for Retry {
         };
         effects.moved(StateName::Dead, StateName::Delivering, 1);
         effects.undelivered(row.try_get(0)?, self.now);
+        effects.bytes.revived(row.try_get(2)?, row.try_get(3)?);
         Ok(Ok(()))
     }
 }
@@ -120,12 +124,19 @@ impl Request for RetryDead {
         let mut last = None;
         for row in &rows {
             effects.undelivered(row.try_get(0)?, self.now);
+            effects.bytes.revived(row.try_get(2)?, row.try_get(3)?);
             last = last.max(Some(JobId::from_uuid(row.try_get(1)?)));
         }
         effects.moved(StateName::Dead, StateName::Delivering, i64::try_from(rows.len()).unwrap_or(i64::MAX));
         Ok(Retried { jobs: rows.len() as u64, last })
     }
 }
+
+pub(super) const CANCEL: &str = concat!(
+    "UPDATE jobs SET state = 'cancelled', finished_at = ?, due_at = NULL, lease_until = NULL, \
+     fence = fence + 1 WHERE id = ? AND state = ? RETURNING account_id, ",
+    body_bytes!()
+);
 
 /// `any unfinished → cancelled`. The raised fencing number voids whatever claim there is.
 pub(super) struct Cancel {
@@ -148,15 +159,15 @@ impl Request for Cancel {
             let allowed = "only an unfinished job can be cancelled";
             return Ok(Err(StoreError::WrongState { id: self.id, state, allowed }));
         }
-        sqlx::query(
-            "UPDATE jobs SET state = 'cancelled', finished_at = ?, due_at = NULL, lease_until = NULL, \
-             fence = fence + 1 WHERE id = ? AND state = ?",
-        )
-        .bind(self.now.as_millis())
-        .bind(self.id.as_uuid())
-        .bind(state.as_str())
-        .execute(connection)
-        .await?;
+        let rows = sqlx::query(CANCEL)
+            .bind(self.now.as_millis())
+            .bind(self.id.as_uuid())
+            .bind(state.as_str())
+            .fetch_all(connection)
+            .await?;
+        for row in &rows {
+            effects.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+        }
         effects.moved(state, StateName::Cancelled, 1);
         Ok(Ok(()))
     }

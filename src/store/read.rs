@@ -1,43 +1,14 @@
-//! Looking at jobs. Reads go to connections of their own and never wait for the writer.
+//! Looking at one job, and at the numbers. Reads go to connections of their own and never wait for the writer.
 
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqlitePool};
+use sqlx::{AssertSqlSafe, Row, SqlitePool};
 
-use crate::model::{AccountId, Attempt, AttemptResult, HandlerName, Job, JobId, Stage, StateName, Timestamp};
+use crate::model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
 
-use super::StoreError;
 use super::rows::{self, COLUMNS};
-
-/// Rows that one page may look through when a filter matches few of them: it bounds the page's time.
-pub(super) const SCAN: i64 = 20_000;
-
-/// Which jobs to list.
-#[derive(Clone, Debug, Default)]
-pub struct JobFilter {
-    /// Only this state.
-    pub state: Option<StateName>,
-    /// Only this handler's.
-    pub handler: Option<HandlerName>,
-    /// Only this account's.
-    pub account_id: Option<AccountId>,
-    /// Only those whose id, return_url, data or last error contains this text.
-    pub text: Option<String>,
-    /// Only older ones than this.
-    pub before: Option<JobId>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Some jobs, newest first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// The jobs. There can be fewer than asked for though more follow.
-    pub jobs: Vec<Job>,
-    /// Where to go on; none at the end.
-    pub next: Option<JobId>,
-}
+use super::{StoreError, account_bytes};
 
 /// What is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,88 +17,20 @@ pub struct Stats {
     pub jobs: BTreeMap<StateName, u64>,
     /// When the oldest job that waits for a worker came in.
     pub oldest_queued: Option<Timestamp>,
-}
-
-/// Lists jobs, newest first, looking at `scan` rows at most.
-pub(super) async fn page(pool: &SqlitePool, filter: &JobFilter, scan: i64) -> Result<Page, StoreError> {
-    let oldest =
-        if finds_at_once(filter) { None } else { oldest_in_window(pool, filter.before, scan).await? };
-    let rows = select(filter, oldest).build().fetch_all(pool).await?;
-    let full = rows.len() == usize::try_from(limit(filter)).unwrap_or(usize::MAX);
-    let last = rows.last().map(id_of).transpose()?;
-    Ok(Page { jobs: rows::readable(&rows, rows::job), next: if full { last } else { oldest } })
-}
-
-/// Whether no row has to be passed over: there is no condition, or an index in the list's own order.
-fn finds_at_once(filter: &JobFilter) -> bool {
-    let JobFilter { state, handler, account_id, text, before: _, limit: _ } = filter;
-    matches!(state, None | Some(StateName::Dead))
-        && handler.is_none()
-        && account_id.is_none()
-        && text.is_none()
-}
-
-fn limit(filter: &JobFilter) -> u32 {
-    filter.limit.max(1)
-}
-
-pub(super) fn select(filter: &JobFilter, oldest: Option<JobId>) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs WHERE true"));
-    if let Some(before) = filter.before {
-        sql.push(" AND id < ").push_bind(before.as_uuid());
-    }
-    if let Some(oldest) = oldest {
-        sql.push(" AND id >= ").push_bind(oldest.as_uuid());
-    }
-    if let Some(state) = filter.state {
-        // Written out, because a partial index is only used where its condition is in the statement.
-        sql.push(format!(" AND state = '{state}'"));
-    }
-    if let Some(handler) = &filter.handler {
-        // With a plus no index is used: that of the queue would have to be sorted as a whole.
-        sql.push(" AND +handler = ").push_bind(handler.as_str().to_owned());
-    }
-    if let Some(AccountId(account)) = filter.account_id {
-        sql.push(" AND account_id = ").push_bind(account);
-    }
-    if let Some(text) = &filter.text {
-        sql.push(" AND (instr(return_url, ").push_bind(text.clone());
-        sql.push(") OR instr(data, ").push_bind(text.clone());
-        sql.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.clone()).push(")");
-        let id = text.replace('-', "").to_lowercase();
-        // Of a text that is all dashes nothing is left, and every id contains nothing.
-        if !id.is_empty() {
-            sql.push(" OR instr(lower(hex(id)), ").push_bind(id).push(")");
-        }
-        sql.push(")");
-    }
-    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit(filter)));
-    sql
-}
-
-/// The last row that a page may look at; none if it may look at all.
-async fn oldest_in_window(
-    pool: &SqlitePool,
-    before: Option<JobId>,
-    scan: i64,
-) -> Result<Option<JobId>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM jobs WHERE true");
-    if let Some(before) = before {
-        query.push(" AND id < ").push_bind(before.as_uuid());
-    }
-    query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(scan);
-    query.build().fetch_optional(pool).await?.as_ref().map(id_of).transpose()
-}
-
-fn id_of(row: &SqliteRow) -> Result<JobId, StoreError> {
-    Ok(JobId::from_uuid(row.try_get("id")?))
+    /// Bytes of the bodies of unfinished jobs.
+    pub unfinished_bytes: u64,
+    /// Bytes of the bodies of all jobs.
+    pub stored_bytes: u64,
 }
 
 /// One job with its attempts, oldest first.
-pub(super) async fn job(pool: &SqlitePool, id: JobId) -> Result<Option<(Job, Vec<Attempt>)>, StoreError> {
+pub(super) async fn job(
+    pool: &SqlitePool,
+    id: JobId,
+) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
     // Of one moment: a job must not be told without the attempt that brought it where it is.
     let mut moment = pool.begin().await?;
-    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?");
+    let sql = format!("SELECT {COLUMNS}, data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
     let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *moment).await?;
     let Some(row) = found else { return Ok(None) };
     let attempts = sqlx::query(
@@ -138,7 +41,7 @@ pub(super) async fn job(pool: &SqlitePool, id: JobId) -> Result<Option<(Job, Vec
     .fetch_all(&mut *moment)
     .await?;
     let attempts = attempts.iter().map(|row| attempt(id, row)).collect::<Result<_, _>>()?;
-    Ok(Some((rows::job(&row)?, attempts)))
+    Ok(Some((rows::record(&row)?, attempts)))
 }
 
 fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
@@ -186,5 +89,7 @@ pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
     }
     // Every job of a handler gets the same time to answer, so the earliest of these is among the oldest.
     let oldest: Option<i64> = sqlx::query_scalar(OLDEST_QUEUED).fetch_one(pool).await?;
-    Ok(Stats { jobs, oldest_queued: oldest.map(Timestamp::from_millis) })
+    let bytes = account_bytes::totals(pool).await?;
+    let oldest_queued = oldest.map(Timestamp::from_millis);
+    Ok(Stats { jobs, oldest_queued, unfinished_bytes: bytes.unfinished, stored_bytes: bytes.stored })
 }

@@ -1,4 +1,4 @@
-//! Reading the lanes from the store: at start, and now and then for what another process changed.
+//! Reading the lanes and the accounts' bytes from the store: at start, and now and then for what another process changed.
 //!
 //! It runs inside the writer's transaction, so that what it finds is never older than what memory knows.
 
@@ -10,6 +10,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::model::Timestamp;
 
 use super::StoreError;
+use super::account_bytes;
 use super::claims::NEXT_OVERDUE;
 use super::effects::Effects;
 use super::request::Request;
@@ -38,7 +39,7 @@ pub(super) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      AND origin = name AND delivery_rank = 2), 9223372036854775807)) \
      FROM lane WHERE name IS NOT NULL";
 
-/// Reads all lanes.
+/// Reads all lanes, and the bytes of all accounts.
 pub(super) struct Refresh;
 
 impl Request for Refresh {
@@ -52,7 +53,8 @@ impl Request for Refresh {
         let work = lanes(connection, WORK).await?;
         let deadline: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(&mut *connection).await?;
         effects.all_work(work, deadline.map(Timestamp::from_millis));
-        effects.all_delivery(lanes(connection, DELIVERY).await?);
+        effects.all_delivery(lanes(&mut *connection, DELIVERY).await?);
+        effects.all_bytes(account_bytes::unfinished(connection).await?);
         Ok(())
     }
 }

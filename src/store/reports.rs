@@ -15,6 +15,7 @@ use crate::model::{
 };
 
 use super::StoreError;
+use super::budget::signed;
 use super::lanes::{Lanes, Slot};
 use super::statement::{RowsStatement, Values};
 use super::transaction::Transaction;
@@ -60,7 +61,7 @@ pub(super) const SENT: RowsStatement = RowsStatement {
             outcome = coalesce(report.outcome, jobs.outcome), \
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
-            RETURNING jobs.id",
+            RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion)",
 };
 
 const ATTEMPTS: RowsStatement = RowsStatement {
@@ -107,7 +108,8 @@ pub(super) async fn handled<'r>(
         }
         charged.extend(report.attempt.as_ref().map(|attempt| (job.id, attempt)));
         match next {
-            AfterHandler::Deliver(_) => {
+            AfterHandler::Deliver(prepared) => {
+                effects.bytes.grew(job.request.account_id.0, length(prepared));
                 effects.moved(StateName::Running, StateName::Delivering, 1);
                 if slot.is_none() {
                     effects.undelivered(job.request.return_url.origin(), now);
@@ -168,8 +170,10 @@ pub(super) async fn sent<'r>(
     reports: &[&'r DeliveryReport],
 ) -> Result<Vec<Written>, StoreError> {
     let now = transaction.now;
-    let written = transaction.ask(&SENT, reports, |report, row| push_sent(report, now, row)).await?;
-    let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let rows = transaction.ask(&SENT, reports, |report, row| push_sent(report, now, row)).await?;
+    let written = claims(&rows, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let bytes = rows.iter().map(|row| Ok((JobId::from_uuid(row.try_get::<Uuid, _>(0)?), row.try_get(1)?)));
+    let bytes: HashMap<JobId, i64> = bytes.collect::<Result<_, sqlx::Error>>()?;
     let effects = &mut transaction.effects;
     let mut results = Vec::with_capacity(reports.len());
     for DeliveryReport { job, next, attempt, .. } in reports {
@@ -181,7 +185,13 @@ pub(super) async fn sent<'r>(
         let (state, due_at) = place(next, job, now);
         match due_at {
             Some(due_at) => effects.undelivered(job.return_url.origin(), due_at),
-            None => effects.moved(StateName::Delivering, state, 1),
+            None => {
+                effects.moved(StateName::Delivering, state, 1);
+                effects.bytes.finished(job.account_id.0, bytes.get(&job.id).copied().unwrap_or(0));
+            }
+        }
+        if let AfterDelivery::Replace { prepared, .. } = next {
+            effects.bytes.grew(job.account_id.0, length(prepared) - length(&job.prepared));
         }
         results.push(Written::Done);
     }
@@ -225,6 +235,11 @@ fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateNam
         }
         AfterDelivery::Wait { keeps_place: false, .. } => (StateName::Delivering, Some(now)),
     }
+}
+
+/// The bytes that a completion adds to its job.
+fn length(prepared: &Prepared) -> i64 {
+    signed(prepared.completion.as_json().len())
 }
 
 fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::model::{
     AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName, Job,
-    JobId, Outcome, Prepared, ReturnUrl, RunningJob, State, StateName, Timestamp, WidgetRequest,
+    JobId, JobRecord, JobSummary, Outcome, Prepared, ReturnUrl, RunningJob, State, StateName, Timestamp,
+    WidgetRequest,
 };
 
 use super::StoreError;
@@ -16,6 +17,40 @@ use super::StoreError;
 pub(super) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
      received_at, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
      failing_since, refused_at, answer_lost, completion, outcome, last_error, finished_at";
+
+/// The columns that [`summary`] reads. No body is among them, and none is read for them.
+pub(super) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
+     handler_attempts, delivery_attempts, outcome, last_error, finished_at, data IS NULL AS bodies_dropped";
+
+/// What there is of a job: needs the columns of [`job`] and of [`summary`].
+pub(super) fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
+    if row.try_get("bodies_dropped")? {
+        summary(row).map(JobRecord::WithoutBodies)
+    } else {
+        job(row).map(JobRecord::Whole)
+    }
+}
+
+/// The job without its bodies.
+pub(super) fn summary(row: &SqliteRow) -> Result<JobSummary, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(JobSummary {
+        id: row.id,
+        state: row.state_name()?,
+        handler: row.handler()?,
+        account_id: AccountId(row.get("account_id")?),
+        entity: row.entity()?,
+        return_url: row.return_url()?,
+        outcome: row.outcome()?,
+        received_at: row.time("received_at")?,
+        due_at: row.optional_time("due_at")?,
+        finished_at: row.optional_time("finished_at")?,
+        handler_attempts: row.number("handler_attempts")?,
+        delivery_attempts: row.number("delivery_attempts")?,
+        last_error: row.get("last_error")?,
+        bodies_dropped: row.get("bodies_dropped")?,
+    })
+}
 
 /// The whole record.
 pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
@@ -125,13 +160,30 @@ impl<'r> JobRow<'r> {
         self.get::<&str>("return_url")?.parse().map_err(|error| self.corrupt("return_url", error))
     }
 
-    fn request(&self) -> Result<WidgetRequest, StoreError> {
+    fn entity(&self) -> Result<Option<Entity>, StoreError> {
         let kind: Option<i64> = self.get("entity_type")?;
         let id: Option<i64> = self.get("entity_id")?;
+        Ok(kind.zip(id).map(|(kind, id)| Entity { kind: EntityKind::from_code(kind), id }))
+    }
+
+    fn outcome(&self) -> Result<Option<Outcome>, StoreError> {
+        match self.get::<Option<&str>>("outcome")? {
+            None => Ok(None),
+            Some("handler") => Ok(Some(Outcome::Handler)),
+            Some("fallback") => Ok(Some(Outcome::Fallback)),
+            Some(_) => Err(self.corrupt("outcome", "it is neither handler nor fallback")),
+        }
+    }
+
+    fn state_name(&self) -> Result<StateName, StoreError> {
+        self.get::<&str>("state")?.parse().map_err(|error| self.corrupt("state", error))
+    }
+
+    fn request(&self) -> Result<WidgetRequest, StoreError> {
         let data = serde_json::from_str(self.get("data")?).map_err(|error| self.corrupt("data", error))?;
         Ok(WidgetRequest {
             account_id: AccountId(self.get("account_id")?),
-            entity: kind.zip(id).map(|(kind, id)| Entity { kind: EntityKind::from_code(kind), id }),
+            entity: self.entity()?,
             return_url: self.return_url()?,
             data,
         })
@@ -141,17 +193,12 @@ impl<'r> JobRow<'r> {
         let Some(json) = self.get::<Option<&str>>("completion")? else { return Ok(None) };
         let completion =
             CheckedCompletion::from_json(json).map_err(|error| self.corrupt("completion", error))?;
-        let outcome = match self.get::<Option<&str>>("outcome")? {
-            Some("handler") => Outcome::Handler,
-            Some("fallback") => Outcome::Fallback,
-            _ => return Err(self.corrupt("outcome", "it is neither handler nor fallback")),
-        };
+        let outcome = self.needed("outcome", self.outcome()?)?;
         Ok(Some(Prepared { completion, outcome }))
     }
 
     fn state(&self) -> Result<State, StoreError> {
-        let name: StateName =
-            self.get::<&str>("state")?.parse().map_err(|error| self.corrupt("state", error))?;
+        let name = self.state_name()?;
         let due_at = || self.needed("due_at", self.optional_time("due_at")?);
         let finished_at = || self.needed("finished_at", self.optional_time("finished_at")?);
         let prepared = || self.needed("completion", self.prepared()?);

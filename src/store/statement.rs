@@ -13,8 +13,8 @@ use super::StoreError;
 
 /// The most rows in a statement.
 const MOST_ROWS: usize = 128;
-/// Rows of a statement that always has the same number.
-const FEW_ROWS: usize = 8;
+/// Rows of a statement that has one, two or this many.
+pub(super) const FEW_ROWS: usize = 8;
 
 /// Collects the values of a statement.
 #[derive(Default)]
@@ -145,14 +145,16 @@ impl Script {
         Ok(())
     }
 
-    /// Adds `statement` over a few `items`, always padded to the same number, so that it can go along with anything.
+    /// Adds `statement` over a few `items`, padded to one of three numbers, so that it can go along with anything: each row
+    /// costs a microsecond, and a lone request has one.
     pub(super) fn add_padded<T>(
         &mut self,
         statement: &RowsStatement,
         items: &[T],
         push: impl Fn(&T, &mut Values),
     ) {
-        self.append(statement, FEW_ROWS.max(items.len()), items, push);
+        let rows = if items.len() <= 2 { items.len().max(1) } else { FEW_ROWS.max(items.len()) };
+        self.append(statement, rows, items, push);
     }
 
     /// Carries out all that waits and `statement` over `items`; gives back what that returns, in no particular order.

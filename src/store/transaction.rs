@@ -7,8 +7,10 @@ use crate::clock::Clock;
 use crate::model::Timestamp;
 
 use super::StoreError;
+use super::account_bytes::KEEP;
+use super::budget::Change;
 use super::effects::Effects;
-use super::statement::{RowsStatement, Script, Values};
+use super::statement::{FEW_ROWS, RowsStatement, Script, Values};
 
 /// What the steps of a transaction share: where they write, what they will have changed, and the time.
 pub(super) struct Transaction<'c> {
@@ -64,8 +66,17 @@ impl<'c> Transaction<'c> {
         Ok((self.connection, &mut self.effects))
     }
 
-    /// Keeps the counts of jobs true, and commits.
+    /// Keeps the counts of jobs and bytes true, and commits.
     pub(super) async fn commit(mut self) -> Result<Effects, StoreError> {
+        let bytes = self.effects.bytes.bytes();
+        let push = |(account, change): &(i64, Change), row: &mut Values| {
+            row.push(*account).push(change.unfinished).push(change.stored);
+        };
+        if bytes.len() > FEW_ROWS {
+            self.add(&KEEP, &bytes, push).await?;
+        } else if !bytes.is_empty() {
+            self.script.add_padded(&KEEP, &bytes, push);
+        }
         let changes: Vec<_> = self.effects.counts().collect();
         if !changes.is_empty() {
             self.script.add_padded(&COUNTS, &changes, |(state, change), row| {

@@ -1,15 +1,19 @@
 //! What keeps the store in order: freeing what a dead process held, and deleting what nobody needs.
 
 use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
 
 use crate::model::{StateName, Timestamp};
 
 use super::StoreError;
+use super::account_bytes::body_bytes;
 use super::effects::Effects;
 use super::request::Request;
 
 /// Rows that one transaction deletes: it must not hold up those who wait to be acknowledged.
 pub(super) const CHUNK: i64 = 500;
+/// Bytes of bodies that one transaction deletes or drops, unless it is those of one job: each of their pages has to be read.
+pub(super) const CHUNK_BYTES: i64 = 2 << 20;
 
 pub(super) const FREE_RUNNING: &str = "UPDATE jobs \
      SET state = 'queued', due_at = ?1, lease_until = NULL, fence = fence + 1, crashes = crashes + 1, \
@@ -83,36 +87,62 @@ impl Request for Rewind {
     }
 }
 
-pub(super) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE id IN ( \
-     SELECT id FROM jobs WHERE finished_at < ? ORDER BY finished_at LIMIT ?) RETURNING state";
+/// What is deleted next, in the order of the index.
+pub(super) const OLDEST_FINISHED: &str = concat!(
+    "SELECT id, finished_at, state, account_id, ",
+    body_bytes!(),
+    " FROM jobs WHERE finished_at < ? ORDER BY finished_at, id LIMIT 0 + ?"
+);
+pub(super) const DELETE_FINISHED: &str =
+    "DELETE FROM jobs WHERE finished_at <= ?1 AND (finished_at < ?1 OR id <= ?2)";
 pub(super) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (account_id, key) IN ( \
      SELECT account_id, key FROM idempotency_keys WHERE expires_at < ? ORDER BY expires_at LIMIT ?)";
 
-/// Deletes finished jobs, with their attempts; at most [`CHUNK`].
+/// What one transaction of [`DeleteFinished`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Deleted {
+    pub(super) jobs: u64,
+    /// Whether there may be more to delete.
+    pub(super) more: bool,
+}
+
+/// Deletes finished jobs, with their attempts; at most [`CHUNK`], and fewer where their bodies are large.
 pub(super) struct DeleteFinished {
     pub(super) before: Timestamp,
 }
 
 impl Request for DeleteFinished {
-    type Answer = u64;
+    type Answer = Deleted;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
         effects: &mut Effects,
-    ) -> Result<u64, StoreError> {
-        let rows = sqlx::query(DELETE_FINISHED)
+    ) -> Result<Deleted, StoreError> {
+        let rows = sqlx::query(OLDEST_FINISHED)
             .bind(self.before.as_millis())
             .bind(CHUNK)
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
+        let (mut deleted, mut total, mut last) = (Deleted::default(), 0_i64, None);
         for row in &rows {
-            let state: &str = row.try_get(0)?;
-            if let Ok(state) = state.parse::<StateName>() {
+            let bytes: i64 = row.try_get(4)?;
+            if last.is_some() && total.saturating_add(bytes) > CHUNK_BYTES {
+                deleted.more = true;
+                break;
+            }
+            total = total.saturating_add(bytes);
+            last = Some((row.try_get::<i64, _>(1)?, row.try_get::<Uuid, _>(0)?));
+            if let Ok(state) = row.try_get::<&str, _>(2)?.parse::<StateName>() {
                 effects.count(state, -1);
             }
+            effects.bytes.dropped(row.try_get(3)?, bytes);
+            deleted.jobs += 1;
         }
-        Ok(rows.len() as u64)
+        let Some((finished_at, id)) = last else { return Ok(deleted) };
+        sqlx::query(DELETE_FINISHED).bind(finished_at).bind(id).execute(connection).await?;
+        deleted.more |= deleted.jobs == CHUNK.unsigned_abs();
+        Ok(deleted)
     }
 }
 

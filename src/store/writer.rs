@@ -12,10 +12,11 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::model::{DeliveringJob, DeliveryReport, HandlerReport, RunningJob};
+use crate::model::{DeliveringJob, DeliveryReport, HandlerReport, RunningJob, Timestamp};
 
 use super::StoreError;
 use super::accept::{self, Accept, Accepted, Stored};
+use super::budget::Budgets;
 use super::effects::Effects;
 use super::keys::Keys;
 use super::lanes::Lanes;
@@ -44,6 +45,7 @@ pub(super) enum Op {
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
     pub(super) keys: Arc<Keys>,
+    pub(super) budgets: Arc<Budgets>,
     pub(super) work: Arc<Lanes<RunningJob>>,
     pub(super) delivery: Arc<Lanes<DeliveringJob>>,
     pub(super) clock: Clock,
@@ -68,6 +70,8 @@ struct Done {
     handled: Vec<Handled>,
     sent: Vec<Written>,
     effects: Effects,
+    /// The steady clock's time of the transaction.
+    steady: Timestamp,
 }
 
 impl Writer {
@@ -145,12 +149,12 @@ impl Writer {
     }
 
     async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let Self { connection, keys, clock, work, delivery, place: _, lock: _ } = self;
+        let Self { connection, keys, budgets, clock, work, delivery, place: _, lock: _ } = self;
         let mut transaction = Transaction::begin(connection, clock);
         accept::find(&mut transaction, &mut batch.accepts, keys).await?;
         transaction.look_at(clock);
         batch.drop_late(Instant::now);
-        let accepts = accept::apply(&mut transaction, &batch.accepts, keys, work).await?;
+        let accepts = accept::apply(&mut transaction, &batch.accepts, keys, budgets, work).await?;
         let mut charged = Vec::new();
         let handled: Vec<&HandlerReport> = batch.handled.iter().map(|(report, _)| &**report).collect();
         let handled = reports::handled(&mut transaction, &mut charged, &handled, delivery).await?;
@@ -163,19 +167,21 @@ impl Writer {
                 errand.apply(connection, effects).await?;
             }
         }
+        let steady = transaction.steady;
         let effects = transaction.commit().await?;
-        Ok(Done { accepts, handled, sent, effects })
+        Ok(Done { accepts, handled, sent, effects, steady })
     }
 
     fn settle(&self, batch: Batch, done: Done) {
         // Once more: only what is at its path after the commit is on a disk that the next start reads.
         let there = self.in_its_place(done.accepts.len());
         for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(done.accepts) {
-            let (id, duplicate) = match &stored {
-                Stored::New(_) => (job.id, false),
-                Stored::Duplicate(first) => (*first, true),
+            let accepted = match &stored {
+                Stored::New(_) => Ok(Accepted { id: job.id, duplicate: false }),
+                Stored::Duplicate(first) => Ok(Accepted { id: *first, duplicate: true }),
+                Stored::Refused(over) => Err(StoreError::OverBudget(*over)),
             };
-            answer(reply, there.clone().map(|()| Accepted { id, duplicate }));
+            answer(reply, there.clone().and(accepted));
             if let Stored::New(Some(slot)) = stored {
                 (slot.take)(accept::running(job));
             }
@@ -194,7 +200,7 @@ impl Writer {
             answer(reply, Ok(written));
         }
         // Before the answers to claims, so that whoever claimed sees what the claim learnt.
-        done.effects.carry_out(&self.keys, &self.work, &self.delivery);
+        done.effects.carry_out(&self.keys, &self.budgets, &self.work, &self.delivery, done.steady);
         for errand in batch.errands {
             errand.settle(Ok(()));
         }

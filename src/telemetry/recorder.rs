@@ -80,6 +80,12 @@ const METRICS: &[Metric] = &[
         help: "Calls of /oauth/revoked, by outcome.",
     },
     Metric {
+        name: "bridge_bodies_dropped_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Finished jobs whose bodies were dropped to make room, by reason.",
+    },
+    Metric {
         name: "bridge_accounts",
         kind: MetricKind::Gauge,
         unit: Unit::Count,

@@ -80,7 +80,7 @@ impl Home {
     }
 
     async fn look(&self, id: JobId) -> Job {
-        self.store.job(id).await.unwrap().unwrap().0
+        self.store.job(id).await.unwrap().unwrap().0.whole().unwrap()
     }
 }
 
@@ -232,7 +232,7 @@ async fn where_there_is_one_place_the_names_take_turns() {
     let jobs =
         home.store.jobs(&crate::store::JobFilter { limit: 9, ..Default::default() }).await.unwrap().jobs;
     let mut done: Vec<_> =
-        jobs.iter().filter(|job| outcome(job).is_some()).map(|job| job.handler.as_str()).collect();
+        jobs.iter().filter(|job| job.outcome.is_some()).map(|job| job.handler.as_str()).collect();
     done.sort_unstable();
     assert_eq!(done, names);
 }

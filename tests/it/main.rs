@@ -8,6 +8,7 @@
 mod accepts;
 mod answers;
 mod bridge;
+mod budget;
 mod handlers;
 mod hostile_handlers;
 mod hostile_kommo;

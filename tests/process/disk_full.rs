@@ -14,13 +14,14 @@ use crate::home::Home;
 use crate::serve::Serve;
 
 /// A file system of its own. Dropping it takes it away.
-struct Disk(PathBuf);
+pub struct Disk(pub PathBuf);
 
 impl Disk {
-    fn mount(place: &Path) -> Result<Self, String> {
+    /// Mounts `size` bytes, as in `8m`.
+    pub fn mount(place: &Path, size: &str) -> Result<Self, String> {
         fs::create_dir(place).unwrap();
         let mut mount = Command::new("mount");
-        let mount = mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(place).output();
+        let mount = mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(place).output();
         match mount {
             Ok(mounted) if mounted.status.success() => Ok(Self(place.to_owned())),
             Ok(refused) => Err(String::from_utf8_lossy(&refused.stderr).into_owned()),
@@ -66,7 +67,7 @@ impl Setting {
         let options = Options { latency: Duration::from_secs(1), ..Options::default() };
         let simulator = Simulator::start(options).await.unwrap();
         let home = Home::new(&simulator, "");
-        let disk = Disk::mount(&home.path("disk"));
+        let disk = Disk::mount(&home.path("disk"), "8m");
         let disk =
             disk.map_err(|reason| println!("not tried, as nothing can be mounted here: {reason}")).ok()?;
         home.configure(&simulator, &disk.0.join("bridge.db"), more);

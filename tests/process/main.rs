@@ -50,6 +50,7 @@ mod secrets;
 mod serve;
 mod simulate;
 mod slow_callers;
+mod small_disk;
 mod stopping;
 mod story;
 mod unread;

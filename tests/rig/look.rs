@@ -70,6 +70,14 @@ impl Look {
         if counted != self.states {
             self.wrong.push(format!("job_counts says {counted:?}, the jobs are {:?}", self.states));
         }
+        let kept = "SELECT account_id, unfinished, stored FROM account_bytes WHERE stored > 0";
+        let jobs = "SELECT account_id, sum(iif(finished_at IS NULL, bytes, 0)), sum(bytes) FROM (SELECT account_id, \
+                    finished_at, coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) AS bytes FROM jobs) \
+                    GROUP BY account_id HAVING sum(bytes) > 0";
+        let (kept, jobs) = (by_account(database, kept).await, by_account(database, jobs).await);
+        if kept != jobs {
+            self.wrong.push(format!("account_bytes says {kept:?}, the jobs are {jobs:?}"));
+        }
         let in_flight = "SELECT return_url FROM jobs WHERE state = 'delivering' AND lease_until IS NOT NULL";
         let urls: Vec<String> = sqlx::query_scalar(in_flight).fetch_all(&mut *database).await.unwrap();
         self.in_flight = urls.iter().map(|url| path_of(url).to_owned()).collect();
@@ -89,6 +97,11 @@ pub fn path_of(url: &str) -> &str {
 async fn by_state(database: &mut SqliteConnection, sql: &'static str) -> BTreeMap<String, u64> {
     let rows = sqlx::query(sql).fetch_all(database).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1).unsigned_abs())).collect()
+}
+
+async fn by_account(database: &mut SqliteConnection, sql: &'static str) -> BTreeMap<i64, (i64, i64)> {
+    let rows = sqlx::query(sql).fetch_all(database).await.unwrap();
+    rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
 }
 
 fn log(file: &Path) -> Vec<u8> {

@@ -52,6 +52,12 @@ pub async fn make(file: &Path, account_id: i64, bots: &[Bot]) -> Vec<String> {
         .execute(&pool)
         .await
         .unwrap();
+    sqlx::query("INSERT INTO account_bytes (account_id, unfinished, stored) VALUES (?1, 2 * ?2, 2 * ?2)")
+        .bind(account_id)
+        .bind(jobs)
+        .execute(&pool)
+        .await
+        .unwrap();
     pool.close().await;
     ids
 }

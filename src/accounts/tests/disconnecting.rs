@@ -28,7 +28,7 @@ async fn the_same_call_after_a_reconnection_disconnects_nothing() {
     home.clock.advance(Duration::from_secs(20));
     accounts.step(&store).await;
     assert_eq!(state(&accounts).await, AccountState::Active);
-    assert_eq!(store.job(job).await.unwrap().unwrap().0.state.name(), StateName::Queued);
+    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
     assert!(accounts.bearer(home.origin()).await.is_ok());
     assert_eq!(home.simulator.api_calls().len() + home.refreshes(), 3, "it is not asked for each repetition");
     // Really disconnected again: it is believed at once.
@@ -119,7 +119,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_befo
     assert_eq!(state(&accounts).await, AccountState::NeedsAuthorization);
     let job = unfinished(&home, &store, home.account_id().0).await;
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
-    assert_eq!(store.job(job).await.unwrap().unwrap().0.state.name(), StateName::Queued);
+    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
     // Nor is one that was removed.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.remove(&key).await.unwrap();

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::config::load::DEFAULTS;
-use crate::model::HandlerPolicy;
+use crate::model::{Budget, HandlerPolicy};
 
 /// All (section, key) of the schema.
 pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {
@@ -32,6 +32,9 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.store.url, "sqlite:data/bridge.db");
     assert!(config.store.encryption_key.is_none());
     assert_eq!(config.store.retention, Duration::from_secs(14 * 24 * 60 * 60));
+    assert_eq!(config.store.body_retention, config.store.retention);
+    assert_eq!(config.budget, Budget { unfinished: 1 << 30, stored: 4 << 30, requests: None });
+    assert_eq!(config.budget, Budget::default());
     assert_eq!(config.workers.concurrency, 64);
     assert_eq!(config.workers.grace, Duration::from_secs(20));
     let hosts: Vec<String> = config.delivery.hosts.allowed.iter().map(ToString::to_string).collect();
@@ -126,10 +129,10 @@ fn the_ranges_that_are_described_are_those_that_are_held() {
         assert!(DEFAULTS.contains(&format!("From {range}.")), "{section}.{key}: {range}");
         let name = if named { "EXAMPLE__" } else { "" };
         let variable = format!("BRIDGE_{section}__{name}{key}").to_uppercase();
-        let too_much = if range.contains('B') { "99GiB" } else { "99999d" };
+        let too_much = if range.contains('B') { "99999GiB" } else { "99999d" };
         let refusal = Folder::with(MINIMAL).refusal(&[(&variable, too_much)]);
         assert!(refusal.ends_with(&format!("from {range}")), "{range}: {refusal}");
         ranges += 1;
     }
-    assert_eq!(ranges, 9, "a key with a range has no test");
+    assert_eq!(ranges, 12, "a key with a range has no test");
 }

@@ -33,6 +33,15 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     ),
     ("STORE__RETENTION", "2d", |c| format!("{:?}", c.store.retention), "172800s"),
+    ("STORE__BODY_RETENTION", "1d", |c| format!("{:?}", c.store.body_retention), "86400s"),
+    ("BUDGET__UNFINISHED", "1KiB", |c| c.budget.unfinished.to_string(), "1024"),
+    ("BUDGET__STORED", "1MiB", |c| c.budget.stored.to_string(), "1048576"),
+    (
+        "BUDGET__REQUESTS",
+        "9/2m",
+        |c| format!("{:?}", c.budget.requests),
+        "Some(RequestRate { requests: 9, span: 120s })",
+    ),
     ("INTEGRATIONS__MAIN__CLIENT_UUID", "id-2", |c| c.integrations["main"].client_uuid.clone(), "id-2"),
     (
         "INTEGRATIONS__MAIN__CLIENT_SECRET",

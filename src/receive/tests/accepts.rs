@@ -13,6 +13,7 @@ async fn what_is_answered_200_is_in_the_store() {
 
     let id: JobId = answer.body["job_id"].as_str().unwrap().parse().unwrap();
     let (job, attempts) = bench.store.job(id).await.unwrap().unwrap();
+    let job = job.whole().unwrap();
     assert!(attempts.is_empty());
     assert_eq!(job.handler.as_str(), "greet");
     assert_eq!((job.received_at, job.answer_by), (NOW, NOW + Duration::from_secs(50)));
@@ -32,7 +33,10 @@ async fn json_is_as_good_as_a_form() {
     let answer = bench.post(body.to_string()).await;
     assert_eq!(answer.status, 200);
     let id = answer.body["job_id"].as_str().unwrap().parse().unwrap();
-    assert_eq!(bench.store.job(id).await.unwrap().unwrap().0.request.data, json!({"n": [1, null]}));
+    assert_eq!(
+        bench.store.job(id).await.unwrap().unwrap().0.whole().unwrap().request.data,
+        json!({"n": [1, null]})
+    );
 }
 
 #[tokio::test]
@@ -54,6 +58,7 @@ async fn a_job_is_due_from_its_receipt() {
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
     let id = answer.body["job_id"].as_str().unwrap().parse().unwrap();
     let (job, _) = bench.store.job(id).await.unwrap().unwrap();
+    let job = job.whole().unwrap();
     assert_eq!(job.received_at, Timestamp::from_millis(1_700_000_007_000));
     assert_eq!(job.answer_by, Timestamp::from_millis(1_700_000_057_000));
 }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use futures_util::stream;
 
 use super::*;
+use crate::model::{Budget, RequestRate};
 
 #[tokio::test]
 async fn each_refusal_is_a_problem_and_stores_nothing() {
@@ -174,6 +175,47 @@ async fn past_the_deadline_nothing_is_stored() {
     let answer = bench.post(slow).await;
     assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"1".parse().unwrap()));
     assert_eq!(bench.jobs().await, 0);
+}
+
+#[tokio::test]
+async fn an_account_over_its_budget_is_refused_alone_and_its_known_requests_are_not() {
+    let bench = Bench::new().await;
+    bench.store.set_budget(Budget { unfinished: 20, ..Budget::default() });
+    let send = async |account: i64, jti: &str| {
+        let claims = token(json!({ "account_id": account, "jti": jti }));
+        bench.post(form(&claims, RETURN_URL)).await
+    };
+    let first = send(1, "a").await;
+    assert_eq!(first.status, 200, "one request fits");
+    let refused = send(1, "b").await;
+    assert_eq!((refused.status.as_u16(), &refused.headers["retry-after"]), (429, &"5".parse().unwrap()));
+    assert_eq!(refused.headers["content-type"], "application/problem+json");
+    assert_eq!(refused.body["type"], "urn:salesbot-bridge:problem:over-budget");
+    assert!(refused.body["detail"].as_str().unwrap().contains("budget.unfinished"), "{}", refused.body);
+    let again = send(1, "a").await;
+    assert_eq!((again.status.as_u16(), &again.body["duplicate"]), (200, &json!(true)));
+    assert_eq!(again.body["job_id"], first.body["job_id"]);
+    assert_eq!(send(2, "c").await.status, 200, "another account has a budget of its own");
+    bench.store.cancel(first.body["job_id"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    assert_eq!(send(1, "b").await.status, 200, "what was refused may be sent again");
+    assert_eq!(bench.jobs().await, 3);
+}
+
+#[tokio::test]
+async fn an_account_that_sends_too_often_is_told_when_to_go_on() {
+    let bench = Bench::new().await;
+    let rate = RequestRate { requests: 2, span: Duration::from_secs(60) };
+    bench.store.set_budget(Budget { requests: Some(rate), ..Budget::default() });
+    let send = async |jti: &str| bench.post(form(&token(json!({ "jti": jti })), RETURN_URL)).await;
+    for jti in ["a", "b", "a"] {
+        assert_eq!(send(jti).await.status, 200);
+    }
+    bench.clock.advance(Duration::from_millis(20_500));
+    let refused = send("c").await;
+    assert_eq!((refused.status.as_u16(), &refused.headers["retry-after"]), (429, &"40".parse().unwrap()));
+    assert!(refused.body["detail"].as_str().unwrap().contains("budget.requests"), "{}", refused.body);
+    bench.clock.advance(Duration::from_millis(39_500));
+    assert_eq!(send("c").await.status, 200);
 }
 
 #[tokio::test]

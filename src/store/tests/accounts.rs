@@ -161,15 +161,15 @@ async fn only_the_unfinished_jobs_of_the_account_are_cancelled() {
         home.running(&store).await.id,
         home.queued(&store).await,
     ];
-    let account_id = store.job(dead).await.unwrap().unwrap().0.request.account_id;
+    let account_id = look(&store, dead).await.request.account_id;
     assert_eq!(store.cancel_accounts(&[AccountId(account_id.0 + 1)]).await.unwrap(), 0);
     assert_eq!(store.cancel_accounts(&[]).await.unwrap(), 0);
     assert_eq!(store.waiting_deliveries().await.unwrap(), [(ORIGIN.to_owned(), 1)]);
     assert_eq!(store.cancel_accounts(&[AccountId(1), account_id]).await.unwrap(), 4);
     for id in unfinished {
-        assert_eq!(store.job(id).await.unwrap().unwrap().0.state.name(), StateName::Cancelled);
+        assert_eq!(state(&store, id).await, StateName::Cancelled);
     }
-    assert_eq!(store.job(dead).await.unwrap().unwrap().0.state.name(), StateName::Dead);
+    assert_eq!(state(&store, dead).await, StateName::Dead);
     assert!(store.waiting_deliveries().await.unwrap().is_empty());
 }
 

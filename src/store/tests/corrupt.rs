@@ -41,7 +41,9 @@ async fn is_named_by_table_column_and_id() {
         };
         assert_eq!((named, job), (column, &id.to_string()), "{change}");
         let listed = list(&store).await;
-        assert!(listed.contains(&good) && !listed.contains(&id), "{change}");
+        // A list reads no bodies, and does not say more of a job than is true.
+        let is_listed = matches!(*column, "data" | "completion" | "due_at");
+        assert!(listed.contains(&good) && listed.contains(&id) == is_listed, "{change}");
     }
 }
 

@@ -3,8 +3,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::store::bodies::Walked;
 use crate::store::keeper::CHUNKS;
-use crate::store::upkeep::{CHUNK, DeleteFinished};
+use crate::store::upkeep::{CHUNK, DeleteFinished, Deleted};
 
 /// A store that keeps itself, and whose clock goes on second by second.
 struct Kept {
@@ -51,8 +52,8 @@ async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
     home.pass(Duration::from_secs(100));
     let young = home.dead(&store).await;
     let delete = |before| store.ask(DeleteFinished { before });
-    assert_eq!(delete(START).await, Ok(0));
-    assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(1));
+    assert_eq!(delete(START).await, Ok(Deleted { jobs: 0, more: false }));
+    assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(Deleted { jobs: 1, more: false }));
     assert_eq!(store.job(old).await, Ok(None));
     assert_eq!(attempts_left(&home).await, 3);
     assert_eq!(state(&store, young).await, StateName::Dead);
@@ -69,7 +70,7 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
     futures_util::future::join_all(ids.iter().map(|id| store.cancel(*id))).await;
     assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
     let first = store.ask(DeleteFinished { before: START + Duration::from_secs(1) }).await;
-    assert_eq!(first, Ok(CHUNK.unsigned_abs()));
+    assert_eq!(first, Ok(Deleted { jobs: CHUNK.unsigned_abs(), more: true }));
     let kept = Kept::start(&store, Duration::from_secs(3_600));
     home.pass(Duration::from_secs(3_600));
     until(&home, &store, async || count(&store, StateName::Cancelled).await == 0).await;
@@ -146,8 +147,9 @@ async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
     .await;
     home.run("UPDATE job_counts SET jobs = 1000000 WHERE state = 'cancelled'").await;
     let left = async || home.number("SELECT count(*) FROM jobs WHERE state = 'cancelled'").await;
-    assert_eq!(store.delete(home.now(), LEASE).await, Ok(true), "there is more");
+    let delete = async || store.delete(&mut Walked::default(), home.now(), LEASE.into()).await;
+    assert_eq!(delete().await, Ok(true), "there is more");
     assert_eq!(left().await, 7);
-    assert_eq!(store.delete(home.now(), LEASE).await, Ok(false));
+    assert_eq!(delete().await, Ok(false));
     assert_eq!(left().await, 0);
 }

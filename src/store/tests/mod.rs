@@ -2,6 +2,8 @@
 
 mod accept;
 mod accounts;
+mod bodies;
+mod budget;
 mod claims;
 mod commit;
 mod corrupt;
@@ -12,6 +14,7 @@ mod handled;
 mod jumps;
 mod keep;
 mod lanes;
+mod lists;
 mod log;
 mod oauth;
 mod open;
@@ -198,7 +201,7 @@ fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
 }
 
 async fn look(store: &Store, id: JobId) -> Job {
-    store.job(id).await.unwrap().unwrap().0
+    store.job(id).await.unwrap().unwrap().0.whole().unwrap()
 }
 
 async fn state(store: &Store, id: JobId) -> StateName {

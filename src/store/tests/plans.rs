@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::{
-    accounts, claims, delivery_claims, keys, people, read, refresh, release, reports, upkeep,
+    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, upkeep,
 };
 
 /// The plan, one line a step.
@@ -51,7 +51,12 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("drop moved keys", keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
         ("free running", upkeep::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
         ("free delivering", upkeep::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
+        ("oldest finished", upkeep::OLDEST_FINISHED.into(), "jobs_finished (finished_at<?)"),
         ("delete", upkeep::DELETE_FINISHED.into(), "jobs_finished (finished_at<?)"),
+        ("window", bodies::WINDOW_END.into(), "jobs_finished (finished_at>?)"),
+        ("droppable", bodies::DROPPABLE.into(), "jobs_finished (finished_at>? AND finished_at<?)"),
+        ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         ("forget", upkeep::FORGET_KEYS.into(), "idempotency_keys_expired (expires_at<?)"),
         ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
         ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
@@ -78,7 +83,7 @@ async fn lists_are_read_in_their_own_order() {
         for named in [None, Some(handler("greet"))] {
             for before in [None, Some(id)] {
                 let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
-                let mut select = read::select(&filter, before);
+                let mut select = list::select(&filter, 9, before);
                 let plan = plan(&mut raw, select.build().sql().as_str()).await;
                 assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
                 let by_index = plan.iter().any(|step| step.contains("jobs_dead"));

@@ -1,13 +1,18 @@
 //! Lists: pages, filters, text.
 
 use super::*;
-use crate::store::read;
+use crate::store::list::{self, Bounds};
+
+/// Bounded by the number of jobs alone.
+fn looks(scan: i64) -> Bounds<'static> {
+    Bounds { scan, bytes: usize::MAX, time: PATIENCE, elapsed: &|| Duration::ZERO }
+}
 
 /// All pages, and how many there were.
 async fn all(store: &Store, mut filter: JobFilter, scan: i64) -> (Vec<JobId>, usize) {
     let (mut ids, mut pages) = (Vec::new(), 0);
     loop {
-        let page = read::page(&store.0.reading, &filter, scan).await.unwrap();
+        let page = list::page(&store.0.reading, &filter, &looks(scan)).await.unwrap();
         pages += 1;
         assert!(page.jobs.len() <= usize::try_from(filter.limit.max(1)).unwrap());
         ids.extend(page.jobs.iter().map(|job| job.id));

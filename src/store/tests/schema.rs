@@ -19,6 +19,14 @@ const REFUSED: &[(StateName, &str)] = &[
     (StateName::Queued, "lease_until = 1"),
     (StateName::Queued, "completion = '{}', outcome = 'handler'"),
     (StateName::Queued, "data = NULL"),
+    (StateName::Queued, "outcome = 'handler'"),
+    (StateName::Delivering, "data = NULL"),
+    (StateName::Dead, "data = NULL"),
+    (StateName::Dead, "data = NULL, completion = NULL"),
+    (StateName::Gone, "data = NULL, completion = NULL"),
+    (StateName::Delivered, "data = NULL"),
+    (StateName::Delivered, "completion = NULL"),
+    (StateName::Delivered, "data = NULL, completion = NULL, outcome = NULL"),
     (StateName::Queued, "received_at = 'yesterday'"),
     (StateName::Running, "lease_until = NULL"),
     (StateName::Running, "due_at = 1"),
@@ -53,6 +61,9 @@ async fn every_check_bites() {
     let home = Home::new();
     let store = home.serve().await;
     home.dead(&store).await;
+    for next in [AfterDelivery::Delivered, AfterDelivery::Gone] {
+        store.sent(sent(home.delivering(&store).await, next)).await.unwrap();
+    }
     home.delivering(&store).await;
     home.running(&store).await;
     store.cancel(home.queued(&store).await).await.unwrap();

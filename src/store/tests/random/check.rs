@@ -14,7 +14,7 @@ impl Life {
     pub(super) async fn check(&self) {
         let filter = JobFilter { limit: ALL, ..JobFilter::default() };
         let stored = self.store.jobs(&filter).await.unwrap().jobs;
-        let expected: Vec<Job> = self.model.jobs.values().rev().map(|known| known.job.clone()).collect();
+        let expected: Vec<JobSummary> = self.model.jobs.values().rev().map(Known::summary).collect();
         // One by one, or a failure fills the screen.
         assert_eq!(stored.len(), expected.len());
         for (stored, expected) in stored.iter().zip(&expected) {
@@ -23,10 +23,31 @@ impl Life {
         let none = StateName::ALL.into_iter().map(|state| (state, 0_u64));
         let mut counts: BTreeMap<StateName, u64> = none.collect();
         for job in &expected {
-            *counts.entry(job.state.name()).or_default() += 1;
+            *counts.entry(job.state).or_default() += 1;
         }
         assert_eq!(self.store.stats().await.unwrap().jobs, counts);
+        self.check_bytes().await;
         self.check_lanes();
+    }
+
+    /// What the table says, and what the writer has in memory, is what the jobs take.
+    async fn check_bytes(&self) {
+        let mut expected: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
+        for known in self.model.jobs.values() {
+            let (unfinished, stored) = expected.entry(known.job.request.account_id.0).or_default();
+            *stored += known.bytes();
+            *unfinished += if known.finished_at().is_none() { known.bytes() } else { 0 };
+        }
+        expected.retain(|_, bytes| *bytes != (0, 0));
+        let sql = "SELECT account_id, unfinished, stored FROM account_bytes WHERE stored > 0";
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(&self.store.0.reading).await.unwrap();
+        let kept = rows.into_iter().map(|(account, unfinished, stored)| {
+            (account, (unfinished.unsigned_abs(), stored.unsigned_abs()))
+        });
+        assert_eq!(BTreeMap::from_iter(kept), expected);
+        let unfinished = expected.into_iter().map(|(account, (unfinished, _))| (account, unfinished));
+        let unfinished: BTreeMap<i64, u64> = unfinished.filter(|(_, bytes)| *bytes > 0).collect();
+        assert_eq!(self.store.0.budgets.unfinished(), unfinished);
     }
 
     /// A lane may look due once in vain, but where a job waits it must not look empty.
@@ -51,7 +72,7 @@ impl Life {
     pub(super) async fn end(&self) {
         for (id, known) in &self.model.jobs {
             let (job, attempts) = self.store.job(*id).await.unwrap().unwrap();
-            assert_eq!((&job, &attempts), (&known.job, &known.attempts));
+            assert_eq!((&job, &attempts), (&known.record(), &known.attempts));
         }
         self.store.close().await;
     }

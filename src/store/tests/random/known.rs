@@ -11,6 +11,8 @@ pub(super) struct Known {
     pub(super) fence: i64,
     pub(super) crashes: u32,
     pub(super) delivery: Delivery,
+    /// The store has no bodies of it any more; the model keeps them all the same.
+    pub(super) bodies_dropped: bool,
 }
 
 impl Known {
@@ -47,14 +49,28 @@ impl Known {
     }
 
     pub(super) fn prepared(&self) -> Option<Prepared> {
-        match &self.job.state {
-            State::Queued { .. } | State::Running { .. } => None,
-            State::Delivering { prepared, .. }
-            | State::Delivered { prepared, .. }
-            | State::Gone { prepared, .. }
-            | State::Dead { prepared, .. } => Some(prepared.clone()),
-            State::Cancelled { prepared, .. } => prepared.clone(),
+        self.job.state.prepared().cloned()
+    }
+
+    /// What a list shows.
+    pub(super) fn summary(&self) -> JobSummary {
+        JobSummary { bodies_dropped: self.bodies_dropped, ..JobSummary::from(&self.job) }
+    }
+
+    /// What a look at it alone shows.
+    pub(super) fn record(&self) -> JobRecord {
+        if self.bodies_dropped {
+            JobRecord::WithoutBodies(self.summary())
+        } else {
+            JobRecord::Whole(self.job.clone())
         }
+    }
+
+    /// What its bodies take.
+    pub(super) fn bytes(&self) -> u64 {
+        let data = self.job.request.data.to_string().len();
+        let completion = self.prepared().map_or(0, |prepared| prepared.completion.as_json().len());
+        if self.bodies_dropped { 0 } else { (data + completion) as u64 }
     }
 
     /// Since when it waits for a worker, and is due.

@@ -9,6 +9,7 @@ use super::super::hand_over::Room;
 use super::super::*;
 use super::model::{Model, Said};
 use super::steps::{About, AfterCall, AfterWork, Event, Step};
+use crate::store::bodies::Walked;
 use crate::store::keys::Move;
 use crate::store::refresh::Refresh;
 use crate::store::upkeep::{DeleteFinished, ForgetKeys, Free, Rewind};
@@ -92,6 +93,11 @@ impl Life {
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
             Event::Visit(step) => self.visit(step).await,
+            Event::DropBodies(millis) => {
+                let before = self.home.now() - Duration::from_millis(millis);
+                self.store.drop_aged(&mut Walked::default(), before).await.unwrap();
+                self.model.without_bodies(before);
+            }
         }
     }
 
@@ -265,7 +271,7 @@ impl Life {
                 let before = now - Duration::from_millis(millis);
                 asked(ERRANDS, async move {
                     let answer = store.ask(DeleteFinished { before }).await;
-                    check(move |life| assert_eq!(answer, Ok(life.model.deleted(before))))
+                    check(move |life| assert_eq!(answer.unwrap().jobs, life.model.deleted(before)))
                 })
             }
             Step::Refresh => asked(ERRANDS, async move {

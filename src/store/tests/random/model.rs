@@ -63,6 +63,7 @@ impl Model {
             fence: i64::from(lease.is_some()),
             crashes: 0,
             delivery: Delivery::default(),
+            bodies_dropped: false,
         };
         self.jobs.insert(id, known);
         Accepted { id, duplicate: false }
@@ -302,6 +303,14 @@ impl Model {
             rewound += 1;
         }
         rewound
+    }
+
+    /// Delivered and cancelled jobs lose their bodies.
+    pub(super) fn without_bodies(&mut self, before: Timestamp) {
+        for known in self.jobs.values_mut() {
+            let droppable = matches!(known.job.state.name(), StateName::Delivered | StateName::Cancelled);
+            known.bodies_dropped |= droppable && known.finished_at().is_some_and(|at| at < before);
+        }
     }
 
     pub(super) fn deleted(&mut self, before: Timestamp) -> u64 {

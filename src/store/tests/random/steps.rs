@@ -23,6 +23,8 @@ pub(super) enum Event {
     Reopen,
     /// The keeper moves idempotency keys: all of them, or dies after some.
     MoveKeys { all: bool },
+    /// The keeper drops the bodies of what finished longer ago than so many milliseconds.
+    DropBodies(u64),
     /// A command beside the bridge does something that people do.
     Visit(Step),
 }
@@ -113,6 +115,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => (1..90_000_u64).prop_map(Event::SetBack),
         2 => any::<bool>().prop_map(|all| Event::MoveKeys { all }),
         3 => of_people().prop_map(Event::Visit),
+        2 => (0..40_000_u64).prop_map(Event::DropBodies),
     ]
 }
 

@@ -1,0 +1,53 @@
+//! Lists neither hold up the numbers nor show what was dropped.
+
+use crate::model::Budget;
+
+use super::*;
+
+#[tokio::test]
+async fn numbers_and_health_do_not_wait_behind_lists_and_a_list_waits_for_its_turn_alone() {
+    let it = Fixture::new(None).await;
+    let id = it.jobs.make("echo", StateName::Dead).await;
+    it.health.ready();
+    let turns = it.jobs.store.hold_lists().await;
+    for path in ["/metrics", "/api/v1/stats", "/health/live", "/health/ready"] {
+        assert_eq!(it.call("GET", path, "").await.status, StatusCode::OK, "{path}");
+    }
+    assert_eq!(it.get(&format!("/api/v1/jobs/{id}")).await["state"], "dead", "nor does one job");
+
+    let mut listing = Box::pin(it.call("GET", "/api/v1/jobs", ""));
+    assert!(futures_util::poll!(&mut listing).is_pending(), "there is no turn left");
+    it.jobs.clock.advance(Duration::from_secs(2));
+    let refused = listing.await;
+    let detail = refused.problem(503);
+    assert!(detail.contains("too many lists") || detail.contains("Too many lists"), "{detail}");
+    assert_eq!(
+        (refused.json()["type"].as_str(), &refused.headers["retry-after"]),
+        (Some("urn:salesbot-bridge:problem:too-many-lists"), &"1".parse().unwrap())
+    );
+
+    let mut listing = Box::pin(it.call("GET", "/api/v1/jobs", ""));
+    assert!(futures_util::poll!(&mut listing).is_pending());
+    drop(turns);
+    assert_eq!(listing.await.status, StatusCode::OK, "a turn came in time");
+}
+
+#[tokio::test]
+async fn a_job_without_its_bodies_says_so_in_lists_and_alone() {
+    let it = Fixture::new(None).await;
+    let dropped = it.jobs.make("echo", StateName::Delivered).await;
+    let kept = it.jobs.make("echo", StateName::Dead).await;
+    it.jobs.store.set_budget(Budget { stored: 1, ..Budget::default() });
+    it.jobs.store.trim().await;
+    let list = it.get("/api/v1/jobs").await;
+    let said = |job: &Value| (job["id"].clone(), job["bodies_dropped"].clone(), job.get("data").is_some());
+    let said: Vec<_> = list["jobs"].as_array().unwrap().iter().map(said).collect();
+    assert_eq!(said, [(json!(kept), json!(false), false), (json!(dropped), json!(true), false)]);
+    let job = it.get(&format!("/api/v1/jobs/{dropped}")).await;
+    assert_eq!((job.get("data"), job.get("completion")), (Some(&Value::Null), Some(&Value::Null)));
+    assert_eq!((&job["bodies_dropped"], &job["outcome"]), (&json!(true), &json!("handler")));
+    assert_eq!(job["attempts"].as_array().map(Vec::len), Some(2), "its history stays");
+    assert_eq!(it.ids("q=hello").await, [kept.to_string()], "what is gone is not found");
+    let metrics = it.call("GET", "/metrics", "").await.text;
+    assert!(metrics.contains("bridge_body_bytes{of=\"unfinished\"} 0\n"), "{metrics}");
+}
