@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Replays the attacks that once stopped or robbed the bridge, against the real program.
+
+    python3 tests/attacks/run.py --program target/release/salesbot-bridge [NAME ...]
+
+One line an attack; exits 1 if the bridge gave in to one. Needs Python 3 alone, talks to 127.0.0.1 alone, takes about
+a minute.
+"""
+
+import argparse
+import resource
+import signal
+import sys
+import time
+
+import logs
+import oauth
+import refusals
+import sockets
+from bridge import Failed
+
+ATTACKS = {
+    "unread-pipe": logs.unread_pipe,
+    "paused-terminal": logs.paused_terminal,
+    "html-403": refusals.html_403_of_one_account,
+    "anonymous-callback": oauth.anonymous_callback,
+    "silent-connections": sockets.silent_connections,
+    "busy-connections": sockets.keep_alive_connections,
+}
+
+# No attack takes longer than this, in seconds.
+LIMIT = 120
+
+
+def out_of_time(*_):
+    raise Failed(f"it did not end within {LIMIT} s")
+
+
+def main():
+    signal.signal(signal.SIGALRM, out_of_time)
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--program", default="target/release/salesbot-bridge")
+    arguments.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ATTACKS)}")
+    arguments = arguments.parse_args()
+    unknown = [name for name in arguments.names if name not in ATTACKS]
+    if unknown:
+        sys.exit(f"unknown attack {unknown[0]} (expected one of: {', '.join(ATTACKS)})")
+    # An end of each connection is here, and the bridge inherits the limit for the other.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    failed = 0
+    for name in arguments.names or ATTACKS:
+        began = time.monotonic()
+        signal.alarm(LIMIT)
+        try:
+            ATTACKS[name](arguments.program)
+            result = "withstood"
+        except (Failed, OSError) as error:
+            failed += 1
+            result = f"FAILED: {error or type(error).__name__}"
+        signal.alarm(0)
+        print(f"{name:20} {time.monotonic() - began:5.1f} s  {result}", flush=True)
+    passed = len(arguments.names or ATTACKS) - failed
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
