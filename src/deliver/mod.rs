@@ -32,7 +32,7 @@ use crate::health::Health;
 use crate::kommo::Kommo;
 use crate::model::{DeliveringJob, HandlerName, HandlerPolicy};
 use crate::pace::{Gate, Hold, Pass};
-use crate::store::{Slot, Store, StoreError};
+use crate::store::{LongestDue, Slot, Store, StoreError};
 
 use turns::Turns;
 
@@ -197,7 +197,12 @@ impl Sender {
     /// Claims as many jobs as there are passes, and sends them off. Returns whether there were as many.
     async fn claim(&self, origin: Arc<str>, passes: Vec<Pass>) -> Result<bool, StoreError> {
         let limit = passes.len();
-        let longest_due = self.turns(&origin, |turns| turns.longest_due(limit));
+        let longest_due = if passes.iter().any(Pass::is_probe) {
+            // Jobs that were refused come last then: one that is refused for its own sake would prolong the pause.
+            LongestDue::default()
+        } else {
+            self.turns(&origin, |turns| turns.longest_due(limit))
+        };
         let store = &self.0.parts.store;
         let jobs = store.claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
         let claimed = jobs.len();

@@ -1,8 +1,8 @@
 //! How the continues of a lane are shared between its young jobs and those that have been due longest: a pure count.
 //!
 //! Young jobs go first, because their customers still wait. Of each four continues one is the longest due, alternately a
-//! retry and a first try, so that neither an old backlog nor a retry waits for a lull that never comes. Continues are
-//! counted, not claims: a claim may take one job or sixty-four.
+//! retry and a first try, so that neither an old backlog nor a retry waits for a lull that never comes. A job that was
+//! refused with its account counts as a retry here. Continues are counted, not claims: a claim may take one job or sixty-four.
 
 use crate::store::LongestDue;
 

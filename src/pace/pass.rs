@@ -37,6 +37,11 @@ impl Pass {
         Self { gate, account, ticket, has_place, stage: Stage::Reserved, started_at: None }
     }
 
+    /// Whether the answer to this call decides if a pause is over.
+    pub const fn is_probe(&self) -> bool {
+        self.ticket.is_probe()
+    }
+
     /// The call goes out now, if it still may.
     ///
     /// # Errors

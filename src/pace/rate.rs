@@ -71,6 +71,14 @@ pub(super) struct Ticket {
     everybody_era: u64,
     /// It is not the probe of the account's pause.
     passes_by: bool,
+    /// Its answer decides whether a pause is over.
+    is_probe: bool,
+}
+
+impl Ticket {
+    pub(super) const fn is_probe(&self) -> bool {
+        self.is_probe
+    }
 }
 
 /// What a call is for.
@@ -166,10 +174,10 @@ impl Pace {
         let own = if passes_by { Permission::Go } else { entry.pauses.permission(now) };
         let everybody = self.everybody.permission(account, now);
         let room = total.min(wanted);
-        let permitted = match (own, everybody) {
-            (Permission::Wait(_), _) | (_, Permission::Wait(_)) => 0,
-            (Permission::Probe, _) | (_, Permission::Probe) => room.min(1),
-            (Permission::Go, Permission::Go) => room,
+        let (permitted, is_probe) = match (own, everybody) {
+            (Permission::Wait(_), _) | (_, Permission::Wait(_)) => (0, false),
+            (Permission::Probe, _) | (_, Permission::Probe) => (room.min(1), true),
+            (Permission::Go, Permission::Go) => (room, false),
         };
         if permitted == 0 {
             let may_go = ![own, everybody].iter().any(|permission| matches!(permission, Permission::Wait(_)));
@@ -189,7 +197,7 @@ impl Pace {
         }
         self.everybody.begin();
         self.turns.got(who);
-        vec![Ticket { account_era, everybody_era: self.everybody.era(), passes_by }; permitted]
+        vec![Ticket { account_era, everybody_era: self.everybody.era(), passes_by, is_probe }; permitted]
     }
 
     /// When it may be worth to ask for `account` again, if nothing else happens; none if only a probe that

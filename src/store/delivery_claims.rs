@@ -3,7 +3,8 @@
 //! A job of the last minute goes before all older ones, because its customer still waits for the bot; else the backlog of an
 //! account that was connected after hours would hold up its fresh jobs. Within an age first tries go before retries. Some
 //! jobs of a claim are those that have been due longest, so that neither the old ones nor the retries starve. A job that
-//! Kommo refused goes after all others: it may be refused for its own sake.
+//! Kommo refused, maybe for its account's sake, goes after all others, because it may be refused for its own sake; but among
+//! the longest due its turn is before the retries', so that it does not starve either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub(super) const YOUNG: Duration = Duration::from_secs(60);
 pub struct LongestDue {
     /// So many, if there are that many.
     pub jobs: usize,
-    /// Retries come before first tries among them.
+    /// Refused jobs and then retries come before first tries among them; else the reverse.
     pub retries_first: bool,
 }
 
@@ -41,9 +42,13 @@ pub(super) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) FROM jobs \
      WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 2)";
 
-/// Of the lane `?2`, what is due at `?3`, up to `?4`: of rank `?5` first, then first tries or retries, whichever that is not.
+/// Of the lane `?2`, what is due at `?3`, up to `?4`: by rank, from the highest if `?5` is 1, else from the lowest.
 pub(super) fn longest_due() -> String {
-    deliver(&[Part::longest_due("delivery_rank = ?5"), Part::longest_due("delivery_rank = 1 - ?5")])
+    deliver(&[
+        Part::longest_due("delivery_rank = 2 * ?5"),
+        Part::longest_due("delivery_rank = 1"),
+        Part::longest_due("delivery_rank = 2 - 2 * ?5"),
+    ])
 }
 
 /// Of the lane `?2`, what is due at `?3`, up to `?4`: first what was received after `?5`.

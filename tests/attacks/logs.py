@@ -6,15 +6,19 @@ import termios
 from bridge import Bridge, check
 from kommo import Kommo
 
-# A refusal costs a log line; a pipe holds 64 KiB.
-BOTS = 400
+# A pipe holds 64 KiB. Each of these bots costs some 2 KB, so that any queue in front of it is full too.
+BOTS = 1_000
+MORE = """
+delivery.rate_per_account = 1000
+log.filter = "debug"
+"""
 # `workers.grace` is 20 s, but nothing is in flight.
 STOP = 10
 
 
 def unread_pipe(program):
     kommo = Kommo(7, answer=lambda body: 422)
-    with Bridge(program, [kommo], more="delivery.rate_per_account = 1000") as bridge:
+    with Bridge(program, [kommo], more=MORE) as bridge:
         for number in range(BOTS):
             status = bridge.bot(kommo, {"n": number}, f"c{number}")
             check(status == 200, f"bot {number} got {status}")

@@ -8,6 +8,7 @@ a minute.
 """
 
 import argparse
+import os
 import resource
 import signal
 import sys
@@ -42,6 +43,7 @@ def main():
     arguments.add_argument("--program", default="target/release/salesbot-bridge")
     arguments.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ATTACKS)}")
     arguments = arguments.parse_args()
+    program = os.path.abspath(arguments.program)
     unknown = [name for name in arguments.names if name not in ATTACKS]
     if unknown:
         sys.exit(f"unknown attack {unknown[0]} (expected one of: {', '.join(ATTACKS)})")
@@ -53,7 +55,7 @@ def main():
         began = time.monotonic()
         signal.alarm(LIMIT)
         try:
-            ATTACKS[name](arguments.program)
+            ATTACKS[name](program)
             result = "withstood"
         except (Failed, OSError) as error:
             failed += 1

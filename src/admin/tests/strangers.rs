@@ -74,6 +74,15 @@ async fn wrong_tokens_are_counted_logged_in_sum_and_answered_late_and_good_ones_
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let _logging = tracing::subscriber::set_default(subscriber);
+    // Another test may be the first to log such a line at this very moment, and find no subscriber. What was found is kept,
+    // so it has to be found again once all of these lines are known.
+    let elsewhere = Fixture::new(Some(TOKEN)).await;
+    for authorization in ["Bearer guess", ""] {
+        let request = Request::get("/api/v1/stats").header("authorization", authorization);
+        elsewhere.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    }
+    tracing::callsite::rebuild_interest_cache();
+    lines.0.lock().unwrap().clear();
     let ask = async |authorization: &str| -> Response<Body> {
         let request = Request::get("/api/v1/stats").header("authorization", authorization);
         it.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
@@ -91,8 +100,8 @@ async fn wrong_tokens_are_counted_logged_in_sum_and_answered_late_and_good_ones_
 
     let text = handle.render();
     for line in [
-        r#"bridge_admin_refused_total{reason="token_wrong"} 100"#,
-        r#"bridge_admin_refused_total{reason="token_missing"} 1"#,
+        r#"bridge_admin_refused_total{reason="token_wrong"} 101"#,
+        r#"bridge_admin_refused_total{reason="token_missing"} 2"#,
     ] {
         assert!(text.contains(line), "{line} not in {text}");
     }
@@ -123,5 +132,6 @@ async fn a_public_listener_that_has_no_place_is_degraded_and_not_ready_once_komm
     );
 
     it.health.callers_wait(None);
-    assert_eq!(it.get("/health/ready").await, json!({ "status": "ready", "waiting": [] }));
+    let ready = it.get("/health/ready").await;
+    assert_eq!((&ready["status"], &ready["degraded"]), (&json!("ready"), &Value::Null), "{ready}");
 }

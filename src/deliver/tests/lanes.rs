@@ -1,6 +1,7 @@
 //! Which lanes are looked at, when, and which of their jobs go first.
 
 use super::*;
+use crate::simulator::MovedAnswer;
 
 const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;
@@ -210,6 +211,7 @@ async fn a_lane_that_waited_at_an_old_address_is_looked_at_when_its_account_has_
     super::connected::connect(&home, &sender).await;
     let id = home.completed(&home.bot([Fault::Status(402)])).await;
     assert_eq!(sender.settle().await, Some(Duration::from_secs(30)), "the account's plan has ended");
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
     super::connected::connect_at(&elsewhere, &sender).await;
     sender.settle().await;
     assert_eq!(elsewhere.calls().len(), 1, "{:?}", home.look(id).await.last_error);

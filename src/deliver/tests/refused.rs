@@ -251,3 +251,25 @@ async fn all_accounts_wait_only_after_two_of_them_were_refused_without_json_in_a
     assert_eq!(waits(), None);
     assert_eq!(home.store.stats().await.unwrap().jobs[&StateName::Delivered], 4);
 }
+
+#[tokio::test]
+async fn what_was_refused_with_its_account_does_not_starve_behind_a_lane_that_is_always_full() {
+    let home = Home::new().await;
+    let sender = home.with(&[]).await;
+    // Refused once, with the account.
+    let early = home.completed(&home.bot([Fault::Forbidden])).await;
+    sender.idle().await;
+    assert!(home.is(early, StateName::Delivering).await);
+    home.after(&sender, MINUTE).await;
+    for second in 0..30 {
+        if home.is(early, StateName::Delivered).await {
+            return;
+        }
+        // More than the rate of 7 takes.
+        for _ in 0..10 {
+            home.completed(&home.bot([])).await;
+        }
+        home.after(&sender, Duration::from_millis(1_100)).await;
+        assert!(second < 29, "its bot hangs");
+    }
+}

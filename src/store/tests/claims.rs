@@ -259,21 +259,19 @@ async fn the_longest_due_of_a_claim_are_of_the_kind_whose_turn_it_is_then_of_the
 }
 
 #[tokio::test]
-async fn a_refused_job_is_not_among_the_longest_due() {
+async fn among_the_longest_due_a_refused_job_has_the_turn_of_the_retries() {
     let home = Home::new();
     let store = home.serve().await;
+    let retry = retried(&home, &store).await;
     let refused = home.waiting(&store).await;
-    home.run("UPDATE jobs SET refused_at = 1").await;
-    home.pass(Duration::from_secs(61));
-    let other = home.waiting(&store).await;
-    for retries_first in [true, false] {
-        let all = LongestDue { jobs: 1, retries_first };
-        let claimed = store.claim_deliveries(ORIGIN.into(), 1, all, LEASE).await.unwrap().remove(0);
-        assert_eq!(claimed.id, other);
-        let next = AfterDelivery::Wait { delivery: claimed.delivery, keeps_place: true };
-        store.sent(DeliveryReport { job: claimed, attempt: None, next, error: None }).await.unwrap();
+    home.run("UPDATE jobs SET refused_at = 1 WHERE failures = 0").await;
+    home.pass(Duration::from_millis(1));
+    let first = home.waiting(&store).await;
+    for (retries_first, expected) in [(true, refused), (false, first)] {
+        let longest_due = LongestDue { jobs: 1, retries_first };
+        assert_eq!(claim_deliveries(&store, 1, longest_due).await, [expected]);
     }
-    assert_eq!(claim_deliveries(&store, 9, LongestDue::default()).await, [refused, other]);
+    assert_eq!(claim_deliveries(&store, 9, LongestDue::default()).await, [retry]);
 }
 
 #[tokio::test]
