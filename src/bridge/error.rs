@@ -105,7 +105,8 @@ impl Error {
                 StoreError::Url(_)
                 | StoreError::NotAStore { .. }
                 | StoreError::InUse { .. }
-                | StoreError::Newer { .. },
+                | StoreError::Newer { .. }
+                | StoreError::Unreleased { .. },
             ) => 2,
             _ => 1,
         }

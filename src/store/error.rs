@@ -47,6 +47,15 @@ pub enum StoreError {
         /// The migration.
         version: i64,
     },
+    /// The store was written by a version from before the first release. Its tables have other columns under the same number.
+    #[error(
+        "the store {path} was made by another version from before 0.1.0, and cannot be read by this one: let that version \
+         finish its jobs, then move the file away with its -wal and -shm, or set store.url to another file"
+    )]
+    Unreleased {
+        /// The database file.
+        path: String,
+    },
     /// The disk is full.
     #[error("the disk that holds the store is full: free some space")]
     Full,

@@ -191,6 +191,7 @@ async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) 
     let result = match purpose {
         Purpose::Serve => MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.to_owned(), version },
+            MigrateError::VersionMismatch(_) => StoreError::Unreleased { path: shown.to_owned() },
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 StoreError::from(error).at(shown)
             }
@@ -215,18 +216,27 @@ async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error>
 
 /// A visitor changes no schema, so it has to find its own.
 async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
-    let cannot = |why: String| StoreError::Open { path: shown.to_owned(), why };
-    let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
-    let applied: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-        .fetch_one(pool)
-        .await
-        .map_err(|error| StoreError::NotAStore {
-            path: shown.to_owned(),
-            why: format!("it is no store of this program ({})", StoreError::from(error)),
-        })?;
-    match applied {
-        applied if applied == newest => Ok(()),
-        Some(version) if Some(version) > newest => Err(StoreError::Newer { path: shown.to_owned(), version }),
-        _ => Err(cannot("its schema is older than this program; `serve` brings it up to date".into())),
+    let path = || shown.to_owned();
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(pool)
+            .await
+            .map_err(|error| StoreError::NotAStore {
+                path: path(),
+                why: format!("it is no store of this program ({})", StoreError::from(error)),
+            })?;
+    for (version, checksum) in &applied {
+        match MIGRATIONS.iter().find(|migration| migration.version == *version) {
+            None => return Err(StoreError::Newer { path: path(), version: *version }),
+            Some(known) if *known.checksum != **checksum => {
+                return Err(StoreError::Unreleased { path: path() });
+            }
+            Some(_) => {}
+        }
     }
+    if applied.len() < MIGRATIONS.iter().count() {
+        let why = "its schema is older than this program; `serve` brings it up to date".to_owned();
+        return Err(StoreError::Open { path: path(), why });
+    }
+    Ok(())
 }

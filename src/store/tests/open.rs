@@ -153,6 +153,17 @@ async fn a_newer_store_is_not_touched() {
 }
 
 #[tokio::test]
+async fn a_store_from_before_the_first_release_is_refused() {
+    let home = Home::new();
+    home.serve().await.close().await;
+    home.run("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").await;
+    for purpose in [Purpose::Serve, Purpose::Visit] {
+        let error = refused(&home.url(), purpose).await;
+        assert_eq!(error, StoreError::Unreleased { path: home.file().display().to_string() });
+    }
+}
+
+#[tokio::test]
 async fn an_older_store_is_for_its_owner_to_bring_up_to_date() {
     let home = Home::new();
     home.serve().await.close().await;
