@@ -9,6 +9,8 @@ mod check;
 mod guarantees;
 #[path = "architecture/made_up.rs"]
 mod made_up;
+#[path = "architecture/metrics.rs"]
+mod metrics;
 #[path = "architecture/paths.rs"]
 mod paths;
 #[path = "architecture/test_items.rs"]

@@ -95,7 +95,8 @@ impl Bridge {
     }
 
     /// Runs until SIGTERM or SIGINT, on the addresses of the configuration, and logs to stderr, panics included.
-    /// A program with a logger of its own keeps that, and its panic hook. SIGHUP makes it read the secret files again.
+    /// A program with a logger of its own keeps that, and its panic hook. SIGHUP makes it read the secret files again. From
+    /// then on the process writes no core dumps, and only root can trace it.
     ///
     /// # Errors
     /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
@@ -111,8 +112,8 @@ impl Bridge {
     async fn serve_until_signal(mut self) -> Result<(), Error> {
         self.config.server.max_connections = open_files::provide(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
-        // The store comes first: whoever finds it taken must not hold the ports.
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
+        // The store comes first: a process that finds it taken must not hold the ports.
         let parts = Parts::new(self).await?;
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));

@@ -29,7 +29,7 @@ impl Cause {
         match self {
             Self::Unauthorized => {
                 "an administrator of the account has to authorize it again: `salesbot-bridge accounts authorize`, or a new \
-                 token in accounts.NAME.access_token and a restart"
+                 token in accounts.NAME.access_token and a restart, or in its file and SIGHUP"
             }
             Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
             Self::Forbidden => "the token has to belong to an administrator of the account",

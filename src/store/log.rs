@@ -56,15 +56,29 @@ impl LogWatch {
     pub(super) fn look(&mut self, path: &Path) {
         let bytes = bytes_of(path);
         match self.changes(bytes) {
-            Some(true) => tracing::warn!(
-                wal_bytes = bytes,
-                readers = ?locks::foreign_readers(path),
-                "the write-ahead log grows: another process reads the database in one long transaction; end it, \
-                 or the disk fills up"
-            ),
+            Some(true) => {
+                let readers = locks::foreign_readers(path);
+                tracing::warn!(
+                    wal_bytes = bytes,
+                    ?readers,
+                    "the write-ahead log grows: {}",
+                    advice(&readers)
+                );
+            }
             Some(false) => tracing::info!(wal_bytes = bytes, "the write-ahead log is short again"),
             None => {}
         }
+    }
+}
+
+/// Why the log may grow while these processes read, and what to do. On some systems, and across containers, readers are not
+/// known.
+fn advice(readers: &BTreeSet<u32>) -> &'static str {
+    if readers.is_empty() {
+        "the disk is slower than the writes, or a process that cannot be seen from here reads the database in one long \
+         transaction; if the log does not become short again, find that process and end it, or the disk fills up"
+    } else {
+        "another process reads the database in one long transaction; end it, or the disk fills up"
     }
 }
 
@@ -111,6 +125,12 @@ mod tests {
         ] {
             assert_eq!(decide(pages, copied, bytes), expected, "{pages} {copied} {bytes}");
         }
+    }
+
+    #[test]
+    fn a_reader_is_blamed_only_if_there_is_one() {
+        assert!(advice(&[7].into()).starts_with("another process reads"));
+        assert!(advice(&BTreeSet::new()).starts_with("the disk is slower"));
     }
 
     #[test]

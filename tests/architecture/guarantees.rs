@@ -1,6 +1,6 @@
 //! `docs/guarantees.md` says which test fails when a promise breaks: here the page is held to the tests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -32,8 +32,12 @@ fn every_promise_names_tests_that_exist() {
     let mut sources: HashMap<&str, String> = HashMap::new();
     let mut wrong = Vec::new();
     let rows = rows(&page);
+    let mut promises = HashSet::new();
     assert!(rows.len() >= 40, "the page has lost rows: {}", rows.len());
     for (promise, tests) in rows {
+        if !promises.insert(promise) {
+            wrong.push(format!("the promise is there twice: {promise}"));
+        }
         if tests.is_empty() {
             wrong.push(format!("no test: {promise}"));
         }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::check::Check;
 
+/// The bit of a folder in which every user may make files, and only their owner may remove them.
+const STICKY: u32 = 0o1000;
+
 /// What the system says of a file or folder.
 struct Found {
     path: PathBuf,
@@ -38,7 +41,7 @@ pub(super) fn checks(path: &Path) -> Vec<Check> {
 
 fn look(path: PathBuf) -> Option<Found> {
     let there = fs::symlink_metadata(&path).ok()?;
-    Some(Found { path, is_folder: there.is_dir(), mode: there.mode() & 0o777, uid: there.uid() })
+    Some(Found { path, is_folder: there.is_dir(), mode: there.mode() & 0o1777, uid: there.uid() })
 }
 
 /// What is wrong with one of them, where the store is `owner`'s.
@@ -56,10 +59,16 @@ fn judge(found: &Found, owner: u32) -> Option<Check> {
     let (too_wide, what, right) =
         if found.is_folder { (0o022, "written", "700") } else { (0o077, "opened", "600") };
     (found.mode & too_wide != 0).then(|| {
+        // A folder of the system, like /tmp, is meant for all users: to close it would break their programs.
+        let todo = if found.uid == owner && found.mode & STICKY == 0 {
+            format!("run `chmod {right} {path}`")
+        } else {
+            format!("stop the bridge, and move the store into a folder that belongs to user {owner} alone (store.url)")
+        };
         Check::warning(
             "permissions",
             format!("{path} can be {what} by other users of this machine (mode {:o})", found.mode),
-            format!("run `chmod {right} {path}`"),
+            todo,
         )
     })
 }
@@ -82,7 +91,9 @@ mod tests {
             (true, 0o700, 0, None),
             (true, 0o707, 7, Some("chmod 700")),
             (true, 0o770, 7, Some("chmod 700")),
-            (true, 0o777, 0, Some("chmod 700")),
+            (true, 0o777, 0, Some("move the store")),
+            (true, 0o1777, 7, Some("move the store")),
+            (true, 0o1700, 7, None),
             (true, 0o700, 8, Some("chown 7")),
         ] {
             let found = Found { path: "x".into(), is_folder, mode, uid };

@@ -1,0 +1,45 @@
+//! The README names every metric that a scrape shows, and no other; and what the rooms count is in the recorder's list.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+const PREFIX: &str = "bridge_";
+/// Where metrics get their names.
+const NAMED: [&str; 3] = ["src/telemetry/recorder.rs", "src/telemetry/queue.rs", "src/admin/metrics.rs"];
+
+/// The metrics that `text` names behind one of `marks`.
+fn metrics<'t>(text: &'t str, marks: &[&str]) -> BTreeSet<&'t str> {
+    let begins =
+        text.match_indices(PREFIX).filter(|(at, _)| marks.iter().any(|mark| text[..*at].ends_with(mark)));
+    let name = |(at, _): (usize, &str)| {
+        let rest = &text[at..];
+        let end = rest.find(|letter: char| !(letter.is_ascii_lowercase() || letter == '_'));
+        &rest[..end.unwrap_or(rest.len())]
+    };
+    begins.map(name).collect()
+}
+
+#[test]
+fn the_readme_names_every_metric_and_no_other() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md"))?;
+    let sources: Vec<String> =
+        NAMED.iter().map(|path| fs::read_to_string(root.join(path))).collect::<Result<_, _>>()?;
+    let there: BTreeSet<&str> = sources.iter().flat_map(|source| metrics(source, &["\""])).collect();
+    assert_eq!(metrics(&readme, &["`"]), there);
+    Ok(())
+}
+
+#[test]
+fn every_metric_that_is_counted_is_in_the_recorders_list() -> io::Result<()> {
+    let list = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(NAMED[0]))?;
+    let listed = metrics(&list, &["name: \""]);
+    for (path, source) in super::rust_files("src")? {
+        let counted = metrics(&source, &["counter!(\"", "gauge!(\"", "histogram!(\""]);
+        let unknown: Vec<&&str> = counted.difference(&listed).collect();
+        assert!(unknown.is_empty(), "{path} counts what METRICS does not list: {unknown:?}");
+    }
+    Ok(())
+}
