@@ -200,6 +200,24 @@ async fn who_has_moved_is_followed() {
 }
 
 #[tokio::test]
+async fn what_waits_at_the_old_address_is_looked_at_once_the_move_is_known() {
+    let mut home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    home.allowed.push(host(elsewhere.base_url()).to_owned());
+    let (_store, accounts) = home.connected().await;
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    let (asked, events) = (accounts.clone(), Arc::new(Mutex::new(Vec::new())));
+    let heard = events.clone();
+    // The sender hears this, and looks at what waits for the account.
+    accounts.0.parts.gate.on_freed(move |account| {
+        heard.lock().unwrap().push((account.to_owned(), asked.moved_to(account).is_some()));
+    });
+    accounts.renewed(home.origin(), &stale).await.unwrap();
+    assert!(events.lock().unwrap().contains(&(home.origin().to_owned(), true)), "{events:?}");
+}
+
+#[tokio::test]
 async fn who_has_moved_to_a_host_that_is_not_allowed_is_not() {
     let home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
