@@ -72,6 +72,8 @@ impl Line {
     /// The request is whole, or the bridge has read all that it wants of it.
     pub(super) fn received(&self) {
         if self.moves(RECEIVING, WORKING) {
+            // The answer to the request before it may be stuck still: it is noted again with the next write.
+            self.stalled.store(false, Relaxed);
             self.places.begins(self.id);
         }
     }
@@ -118,7 +120,8 @@ impl Line {
 
     /// The caller takes something of its answer again.
     pub(super) fn goes_on(&self) {
-        if self.stalled.swap(false, Relaxed) {
+        // If the next request is coming already, its caller is waited for all the same.
+        if self.stalled.swap(false, Relaxed) && self.stage.load(Relaxed) >= WORKING {
             self.places.works(self.id);
         }
     }
@@ -133,5 +136,59 @@ impl Line {
 
     fn moves(&self, from: u8, to: u8) -> bool {
         self.stage.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::tests::options;
+    use super::*;
+
+    /// A connection at a listener with one place.
+    async fn alone() -> (Places, Place, Line) {
+        let places = Places::new(options(1, Duration::from_secs(60)));
+        let place = places.admit().await;
+        let line = Line::new(&place);
+        (places, place, line)
+    }
+
+    /// Whether a new connection would close this one.
+    async fn can_be_closed(places: &Places, place: &Place) -> bool {
+        tokio::select! {
+            biased;
+            _ = places.admit() => false,
+            () = place.asked() => place.closes(),
+            () = tokio::time::sleep(Duration::from_secs(10)) => false,
+        }
+    }
+
+    /// A whole request, and an answer that its peer does not take.
+    fn answers_in_vain(line: &Line) {
+        line.heard();
+        line.begins(usize::MAX, true);
+        line.answered();
+        line.stalls();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_a_little_while_its_next_request_comes_is_waited_for() {
+        let (places, place, line) = alone().await;
+        answers_in_vain(&line);
+        line.begins(usize::MAX, false);
+        line.goes_on();
+        assert!(can_be_closed(&places, &place).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_no_answer_is_waited_for_after_each_request() {
+        let (places, place, line) = alone().await;
+        answers_in_vain(&line);
+        line.begins(usize::MAX, true);
+        assert!(!can_be_closed(&places, &place).await, "the bridge works on it");
+        line.answered();
+        line.stalls();
+        assert!(can_be_closed(&places, &place).await);
     }
 }
