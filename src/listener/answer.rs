@@ -48,7 +48,7 @@ pub(super) async fn answer(
         tokio::time::sleep(pause).await;
         line.resumes();
     }
-    if last {
+    if last || line.makes_room() {
         answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answered.map(|body| Sent::new(body, line)))

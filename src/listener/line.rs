@@ -3,9 +3,10 @@
 //! All reports come from the one task that drives the connection, one after the other; what is atomic here is so because
 //! the parts of a connection share it. Most reports change nothing and take no lock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 
-use super::places::{Place, Places};
+use super::places::{Bell, Place, Places};
 use super::table::Id;
 
 /// So many refused requests (4xx) a caller may send on one connection without a good one among them. The answer to the last
@@ -29,6 +30,7 @@ pub(super) struct Line {
     stalled: AtomicBool,
     proven: AtomicBool,
     refused: AtomicU32,
+    bell: Arc<Bell>,
 }
 
 impl Line {
@@ -41,6 +43,7 @@ impl Line {
             stalled: AtomicBool::new(false),
             proven: AtomicBool::new(false),
             refused: AtomicU32::new(0),
+            bell: place.bell(),
         }
     }
 
@@ -97,6 +100,11 @@ impl Line {
     /// A request was refused. Returns whether it was one too many.
     pub(super) fn is_refused_too_often(&self) -> bool {
         self.refused.fetch_add(1, Relaxed) + 1 >= MAX_REFUSED
+    }
+
+    /// Whether the connection closes with this answer, because a new one needs its place.
+    pub(super) fn makes_room(&self) -> bool {
+        self.places.need_place_of(&self.bell)
     }
 
     /// The whole answer has been handed over for writing.
@@ -179,6 +187,16 @@ mod tests {
         line.begins(usize::MAX, false);
         line.goes_on();
         assert!(can_be_closed(&places, &place).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_to_close_when_a_request_came_closes_with_its_answer() {
+        let (places, place, line) = alone().await;
+        assert!(!line.makes_room());
+        assert!(can_be_closed(&places, &place).await);
+        line.heard();
+        line.begins(usize::MAX, true);
+        assert!(!place.closes() && line.makes_room());
     }
 
     #[tokio::test(start_paused = true)]
