@@ -114,10 +114,14 @@ async fn strangers_go_before_a_caller_that_proved_itself_and_the_longest_waiting
 }
 
 #[tokio::test]
-async fn after_some_refused_requests_the_connection_is_closed_unless_a_good_one_is_among_them() {
+async fn after_some_requests_that_prove_nothing_the_connection_is_closed_unless_a_good_one_is_among_them() {
     let mut options = options(9, PATIENT);
     options.rules.proves = |path| path == "/";
-    let running = Running::start_with(hello(), options).await;
+    let router = hello().route("/anyone", get(async || "good day"));
+    let running = Running::start_with(router, options).await;
+    let anyone = "GET /anyone HTTP/1.1\r\nhost: a\r\n\r\n";
+    let heard = until_closed(&mut running.send(&anyone.repeat(50)).await).await;
+    assert_eq!(heard.matches("good day").count(), 8);
     let nothing = "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n";
     let heard = until_closed(&mut running.send(&nothing.repeat(50)).await).await;
     assert_eq!(heard.matches("HTTP/1.1 404").count(), 8);

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use super::places::{Bell, Place, Places};
 use super::table::Id;
 
-/// So many refused requests (4xx) a caller may send on one connection without a good one among them. The answer to the last
-/// one closes the connection.
-const MAX_REFUSED: u32 = 8;
+/// So many requests that prove nothing a caller may send on one connection without a good one among them: refused ones, and
+/// those that anyone could send. The answer to the last one closes the connection, so no one can fill buffers with them.
+const MAX_UNPROVEN: u32 = 8;
 
 /// Nothing of a request is there.
 const IDLE: u8 = 0;
@@ -29,7 +29,7 @@ pub(super) struct Line {
     stage: AtomicU8,
     stalled: AtomicBool,
     proven: AtomicBool,
-    refused: AtomicU32,
+    unproven: AtomicU32,
     bell: Arc<Bell>,
 }
 
@@ -42,7 +42,7 @@ impl Line {
             stage: AtomicU8::new(IDLE),
             stalled: AtomicBool::new(false),
             proven: AtomicBool::new(false),
-            refused: AtomicU32::new(0),
+            unproven: AtomicU32::new(0),
             bell: place.bell(),
         }
     }
@@ -94,12 +94,12 @@ impl Line {
     /// A request was good and proves who sent it.
     pub(super) fn proves_itself(&self) {
         self.proven.store(true, Relaxed);
-        self.refused.store(0, Relaxed);
+        self.unproven.store(0, Relaxed);
     }
 
-    /// A request was refused. Returns whether it was one too many.
-    pub(super) fn is_refused_too_often(&self) -> bool {
-        self.refused.fetch_add(1, Relaxed) + 1 >= MAX_REFUSED
+    /// A request was refused, or anyone could have sent it. Returns whether it was one too many.
+    pub(super) fn proves_nothing_too_often(&self) -> bool {
+        self.unproven.fetch_add(1, Relaxed) + 1 >= MAX_UNPROVEN
     }
 
     /// Whether the connection closes with this answer, because a new one needs its place.
