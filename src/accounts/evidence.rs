@@ -16,7 +16,8 @@ const ASKED_LATELY: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 /// A token that Kommo has refused for as long as this, without giving a new one, is not a passing trouble.
 const REFUSED_FOR_GOOD: Duration = Duration::from_secs(60);
-/// Kommo's own call may come before the token stops working, by no more than this.
+/// Kommo's own call may come before the token stops working, by no more than this. That holds for each disconnection of an
+/// account, and a repetition looks the same, so each call waits this long.
 const MAY_STILL_WORK: Duration = Duration::from_secs(5 * 60);
 
 /// What shows whether an account is still connected.
@@ -35,15 +36,36 @@ pub(super) enum Evidence {
 }
 
 /// What an account was asked last.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     /// By the elapsed time.
     pub(super) at: Duration,
     /// Which tokens it had then.
     pub(super) generation: Option<u64>,
     pub(super) evidence: Evidence,
+    /// Since when these tokens have shown [`Evidence::Refused`] each time, by the elapsed time.
+    refused_since: Option<Duration>,
 }
 
 impl Asked {
+    /// It was asked now, and `before` for the last time.
+    pub(super) fn new(
+        before: Option<&Self>,
+        at: Duration,
+        generation: Option<u64>,
+        evidence: Evidence,
+    ) -> Self {
+        let same = before.filter(|before| before.generation == generation);
+        let since = same.and_then(|same| same.refused_since).unwrap_or(at);
+        let refused_since = (evidence == Evidence::Refused).then_some(since);
+        Self { at, generation, evidence, refused_since }
+    }
+
+    /// For how long it has been refused.
+    pub(super) fn refused_for(&self) -> Duration {
+        self.refused_since.map_or(Duration::ZERO, |since| self.at.saturating_sub(since))
+    }
+
     /// Whether it is too early to ask again because of another call.
     pub(super) fn is_recent(&self, now: Duration) -> bool {
         now < self.at + ASKED_LATELY
@@ -85,10 +107,11 @@ pub(super) fn believe_later(
     state: Option<AccountState>,
     is_first: bool,
     waited: Duration,
+    refused_for: Duration,
 ) -> Belief {
     match evidence {
-        Evidence::Works if is_first && waited < MAY_STILL_WORK => Belief::Wait,
-        Evidence::Refused if waited >= REFUSED_FOR_GOOD => Belief::Believe,
+        Evidence::Works if waited < MAY_STILL_WORK => Belief::Wait,
+        Evidence::Refused if refused_for >= REFUSED_FOR_GOOD => Belief::Believe,
         // Its tokens died while the call waited.
         Evidence::NoToken if state == Some(AccountState::NeedsAuthorization) => Belief::Believe,
         other => believe(other, state, is_first),
@@ -171,7 +194,7 @@ mod tests {
     #[test]
     fn a_call_that_waits_long_asks_less_often() {
         let second = Duration::from_secs(1);
-        let asked = Asked { at: Duration::ZERO, generation: None, evidence: Evidence::Silent };
+        let asked = Asked::new(None, Duration::ZERO, None, Evidence::Silent);
         for (waited, seconds) in [(0, 10), (100, 10), (600, 60), (86_400, 600)] {
             let waited = Duration::from_secs(waited);
             assert!(asked.is_recent_after(waited, second * (seconds - 1)), "{waited:?}");
@@ -182,20 +205,38 @@ mod tests {
 
     #[test]
     fn a_call_that_waits_is_settled_by_what_the_account_says_then() {
-        let second = Duration::from_secs(1);
-        for (evidence, state, is_first, waited, expected) in [
-            (Evidence::Works, ACTIVE, true, MAY_STILL_WORK - second, Belief::Wait),
-            (Evidence::Works, ACTIVE, true, MAY_STILL_WORK, Belief::Doubt),
-            (Evidence::Works, ACTIVE, false, second, Belief::Doubt),
-            (Evidence::Gone, NEEDS, false, second, Belief::Believe),
-            (Evidence::Refused, ACTIVE, false, second, Belief::Wait),
-            (Evidence::Refused, ACTIVE, false, REFUSED_FOR_GOOD, Belief::Believe),
-            (Evidence::Silent, ACTIVE, true, MAY_STILL_WORK * 100, Belief::Wait),
-            (Evidence::NoToken, NEEDS, false, second, Belief::Believe),
-            (Evidence::NoToken, None, false, second, Belief::Ignore),
+        let (second, long) = (Duration::from_secs(1), MAY_STILL_WORK * 100);
+        for (evidence, state, waited, refused_for, expected) in [
+            (Evidence::Works, ACTIVE, MAY_STILL_WORK - second, Duration::ZERO, Belief::Wait),
+            (Evidence::Works, ACTIVE, MAY_STILL_WORK, Duration::ZERO, Belief::Doubt),
+            (Evidence::Gone, NEEDS, second, Duration::ZERO, Belief::Believe),
+            (Evidence::Refused, ACTIVE, long, REFUSED_FOR_GOOD - second, Belief::Wait),
+            (Evidence::Refused, ACTIVE, long, REFUSED_FOR_GOOD, Belief::Believe),
+            (Evidence::Silent, ACTIVE, long, Duration::ZERO, Belief::Wait),
+            (Evidence::NoToken, NEEDS, second, Duration::ZERO, Belief::Believe),
+            (Evidence::NoToken, None, second, Duration::ZERO, Belief::Ignore),
         ] {
-            let belief = believe_later(evidence, state, is_first, waited);
-            assert_eq!(belief, expected, "{evidence:?} {state:?} {is_first} {waited:?}");
+            let belief = believe_later(evidence, state, false, waited, refused_for);
+            assert_eq!(belief, expected, "{evidence:?} {state:?} {waited:?} {refused_for:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_counts_from_the_first_one_of_the_same_tokens_without_a_break() {
+        let second = Duration::from_secs(1);
+        let mut last: Option<Asked> = None;
+        for (at, generation, evidence, expected) in [
+            (0, 1, Evidence::Works, 0),
+            (10, 1, Evidence::Refused, 0),
+            (30, 1, Evidence::Refused, 20),
+            (40, 1, Evidence::Silent, 0),
+            (50, 1, Evidence::Refused, 0),
+            (70, 1, Evidence::Refused, 20),
+            (80, 2, Evidence::Refused, 0),
+        ] {
+            let asked = Asked::new(last.as_ref(), second * at, Some(generation), evidence);
+            assert_eq!(asked.refused_for(), second * expected, "at {at}");
+            last = Some(asked);
         }
     }
 }

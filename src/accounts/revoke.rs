@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use crate::model::{AccountId, AccountKey, AccountState};
-use crate::store::{PendingCalls, PendingRevocation, Store, StoreError};
+use crate::store::{PendingRevocation, Store, StoreError};
 
 use super::evidence::{Asked, Belief, Evidence, believe, believe_later};
 use super::{Accounts, host};
@@ -86,24 +86,30 @@ impl Accounts {
     async fn hear(&self, key: AccountKey) -> Result<Revoked, RevocationError> {
         let Some(store) = &self.0.parts.store else { return Ok(Revoked::Done(0)) };
         let hearing = self.hearing(&key);
-        let mut last = hearing.lock().await;
-        let evidence = self.evidence_lately(&key, &mut last).await;
-        let pending = match evidence {
-            // The first call ever was made by Kommo. It may come while the token still works for a moment.
-            Evidence::Works => PendingCalls::IfFirst,
-            Evidence::Refused | Evidence::Silent => PendingCalls::Always,
-            Evidence::Gone | Evidence::NoToken => PendingCalls::Never,
+        // Asking may take minutes. Only one call holds its connection for that time; those that come meanwhile wait in the
+        // store.
+        let Ok(mut last) = hearing.try_lock() else {
+            store.note_revocation(key, true).await?;
+            return Ok(Revoked::Pending);
+        };
+        let asked = self.ask_lately(&key, &mut last).await;
+        let pending = match asked.evidence {
+            // It may come while the token still works for a moment.
+            Evidence::Works | Evidence::Refused | Evidence::Silent => true,
+            Evidence::Gone | Evidence::NoToken => false,
         };
         let is_first = store.note_revocation(key.clone(), pending).await?;
-        match believe(evidence, self.state_of(&key), is_first) {
-            Belief::Believe => match self.disconnect(store, &key).await? {
+        let state = self.state_of(&key);
+        match believe(asked.evidence, state, is_first) {
+            // The watch cancels what comes late, and a repetition must cost no more than a look.
+            Belief::Believe if state == Some(AccountState::Revoked) && self.is_disconnected_lately(&key) => {
+                Ok(Revoked::Done(0))
+            }
+            Belief::Believe => match self.disconnect(store, &key, asked.generation).await? {
                 Some(cancelled) => Ok(Revoked::Done(cancelled)),
                 None => Err(RevocationError::StillConnected),
             },
-            Belief::Wait => {
-                self.0.changed.notify_one();
-                Ok(Revoked::Pending)
-            }
+            Belief::Wait => Ok(Revoked::Pending),
             Belief::Doubt => Err(RevocationError::StillConnected),
             Belief::Ignore => Err(RevocationError::Repeated),
         }
@@ -127,11 +133,11 @@ impl Accounts {
         if last.as_ref().is_some_and(|asked| asked.is_recent_after(waited, now)) {
             return Ok(());
         }
-        let evidence = self.evidence_lately(&key, &mut last).await;
-        match believe_later(evidence, self.state_of(&key), is_first, waited) {
+        let asked = self.ask_lately(&key, &mut last).await;
+        match believe_later(asked.evidence, self.state_of(&key), is_first, waited, asked.refused_for()) {
             Belief::Believe => {
-                let outcome =
-                    if self.disconnect(store, &key).await?.is_some() { "revoked" } else { "dropped" };
+                let done = self.disconnect(store, &key, asked.generation).await?;
+                let outcome = if done.is_some() { "revoked" } else { "dropped" };
                 metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
             }
             Belief::Wait => {}
@@ -148,33 +154,38 @@ impl Accounts {
     }
 
     /// What is known from asking an account lately, locked while it is asked.
-    fn hearing(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<Asked>>> {
+    pub(super) fn hearing(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<Asked>>> {
         let mut all = self.0.hearings.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(key.clone()).or_default().clone()
     }
 
     /// Asks the account, unless that was done a moment ago: a call that is repeated must not use up the account's pace.
-    async fn evidence_lately(&self, key: &AccountKey, last: &mut Option<Asked>) -> Evidence {
+    async fn ask_lately(&self, key: &AccountKey, last: &mut Option<Asked>) -> Asked {
         let now = self.0.parts.clock.elapsed();
-        let generation = |accounts: &Self| accounts.entry_of(key).map(|entry| entry.record.generation);
-        if let Some(asked) = last.as_ref().filter(|asked| asked.is_recent(now))
-            && asked.generation == generation(self)
+        let generation = || self.entry_of(key).map(|entry| entry.record.generation);
+        if let Some(asked) = last.filter(|asked| asked.is_recent(now))
+            && asked.generation == generation()
         {
-            return asked.evidence;
+            return asked;
         }
         let evidence = self.evidence(key).await;
-        let at = self.0.parts.clock.elapsed();
-        *last = Some(Asked { at, generation: generation(self), evidence });
-        evidence
+        let asked = Asked::new(last.as_ref(), self.0.parts.clock.elapsed(), generation(), evidence);
+        *last = Some(asked);
+        asked
     }
 
     fn state_of(&self, key: &AccountKey) -> Option<AccountState> {
         self.entry_of(key).map(|entry| entry.record.standing.state())
     }
 
-    /// Says how many jobs were cancelled; `None` if the account was connected again meanwhile, and nothing was done.
-    async fn disconnect(&self, store: &Store, key: &AccountKey) -> Result<Option<u64>, StoreError> {
-        let seen = self.entry_of(key).map(|entry| entry.record.generation);
+    /// `seen` is the generation of the tokens that were asked. Says how many jobs were cancelled; `None` if the account was
+    /// connected again meanwhile, and nothing was done.
+    async fn disconnect(
+        &self,
+        store: &Store,
+        key: &AccountKey,
+        seen: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
         let done = store.revoke_account(key.clone(), seen, REASON.to_owned()).await?;
         self.reload().await?;
         if !done {
@@ -222,7 +233,13 @@ impl Accounts {
         Ok(())
     }
 
-    fn disconnected(&self) -> MutexGuard<'_, Vec<(AccountId, Duration)>> {
+    /// Whether late jobs of this account are being cancelled.
+    fn is_disconnected_lately(&self, key: &AccountKey) -> bool {
+        let now = self.0.parts.clock.elapsed();
+        self.disconnected().iter().any(|(account_id, until)| *account_id == key.account_id && now < *until)
+    }
+
+    pub(super) fn disconnected(&self) -> MutexGuard<'_, Vec<(AccountId, Duration)>> {
         self.0.disconnected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,8 +1,8 @@
 //! Encrypts tokens and codes for the store: XChaCha20-Poly1305 under `store.encryption_key`.
 //!
 //! Each token has a random nonce of its own, and is bound to its account, its integration and its column: moved to
-//! another row or column it does not open. A code is bound to its integration, the address that it is for, and its column. The name of the key is kept beside it, so that after a change of
-//! keys it is known which one to take.
+//! another row or column it does not open. A code is bound to its integration, the address that it is for, and its column.
+//! The name of the key is kept beside it, so that after a change of keys it is known which one to take.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};

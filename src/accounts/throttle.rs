@@ -2,19 +2,29 @@
 //!
 //! An installation without a link can be claimed by anyone, as often as they like. An exchange costs a call to Kommo, and too
 //! many bad codes could get the bridge's address blocked; a code that is kept costs a write. So both are bounded for one
-//! address and in all. A code whose exchange has no place now is kept and exchanged later, newest first: junk that came before
+//! address and in all. An address that no exchange was made with in the last minute has places of its own: junk for a few
+//! addresses does not keep a genuine installation at another one out. A code whose exchange has no place now is kept and exchanged later, newest first: junk that came before
 //! it does not keep a genuine one out. A link is bounded by neither, because we have signed it.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Exchanges in a minute for one address, and in all.
-const EXCHANGES: (usize, usize) = (12, 60);
-/// Codes in a minute that are kept for one address, and in all.
-const KEPT: (usize, usize) = (300, 600);
+/// Exchanges in a minute. They are made with addresses that are known, so a stranger cannot make up fresh ones.
+const EXCHANGES: Most = Most { for_one: 12, for_all: 60, with_fresh: 240 };
+/// Codes in a minute that are kept. Any address will do, so a fresh one is worth nothing more.
+const KEPT: Most = Most { for_one: 300, for_all: 600, with_fresh: 600 };
 /// An address that says so is left alone for no longer than this.
 const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
+
+/// How many there may be in a minute.
+#[derive(Clone, Copy)]
+struct Most {
+    for_one: usize,
+    for_all: usize,
+    /// In all, if the next one is the first for its address.
+    with_fresh: usize,
+}
 
 /// What strangers caused within the last minute.
 #[derive(Default)]
@@ -29,12 +39,13 @@ pub(super) struct Throttle {
 struct LastMinute(VecDeque<(Duration, String)>);
 
 impl LastMinute {
-    fn admits(&mut self, origin: &str, now: Duration, (for_one, for_all): (usize, usize)) -> bool {
+    fn admits(&mut self, origin: &str, now: Duration, most: Most) -> bool {
         while self.0.front().is_some_and(|(at, _)| *at + MINUTE <= now) {
             self.0.pop_front();
         }
         let same = self.0.iter().filter(|(_, other)| other == origin).count();
-        let admitted = same < for_one && self.0.len() < for_all;
+        let in_all = if same == 0 { most.with_fresh } else { most.for_all };
+        let admitted = same < most.for_one && self.0.len() < in_all;
         if admitted {
             self.0.push_back((now, origin.to_owned()));
         }
@@ -73,21 +84,30 @@ mod tests {
     fn there_are_few_exchanges_for_one_and_not_many_in_all() {
         let mut throttle = Throttle::default();
         let shop = (0..20).filter(|second| throttle.admits_exchange("shop.kommo.com", at(*second))).count();
-        assert_eq!(shop, EXCHANGES.0);
-        assert!(throttle.admits_exchange("other.kommo.com", at(20)));
-        let admitted = |n: &u32| throttle.admits_exchange(&format!("{n}.kommo.com"), at(21));
-        assert_eq!((0..200).filter(admitted).count(), EXCHANGES.1 - EXCHANGES.0 - 1);
+        assert_eq!(shop, EXCHANGES.for_one);
         assert!(!throttle.admits_exchange("shop.kommo.com", at(59)));
         assert!(throttle.admits_exchange("shop.kommo.com", at(60)), "the first is a minute ago");
         assert!(!throttle.admits_exchange("shop.kommo.com", at(60)));
         assert!(throttle.admits_exchange("shop.kommo.com", at(61)));
+        assert!(throttle.admits_exchange("other.kommo.com", at(61)));
+        let others = |n: &u32| throttle.admits_exchange(&format!("{n}.kommo.com"), at(61));
+        assert_eq!((0..300).filter(others).count(), EXCHANGES.with_fresh - EXCHANGES.for_one - 1);
+        assert!(!throttle.admits_exchange("other.kommo.com", at(62)), "all places are used up");
+    }
+
+    #[test]
+    fn junk_for_a_few_addresses_leaves_another_one_its_places() {
+        let mut throttle = Throttle::default();
+        let junk = |n: &u32| throttle.admits_exchange(&format!("{}.kommo.com", n % 7), at(0));
+        assert_eq!((0..700).filter(junk).count(), EXCHANGES.for_all);
+        assert!(throttle.admits_exchange("shop.kommo.com", at(1)));
     }
 
     #[test]
     fn codes_are_counted_apart_from_exchanges() {
         let mut throttle = Throttle::default();
-        let kept = (0..KEPT.0 + 9).filter(|_| throttle.admits_code("shop.kommo.com", at(0))).count();
-        assert_eq!(kept, KEPT.0);
+        let kept = (0..KEPT.for_one + 9).filter(|_| throttle.admits_code("shop.kommo.com", at(0))).count();
+        assert_eq!(kept, KEPT.for_one);
         assert!(throttle.admits_code("other.kommo.com", at(0)));
         assert!(throttle.admits_exchange("shop.kommo.com", at(0)));
     }

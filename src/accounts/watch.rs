@@ -28,12 +28,27 @@ impl Accounts {
         if let Err(error) = self.begin(&store).await {
             tracing::warn!(%error, "jobs of accounts that were disconnected could not be cancelled; the next start tries again");
         }
+        tokio::join!(self.keep_fresh(&store, &stop), self.finish(&store, &stop));
+    }
+
+    async fn keep_fresh(&self, store: &Store, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let wait = self.step(&store).await;
+            let wait = self.look_and_renew(store).await;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.0.changed.notified() => {}
                 () = self.0.parts.clock.sleep(wait.min(LOOK)) => {}
+            }
+        }
+    }
+
+    /// Apart from the rest: to ask an account that does not answer may take minutes, and must not hold up the others.
+    async fn finish(&self, store: &Store, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.finish_waiting(store).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.0.parts.clock.sleep(LOOK) => {}
             }
         }
     }
@@ -64,8 +79,16 @@ impl Accounts {
         Ok(())
     }
 
+    /// All of it once.
+    #[cfg(test)]
+    pub(crate) async fn step(&self, store: &Store) -> Duration {
+        let wait = self.look_and_renew(store).await;
+        self.finish_waiting(store).await;
+        wait
+    }
+
     /// Looks once, and renews what is due. Says how long nothing is due after that.
-    pub async fn step(&self, store: &Store) -> Duration {
+    async fn look_and_renew(&self, store: &Store) -> Duration {
         if let Err(error) = self.look(store).await {
             tracing::warn!(%error, "the accounts could not be read; it is tried again");
         }
@@ -74,12 +97,6 @@ impl Accounts {
         }
         if let Err(error) = self.0.pairs.save(store).await {
             tracing::warn!(%error, "addresses of accounts could not be stored; it is tried again");
-        }
-        if let Err(error) = self.settle_revocations(store).await {
-            tracing::warn!(%error, "calls of /oauth/revoked that wait could not be settled; it is tried again");
-        }
-        if let Err(error) = self.exchange_kept(store).await {
-            tracing::warn!(%error, "installations that wait could not be finished; it is tried again");
         }
         let entries = self.entries();
         let due: Vec<_> = entries.iter().filter(|entry| self.due_in(entry) == Some(Duration::ZERO)).collect();
@@ -90,6 +107,17 @@ impl Accounts {
         }
         let next = self.entries().iter().filter_map(|entry| self.due_in(entry)).min();
         next.unwrap_or(Duration::MAX).max(REST)
+    }
+
+    /// Settles the disconnections that wait, and finishes the installations that do, as far as that is possible now.
+    async fn finish_waiting(&self, store: &Store) {
+        let (settled, exchanged) = tokio::join!(self.settle_revocations(store), self.exchange_kept(store));
+        if let Err(error) = settled {
+            tracing::warn!(%error, "calls of /oauth/revoked that wait could not be settled; it is tried again");
+        }
+        if let Err(error) = exchanged {
+            tracing::warn!(%error, "installations that wait could not be finished; it is tried again");
+        }
     }
 
     /// Reads the accounts anew if another process changed one.

@@ -37,18 +37,18 @@ pub(super) async fn answer(
     let request = request.map(|body| Received::new(body, line.clone()));
     let mut answered = if begins { ask(router, request).await } else { busy() };
     line.received();
-    if answered.status().is_success() && proves {
+    let status = answered.status();
+    if proves && status.is_success() {
         line.proves_itself();
-    }
-    if answered.status().is_client_error() {
-        last |= line.is_refused_too_often();
+    } else if !(proves && status.is_server_error()) {
+        last |= line.proves_nothing_too_often();
     }
     if let Some(SendAfter(pause)) = answered.extensions().get().copied() {
         line.pauses();
         tokio::time::sleep(pause).await;
         line.resumes();
     }
-    if last {
+    if last || line.makes_room() {
         answered.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answered.map(|body| Sent::new(body, line)))

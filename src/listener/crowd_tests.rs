@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
 use super::tests::{PATIENT, Running, hello, options, until, until_closed};
@@ -114,10 +114,14 @@ async fn strangers_go_before_a_caller_that_proved_itself_and_the_longest_waiting
 }
 
 #[tokio::test]
-async fn after_some_refused_requests_the_connection_is_closed_unless_a_good_one_is_among_them() {
+async fn after_some_requests_that_prove_nothing_the_connection_is_closed_unless_a_good_one_is_among_them() {
     let mut options = options(9, PATIENT);
     options.rules.proves = |path| path == "/";
-    let running = Running::start_with(hello(), options).await;
+    let router = hello().route("/anyone", get(async || "good day"));
+    let running = Running::start_with(router, options).await;
+    let anyone = "GET /anyone HTTP/1.1\r\nhost: a\r\n\r\n";
+    let heard = until_closed(&mut running.send(&anyone.repeat(50)).await).await;
+    assert_eq!(heard.matches("good day").count(), 8);
     let nothing = "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n";
     let heard = until_closed(&mut running.send(&nothing.repeat(50)).await).await;
     assert_eq!(heard.matches("HTTP/1.1 404").count(), 8);
@@ -153,6 +157,26 @@ async fn a_path_with_a_smaller_share_leaves_room_for_the_others() {
     begun.recv().await.unwrap();
     release.notify_one();
     assert!(until_closed(&mut again).await.ends_with("finished"), "the share is free again");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn callers_that_ask_on_and_on_give_way_to_a_new_one() {
+    let mut options = options(2, PATIENT);
+    options.rules.proves = |path| path == "/";
+    let running = Running::start_with(hello(), options).await;
+    // They send so often that none of them is ever waited for.
+    let mut busy = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let mut stream = running.send("").await;
+        busy.spawn(async move {
+            while stream.write_all(HELLO.as_bytes()).await.is_ok()
+                && matches!(stream.read(&mut [0; 4_096]).await, Ok(1..))
+            {}
+        });
+    }
+    assert!(until_closed(&mut running.send(LAST_HELLO).await).await.ends_with("hello"));
+    busy.shutdown().await;
     running.stop().await;
 }
 

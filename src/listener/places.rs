@@ -5,6 +5,7 @@
 //! Metrics: the gauge `bridge_connections{listener}` and the counter `bridge_connections_evicted_total{listener}`.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge, counter, gauge};
@@ -23,21 +24,29 @@ struct Inner {
     state: Mutex<State>,
     /// A new connection may find a place now.
     changed: Notify,
+    /// A new connection finds no place, and no other one can be closed for it.
+    wanted: AtomicBool,
     open: Gauge,
     evicted: Counter,
 }
 
 struct State {
     table: Table,
-    /// Wakes a connection that is to close.
-    bells: HashMap<Id, Arc<Notify>>,
+    bells: HashMap<Id, Arc<Bell>>,
+}
+
+/// Tells a connection that it is to close.
+#[derive(Default)]
+pub(super) struct Bell {
+    rings: Notify,
+    has_rung: AtomicBool,
 }
 
 /// The place of one connection; dropping it gives it up.
 pub(super) struct Place {
     places: Places,
     id: Id,
-    bell: Arc<Notify>,
+    bell: Arc<Bell>,
 }
 
 impl Places {
@@ -48,7 +57,8 @@ impl Places {
         let evicted = counter!("bridge_connections_evicted_total", "listener" => options.name);
         open.increment(0.0);
         evicted.increment(0);
-        Self(Arc::new(Inner { options, state: Mutex::new(state), changed: Notify::new(), open, evicted }))
+        let (state, changed, wanted) = (Mutex::new(state), Notify::new(), AtomicBool::new(false));
+        Self(Arc::new(Inner { options, state, changed, wanted, open, evicted }))
     }
 
     /// How this listener is run.
@@ -63,12 +73,17 @@ impl Places {
         loop {
             let now = Instant::now();
             match self.ask(now) {
-                Asked::Place(place) => return place,
+                Asked::Place(place) => {
+                    self.0.wanted.store(false, Relaxed);
+                    return place;
+                }
                 Asked::Closing => self.0.changed.notified().await,
                 Asked::Full(Some(until)) => {
+                    self.0.wanted.store(true, Relaxed);
                     let _changed_or_time = timeout_at(until, self.0.changed.notified()).await;
                 }
                 Asked::Full(None) => {
+                    self.0.wanted.store(true, Relaxed);
                     full.get_or_insert_with(|| Full::since(now, self.clone()));
                     self.0.changed.notified().await;
                 }
@@ -80,14 +95,15 @@ impl Places {
         let mut state = self.state();
         match state.table.admit(now) {
             Admission::Place(id) => {
-                let bell = Arc::new(Notify::new());
+                let bell = Arc::<Bell>::default();
                 state.bells.insert(id, bell.clone());
                 self.0.open.increment(1.0);
                 Asked::Place(Place { places: self.clone(), id, bell })
             }
             Admission::AfterClosing(id) => {
                 if let Some(bell) = state.bells.get(&id) {
-                    bell.notify_one();
+                    bell.has_rung.store(true, Relaxed);
+                    bell.rings.notify_one();
                 }
                 Asked::Closing
             }
@@ -131,6 +147,30 @@ impl Places {
         self.wake_if(may_help);
     }
 
+    /// Whether a connection is to close with its next answer. It is if it was to close and a request came at that moment, or
+    /// if a new connection waits and there is no other way to make room: callers that ask on and on are never waited for.
+    /// If so, this is counted and logged.
+    pub(super) fn need_place_of(&self, bell: &Bell) -> bool {
+        let wanted = &self.0.wanted;
+        let needed = bell.has_rung.load(Relaxed) || wanted.load(Relaxed) && wanted.swap(false, Relaxed);
+        if needed {
+            self.report_closed();
+        }
+        needed
+    }
+
+    fn report_closed(&self) {
+        self.0.evicted.increment(1);
+        let options = self.options();
+        if options.flood.may_tell("evicted") {
+            tracing::warn!(
+                listener = options.name,
+                max_connections = options.limits.max_connections,
+                "all connections are in use: one that waited for its caller, or had its answer, was closed for a new one"
+            );
+        }
+    }
+
     fn wake_if(&self, may_help: bool) {
         if may_help {
             self.0.changed.notify_one();
@@ -161,7 +201,12 @@ impl Place {
 
     /// Waits until the connection may have to close: [`closes`](Self::closes) says whether it has to.
     pub(super) async fn asked(&self) {
-        self.bell.notified().await;
+        self.bell.rings.notified().await;
+    }
+
+    /// Rings when the connection is to close.
+    pub(super) fn bell(&self) -> Arc<Bell> {
+        self.bell.clone()
     }
 
     /// Whether the connection has to close for a new one. If so, this is counted and logged.
@@ -169,15 +214,7 @@ impl Place {
         if !self.places.state().table.closes(self.id) {
             return false;
         }
-        self.places.0.evicted.increment(1);
-        let options = self.places.options();
-        if options.flood.may_tell("evicted") {
-            tracing::warn!(
-                listener = options.name,
-                max_connections = options.limits.max_connections,
-                "all connections are in use: the one that has waited longest for its caller was closed for a new one"
-            );
-        }
+        self.places.report_closed();
         true
     }
 }

@@ -79,6 +79,8 @@ impl Table {
     /// Finds a place for a new connection, which then waits for its caller.
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
         if self.rows.len() < self.max {
+            // A place came free, so the one that was asked may stay.
+            self.asked = None;
             let id = self.next;
             self.next += 1;
             self.rows.insert(id, Row::default());
@@ -134,7 +136,7 @@ impl Table {
         }
     }
 
-    /// Whether `id` is to close now. It is not if its caller was heard since it was asked.
+    /// Whether `id` is to close now. It is not if its caller was heard since it was asked, or if another place came free.
     pub(super) fn closes(&self, id: Id) -> bool {
         self.asked == Some(id)
     }

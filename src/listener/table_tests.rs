@@ -66,6 +66,17 @@ fn a_connection_whose_caller_is_heard_after_all_stays_and_another_one_goes() {
 }
 
 #[test]
+fn a_connection_that_was_asked_stays_if_another_place_comes_free() {
+    let at = day();
+    let mut table = full(&[0, 1, 2], &at);
+    assert_eq!(table.admit(at(500)), Admission::AfterClosing(0));
+    table.closed(2);
+    assert_eq!(table.admit(at(500)), Admission::Place(3));
+    assert!(!table.closes(0), "one place is enough for one connection");
+    assert_eq!(table.admit(at(500)), Admission::AfterClosing(0), "the next one asks again");
+}
+
+#[test]
 fn a_connection_with_a_request_in_progress_is_never_chosen() {
     let at = day();
     let mut table = full(&[0, 1], &at);

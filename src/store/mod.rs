@@ -68,7 +68,7 @@ pub use lanes::{Lanes, Slot};
 pub use list::{JobFilter, Page};
 pub(crate) use locks::owner;
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
-pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingCalls, PendingRevocation, SealedCode, StateUse};
+pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
 pub use read::Stats;
 pub use reports::Written;

@@ -166,12 +166,12 @@ impl Store {
         self.ask(UseState { nonce, code_hash, until, now: self.clock().now() }).await
     }
 
-    /// Notes a signed call that says that an account was disconnected; with `pending`, it waits to be settled. Says whether
+    /// Notes a signed call that says that an account was disconnected; if `pending`, it waits to be settled. Says whether
     /// it is the first one for this account and integration.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn note_revocation(&self, key: AccountKey, pending: PendingCalls) -> Result<bool, StoreError> {
+    pub async fn note_revocation(&self, key: AccountKey, pending: bool) -> Result<bool, StoreError> {
         self.ask(NoteRevocation { key, pending, now: self.clock().now() }).await
     }
 
@@ -200,15 +200,4 @@ impl Store {
     pub async fn settle_revocation(&self, key: AccountKey) -> Result<(), StoreError> {
         self.ask(SettleRevocation { key }).await
     }
-}
-
-/// Which calls of /oauth/revoked wait to be settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PendingCalls {
-    /// None.
-    Never,
-    /// The first one that came for its account.
-    IfFirst,
-    /// Each.
-    Always,
 }

@@ -6,7 +6,7 @@ use crate::model::{AccountId, AccountKey, Timestamp};
 
 use super::StoreError;
 use super::effects::Effects;
-use super::oauth::{CodeLimits, NewCode, Pair, PendingCalls, SealedCode, StateUse};
+use super::oauth::{CodeLimits, NewCode, Pair, SealedCode, StateUse};
 use super::request::Request;
 
 /// Stores pairs of account and address.
@@ -158,7 +158,7 @@ pub(super) async fn state_connected(
 /// Notes a call that says that an account was disconnected. Says whether it is the first one.
 pub(super) struct NoteRevocation {
     pub(super) key: AccountKey,
-    pub(super) pending: PendingCalls,
+    pub(super) pending: bool,
     pub(super) now: Timestamp,
 }
 
@@ -166,11 +166,6 @@ impl Request for NoteRevocation {
     type Answer = bool;
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
-        let (first, again) = match self.pending {
-            PendingCalls::Never => (false, false),
-            PendingCalls::IfFirst => (true, false),
-            PendingCalls::Always => (true, true),
-        };
         let now = self.now.as_millis();
         let inserted = sqlx::query(
             "INSERT INTO revocation_calls (account_id, client_uuid, first_at, pending_at) VALUES (?, ?, ?, ?) \
@@ -179,13 +174,13 @@ impl Request for NoteRevocation {
         .bind(self.key.account_id.0)
         .bind(&*self.key.client_uuid)
         .bind(now)
-        .bind(first.then_some(now))
+        .bind(self.pending.then_some(now))
         .execute(&mut *connection)
         .await?;
         if inserted.rows_affected() == 1 {
             return Ok(true);
         }
-        if again {
+        if self.pending {
             // One that waits already goes on waiting since then.
             sqlx::query(
                 "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(?, first_at + 1)) \

@@ -3,9 +3,18 @@
 use super::keeping::{hook, unfinished};
 use super::*;
 use crate::model::StateName;
+use tokio::task::yield_now;
+use tokio_util::sync::CancellationToken;
 
 async fn state(accounts: &Accounts) -> AccountState {
     accounts.list().await.unwrap()[0].state
+}
+
+/// Less than Kommo may take for an answer.
+const PATIENT: Duration = Duration::from_secs(10);
+
+async fn key(accounts: &Accounts) -> AccountKey {
+    accounts.list().await.unwrap()[0].key.clone().unwrap()
 }
 
 /// Disconnected once, and connected again: the signed address is known to others by now.
@@ -25,12 +34,15 @@ async fn the_same_call_after_a_reconnection_disconnects_nothing() {
     for _ in 0..3 {
         assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
     }
-    home.clock.advance(Duration::from_secs(20));
-    accounts.step(&store).await;
+    assert_eq!(home.simulator.api_calls().len() + home.refreshes(), 3, "it is not asked for each repetition");
+    for _ in 0..20 {
+        home.clock.advance(Duration::from_secs(20));
+        accounts.step(&store).await;
+    }
     assert_eq!(state(&accounts).await, AccountState::Active);
+    assert!(store.pending_revocations().await.unwrap().is_empty());
     assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
     assert!(accounts.bearer(home.origin()).await.is_ok());
-    assert_eq!(home.simulator.api_calls().len() + home.refreshes(), 3, "it is not asked for each repetition");
     // Really disconnected again: it is believed at once.
     home.simulator.revoke_tokens();
     home.clock.advance(Duration::from_secs(20));
@@ -60,8 +72,10 @@ async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says()
         if is_disconnected {
             home.simulator.revoke_tokens();
         }
-        home.clock.advance(Duration::from_secs(20));
-        accounts.step(&store).await;
+        for _ in 0..20 {
+            home.clock.advance(Duration::from_secs(20));
+            accounts.step(&store).await;
+        }
         let expected = if is_disconnected { AccountState::Revoked } else { AccountState::Active };
         assert_eq!(state(&accounts).await, expected);
         assert!(store.pending_revocations().await.unwrap().is_empty());
@@ -91,20 +105,20 @@ async fn a_refusal_during_an_outage_of_kommos_oauth_disconnects_nothing() {
 }
 
 #[tokio::test]
-async fn a_first_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
-    for ends in [true, false] {
+async fn a_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
+    for (is_first, ends) in [(true, true), (true, false), (false, true), (false, false)] {
         let home = Home::new().await;
-        let (store, accounts) = home.connected().await;
+        let (store, accounts) = if is_first { home.connected().await } else { reconnected(&home).await };
         assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
-        if ends {
-            home.simulator.revoke_tokens();
-        }
-        for _ in 0..20 {
+        for look in 0..20 {
+            if ends && look == 5 {
+                home.simulator.revoke_tokens();
+            }
             home.clock.advance(Duration::from_secs(20));
             accounts.step(&store).await;
         }
         let expected = if ends { AccountState::Revoked } else { AccountState::Active };
-        assert_eq!(state(&accounts).await, expected);
+        assert_eq!(state(&accounts).await, expected, "{is_first} {ends}");
         assert!(store.pending_revocations().await.unwrap().is_empty());
     }
 }
@@ -138,4 +152,64 @@ async fn an_account_of_the_configuration_is_asked_with_its_long_lived_token() {
     accounts.was_seen(home.client_uuid(), home.origin(), home.account_id());
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::StillConnected));
     assert!(!accounts.is_disabled(home.account_id(), home.client_uuid()));
+}
+
+#[tokio::test]
+async fn a_call_that_is_repeated_while_the_account_is_asked_is_answered_at_once_and_waits() {
+    let home = Home::new().await;
+    let (store, accounts) = reconnected(&home).await;
+    let hearing = accounts.hearing(&key(&accounts).await);
+    let _asking = hearing.lock().await;
+    let repeated = tokio::time::timeout(PATIENT, accounts.revoke(hook(&home))).await;
+    assert_eq!(repeated.expect("it holds its connection"), Ok(Revoked::Pending));
+    assert_eq!(store.pending_revocations().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_answer_holds_up_none_of_the_others() {
+    let home = Home::new().await;
+    let (store, accounts) = reconnected(&home).await;
+    let key = key(&accounts).await;
+    home.simulator.set_outage(Some(Fault::Hang));
+    home.clock.advance(Duration::from_secs(20));
+    store.note_revocation(key.clone(), true).await.unwrap();
+    let asked = home.simulator.api_calls().len();
+    let running = tokio::spawn({
+        let accounts = accounts.clone();
+        async move { accounts.run(CancellationToken::new()).await }
+    });
+    let is_asked = async {
+        while home.simulator.api_calls().len() == asked {
+            yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENT, is_asked).await.expect("it is not asked");
+    // Meanwhile another process changes something.
+    home.store(Purpose::Visit).await.remove_account(key.clone()).await.unwrap();
+    let is_noticed = async {
+        while accounts.entry_of(&key).is_some() {
+            home.clock.advance(Duration::from_secs(5));
+            yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENT, is_noticed).await.expect("the watch is held up");
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_repetition_after_a_disconnection_changes_nothing_more() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    home.simulator.revoke_tokens();
+    assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)));
+    let before = store.account_generations().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)));
+    }
+    assert_eq!(store.account_generations().await.unwrap(), before);
+    assert_eq!(accounts.disconnected().len(), 1);
+    // What came in late all the same is cancelled.
+    let job = unfinished(&home, &store, home.account_id().0).await;
+    accounts.step(&store).await;
+    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Cancelled);
 }

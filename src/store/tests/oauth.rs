@@ -1,7 +1,7 @@
 //! What is kept for OAuth beside the accounts: pairs, codes, links that were used, calls that wait.
 
 use super::*;
-use crate::store::{CodeLimits, NewCode, NewConnection, Pair, PendingCalls, SealedCode, StateUse};
+use crate::store::{CodeLimits, NewCode, NewConnection, Pair, SealedCode, StateUse};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const LIMITS: CodeLimits = CodeLimits { per_origin: 3, total: 5 };
@@ -107,19 +107,19 @@ async fn a_call_waits_from_its_first_day_on_until_it_is_settled() {
         let all = store.pending_revocations().await.unwrap();
         all.first().map(|one| (one.since, one.is_first))
     };
-    assert!(note(PendingCalls::IfFirst).await, "the first one");
+    assert!(note(true).await, "the first one");
     assert_eq!(waiting().await, Some((START, true)));
     home.clock.advance(MINUTE);
-    assert!(!note(PendingCalls::Always).await);
+    assert!(!note(true).await);
     assert_eq!(waiting().await, Some((START, true)));
     store.settle_revocation(key(7)).await.unwrap();
-    assert!(!note(PendingCalls::IfFirst).await && waiting().await.is_none());
-    note(PendingCalls::Always).await;
+    assert!(!note(false).await && waiting().await.is_none());
+    note(true).await;
     assert_eq!(waiting().await, Some((START + MINUTE, false)));
-    assert!(store.note_revocation(key(8), PendingCalls::Never).await.unwrap(), "of another account");
+    assert!(store.note_revocation(key(8), false).await.unwrap(), "of another account");
     // What a removed account said does not wait, and is remembered.
     store.remove_account(key(7)).await.unwrap();
-    assert!(waiting().await.is_none() && !note(PendingCalls::Never).await);
+    assert!(waiting().await.is_none() && !note(false).await);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn every_check_of_these_tables_bites() {
     let store = home.serve().await;
     keep(&home, &store, "a", 1).await;
     store.use_state([1; 16], [1; 32], START).await.unwrap();
-    store.note_revocation(key(7), PendingCalls::Never).await.unwrap();
+    store.note_revocation(key(7), false).await.unwrap();
     let pair = Pair { client_uuid: "c".into(), origin: ORIGIN.into(), account_id: AccountId(7) };
     store.add_pairs(vec![pair]).await.unwrap();
     let mut raw = home.raw().await;

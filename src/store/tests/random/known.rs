@@ -94,18 +94,24 @@ impl Known {
         (self.undelivered(Timestamp::from_millis(i64::MAX)), self.job.received_at, self.job.id)
     }
 
-    /// Its place in the order in which deliveries are claimed: young first tries, young retries, then old ones.
+    /// Its place in the order in which deliveries are claimed: young first tries, young retries, old ones, refused ones.
     pub(super) fn turn(&self, now: Timestamp) -> (u8, Option<Timestamp>, Timestamp, JobId) {
         let (due_at, received_at, id) = self.since();
-        if received_at > now - YOUNG {
-            (u8::from(self.is_retried()), Some(received_at), due_at.unwrap_or(received_at), id)
+        let rank = self.rank();
+        if rank < 2 && received_at > now - YOUNG {
+            (rank, Some(received_at), due_at.unwrap_or(received_at), id)
         } else {
-            (2 + u8::from(self.is_retried()), due_at, received_at, id)
+            (2 + rank, due_at, received_at, id)
         }
     }
 
-    pub(super) fn is_retried(&self) -> bool {
-        self.delivery.failures > 0
+    /// 0 for a first try, 1 for a retry, 2 for one that Kommo refused.
+    pub(super) fn rank(&self) -> u8 {
+        match (self.delivery.failures, self.delivery.refused_at) {
+            (0, None) => 0,
+            (0, Some(_)) => 2,
+            _ => 1,
+        }
     }
 
     pub(super) fn finished_at(&self) -> Option<Timestamp> {

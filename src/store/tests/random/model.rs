@@ -186,7 +186,8 @@ impl Model {
         let is_due = |known: &&Known| known.origin() == origin && known.undelivered(now).is_some();
         let mut waiting: Vec<&Known> = self.jobs.values().filter(is_due).collect();
         let LongestDue { jobs, retries_first } = longest_due;
-        waiting.sort_by_key(|known| (known.is_retried() != retries_first, known.since()));
+        let turn = |rank| if retries_first { 2 - rank } else { rank };
+        waiting.sort_by_key(|known| (turn(known.rank()), known.since()));
         let jobs = jobs.min(limit).min(waiting.len());
         let mut expected = Vec::from_iter(waiting.drain(..jobs).map(|known| known.job.id));
         waiting.sort_by_key(|known| known.turn(now));
