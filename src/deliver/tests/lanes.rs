@@ -13,7 +13,7 @@ impl Sender {
     }
 
     /// Sends what can go now. Returns how long nothing more can by the time alone.
-    async fn settle(&self) -> Option<Duration> {
+    pub(super) async fn settle(&self) -> Option<Duration> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         for _ in 0..100 {
             self.step().await.unwrap();
@@ -209,10 +209,13 @@ async fn a_lane_that_waited_at_an_old_address_is_looked_at_when_its_account_has_
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
     let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], RATE).await;
     super::connected::connect(&home, &sender).await;
-    let id = home.completed(&home.bot([Fault::Status(402)])).await;
-    assert_eq!(sender.settle().await, Some(Duration::from_secs(30)), "the account's plan has ended");
+    home.clock.advance(Duration::from_secs(3_600));
+    let id = home.completed(&home.bot([Fault::Forbidden])).await;
+    assert_eq!(sender.settle().await, Some(Duration::from_secs(60)), "the old address is paused");
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
-    super::connected::connect_at(&elsewhere, &sender).await;
+    // A bot that names the new address first: the account is looked for, and found there.
+    let ours = home.simulator.options().account_id;
+    home.completed_of(ours, &elsewhere.bot(Plan::with_data(json!({})))).await;
     sender.settle().await;
-    assert_eq!(elsewhere.calls().len(), 1, "{:?}", home.look(id).await.last_error);
+    assert_eq!(elsewhere.calls().len(), 2, "{:?}", home.look(id).await.last_error);
 }
