@@ -64,7 +64,7 @@ CREATE TABLE jobs (
     CHECK (data IS NOT NULL OR completion IS NULL),
     CHECK ((completion IS NULL) = (outcome IS NULL) OR data IS NULL),
     CHECK ((failures = 0) = (failing_since IS NULL)),
-    CHECK (refused_at IS NULL OR completion IS NOT NULL),
+    CHECK (refused_at IS NULL OR completion IS NOT NULL OR data IS NULL),
     CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
     CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),

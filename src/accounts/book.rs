@@ -180,6 +180,11 @@ impl Book {
         self.moved.get(origin)
     }
 
+    /// The addresses that the account at `origin` had before.
+    pub(super) fn moved_from(&self, origin: &str) -> Vec<Arc<str>> {
+        self.moved.iter().filter(|(_, to)| ***to == *origin).map(|(from, _)| from.clone()).collect()
+    }
+
     /// The addresses whose calls go elsewhere than when this was called last. One may be named twice.
     pub(super) fn take_readdressed(&mut self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.readdressed)
@@ -301,6 +306,10 @@ mod tests {
         let mut book = Book::new(vec![moved], Some(&sealer()));
         assert_eq!(called(&book, "https://old"), Some((1, "https://new".into())));
         assert_eq!(book.moved_to("https://old").map(|new| &**new), Some("https://new"));
+        assert_eq!(
+            (book.moved_from("https://new"), book.moved_from("https://old")),
+            (vec!["https://old".into()], vec![])
+        );
         book.put(active(2, "https://old"), Some(&sealer()));
         assert_eq!(called(&book, "https://old"), Some((2, "https://old".into())));
         assert_eq!(book.moved_to("https://old"), None);

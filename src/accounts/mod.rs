@@ -257,6 +257,11 @@ impl Accounts {
         self.0.book.read().unwrap_or_else(PoisonError::into_inner).moved_to(origin).cloned()
     }
 
+    /// The addresses whose jobs are paced together with those of `origin`, as [`moved_to`](Self::moved_to) says.
+    pub fn moved_from(&self, origin: &str) -> Vec<Arc<str>> {
+        self.0.book.read().unwrap_or_else(PoisonError::into_inner).moved_from(origin)
+    }
+
     /// The longest that one waits for a bearer.
     pub fn patience(&self) -> Duration {
         self.lease()

@@ -97,6 +97,8 @@ impl Accounts {
             if let Some((until, why)) = &failures.pause
                 && self.0.parts.clock.elapsed() < *until
             {
+                // As after the failure: until then there is no better one.
+                self.forget_refused(&key);
                 return Err(NoBearer::NotRenewed { why: why.clone() });
             }
             match store.lease_renewal(key.clone(), entry.record.generation, self.lease()).await {

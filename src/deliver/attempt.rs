@@ -129,8 +129,10 @@ impl Sender {
     /// Says what the answer means for the account, and what comes of the job with that.
     fn pause_or_go_on(&self, job: &DeliveringJob, judgement: Judgement, pass: &mut Pass) -> Judgement {
         let Parts { health, clock, .. } = &self.0.parts;
-        // With its port, where it has one: two accounts of one host are two accounts.
-        let host = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
+        // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
+        // the account is now, which all of its jobs have in common.
+        let account = pass.account();
+        let host = account.split_once("://").map_or(&*account, |(_, host)| host);
         if judgement.account_is_fine {
             let ended = pass.fine();
             if ended.account {
@@ -140,6 +142,11 @@ impl Sender {
                 tracing::info!(account.host = host, "deliveries of all accounts go on");
             }
             health.account_goes_on(host);
+            // It may have waited before it moved.
+            let named = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
+            if named != host {
+                health.account_goes_on(named);
+            }
         }
         let Some(pause) = judgement.pause else { return judgement };
         // None: a pause that began after this call is in force, and has been told.

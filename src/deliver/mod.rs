@@ -240,12 +240,16 @@ impl Sender {
         self.0.tasks.spawn(self.clone().send(job, pass));
     }
 
-    /// The account at `origin` takes calls again: what it refused, and what waited alone for that, may go.
+    /// The account at `origin` takes calls again: what it refused, and what waited alone for that, may go, also what names an
+    /// address that the account had before.
     fn release(self, origin: Arc<str>) {
         let tasks = self.0.tasks.clone();
         tasks.spawn(async move {
-            if let Err(error) = self.0.parts.store.release_refused(origin.clone()).await {
-                tracing::warn!(account = &*origin, %error, "refused deliveries were not made due; they go out later");
+            let Parts { store, accounts, .. } = &self.0.parts;
+            for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
+                if let Err(error) = store.release_refused(lane.clone()).await {
+                    tracing::warn!(account = &*lane, %error, "refused deliveries were not made due; they go out later");
+                }
             }
         });
     }

@@ -1,7 +1,9 @@
 //! The sender step by step, on a real store, with a Kommo that is played and a clock that stands still.
 
 mod connected;
+mod interplay;
 mod lanes;
+mod moved;
 mod outage;
 mod refused;
 

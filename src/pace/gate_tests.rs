@@ -70,6 +70,29 @@ async fn many_who_wait_leave_every_second_call_to_the_sender() {
 }
 
 #[tokio::test]
+async fn many_who_wait_leave_every_second_probe_to_the_sender() {
+    let (gate, clock) = gate(5);
+    let turn = async || gate.turn(ACCOUNT, Errand::Call, Duration::ZERO).await;
+    gate.enter(ACCOUNT, 1).remove(0).pause(unauthorized());
+    clock.advance(Duration::from_secs(30));
+    let mut probe = turn().await.unwrap();
+    probe.start().unwrap();
+    assert_eq!(gate.enter(ACCOUNT, 9).len(), 0, "a probe is under way");
+    assert!(!probe.fine().account, "only a continue ends this pause");
+    drop(probe);
+    assert!(turn().await.is_err(), "this one is the sender's");
+    let mut probe = gate.enter(ACCOUNT, 9).remove(0);
+    probe.start().unwrap();
+    drop(probe);
+    let probe = turn().await.unwrap();
+    assert_eq!(gate.enter(ACCOUNT, 9).len(), 0);
+    drop(probe);
+    assert!(turn().await.is_err());
+    clock.advance(Duration::from_millis(5_500));
+    assert!(turn().await.is_ok(), "a sender that does not come back holds up no one");
+}
+
+#[tokio::test]
 async fn a_guest_who_goes_away_leaves_its_call_to_the_others() {
     let (gate, clock) = gate(1);
     exhaust(&gate);

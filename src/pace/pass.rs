@@ -37,6 +37,11 @@ impl Pass {
         Self { gate, account, ticket, has_place, stage: Stage::Reserved, started_at: None }
     }
 
+    /// The address by which the account is paced.
+    pub fn account(&self) -> Arc<str> {
+        self.account.clone()
+    }
+
     /// Whether the answer to this call decides if a pause is over.
     pub const fn is_probe(&self) -> bool {
         self.ticket.is_probe()

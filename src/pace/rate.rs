@@ -8,7 +8,7 @@
 //! way the pause grows; answers to calls that left before the pause began change nothing. A call that was reserved
 //! before the pause began does not start in it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,10 @@ use super::pause::{Pauses, Permission};
 use super::turns::{Turns, Who};
 
 mod hold;
+mod window;
 
 pub use hold::Hold;
+use window::Window;
 
 /// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
 /// calls that leave a second apart can arrive closer together.
@@ -31,6 +33,10 @@ pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
 /// Accounts that are kept without a look at what they are good for. Anybody can name new ones: a callback has to be tried
 /// before it is known to be none.
 const TIDY: usize = 1_024;
+
+/// For so long the sender may be expected back that was refused because a probe is under way: it asks again when that is
+/// answered, and after 5 s at the latest.
+const AFTER_PROBE: Duration = WINDOW.saturating_mul(5);
 
 /// An account that asked for calls no longer ago than this has something to send.
 const AT_WORK: Duration = Duration::from_secs(60);
@@ -123,7 +129,8 @@ impl Pace {
             entry.guest_is_next = true;
             entry.sender_waits_until = Duration::ZERO;
         } else if wanted > 0 {
-            entry.sender_waits_until = now + WINDOW * 2;
+            let is_probed = entry.pauses.permission(now) == Permission::Wait(None);
+            entry.sender_waits_until = now + if is_probed { AFTER_PROBE } else { WINDOW * 2 };
         }
         tickets
     }
@@ -136,8 +143,12 @@ impl Pace {
         now: Duration,
     ) -> Option<Ticket> {
         let entry = self.account(account);
-        let is_senders = errand == Errand::Call && !entry.guest_is_next && now < entry.sender_waits_until;
+        let is_senders = entry.is_senders(errand, now);
         if entry.window.room(now) <= usize::from(is_senders) {
+            return None;
+        }
+        // Of a pause that began with a refusal no call but a continue shows the end.
+        if is_senders && entry.pauses.permission(now) == Permission::Probe {
             return None;
         }
         let ticket = self.permit(account, 1, Who::Guest, errand, now).pop()?;
@@ -208,6 +219,9 @@ impl Pace {
         let entry = self.account(account);
         let mut next = entry.window.next(now).max(total.unwrap_or_default());
         let own = if errand.passes(&entry.pauses) { Permission::Go } else { entry.pauses.permission(now) };
+        if own == Permission::Probe && entry.is_senders(errand, now) {
+            next = next.max(entry.sender_waits_until);
+        }
         for permission in [own, everybody] {
             if let Permission::Wait(until) = permission {
                 next = next.max(until?);
@@ -349,43 +363,14 @@ impl Pace {
 }
 
 impl Account {
+    /// Whether the next call is to be left to the sender: a guest had the last one, and the sender is likely to come back.
+    fn is_senders(&self, errand: Errand, now: Duration) -> bool {
+        errand == Errand::Call && !self.guest_is_next && now < self.sender_waits_until
+    }
+
     /// Whether a fresh one in its place would not be told from it.
     fn is_as_new(&mut self, now: Duration) -> bool {
         self.guests == 0 && self.window.room(now) == self.window.limit && self.pauses.were_never()
-    }
-}
-
-/// Calls that started within the last window, and those that will.
-#[derive(Debug)]
-struct Window {
-    limit: usize,
-    started: VecDeque<Duration>,
-    reserved: usize,
-}
-
-impl Window {
-    fn new(limit: usize) -> Self {
-        Self { limit, started: VecDeque::new(), reserved: 0 }
-    }
-
-    fn room(&mut self, now: Duration) -> usize {
-        while self.started.front().is_some_and(|start| *start + WINDOW <= now) {
-            self.started.pop_front();
-        }
-        self.limit.saturating_sub(self.started.len() + self.reserved)
-    }
-
-    fn next(&mut self, now: Duration) -> Duration {
-        if self.room(now) > 0 {
-            now
-        } else {
-            self.started.front().map_or(now + WINDOW, |start| *start + WINDOW)
-        }
-    }
-
-    fn start(&mut self, now: Duration) {
-        self.reserved = self.reserved.saturating_sub(1);
-        self.started.push_back(now);
     }
 }
 

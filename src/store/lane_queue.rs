@@ -4,8 +4,9 @@
 //! it may go), or is *parked*. A parked lane cannot go, and its room does not look at it until a moment comes or an
 //! event frees it. So a look costs as much as there are lanes that can go, however many wait.
 //!
-//! The line is a round: a lane that was served goes to its end. What a room may do with all lanes at once, as to ask
-//! for the earliest due time, is for rooms with few lanes.
+//! The line is a round: a lane that was served goes to its end, also if it is parked before it is in the line again. So two
+//! lanes that one event frees, as those of an account that has moved, take turns. What a room may do with all lanes at
+//! once, as to ask for the earliest due time, is for rooms with few lanes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ struct Lane {
     /// When the earliest of its jobs is due.
     due: Timestamp,
     place: Place,
+    /// Its place in the line whenever it stands there: who was served before others goes before them.
+    turn: Turn,
     /// The name under which it asks, if that is not its own.
     alias: Option<Arc<str>>,
 }
@@ -47,9 +50,8 @@ struct Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Later,
-    Line(Turn),
+    Line,
     Out {
-        turn: Turn,
         /// An event came after it was taken, so what its room was told may be out of date.
         changed: bool,
     },
@@ -95,6 +97,7 @@ impl LaneQueue {
             // Its room has claimed for it: that was its turn.
             (Some(due), Some(Place::Out { .. })) => {
                 self.set_due(lane, due);
+                self.was_served(lane);
                 self.move_to(lane, Place::Later);
             }
             (Some(due), Some(_)) => self.set_due(lane, due),
@@ -102,11 +105,14 @@ impl LaneQueue {
     }
 
     /// Replaces all that is known of what is due. A parked lane stays parked.
-    pub(super) fn replace(&mut self, mut due: HashMap<Arc<str>, Timestamp>) {
+    pub(super) fn replace(&mut self, due: HashMap<Arc<str>, Timestamp>) {
         let gone: Vec<Arc<str>> =
             self.lanes.keys().filter(|lane| !due.contains_key(*lane)).cloned().collect();
         gone.iter().for_each(|lane| self.remove(lane));
-        for (lane, due) in due.drain() {
+        let mut due = Vec::from_iter(due);
+        // New ones stand in the line in this order.
+        due.sort_by_key(|(_, due)| *due);
+        for (lane, due) in due {
             if self.lanes.contains_key(&lane) {
                 self.set_due(&lane, due);
             } else {
@@ -134,16 +140,14 @@ impl LaneQueue {
             && *due <= now
         {
             let lane = lane.clone();
-            let turn = self.turn();
-            self.move_to(&lane, Place::Line(turn));
+            self.move_to(&lane, Place::Line);
         }
     }
 
     /// Takes the first lane of the line. It is then to be parked, put back or claimed for.
     pub(super) fn take(&mut self) -> Option<Arc<str>> {
-        let (turn, lane) = self.line.first_key_value()?;
-        let (turn, lane) = (*turn, lane.clone());
-        self.move_to(&lane, Place::Out { turn, changed: false });
+        let lane = self.line.first_key_value()?.1.clone();
+        self.move_to(&lane, Place::Out { changed: false });
         self.out.push(lane.clone());
         Some(lane)
     }
@@ -177,8 +181,8 @@ impl LaneQueue {
 
     /// `lane`, which was taken, is the first in the line again: what holds it holds all others too.
     pub(super) fn put_back(&mut self, lane: &str) {
-        if let Some(Place::Out { turn, .. }) = self.lanes.get(lane).map(|known| known.place) {
-            self.move_to(lane, Place::Line(turn));
+        if let Some(Place::Out { .. }) = self.lanes.get(lane).map(|known| known.place) {
+            self.move_to(lane, Place::Line);
         }
     }
 
@@ -207,7 +211,7 @@ impl LaneQueue {
 
     fn free(&mut self, lane: &str) -> bool {
         match self.lanes.get_mut(lane).map(|known| &mut known.place) {
-            Some(Place::Out { changed, .. }) => {
+            Some(Place::Out { changed }) => {
                 *changed = true;
                 true
             }
@@ -215,15 +219,15 @@ impl LaneQueue {
                 self.move_to(lane, Place::Later);
                 true
             }
-            Some(Place::Later | Place::Line(_)) | None => false,
+            Some(Place::Later | Place::Line) | None => false,
         }
     }
 
     /// A lane that was taken leaves for `place`, unless an event came meanwhile: then it is looked at again.
     fn leave(&mut self, lane: &str, place: Place) {
         match self.lanes.get(lane).map(|known| known.place) {
-            Some(Place::Out { changed: false, .. }) => self.move_to(lane, place),
-            Some(Place::Out { changed: true, .. }) => self.move_to(lane, Place::Later),
+            Some(Place::Out { changed: false }) => self.move_to(lane, place),
+            Some(Place::Out { changed: true }) => self.move_to(lane, Place::Later),
             _ => {}
         }
     }
@@ -234,8 +238,16 @@ impl LaneQueue {
     }
 
     fn insert(&mut self, lane: Arc<str>, due: Timestamp) {
+        let turn = self.turn();
         self.later.insert((due, lane.clone()));
-        self.lanes.insert(lane, Lane { due, place: Place::Later, alias: None });
+        self.lanes.insert(lane, Lane { due, place: Place::Later, turn, alias: None });
+    }
+
+    fn was_served(&mut self, lane: &str) {
+        let turn = self.turn();
+        if let Some(known) = self.lanes.get_mut(lane) {
+            known.turn = turn;
+        }
     }
 
     fn remove(&mut self, lane: &str) {
@@ -264,8 +276,8 @@ impl LaneQueue {
             Place::Later => {
                 self.later.insert((known.due, name));
             }
-            Place::Line(turn) => {
-                self.line.insert(turn, name);
+            Place::Line => {
+                self.line.insert(known.turn, name);
             }
             Place::Out { .. } => {}
             Place::Parked { until, crowd } => {
@@ -284,8 +296,8 @@ impl LaneQueue {
             Place::Later => {
                 self.later.remove(&(known.due, name.clone()));
             }
-            Place::Line(turn) => {
-                self.line.remove(&turn);
+            Place::Line => {
+                self.line.remove(&known.turn);
             }
             Place::Out { .. } => {}
             Place::Parked { until, crowd } => {

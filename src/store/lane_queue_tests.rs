@@ -43,6 +43,29 @@ fn the_line_is_a_round() {
 }
 
 #[test]
+fn lanes_that_are_freed_together_take_turns_whichever_has_the_older_jobs() {
+    let mut queue = due(&["backlog", "fresh"]);
+    let mut served = Vec::new();
+    for second in 0..4 {
+        // The first that asks uses up what both may have until the next second.
+        for _ in 0..2 {
+            let lane = queue.take().unwrap();
+            if served.len() > second {
+                queue.park(&lane, Some(secs(60)), secs(0));
+            } else {
+                queue.set(&lane, Some(at(i64::from(*lane == *"fresh"))));
+                served.push(lane.to_string());
+            }
+        }
+        for lane in ["backlog", "fresh"] {
+            let _looks = queue.freed(lane);
+        }
+        queue.begin(NOW, secs(0));
+    }
+    assert_eq!(served, ["backlog", "fresh", "backlog", "fresh"]);
+}
+
+#[test]
 fn a_lane_that_is_put_back_stays_the_first() {
     let mut queue = due(&["a", "b"]);
     queue.take();
@@ -354,7 +377,7 @@ impl LaneQueue {
     fn is_consistent(&self) -> bool {
         let count = |of: fn(&Place) -> bool| self.lanes.values().filter(|lane| of(&lane.place)).count();
         count(|place| matches!(place, Place::Later)) == self.later.len()
-            && count(|place| matches!(place, Place::Line(_))) == self.line.len()
+            && count(|place| matches!(place, Place::Line)) == self.line.len()
             && count(|place| matches!(place, Place::Parked { .. })) == self.parked.len()
             && count(|place| matches!(place, Place::Parked { crowd: Some(_), .. })) == self.crowd.len()
             && self.lanes.values().filter(|lane| lane.alias.is_some()).count()

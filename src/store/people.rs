@@ -47,11 +47,12 @@ impl Store {
     }
 }
 
-/// `dead → delivering`: the same completion again, with a new time budget.
+/// `dead → delivering`: the same completion again, with a new time budget. When Kommo refused it stays known: many that were
+/// refused for their own sake would each pause their account again.
 pub(super) fn retry(which: &str) -> String {
     format!(
         "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
-         failing_since = NULL, refused_at = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} \
+         failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} \
          RETURNING origin, id, account_id, {}",
         body_bytes!()
     )

@@ -31,6 +31,9 @@ async fn a_bearer_that_was_answered_401_is_not_given_out_again_unless_there_is_n
     accounts.renewed(home.origin(), &stale).await.unwrap_err();
     // It may have been one job that Kommo refused.
     assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&stale));
+    // The same job again, before the renewal may be tried again.
+    accounts.renewed(home.origin(), &stale).await.unwrap_err();
+    assert_eq!(token(&accounts.bearer(home.origin()).await.unwrap()), token(&stale));
     home.clock.advance(Duration::from_secs(5));
     let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
     assert!(accounts.is_refused(home.origin(), &stale) && !accounts.is_refused(home.origin(), &renewed));

@@ -13,7 +13,7 @@ impl Sender {
     }
 
     /// Sends what can go now. Returns how long nothing more can by the time alone.
-    async fn settle(&self) -> Option<Duration> {
+    pub(super) async fn settle(&self) -> Option<Duration> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         for _ in 0..100 {
             self.step().await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::pause::Permission;
 use super::super::turns::Who;
-use super::{Pace, WINDOW, Window};
+use super::Pace;
 
 /// Why no continue to an account may go now. Moments are by the elapsed time; `None`: not before another event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +41,6 @@ impl Pace {
         }
         let total = self.total.as_mut()?;
         (total.room(now) <= left).then(|| Hold::All(Some(total.grows(now))))
-    }
-}
-
-impl Window {
-    /// When the next call leaves the window. A call that is only reserved starts later than now.
-    fn grows(&self, now: Duration) -> Duration {
-        self.started.front().map_or(now, |start| *start) + WINDOW
     }
 }
 

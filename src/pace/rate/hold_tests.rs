@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::WINDOW;
 use super::*;
 use crate::pace::{Cause, Errand, Pause, Source};
 

@@ -79,6 +79,33 @@ async fn beyond_the_budget_the_oldest_delivered_and_cancelled_jobs_lose_their_bo
 }
 
 #[tokio::test]
+async fn a_job_that_kommo_refused_before_it_took_it_loses_its_bodies_like_any_other() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let mut all = BTreeSet::new();
+    for cancelled in [false, true] {
+        let job = home.delivering(&store).await;
+        all.insert(job.id);
+        let delivery = Delivery { refused_at: Some(home.now()), ..job.delivery };
+        store.sent(sent(job, AfterDelivery::Wait { delivery, keeps_place: false })).await.unwrap();
+        let [job] = store
+            .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
+            .await
+            .unwrap()
+            .try_into()
+            .unwrap();
+        if cancelled {
+            store.cancel(job.id).await.unwrap();
+        } else {
+            store.sent(sent(job, AfterDelivery::Delivered)).await.unwrap();
+        }
+    }
+    store.set_budget(Budget { stored: 1, ..Budget::default() });
+    store.trim().await;
+    assert_eq!(bare(&store).await, all);
+}
+
+#[tokio::test]
 async fn a_job_without_bodies_keeps_all_else() {
     let home = Home::new();
     let store = home.serve().await;

@@ -71,13 +71,13 @@ async fn an_unknown_job_is_named() {
 }
 
 #[tokio::test]
-async fn a_retry_starts_the_time_anew_and_remembers_a_lost_answer() {
+async fn a_retry_starts_the_time_anew_and_remembers_a_lost_answer_and_a_refusal() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
     let id = job.id;
-    let delivery =
-        Delivery { failures: 4, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
+    let refused_at = Some(home.now());
+    let delivery = Delivery { failures: 4, failing_since: refused_at, answer_lost: false, refused_at };
     let next = AfterDelivery::Retry { due_at: home.now(), delivery };
     store.sent(sent(job, next)).await.unwrap();
     let [job] = store
@@ -97,10 +97,7 @@ async fn a_retry_starts_the_time_anew_and_remembers_a_lost_answer() {
         .try_into()
         .unwrap();
     assert_eq!((job.id, job.attempts), (id, 2));
-    assert_eq!(
-        job.delivery,
-        Delivery { failures: 0, failing_since: None, answer_lost: true, refused_at: None }
-    );
+    assert_eq!(job.delivery, Delivery { failures: 0, failing_since: None, answer_lost: true, refused_at });
 }
 
 #[tokio::test]

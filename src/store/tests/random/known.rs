@@ -133,7 +133,7 @@ impl Known {
     pub(super) fn revive(&mut self, now: Timestamp) {
         let prepared = self.prepared().unwrap();
         self.fence += 1;
-        self.delivery = Delivery { failures: 0, failing_since: None, refused_at: None, ..self.delivery };
+        self.delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
         self.job.state = State::Delivering { prepared, due_at: now, lease_until: None };
     }
 }

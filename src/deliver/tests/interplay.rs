@@ -1,0 +1,216 @@
+//! Random days of a sender with lanes of all kinds: an account that has moved and has two lanes, one that Kommo refuses,
+//! one beside them, one without a token, and handlers that call. Time goes on only to the moments for which the sender
+//! asks, so a wake-up that is missed shows as time.
+
+use proptest::prelude::*;
+
+use super::connected::connect;
+use super::*;
+use crate::pace::Errand;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// The longest that the rate alone holds up the jobs of a day.
+const HELD_UP: Duration = Duration::from_secs(30);
+/// No pause is longer.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// A completion for one of the lanes.
+    Job(usize),
+    /// An account refuses all that comes, or no longer.
+    Outage(usize, Option<Fault>),
+    /// A handler calls an account and is answered well.
+    Call(usize),
+    Pass(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let fault = prop::sample::select(vec![
+        None,
+        None,
+        Some(Fault::HtmlForbidden),
+        Some(Fault::HtmlForbidden),
+        Some(Fault::Forbidden),
+        Some(Fault::PaymentRequired),
+        Some(Fault::TooManyRequests { header: None, body: None }),
+        Some(Fault::TooManyRequests { header: Some(7), body: None }),
+    ]);
+    prop_oneof![
+        6 => (0..LANES).prop_map(Event::Job),
+        2 => (0..2_usize, fault).prop_map(|(account, fault)| Event::Outage(account, fault)),
+        1 => (0..3_usize).prop_map(Event::Call),
+        4 => (0..40_000_u64).prop_map(Event::Pass),
+    ]
+}
+
+/// The old and the new address of the account that has moved, two accounts, and one that is not connected.
+const LANES: usize = 5;
+
+struct Day {
+    home: Home,
+    sender: Sender,
+    /// The account that has moved, where it is now; one that is refused at times; and one beside them.
+    accounts: [Simulator; 3],
+    /// Each job, its lane, and when it came.
+    jobs: Vec<(JobId, usize, Duration)>,
+    /// How often each of the two accounts that are refused at times began to be.
+    outages: [usize; 2],
+    /// When all accounts waited last.
+    all_waited: Duration,
+}
+
+impl Day {
+    async fn begin() -> Self {
+        let home = Home::new().await;
+        let mut accounts = Vec::new();
+        for number in 1..=3 {
+            let options = if number == 1 { options(&home.clock) } else { Options::numbered(number) };
+            accounts.push(Simulator::start(options).await.unwrap());
+        }
+        let accounts: [Simulator; 3] = accounts.try_into().ok().unwrap();
+        let long_lived = |simulator: &Simulator| LongLivedAccount {
+            name: simulator.base_url().into(),
+            origin: simulator.base_url().into(),
+            token: simulator.options().access_token.clone().into(),
+        };
+        let hosts = [&home.simulator, &accounts[0], &accounts[1], &accounts[2]];
+        let sender = home.sender_for(accounts[1..].iter().map(long_lived).collect(), &hosts, 7).await;
+        connect(&home, &sender).await;
+        super::moved::has_moved(&home, &accounts[0], &sender).await;
+        Self { home, sender, accounts, jobs: Vec::new(), outages: [0; 2], all_waited: Duration::ZERO }
+    }
+
+    fn now(&self) -> Duration {
+        self.home.clock.clock().elapsed()
+    }
+
+    async fn live(&mut self, event: Event) {
+        match event {
+            Event::Job(lane) => {
+                let ours = self.home.simulator.options().account_id;
+                let id = match lane {
+                    0 => self.home.completed(&self.home.bot([])).await,
+                    4 => self.home.completed_at("http://a.kommo.com/api/v4/salesbot/1/continue/2", 999).await,
+                    lane => {
+                        let simulator = &self.accounts[lane - 1];
+                        let number = if lane == 1 { ours } else { simulator.options().account_id };
+                        self.home.completed_of(number, &simulator.bot(Plan::with_data(json!({})))).await
+                    }
+                };
+                self.jobs.push((id, lane, self.now()));
+            }
+            Event::Outage(account, fault) => {
+                self.outages[account] += usize::from(fault.is_some());
+                self.accounts[account].set_outage(fault);
+            }
+            Event::Call(account) => {
+                let (gate, origin) = (&self.sender.0.parts.gate, self.accounts[account].base_url());
+                if let Ok(mut pass) = gate.turn(origin, Errand::Call, Duration::ZERO).await
+                    && pass.start().is_ok()
+                {
+                    pass.fine();
+                }
+            }
+            Event::Pass(millis) => self.pass(Duration::from_millis(millis)).await,
+        }
+        self.settle().await;
+    }
+
+    /// Sends what may go. Returns how long the sender would wait.
+    async fn settle(&mut self) -> Option<Duration> {
+        let mut wait = Some(Duration::ZERO);
+        for turn in 0.. {
+            assert!(turn < 100, "it looks again and again");
+            let next = self.sender.step().await.unwrap();
+            self.sender.idle().await;
+            // What ended meanwhile may have freed a lane, so only a second look that says the same is the last.
+            if next == wait && next != Some(Duration::ZERO) {
+                break;
+            }
+            wait = next;
+        }
+        // One that is alone at work holds up no other.
+        if self.sender.0.parts.gate.everybody_waits().is_some_and(|waits| waits.accounts.len() > 1) {
+            self.all_waited = self.now();
+        }
+        wait
+    }
+
+    /// Lets time pass from one moment for which the sender asks to the next.
+    async fn pass(&mut self, mut left: Duration) {
+        while !left.is_zero() {
+            let wait = self.settle().await.unwrap_or(left).min(left);
+            self.home.clock.advance(wait);
+            left -= wait;
+        }
+    }
+
+    async fn waiting(&self, of: impl Fn(usize) -> bool) -> usize {
+        let mut waiting = 0;
+        for (id, lane, _) in &self.jobs {
+            let waits = of(*lane) && self.home.look(*id).await.state.name() == StateName::Delivering;
+            waiting += usize::from(waits);
+        }
+        waiting
+    }
+
+    /// The account that is never refused is held up only while all are.
+    async fn beside(&self) -> Result<(), TestCaseError> {
+        for (id, lane, came) in &self.jobs {
+            if *lane == 3 && self.now() > self.all_waited.max(*came) + HELD_UP {
+                let state = self.home.look(*id).await.state.name();
+                prop_assert_eq!(state, StateName::Delivered, "an account beside others is held up");
+            }
+        }
+        Ok(())
+    }
+
+    /// All goes well again.
+    async fn ends(&mut self) -> Result<(), TestCaseError> {
+        self.accounts.iter().for_each(|account| account.set_outage(None));
+        let before = self.now();
+        // All pauses are over by then, each after a probe.
+        while self.waiting(|lane| lane != 4).await > 0 {
+            prop_assert!(self.now() < before + LONGEST + MINUTE, "a job is left behind");
+            let wait = self.settle().await.unwrap_or(SECOND);
+            self.home.clock.advance(wait);
+            self.settle().await;
+        }
+        for (id, lane, _) in &self.jobs {
+            // One that is refused, then not, then again may take some jobs of an account and refuse others.
+            let is_certain = match lane {
+                0 | 1 => self.outages[0] <= 1,
+                2 => self.outages[1] <= 1,
+                lane => *lane == 3,
+            };
+            let job = self.home.look(*id).await;
+            prop_assert!(!is_certain || job.delivery_attempts == 1, "lane {}: {:?}", lane, job.last_error);
+        }
+        prop_assert!(self.sender.0.parts.gate.everybody_waits().is_none());
+        let waiting = self.sender.0.parts.health.waiting();
+        let unconnected = usize::from(self.jobs.iter().any(|(_, lane, _)| *lane == 4));
+        prop_assert_eq!(waiting.len(), unconnected, "{:?}", waiting);
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(32), ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_refused_and_for_how_long_no_job_is_left_behind_charged_or_held_up_by_another_account(
+        events in prop::collection::vec(event(), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut day = Day::begin().await;
+            for event in events {
+                day.live(event).await;
+                day.beside().await?;
+            }
+            day.ends().await
+        })?;
+    }
+}

@@ -1,0 +1,82 @@
+//! An account that has moved: its jobs name two addresses, so they wait in two lanes, but there is one account.
+
+use super::connected::connect;
+use super::*;
+use crate::simulator::MovedAnswer;
+
+const WINDOW: Duration = Duration::from_millis(1_100);
+const RATE: u32 = 7;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// An account, its new address, and a sender that knows of both.
+async fn moved() -> (Home, Simulator, Sender) {
+    let home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    let sender = home.sender_for(Vec::new(), &[&home.simulator, &elsewhere], RATE).await;
+    connect(&home, &sender).await;
+    has_moved(&home, &elsewhere, &sender).await;
+    (home, elsewhere, sender)
+}
+
+/// The account moves, and a renewal finds that out.
+pub(super) async fn has_moved(home: &Home, elsewhere: &Simulator, sender: &Sender) {
+    let (accounts, origin) = (&sender.0.parts.accounts, home.simulator.base_url());
+    let stale = accounts.bearer(origin).await.unwrap();
+    home.simulator.move_to(elsewhere, MovedAnswer::NotFound);
+    accounts.renewed(origin, &stale).await.unwrap();
+    assert_eq!(accounts.moved_to(origin).as_deref(), Some(elsewhere.base_url()));
+    // The calls of that count no longer.
+    home.clock.advance(WINDOW);
+}
+
+impl Home {
+    /// A job that names the new address.
+    async fn completed_anew(&self, elsewhere: &Simulator) -> JobId {
+        let account_id = self.simulator.options().account_id;
+        self.completed_of(account_id, &elsewhere.bot(Plan::with_data(json!({})))).await
+    }
+}
+
+#[tokio::test]
+async fn a_backlog_that_names_the_old_address_does_not_hold_up_what_names_the_new_one() {
+    let (home, elsewhere, sender) = moved().await;
+    let before = elsewhere.calls().len();
+    for _ in 0..40 {
+        home.completed(&home.bot([])).await;
+    }
+    sender.settle().await;
+    home.clock.advance(MINUTE * 2);
+    sender.settle().await;
+    let fresh = home.completed_anew(&elsewhere).await;
+    for _ in 0..2 {
+        home.clock.advance(WINDOW);
+        sender.settle().await;
+    }
+    assert_eq!(home.look(fresh).await.state.name(), StateName::Delivered);
+    assert_eq!(elsewhere.calls().len() - before, 4 * RATE as usize, "and the rate is used");
+}
+
+#[tokio::test]
+async fn what_was_refused_at_the_old_address_goes_out_once_the_account_takes_what_names_the_new_one() {
+    let (home, elsewhere, sender) = moved().await;
+    elsewhere.set_outage(Some(Fault::PaymentRequired));
+    let refused = home.completed(&home.bot([])).await;
+    // It alone is refused, so it waits longer and longer.
+    for _ in 0..6 {
+        home.clock.advance(sender.settle().await.unwrap());
+    }
+    sender.settle().await;
+    let health = &sender.0.parts.health;
+    assert_eq!(health.waiting().len(), 1);
+    let State::Delivering { due_at, .. } = home.look(refused).await.state else { panic!() };
+    assert!(due_at.since(home.clock.now()) > MINUTE, "{due_at}");
+    elsewhere.set_outage(None);
+    let other = home.completed_anew(&elsewhere).await;
+    sender.settle().await;
+    assert_eq!(home.look(other).await.state.name(), StateName::Delivered);
+    assert_eq!(health.waiting(), [], "it is one account, and it goes on");
+    // The release is written.
+    home.store.probe().await.unwrap();
+    sender.settle().await;
+    assert_ne!(home.look(refused).await.state.name(), StateName::Delivering, "no time has passed");
+}
