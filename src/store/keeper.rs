@@ -43,6 +43,32 @@ impl From<Duration> for Retention {
     }
 }
 
+/// What failed in one tick.
+#[derive(Default)]
+struct Failed {
+    first: Option<StoreError>,
+    steps: usize,
+}
+
+impl Failed {
+    /// The result of a step, if it did not fail.
+    fn note<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        let error = match result {
+            Ok(done) => return Some(done),
+            Err(error) => error,
+        };
+        self.steps += 1;
+        self.first.get_or_insert(error);
+        None
+    }
+
+    fn log(self) {
+        if let Some(error) = self.first {
+            tracing::warn!(%error, steps = self.steps, "the store's maintenance failed; it is tried again");
+        }
+    }
+}
+
 impl Store {
     /// Keeps the store in order until `stop`: checkpoints, leases that ran out, finished jobs and bodies that are older than
     /// `retention`, accounts beyond `budget.stored`, keys of tokens that are over, changes made by other processes.
@@ -75,27 +101,23 @@ impl Store {
                 calendar = ahead;
             }
             delete |= tick.is_multiple_of(DELETE);
-            let result = async {
-                if set_back {
-                    self.rewind(now).await?;
-                    calendar = ahead;
-                    walked = Walked::default();
-                }
-                if tick.is_multiple_of(LOOK) {
-                    self.measure_room();
-                    // Now and then in any case, for whatever was missed.
-                    seen = self.look(now, seen.filter(|_| !delete)).await?;
-                }
-                self.drop_beyond_budget(&mut walked).await?;
-                self.move_keys(now, if delete { 1 } else { keys::GATHER }).await?;
-                if delete {
-                    delete = self.delete(&mut walked, now, retention).await?;
-                }
-                Ok::<_, StoreError>(())
-            };
-            if let Err(error) = result.await {
-                tracing::warn!(%error, "the store's upkeep failed; it is tried again");
+            // Each by itself: what fails again and again must not keep the others from their work.
+            let mut failed = Failed::default();
+            if set_back && failed.note(self.rewind(now).await).is_some() {
+                calendar = ahead;
+                walked = Walked::default();
             }
+            if tick.is_multiple_of(LOOK) {
+                self.measure_room();
+                // Now and then in any case, for whatever was missed.
+                seen = failed.note(self.look(now, seen.filter(|_| !delete)).await).flatten();
+            }
+            failed.note(self.drop_beyond_budget(&mut walked).await);
+            failed.note(self.move_keys(now, if delete { 1 } else { keys::GATHER }).await);
+            if delete {
+                delete = failed.note(self.delete(&mut walked, now, retention).await).unwrap_or(true);
+            }
+            failed.log();
         }
     }
 

@@ -79,6 +79,23 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
 }
 
 #[tokio::test]
+async fn what_fails_again_and_again_keeps_no_other_maintenance_from_its_work() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let refuse = "BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    home.run(&format!("CREATE TRIGGER no_keys BEFORE INSERT ON idempotency_keys {refuse}")).await;
+    let running = home.running(&store).await;
+    home.dead(&store).await;
+    let kept = Kept::start(&store, Duration::from_secs(10));
+    until(&home, &store, async || {
+        count(&store, StateName::Dead).await == 0 && state(&store, running.id).await == StateName::Queued
+    })
+    .await;
+    assert!(home.number("SELECT count(*) FROM recent_keys").await > 0, "they cannot be moved");
+    kept.stop().await;
+}
+
+#[tokio::test]
 async fn leases_that_ran_out_are_freed() {
     let home = Home::new();
     let store = home.serve().await;
