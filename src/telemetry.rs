@@ -2,7 +2,7 @@
 //!
 //! Both are things of the whole process. A second bridge in the same process, as in tests, gets what
 //! the first one installed. A program that embeds the bridge and has a logger of its own keeps it.
-//! Nobody who logs waits for whoever reads stderr: see [`queue`].
+//! Code that logs never waits for the reader of stderr: see [`queue`].
 
 mod panics;
 mod queue;
@@ -49,7 +49,7 @@ pub fn init_log(log: &Log) -> Result<(), LogError> {
         return Ok(());
     }
     let terminal = io::stderr().is_terminal();
-    // A descriptor of its own: whoever writes through `io::stderr` holds a lock, which others wait for.
+    // A descriptor of its own: a thread that writes through `io::stderr` holds a lock that others wait for.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::start)?;
     let queue =
         LogQueue::start(File::from(stderr), MAX_QUEUED_BYTES, tell_dropped).map_err(LogError::start)?;

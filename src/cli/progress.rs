@@ -1,4 +1,4 @@
-//! A progress bar on a thread of its own: a paused terminal blocks whoever draws on it, and that must not be the event loop.
+//! A progress bar on a thread of its own: a paused terminal blocks the thread that draws on it, and that must not be the event loop.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};

@@ -53,7 +53,7 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 }
 
 /// Opens the file that is locked, and makes it if it is not there. What was at its path before is not followed, not cut
-/// and not locked unless it is a plain file with this one name; if it is ours, it is closed to others, because whoever
+/// and not locked unless it is a plain file with this one name; if it is ours, it is closed to others, because anyone who
 /// can open it can lock it.
 pub(super) fn open_lock(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()

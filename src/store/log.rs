@@ -1,6 +1,6 @@
 //! How long the write-ahead log is, and what is done about it.
 //!
-//! The log starts anew only when everyone who reads has gone on to what is in it. A foreign program that reads the database
+//! The log restarts only when everyone who reads has gone on to what is in it. A foreign program that reads the database
 //! in one long transaction (a backup, a shell that was left open) keeps it from that, and it grows with each commit.
 
 use std::collections::BTreeSet;
@@ -9,9 +9,9 @@ use std::path::Path;
 
 use super::{StoreError, locks, open, place};
 
-/// Pages in the log from which on it has to start anew: 64 MiB.
+/// Pages in the log from which on it has to restart: 64 MiB.
 const LONG_LOG: i64 = 16_384;
-/// Pages that the writer may have to copy itself when it starts the log anew: requests wait for that.
+/// Pages that the writer may have to copy itself when it restarts the log: requests wait for that.
 const FEW_PAGES: i64 = 1_024;
 /// A log that is longer is told of, and is cut once it can be: 128 MiB, twice of what a burst leaves.
 pub(crate) const MAX_LOG_BYTES: u64 = 128 << 20;
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_starts_anew_when_it_is_long_and_is_cut_when_it_was_too_long() {
+    fn the_log_restarts_when_it_is_long_and_is_cut_when_it_was_too_long() {
         for (pages, copied, bytes, expected) in [
             (0, 0, 0, None),
             (LONG_LOG, LONG_LOG, 64 << 20, None),
@@ -119,7 +119,7 @@ mod tests {
             // A reader holds it: the writer would copy all of it the moment that the reader goes.
             (60_000, 10_000, 240 << 20, None),
             (60_000, 60_000, 240 << 20, Some(LogStep::Shrink)),
-            // It has started anew meanwhile, but its file is as long as it was.
+            // It has restarted meanwhile, but its file is as long as it was.
             (5, 5, 240 << 20, Some(LogStep::Shrink)),
             (5, 5, MAX_LOG_BYTES, None),
         ] {

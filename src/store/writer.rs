@@ -37,7 +37,7 @@ pub(super) enum Op {
     Handled(Arc<HandlerReport>, Reply<Written>),
     Sent(Arc<DeliveryReport>, Reply<Written>),
     Errand(Box<dyn Errand>),
-    /// Start the log anew.
+    /// Restart the log.
     Log(LogStep),
 }
 
@@ -199,7 +199,7 @@ impl Writer {
         for ((_, reply), written) in batch.sent.into_iter().zip(done.sent) {
             answer(reply, Ok(written));
         }
-        // Before the answers to claims, so that whoever claimed sees what the claim learnt.
+        // Before the answers to claims, so that the claimer sees what the claim learnt.
         done.effects.carry_out(&self.keys, &self.budgets, &self.work, &self.delivery, done.steady);
         for errand in batch.errands {
             errand.settle(Ok(()));

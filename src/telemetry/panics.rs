@@ -1,6 +1,6 @@
 //! Panics go into the log like everything else.
 //!
-//! The standard hook writes to stderr itself, and whoever panics while nobody reads would wait for a reader: a handler's
+//! The standard hook writes to stderr itself, and a thread that panics while no one reads would wait for a reader: a handler's
 //! thread, a task of the bridge, and then all who wait for the same lock.
 
 use std::any::Any;

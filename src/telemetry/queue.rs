@@ -1,6 +1,6 @@
 //! The log's queue: who logs puts a whole line into it and never waits; one thread writes the lines.
 //!
-//! A reader of stderr that stalls (a full pipe, a paused terminal) blocks whoever writes to it, for as long as it likes.
+//! A reader of stderr that stalls (a full pipe, a paused terminal) blocks the thread that writes to it, for as long as it likes.
 //! So only that thread writes. When the queue is full, further lines are dropped and counted, and a line afterwards says
 //! how many. The queue holds the same bytes whatever is logged, so its memory is bounded.
 
@@ -68,7 +68,7 @@ impl LogQueue {
         Ok(queue)
     }
 
-    /// Takes a whole line, or drops it if there is no room. Does not wait for whoever reads it.
+    /// Takes a whole line, or drops it if there is no room. Does not wait for the reader.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.lock();
         if state.bytes + line.len() > self.0.max_bytes {

@@ -24,12 +24,7 @@ async fn finished(home: &Home, store: &Store, account: i64, next: Option<AfterDe
     };
     let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(store).await.try_into().unwrap();
     store.sent(sent(job, next)).await.unwrap();
     id
 }
@@ -88,12 +83,7 @@ async fn a_job_that_kommo_refused_before_it_took_it_loses_its_bodies_like_any_ot
         all.insert(job.id);
         let delivery = Delivery { refused_at: Some(home.now()), ..job.delivery };
         store.sent(sent(job, AfterDelivery::Wait { delivery, keeps_place: false })).await.unwrap();
-        let [job] = store
-            .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-            .await
-            .unwrap()
-            .try_into()
-            .unwrap();
+        let [job] = due_deliveries(&store).await.try_into().unwrap();
         if cancelled {
             store.cancel(job.id).await.unwrap();
         } else {

@@ -60,12 +60,7 @@ async fn a_finished_job_gives_its_bytes_back_and_a_retried_one_takes_them_again(
     }
     assert_eq!(store.retry_dead(None).await, Ok(1));
     assert_eq!(ask().await, over(1));
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     store.cancel(job.id).await.unwrap();
     assert!(ask().await.is_ok(), "a cancelled job is finished too");
 }

@@ -130,12 +130,7 @@ async fn the_sender_gets_what_it_needs_under_a_lease() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.waiting(&store).await;
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     let expected = DeliveringJob {
         id,
         fence: Fence(2),

@@ -66,7 +66,7 @@ async fn the_sender_gets_the_deliveries_beside_it() {
     let store = home.serve().await;
     let (bad, good) = (home.waiting(&store).await, home.waiting(&store).await);
     damage(&home, bad, "completion = 'no JSON'").await;
-    let claimed = store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await.unwrap();
+    let claimed = due_deliveries(&store).await;
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [good]);
 }
 

@@ -27,7 +27,7 @@ async fn what_was_under_way_at_a_crash_goes_on_at_once() {
     let crashes: Vec<_> = claimed.iter().map(|job| (job.id, job.crashes, job.attempts)).collect();
     assert_eq!(crashes, [(running.id, 1, 0), (queued, 0, 0)]);
     assert!(claimed[0].fence > running.fence);
-    let claimed = store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await.unwrap();
+    let claimed = due_deliveries(&store).await;
     let lost: Vec<_> = claimed.iter().map(|job| (job.id, job.delivery.answer_lost, job.attempts)).collect();
     assert_eq!(lost, [(delivering.id, true, 0), (waiting, false, 0)]);
 }

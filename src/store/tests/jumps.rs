@@ -70,7 +70,7 @@ async fn what_waits_does_not_wait_for_the_old_time_to_come_back() {
     let claimed = store.claim_work("greet".into(), 9, LEASE).await.unwrap();
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [queued]);
     assert!(claimed[0].answer_by <= home.now() + Duration::from_secs(50));
-    let claimed = store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await.unwrap();
+    let claimed = due_deliveries(&store).await;
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [waiting]);
 }
 

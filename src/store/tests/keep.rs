@@ -120,12 +120,7 @@ async fn the_owner_sees_what_a_visitor_changed() {
     until(&home, &store, async || !store.delivery().due(home.now()).is_empty()).await;
     changed.await;
     kept.stop().await;
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(job.id, dead);
     assert_eq!(store.work().due(home.now()).len(), 0);
     let counted = visitor.stats().await.unwrap().jobs;

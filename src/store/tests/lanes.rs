@@ -49,7 +49,7 @@ async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
     home.waiting(&store).await;
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
-    store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await.unwrap();
+    due_deliveries(&store).await;
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
 }
@@ -88,23 +88,13 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
     store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
     changed.await;
 
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     let changed = store.delivery().changed();
     let next = AfterDelivery::Wait { delivery: job.delivery, keeps_place: true };
     store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     changed.await;
 
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     let changed = store.delivery().changed();
     store.retry(id).await.unwrap();

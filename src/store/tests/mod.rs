@@ -55,6 +55,11 @@ struct Home {
     serial: AtomicU64,
 }
 
+/// Claims all deliveries that are due.
+async fn due_deliveries(store: &Store) -> Vec<DeliveringJob> {
+    store.claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap()
+}
+
 impl Home {
     fn new() -> Self {
         Self { folder: TempDir::new().unwrap(), clock: ManualClock::new(START), serial: AtomicU64::new(0) }
@@ -143,8 +148,7 @@ impl Home {
     /// A job in `delivering`, and its claim.
     async fn delivering(&self, store: &Store) -> DeliveringJob {
         let id = self.waiting(store).await;
-        let claimed = store.claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap();
-        claimed.into_iter().find(|job| job.id == id).unwrap()
+        due_deliveries(store).await.into_iter().find(|job| job.id == id).unwrap()
     }
 
     /// A job in `dead`.

@@ -80,22 +80,12 @@ async fn a_retry_starts_the_time_anew_and_remembers_a_lost_answer_and_a_refusal(
     let delivery = Delivery { failures: 4, failing_since: refused_at, answer_lost: false, refused_at };
     let next = AfterDelivery::Retry { due_at: home.now(), delivery };
     store.sent(sent(job, next)).await.unwrap();
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     store.sent(sent(job, AfterDelivery::Dead { answer_lost: true })).await.unwrap();
     home.pass(Duration::from_secs(3_600));
     store.retry(id).await.unwrap();
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!((job.id, job.attempts), (id, 2));
     assert_eq!(job.delivery, Delivery { failures: 0, failing_since: None, answer_lost: true, refused_at });
 }
@@ -122,12 +112,7 @@ async fn a_dead_letter_that_dies_again_is_not_retried_twice() {
     let ids = [home.dead(&store).await, home.dead(&store).await];
     let retry = |after| store.ask(RetryDead { handler: None, after, limit: 1, now: home.now() });
     assert_eq!(retry(None).await.unwrap().last, Some(ids[0]));
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
     store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     assert_eq!(retry(Some(ids[0])).await.unwrap().last, Some(ids[1]));
     assert_eq!(retry(Some(ids[1])).await.unwrap().jobs, 0);

@@ -7,12 +7,7 @@ fn in_a_row(failures: u32, since: Timestamp, answer_lost: bool) -> Delivery {
 }
 
 async fn claim(store: &Store) -> DeliveringJob {
-    let [job] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [job] = due_deliveries(store).await.try_into().unwrap();
     job
 }
 

@@ -70,12 +70,7 @@ async fn a_sender_that_lost_its_lease() {
     let old = home.delivering(&store).await;
     let id = old.id;
     lose_leases(&home, &store).await;
-    let [new] = store
-        .claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let [new] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(store.sent(sent(old, AfterDelivery::Dead { answer_lost: false })).await, Ok(Written::Stale));
     assert_eq!(state(&store, id).await, StateName::Delivering);
     assert_eq!(attempts(&store, id).await.len(), 1);
