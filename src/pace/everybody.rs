@@ -69,13 +69,11 @@ impl Everybody {
         self.pauses.unknown(era);
     }
 
-    /// A call of that era was answered by Kommo, so the address is not blocked. Says whether that ended a pause.
-    pub(super) fn fine(&mut self, era: u64) -> bool {
+    /// A call of that era was answered by Kommo, so the address is not blocked. Returns the accounts whose refusals had begun
+    /// the pause, if that ended one.
+    pub(super) fn fine(&mut self, era: u64) -> Option<Vec<Arc<str>>> {
         let ended = self.pauses.fine(era, true);
-        if ended {
-            self.refused.clear();
-        }
-        ended
+        ended.then(|| self.refused.drain().collect())
     }
 
     /// A continue succeeded: refusals before it count no longer.
@@ -202,7 +200,9 @@ mod tests {
         assert_eq!(everybody.holds_all(secs(60)), None, "the others need not wait for that");
         assert_eq!(everybody.permission("a", secs(63)), Permission::Probe, "no other has come");
         everybody.begin();
-        assert!(everybody.fine(everybody.era()));
+        let mut refused = everybody.fine(everybody.era()).unwrap();
+        refused.sort();
+        assert_eq!(refused, ["a".into(), "b".into()]);
         assert_eq!(everybody.permission("a", secs(60)), Permission::Go);
     }
 

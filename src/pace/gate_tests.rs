@@ -218,3 +218,26 @@ async fn pending(waiting: &mut Waiting) -> bool {
     }
     !waiting.is_finished()
 }
+
+#[test]
+fn accounts_that_left_the_end_of_the_pause_of_all_to_another_hear_of_it() {
+    let (gate, clock) = gate(7);
+    let call = |account: &str| gate.enter(account, 1).pop().unwrap();
+    for account in ["a", "b"] {
+        let mut pass = call(account);
+        pass.start().unwrap();
+        pass.pause(Pause { cause: Cause::Blocked, hint: None, source: Source::Call }).unwrap();
+    }
+    clock.advance(MINUTE);
+    assert!(gate.enter("a", 1).is_empty(), "it leaves the probe to one that was not refused");
+    let mut probe = call("c");
+    probe.start().unwrap();
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let hears = heard.clone();
+    gate.on_freed(move |account| hears.lock().unwrap().push(account.to_owned()));
+    assert!(probe.fine().everybody);
+    let mut heard = heard.lock().unwrap().clone();
+    heard.sort();
+    heard.dedup();
+    assert_eq!(heard, ["a", "b", "c"]);
+}

@@ -1,5 +1,6 @@
 //! What an answer did to the pauses, as its caller learns it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Timestamp;
@@ -25,10 +26,12 @@ pub struct PauseBegan {
 }
 
 /// What a good answer ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoesOn {
     /// The account's pause.
     pub account: bool,
     /// The pause of all accounts.
     pub everybody: bool,
+    /// The accounts whose refusals had begun that pause. They had to leave its end to the others.
+    pub(super) refused: Vec<Arc<str>>,
 }

@@ -72,6 +72,7 @@ impl Pass {
         if ended.account || ended.everybody {
             self.gate.tell(&self.account);
         }
+        ended.refused.iter().for_each(|account| self.gate.tell(account));
         self.gate.tell_went_on(&self.account, ended.account);
         ended
     }

@@ -269,7 +269,8 @@ impl Pace {
         let entry = self.account(account);
         entry.taken_at = entry.taken_at.max(continued);
         let ended = entry.pauses.fine(ticket.account_era, continued.is_some());
-        GoesOn { account: ended, everybody: self.everybody.fine(ticket.everybody_era) }
+        let everybody = self.everybody.fine(ticket.everybody_era);
+        GoesOn { account: ended, everybody: everybody.is_some(), refused: everybody.unwrap_or_default() }
     }
 
     /// How the account is, seen from that call.

@@ -38,6 +38,8 @@ impl Left {
         simulator.set_outage(Some(Fault::Status(503)));
         let home = Home::new(&simulator, "");
         let serve = home.serve();
+        // While someone reads, the log cannot start again, so that all jobs are in it when the bridge is killed.
+        let reader = if stop { None } else { Some(Reader::of(&home.path("bridge.db")).await) };
         let data = json!({ "text": "x".repeat(2_000) });
         let waiting: Vec<Bot> = (0..40).map(|_| simulator.bot(Plan::with_data(data.clone()))).collect();
         for bot in &waiting {
@@ -49,6 +51,9 @@ impl Left {
             serve.process.kill();
         }
         let file = home.path("bridge.db");
+        if let Some(reader) = reader {
+            reader.leave(&file).await;
+        }
         Self { simulator, home, file, waiting }
     }
 
@@ -75,6 +80,27 @@ impl Left {
         }
         serve.settled().await;
         serve.stop();
+    }
+}
+
+/// Another program in the middle of a long look at the store.
+struct Reader(SqliteConnection);
+
+impl Reader {
+    async fn of(file: &Path) -> Self {
+        let mut connection =
+            SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file)).await.unwrap();
+        sqlx::raw_sql("BEGIN; SELECT count(*) FROM jobs").execute(&mut connection).await.unwrap();
+        Self(connection)
+    }
+
+    /// Goes away, and changes nothing: the last one to close a store would bring its log in.
+    async fn leave(self, file: &Path) {
+        let log = file.with_extension("db-wal");
+        let [before, log_before] = [file, &log].map(|path| fs::read(path).unwrap());
+        self.0.close().await.unwrap();
+        fs::write(file, before).unwrap();
+        fs::write(log, log_before).unwrap();
     }
 }
 
