@@ -30,7 +30,7 @@ pub(super) fn log_outcome(
             tracing::debug!(job.id = %id, %handler, attempt, status, duration_ms, "the bot was continued");
         }
         AfterDelivery::Gone => {
-            tracing::info!(job.id = %id, %handler, attempt, status, duration_ms, error, "nobody waits for this continue any more");
+            tracing::info!(job.id = %id, %handler, attempt, status, duration_ms, error, "no bot waits for this continue any longer");
         }
         AfterDelivery::Retry { due_at, .. } => {
             tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");
