@@ -10,6 +10,10 @@ use tokio::sync::watch;
 
 use crate::model::Timestamp;
 
+mod calendar;
+
+pub use calendar::{CalendarWatch, Jump, SMALLEST_JUMP};
+
 /// Tells the time and waits for it. Cheap to clone; clones share one time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
@@ -28,7 +32,7 @@ impl Clock {
         Self(Source::System { started: Instant::now(), calendar: Timestamp::default() + since_epoch })
     }
 
-    /// The calendar's time. It jumps when somebody sets the machine's clock.
+    /// The calendar's time, for people and tokens. It jumps when someone sets the machine's clock.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -49,7 +53,8 @@ impl Clock {
     }
 
     /// The calendar's time as it was when this clock was made, and what has passed since: it reads like
-    /// [`now`](Self::now), but does not jump. For leases: whoever sets the machine's clock must not end them.
+    /// [`now`](Self::now), but does not jump. For schedules, time budgets and leases: setting the machine's clock must
+    /// neither end nor prolong them.
     pub fn steady(&self) -> Timestamp {
         match &self.0 {
             Source::System { started, calendar } => *calendar + started.elapsed(),

@@ -1,6 +1,12 @@
 -- Jobs, their attempts, and the idempotency keys of tokens that are still valid.
 --
 -- Times are milliseconds since 1970, UTC. Ids are UUIDv7 as 16 bytes, so rows of one time lie together.
+--
+-- They are of three clocks. What people see (received_at, started_at, finished_at) and what tokens say (expires_at) is by the
+-- calendar. What is scheduled (waiting_since, answer_by, due_at, lease_until, failing_since, refused_at) is by the steady
+-- clock of the process that serves the store: the calendar as it was when that process started, moved on by the time that
+-- passes; each start moves these columns to its own clock. What is deleted by age has a second moment by the service time
+-- (…_service_at): the milliseconds for which bridges have served this store.
 -- The CHECKs refuse the states that the types of the program refuse.
 
 -- "SBBG": tells a store of this program from any other database.
@@ -24,6 +30,8 @@ CREATE TABLE jobs (
     entity_id         INTEGER,
     -- when the request came in
     received_at       INTEGER NOT NULL,
+    -- the same moment by the steady clock: how long the customer has waited
+    waiting_since     INTEGER NOT NULL,
     -- from then on the fallback goes out
     answer_by         INTEGER NOT NULL,
     -- not to be claimed before; set while the job waits for something
@@ -52,6 +60,8 @@ CREATE TABLE jobs (
     -- what went wrong last, for a person
     last_error        TEXT,
     finished_at       INTEGER,
+    -- the same moment by the service time
+    finished_service_at INTEGER,
     -- The bodies, JSON. They come last, so that nothing else of a row lies behind their pages: a list reads none of them.
     -- Both are NULL where they were dropped to make room (budget.stored, store.body_retention).
     -- what the widget sent
@@ -66,6 +76,7 @@ CREATE TABLE jobs (
     CHECK ((failures = 0) = (failing_since IS NULL)),
     CHECK (refused_at IS NULL OR completion IS NOT NULL OR data IS NULL),
     CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
+    CHECK ((finished_service_at IS NOT NULL) = (finished_at IS NOT NULL)),
     CHECK ((due_at IS NOT NULL) = (state IN ('queued', 'delivering'))),
     CHECK (lease_until IS NULL OR state IN ('running', 'delivering')),
     CHECK (lease_until IS NOT NULL OR state <> 'running'),
@@ -77,18 +88,21 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_queued ON jobs (handler, due_at, answer_by) WHERE state = 'queued';
 -- What waited too long for a worker.
 CREATE INDEX jobs_overdue ON jobs (answer_by) WHERE state = 'queued';
+-- How long the oldest of them has waited.
+CREATE INDEX jobs_oldest ON jobs (waiting_since) WHERE state = 'queued';
 -- What the sender claims next: in each lane each rank apart, the longest due first.
-CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, received_at)
+CREATE INDEX jobs_undelivered ON jobs (origin, delivery_rank, due_at, waiting_since)
     WHERE state = 'delivering' AND lease_until IS NULL;
 -- What goes before that: the young ones of each rank, the oldest first.
-CREATE INDEX jobs_young ON jobs (origin, delivery_rank, received_at, due_at)
+CREATE INDEX jobs_young ON jobs (origin, delivery_rank, waiting_since, due_at)
     WHERE state = 'delivering' AND lease_until IS NULL;
 -- An account's jobs that wait for a worker or for the sender. A job that waits for neither never gets into it.
 CREATE INDEX jobs_waiting ON jobs (account_id) WHERE due_at IS NOT NULL AND lease_until IS NULL;
 -- What is under way: freed at start, or when a lease runs out.
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
--- What the retention deletes; and whose bodies are dropped, oldest first.
-CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+-- What the retention deletes, and whose bodies are dropped, oldest first. The calendar's moment is in it, so that what only
+-- one of the clocks calls too old is passed over without a look at its row.
+CREATE INDEX jobs_finished ON jobs (finished_service_at, finished_at) WHERE finished_service_at IS NOT NULL;
 -- What a person looks for.
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
 
@@ -115,8 +129,10 @@ CREATE TABLE idempotency_keys (
     -- the token's jti
     key        TEXT    NOT NULL,
     job_id     BLOB    NOT NULL CHECK (length(job_id) = 16),
-    -- from then on the token is refused, and the key forgotten
+    -- from then on the token is refused
     expires_at INTEGER NOT NULL,
+    -- the same moment by the service time, as it looked when the request came in; the key is forgotten after both
+    expires_service_at INTEGER NOT NULL,
     PRIMARY KEY (account_id, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -129,10 +145,11 @@ CREATE TABLE recent_keys (
     account_id INTEGER NOT NULL,
     key        TEXT    NOT NULL,
     job_id     BLOB    NOT NULL CHECK (length(job_id) = 16),
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    expires_service_at INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX idempotency_keys_expired ON idempotency_keys (expires_at);
+CREATE INDEX idempotency_keys_expired ON idempotency_keys (expires_service_at, expires_at);
 
 -- How many jobs are in each state, kept by each transaction that moves one: counting millions of rows
 -- whenever somebody looks would cost more than all the rest.
@@ -155,6 +172,19 @@ CREATE TABLE account_bytes (
     -- data and completion of all jobs: budget.stored
     stored     INTEGER NOT NULL
 ) STRICT;
+
+-- For how long bridges have served this store, and by which clocks; written once a minute, and when a bridge ends.
+CREATE TABLE service (
+    id          INTEGER PRIMARY KEY CHECK (id = 1),
+    -- the service time in milliseconds; time while no bridge runs does not count
+    service_at  INTEGER NOT NULL CHECK (service_at >= 0),
+    -- the same moment by the steady clock of the bridge, and by the calendar; NULL until a bridge has served the store
+    steady_at   INTEGER,
+    calendar_at INTEGER,
+    CHECK ((steady_at IS NULL) = (calendar_at IS NULL))
+) STRICT;
+
+INSERT INTO service (id, service_at) VALUES (1, 0);
 
 -- What the bridge writes to find out whether it can: a full disk often has room left for a page, but none
 -- for a request, and whoever asks whether the bridge is ready wants to know about requests.

@@ -1,6 +1,6 @@
 -- Accounts that were connected by OAuth, with their tokens encrypted. An account of the configuration is never here.
 --
--- Times are milliseconds since 1970, UTC.
+-- Times are milliseconds since 1970, UTC, by the calendar unless a comment names another clock.
 
 CREATE TABLE accounts (
     -- Kommo's number of the account
@@ -24,7 +24,7 @@ CREATE TABLE accounts (
     -- when the tokens were made, and from when on the access token is good no more
     obtained_at     INTEGER,
     expires_at      INTEGER,
-    -- set while somebody renews the tokens; nobody else may before this moment
+    -- set while a process renews the tokens; no other may before this moment, by the steady clock
     renewing_until  INTEGER,
     -- who: the owner of the store, or a visitor beside it
     renewing_by     TEXT    CHECK (renewing_by IN ('owner', 'visitor')),
@@ -70,7 +70,9 @@ CREATE TABLE oauth_codes (
     code        BLOB    NOT NULL CHECK (length(code) > 40),
     -- when the call came, and from when on Kommo no longer takes the code
     received_at INTEGER NOT NULL,
-    expires_at  INTEGER NOT NULL
+    expires_at  INTEGER NOT NULL,
+    -- its end by the service time of the store; the code is deleted after both
+    expires_service_at INTEGER NOT NULL
 ) STRICT;
 
 -- The `state` of each link that was used: it is good for one code. A row is deleted some time after the link's end.
@@ -81,6 +83,8 @@ CREATE TABLE oauth_states (
     code_hash  BLOB    NOT NULL CHECK (length(code_hash) = 32),
     -- from when on the link is refused in any case
     expires_at INTEGER NOT NULL,
+    -- the same by the service time of the store; the row is deleted some time after both
+    expires_service_at INTEGER NOT NULL,
     -- the account that was connected by it; NULL until then
     account_id INTEGER CHECK (account_id > 0),
 

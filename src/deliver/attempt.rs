@@ -19,7 +19,7 @@ impl Sender {
         let Parts { clock, policies, random, .. } = &self.0.parts;
         let (started_at, begun) = (clock.now(), clock.elapsed());
         let got = self.call(&job, &mut pass).await.map_or_else(|got| got, Got::Answer);
-        let (now, duration) = (clock.now(), clock.elapsed() - begun);
+        let (now, duration) = (clock.steady(), clock.elapsed() - begun);
         let default_policy = HandlerPolicy::default();
         let circumstances = Circumstances {
             job: job.id,
@@ -48,7 +48,7 @@ impl Sender {
             status,
             error: error.clone(),
         });
-        let (delivered, received_at) = (next == AfterDelivery::Delivered, job.received_at);
+        let (delivered, waiting_since) = (next == AfterDelivery::Delivered, job.waiting_since);
         // The place is for calls. While the store is slow, though, what waits to be written has to stay
         // bounded: then the place is kept until it is.
         let mut pass = Some(pass);
@@ -59,7 +59,7 @@ impl Sender {
         let written = self.report(DeliveryReport { job, attempt, next, error }).await;
         if delivered && written {
             metrics::histogram!("bridge_receipt_to_continue_seconds")
-                .record(now.since(received_at).as_secs_f64());
+                .record(now.since(waiting_since).as_secs_f64());
         }
         drop((writing, pass));
     }
@@ -163,7 +163,7 @@ impl Sender {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts wait");
         }
         match began.alone {
-            Some(alone) => judgement.until(clock.now() + alone),
+            Some(alone) => judgement.until(clock.steady() + alone),
             None => judgement,
         }
     }

@@ -38,6 +38,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) account: Standing,
     pub(super) policy: &'a HandlerPolicy,
     pub(super) give_up_after: Duration,
+    /// By the steady clock, as are the moments of `delivery` and `account`.
     pub(super) now: Timestamp,
     /// Uniform in 0 to 1.
     pub(super) jitter: f64,

@@ -168,14 +168,14 @@ impl Sender {
                 break;
             }
         }
-        Ok(lanes.next_look(clock.now(), clock.elapsed()))
+        Ok(lanes.next_look(clock.steady(), clock.elapsed()))
     }
 
     /// Goes through the line once: claims for the lanes that may go, parks those that may not, and stops where none may.
     fn round(&self) -> (Vec<impl Future<Output = Result<bool, StoreError>>>, Option<All>) {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         let mut claims = Vec::new();
-        lanes.begin(clock.now(), clock.elapsed());
+        lanes.begin(clock.steady(), clock.elapsed());
         while let Some(lane) = lanes.take() {
             let moved = self.moved(&lane);
             if let Some(account) = &moved {

@@ -45,9 +45,9 @@ pub struct NewJob {
     /// Until then the token could be used again (its `exp`, and a while for clocks that differ), so until then
     /// `idempotency_key` is remembered.
     pub token_expires_at: Timestamp,
-    /// When the request came in.
+    /// When the request came in, by the calendar.
     pub received_at: Timestamp,
-    /// From then on the fallback goes out.
+    /// From then on the fallback goes out, by the steady clock.
     pub answer_by: Timestamp,
 }
 
@@ -64,7 +64,9 @@ pub struct RunningJob {
     pub request: Arc<WidgetRequest>,
     /// When the request came in.
     pub received_at: Timestamp,
-    /// From then on the fallback goes out.
+    /// The same moment by the steady clock.
+    pub waiting_since: Timestamp,
+    /// From then on the fallback goes out, by the steady clock.
     pub answer_by: Timestamp,
     /// Attempts charged before this claim.
     pub attempts: u32,
@@ -89,6 +91,8 @@ pub struct DeliveringJob {
     pub return_url: ReturnUrl,
     /// When the request came in.
     pub received_at: Timestamp,
+    /// The same moment by the steady clock: the customer has waited since then.
+    pub waiting_since: Timestamp,
     /// What is sent.
     pub prepared: Prepared,
     /// Attempts charged before this claim.
@@ -97,7 +101,7 @@ pub struct DeliveringJob {
     pub delivery: Delivery,
 }
 
-/// How a delivery went so far.
+/// How a delivery went so far. Its moments are by the steady clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Failures in a row: the exponent of the backoff.

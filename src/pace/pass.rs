@@ -60,7 +60,7 @@ impl Pass {
             return Err(Paused { left: self.gate.wait(&self.account) });
         }
         self.stage = Stage::Started;
-        self.started_at = Some(self.gate.clock.now());
+        self.started_at = Some(self.gate.clock.steady());
         Ok(())
     }
 

@@ -177,7 +177,7 @@ impl Receiver {
         if self.draining.is_cancelled() {
             return Err(Rejection::Draining.into());
         }
-        let received_at = self.clock.now();
+        let (received_at, waiting_since) = (self.clock.now(), self.clock.steady());
         let body = read::read(request.into_body(), self.max_body, self.read_timeout).await?;
         let RawRequest { token, return_url, data } = RawRequest::parse(&body)?;
         let verified = Unverified::parse(&token)?.verify(
@@ -205,7 +205,7 @@ impl Receiver {
             // The request may still be on its way into the store when its token ends; its key has to be known there.
             token_expires_at: verified.expires_at + self.ack_deadline + KEY_OUTLIVES,
             received_at,
-            answer_by: received_at + route.answer_within,
+            answer_by: waiting_since + route.answer_within,
         };
         let spent = self.clock.elapsed().saturating_sub(started);
         let within = self.ack_deadline.saturating_sub(spent);

@@ -17,6 +17,7 @@ use super::budget::{Budgets, OverBudget, signed};
 use super::keys::{Key, Keys};
 use super::lanes::{Lanes, Slot};
 use super::statement::{RowsStatement, Values};
+use super::time::Moment;
 use super::transaction::Transaction;
 
 /// What became of a request.
@@ -59,8 +60,8 @@ struct NewRow<'a> {
 
 const JOBS: RowsStatement = RowsStatement {
     before: "INSERT INTO jobs (id, state, handler, account_id, origin, return_url, entity_type, entity_id, data, \
-             received_at, answer_by, due_at, lease_until, fence) SELECT * FROM (VALUES ",
-    width: 14,
+             received_at, waiting_since, answer_by, due_at, lease_until, fence) SELECT * FROM (VALUES ",
+    width: 15,
     after: ") WHERE column1 IS NOT NULL",
 };
 
@@ -90,8 +91,8 @@ pub(super) async fn apply(
     budgets: &Budgets,
     lanes: &Lanes<RunningJob>,
 ) -> Result<Vec<Stored>, StoreError> {
-    let (results, rows) = sort(accepts, budgets, lanes, transaction.now, transaction.steady);
-    let now = transaction.now;
+    let moment = transaction.moment;
+    let (results, rows) = sort(accepts, budgets, lanes, moment.steady);
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
     keys.append(transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
 
@@ -103,7 +104,7 @@ pub(super) async fn apply(
             effects.count(StateName::Running, 1);
         } else {
             effects.count(StateName::Queued, 1);
-            effects.queued(job.handler.as_str(), now, job.answer_by);
+            effects.queued(job.handler.as_str(), moment.steady, job.answer_by);
         }
     }
     Ok(results)
@@ -114,10 +115,9 @@ fn sort<'a>(
     accepts: &'a [Accept],
     budgets: &Budgets,
     lanes: &Lanes<RunningJob>,
-    now: Timestamp,
     steady: Timestamp,
 ) -> (Vec<Stored>, Vec<NewRow<'a>>) {
-    let mut offers = lanes.offers(now);
+    let mut offers = lanes.offers(steady);
     let mut admission = budgets.admission(steady);
     let mut first: HashMap<Key, JobId> = HashMap::with_capacity(accepts.len());
     let (mut results, mut rows) = (Vec::with_capacity(accepts.len()), Vec::with_capacity(accepts.len()));
@@ -146,10 +146,10 @@ fn sort<'a>(
 }
 
 async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
-    let now = transaction.now;
+    let moment = transaction.moment;
     let push = |NewRow { job, data, lease_until }: &NewRow<'_>, row: &mut Values| {
         let state = if lease_until.is_some() { StateName::Running } else { StateName::Queued };
-        let due_at = if lease_until.is_some() { None } else { Some(now.as_millis()) };
+        let due_at = if lease_until.is_some() { None } else { Some(moment.steady.as_millis()) };
         row.push(job.id.as_uuid())
             .push(state.as_str())
             .push(job.handler.as_str())
@@ -160,6 +160,7 @@ async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Resul
             .push(job.request.entity.map(|entity| entity.id))
             .push(data.as_str())
             .push(job.received_at.as_millis())
+            .push(moment.steady_at(job.received_at).as_millis())
             .push(job.answer_by.as_millis())
             .push(due_at)
             .push(lease_until.map(Timestamp::as_millis))
@@ -168,14 +169,15 @@ async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Resul
     transaction.add(&JOBS, rows, push).await
 }
 
-/// The job as the worker gets it that was free when it came in.
-pub(super) fn running(job: NewJob) -> RunningJob {
+/// The job as the worker gets it that was free when it came in, in the transaction of this moment.
+pub(super) fn running(job: NewJob, moment: Moment) -> RunningJob {
     RunningJob {
         id: job.id,
         fence: Fence(1),
         handler: job.handler,
         request: job.request.into(),
         received_at: job.received_at,
+        waiting_since: moment.steady_at(job.received_at),
         answer_by: job.answer_by,
         attempts: 0,
         crashes: 0,

@@ -51,7 +51,7 @@ impl Store {
         generation: u64,
         lease: Duration,
     ) -> Result<Leased, StoreError> {
-        let (steady, until) = (self.clock().steady(), self.lease(lease));
+        let (steady, until) = (self.moment().steady, self.lease(lease));
         self.ask(LeaseRenewal { key, generation, by: self.0.purpose, steady, until }).await
     }
 
@@ -103,7 +103,7 @@ impl Store {
         }
         let mut cancelled = 0;
         for some in unfinished(&self.0.reading, account_ids).await?.chunks(TOGETHER) {
-            let now = self.clock().now();
+            let now = self.moment();
             let asked = some.iter().map(|&id| self.ask(Cancel { id, now }));
             for answer in futures_util::future::join_all(asked).await {
                 // One that ended meanwhile needs no cancelling.

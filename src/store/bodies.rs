@@ -9,10 +9,9 @@
 
 use std::collections::HashMap;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
-
-use crate::model::Timestamp;
 
 use super::account_bytes::{self, body_bytes};
 use super::budget::signed;
@@ -20,6 +19,7 @@ use super::effects::Effects;
 use super::request::Request;
 use super::room::low_water;
 use super::statement::RowsStatement;
+use super::time::Cutoff;
 use super::upkeep::CHUNK_BYTES;
 use super::{Store, StoreError};
 
@@ -36,26 +36,35 @@ const TICK_BYTES: i64 = 32 << 20;
 /// A place in the order of finished jobs: behind this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
+    /// By the service time.
+    service_at: i64,
     finished_at: i64,
     id: Uuid,
 }
 
 impl Place {
-    const START: Self = Self { finished_at: i64::MIN, id: Uuid::nil() };
+    const START: Self = Self { service_at: i64::MIN, finished_at: i64::MIN, id: Uuid::nil() };
+
+    /// The place right before all that finished when this one did.
+    const fn before(self) -> Self {
+        Self { service_at: self.service_at, ..Self::START }
+    }
 }
 
-/// How far the keeper has come. It begins at the oldest job again with each start, and when the clock was set back.
+/// How far the keeper has come. It begins at the oldest job again with each start.
 #[derive(Debug)]
 pub(super) struct Walked {
     /// Everything before it is as old as `store.body_retention` allows, and has no bodies.
     aged: Place,
-    /// The same of each account that was beyond `budget.stored`.
+    /// Where the first job is that was passed over because the calendar does not call it old yet: the next walk begins there.
+    too_young: Option<Place>,
+    /// Everything before it has no bodies, of each account that was beyond `budget.stored`.
     accounts: HashMap<i64, Place>,
 }
 
 impl Default for Walked {
     fn default() -> Self {
-        Self { aged: Place::START, accounts: HashMap::new() }
+        Self { aged: Place::START, too_young: None, accounts: HashMap::new() }
     }
 }
 
@@ -70,70 +79,95 @@ struct Droppable {
 /// What one look along the finished jobs found.
 struct Look {
     found: Vec<Droppable>,
+    /// The first that is too young by the calendar alone.
+    too_young: Option<Place>,
     /// Where the next look begins; `None` at the end.
     next: Option<Place>,
 }
 
-pub(super) const WINDOW_END: &str = "SELECT finished_at, id FROM jobs \
-     WHERE finished_at >= ?1 AND (finished_at > ?1 OR id > ?2) ORDER BY finished_at, id LIMIT 1 OFFSET 0 + ?3";
+pub(super) const WINDOW_END: &str = "SELECT finished_service_at, finished_at, id FROM jobs \
+     WHERE finished_service_at >= ?1 AND (finished_service_at, finished_at, id) > (?1, ?2, ?3) \
+     ORDER BY finished_service_at, finished_at, id LIMIT 1 OFFSET 0 + ?4";
 
-/// `?5`: the accounts as a JSON list; NULL for all.
+/// `?7`: the accounts as a JSON list; NULL for all.
 pub(super) const DROPPABLE: &str = concat!(
-    "SELECT finished_at, id, account_id, ",
+    "SELECT finished_service_at, finished_at, id, account_id, ",
     body_bytes!(),
-    " FROM jobs WHERE finished_at >= ?1 AND (finished_at > ?1 OR id > ?2) \
-     AND finished_at <= ?3 AND (finished_at < ?3 OR id <= ?4) \
+    " FROM jobs WHERE finished_service_at >= ?1 AND (finished_service_at, finished_at, id) > (?1, ?2, ?3) \
+     AND finished_service_at <= ?4 AND (finished_service_at, finished_at, id) <= (?4, ?5, ?6) \
      AND state IN ('delivered', 'cancelled') AND data IS NOT NULL \
-     AND (?5 IS NULL OR account_id IN (SELECT value FROM json_each(?5))) \
-     ORDER BY finished_at, id LIMIT 0 + ?6"
+     AND (?7 IS NULL OR account_id IN (SELECT value FROM json_each(?7))) \
+     ORDER BY finished_service_at, finished_at, id LIMIT 0 + ?8"
 );
 
-/// Finds what may be dropped behind `from` and before `before`, of these accounts or of all.
+/// Finds what may be dropped behind `from` and before `before`, of these accounts or of all; without `before`, however young.
 async fn look(
     pool: &SqlitePool,
     from: Place,
-    before: i64,
+    before: Option<Cutoff>,
     accounts: Option<String>,
 ) -> Result<Look, StoreError> {
+    let place = |row: &SqliteRow| {
+        Ok::<_, sqlx::Error>(Place {
+            service_at: row.try_get(0)?,
+            finished_at: row.try_get(1)?,
+            id: row.try_get(2)?,
+        })
+    };
+    let service = before.map_or(i64::MAX, |before| before.service.as_millis());
     let end = sqlx::query(WINDOW_END)
+        .bind(from.service_at)
         .bind(from.finished_at)
         .bind(from.id)
         .bind(WINDOW)
         .fetch_optional(pool)
-        .await?
-        .map(|row| Ok::<_, StoreError>(Place { finished_at: row.try_get(0)?, id: row.try_get(1)? }))
-        .transpose()?
-        .filter(|end| end.finished_at < before);
-    let until = end.unwrap_or(Place { finished_at: before.saturating_sub(1), id: Uuid::max() });
+        .await?;
+    let end = end.as_ref().map(place).transpose()?.filter(|end| end.service_at < service);
+    let last = Place { service_at: service.saturating_sub(1), finished_at: i64::MAX, id: Uuid::max() };
+    let until = end.unwrap_or(last);
     let rows = sqlx::query(DROPPABLE)
+        .bind(from.service_at)
         .bind(from.finished_at)
         .bind(from.id)
+        .bind(until.service_at)
         .bind(until.finished_at)
         .bind(until.id)
         .bind(accounts)
         .bind(FOUND)
         .fetch_all(pool)
         .await?;
-    let found = rows.iter().map(|row| {
-        let place = Place { finished_at: row.try_get(0)?, id: row.try_get(1)? };
-        Ok(Droppable { place, account: row.try_get(2)?, bytes: row.try_get(3)? })
-    });
-    let mut found: Vec<Droppable> = found.collect::<Result<_, sqlx::Error>>()?;
+    let droppable =
+        |row| Ok(Droppable { place: place(row)?, account: row.try_get(3)?, bytes: row.try_get(4)? });
+    let all: Vec<Droppable> = rows.iter().map(droppable).collect::<Result<_, sqlx::Error>>()?;
+    let is_old =
+        |job: &Droppable| before.is_none_or(|before| job.place.finished_at < before.calendar.as_millis());
+    let too_young = all.iter().find(|job| !is_old(job)).map(|job| job.place.before());
+    let mut found = Vec::from_iter(all.iter().copied().filter(is_old));
     let fits = first(&found, TICK_BYTES);
-    let full = fits < found.len() || found.len() == usize::try_from(FOUND).unwrap_or(usize::MAX);
-    found.truncate(fits);
-    let next = if full { found.last().map(|last| last.place) } else { end };
-    Ok(Look { found, next })
+    let next = if fits < found.len() {
+        found.truncate(fits);
+        found.last().map(|last| last.place)
+    } else if all.len() == usize::try_from(FOUND).unwrap_or(usize::MAX) {
+        all.last().map(|last| last.place)
+    } else {
+        end
+    };
+    Ok(Look { found, too_young, next })
 }
 
 impl Store {
     /// Drops bodies of jobs that finished before `before`. Says whether there may be more.
-    pub(super) async fn drop_aged(&self, walked: &mut Walked, before: Timestamp) -> Result<bool, StoreError> {
+    pub(super) async fn drop_aged(&self, walked: &mut Walked, before: Cutoff) -> Result<bool, StoreError> {
         let mut bytes = 0;
         for _ in 0..LOOKS {
-            let Look { found, next } = look(&self.0.reading, walked.aged, before.as_millis(), None).await?;
+            let Look { found, too_young, next } =
+                look(&self.0.reading, walked.aged, Some(before), None).await?;
             bytes += self.drop_bodies("retention", &found).await?;
-            let Some(next) = next else { return Ok(false) };
+            walked.too_young = walked.too_young.or(too_young);
+            let Some(next) = next else {
+                walked.aged = walked.too_young.take().unwrap_or(walked.aged);
+                return Ok(false);
+            };
             walked.aged = next;
             if bytes >= TICK_BYTES {
                 break;
@@ -154,7 +188,7 @@ impl Store {
             let Some(from) = excess.keys().map(|account| walked.of(*account)).min() else { return Ok(()) };
             let accounts: Vec<i64> = excess.keys().copied().collect();
             let accounts = serde_json::Value::from(accounts).to_string();
-            let Look { found, next } = look(&self.0.reading, from, i64::MAX, Some(accounts)).await?;
+            let Look { found, next, .. } = look(&self.0.reading, from, None, Some(accounts)).await?;
             let mut chosen = Vec::new();
             for job in found {
                 if let Some(left) = excess.get_mut(&job.account) {

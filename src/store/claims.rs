@@ -48,7 +48,7 @@ impl Request for ClaimWork {
             .fetch_all(&mut *connection)
             .await?;
         started(connection, effects, &self.handler, rows.len()).await?;
-        Ok(by_age(rows::readable(&rows, rows::running), |job| job.received_at))
+        Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
     }
 }
 
@@ -76,7 +76,7 @@ impl Request for ClaimOverdue {
         effects.moved(StateName::Queued, StateName::Running, signed(rows.len()));
         let next: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(connection).await?;
         effects.work_deadline(next.map(Timestamp::from_millis));
-        Ok(by_age(rows::readable(&rows, rows::running), |job| job.received_at))
+        Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
     }
 }
 
@@ -100,8 +100,8 @@ async fn started(
 }
 
 /// RETURNING gives rows in no particular order.
-pub(super) fn by_age<J>(mut jobs: Vec<J>, received_at: impl Fn(&J) -> Timestamp) -> Vec<J> {
-    jobs.sort_by_key(received_at);
+pub(super) fn by_age<J>(mut jobs: Vec<J>, waiting_since: impl Fn(&J) -> Timestamp) -> Vec<J> {
+    jobs.sort_by_key(waiting_since);
     jobs
 }
 

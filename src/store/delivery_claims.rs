@@ -54,10 +54,10 @@ pub(super) fn longest_due() -> String {
 /// Of the lane `?2`, what is due at `?3`, up to `?4`: first what was received after `?5`.
 pub(super) fn young_first() -> String {
     deliver(&[
-        Part::oldest("delivery_rank = 0 AND received_at > ?5"),
-        Part::oldest("delivery_rank = 1 AND received_at > ?5"),
-        Part::longest_due("delivery_rank = 0 AND received_at <= ?5"),
-        Part::longest_due("delivery_rank = 1 AND received_at <= ?5"),
+        Part::oldest("delivery_rank = 0 AND waiting_since > ?5"),
+        Part::oldest("delivery_rank = 1 AND waiting_since > ?5"),
+        Part::longest_due("delivery_rank = 0 AND waiting_since <= ?5"),
+        Part::longest_due("delivery_rank = 1 AND waiting_since <= ?5"),
         Part::longest_due("delivery_rank = 2"),
     ])
 }
@@ -74,7 +74,7 @@ impl Part {
     }
 
     const fn oldest(which: &'static str) -> Self {
-        Self { which, order: "received_at" }
+        Self { which, order: "waiting_since" }
     }
 
     fn select(&self) -> String {
@@ -126,7 +126,7 @@ impl Request for ClaimDeliveries {
         let next: Option<i64> =
             sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
         effects.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
-        Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.received_at))
+        Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.waiting_since))
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 use sqlx::{Row, SqliteConnection};
 use tokio_util::sync::CancellationToken;
 
-use crate::model::Timestamp;
+use crate::clock::{CalendarWatch, Jump};
 
 use super::bodies::Walked;
 use super::log::LogWatch;
-use super::refresh::{Refresh, RefreshIfChanged};
-use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free, Rewind};
+use super::refresh::RefreshIfChanged;
+use super::time::{Cutoff, Moment};
+use super::upkeep::{CHUNK, DeleteFinished, ForgetKeys, Free};
 use super::writer::Op;
 use super::{Store, StoreError, keys, log};
 
@@ -25,10 +26,8 @@ const LOOK: u64 = 5;
 const DELETE: u64 = 60;
 /// Chunks that are deleted in one tick: between ticks the log is brought in, and a stop is heard.
 pub(super) const CHUNKS: u32 = 20;
-/// The calendar was set back if it lost more than this against the time that passed.
-const SET_BACK: Duration = Duration::from_secs(1);
 
-/// How long finished jobs are kept.
+/// How long finished jobs are kept. An age has to be reached by the calendar and by the time for which the store was served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// A job is deleted so long after it finished.
@@ -41,6 +40,19 @@ impl From<Duration> for Retention {
     fn from(jobs: Duration) -> Self {
         Self { jobs, bodies: jobs }
     }
+}
+
+fn log_jump(jump: &Jump) {
+    let (by, direction) = match jump {
+        Jump::Forward(by) => (by, "forward"),
+        Jump::Back(by) => (by, "back"),
+    };
+    let by_seconds = by.as_secs();
+    tracing::warn!(
+        by_seconds,
+        direction,
+        "the machine's clock was set, or the machine slept; schedules and time budgets go on by the time that passes"
+    );
 }
 
 /// What failed in one tick.
@@ -77,9 +89,9 @@ impl Store {
         let Some(mut connection) = self.take_checkpoints() else { return };
         let mut walked = Walked::default();
         self.measure_room();
-        let (mut tick, mut delete): (u64, bool) = (0, false);
+        let (mut tick, mut delete, mut note): (u64, bool, bool) = (0, false, false);
         let mut ticked = self.clock().elapsed();
-        let mut calendar = self.ahead();
+        let mut calendar = CalendarWatch::new(self.clock().clone());
         let mut seen = None;
         let mut log = LogWatch::default();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
@@ -94,18 +106,15 @@ impl Store {
             if let Some(place) = &self.0.place {
                 log.look(place.path());
             }
-            let now = self.clock().now();
-            let ahead = self.ahead();
-            let set_back = ahead + SET_BACK < calendar;
-            if !set_back {
-                calendar = ahead;
-            }
+            let jump = calendar.look();
+            jump.iter().for_each(log_jump);
+            let now = self.moment();
             delete |= tick.is_multiple_of(DELETE);
+            note |= tick.is_multiple_of(DELETE) || jump.is_some();
             // Each by itself: what fails again and again must not keep the others from their work.
             let mut failed = Failed::default();
-            if set_back && failed.note(self.rewind(now).await).is_some() {
-                calendar = ahead;
-                walked = Walked::default();
+            if note {
+                note = failed.note(self.note_time().await).is_none();
             }
             if tick.is_multiple_of(LOOK) {
                 self.measure_room();
@@ -113,7 +122,7 @@ impl Store {
                 seen = failed.note(self.look(now, seen.filter(|_| !delete)).await).flatten();
             }
             failed.note(self.drop_beyond_budget(&mut walked).await);
-            failed.note(self.move_keys(now, if delete { 1 } else { keys::GATHER }).await);
+            failed.note(self.move_keys(now.cutoff(Duration::ZERO), if delete { 1 } else { keys::GATHER }).await);
             if delete {
                 delete = failed.note(self.delete(&mut walked, now, retention).await).unwrap_or(true);
             }
@@ -121,20 +130,9 @@ impl Store {
         }
     }
 
-    /// The calendar, without the time that has passed: it changes only when somebody sets the clock.
-    fn ahead(&self) -> Timestamp {
-        self.clock().now() - self.clock().elapsed()
-    }
-
-    async fn rewind(&self, now: Timestamp) -> Result<(), StoreError> {
-        let jobs = self.ask(Rewind { now }).await?;
-        tracing::warn!(jobs, "the machine's clock was set back; jobs that wait are due by the new time");
-        self.ask(Refresh).await
-    }
-
     /// Frees leases that ran out, and reads the lanes if another process changed something since `seen`.
-    async fn look(&self, now: Timestamp, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
-        let freed = self.ask(Free { until: Some(self.clock().steady()), now }).await?;
+    async fn look(&self, now: Moment, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
+        let freed = self.ask(Free { until: Some(now.steady), now: now.steady }).await?;
         if freed > 0 {
             tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
         }
@@ -142,7 +140,7 @@ impl Store {
     }
 
     /// Moves the idempotency keys to where they stay, if at least `least` of them have gathered.
-    pub(super) async fn move_keys(&self, now: Timestamp, least: usize) -> Result<(), StoreError> {
+    pub(super) async fn move_keys(&self, now: Cutoff, least: usize) -> Result<(), StoreError> {
         let keys = &self.0.keys;
         if !keys.gathered(least) {
             return Ok(());
@@ -165,17 +163,18 @@ impl Store {
     pub(super) async fn delete(
         &self,
         walked: &mut Walked,
-        now: Timestamp,
+        now: Moment,
         retention: Retention,
     ) -> Result<bool, StoreError> {
         let (mut jobs, mut keys) = (true, true);
+        let (before, over) = (now.cutoff(retention.jobs), now.cutoff(Duration::ZERO));
         for _ in 0..CHUNKS {
-            jobs = jobs && self.ask(DeleteFinished { before: now - retention.jobs }).await?.more;
-            keys = keys && self.ask(ForgetKeys { now }).await? == CHUNK.unsigned_abs();
+            jobs = jobs && self.ask(DeleteFinished { before }).await?.more;
+            keys = keys && self.ask(ForgetKeys { now: over }).await? == CHUNK.unsigned_abs();
         }
         // Where bodies may stay as long as their jobs, they went with them.
         let bodies =
-            retention.bodies < retention.jobs && self.drop_aged(walked, now - retention.bodies).await?;
+            retention.bodies < retention.jobs && self.drop_aged(walked, now.cutoff(retention.bodies)).await?;
         Ok(jobs || keys || bodies)
     }
 

@@ -6,11 +6,13 @@
 //! `idempotency_keys` in the order of that table: many to a page, and without those that are over by then.
 //!
 //! What it promises: a key is known from the commit of its job until its token is over, through any crash, because
-//! at each moment it stands in one of the two tables; and no longer, wherever it still stands.
+//! at each moment it stands in one of the two tables; and no longer, wherever it still stands. A token is over when both the
+//! calendar and the service time say so: a calendar that is set forward and back must not make a second job.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
@@ -21,6 +23,7 @@ use super::StoreError;
 use super::effects::Effects;
 use super::request::Request;
 use super::statement::RowsStatement;
+use super::time::{Cutoff, ServiceTime};
 use super::transaction::Transaction;
 
 /// Keys that gather before they are moved: few enough to be held in memory and to be read at a start, and so
@@ -39,10 +42,19 @@ pub(super) type Key = (i64, String);
 pub(super) struct Known {
     /// The first job that came with it.
     pub(super) job: JobId,
-    /// From then on the token is refused.
+    /// From then on the token is refused, by the calendar.
     pub(super) expires_at: Timestamp,
+    /// The same by the service time.
+    pub(super) expires_service_at: ServiceTime,
     /// Its row in `recent_keys`.
     pub(super) row: i64,
+}
+
+impl Known {
+    /// Whether its token is over, by both clocks.
+    fn is_over(&self, now: Cutoff) -> bool {
+        self.expires_at < now.calendar && self.expires_service_at < now.service
+    }
 }
 
 /// The keys that are not in `idempotency_keys` yet.
@@ -57,23 +69,27 @@ struct Tiers {
 }
 
 pub(super) const KNOWN: RowsStatement = RowsStatement {
-    before: "WITH asked (place, account_id, key, now) AS (VALUES ",
-    width: 4,
+    before: "WITH asked (place, account_id, key, now, service) AS (VALUES ",
+    width: 5,
     after: ") SELECT asked.place, known.job_id FROM asked CROSS JOIN idempotency_keys AS known \
-            ON known.account_id = asked.account_id AND known.key = asked.key AND known.expires_at >= asked.now",
+            ON known.account_id = asked.account_id AND known.key = asked.key \
+            AND (known.expires_at >= asked.now OR known.expires_service_at >= asked.service)",
 };
 
 const APPEND: RowsStatement = RowsStatement {
-    before: "INSERT INTO recent_keys (id, account_id, key, job_id, expires_at) SELECT * FROM (VALUES ",
-    width: 5,
+    before: "INSERT INTO recent_keys (id, account_id, key, job_id, expires_at, expires_service_at) \
+             SELECT * FROM (VALUES ",
+    width: 6,
     after: ") WHERE column1 IS NOT NULL",
 };
 
 const SETTLE: RowsStatement = RowsStatement {
-    before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at) SELECT * FROM (VALUES ",
-    width: 4,
+    before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at, expires_service_at) \
+             SELECT * FROM (VALUES ",
+    width: 5,
     after: ") WHERE column1 IS NOT NULL \
-            ON CONFLICT DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at",
+            ON CONFLICT DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at, \
+            expires_service_at = excluded.expires_service_at",
 };
 
 impl Keys {
@@ -83,11 +99,11 @@ impl Keys {
         transaction: &mut Transaction<'_>,
         keys: &[Key],
     ) -> Result<Vec<Option<JobId>>, StoreError> {
-        let now = transaction.now;
+        let now = transaction.moment.cutoff(Duration::ZERO);
         let mut found: Vec<Option<JobId>> = {
             let tiers = self.lock();
             let known = |key| tiers.gathering.get(key).or_else(|| tiers.moving.get(key));
-            let valid = |known: &&Known| known.expires_at >= now;
+            let valid = |known: &&Known| !known.is_over(now);
             keys.iter().map(|key| known(key).filter(valid).map(|known| known.job)).collect()
         };
         let asked: Vec<(i64, &Key)> = (0..)
@@ -98,7 +114,8 @@ impl Keys {
             .collect();
         let rows = transaction
             .ask(&KNOWN, &asked, |(place, (account, key)), row| {
-                row.push(*place).push(*account).push(key.as_str()).push(now.as_millis());
+                row.push(*place).push(*account).push(key.as_str());
+                row.push(now.calendar.as_millis()).push(now.service.as_millis());
             })
             .await?;
         for row in rows {
@@ -116,15 +133,18 @@ impl Keys {
         transaction: &mut Transaction<'_>,
         jobs: impl Iterator<Item = (Key, &NewJob)>,
     ) -> Result<(), StoreError> {
-        let last = self.lock().last_row;
-        let new: Vec<(Key, Known)> = (last + 1..)
-            .zip(jobs)
-            .map(|(row, (key, job))| (key, Known { job: job.id, expires_at: job.token_expires_at, row }))
-            .collect();
+        let (last, moment) = (self.lock().last_row, transaction.moment);
+        let known = |(row, (key, job)): (i64, (Key, &NewJob))| {
+            let expires_at = job.token_expires_at;
+            let expires_service_at = moment.service_at(expires_at);
+            (key, Known { job: job.id, expires_at, expires_service_at, row })
+        };
+        let new: Vec<(Key, Known)> = (last + 1..).zip(jobs).map(known).collect();
         transaction
             .add(&APPEND, &new, |((account, key), known), row| {
                 row.push(known.row).push(*account).push(key.as_str());
                 row.push(known.job.as_uuid()).push(known.expires_at.as_millis());
+                row.push(known.expires_service_at.as_millis());
             })
             .await?;
         transaction.effects.known(new);
@@ -180,7 +200,7 @@ impl Request for Load {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        let rows = sqlx::query("SELECT id, account_id, key, job_id, expires_at FROM recent_keys ORDER BY id")
+        let rows = sqlx::query("SELECT id, account_id, key, job_id, expires_at, expires_service_at FROM recent_keys ORDER BY id")
             .fetch_all(connection)
             .await?;
         let known = rows.iter().map(|row| {
@@ -188,6 +208,7 @@ impl Request for Load {
                 row: row.try_get(0)?,
                 job: JobId::from_uuid(row.try_get(3)?),
                 expires_at: Timestamp::from_millis(row.try_get(4)?),
+                expires_service_at: ServiceTime::from_millis(row.try_get(5)?),
             };
             Ok(((row.try_get(1)?, row.try_get(2)?), known))
         });
@@ -200,7 +221,7 @@ impl Request for Load {
 pub(super) struct Move {
     pub(super) keys: std::sync::Arc<Keys>,
     pub(super) after: Option<Key>,
-    pub(super) now: Timestamp,
+    pub(super) now: Cutoff,
 }
 
 impl Request for Move {
@@ -213,11 +234,12 @@ impl Request for Move {
     ) -> Result<Option<Key>, StoreError> {
         let mut next = self.keys.next(self.after.as_ref());
         let last = next.last().map(|(key, _)| key.clone());
-        next.retain(|(_, known)| known.expires_at >= self.now);
+        next.retain(|(_, known)| !known.is_over(self.now));
         SETTLE
             .run(connection, &next, |((account, key), known), row| {
                 row.push(*account).push(key.as_str());
                 row.push(known.job.as_uuid()).push(known.expires_at.as_millis());
+                row.push(known.expires_service_at.as_millis());
             })
             .await?;
         Ok(last)

@@ -79,7 +79,10 @@ impl Store {
         let _turn = self.turn().await?;
         let elapsed = || self.clock().elapsed();
         let bounds = Bounds { scan: SCAN, bytes: BYTES, time: TIME, elapsed: &elapsed };
-        page(&self.0.reading, filter, &bounds).await
+        let mut page = page(&self.0.reading, filter, &bounds).await?;
+        let now = self.moment();
+        page.jobs = page.jobs.into_iter().map(|job| now.show_summary(job)).collect();
+        Ok(page)
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {

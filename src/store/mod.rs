@@ -38,7 +38,9 @@ mod reports;
 mod request;
 mod room;
 mod rows;
+mod service;
 mod statement;
+mod time;
 mod transaction;
 mod upkeep;
 mod writer;
@@ -79,6 +81,7 @@ use delivery_claims::ClaimDeliveries;
 use keys::Keys;
 use place::Place;
 use request::{Pending, Request};
+use time::{Moment, StoreClock};
 use writer::{Op, Reply, Writer};
 
 /// Operations that may wait for the writer; further ones wait in front.
@@ -101,6 +104,7 @@ struct Inner {
     work: Arc<Lanes<RunningJob>>,
     delivery: Arc<Lanes<DeliveringJob>>,
     clock: Clock,
+    time: Arc<StoreClock>,
     purpose: Purpose,
     place: Option<Arc<Place>>,
     writer: Mutex<Option<JoinHandle<Writer>>>,
@@ -116,6 +120,7 @@ impl Store {
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
         let keys = Arc::new(Keys::default());
         let budgets = Arc::new(Budgets::default());
+        let time = Arc::new(StoreClock::new(clock.clone()));
         let (sender, receiver) = mpsc::channel(WAITING);
         let writer = Writer {
             connection: opened.writing,
@@ -123,7 +128,7 @@ impl Store {
             budgets: budgets.clone(),
             work: work.clone(),
             delivery: delivery.clone(),
-            clock: clock.clone(),
+            clock: time.clone(),
             place: opened.place.clone(),
             lock: opened.lock,
         };
@@ -138,25 +143,34 @@ impl Store {
             work,
             delivery,
             clock,
+            time,
             purpose,
             place: opened.place,
             writer: Mutex::new(Some(writer)),
         }));
-        if purpose == Purpose::Serve {
-            store.take_over().await.map_err(|error| error.at(&open::shown(url)))?;
-        }
+        let begun = match purpose {
+            Purpose::Serve => store.take_over().await,
+            Purpose::Visit => service::follow(&store.0.reading, &store.0.time).await,
+        };
+        begun.map_err(|error| error.at(&open::shown(url)))?;
         Ok(store)
     }
 
     /// What the owner does first.
     async fn take_over(&self) -> Result<(), StoreError> {
-        let freed = self.ask(upkeep::Free { until: None, now: self.clock().now() }).await?;
+        if let Some(behind) = self.ask(service::Begin(self.0.time.clone())).await? {
+            let by_seconds = behind.as_secs();
+            tracing::warn!(
+                by_seconds,
+                "the machine's clock is behind the last time of this store; jobs that wait are due by the new time"
+            );
+        }
+        let freed = self.ask(upkeep::Free { until: None, now: self.moment().steady }).await?;
         if freed > 0 {
             tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
         }
         self.ask(keys::Load(self.0.keys.clone())).await?;
         self.ask(account_writes::FreeRenewals).await?;
-        self.ask(upkeep::Rewind { now: self.clock().now() }).await?;
         self.ask(refresh::Refresh).await?;
         // By now the files beside the store are there, and are known from before the first request.
         self.in_its_place()
@@ -195,7 +209,7 @@ impl Store {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
-        let (now, lease_until) = (self.clock().now(), self.lease(lease));
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
         self.ask(ClaimWork { handler, limit, now, lease_until }).await
     }
 
@@ -204,7 +218,7 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn claim_overdue(&self, limit: usize, lease: Duration) -> Result<Vec<RunningJob>, StoreError> {
-        let (now, lease_until) = (self.clock().now(), self.lease(lease));
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
         self.ask(ClaimOverdue { limit, now, lease_until }).await
     }
 
@@ -220,7 +234,7 @@ impl Store {
         longest_due: LongestDue,
         lease: Duration,
     ) -> Result<Vec<DeliveringJob>, StoreError> {
-        let (now, lease_until) = (self.clock().now(), self.lease(lease));
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
         self.ask(ClaimDeliveries { origin, limit, longest_due, now, lease_until }).await
     }
 
@@ -247,7 +261,8 @@ impl Store {
     /// # Errors
     /// The store cannot be read, or the row is damaged.
     pub async fn job(&self, id: JobId) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
-        read::job(&self.0.reading, id).await
+        let found = read::job(&self.0.reading, id).await?;
+        Ok(found.map(|(record, attempts)| (self.moment().show(record), attempts)))
     }
 
     /// Counts of what is in the store.
@@ -255,7 +270,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn stats(&self) -> Result<Stats, StoreError> {
-        read::stats(&self.0.reading).await
+        read::stats(&self.0.reading, &self.0.time).await
     }
 
     /// Writes something that changes nothing, to see whether the store can be written, and would be found again.
@@ -297,6 +312,11 @@ impl Store {
 
     /// Finishes what is under way and closes the file. Later calls fail with [`StoreError::Closed`].
     pub async fn close(&self) {
+        if self.0.purpose == Purpose::Serve
+            && let Err(error) = self.note_time().await
+        {
+            tracing::debug!(%error, "the time of the end was not written; the next start takes the last one that was");
+        }
         lock(&self.0.operations).take();
         let writer = lock(&self.0.writer).take();
         let writer = match writer {
@@ -321,9 +341,18 @@ impl Store {
         }
     }
 
-    /// Leases end by the time that passes, not by the calendar: a clock that is set must not end them all.
+    /// Leases end by the time that passes, not by the calendar: setting the clock must not end them all.
     fn lease(&self, lease: Duration) -> Timestamp {
-        self.clock().steady() + lease
+        self.moment().steady + lease
+    }
+
+    /// Writes down how long the store has been served, and by which clocks.
+    async fn note_time(&self) -> Result<(), StoreError> {
+        self.ask(service::Note { moment: self.moment() }).await
+    }
+
+    fn moment(&self) -> Moment {
+        self.0.time.moment()
     }
 
     fn clock(&self) -> &Clock {

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::model::{AccountId, AccountKey, Timestamp};
 
 use super::oauth_writes::{AddPairs, KeepCode, NoteRevocation, SettleRevocation, TakeCode, UseState};
+use super::time::Moment;
 use super::{Store, StoreError};
 
 /// An account and an address that occurred together in a verified token of an integration.
@@ -123,16 +124,22 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn keep_code(&self, code: NewCode, limits: CodeLimits) -> Result<(), StoreError> {
-        self.ask(KeepCode { code, limits, now: self.clock().now() }).await
+        self.ask(KeepCode { code, limits, now: self.moment() }).await
     }
 
-    /// The codes whose time is not over, newest first.
+    /// The codes whose time is not over by both clocks, newest first.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn kept_codes(&self) -> Result<Vec<KeptCode>, StoreError> {
-        let sql = "SELECT id, client_uuid, origin, received_at, expires_at FROM oauth_codes WHERE expires_at > ? ORDER BY id DESC";
-        let rows = sqlx::query(sql).bind(self.clock().now().as_millis()).fetch_all(&self.0.reading).await?;
+        let sql = "SELECT id, client_uuid, origin, received_at, expires_at FROM oauth_codes \
+                   WHERE expires_at > ? OR expires_service_at > ? ORDER BY id DESC";
+        let Moment { calendar, service, .. } = self.moment();
+        let rows = sqlx::query(sql)
+            .bind(calendar.as_millis())
+            .bind(service.as_millis())
+            .fetch_all(&self.0.reading)
+            .await?;
         let kept = |row: &SqliteRow| {
             Ok(KeptCode {
                 id: row.try_get(0)?,
@@ -163,7 +170,7 @@ impl Store {
         code_hash: [u8; 32],
         until: Timestamp,
     ) -> Result<StateUse, StoreError> {
-        self.ask(UseState { nonce, code_hash, until, now: self.clock().now() }).await
+        self.ask(UseState { nonce, code_hash, until, now: self.moment() }).await
     }
 
     /// Notes a signed call that says that an account was disconnected; if `pending`, it waits to be settled. Says whether

@@ -8,6 +8,7 @@ use super::StoreError;
 use super::effects::Effects;
 use super::oauth::{CodeLimits, NewCode, Pair, SealedCode, StateUse};
 use super::request::Request;
+use super::time::Moment;
 
 /// Stores pairs of account and address.
 pub(super) struct AddPairs(pub(super) Vec<Pair>);
@@ -34,7 +35,7 @@ impl Request for AddPairs {
 pub(super) struct KeepCode {
     pub(super) code: NewCode,
     pub(super) limits: CodeLimits,
-    pub(super) now: Timestamp,
+    pub(super) now: Moment,
 }
 
 /// The oldest ones of one integration at one address, beyond a number of the newest ones.
@@ -49,12 +50,14 @@ impl Request for KeepCode {
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
         let Self { code, limits, now } = self;
-        sqlx::query("DELETE FROM oauth_codes WHERE expires_at <= ?")
-            .bind(now.as_millis())
+        sqlx::query("DELETE FROM oauth_codes WHERE expires_at <= ? AND expires_service_at <= ?")
+            .bind(now.calendar.as_millis())
+            .bind(now.service.as_millis())
             .execute(&mut *connection)
             .await?;
         sqlx::query(
-            "INSERT INTO oauth_codes (client_uuid, origin, key_id, code, received_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO oauth_codes (client_uuid, origin, key_id, code, received_at, expires_at, expires_service_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&*code.client_uuid)
         .bind(&*code.origin)
@@ -62,6 +65,7 @@ impl Request for KeepCode {
         .bind(&code.sealed.code)
         .bind(code.received_at.as_millis())
         .bind(code.expires_at.as_millis())
+        .bind(now.service_at(code.expires_at).as_millis())
         .execute(&mut *connection)
         .await?;
         sqlx::query(DROP_OF_ORIGIN)
@@ -101,7 +105,7 @@ pub(super) struct UseState {
     pub(super) nonce: [u8; 16],
     pub(super) code_hash: [u8; 32],
     pub(super) until: Timestamp,
-    pub(super) now: Timestamp,
+    pub(super) now: Moment,
 }
 
 impl Request for UseState {
@@ -113,9 +117,10 @@ impl Request for UseState {
         _: &mut Effects,
     ) -> Result<StateUse, StoreError> {
         // A clock that is set back must not make a used link good again: a row outlives its link by the link's own life.
-        let kept_for = std::time::Duration::from_secs(60 * 60);
-        sqlx::query("DELETE FROM oauth_states WHERE expires_at < ?")
-            .bind((self.now - kept_for).as_millis())
+        let over = self.now.cutoff(std::time::Duration::from_secs(60 * 60));
+        sqlx::query("DELETE FROM oauth_states WHERE expires_at < ? AND expires_service_at < ?")
+            .bind(over.calendar.as_millis())
+            .bind(over.service.as_millis())
             .execute(&mut *connection)
             .await?;
         let known = sqlx::query("SELECT code_hash, account_id FROM oauth_states WHERE nonce = ?")
@@ -131,10 +136,11 @@ impl Request for UseState {
                 None => StateUse::Granted,
             });
         }
-        sqlx::query("INSERT INTO oauth_states (nonce, code_hash, expires_at) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO oauth_states (nonce, code_hash, expires_at, expires_service_at) VALUES (?, ?, ?, ?)")
             .bind(&self.nonce[..])
             .bind(&self.code_hash[..])
             .bind(self.until.as_millis())
+            .bind(self.now.service_at(self.until).as_millis())
             .execute(connection)
             .await?;
         Ok(StateUse::Granted)

@@ -8,6 +8,7 @@ use crate::model::{HandlerName, JobId, StateName, Timestamp};
 use super::account_bytes::body_bytes;
 use super::effects::Effects;
 use super::request::Request;
+use super::time::Moment;
 use super::{Store, StoreError, upkeep};
 
 impl Store {
@@ -16,7 +17,7 @@ impl Store {
     /// # Errors
     /// There is no such job, it is not dead, or the store cannot be written.
     pub async fn retry(&self, id: JobId) -> Result<(), StoreError> {
-        self.ask(Retry { id, now: self.clock().now() }).await?
+        self.ask(Retry { id, now: self.moment().steady }).await?
     }
 
     /// Delivers all dead letters again, or those of one handler; says how many. A job that dies again
@@ -27,7 +28,7 @@ impl Store {
     pub async fn retry_dead(&self, handler: Option<HandlerName>) -> Result<u64, StoreError> {
         let (mut retried, mut after) = (0, None);
         loop {
-            let now = self.clock().now();
+            let now = self.moment().steady;
             let request = RetryDead { handler: handler.clone(), after, limit: upkeep::CHUNK, now };
             let some = self.ask(request).await?;
             retried += some.jobs;
@@ -43,7 +44,7 @@ impl Store {
     /// # Errors
     /// There is no such job, it is finished, or the store cannot be written.
     pub async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
-        self.ask(Cancel { id, now: self.clock().now() }).await?
+        self.ask(Cancel { id, now: self.moment() }).await?
     }
 }
 
@@ -51,7 +52,8 @@ impl Store {
 /// refused for their own sake would each pause their account again.
 pub(super) fn retry(which: &str) -> String {
     format!(
-        "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, failures = 0, \
+        "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, \
+         finished_service_at = NULL, failures = 0, \
          failing_since = NULL, fence = fence + 1 WHERE state = 'dead' AND {which} \
          RETURNING origin, id, account_id, {}",
         body_bytes!()
@@ -134,7 +136,7 @@ impl Request for RetryDead {
 }
 
 pub(super) const CANCEL: &str = concat!(
-    "UPDATE jobs SET state = 'cancelled', finished_at = ?, due_at = NULL, lease_until = NULL, \
+    "UPDATE jobs SET state = 'cancelled', finished_at = ?, finished_service_at = ?, due_at = NULL, lease_until = NULL, \
      fence = fence + 1 WHERE id = ? AND state = ? RETURNING account_id, ",
     body_bytes!()
 );
@@ -142,7 +144,7 @@ pub(super) const CANCEL: &str = concat!(
 /// `any unfinished → cancelled`. The raised fencing number voids whatever claim there is.
 pub(super) struct Cancel {
     pub(super) id: JobId,
-    pub(super) now: Timestamp,
+    pub(super) now: Moment,
 }
 
 impl Request for Cancel {
@@ -161,7 +163,8 @@ impl Request for Cancel {
             return Ok(Err(StoreError::WrongState { id: self.id, state, allowed }));
         }
         let rows = sqlx::query(CANCEL)
-            .bind(self.now.as_millis())
+            .bind(self.now.calendar.as_millis())
+            .bind(self.now.service.as_millis())
             .bind(self.id.as_uuid())
             .bind(state.as_str())
             .fetch_all(connection)

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool};
 use crate::model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
 
 use super::rows::{self, COLUMNS};
+use super::time::StoreClock;
 use super::{StoreError, account_bytes};
 
 /// What is in the store.
@@ -15,7 +16,8 @@ use super::{StoreError, account_bytes};
 pub struct Stats {
     /// Jobs by state; every state is there.
     pub jobs: BTreeMap<StateName, u64>,
-    /// When the oldest job that waits for a worker came in.
+    /// When the job came in that has waited longest for a worker. If the calendar was set meanwhile, it is the moment that
+    /// lies as far back as the job has waited.
     pub oldest_queued: Option<Timestamp>,
     /// Bytes of the bodies of unfinished jobs.
     pub unfinished_bytes: u64,
@@ -75,11 +77,10 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
     })
 }
 
-pub(super) const OLDEST_QUEUED: &str = "SELECT min(received_at) FROM ( \
-     SELECT received_at FROM jobs WHERE state = 'queued' ORDER BY answer_by LIMIT 100)";
+pub(super) const OLDEST_QUEUED: &str = "SELECT min(waiting_since) FROM jobs WHERE state = 'queued'";
 
 /// Counts.
-pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
+pub(super) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats, StoreError> {
     let mut jobs: BTreeMap<StateName, u64> = StateName::ALL.into_iter().map(|state| (state, 0)).collect();
     for row in sqlx::query("SELECT state, jobs FROM job_counts").fetch_all(pool).await? {
         let (state, count): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -87,9 +88,9 @@ pub(super) async fn stats(pool: &SqlitePool) -> Result<Stats, StoreError> {
             jobs.insert(state, u64::try_from(count).unwrap_or(0));
         }
     }
-    // Every job of a handler gets the same time to answer, so the earliest of these is among the oldest.
     let oldest: Option<i64> = sqlx::query_scalar(OLDEST_QUEUED).fetch_one(pool).await?;
     let bytes = account_bytes::totals(pool).await?;
-    let oldest_queued = oldest.map(Timestamp::from_millis);
+    let now = clock.moment();
+    let oldest_queued = oldest.map(|waiting_since| now.calendar_at(Timestamp::from_millis(waiting_since)));
     Ok(Stats { jobs, oldest_queued, unfinished_bytes: bytes.unfinished, stored_bytes: bytes.stored })
 }

@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
-        self.ask(Release { origin, now: self.clock().now() }).await
+        self.ask(Release { origin, now: self.moment().steady }).await
     }
 }
 

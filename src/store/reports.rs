@@ -18,6 +18,7 @@ use super::StoreError;
 use super::budget::signed;
 use super::lanes::{Lanes, Slot};
 use super::statement::{RowsStatement, Values};
+use super::time::Moment;
 use super::transaction::Transaction;
 
 /// Whether a report was written.
@@ -50,11 +51,11 @@ pub(super) const HANDLED: RowsStatement = RowsStatement {
 };
 
 pub(super) const SENT: RowsStatement = RowsStatement {
-    before: "WITH report (id, fence, state, due_at, finished_at, attempts, failures, failing_since, refused_at, \
+    before: "WITH report (id, fence, state, due_at, finished_at, finished_service_at, attempts, failures, failing_since, refused_at, \
              answer_lost, completion, outcome, error) AS (VALUES ",
-    width: 13,
+    width: 14,
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
-            lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
+            finished_service_at = report.finished_service_at, lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
             failing_since = report.failing_since, refused_at = report.refused_at, \
             answer_lost = report.answer_lost, \
             completion = coalesce(report.completion, jobs.completion), \
@@ -81,7 +82,7 @@ pub(super) async fn handled<'r>(
     reports: &[&'r HandlerReport],
     lanes: &Lanes<DeliveringJob>,
 ) -> Result<Vec<Handled>, StoreError> {
-    let (now, steady) = (transaction.now, transaction.steady);
+    let now = transaction.moment.steady;
     let mut offered = lanes.offers(now);
     let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
         .iter()
@@ -93,7 +94,7 @@ pub(super) async fn handled<'r>(
         .collect();
     let written = transaction
         .ask(&HANDLED, &offers, |(report, slot), row| {
-            let lease_until = slot.as_ref().map(|slot| steady + slot.lease);
+            let lease_until = slot.as_ref().map(|slot| now + slot.lease);
             push_handled(report, lease_until, now, row);
         })
         .await?;
@@ -157,6 +158,7 @@ pub(super) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
         account_id: job.request.account_id,
         return_url: job.request.return_url.clone(),
         received_at: job.received_at,
+        waiting_since: job.waiting_since,
         prepared: prepared.clone(),
         attempts: 0,
         delivery: Delivery::default(),
@@ -169,8 +171,8 @@ pub(super) async fn sent<'r>(
     charged: &mut Charged<'r>,
     reports: &[&'r DeliveryReport],
 ) -> Result<Vec<Written>, StoreError> {
-    let now = transaction.now;
-    let rows = transaction.ask(&SENT, reports, |report, row| push_sent(report, now, row)).await?;
+    let moment = transaction.moment;
+    let rows = transaction.ask(&SENT, reports, |report, row| push_sent(report, moment, row)).await?;
     let written = claims(&rows, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
     let bytes = rows.iter().map(|row| Ok((JobId::from_uuid(row.try_get::<Uuid, _>(0)?), row.try_get(1)?)));
     let bytes: HashMap<JobId, i64> = bytes.collect::<Result<_, sqlx::Error>>()?;
@@ -182,7 +184,7 @@ pub(super) async fn sent<'r>(
             continue;
         }
         charged.extend(attempt.as_ref().map(|attempt| (job.id, attempt)));
-        let (state, due_at) = place(next, job, now);
+        let (state, due_at) = place(next, job, moment.steady);
         match due_at {
             Some(due_at) => effects.undelivered(job.return_url.origin(), due_at),
             None => {
@@ -198,9 +200,10 @@ pub(super) async fn sent<'r>(
     Ok(results)
 }
 
-fn push_sent(report: &DeliveryReport, now: Timestamp, row: &mut Values) {
+fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
     let DeliveryReport { job, attempt, next, error } = report;
-    let (state, due_at) = place(next, job, now);
+    let (state, due_at) = place(next, job, moment.steady);
+    let finished = due_at.is_none().then_some(moment);
     let (delivery, prepared) = match next {
         AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
         AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
@@ -211,7 +214,8 @@ fn push_sent(report: &DeliveryReport, now: Timestamp, row: &mut Values) {
         .push(job.fence.0)
         .push(state.as_str())
         .push(due_at.map(Timestamp::as_millis))
-        .push(if due_at.is_none() { Some(now.as_millis()) } else { None })
+        .push(finished.map(|moment| moment.calendar.as_millis()))
+        .push(finished.map(|moment| moment.service.as_millis()))
         .push(i64::from(job.attempts) + i64::from(attempt.is_some()))
         .push(i64::from(delivery.failures))
         .push(delivery.failing_since.map(Timestamp::as_millis))
@@ -231,7 +235,7 @@ fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateNam
         AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
         // It did nothing wrong, so it goes back to where its age puts it.
         AfterDelivery::Wait { keeps_place: true, .. } => {
-            (StateName::Delivering, Some(job.received_at.min(now)))
+            (StateName::Delivering, Some(job.waiting_since.min(now)))
         }
         AfterDelivery::Wait { keeps_place: false, .. } => (StateName::Delivering, Some(now)),
     }

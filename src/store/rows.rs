@@ -15,7 +15,7 @@ use super::StoreError;
 
 /// The columns that [`job`], [`running`] and [`delivering`] read.
 pub(super) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
-     received_at, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
+     received_at, waiting_since, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
      failing_since, refused_at, answer_lost, completion, outcome, last_error, finished_at";
 
 /// The columns that [`summary`] reads. No body is among them, and none is read for them.
@@ -77,6 +77,7 @@ pub(super) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
         handler: row.handler()?,
         request: row.request()?.into(),
         received_at: row.time("received_at")?,
+        waiting_since: row.time("waiting_since")?,
         answer_by: row.time("answer_by")?,
         attempts: row.number("handler_attempts")?,
         crashes: row.number("crashes")?,
@@ -94,6 +95,7 @@ pub(super) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
         account_id: AccountId(row.get("account_id")?),
         return_url: row.return_url()?,
         received_at: row.time("received_at")?,
+        waiting_since: row.time("waiting_since")?,
         prepared: row.needed("completion", row.prepared()?)?,
         attempts: row.number("delivery_attempts")?,
         delivery: Delivery {

@@ -3,23 +3,19 @@
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
-use crate::clock::Clock;
-use crate::model::Timestamp;
-
 use super::StoreError;
 use super::account_bytes::KEEP;
 use super::budget::Change;
 use super::effects::Effects;
 use super::statement::{FEW_ROWS, RowsStatement, Script, Values};
+use super::time::{Moment, StoreClock};
 
 /// What the steps of a transaction share: where they write, what they will have changed, and the time.
 pub(super) struct Transaction<'c> {
     pub(super) connection: &'c mut SqliteConnection,
     pub(super) effects: Effects,
-    /// The calendar, as it was when the transaction got the lock.
-    pub(super) now: Timestamp,
-    /// The time by which leases end.
-    pub(super) steady: Timestamp,
+    /// When the transaction got the lock.
+    pub(super) moment: Moment,
     script: Script,
 }
 
@@ -28,16 +24,15 @@ impl<'c> Transaction<'c> {
     ///
     /// BEGIN and COMMIT are plain statements here: on a full disk SQLite rolls back by itself, and sqlx, which counts
     /// transactions, would then refuse every later one.
-    pub(super) fn begin(connection: &'c mut SqliteConnection, clock: &Clock) -> Self {
+    pub(super) fn begin(connection: &'c mut SqliteConnection, clock: &StoreClock) -> Self {
         let mut script = Script::default();
         script.plain("BEGIN IMMEDIATE");
-        let (now, steady) = (clock.now(), clock.steady());
-        Self { connection, effects: Effects::default(), now, steady, script }
+        Self { connection, effects: Effects::default(), moment: clock.moment(), script }
     }
 
     /// BEGIN may have waited long for another process.
-    pub(super) fn look_at(&mut self, clock: &Clock) {
-        (self.now, self.steady) = (clock.now(), clock.steady());
+    pub(super) fn look_at(&mut self, clock: &StoreClock) {
+        self.moment = clock.moment();
     }
 
     /// Writes `items`; nobody waits for it, so it goes along with what comes next.

@@ -9,6 +9,7 @@ use super::StoreError;
 use super::account_bytes::body_bytes;
 use super::effects::Effects;
 use super::request::Request;
+use super::time::Cutoff;
 
 /// Rows that one transaction deletes: it must not hold up those who wait to be acknowledged.
 pub(super) const CHUNK: i64 = 500;
@@ -28,8 +29,9 @@ pub(super) const FREE_DELIVERING: &str = "UPDATE jobs \
 /// No attempt is charged, but a job that was running counts a crash. A delivery that was on its way
 /// may have arrived.
 pub(super) struct Free {
-    /// Leases up to this moment of the steady clock; `None` for all.
+    /// Leases up to this moment; `None` for all.
     pub(super) until: Option<Timestamp>,
+    /// When the jobs are due again.
     pub(super) now: Timestamp,
 }
 
@@ -56,47 +58,19 @@ impl Request for Free {
     }
 }
 
-/// Longer than a delivery waits for its next try: 60 s, as `Backoff::STANDARD` has it. Only a job that waits alone for its
-/// account may wait longer, and loses nothing if it is tried earlier.
-pub(super) const REWIND_DELIVERING: &str = "UPDATE jobs SET due_at = ?1 \
-     WHERE state = 'delivering' AND lease_until IS NULL AND (due_at > ?1 + 60000 OR received_at > ?1)";
-/// A job waits for its next attempt no longer than for its answer, or for the longest backoff. One that came in later than
-/// now came in now: else each further look, as at a restart, would take from its time to answer once more.
-pub(super) const REWIND_QUEUED: &str = "UPDATE jobs \
-     SET due_at = ?1, received_at = min(received_at, ?1), \
-     answer_by = min(answer_by, ?1 + (answer_by - received_at)) \
-     WHERE state = 'queued' AND (due_at > ?1 + max(answer_by - received_at, 60000) OR received_at > ?1)";
-
-/// The calendar went back: what waits for a moment that would have come by now is due.
-///
-/// It looks at all that waits, so it is only for when the clock was set, and for the start. [`Refresh`] has to follow.
-///
-/// [`Refresh`]: super::refresh::Refresh
-pub(super) struct Rewind {
-    pub(super) now: Timestamp,
-}
-
-impl Request for Rewind {
-    type Answer = u64;
-
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
-        let now = self.now.as_millis();
-        let sent = sqlx::query(REWIND_DELIVERING).bind(now).execute(&mut *connection).await?;
-        let queued = sqlx::query(REWIND_QUEUED).bind(now).execute(connection).await?;
-        Ok(sent.rows_affected() + queued.rows_affected())
-    }
-}
-
 /// What is deleted next, in the order of the index.
 pub(super) const OLDEST_FINISHED: &str = concat!(
-    "SELECT id, finished_at, state, account_id, ",
+    "SELECT id, finished_service_at, finished_at, state, account_id, ",
     body_bytes!(),
-    " FROM jobs WHERE finished_at < ? ORDER BY finished_at, id LIMIT 0 + ?"
+    " FROM jobs WHERE finished_service_at < ?1 AND finished_at < ?2 \
+     ORDER BY finished_service_at, finished_at, id LIMIT 0 + ?3"
 );
-pub(super) const DELETE_FINISHED: &str =
-    "DELETE FROM jobs WHERE finished_at <= ?1 AND (finished_at < ?1 OR id <= ?2)";
+/// All that [`OLDEST_FINISHED`] found, up to the row `?1`, `?2`, `?3`.
+pub(super) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE finished_service_at <= ?1 \
+     AND (finished_service_at, finished_at, id) <= (?1, ?2, ?3) AND finished_at < ?4";
 pub(super) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (account_id, key) IN ( \
-     SELECT account_id, key FROM idempotency_keys WHERE expires_at < ? ORDER BY expires_at LIMIT ?)";
+     SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < ?1 AND expires_at < ?2 \
+     ORDER BY expires_service_at LIMIT 0 + ?3)";
 
 /// What one transaction of [`DeleteFinished`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,7 +82,7 @@ pub(super) struct Deleted {
 
 /// Deletes finished jobs, with their attempts; at most [`CHUNK`], and fewer where their bodies are large.
 pub(super) struct DeleteFinished {
-    pub(super) before: Timestamp,
+    pub(super) before: Cutoff,
 }
 
 impl Request for DeleteFinished {
@@ -120,43 +94,54 @@ impl Request for DeleteFinished {
         effects: &mut Effects,
     ) -> Result<Deleted, StoreError> {
         let rows = sqlx::query(OLDEST_FINISHED)
-            .bind(self.before.as_millis())
+            .bind(self.before.service.as_millis())
+            .bind(self.before.calendar.as_millis())
             .bind(CHUNK)
             .fetch_all(&mut *connection)
             .await?;
         let (mut deleted, mut total, mut last) = (Deleted::default(), 0_i64, None);
         for row in &rows {
-            let bytes: i64 = row.try_get(4)?;
+            let bytes: i64 = row.try_get(5)?;
             if last.is_some() && total.saturating_add(bytes) > CHUNK_BYTES {
                 deleted.more = true;
                 break;
             }
             total = total.saturating_add(bytes);
-            last = Some((row.try_get::<i64, _>(1)?, row.try_get::<Uuid, _>(0)?));
-            if let Ok(state) = row.try_get::<&str, _>(2)?.parse::<StateName>() {
+            last = Some((row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?, row.try_get::<Uuid, _>(0)?));
+            if let Ok(state) = row.try_get::<&str, _>(3)?.parse::<StateName>() {
                 effects.count(state, -1);
             }
-            effects.bytes.dropped(row.try_get(3)?, bytes);
+            effects.bytes.dropped(row.try_get(4)?, bytes);
             deleted.jobs += 1;
         }
-        let Some((finished_at, id)) = last else { return Ok(deleted) };
-        sqlx::query(DELETE_FINISHED).bind(finished_at).bind(id).execute(connection).await?;
+        let Some((service_at, finished_at, id)) = last else { return Ok(deleted) };
+        sqlx::query(DELETE_FINISHED)
+            .bind(service_at)
+            .bind(finished_at)
+            .bind(id)
+            .bind(self.before.calendar.as_millis())
+            .execute(connection)
+            .await?;
         deleted.more |= deleted.jobs == CHUNK.unsigned_abs();
         Ok(deleted)
     }
 }
 
-/// Forgets idempotency keys whose tokens are refused by now; at most [`CHUNK`].
+/// Forgets idempotency keys whose tokens are over by now, by both clocks; at most [`CHUNK`].
 pub(super) struct ForgetKeys {
-    pub(super) now: Timestamp,
+    pub(super) now: Cutoff,
 }
 
 impl Request for ForgetKeys {
     type Answer = u64;
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
-        let deleted =
-            sqlx::query(FORGET_KEYS).bind(self.now.as_millis()).bind(CHUNK).execute(connection).await?;
+        let deleted = sqlx::query(FORGET_KEYS)
+            .bind(self.now.service.as_millis())
+            .bind(self.now.calendar.as_millis())
+            .bind(CHUNK)
+            .execute(connection)
+            .await?;
         Ok(deleted.rows_affected())
     }
 }

@@ -11,8 +11,7 @@ use std::time::Instant;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
-use crate::model::{DeliveringJob, DeliveryReport, HandlerReport, RunningJob, Timestamp};
+use crate::model::{DeliveringJob, DeliveryReport, HandlerReport, RunningJob};
 
 use super::StoreError;
 use super::accept::{self, Accept, Accepted, Stored};
@@ -26,6 +25,7 @@ use super::place::Place;
 use super::queue::{Queue, WAITING};
 use super::reports::{self, Handled, Written};
 use super::request::Errand;
+use super::time::{Moment, StoreClock};
 use super::transaction::Transaction;
 
 /// Where the answer goes.
@@ -48,7 +48,7 @@ pub(super) struct Writer {
     pub(super) budgets: Arc<Budgets>,
     pub(super) work: Arc<Lanes<RunningJob>>,
     pub(super) delivery: Arc<Lanes<DeliveringJob>>,
-    pub(super) clock: Clock,
+    pub(super) clock: Arc<StoreClock>,
     pub(super) place: Option<Arc<Place>>,
     /// Says who owns the store. It is kept here, because nobody else may own it before the last write.
     pub(super) lock: Option<File>,
@@ -70,8 +70,8 @@ struct Done {
     handled: Vec<Handled>,
     sent: Vec<Written>,
     effects: Effects,
-    /// The steady clock's time of the transaction.
-    steady: Timestamp,
+    /// The time of the transaction.
+    moment: Moment,
 }
 
 impl Writer {
@@ -167,9 +167,9 @@ impl Writer {
                 errand.apply(connection, effects).await?;
             }
         }
-        let steady = transaction.steady;
+        let moment = transaction.moment;
         let effects = transaction.commit().await?;
-        Ok(Done { accepts, handled, sent, effects, steady })
+        Ok(Done { accepts, handled, sent, effects, moment })
     }
 
     fn settle(&self, batch: Batch, done: Done) {
@@ -183,7 +183,7 @@ impl Writer {
             };
             answer(reply, there.clone().and(accepted));
             if let Stored::New(Some(slot)) = stored {
-                (slot.take)(accept::running(job));
+                (slot.take)(accept::running(job, done.moment));
             }
         }
         for ((report, reply), handled) in batch.handled.into_iter().zip(done.handled) {
@@ -200,7 +200,7 @@ impl Writer {
             answer(reply, Ok(written));
         }
         // Before the answers to claims, so that the claimer sees what the claim learnt.
-        done.effects.carry_out(&self.keys, &self.budgets, &self.work, &self.delivery, done.steady);
+        done.effects.carry_out(&self.keys, &self.budgets, &self.work, &self.delivery, done.moment.steady);
         for errand in batch.errands {
             errand.settle(Ok(()));
         }

@@ -31,7 +31,7 @@ pub(super) async fn run(
     if job.crashes >= CRASH_BUDGET {
         return Ended::Crashed(job.crashes);
     }
-    let now = clock.now();
+    let now = clock.steady();
     if now >= job.answer_by {
         return Ended::Overdue;
     }
@@ -42,7 +42,7 @@ pub(super) async fn run(
     let context = Context {
         job_id: job.id,
         attempt: job.attempts + 1,
-        deadline: now + limit,
+        deadline: clock.now() + limit,
         remaining: limit,
         // A child: a handler that cancels it ends its own tasks, and not the attempt.
         cancelled: cancelled.child_token(),

@@ -113,12 +113,12 @@ impl Pool {
     /// # Errors
     /// The store cannot be written.
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
-        let (store, now) = (&self.0.store, self.0.clock.now());
+        let (store, now) = (&self.0.store, self.0.clock.steady());
         if store.work().deadline().is_some_and(|deadline| deadline <= now) {
             for job in store.claim_overdue(OVERDUE, LEASE_MARGIN).await? {
                 let known = self.0.registry.get(job.handler.as_str()).is_some();
                 let ended = if known { Ended::Overdue } else { Ended::NoHandler };
-                self.0.tasks.spawn(self.clone().finish(job, ended, now));
+                self.0.tasks.spawn(self.clone().finish(job, ended, self.begin()));
             }
         }
         // A name without a handler is left until its jobs are overdue and get their fallback.
@@ -129,7 +129,7 @@ impl Pool {
         for claimed in futures_util::future::join_all(due.map(|name| self.claim(name))).await {
             claimed?;
         }
-        let now = self.0.clock.now();
+        let now = self.0.clock.steady();
         let next = store.work().next_due(now).into_iter().chain(store.work().deadline()).min();
         Ok(next.map(|next| next.since(now)))
     }
@@ -199,7 +199,7 @@ impl Pool {
     fn start(&self, job: RunningJob, place: Place) {
         let pool = self.clone();
         self.0.tasks.spawn(async move {
-            let started_at = pool.0.clock.now();
+            let begun = pool.begin();
             let ended = match pool.0.registry.get(job.handler.as_str()) {
                 _ if pool.0.draining.is_cancelled() => Ended::Interrupted,
                 Some(registered) => {
@@ -217,13 +217,18 @@ impl Pool {
             if writing.is_some() {
                 place.take();
             }
-            pool.clone().finish(job, ended, started_at).await;
+            pool.clone().finish(job, ended, begun).await;
             drop((writing, place));
         });
     }
 
-    async fn finish(self, job: RunningJob, ended: Ended, started_at: Timestamp) {
-        let now = self.0.clock.now();
+    fn begin(&self) -> Begun {
+        Begun { at: self.0.clock.now(), elapsed: self.0.clock.elapsed() }
+    }
+
+    async fn finish(self, job: RunningJob, ended: Ended, begun: Begun) {
+        let now = self.0.clock.steady();
+        let duration = self.0.clock.elapsed().saturating_sub(begun.elapsed);
         let number = job.attempts + 1;
         let fallback = HandlerPolicy::default();
         let policy =
@@ -233,13 +238,13 @@ impl Pool {
             ended,
             Circumstances { policy, attempts: number, now, answer_by: job.answer_by, jitter },
         );
-        tell(&job, number, &verdict, now.since(started_at));
+        tell(&job, number, &verdict, duration);
         let Verdict { next, result, error, .. } = verdict;
         let attempt = result.map(|result| Attempt {
             stage: Stage::Handler,
             number,
-            started_at,
-            duration: now.since(started_at),
+            started_at: begun.at,
+            duration,
             result,
             status: None,
             error: error.clone(),
@@ -272,6 +277,13 @@ impl Pool {
     fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {
         self.0.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// When an attempt began: for people, and for measuring.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Timestamp,
+    elapsed: Duration,
 }
 
 /// A place in the pool; dropping it gives it back and wakes the pool.

@@ -33,6 +33,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) policy: &'a HandlerPolicy,
     /// Attempts charged, with this one.
     pub(super) attempts: u32,
+    /// By the steady clock, as is `answer_by`.
     pub(super) now: Timestamp,
     pub(super) answer_by: Timestamp,
     /// Uniform in 0 to 1.
