@@ -58,7 +58,10 @@ impl Clock {
     pub fn steady(&self) -> Timestamp {
         match &self.0 {
             Source::System { started, calendar } => *calendar + started.elapsed(),
-            Source::Manual(manual) => manual.started + manual.now.borrow().elapsed,
+            Source::Manual(manual) => {
+                let now = manual.now.borrow();
+                now.started + now.elapsed
+            }
         }
     }
 
@@ -81,12 +84,13 @@ impl Clock {
 /// A clock that stands still until a test moves it.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
-    started: Timestamp,
     now: Arc<watch::Sender<Shown>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Shown {
+    /// What the steady clock shows when nothing has elapsed.
+    started: Timestamp,
     calendar: Timestamp,
     elapsed: Duration,
 }
@@ -94,8 +98,8 @@ struct Shown {
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
-        let shown = Shown { calendar: now, elapsed: Duration::ZERO };
-        Self { started: now, now: Arc::new(watch::Sender::new(shown)) }
+        let shown = Shown { started: now, calendar: now, elapsed: Duration::ZERO };
+        Self { now: Arc::new(watch::Sender::new(shown)) }
     }
 
     /// What it shows.
@@ -103,7 +107,7 @@ impl ManualClock {
         self.now.borrow().calendar
     }
 
-    /// Moves it on and wakes whoever waited for a moment up to then.
+    /// Moves it on and wakes everyone who waited for a moment up to then.
     pub fn advance(&self, span: Duration) {
         self.now.send_modify(|now| {
             now.calendar = now.calendar + span;
@@ -111,9 +115,15 @@ impl ManualClock {
         });
     }
 
-    /// Sets the calendar, as a person or a time server sets a machine's clock: no time passes, nobody is woken.
+    /// Sets the calendar, as a person or a time server sets a machine's clock: no time passes, and no sleeper wakes.
     pub fn set(&self, calendar: Timestamp) {
         self.now.send_modify(|now| now.calendar = calendar);
+    }
+
+    /// Sets the calendar and begins the steady clock there, as the start of another process does.
+    #[cfg(test)]
+    pub(crate) fn restart(&self, calendar: Timestamp) {
+        self.now.send_modify(|now| (now.started, now.calendar) = (calendar - now.elapsed, calendar));
     }
 
     /// This clock as a [`Clock`].

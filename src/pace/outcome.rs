@@ -8,7 +8,7 @@ use crate::model::Timestamp;
 /// How an account is, seen from a call that it refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// When the last continue began that the account took, as far as this process knows.
+    /// When the last continue began that the account took, by the steady clock, as far as this process knows.
     pub taken_at: Option<Timestamp>,
     /// The account refuses others too, or asked to wait, since the call was reserved.
     pub refuses_others: bool,

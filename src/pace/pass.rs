@@ -29,6 +29,7 @@ pub struct Pass {
     /// It is for a continue, which holds a place; any other call holds none.
     has_place: bool,
     stage: Stage,
+    /// By the steady clock.
     started_at: Option<Timestamp>,
 }
 

@@ -122,7 +122,9 @@ impl Store {
                 seen = failed.note(self.look(now, seen.filter(|_| !delete)).await).flatten();
             }
             failed.note(self.drop_beyond_budget(&mut walked).await);
-            failed.note(self.move_keys(now.cutoff(Duration::ZERO), if delete { 1 } else { keys::GATHER }).await);
+            failed.note(
+                self.move_keys(now.cutoff(Duration::ZERO), if delete { 1 } else { keys::GATHER }).await,
+            );
             if delete {
                 delete = failed.note(self.delete(&mut walked, now, retention).await).unwrap_or(true);
             }

@@ -200,9 +200,11 @@ impl Request for Load {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        let rows = sqlx::query("SELECT id, account_id, key, job_id, expires_at, expires_service_at FROM recent_keys ORDER BY id")
-            .fetch_all(connection)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT id, account_id, key, job_id, expires_at, expires_service_at FROM recent_keys ORDER BY id",
+        )
+        .fetch_all(connection)
+        .await?;
         let known = rows.iter().map(|row| {
             let known = Known {
                 row: row.try_get(0)?,

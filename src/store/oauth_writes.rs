@@ -136,13 +136,15 @@ impl Request for UseState {
                 None => StateUse::Granted,
             });
         }
-        sqlx::query("INSERT INTO oauth_states (nonce, code_hash, expires_at, expires_service_at) VALUES (?, ?, ?, ?)")
-            .bind(&self.nonce[..])
-            .bind(&self.code_hash[..])
-            .bind(self.until.as_millis())
-            .bind(self.now.service_at(self.until).as_millis())
-            .execute(connection)
-            .await?;
+        sqlx::query(
+            "INSERT INTO oauth_states (nonce, code_hash, expires_at, expires_service_at) VALUES (?, ?, ?, ?)",
+        )
+        .bind(&self.nonce[..])
+        .bind(&self.code_hash[..])
+        .bind(self.until.as_millis())
+        .bind(self.now.service_at(self.until).as_millis())
+        .execute(connection)
+        .await?;
         Ok(StateUse::Granted)
     }
 }

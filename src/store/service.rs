@@ -17,6 +17,9 @@ const UNWRITTEN: Duration = Duration::from_secs(120);
 
 const SELECT: &str = "SELECT service_at, steady_at, calendar_at FROM service";
 
+pub(super) const FINISHED_LAST: &str =
+    "SELECT max(finished_service_at) FROM jobs WHERE finished_service_at IS NOT NULL";
+
 /// What the last moment was that is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Noted {
@@ -73,11 +76,7 @@ pub(super) struct Shift {
 fn shift((steady, calendar): (Timestamp, Timestamp), now: Moment) -> Shift {
     let down = between(calendar, now.calendar);
     let budgets = between(steady, now.steady);
-    Shift {
-        promises: budgets.saturating_sub(down.max(0)),
-        budgets,
-        behind: down.min(0).saturating_neg(),
-    }
+    Shift { promises: budgets.saturating_sub(down.max(0)), budgets, behind: down.min(0).saturating_neg() }
 }
 
 /// What waits for a worker.
@@ -116,10 +115,7 @@ impl Request for Begin {
     ) -> Result<Self::Answer, StoreError> {
         let noted = Noted::read(&sqlx::query(SELECT).fetch_one(&mut *connection).await?)?;
         // A process that was killed has finished jobs since it wrote its time for the last time.
-        let finished: Option<i64> =
-            sqlx::query_scalar("SELECT max(finished_service_at) FROM jobs WHERE finished_service_at IS NOT NULL")
-                .fetch_one(&mut *connection)
-                .await?;
+        let finished: Option<i64> = sqlx::query_scalar(FINISHED_LAST).fetch_one(&mut *connection).await?;
         let served = noted.service.max(ServiceTime::from_millis(finished.unwrap_or(i64::MIN)));
         self.0.serve_from(served);
         let moment = self.0.moment();
@@ -160,7 +156,15 @@ mod tests {
         for (what, steady, calendar, now, promises, budgets, behind) in [
             ("at once", 9 * HOUR, 9 * HOUR, 9 * HOUR, 0, 0, 0),
             ("down for two hours", 9 * HOUR, 9 * HOUR, 11 * HOUR, 0, 2 * HOUR, 0),
-            ("set back by three hours meanwhile", 9 * HOUR, 9 * HOUR, 6 * HOUR, -3 * HOUR, -3 * HOUR, 3 * HOUR),
+            (
+                "set back by three hours meanwhile",
+                9 * HOUR,
+                9 * HOUR,
+                6 * HOUR,
+                -3 * HOUR,
+                -3 * HOUR,
+                3 * HOUR,
+            ),
             ("set forward by five hours before", 9 * HOUR, 14 * HOUR, 14 * HOUR, 5 * HOUR, 5 * HOUR, 0),
             ("and down for an hour", 9 * HOUR, 14 * HOUR, 15 * HOUR, 5 * HOUR, 6 * HOUR, 0),
             ("set back by five hours before", 9 * HOUR, 4 * HOUR, 4 * HOUR, -5 * HOUR, -5 * HOUR, 0),

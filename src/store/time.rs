@@ -137,9 +137,11 @@ impl StoreClock {
         self.service_base.store(base, Ordering::Relaxed);
     }
 
-    /// From now on [`Moment::steady`] is by the clock of the owner, whose calendar is `ahead` milliseconds ahead of it.
+    /// From now on [`Moment::steady`] is by the clock of the owner, whose calendar is `ahead` milliseconds ahead of it. Two
+    /// processes have the calendar in common, and not where their steady clocks started.
     pub(super) fn follow_owner(&self, ahead: i64) {
-        self.ahead_of_owner.store(ahead, Ordering::Relaxed);
+        let owners = moved(self.clock.now(), ahead.saturating_neg());
+        self.ahead_of_owner.store(between(owners, self.clock.steady()), Ordering::Relaxed);
     }
 
     /// Now.
@@ -198,7 +200,8 @@ mod tests {
     fn people_see_the_calendar_and_no_drift() {
         let at = Timestamp::from_millis;
         for (calendar, shown) in [(2_999, 5_000), (3_000, 6_000), (1_000, 4_000), (1_001, 5_000)] {
-            let moment = Moment { calendar: at(calendar), steady: at(2_000), service: ServiceTime::default() };
+            let moment =
+                Moment { calendar: at(calendar), steady: at(2_000), service: ServiceTime::default() };
             assert_eq!(moment.shown(at(5_000)), at(shown), "{calendar}");
         }
     }

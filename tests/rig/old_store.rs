@@ -32,14 +32,13 @@ pub async fn make(file: &Path, account_id: i64, bots: &[Bot]) -> Vec<String> {
         let origin = url.strip_suffix(path_of(&url)).unwrap();
         let id: String = sqlx::query_scalar(
             "INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \
-             answer_by, due_at) VALUES (randomblob(16), 'queued', 'old', ?, ?, ?, '{}', ?, ? + 600000, ?) \
+             waiting_since, answer_by, due_at) \
+             VALUES (randomblob(16), 'queued', 'old', ?1, ?2, ?3, '{}', ?4, ?4, ?4 + 600000, ?4) \
              RETURNING lower(hex(id))",
         )
         .bind(account_id)
         .bind(origin)
         .bind(&url)
-        .bind(now)
-        .bind(now)
         .bind(now)
         .fetch_one(&pool)
         .await

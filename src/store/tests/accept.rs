@@ -88,12 +88,12 @@ async fn a_key_is_known_until_its_token_is_over() {
     let again = || NewJob { idempotency_key: key.clone(), ..home.request() };
 
     home.pass(expires.since(home.now()));
-    store.move_keys(home.now(), 1).await.unwrap();
-    assert_eq!(store.ask(upkeep::ForgetKeys { now: home.now() }).await, Ok(0));
+    store.move_keys(over(&store), 1).await.unwrap();
+    assert_eq!(store.ask(upkeep::ForgetKeys { now: over(&store) }).await, Ok(0));
     assert_eq!(store.accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
 
     home.pass(Duration::from_millis(1));
-    assert_eq!(store.ask(upkeep::ForgetKeys { now: home.now() }).await, Ok(1));
+    assert_eq!(store.ask(upkeep::ForgetKeys { now: over(&store) }).await, Ok(1));
     accept(&store, again()).await;
 }
 
@@ -161,7 +161,7 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
 
     // The process dies when some are moved.
     assert!(store.0.keys.gathered(1));
-    let moved = keys::Move { keys: store.0.keys.clone(), after: None, now: home.now() };
+    let moved = keys::Move { keys: store.0.keys.clone(), after: None, now: over(&store) };
     assert!(store.ask(moved).await.unwrap().is_some());
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 512);
     still_known(&store).await;
@@ -169,9 +169,9 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
     store = home.serve().await;
     still_known(&store).await;
 
-    store.move_keys(home.now(), 701).await.unwrap();
+    store.move_keys(over(&store), 701).await.unwrap();
     assert_eq!(home.number("SELECT count(*) FROM recent_keys").await, 700, "too few to be worth it");
-    store.move_keys(home.now(), 700).await.unwrap();
+    store.move_keys(over(&store), 700).await.unwrap();
     let left = "SELECT (SELECT count(*) FROM recent_keys) * 10000 + (SELECT count(*) FROM idempotency_keys)";
     assert_eq!(home.number(left).await, 700);
     still_known(&store).await;
@@ -189,7 +189,7 @@ async fn keys_that_are_over_when_they_are_moved_are_forgotten() {
     accept(&store, short.clone()).await;
     accept(&store, long.clone()).await;
     home.pass(short.token_expires_at.since(home.now()) + Duration::from_millis(1));
-    store.move_keys(home.now(), 1).await.unwrap();
+    store.move_keys(over(&store), 1).await.unwrap();
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 1);
     accept(&store, NewJob { id: home.request().id, ..short }).await;
     let again = NewJob { idempotency_key: long.idempotency_key.clone(), ..home.request() };

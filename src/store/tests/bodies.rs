@@ -123,8 +123,9 @@ async fn the_walk_passes_any_number_of_other_jobs_and_each_once() {
     let others = 2 * WINDOW + 7;
     home.run(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {others}) \
-         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, answer_by, \
-         finished_at) SELECT randomblob(16), 'cancelled', 'greet', 8, '', '', '1', 1, 1, 1 FROM n"
+         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \
+         waiting_since, answer_by, finished_at, finished_service_at) \
+         SELECT randomblob(16), 'cancelled', 'greet', 8, '', '', '1', 1, 1, 1, 1, 1 FROM n"
     ))
     .await;
     let id = delivered(&home, &store, 7).await;
@@ -204,7 +205,7 @@ async fn a_transaction_deletes_no_more_bytes_than_others_can_wait_for() {
     }
     let mut chunks = Vec::new();
     loop {
-        let deleted = store.ask(DeleteFinished { before: home.now() + HOUR }).await.unwrap();
+        let deleted = store.ask(DeleteFinished { before: cutoff(home.now() + HOUR) }).await.unwrap();
         chunks.push(deleted.jobs);
         if !deleted.more {
             break;

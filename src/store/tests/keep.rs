@@ -51,7 +51,7 @@ async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
     let (old, unfinished) = (home.dead(&store).await, home.waiting(&store).await);
     home.pass(Duration::from_secs(100));
     let young = home.dead(&store).await;
-    let delete = |before| store.ask(DeleteFinished { before });
+    let delete = |before| store.ask(DeleteFinished { before: cutoff(before) });
     assert_eq!(delete(START).await, Ok(Deleted { jobs: 0, more: false }));
     assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(Deleted { jobs: 1, more: false }));
     assert_eq!(store.job(old).await, Ok(None));
@@ -69,7 +69,7 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
     let ids = futures_util::future::join_all((0..jobs).map(|_| home.queued(&store))).await;
     futures_util::future::join_all(ids.iter().map(|id| store.cancel(*id))).await;
     assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
-    let first = store.ask(DeleteFinished { before: START + Duration::from_secs(1) }).await;
+    let first = store.ask(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
     assert_eq!(first, Ok(Deleted { jobs: CHUNK.unsigned_abs(), more: true }));
     let kept = Kept::start(&store, Duration::from_secs(3_600));
     home.pass(Duration::from_secs(3_600));
@@ -152,14 +152,15 @@ async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
     let (chunks, chunk) = (i64::from(CHUNKS), CHUNK);
     home.run(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
-         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, answer_by, \
-         finished_at) SELECT randomblob(16), 'cancelled', 'greet', 7, '', '', '1', 1, 1, 1 FROM n",
+         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \
+         waiting_since, answer_by, finished_at, finished_service_at) \
+         SELECT randomblob(16), 'cancelled', 'greet', 7, '', '', '1', 1, 1, 1, 1, -9000000 FROM n",
         chunks * chunk + 7
     ))
     .await;
     home.run("UPDATE job_counts SET jobs = 1000000 WHERE state = 'cancelled'").await;
     let left = async || home.number("SELECT count(*) FROM jobs WHERE state = 'cancelled'").await;
-    let delete = async || store.delete(&mut Walked::default(), home.now(), LEASE.into()).await;
+    let delete = async || store.delete(&mut Walked::default(), store.moment(), LEASE.into()).await;
     assert_eq!(delete().await, Ok(true), "there is more");
     assert_eq!(left().await, 7);
     assert_eq!(delete().await, Ok(false));

@@ -37,6 +37,7 @@ use tempfile::TempDir;
 
 use super::effects::Effects;
 use super::request::Request;
+use super::time::{Cutoff, Moment, ServiceTime};
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::*;
@@ -75,6 +76,15 @@ impl Home {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.clock.clock().steady()
+    }
+
+    /// The calendar is `now`, and the next process starts its steady clock there.
+    fn restart(&self, now: Timestamp) {
+        self.clock.restart(now);
     }
 
     fn pass(&self, span: Duration) {
@@ -120,7 +130,7 @@ impl Home {
             idempotency_key: format!("jti-{serial}"),
             token_expires_at: self.now() + Duration::from_secs(600),
             received_at: self.now(),
-            answer_by: self.now() + Duration::from_secs(50),
+            answer_by: self.steady() + Duration::from_secs(50),
         }
     }
 
@@ -202,6 +212,16 @@ fn handled(job: RunningJob, next: AfterHandler) -> HandlerReport {
 fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
     let attempt = attempt(Stage::Delivery, job.attempts + 1, AttemptResult::Ok);
     DeliveryReport { attempt: Some(attempt), next, error: None, job }
+}
+
+/// What is too old that finished before `at`, in a store that was served since [`START`].
+fn cutoff(at: Timestamp) -> Cutoff {
+    Cutoff { calendar: at, service: ServiceTime::from_millis(at.as_millis() - START.as_millis()) }
+}
+
+/// What is over by now.
+fn over(store: &Store) -> Cutoff {
+    store.moment().cutoff(Duration::ZERO)
 }
 
 async fn look(store: &Store, id: JobId) -> Job {

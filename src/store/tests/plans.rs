@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, upkeep,
+    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, service,
+    upkeep,
 };
 
 /// The plan, one line a step.
@@ -24,7 +25,7 @@ async fn hot_statements_never_scan_and_never_sort() {
         (
             "young",
             delivery_claims::young_first(),
-            "jobs_young (origin=? AND delivery_rank=? AND received_at>?)",
+            "jobs_young (origin=? AND delivery_rank=? AND waiting_since>?)",
         ),
         (
             "old",
@@ -51,13 +52,21 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("drop moved keys", keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
         ("free running", upkeep::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
         ("free delivering", upkeep::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
-        ("oldest finished", upkeep::OLDEST_FINISHED.into(), "jobs_finished (finished_at<?)"),
-        ("delete", upkeep::DELETE_FINISHED.into(), "jobs_finished (finished_at<?)"),
-        ("window", bodies::WINDOW_END.into(), "jobs_finished (finished_at>?)"),
-        ("droppable", bodies::DROPPABLE.into(), "jobs_finished (finished_at>? AND finished_at<?)"),
+        ("oldest finished", upkeep::OLDEST_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
+        ("delete", upkeep::DELETE_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
+        ("window", bodies::WINDOW_END.into(), "COVERING INDEX jobs_finished (finished_service_at>?)"),
+        (
+            "droppable",
+            bodies::DROPPABLE.into(),
+            "jobs_finished (finished_service_at>? AND finished_service_at<?)",
+        ),
         ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
-        ("forget", upkeep::FORGET_KEYS.into(), "idempotency_keys_expired (expires_at<?)"),
+        (
+            "forget",
+            upkeep::FORGET_KEYS.into(),
+            "COVERING INDEX idempotency_keys_expired (expires_service_at<?)",
+        ),
         ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
         ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
         ("work lanes", refresh::WORK.into(), "jobs_queued (handler>?)"),
@@ -71,6 +80,29 @@ async fn hot_statements_never_scan_and_never_sort() {
         assert!(!plan.iter().any(scans), "{name}: {plan:#?}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {plan:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_start_looks_at_no_finished_job() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    for sql in [
+        service::SHIFT_QUEUED,
+        service::SHIFT_WAITING,
+        service::SHIFT_LEASED,
+        service::SHIFT_DEAD,
+        service::SHIFT_FAILING,
+        service::SHIFT_FAILING_LEASED,
+    ] {
+        let plan = plan(&mut raw, sql).await;
+        assert!(plan.iter().any(|step| step.contains("jobs USING INDEX jobs_")), "{sql}: {plan:#?}");
+    }
+    let plan = plan(&mut raw, service::FINISHED_LAST).await;
+    assert!(
+        plan.iter().any(|step| step.contains("SEARCH jobs USING COVERING INDEX jobs_finished")),
+        "{plan:#?}"
+    );
 }
 
 #[tokio::test]
@@ -98,9 +130,9 @@ async fn what_walks_an_index_stops_early() {
     let home = Home::new();
     let _store = home.serve().await;
     let mut raw = home.raw().await;
-    for sql in [claims::NEXT_OVERDUE, read::OLDEST_QUEUED] {
+    for (sql, index) in [(claims::NEXT_OVERDUE, "jobs_overdue"), (read::OLDEST_QUEUED, "jobs_oldest")] {
         let plan = plan(&mut raw, sql).await;
-        assert!(plan.iter().any(|step| step.contains("jobs_overdue")), "{plan:#?}");
+        assert!(plan.iter().any(|step| step.contains(index)), "{plan:#?}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
     }
 }

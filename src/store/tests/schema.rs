@@ -15,7 +15,7 @@ const REFUSED: &[(StateName, &str)] = &[
     (StateName::Queued, "entity_id = NULL"),
     (StateName::Queued, "entity_type = NULL"),
     (StateName::Queued, "due_at = NULL"),
-    (StateName::Queued, "finished_at = 1"),
+    (StateName::Queued, "finished_at = 1, finished_service_at = 1"),
     (StateName::Queued, "lease_until = 1"),
     (StateName::Queued, "completion = '{}', outcome = 'handler'"),
     (StateName::Queued, "data = NULL"),
@@ -28,23 +28,26 @@ const REFUSED: &[(StateName, &str)] = &[
     (StateName::Delivered, "completion = NULL"),
     (StateName::Delivered, "data = NULL, completion = NULL, outcome = NULL"),
     (StateName::Queued, "received_at = 'yesterday'"),
+    (StateName::Queued, "waiting_since = NULL"),
+    (StateName::Queued, "finished_service_at = 1"),
+    (StateName::Dead, "finished_service_at = NULL"),
     (StateName::Running, "lease_until = NULL"),
     (StateName::Running, "due_at = 1"),
-    (StateName::Running, "finished_at = 1"),
+    (StateName::Running, "finished_at = 1, finished_service_at = 1"),
     (StateName::Running, "completion = '{}', outcome = 'handler'"),
     (StateName::Delivering, "completion = NULL"),
     (StateName::Delivering, "outcome = NULL"),
     (StateName::Delivering, "completion = NULL, outcome = NULL"),
     (StateName::Delivering, "outcome = 'nobody'"),
     (StateName::Delivering, "due_at = NULL"),
-    (StateName::Delivering, "finished_at = 1"),
+    (StateName::Delivering, "finished_at = 1, finished_service_at = 1"),
     (StateName::Delivering, "failures = 1"),
     (StateName::Delivering, "failing_since = 1"),
-    (StateName::Dead, "finished_at = NULL"),
+    (StateName::Dead, "finished_at = NULL, finished_service_at = NULL"),
     (StateName::Dead, "due_at = 1"),
     (StateName::Dead, "lease_until = 1"),
     (StateName::Dead, "completion = NULL, outcome = NULL"),
-    (StateName::Cancelled, "finished_at = NULL"),
+    (StateName::Cancelled, "finished_at = NULL, finished_service_at = NULL"),
     (StateName::Cancelled, "due_at = 1"),
     (StateName::Cancelled, "lease_until = 1"),
 ];
@@ -84,6 +87,9 @@ async fn every_check_bites() {
     }
     refuses(&mut raw, "UPDATE job_counts SET jobs = -1".into()).await;
     refuses(&mut raw, "UPDATE recent_keys SET job_id = x'00'".into()).await;
+    for change in ["service_at = -1", "steady_at = NULL", "calendar_at = NULL", "id = 2"] {
+        refuses(&mut raw, format!("UPDATE service SET {change}")).await;
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ impl Life {
     pub(super) async fn check(&self) {
         let filter = JobFilter { limit: ALL, ..JobFilter::default() };
         let stored = self.store.jobs(&filter).await.unwrap().jobs;
-        let expected: Vec<JobSummary> = self.model.jobs.values().rev().map(Known::summary).collect();
+        let now = self.store.moment();
+        let expected: Vec<JobSummary> =
+            self.model.jobs.values().rev().map(|known| now.show_summary(known.summary())).collect();
         // One by one, or a failure fills the screen.
         assert_eq!(stored.len(), expected.len());
         for (stored, expected) in stored.iter().zip(&expected) {
@@ -52,7 +54,7 @@ impl Life {
 
     /// A lane may look due once in vain, but where a job waits it must not look empty.
     fn check_lanes(&self) {
-        let now = self.home.now();
+        let now = self.home.steady();
         for lane in HANDLERS {
             let is_known = self.store.work().due(now).contains(&lane.into());
             let is_there = |known: &Known| known.job.handler.as_str() == lane && known.queued(now).is_some();
@@ -70,9 +72,10 @@ impl Life {
 
     /// Also the history of every job.
     pub(super) async fn end(&self) {
+        let now = self.store.moment();
         for (id, known) in &self.model.jobs {
             let (job, attempts) = self.store.job(*id).await.unwrap().unwrap();
-            assert_eq!((&job, &attempts), (&known.record(), &known.attempts));
+            assert_eq!((&job, &attempts), (&now.show(known.record()), &known.attempts));
         }
         self.store.close().await;
     }

@@ -8,6 +8,8 @@ use crate::store::delivery_claims::YOUNG;
 pub(super) struct Known {
     pub(super) job: Job,
     pub(super) attempts: Vec<Attempt>,
+    pub(super) waiting_since: Timestamp,
+    pub(super) finished_service_at: Option<ServiceTime>,
     pub(super) fence: i64,
     pub(super) crashes: u32,
     pub(super) delivery: Delivery,
@@ -27,6 +29,7 @@ impl Known {
             handler: self.job.handler.clone(),
             request: self.job.request.clone().into(),
             received_at: self.job.received_at,
+            waiting_since: self.waiting_since,
             answer_by: self.job.answer_by,
             attempts: self.job.handler_attempts,
             crashes: self.crashes,
@@ -42,6 +45,7 @@ impl Known {
             account_id: self.job.request.account_id,
             return_url: self.job.request.return_url.clone(),
             received_at: self.job.received_at,
+            waiting_since: self.waiting_since,
             prepared: self.prepared().unwrap(),
             attempts: self.job.delivery_attempts,
             delivery: self.delivery,
@@ -91,17 +95,17 @@ impl Known {
 
     /// How long a delivery has been due, for the order; those of one moment by their age.
     pub(super) fn since(&self) -> (Option<Timestamp>, Timestamp, JobId) {
-        (self.undelivered(Timestamp::from_millis(i64::MAX)), self.job.received_at, self.job.id)
+        (self.undelivered(Timestamp::from_millis(i64::MAX)), self.waiting_since, self.job.id)
     }
 
     /// Its place in the order in which deliveries are claimed: young first tries, young retries, old ones, refused ones.
     pub(super) fn turn(&self, now: Timestamp) -> (u8, Option<Timestamp>, Timestamp, JobId) {
-        let (due_at, received_at, id) = self.since();
+        let (due_at, waiting_since, id) = self.since();
         let rank = self.rank();
-        if rank < 2 && received_at > now - YOUNG {
-            (rank, Some(received_at), due_at.unwrap_or(received_at), id)
+        if rank < 2 && waiting_since > now - YOUNG {
+            (rank, Some(waiting_since), due_at.unwrap_or(waiting_since), id)
         } else {
-            (2 + rank, due_at, received_at, id)
+            (2 + rank, due_at, waiting_since, id)
         }
     }
 
@@ -124,6 +128,12 @@ impl Known {
         }
     }
 
+    /// Whether it finished before `before`, by both clocks.
+    pub(super) fn is_older(&self, before: Cutoff) -> bool {
+        self.finished_at().is_some_and(|at| at < before.calendar)
+            && self.finished_service_at.is_some_and(|at| at < before.service)
+    }
+
     pub(super) fn charge(&mut self, attempt: Option<Attempt>, error: Option<String>) {
         self.attempts.extend(attempt);
         self.job.last_error = error.or(self.job.last_error.take());
@@ -133,6 +143,7 @@ impl Known {
     pub(super) fn revive(&mut self, now: Timestamp) {
         let prepared = self.prepared().unwrap();
         self.fence += 1;
+        self.finished_service_at = None;
         self.delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
         self.job.state = State::Delivering { prepared, due_at: now, lease_until: None };
     }

@@ -12,7 +12,7 @@ use super::steps::{About, AfterCall, AfterWork, Event, Step};
 use crate::store::bodies::Walked;
 use crate::store::keys::Move;
 use crate::store::refresh::Refresh;
-use crate::store::upkeep::{DeleteFinished, ForgetKeys, Free, Rewind};
+use crate::store::upkeep::{DeleteFinished, ForgetKeys, Free};
 
 pub(super) const HANDLERS: [&str; 2] = ["greet", "other"];
 pub(super) const ORIGINS: [&str; 2] = ["https://one.kommo.com", "https://two.kommo.com"];
@@ -29,6 +29,8 @@ pub(super) struct Life {
     /// What was handed over in this transaction.
     to_workers: BTreeMap<JobId, RunningJob>,
     to_senders: BTreeMap<JobId, DeliveringJob>,
+    /// The last moment that was written down.
+    noted: Moment,
     /// All jobs and keys that there ever were.
     ids: Vec<JobId>,
     keys: Vec<String>,
@@ -57,9 +59,11 @@ impl Life {
     pub(super) async fn begin() -> Self {
         let home = Home::new();
         let store = home.serve().await;
+        let noted = store.moment();
         let mut life = Self {
             home,
             store,
+            noted,
             model: Model::default(),
             workers: Vec::new(),
             senders: Vec::new(),
@@ -78,7 +82,12 @@ impl Life {
         match event {
             Event::Together(steps) => self.together(steps).await,
             Event::Pass(millis) => self.home.pass(Duration::from_millis(millis)),
-            Event::SetBack(millis) => self.set_back(Duration::from_millis(millis)).await,
+            Event::Jump(millis) => {
+                self.jump(millis);
+                // As the keeper does.
+                self.store.note_time().await.unwrap();
+                self.noted = self.store.moment();
+            }
             Event::Places { workers, senders } => {
                 self.free_workers.free.store(workers, Ordering::SeqCst);
                 self.free_places.free.store(senders, Ordering::SeqCst);
@@ -87,14 +96,16 @@ impl Life {
                 self.die().await;
                 self.open_again().await;
             }
-            Event::Reopen => {
+            Event::Reopen(millis) => {
+                self.noted = self.store.moment();
                 self.store.close().await;
+                self.jump(millis);
                 self.open_again().await;
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
             Event::Visit(step) => self.visit(step).await,
             Event::DropBodies(millis) => {
-                let before = self.home.now() - Duration::from_millis(millis);
+                let before = self.store.moment().cutoff(Duration::from_millis(millis));
                 self.store.drop_aged(&mut Walked::default(), before).await.unwrap();
                 self.model.without_bodies(before);
             }
@@ -117,22 +128,20 @@ impl Life {
 
     async fn open_again(&mut self) {
         self.store = self.home.serve().await;
-        let now = self.home.now();
-        self.model.freed(None, now);
-        self.model.rewound(now);
+        let now = self.store.moment();
+        self.model.began(self.noted, now);
+        self.noted = now;
+        self.model.freed(None, now.steady);
         self.offer_places(0, 0);
     }
 
-    async fn set_back(&mut self, by: Duration) {
-        self.home.clock.set(self.home.now() - by);
-        let now = self.home.now();
-        assert_eq!(self.store.ask(Rewind { now }).await, Ok(self.model.rewound(now)));
-        self.store.ask(Refresh).await.unwrap();
+    fn jump(&self, millis: i64) {
+        self.home.clock.set(Timestamp::from_millis(self.home.now().as_millis() + millis));
     }
 
     /// Some of the keys move, or all of them, and those that are over are deleted.
     async fn move_keys(&mut self, all: bool) {
-        let now = self.home.now();
+        let now = over(&self.store);
         if all {
             self.store.move_keys(now, 1).await.unwrap();
             self.store.ask(ForgetKeys { now }).await.unwrap();
@@ -183,14 +192,15 @@ impl Life {
 
     fn ask(&mut self, step: Step, operations: &mut Vec<Asked>) {
         let store = self.store.clone();
-        let now = self.home.now();
-        let until = |lease: u64| self.home.clock.clock().steady() + Duration::from_millis(lease);
+        let moment = self.store.moment();
+        let now = moment.steady;
+        let until = |lease: u64| now + Duration::from_millis(lease);
         operations.push(match step {
             Step::Accept { lane, account, key, answer_within, token_life } => {
                 let new = self.request(lane, account, key, answer_within, token_life);
                 asked(ACCEPTS, async move {
                     let answer = store.accept(new.clone(), PATIENCE).await;
-                    check(move |life| life.accepted(new, answer, now))
+                    check(move |life| life.accepted(new, answer, moment))
                 })
             }
             Step::Handled { claim, next, about } => {
@@ -245,7 +255,7 @@ impl Life {
                 let Some(id) = self.anyone(whom) else { return };
                 asked(ERRANDS, async move {
                     let answer = store.cancel(id).await;
-                    check(move |life| life.model.cancelled(id, &answer, now))
+                    check(move |life| life.model.cancelled(id, &answer, moment))
                 })
             }
             Step::Retry(whom) => {
@@ -261,14 +271,14 @@ impl Life {
                 check(move |life| assert_eq!(answer, Ok(life.model.retried_dead(lane, now))))
             }),
             Step::Free => {
-                let until = Some(self.home.clock.clock().steady());
+                let until = Some(now);
                 asked(ERRANDS, async move {
                     let answer = store.ask(Free { until, now }).await;
                     check(move |life| assert_eq!(answer, Ok(life.model.freed(until, now))))
                 })
             }
             Step::DeleteFinished(millis) => {
-                let before = now - Duration::from_millis(millis);
+                let before = moment.cutoff(Duration::from_millis(millis));
                 asked(ERRANDS, async move {
                     let answer = store.ask(DeleteFinished { before }).await;
                     check(move |life| assert_eq!(answer.unwrap().jobs, life.model.deleted(before)))
@@ -293,7 +303,7 @@ impl Life {
         new.handler = handler(HANDLERS[lane]);
         new.request.return_url = return_url(ORIGINS[lane]);
         new.request.account_id = AccountId(account);
-        new.answer_by = new.received_at + Duration::from_millis(answer_within);
+        new.answer_by = self.home.steady() + Duration::from_millis(answer_within);
         new.token_expires_at = new.received_at + Duration::from_millis(token_life);
         match key.filter(|_| !self.keys.is_empty()) {
             Some(known) => new.idempotency_key.clone_from(known.get(&self.keys)),
@@ -303,7 +313,7 @@ impl Life {
         new
     }
 
-    fn accepted(&mut self, new: NewJob, answer: Result<Accepted, StoreError>, now: Timestamp) {
+    fn accepted(&mut self, new: NewJob, answer: Result<Accepted, StoreError>, now: Moment) {
         let id = new.id;
         let job = self.to_workers.remove(&id);
         let lease = job.as_ref().map(|_| self.home.clock.clock().steady() + LEASE);
@@ -326,7 +336,7 @@ impl Life {
     }
 
     fn handled(&self, job: RunningJob, next: AfterWork, about: About) -> Asked {
-        let (store, now, id) = (self.store.clone(), self.home.now(), job.id);
+        let (store, now, id) = (self.store.clone(), self.home.steady(), job.id);
         let next = match next {
             AfterWork::Deliver { fallback: false } => AfterHandler::Deliver(prepared("hi")),
             AfterWork::Deliver { fallback: true } => {
@@ -357,7 +367,8 @@ impl Life {
     }
 
     fn sent(&self, job: DeliveringJob, next: AfterCall, about: About) -> Asked {
-        let (store, now) = (self.store.clone(), self.home.now());
+        let (store, moment) = (self.store.clone(), self.store.moment());
+        let now = moment.steady;
         let failing_since = job.delivery.failing_since.or(Some(now));
         let failed = Delivery { failures: job.delivery.failures + 1, failing_since, ..job.delivery };
         let calm = Delivery { failures: 0, failing_since: None, ..job.delivery };
@@ -382,7 +393,7 @@ impl Life {
         let said = Said { id: report.job.id, fence: report.job.fence, attempt, next, error };
         asked(SENDERS, async move {
             let answer = store.sent(report).await;
-            check(move |life| assert_eq!(answer, Ok(life.model.sent(said, now))))
+            check(move |life| assert_eq!(answer, Ok(life.model.sent(said, moment))))
         })
     }
 

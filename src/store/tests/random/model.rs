@@ -19,25 +19,41 @@ pub(super) struct Said<N> {
     pub(super) error: Option<String>,
 }
 
+/// A key, and when its token is over, by both clocks.
+pub(super) struct Key {
+    first: JobId,
+    expires_at: Timestamp,
+    expires_service_at: ServiceTime,
+}
+
+impl Key {
+    fn is_over(&self, now: Cutoff) -> bool {
+        self.expires_at < now.calendar && self.expires_service_at < now.service
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobId, Known>,
-    pub(super) keys: BTreeMap<(AccountId, String), (JobId, Timestamp)>,
+    pub(super) keys: BTreeMap<(AccountId, String), Key>,
 }
 
 const FREED: &str = "the process ended, or lost its lease, while the handler ran";
-/// Nothing waits longer than this for its next try, unless its time to answer is longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A start moves nothing for less than this.
+const SMALLEST_SHIFT: i64 = 1_000;
 
 impl Model {
     /// A request came in; with a lease a worker has it already.
-    pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, now: Timestamp) -> Accepted {
+    pub(super) fn accepted(&mut self, new: NewJob, lease: Option<Timestamp>, moment: Moment) -> Accepted {
+        let now = moment.steady;
         let key = (new.request.account_id, new.idempotency_key);
-        if let Some((first, _)) = self.keys.get(&key).filter(|(_, expires_at)| *expires_at >= now) {
+        if let Some(known) = self.keys.get(&key).filter(|key| !key.is_over(moment.cutoff(Duration::ZERO))) {
             assert_eq!(lease, None, "a duplicate was handed over");
-            return Accepted { id: *first, duplicate: true };
+            return Accepted { id: known.first, duplicate: true };
         }
-        self.keys.insert(key, (new.id, new.token_expires_at));
+        let (first, expires_at) = (new.id, new.token_expires_at);
+        let expires_service_at = moment.service + expires_at.since(moment.calendar);
+        self.keys.insert(key, Key { first, expires_at, expires_service_at });
         let overtaken =
             self.jobs.values().any(|job| job.job.handler == new.handler && job.queued(now).is_some());
         assert!(lease.is_none() || !overtaken, "a new job overtook one that waits");
@@ -60,6 +76,8 @@ impl Model {
         let known = Known {
             job,
             attempts: Vec::new(),
+            waiting_since: now,
+            finished_service_at: None,
             fence: i64::from(lease.is_some()),
             crashes: 0,
             delivery: Delivery::default(),
@@ -101,14 +119,15 @@ impl Model {
     }
 
     /// The sender reported.
-    pub(super) fn sent(&mut self, said: Said<AfterDelivery>, now: Timestamp) -> Written {
+    pub(super) fn sent(&mut self, said: Said<AfterDelivery>, moment: Moment) -> Written {
+        let now = moment.steady;
         let is_claim = |known: &&mut Known| {
             known.job.state.name() == StateName::Delivering && known.fence == said.fence.0
         };
         let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else { return Written::Stale };
         known.job.delivery_attempts += u32::from(said.attempt.is_some());
         known.charge(said.attempt, said.error);
-        let (prepared, finished_at) = (known.prepared().unwrap(), now);
+        let (prepared, finished_at) = (known.prepared().unwrap(), moment.calendar);
         let waiting = |due_at, prepared| State::Delivering { prepared, due_at, lease_until: None };
         known.job.state = match said.next {
             AfterDelivery::Delivered => State::Delivered { prepared, finished_at },
@@ -123,13 +142,14 @@ impl Model {
             }
             AfterDelivery::Wait { delivery, keeps_place } => {
                 known.delivery = delivery;
-                waiting(if keeps_place { known.job.received_at.min(now) } else { now }, prepared)
+                waiting(if keeps_place { known.waiting_since.min(now) } else { now }, prepared)
             }
             AfterDelivery::Replace { prepared, delivery } => {
                 known.delivery = delivery;
                 waiting(now, prepared)
             }
         };
+        known.finished_service_at = known.finished_at().map(|_| moment.service);
         Written::Done
     }
 
@@ -169,7 +189,7 @@ impl Model {
             known.fence += 1;
             known.job.state = State::Running { lease_until };
         }
-        assert!(got.is_sorted_by_key(|job| job.received_at));
+        assert!(got.is_sorted_by_key(|job| job.waiting_since));
         for job in got {
             assert_eq!(*job, self.jobs[&job.id].running());
         }
@@ -196,7 +216,7 @@ impl Model {
         ids.sort_unstable();
         expected.sort_unstable();
         assert_eq!(ids, expected, "others come first");
-        assert!(got.is_sorted_by_key(|job| job.received_at));
+        assert!(got.is_sorted_by_key(|job| job.waiting_since));
         for job in got {
             let known = self.jobs.get_mut(&job.id).unwrap();
             known.fence += 1;
@@ -222,7 +242,7 @@ impl Model {
         assert_eq!(got, first, "others were due before");
     }
 
-    pub(super) fn cancelled(&mut self, id: JobId, answer: &Result<(), StoreError>, now: Timestamp) {
+    pub(super) fn cancelled(&mut self, id: JobId, answer: &Result<(), StoreError>, now: Moment) {
         let Some(known) = self.jobs.get_mut(&id) else {
             return assert_eq!(*answer, Err(StoreError::NoJob(id)));
         };
@@ -232,7 +252,8 @@ impl Model {
         }
         assert_eq!(*answer, Ok(()));
         known.fence += 1;
-        known.job.state = State::Cancelled { prepared: known.prepared(), finished_at: now };
+        known.job.state = State::Cancelled { prepared: known.prepared(), finished_at: now.calendar };
+        known.finished_service_at = Some(now.service);
     }
 
     pub(super) fn retried(&mut self, id: JobId, answer: &Result<(), StoreError>, now: Timestamp) {
@@ -279,49 +300,55 @@ impl Model {
         freed
     }
 
-    /// The calendar is behind what it was.
-    pub(super) fn rewound(&mut self, now: Timestamp) -> u64 {
-        let mut rewound = 0;
-        for Known { job, .. } in self.jobs.values_mut() {
-            let to_answer = job.answer_by.since(job.received_at);
-            let from_the_future = job.received_at > now;
+    /// Another process begins to serve; the last one was seen at the moment `last`.
+    pub(super) fn began(&mut self, last: Moment, now: Moment) {
+        let tried = now.steady.as_millis() - last.steady.as_millis();
+        let down = now.calendar.as_millis() - last.calendar.as_millis();
+        let promises = Some(tried - down.max(0)).filter(|by| by.abs() >= SMALLEST_SHIFT).unwrap_or(0);
+        let budgets = Some(tried).filter(|by| by.abs() >= SMALLEST_SHIFT).unwrap_or(0);
+        let later =
+            |moment: &mut Timestamp, by: i64| *moment = Timestamp::from_millis(moment.as_millis() + by);
+        for known in self.jobs.values_mut() {
+            let rank = known.rank();
+            let Known { job, delivery, waiting_since, .. } = known;
             match &mut job.state {
-                State::Queued { due_at }
-                    if from_the_future || *due_at > now + to_answer.max(LONGEST_WAIT) =>
-                {
-                    *due_at = now;
-                    // It came in just now, and has as long to answer as it ever had.
-                    job.received_at = job.received_at.min(now);
-                    job.answer_by = job.received_at + to_answer;
+                State::Queued { due_at } => later(due_at, promises),
+                State::Running { .. } => {}
+                State::Delivering { due_at, .. } => {
+                    later(due_at, promises);
+                    if rank > 0 {
+                        delivery.failing_since.iter_mut().for_each(|since| later(since, budgets));
+                        delivery.refused_at.iter_mut().for_each(|refused_at| later(refused_at, budgets));
+                    }
                 }
-                State::Delivering { due_at, lease_until: None, .. }
-                    if from_the_future || *due_at > now + LONGEST_WAIT =>
-                {
-                    *due_at = now;
+                State::Dead { .. } => {
+                    later(waiting_since, promises);
+                    delivery.refused_at.iter_mut().for_each(|refused_at| later(refused_at, promises));
+                    continue;
                 }
                 _ => continue,
             }
-            rewound += 1;
+            later(waiting_since, promises);
+            later(&mut job.answer_by, promises);
         }
-        rewound
     }
 
     /// Delivered and cancelled jobs lose their bodies.
-    pub(super) fn without_bodies(&mut self, before: Timestamp) {
+    pub(super) fn without_bodies(&mut self, before: Cutoff) {
         for known in self.jobs.values_mut() {
             let droppable = matches!(known.job.state.name(), StateName::Delivered | StateName::Cancelled);
-            known.bodies_dropped |= droppable && known.finished_at().is_some_and(|at| at < before);
+            known.bodies_dropped |= droppable && known.is_older(before);
         }
     }
 
-    pub(super) fn deleted(&mut self, before: Timestamp) -> u64 {
+    pub(super) fn deleted(&mut self, before: Cutoff) -> u64 {
         let all = self.jobs.len();
-        self.jobs.retain(|_, known| known.finished_at().is_none_or(|at| at >= before));
+        self.jobs.retain(|_, known| !known.is_older(before));
         (all - self.jobs.len()) as u64
     }
 
-    /// Keys of tokens that are over are gone for good, even if the clock is set back.
-    pub(super) fn forgotten(&mut self, now: Timestamp) {
-        self.keys.retain(|_, (_, expires_at)| *expires_at >= now);
+    /// Keys of tokens that are over by both clocks are gone for good, even if the calendar is set back.
+    pub(super) fn forgotten(&mut self, now: Cutoff) {
+        self.keys.retain(|_, key| !key.is_over(now));
     }
 }

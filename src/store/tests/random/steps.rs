@@ -13,14 +13,14 @@ pub(super) enum Event {
     Together(Vec<Step>),
     /// So many milliseconds pass.
     Pass(u64),
-    /// Somebody sets the calendar back by so many milliseconds.
-    SetBack(u64),
+    /// Someone sets the calendar by so many milliseconds, forward or back.
+    Jump(i64),
     /// So many workers and places of the sender are free for jobs from memory.
     Places { workers: usize, senders: usize },
     /// The process dies, and another one opens the store.
     Crash,
-    /// The store is closed and opened again.
-    Reopen,
+    /// The store is closed and opened again; in between the calendar moves by so many milliseconds.
+    Reopen(i64),
     /// The keeper moves idempotency keys: all of them, or dies after some.
     MoveKeys { all: bool },
     /// The keeper drops the bodies of what finished longer ago than so many milliseconds.
@@ -111,8 +111,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         12 => (1..20_000_u64).prop_map(Event::Pass),
         8 => (0..4_usize, 0..4_usize).prop_map(|(workers, senders)| Event::Places { workers, senders }),
         2 => Just(Event::Crash),
-        1 => Just(Event::Reopen),
-        1 => (1..90_000_u64).prop_map(Event::SetBack),
+        1 => jump().prop_map(Event::Reopen),
+        1 => jump().prop_map(Event::Jump),
         2 => any::<bool>().prop_map(|all| Event::MoveKeys { all }),
         3 => of_people().prop_map(Event::Visit),
         2 => (0..40_000_u64).prop_map(Event::DropBodies),
@@ -138,6 +138,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..40_000_u64).prop_map(Step::DeleteFinished),
         1 => Just(Step::Refresh),
     ]
+}
+
+fn jump() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(0), -90_000..90_000_i64]
 }
 
 fn of_people() -> impl Strategy<Value = Step> {
