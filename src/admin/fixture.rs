@@ -38,7 +38,7 @@ impl Jobs {
     pub(crate) async fn make(&self, handler: &str, state: StateName) -> JobId {
         self.clock.advance(Duration::from_secs(1));
         let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
-        let id = self.accept(handler, number).await;
+        let id = self.accept(handler, number, Duration::from_secs(50)).await;
         match state {
             StateName::Queued => {}
             StateName::Cancelled => self.store.cancel(id).await.unwrap(),
@@ -47,7 +47,13 @@ impl Jobs {
         id
     }
 
-    async fn accept(&self, handler: &str, number: u32) -> JobId {
+    /// A job of `handler` that is to be answered within this time, and that no one has claimed.
+    pub(crate) async fn accept_for(&self, handler: &str, answer_within: Duration) -> JobId {
+        let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        self.accept(handler, number, answer_within).await
+    }
+
+    async fn accept(&self, handler: &str, number: u32, answer_within: Duration) -> JobId {
         let now = self.clock.now();
         let url = format!("https://a{number}.kommo.com/api/v4/salesbot/{number}/continue/c{number}");
         let job = NewJob {
@@ -62,7 +68,7 @@ impl Jobs {
             idempotency_key: format!("jti-{number}"),
             token_expires_at: now + LEASE,
             received_at: now,
-            answer_by: now + Duration::from_secs(50),
+            answer_by: now + answer_within,
         };
         self.store.accept(job, LEASE).await.unwrap().id
     }

@@ -16,6 +16,7 @@ use crate::model::StateName;
 use super::fixture::Jobs;
 use super::{Admin, router};
 
+mod clock;
 mod lists;
 
 const TOKEN: &str = "a-very-secret-admin-token";

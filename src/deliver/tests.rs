@@ -1,5 +1,6 @@
 //! The sender step by step, on a real store, with a Kommo that is played and a clock that stands still.
 
+mod clock;
 mod connected;
 mod interplay;
 mod lanes;

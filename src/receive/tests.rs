@@ -49,6 +49,10 @@ impl Bench {
     }
 
     async fn with(change: impl FnOnce(&mut Receiver)) -> Self {
+        Self::with_clock(|receiver, _| change(receiver)).await
+    }
+
+    async fn with_clock(change: impl FnOnce(&mut Receiver, ManualClock)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(NOW);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
@@ -70,7 +74,7 @@ impl Bench {
             random: Arc::new(move || random.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into()),
             draining: draining.clone(),
         };
-        change(&mut receiver);
+        change(&mut receiver, clock.clone());
         Self { router: router(receiver), store, clock, draining, _folder: folder }
     }
 

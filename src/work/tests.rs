@@ -1,5 +1,7 @@
 //! The pool step by step, on a real store and a clock that stands still.
 
+mod clock;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 

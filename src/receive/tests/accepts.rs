@@ -62,3 +62,40 @@ async fn a_job_is_due_from_its_receipt() {
     assert_eq!(job.received_at, Timestamp::from_millis(1_700_000_007_000));
     assert_eq!(job.answer_by, Timestamp::from_millis(1_700_000_057_000));
 }
+
+#[tokio::test]
+async fn a_token_that_is_good_makes_no_second_job_to_its_last_moment_however_long_the_store_takes() {
+    let late = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let hook = late.clone();
+    let bench = Bench::with_clock(move |receiver, clock| {
+        let slow = receiver.ack_deadline - Duration::from_secs(10);
+        // It is asked after the token was checked and before the job is stored.
+        receiver.is_disabled = Arc::new(move |_, _| {
+            if hook.load(std::sync::atomic::Ordering::Relaxed) {
+                clock.advance(slow);
+            }
+            false
+        });
+    })
+    .await;
+    let first = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    // `exp`, and what clocks may differ.
+    let end = Timestamp::from_millis(1_700_000_300_250) + crate::receive::token::SKEW;
+    bench.clock.advance(end.since(NOW) - Duration::from_millis(1));
+    late.store(true, std::sync::atomic::Ordering::Relaxed);
+    let again = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    assert_eq!((again.status, &again.body["duplicate"]), (StatusCode::OK, &json!(true)), "{:?}", again.body);
+    assert_eq!(again.body["job_id"], first.body["job_id"]);
+    assert_eq!(bench.post(form(&token(json!({})), RETURN_URL)).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_job_has_its_time_to_answer_from_the_time_that_passes() {
+    let bench = Bench::new().await;
+    bench.clock.set(NOW + Duration::from_secs(120));
+    let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
+    let id: JobId = answer.body["job_id"].as_str().unwrap().parse().unwrap();
+    let job = bench.store.job(id).await.unwrap().unwrap().0.whole().unwrap();
+    assert_eq!(job.received_at, NOW + Duration::from_secs(120), "by the calendar");
+    assert_eq!(bench.store.work().deadline(), Some(NOW + Duration::from_secs(50)));
+}

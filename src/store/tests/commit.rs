@@ -145,3 +145,62 @@ async fn a_writer_that_is_gone_is_noticed() {
     tokio::time::timeout(PATIENCE, store.ended()).await.expect("nobody noticed");
     assert_eq!(store.probe().await, Err(StoreError::Closed));
 }
+
+/// What the writer's connection says of a setting.
+struct Setting(&'static str);
+
+impl Request for Setting {
+    type Answer = String;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<String, StoreError> {
+        let sql = format!("SELECT CAST({0} AS TEXT) FROM pragma_{0}", self.0);
+        Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
+    }
+}
+
+#[tokio::test]
+async fn a_commit_is_synced_before_it_is_acknowledged() {
+    let home = Home::new();
+    let store = home.serve().await;
+    for (setting, expected) in [("synchronous", "2"), ("journal_mode", "wal")] {
+        assert_eq!(store.ask(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
+    }
+}
+
+/// Moves the store's file away inside the transaction.
+struct MoveAway {
+    from: std::path::PathBuf,
+    to: std::path::PathBuf,
+}
+
+impl Request for MoveAway {
+    type Answer = ();
+
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        std::fs::rename(&self.from, &self.to).unwrap();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_commit_into_a_file_that_was_moved_away_meanwhile_is_not_acknowledged() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.queued(&store).await;
+    let request = home.request();
+    let (from, to) = (home.file(), home.folder.path().join("elsewhere.db"));
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 2).await;
+        open.send(()).unwrap();
+    };
+    // The file is in its place when the transaction begins, and not when it has committed.
+    let moved = MoveAway { from: from.clone(), to: to.clone() };
+    let (accepted, moved, ()) =
+        tokio::join!(store.accept(request.clone(), PATIENCE), store.ask(moved), release);
+    assert_eq!(moved, Ok(()));
+    assert!(matches!(accepted, Err(StoreError::Moved { .. })), "{accepted:?}");
+    std::fs::rename(to, from).unwrap();
+    let again = store.accept(request.clone(), PATIENCE).await;
+    assert_eq!(again, Ok(Accepted { id: request.id, duplicate: true }), "its caller comes again");
+}

@@ -2,6 +2,8 @@
 //! one of the clocks calls too old.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::sync::Mutex;
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +11,7 @@ use super::hand_over::Room;
 use super::*;
 use crate::store::bodies::Walked;
 use crate::store::keeper::Retention;
+use crate::store::{CodeLimits, NewCode, SealedCode, StateUse};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const HOURS: Duration = Duration::from_secs(3 * 3_600);
@@ -35,7 +38,7 @@ impl<'h> Kept<'h> {
             async move { store.keep(retention, stop).await }
         });
         // Now it runs, and knows the calendar.
-        store.probe().await.unwrap();
+        store.sql("SELECT 1").await.unwrap();
         Self { home, store: store.clone(), stop, keeper }
     }
 
@@ -43,7 +46,7 @@ impl<'h> Kept<'h> {
         for _ in 0..seconds {
             self.home.pass(Duration::from_secs(1));
             for _ in 0..50 {
-                self.store.probe().await.unwrap();
+                self.store.sql("SELECT 1").await.unwrap();
             }
         }
     }
@@ -337,4 +340,93 @@ async fn the_time_of_service_goes_on_over_restarts_and_loses_no_finished_job_to_
         home.number("SELECT service_at FROM service").await > 2 * 3_600_000,
         "it is written once a minute"
     );
+}
+
+/// Codes and used links are few; each is needed until both clocks call it over.
+#[tokio::test]
+async fn a_code_and_a_used_link_are_kept_though_the_clock_is_set_forward_and_back() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let code = |origin: &str| NewCode {
+        client_uuid: "client-1".into(),
+        origin: origin.into(),
+        sealed: SealedCode { key_id: "0123456789abcdef".into(), code: vec![1; 41] },
+        received_at: home.now(),
+        expires_at: home.now() + HOUR,
+    };
+    let limits = CodeLimits { per_origin: 3, total: 9 };
+    let used = async |nonce, code| store.use_state([nonce; 16], [code; 32], START + HOUR).await.unwrap();
+    store.keep_code(code("https://one.kommo.com"), limits).await.unwrap();
+    assert_eq!(used(1, 1).await, StateUse::Granted);
+    home.clock.set(START + DAYS);
+    store.keep_code(code("https://two.kommo.com"), limits).await.unwrap();
+    assert_eq!(used(2, 1).await, StateUse::Granted);
+    assert_eq!(store.kept_codes().await.unwrap().len(), 2, "Kommo takes both");
+    home.clock.set(START);
+    assert_eq!(used(1, 2).await, StateUse::OtherCode);
+    home.clock.set(START + DAYS);
+    home.pass(2 * HOUR + Duration::from_millis(1));
+    store.keep_code(code("https://three.kommo.com"), limits).await.unwrap();
+    assert_eq!(used(3, 1).await, StateUse::Granted);
+    let left = "SELECT (SELECT count(*) FROM oauth_codes) * 10 + (SELECT count(*) FROM oauth_states)";
+    assert_eq!(home.number(left).await, 11);
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// What was logged since the last look, as far as it is about the clock.
+    fn take(&self) -> Vec<String> {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        text.lines().filter(|line| line.contains("clock")).map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_jump_is_logged_once_with_its_size() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let home = Home::new();
+    let store = home.serve().await;
+    let kept = Kept::start(&home, &store, DAYS).await;
+    // Another test may be the first to log such a line, and find no subscriber. What was found is kept, so it has to be found
+    // again once the lines are known.
+    home.clock.set(START + HOURS);
+    kept.pass(2).await;
+    tracing::callsite::rebuild_interest_cache();
+    lines.take();
+    type Set = fn(Timestamp) -> Timestamp;
+    let cases: [(Set, Option<[&str; 2]>); 3] = [
+        (|now| now + 2 * HOUR, Some(["by_seconds=7200", "direction=\"forward\""])),
+        (|now| now, None),
+        (|now| now - HOUR, Some(["by_seconds=3600", "direction=\"back\""])),
+    ];
+    for (set, expected) in cases {
+        home.clock.set(set(home.now()));
+        kept.pass(3).await;
+        let told = lines.take();
+        assert_eq!(told.len(), usize::from(expected.is_some()), "{told:?}");
+        for field in expected.into_iter().flatten() {
+            assert!(told[0].contains(field), "{told:?}");
+        }
+    }
+    kept.stop().await;
+    store.close().await;
+    home.restart(home.now() - HOUR);
+    home.serve().await;
+    let told = lines.take();
+    assert!(told.len() == 1 && told[0].contains("by_seconds=3600"), "{told:?}");
 }

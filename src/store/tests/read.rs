@@ -126,3 +126,32 @@ async fn the_oldest_queued_job_is_known() {
     store.cancel(first).await.unwrap();
     assert_eq!(store.stats().await.unwrap().oldest_queued, Some(home.now()));
 }
+
+#[tokio::test]
+async fn the_oldest_queued_job_is_known_behind_any_number_of_jobs_with_less_time() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let slow = NewJob { answer_by: home.steady() + Duration::from_secs(7_200), ..home.request() };
+    accept(&store, slow).await;
+    home.pass(Duration::from_secs(3_600));
+    for _ in 0..120 {
+        home.queued(&store).await;
+    }
+    let oldest = store.stats().await.unwrap().oldest_queued.unwrap();
+    assert_eq!(home.now().since(oldest), Duration::from_secs(3_600));
+}
+
+#[tokio::test]
+async fn how_long_the_oldest_job_has_waited_is_known_after_the_clock_was_set() {
+    for hours in [3, -3] {
+        let home = Home::new();
+        let store = home.serve().await;
+        home.queued(&store).await;
+        home.pass(Duration::from_secs(60));
+        home.clock.set(Timestamp::from_millis(home.now().as_millis() + hours * 3_600_000));
+        home.pass(Duration::from_secs(5));
+        home.queued(&store).await;
+        let oldest = store.stats().await.unwrap().oldest_queued.unwrap();
+        assert_eq!(home.now().since(oldest), Duration::from_secs(65), "{hours}");
+    }
+}

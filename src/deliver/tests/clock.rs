@@ -1,0 +1,67 @@
+//! The machine's clock is set while continues are retried.
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::*;
+
+/// More than `give_up_after`, which is an hour.
+const HOURS: Duration = Duration::from_secs(2 * 3_600);
+
+fn jumps() -> [Timestamp; 2] {
+    [START + HOURS, START - HOURS]
+}
+
+#[tokio::test]
+async fn what_is_retried_is_not_given_up_because_the_clock_was_set() {
+    for set in jumps() {
+        let home = Home::new().await;
+        let sender = home.sender(7).await;
+        home.simulator.set_outage(Some(Fault::Status(503)));
+        let id = home.completed(&home.bot([])).await;
+        sender.idle().await;
+        home.clock.set(set);
+        for attempts in 2..5 {
+            home.clock.advance(Duration::from_secs(60));
+            sender.step().await.unwrap();
+            sender.idle().await;
+            let job = home.look(id).await;
+            assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, attempts), "{set}");
+        }
+        home.simulator.set_outage(None);
+        home.clock.advance(Duration::from_secs(60));
+        sender.step().await.unwrap();
+        sender.idle().await;
+        assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+    }
+}
+
+#[tokio::test]
+async fn an_outage_ends_with_a_dead_letter_after_an_hour_though_the_clock_was_set_back() {
+    let home = Home::new().await;
+    let sender = home.sender(7).await;
+    home.simulator.set_outage(Some(Fault::Status(503)));
+    let id = home.completed(&home.bot([])).await;
+    sender.idle().await;
+    home.clock.set(START - HOURS);
+    home.clock.advance(Duration::from_secs(3_600));
+    sender.step().await.unwrap();
+    sender.idle().await;
+    assert_eq!(home.look(id).await.state.name(), StateName::Dead);
+}
+
+#[tokio::test]
+async fn the_time_from_receipt_to_continue_is_the_time_that_passed() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let home = Home::new().await;
+    let sender = home.sender(7).await;
+    home.completed(&home.bot([Fault::Status(503)])).await;
+    sender.idle().await;
+    home.clock.set(START + HOURS);
+    home.clock.advance(Duration::from_secs(5));
+    sender.step().await.unwrap();
+    sender.idle().await;
+    let text = handle.render();
+    assert!(text.lines().any(|line| line == "bridge_receipt_to_continue_seconds_sum 5"), "{text}");
+}

@@ -1,0 +1,75 @@
+//! The machine's clock is set while jobs wait and handlers run.
+
+use super::*;
+
+const HOURS: Duration = Duration::from_secs(2 * 3_600);
+
+fn jumps() -> [Timestamp; 2] {
+    [START + HOURS, START - HOURS]
+}
+
+#[tokio::test]
+async fn a_queued_job_gets_its_handler_and_not_its_fallback_after_the_clock_was_set() {
+    for set in jumps() {
+        let home = Home::new().await;
+        let id = home.accept("stubborn", json!(1)).await;
+        home.clock.set(set);
+        let pool = home.pool();
+        pool.step().await.unwrap();
+        pool.idle().await;
+        // It failed once; its backoff of half a second is over.
+        home.clock.advance(Duration::from_millis(500));
+        pool.step().await.unwrap();
+        pool.idle().await;
+        let job = home.look(id).await;
+        assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Handler), 2), "{set}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time_after_the_clock_was_set() {
+    for set in jumps() {
+        let home = Home::new().await;
+        let id = home.accept("unknown", json!(0)).await;
+        home.clock.set(set);
+        let pool = home.pool();
+        home.clock.advance(Duration::from_secs(49));
+        let wait = pool.step().await.unwrap();
+        assert_eq!(wait, Some(Duration::from_secs(1)));
+        home.clock.advance(Duration::from_secs(1));
+        pool.step().await.unwrap();
+        pool.idle().await;
+        assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback), "{set}");
+    }
+}
+
+/// Sets the clock, and takes three seconds.
+struct SetsTheClock(ManualClock, Timestamp);
+
+impl Handler for SetsTheClock {
+    type Input = Value;
+
+    async fn handle(&self, _: Request<Value>, context: Context) -> Result<Completion, HandlerError> {
+        assert_eq!(context.remaining, Duration::from_secs(30));
+        assert_eq!(context.deadline, START + Duration::from_secs(30));
+        self.0.set(self.1);
+        self.0.advance(Duration::from_secs(3));
+        Ok(Completion::success())
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_took_as_long_as_it_took_though_the_clock_was_set_meanwhile() {
+    for set in jumps() {
+        let home = Home::new().await;
+        let mut registry = Registry::default();
+        let handler = SetsTheClock(home.clock.clone(), set);
+        registry.add("sets".parse().unwrap(), handler, HandlerPolicy::default());
+        let pool = home.pool_of(registry);
+        let id = home.accept("sets", json!(0)).await;
+        pool.idle().await;
+        let (_, attempts) = home.store.job(id).await.unwrap().unwrap();
+        assert_eq!(attempts.len(), 1);
+        assert_eq!((attempts[0].started_at, attempts[0].duration), (START, Duration::from_secs(3)));
+    }
+}
