@@ -40,13 +40,14 @@ mod room;
 mod rows;
 mod statement;
 mod transaction;
+mod unclaimed;
 mod upkeep;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
@@ -70,6 +71,7 @@ pub(crate) use locks::owner;
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
+pub(crate) use open::file_of;
 pub use read::Stats;
 pub use reports::Written;
 
@@ -103,6 +105,8 @@ struct Inner {
     clock: Clock,
     purpose: Purpose,
     place: Option<Arc<Place>>,
+    /// Whether an account is known; unset where no one can say.
+    is_known: OnceLock<unclaimed::IsKnown>,
     writer: Mutex<Option<JoinHandle<Writer>>>,
 }
 
@@ -140,10 +144,12 @@ impl Store {
             clock,
             purpose,
             place: opened.place,
+            is_known: OnceLock::new(),
             writer: Mutex::new(Some(writer)),
         }));
         if purpose == Purpose::Serve {
-            store.take_over().await.map_err(|error| error.at(&open::shown(url)))?;
+            let file = open::file_of(url)?;
+            store.take_over().await.map_err(|error| error.while_opening(&file))?;
         }
         Ok(store)
     }

@@ -66,7 +66,7 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
 #[test]
 fn without_a_handler_nothing_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let integration = "[integrations.main]\nclient_uuid = \"a\"\nclient_secret = \"b\"\n";
+    let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"b\"\n";
     fs::write(folder.path().join("bridge.toml"), integration).unwrap();
     for arguments in [&["serve"][..], &["config", "check"]] {
         let mut command = crate::process::program();

@@ -102,7 +102,7 @@ fn the_images_configuration_is_valid_once_it_has_an_integration() {
     folder.write("secret", "s");
     let secret = folder.path("secret").display().to_string();
     let env = [
-        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", "id"),
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", "11111111-0c1e-4d57-8c6e-2f6f3f1f0d11"),
         ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_SECRET_FILE", secret.as_str()),
     ];
     let config = folder.load(&env).unwrap();
