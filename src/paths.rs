@@ -102,9 +102,9 @@ pub(crate) fn of_sqlite(url: &str) -> Result<PathBuf, NotAPath> {
 
 /// `$HOME`, `${HOME}`: a name with a `$` elsewhere is a name.
 fn names_a_variable(part: &str) -> bool {
-    part.strip_prefix('$').and_then(|rest| rest.chars().next()).is_some_and(|first| {
-        first == '{' || first == '_' || first.is_ascii_alphabetic()
-    })
+    part.strip_prefix('$')
+        .and_then(|rest| rest.chars().next())
+        .is_some_and(|first| first == '{' || first == '_' || first.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
@@ -115,7 +115,9 @@ mod tests {
 
     #[test]
     fn a_path_is_taken_as_written_or_refused_with_what_to_write() {
-        for text in ["bridge.db", "/a b/c.db", "./~/x", "a~", "~other", "a/$", "cost$5", "what?", "ключ", "C:x"] {
+        for text in
+            ["bridge.db", "/a b/c.db", "./~/x", "a~", "~other", "a/$", "cost$5", "what?", "ключ", "C:x"]
+        {
             assert_eq!(literal(text), Ok(Path::new(text)));
         }
         for (text, part) in [

@@ -26,12 +26,16 @@ pub(super) fn read(file: &Path) -> Result<Vec<Vec<u8>>, String> {
 
 fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Err("is not PEM text: `openssl x509 -inform der -in FILE` turns a binary certificate into it".into());
+        return Err(
+            "is not PEM text: `openssl x509 -inform der -in FILE` turns a binary certificate into it".into(),
+        );
     };
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut lines = text.lines().map(str::trim);
     while let Some(line) = lines.next() {
-        let Some(beginning) = BEGINNINGS.iter().find(|beginning| line.ends_with(**beginning)) else { continue };
+        let Some(beginning) = BEGINNINGS.iter().find(|beginning| line.ends_with(**beginning)) else {
+            continue;
+        };
         let number = found.len() + 1;
         let end = beginning.replace("BEGIN", "END");
         let mut body = String::new();
@@ -42,9 +46,9 @@ fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
                 _ => return Err(format!("certificate {number} is cut off: its line `{end}` is missing")),
             }
         }
-        let der = BASE64_STANDARD
-            .decode(&body)
-            .map_err(|_| format!("certificate {number} is damaged: it is not base64 between its first and last line"))?;
+        let der = BASE64_STANDARD.decode(&body).map_err(|_| {
+            format!("certificate {number} is damaged: it is not base64 between its first and last line")
+        })?;
         let certificate = CertificateDer::from(der.as_slice());
         if let Err(error) = webpki::anchor_from_trusted_cert(&certificate) {
             return Err(format!("certificate {number} is damaged, or is not an X.509 certificate ({error})"));
@@ -52,7 +56,11 @@ fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
         found.push(der);
     }
     if found.is_empty() {
-        let what = if text.contains("PRIVATE KEY-----") { "a private key, and no certificate" } else { "no certificate" };
+        let what = if text.contains("PRIVATE KEY-----") {
+            "a private key, and no certificate"
+        } else {
+            "no certificate"
+        };
         return Err(format!("holds {what}: a certificate begins with the line `{}`", BEGINNINGS[0]));
     }
     Ok(found)
@@ -86,7 +94,10 @@ mod tests {
             (format!("{begin}\n{body}\n"), "certificate 2 is cut off"),
             (format!("{begin}\n{body}\n{begin}\n"), "certificate 2 is cut off"),
             (format!("{begin}\n{}\n{end}\n", &body[1..]), "certificate 2 is damaged: it is not base64"),
-            (format!("{begin}\n{}\n{end}\n", &body[..body.len() - 40]), "certificate 2 is damaged, or is not"),
+            (
+                format!("{begin}\n{}\n{end}\n", &body[..body.len() - 40]),
+                "certificate 2 is damaged, or is not",
+            ),
             (format!("{begin}\nAAAA\n{end}\n"), "certificate 2 is damaged, or is not"),
         ] {
             let why = refused(&format!("{PEM}{second}"));

@@ -38,14 +38,19 @@ pub(super) fn integrations(
         }
         let path = ["integrations", name.as_str(), "client_secret"];
         let given = raw.client_secret.is_some() || raw.client_secret_file.is_some();
-        let client_secret = checker.secret(&path, raw.client_secret, raw.client_secret_file, Kind::ClientSecret);
+        let client_secret =
+            checker.secret(&path, raw.client_secret, raw.client_secret_file, Kind::ClientSecret);
         if !given {
             let what = "the integration's secret key, here or in the file that client_secret_file names";
             checker.need(&path, None::<()>, what);
         }
         let path = ["integrations", name.as_str(), "previous_client_secret"];
-        let previous_client_secret =
-            checker.secret(&path, raw.previous_client_secret, raw.previous_client_secret_file, Kind::ClientSecret);
+        let previous_client_secret = checker.secret(
+            &path,
+            raw.previous_client_secret,
+            raw.previous_client_secret_file,
+            Kind::ClientSecret,
+        );
         let redirect_uri = raw.redirect_uri.map(|Text(url)| url);
         let install_without_link = raw.install_without_link.unwrap_or(false);
         if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
@@ -69,7 +74,8 @@ fn wrong_id(text: &str) -> Option<String> {
         return None;
     }
     let is_secret = text.len() > 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let hint = if is_secret { "; this looks like a secret key, which belongs into client_secret" } else { "" };
+    let hint =
+        if is_secret { "; this looks like a secret key, which belongs into client_secret" } else { "" };
     Some(format!(
         "must be the integration's id, a UUID like \"9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11\", in upper or lower case, without \
          quotes, braces or spaces{hint}"

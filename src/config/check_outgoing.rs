@@ -76,14 +76,20 @@ fn read(text: &str, sources: &Sources) -> Result<Option<Proxy>, String> {
         let url = ProxyUrl::read(text).ok_or_else(|| format!("must be {}", ProxyUrl::ALLOWED))?;
         return Ok(Some(Proxy { url, except: None, variable: None }));
     }
-    let first = |names: &[&'static str]| {
-        names.iter().find_map(|name| Some((*name, sources.variable(name)?.trim())))
-    };
+    let first =
+        |names: &[&'static str]| names.iter().find_map(|name| Some((*name, sources.variable(name)?.trim())));
     let Some((variable, named)) = first(&PROXIES) else { return Ok(None) };
     // As other programs read it: without a scheme it is http.
-    let url = if named.contains("://") { ProxyUrl::read(named) } else { ProxyUrl::read(&format!("http://{named}")) };
+    let url = if named.contains("://") {
+        ProxyUrl::read(named)
+    } else {
+        ProxyUrl::read(&format!("http://{named}"))
+    };
     let Some(url) = url else {
-        return Err(format!("\"env\" takes the proxy of the variable {variable}, which must be {}", ProxyUrl::ALLOWED));
+        return Err(format!(
+            "\"env\" takes the proxy of the variable {variable}, which must be {}",
+            ProxyUrl::ALLOWED
+        ));
     };
     let except = first(&EXCEPTIONS).map(|(_, hosts)| hosts.to_owned());
     Ok(Some(Proxy { url, except, variable: Some(variable.to_owned()) }))

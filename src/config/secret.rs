@@ -129,8 +129,9 @@ fn read(file: &Path, kind: Kind, name: &str) -> Result<SecretString, String> {
     })?;
     let shown = paths::absolute(file);
     let shown = shown.display();
-    let text = String::from_utf8(bytes)
-        .map_err(|_| format!("{shown} is not UTF-8 text: save it as UTF-8, with nothing but the secret in it"))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        format!("{shown} is not UTF-8 text: save it as UTF-8, with nothing but the secret in it")
+    })?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     if secret.trim().is_empty() {

@@ -50,11 +50,17 @@ fn mistaken(text: &str, name: &str) -> Option<String> {
         return Some("begins with a byte order mark: save it as UTF-8 without one".to_owned());
     }
     if QUOTES.iter().any(|(open, close)| text.starts_with(*open) || text.trim_end().ends_with(*close)) {
-        return Some("has a quote at its beginning or end that would be a part of it: take the quotes out".to_owned());
+        return Some(
+            "has a quote at its beginning or end that would be a part of it: take the quotes out".to_owned(),
+        );
     }
-    let start = |prefix: &str| text.trim_start().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix));
+    let start = |prefix: &str| {
+        text.trim_start().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix))
+    };
     if start("Authorization:") || start("Bearer ") {
-        return Some("begins with `Authorization:` or `Bearer `: take that out; the bridge adds it".to_owned());
+        return Some(
+            "begins with `Authorization:` or `Bearer `: take that out; the bridge adds it".to_owned(),
+        );
     }
     let behind = text.trim_start().get(name.len()..).filter(|_| start(name)).map(str::trim_start);
     if behind.is_some_and(|behind| behind.starts_with(['=', ':'])) {
@@ -69,8 +75,14 @@ fn mistaken(text: &str, name: &str) -> Option<String> {
 }
 
 /// Straight and typographic quotes, as they open and close.
-const QUOTES: &[(char, char)] =
-    &[('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}'), ('\u{ab}', '\u{bb}')];
+const QUOTES: &[(char, char)] = &[
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('\u{201c}', '\u{201d}'),
+    ('\u{2018}', '\u{2019}'),
+    ('\u{ab}', '\u{bb}'),
+];
 
 /// The first character that is in no secret.
 fn character(text: &str) -> Option<String> {
@@ -207,7 +219,11 @@ mod tests {
     #[test]
     fn every_example_of_a_secret_is_known_for_one() {
         let defaults = include_str!("../../config/default.toml");
-        let named = |line: &str| line.trim_start_matches('#').split_once(" = ").map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()));
+        let named = |line: &str| {
+            line.trim_start_matches('#')
+                .split_once(" = ")
+                .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
+        };
         let secrets = ["token", "encryption_key", "client_secret", "access_token"];
         let examples: Vec<(String, String)> = defaults
             .lines()

@@ -152,9 +152,8 @@ impl Client {
         let origin = url.origin().ascii_serialization();
         let limits = Limits { rate_per_account: options.rate_per_second.max(1), rate_total: None, places: 0 };
         let clock = Clock::system();
-        let kommo =
-            Kommo::leaving(&options.outgoing, options.hosts, options.timeout)
-                .map_err(|error| Error::Setup(error.to_string()))?;
+        let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)
+            .map_err(|error| Error::Setup(error.to_string()))?;
         let clients = Clients {
             kommo,
             gate: Gate::new(limits, clock.clone()),

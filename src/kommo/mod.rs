@@ -37,6 +37,6 @@ pub use widgets::{Rating, SettingField, SettingType, Widget, WidgetPage};
 pub(crate) use answer::{Answer, Problem};
 pub(crate) use client::Clients;
 pub(crate) use credentials::{Bearer, Credentials, Promise, Whose};
-pub(crate) use outgoing::client_builder;
 pub(crate) use oauth::{App, Grant, GrantError, Granted, token_claims};
+pub(crate) use outgoing::client_builder;
 pub(crate) use transport::{Kommo, KommoError};

@@ -56,3 +56,7 @@ impl std::fmt::Debug for Route {
         f.debug_tuple("Route").field(&self.shown).finish()
     }
 }
+
+#[cfg(test)]
+#[path = "outgoing_tests.rs"]
+mod tests;

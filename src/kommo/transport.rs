@@ -91,7 +91,8 @@ impl Kommo {
         }
         let most = call.most_body;
         let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
-        let response = self.request(call).send().await.map_err(|error| Failure::from(error).through(proxy))?;
+        let response =
+            self.request(call).send().await.map_err(|error| Failure::from(error).through(proxy))?;
         match proxy {
             // Kommo has no such answer: the proxy did not pass the call on.
             Some(_) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {

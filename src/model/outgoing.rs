@@ -99,7 +99,12 @@ impl fmt::Display for Outgoing {
             }
         }
         if let Some(Authorities { file, certificates }) = &self.authorities {
-            write!(f, "; certificates trusted besides the system's: {} of {}", certificates.len(), file.display())?;
+            write!(
+                f,
+                "; certificates trusted besides the system's: {} of {}",
+                certificates.len(),
+                file.display()
+            )?;
         }
         let resolved_elsewhere = self.proxy.as_ref().is_some_and(|proxy| proxy.url.resolves_names());
         f.write_str(match (self.allow_private_addresses, resolved_elsewhere) {
@@ -133,9 +138,17 @@ mod tests {
             let read = ProxyUrl::read(text).unwrap_or_else(|| panic!("{text} was refused"));
             assert_eq!((read.to_string(), format!("{read:?}")), (shown.to_owned(), shown.to_owned()));
         }
-        for text in
-            ["", "env", "proxy.example:3128", "ftp://a", "http://", "socks5://", "http://a/path", "http://a?x", "http://a#x"]
-        {
+        for text in [
+            "",
+            "env",
+            "proxy.example:3128",
+            "ftp://a",
+            "http://",
+            "socks5://",
+            "http://a/path",
+            "http://a?x",
+            "http://a#x",
+        ] {
             assert_eq!(ProxyUrl::read(text), None, "{text}");
         }
     }

@@ -143,7 +143,9 @@ impl StoreError {
     /// The same, with the file that could not be written, its owner, and our user.
     pub(super) fn named(self, path: &Path) -> Self {
         match self {
-            Self::ReadOnly(why) => Self::ReadOnly(format!("{}: {why}; {}", path.display(), paths::whose(path))),
+            Self::ReadOnly(why) => {
+                Self::ReadOnly(format!("{}: {why}; {}", path.display(), paths::whose(path)))
+            }
             other => other,
         }
     }

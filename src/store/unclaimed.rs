@@ -84,7 +84,7 @@ impl Store {
                 let found = self.unclaimed(&origin, before, &known).await?;
                 let accounts: BTreeSet<i64> = found.iter().map(|job| job.account).collect();
                 known.extend(accounts.into_iter().filter(|account| is_known(&origin, AccountId(*account))));
-                let (is_last, mut jobs) = (found.len() < CHUNK.unsigned_abs() as usize, found);
+                let (is_last, mut jobs) = ((found.len() as u64) < CHUNK.unsigned_abs(), found);
                 jobs.retain(|job| !known.contains(&job.account));
                 if !jobs.is_empty() {
                     left -= 1;

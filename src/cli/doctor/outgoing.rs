@@ -32,6 +32,9 @@ mod tests {
         let told = judge("directly", Some("https_proxy"));
         let text = serde_json::to_string(&told).unwrap();
         assert_eq!(told.outcome(), Outcome::Warning);
-        assert!(text.contains("go directly; https_proxy is set, and not used") && text.contains("\\\"env\\\""), "{text}");
+        assert!(
+            text.contains("go directly; https_proxy is set, and not used") && text.contains("\\\"env\\\""),
+            "{text}"
+        );
     }
 }

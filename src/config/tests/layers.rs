@@ -196,7 +196,7 @@ fn later_layers_win() {
 #[test]
 fn the_environment_alone_is_enough() {
     let env = [
-        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", "11111111-0c1e-4d57-8c6e-2f6f3f1f0d11"),
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", ID),
         ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_SECRET", "s"),
         ("PATH", "/bin"),
         ("BRIDGE_PORT", "tcp://10.0.0.1:80"),
@@ -207,12 +207,16 @@ fn the_environment_alone_is_enough() {
 
 #[test]
 fn the_variable_names_the_file_unless_the_argument_does() {
-    let (one, two) = (Folder::with(MINIMAL), Folder::with(&MINIMAL.replace("id-1", "id-2")));
+    let (one, two) =
+        (Folder::with(MINIMAL), Folder::with(&MINIMAL.replace(ID, "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11")));
     let variable = one.path("bridge.toml").display().to_string();
     let mut sources = Sources { file: None, env: owned(&[("BRIDGE_CONFIG", &variable)]) };
-    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, "id-1");
+    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, ID);
     sources.file = Some(two.path("bridge.toml"));
-    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, "id-2");
+    assert_eq!(
+        Config::load(&sources).unwrap().integrations["main"].client_uuid,
+        "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11"
+    );
 }
 
 #[test]

@@ -62,19 +62,31 @@ const FILES: &[(&str, &[&str])] = &[
         &["bridge.toml:5: admin.token: holds, as character 4, a space: take it out"],
     ),
     ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: PostgreSQL is not supported by this build yet"]),
-    ("[store]\nurl = \"sqlite:a?mode=memory\"", &["bridge.toml:5: store.url: a store in memory would forget"]),
+    (
+        "[store]\nurl = \"sqlite:a?mode=memory\"",
+        &["bridge.toml:5: store.url: a store in memory would forget"],
+    ),
     ("[store]\nurl = \"sqlite::memory:\"", &["store.url: a store in memory would forget"]),
     ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"sqlite:\"", &["store.url: must be `sqlite:` and the path"]),
     ("[store]\nurl = \"sqlite:~/bridge.db\"", &["store.url: `~` is not expanded: write the whole path"]),
     ("[store]\nurl = \"sqlite:$HOME/bridge.db\"", &["store.url: variables like `$HOME` are not expanded"]),
-    ("[store]\nurl = \"sqlite:a.db?mode=rwc\"", &["store.url: options like `?mode=rwc` would become a part of"]),
+    (
+        "[store]\nurl = \"sqlite:a.db?mode=rwc\"",
+        &["store.url: options like `?mode=rwc` would become a part of"],
+    ),
     ("[admin]\ntoken_file = \"~/token\"", &["bridge.toml:5: admin.token_file: `~` is not expanded"]),
     ("[delivery]\nca_file = \"$HOME/ca.pem\"", &["bridge.toml:5: delivery.ca_file: variables like `$HOME`"]),
     ("[delivery]\nca_file = \"no.pem\"", &["bridge.toml:5: delivery.ca_file: no.pem cannot be read: "]),
     ("[delivery]\nca_file = \"bridge.toml\"", &["delivery.ca_file: bridge.toml: holds no certificate"]),
-    ("[delivery]\nproxy = \"proxy.example:3128\"", &["bridge.toml:5: delivery.proxy: must be a URL of scheme, host"]),
-    ("[delivery]\nproxy = \"http://proxy.example:3128/x\"", &["delivery.proxy: must be a URL of scheme, host"]),
+    (
+        "[delivery]\nproxy = \"proxy.example:3128\"",
+        &["bridge.toml:5: delivery.proxy: must be a URL of scheme, host"],
+    ),
+    (
+        "[delivery]\nproxy = \"http://proxy.example:3128/x\"",
+        &["delivery.proxy: must be a URL of scheme, host"],
+    ),
     ("[delivery]\nallow_private_addresses = 1", &["delivery.allow_private_addresses: must be true or false"]),
     (
         "[server]\npublic_url = \"http://bots.example.com\"",
@@ -272,7 +284,10 @@ fn a_file_that_is_not_there_is_named() {
     let here = std::env::current_dir().unwrap();
     let text = error.to_string();
     assert!(text.starts_with(&format!("{}/no/such.toml cannot be read: ", here.display())), "{text}");
-    assert!(text.contains("and this process runs as user ") && !text.contains("no configuration file"), "{text}");
+    assert!(
+        text.contains("and this process runs as user ") && !text.contains("no configuration file"),
+        "{text}"
+    );
     assert_eq!(error.problems().len(), 1);
 }
 
@@ -280,8 +295,10 @@ fn a_file_that_is_not_there_is_named() {
 fn that_no_file_was_read_is_told_where_something_is_missing() {
     let text = Config::load(&Sources::default()).unwrap_err().to_string();
     let here = std::env::current_dir().unwrap();
-    let wanted =
-        format!("\nno configuration file was read: no --config, no BRIDGE_CONFIG, no ./bridge.toml in {}", here.display());
+    let wanted = format!(
+        "\nno configuration file was read: no --config, no BRIDGE_CONFIG, no ./bridge.toml in {}",
+        here.display()
+    );
     assert!(text.starts_with("integrations: at least one is needed") && text.ends_with(&wanted), "{text}");
     assert!(!Folder::with("").refusal(&[]).contains("no configuration file"));
 }

@@ -10,7 +10,10 @@ const SECRETS: &[(&str, &str)] = &[
     ("[store]", "encryption_key"),
     ("[store]", "previous_encryption_key"),
     ("[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"", "client_secret"),
-    ("[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"c\"", "previous_client_secret"),
+    (
+        "[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"c\"",
+        "previous_client_secret",
+    ),
     ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", "access_token"),
 ];
 
@@ -72,7 +75,10 @@ fn what_does_not_belong_to_a_secret_is_refused_wherever_it_comes_from() {
             by_file.write("the.secret", &dirty);
             let refusal = by_file.refusal(&[]);
             let place = format!(".{key}_file: the.secret {part}");
-            assert!(part.starts_with("take") || part.starts_with("keep") || refusal.contains(&place), "{refusal}");
+            assert!(
+                part.starts_with("take") || part.starts_with("keep") || refusal.contains(&place),
+                "{refusal}"
+            );
             assert!(refusal.contains(part) && !refusal.contains("MDEyMz"), "{key}: {refusal}");
             let in_place =
                 Folder::with(&format!("{MINIMAL}{table}\n{key} = {}\n", toml::Value::from(dirty.clone())));
@@ -93,7 +99,9 @@ fn a_secret_file_that_was_made_dirty_is_refused_when_it_is_read_again() {
         let config = folder.load(&[]).unwrap();
         let [file] = config.secret_files.as_slice() else { panic!("{key}") };
         assert!(file.read().is_ok());
-        for dirty in [format!("\u{feff}{VALUE}"), format!("{VALUE} "), format!("Bearer {VALUE}"), "\"".to_owned()] {
+        for dirty in
+            [format!("\u{feff}{VALUE}"), format!("{VALUE} "), format!("Bearer {VALUE}"), "\"".to_owned()]
+        {
             folder.write("the.secret", &dirty);
             let why = file.read().unwrap_err();
             assert!(why.starts_with(&format!("{} ", folder.path("the.secret").display())), "{why}");
@@ -128,7 +136,8 @@ fn the_proxy_comes_from_the_configuration_a_file_or_on_request_from_the_environm
     let refusal = folder.refusal(&[on_request, ("HTTPS_PROXY", "ftp://hidden@x")]);
     assert!(refusal.contains("the proxy of the variable HTTPS_PROXY, which must be"), "{refusal}");
     assert!(!refusal.contains("hidden"));
-    let shown = Effective::load(&folder.sources(&[("BRIDGE_DELIVERY__PROXY", "http://u:hidden@x:1")])).unwrap();
+    let shown =
+        Effective::load(&folder.sources(&[("BRIDGE_DELIVERY__PROXY", "http://u:hidden@x:1")])).unwrap();
     assert!(!shown.show().contains("hidden") && !format!("{:?}", shown.config).contains("hidden"));
 }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, unclaimed, upkeep,
+    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports,
+    unclaimed, upkeep,
 };
 
 /// The plan, one line a step.

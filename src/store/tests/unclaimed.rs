@@ -34,11 +34,15 @@ async fn a_delivery_of_an_account_that_is_never_connected_ends_after_the_retenti
     assert_eq!(job.state.name(), StateName::Dead);
     assert_eq!((job.delivery_attempts, attempts(&store, old).await.len()), (0, 1), "nothing is charged");
     let why = job.last_error.unwrap();
-    assert!(why.contains("was not connected within store.retention (1000 s)") && why.contains("retry"), "{why}");
+    assert!(
+        why.contains("was not connected within store.retention (1000 s)") && why.contains("retry"),
+        "{why}"
+    );
     assert_eq!(state(&store, young).await, StateName::Delivering);
     assert_eq!((count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await), (1, 1));
     let counted = "SELECT unfinished FROM account_bytes WHERE account_id = 7";
-    let summed = "SELECT sum(octet_length(data) + octet_length(completion)) FROM jobs WHERE state = 'delivering'";
+    let summed =
+        "SELECT sum(octet_length(data) + octet_length(completion)) FROM jobs WHERE state = 'delivering'";
     assert_eq!(home.number(counted).await, home.number(summed).await);
     store.retry(old).await.unwrap();
     assert_eq!(state(&store, old).await, StateName::Delivering, "an operator may have connected it");
@@ -89,6 +93,9 @@ async fn more_than_one_transaction_takes_are_ended_too() {
     home.run("UPDATE job_counts SET jobs = 1201 WHERE state = 'delivering'").await;
     home.pass(BEYOND);
     end(&home, &store).await;
-    assert_eq!((count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await), (1_201, 0));
+    assert_eq!(
+        (count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await),
+        (1_201, 0)
+    );
     assert_eq!(state(&store, id).await, StateName::Dead);
 }
