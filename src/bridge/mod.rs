@@ -23,6 +23,7 @@ mod parts;
 mod run;
 mod secrets;
 pub(crate) mod speaking;
+mod start_log;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -55,8 +56,8 @@ impl Bridge {
         Self { config, registrations: Vec::new(), clock: Clock::system() }
     }
 
-    /// A bridge with the configuration of this process: the file that `BRIDGE_CONFIG` names, if any, and
-    /// `BRIDGE_SECTION__KEY` variables.
+    /// A bridge with the configuration of this process: the file that `BRIDGE_CONFIG` names, else `bridge.toml` in the working
+    /// directory if there is one; and `BRIDGE_SECTION__KEY` variables over it.
     ///
     /// # Errors
     /// The configuration is refused; the error names each key, where it was written and what is allowed.
@@ -110,6 +111,7 @@ impl Bridge {
     }
 
     async fn serve_until_signal(mut self) -> Result<(), Error> {
+        start_log::note(&self.config);
         self.config.server.max_connections = open_files::provide(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;

@@ -83,7 +83,7 @@ impl Failed {
 
 impl Store {
     /// Keeps the store in order until `stop`: checkpoints, leases that ran out, finished jobs and bodies that are older than
-    /// `retention`, accounts beyond `budget.stored`, keys of tokens that are over, changes made by other processes.
+    /// `retention`, deliveries as old whose account is not known, accounts beyond `budget.stored`, keys of tokens that are over, changes made by other processes.
     pub async fn keep(&self, retention: impl Into<Retention>, stop: CancellationToken) {
         let retention = retention.into();
         let Some(mut connection) = self.take_checkpoints() else { return };
@@ -126,6 +126,7 @@ impl Store {
                 self.move_keys(now.cutoff(Duration::ZERO), if delete { 1 } else { keys::GATHER }).await,
             );
             if delete {
+                failed.note(self.end_unclaimed(now, retention.jobs).await);
                 delete = failed.note(self.delete(&mut walked, now, retention).await).unwrap_or(true);
             }
             failed.log();

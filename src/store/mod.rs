@@ -42,13 +42,14 @@ mod service;
 mod statement;
 mod time;
 mod transaction;
+mod unclaimed;
 mod upkeep;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
@@ -72,6 +73,7 @@ pub(crate) use locks::owner;
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
+pub(crate) use open::file_of;
 pub use read::Stats;
 pub use reports::Written;
 
@@ -107,6 +109,8 @@ struct Inner {
     time: Arc<StoreClock>,
     purpose: Purpose,
     place: Option<Arc<Place>>,
+    /// Whether an account is known; unset where no one can say.
+    is_known: OnceLock<unclaimed::IsKnown>,
     writer: Mutex<Option<JoinHandle<Writer>>>,
 }
 
@@ -146,13 +150,16 @@ impl Store {
             time,
             purpose,
             place: opened.place,
+            is_known: OnceLock::new(),
             writer: Mutex::new(Some(writer)),
         }));
         let begun = match purpose {
             Purpose::Serve => store.take_over().await,
             Purpose::Visit => service::follow(&store.0.reading, &store.0.time).await,
         };
-        begun.map_err(|error| error.at(&open::shown(url)))?;
+        if let Err(error) = begun {
+            return Err(error.while_opening(&open::file_of(url)?));
+        }
         Ok(store)
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::{
     accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, service,
-    upkeep,
+    unclaimed, upkeep,
 };
 
 /// The plan, one line a step.
@@ -60,6 +60,9 @@ async fn hot_statements_never_scan_and_never_sort() {
             bodies::DROPPABLE.into(),
             "jobs_finished (finished_service_at>? AND finished_service_at<?)",
         ),
+        ("unclaimed lanes", unclaimed::LANES.into(), "(origin>?)"),
+        ("unclaimed", unclaimed::OLD.into(), "jobs_young (origin=? AND delivery_rank=? AND waiting_since<?)"),
+        ("give up", unclaimed::GIVE_UP.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         (
