@@ -36,9 +36,11 @@ mod refresh;
 mod release;
 mod reports;
 mod request;
+mod retry;
 mod room;
 mod rows;
 mod statement;
+mod supersede;
 mod transaction;
 mod upkeep;
 mod writer;
@@ -72,6 +74,7 @@ pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCo
 pub use open::Purpose;
 pub use read::Stats;
 pub use reports::Written;
+pub use retry::{Resend, RetriedDead, RetryOptions};
 
 use budget::Budgets;
 use claims::{ClaimOverdue, ClaimWork};

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, upkeep,
+    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, retry,
+    supersede, upkeep,
 };
 
 /// The plan, one line a step.
@@ -58,8 +59,12 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         ("forget", upkeep::FORGET_KEYS.into(), "idempotency_keys_expired (expires_at<?)"),
-        ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
-        ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
+        ("retry", retry::retry("", retry::ONE), "jobs USING PRIMARY KEY (id=?)"),
+        ("retry dead", retry::retry("", retry::DEAD), "jobs_dead (id>?)"),
+        ("superseded", supersede::OLDER.text(32), "jobs_superseded (return_url=?)"),
+        ("superseded dead and gone", supersede::OLDER.text(32), "jobs_superseded_ended (return_url=?)"),
+        ("mark superseded", supersede::OLDER.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("superseded at once", supersede::WITHIN.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("work lanes", refresh::WORK.into(), "jobs_queued (handler>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "(origin>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),
