@@ -16,17 +16,22 @@ use super::StoreError;
 use super::statement::{RowsStatement, Values};
 use super::transaction::Transaction;
 
-/// Marks what is there with the `return_url` of a new job, as far as it may be sent again. It runs before the new jobs go in.
-pub(super) const OLDER: RowsStatement = RowsStatement {
+/// Marks what is unfinished with the `return_url` of a new job. It runs before the new jobs go in.
+///
+/// Two statements, because SQLite walks all jobs for one that joins a union.
+pub(super) const UNFINISHED: RowsStatement = RowsStatement {
     before: "WITH new (id, return_url) AS (VALUES ",
     width: 2,
-    after: "), older (id, newer) AS ( \
-            SELECT jobs.id, new.id FROM new CROSS JOIN jobs ON jobs.return_url = new.return_url \
-            WHERE jobs.finished_at IS NULL AND jobs.superseded_by IS NULL \
-            UNION ALL \
-            SELECT jobs.id, new.id FROM new CROSS JOIN jobs ON jobs.return_url = new.return_url \
-            WHERE jobs.state IN ('dead', 'gone') AND jobs.superseded_by IS NULL) \
-            UPDATE jobs SET superseded_by = older.newer FROM older WHERE jobs.id = older.id",
+    after: ") UPDATE jobs SET superseded_by = new.id FROM new WHERE jobs.return_url = new.return_url \
+            AND jobs.finished_at IS NULL AND jobs.superseded_by IS NULL",
+};
+
+/// Marks what an operator may retry, likewise.
+pub(super) const ENDED: RowsStatement = RowsStatement {
+    before: "WITH new (id, return_url) AS (VALUES ",
+    width: 2,
+    after: ") UPDATE jobs SET superseded_by = new.id FROM new WHERE jobs.return_url = new.return_url \
+            AND jobs.state IN ('dead', 'gone') AND jobs.superseded_by IS NULL",
 };
 
 /// Marks jobs of the same transaction.
@@ -41,11 +46,11 @@ pub(super) async fn older(transaction: &mut Transaction<'_>, new: &[&NewJob]) ->
     let mut seen = HashSet::with_capacity(new.len());
     let first = new.iter().copied().filter(|job| seen.insert(job.request.return_url.as_str()));
     let first: Vec<&NewJob> = first.collect();
-    transaction
-        .add(&OLDER, &first, |job, row| {
-            row.push(job.id.as_uuid()).push(job.request.return_url.as_str());
-        })
-        .await
+    let push = |job: &&NewJob, row: &mut Values| {
+        row.push(job.id.as_uuid()).push(job.request.return_url.as_str());
+    };
+    transaction.add(&UNFINISHED, &first, push).await?;
+    transaction.add(&ENDED, &first, push).await
 }
 
 /// Marks those of `new`, which is stored by now, whose `return_url` comes again later in it.

@@ -176,7 +176,7 @@ fn handler(name: &str) -> HandlerName {
 
 /// Where the bot of a request waits; each serial number is another wait.
 fn return_url(origin: &str, serial: u64) -> ReturnUrl {
-    format!("{origin}/api/v4/salesbot/12/continue/34-{serial}").parse().unwrap()
+    format!("{origin}/api/v4/salesbot/12/continue/34_{serial}").parse().unwrap()
 }
 
 fn prepared(reply: &str) -> Prepared {
