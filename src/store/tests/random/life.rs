@@ -356,7 +356,9 @@ impl Life {
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
                 assert_eq!(answer, Ok(life.model.handled(said, lease, now)));
                 if let Some(job) = job {
-                    assert_eq!(job, life.model.jobs[&id].delivering());
+                    // Its first continue goes out, whatever came later.
+                    let known = DeliveringJob { superseded_by: None, ..life.model.jobs[&id].delivering() };
+                    assert_eq!(job, known);
                     life.senders.push(job);
                 }
             })
