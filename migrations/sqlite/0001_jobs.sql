@@ -55,6 +55,11 @@ CREATE TABLE jobs (
     delivery_rank     INTEGER AS (CASE WHEN failures > 0 THEN 1 WHEN refused_at IS NOT NULL THEN 2 ELSE 0 END) VIRTUAL,
     -- 1: a continue may have arrived though its answer did not
     answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
+    -- 1: a continue was sent, or may have been, whatever came of it: the next one is a repeated one
+    tried             INTEGER NOT NULL DEFAULT 0 CHECK (tried IN (0, 1)),
+    -- a job that came later with the same return_url: a repeated continue of this one would answer that one's question.
+    -- NULL if there is none, or if an operator sends this one all the same
+    superseded_by     BLOB    CHECK (length(superseded_by) = 16),
     -- who made the completion
     outcome           TEXT    CHECK (outcome IN ('handler', 'fallback')),
     -- what went wrong last, for a person
@@ -63,16 +68,19 @@ CREATE TABLE jobs (
     -- the same moment by the service time
     finished_service_at INTEGER,
     -- The bodies, JSON. They come last, so that nothing else of a row lies behind their pages: a list reads none of them.
-    -- Both are NULL where they were dropped to make room (budget.stored, store.body_retention).
+    -- All are NULL where they were dropped to make room (budget.stored, store.body_retention).
     -- what the widget sent
     data              TEXT,
     -- the body of the continue
     completion        TEXT,
+    -- what the handler returned, where the fallback took its place: after Kommo refused it, or because an operator chose so
+    handler_completion TEXT,
 
     CHECK ((entity_type IS NULL) = (entity_id IS NULL)),
     CHECK (data IS NOT NULL OR state IN ('delivered', 'cancelled')),
     CHECK (data IS NOT NULL OR completion IS NULL),
     CHECK ((completion IS NULL) = (outcome IS NULL) OR data IS NULL),
+    CHECK (handler_completion IS NULL OR (outcome IS 'fallback' AND completion IS NOT NULL)),
     CHECK ((failures = 0) = (failing_since IS NULL)),
     CHECK (refused_at IS NULL OR completion IS NOT NULL OR data IS NULL),
     CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
@@ -100,6 +108,11 @@ CREATE INDEX jobs_young ON jobs (origin, delivery_rank, waiting_since, due_at)
 CREATE INDEX jobs_waiting ON jobs (account_id) WHERE due_at IS NOT NULL AND lease_until IS NULL;
 -- What is under way: freed at start, or when a lease runs out.
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
+-- The older jobs that a new one supersedes: the last unfinished one of each return_url. It holds unfinished jobs alone, so
+-- it stays small, and the jobs of one commit share its pages.
+CREATE INDEX jobs_superseded ON jobs (return_url) WHERE finished_at IS NULL AND superseded_by IS NULL;
+-- The same of the jobs that an operator may retry. A new job only reads it.
+CREATE INDEX jobs_superseded_ended ON jobs (return_url) WHERE state IN ('dead', 'gone') AND superseded_by IS NULL;
 -- What the retention deletes, and whose bodies are dropped, oldest first. The calendar's moment is in it, so that what only
 -- one of the clocks calls too old is passed over without a look at its row.
 CREATE INDEX jobs_finished ON jobs (finished_service_at, finished_at) WHERE finished_service_at IS NOT NULL;
@@ -167,9 +180,9 @@ VALUES ('queued', 0), ('running', 0), ('delivering', 0), ('delivered', 0), ('gon
 CREATE TABLE account_bytes (
     -- Kommo's number of the account
     account_id INTEGER NOT NULL PRIMARY KEY,
-    -- data and completion of jobs that are not finished: budget.unfinished
+    -- data and completions of jobs that are not finished: budget.unfinished
     unfinished INTEGER NOT NULL,
-    -- data and completion of all jobs: budget.stored
+    -- data and completions of all jobs: budget.stored
     stored     INTEGER NOT NULL
 ) STRICT;
 

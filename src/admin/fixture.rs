@@ -1,19 +1,27 @@
 //! A store with jobs in whatever state a test needs, made the way the rooms make them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::Fallback;
 use crate::clock::ManualClock;
 use crate::model::{
-    AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveryReport,
-    Entity, EntityKind, HandlerReport, JobId, NewJob, Outcome, Prepared, Stage, StateName, Timestamp,
-    WidgetRequest,
+    AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveringJob,
+    Delivery, DeliveryReport, Entity, EntityKind, HandlerReport, JobId, NewJob, Outcome, Prepared, Stage,
+    StateName, Timestamp, WidgetRequest,
 };
 use crate::store::{Purpose, Store, Written};
 
 const LEASE: Duration = Duration::from_secs(60);
+
+/// The fallback of every handler.
+pub(crate) fn fallback() -> Fallback {
+    let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
+    Arc::new(move |_| fallback.clone())
+}
 
 /// The store, its clock and its folder, which goes with it.
 pub(crate) struct Jobs {
@@ -53,7 +61,44 @@ impl Jobs {
         self.accept(handler, number, answer_within).await
     }
 
+    /// A job in `dead` whose completion Kommo refused, and whose fallback it refused too.
+    pub(crate) async fn refused_twice(&self, handler: &str) -> JobId {
+        let id = self.make(handler, StateName::Delivering).await;
+        let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"fail"}}"#).unwrap();
+        let prepared = Prepared { completion: fallback, outcome: Outcome::Fallback };
+        let next = AfterDelivery::Replace { prepared, delivery: Delivery::default() };
+        for next in [next, AfterDelivery::Dead { answer_lost: false }] {
+            let job = self.claim_delivery(self.made.load(Ordering::SeqCst)).await;
+            self.store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+        }
+        id
+    }
+
+    /// Another request of the bot that made the last job; its job waits for a worker.
+    pub(crate) async fn next_question(&self, handler: &str) -> JobId {
+        let number = self.made.load(Ordering::SeqCst);
+        self.clock.advance(Duration::from_secs(1));
+        self.accept_keyed(handler, number, format!("jti-{number}-next"), Duration::from_secs(50)).await
+    }
+
+    /// The delivery of the job with this number.
+    pub(crate) async fn claim_delivery(&self, number: u32) -> DeliveringJob {
+        let origin = format!("https://a{number}.kommo.com");
+        let longest_due = crate::store::LongestDue::default();
+        self.store.claim_deliveries(origin.into(), 1, longest_due, LEASE).await.unwrap().remove(0)
+    }
+
     async fn accept(&self, handler: &str, number: u32, answer_within: Duration) -> JobId {
+        self.accept_keyed(handler, number, format!("jti-{number}"), answer_within).await
+    }
+
+    async fn accept_keyed(
+        &self,
+        handler: &str,
+        number: u32,
+        idempotency_key: String,
+        answer_within: Duration,
+    ) -> JobId {
         let now = self.clock.now();
         let url = format!("https://a{number}.kommo.com/api/v4/salesbot/{number}/continue/c{number}");
         let job = NewJob {
@@ -65,7 +110,7 @@ impl Jobs {
                 return_url: url.parse().unwrap(),
                 data: serde_json::json!({ "message": format!("hello {number}") }),
             },
-            idempotency_key: format!("jti-{number}"),
+            idempotency_key,
             token_expires_at: now + LEASE,
             received_at: now,
             answer_by: now + answer_within,
@@ -90,13 +135,7 @@ impl Jobs {
             StateName::Dead => (AfterDelivery::Dead { answer_lost: false }, AttemptResult::Fail, 400),
             _ => return,
         };
-        let origin = format!("https://a{number}.kommo.com");
-        let job = self
-            .store
-            .claim_deliveries(origin.into(), 1, crate::store::LongestDue::default(), LEASE)
-            .await
-            .unwrap()
-            .remove(0);
+        let job = self.claim_delivery(number).await;
         let error = (status == 400).then(|| "Kommo refused it:\n\u{1b}[31mTooLong".to_owned());
         let attempt =
             Some(Attempt { error: error.clone(), ..self.attempt(Stage::Delivery, result, Some(status)) });

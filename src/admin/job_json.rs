@@ -71,18 +71,23 @@ pub struct JobView<'a> {
     data: Option<&'a Value>,
     /// The body of the continue; null as long as there is none, and if the bodies were dropped.
     completion: Option<&'a CheckedCompletion>,
+    /// What the handler returned, where the fallback took its place; else null.
+    handler_completion: Option<&'a CheckedCompletion>,
 }
 
 impl<'a> JobView<'a> {
     /// The view of `job`.
     pub fn new(job: &'a JobRecord) -> Self {
-        let (data, completion) = match job {
-            JobRecord::Whole(job) => {
-                (Some(&job.request.data), job.state.prepared().map(|prepared| &prepared.completion))
-            }
-            JobRecord::WithoutBodies(_) => (None, None),
+        let whole = match job {
+            JobRecord::Whole(job) => Some(job),
+            JobRecord::WithoutBodies(_) => None,
         };
-        Self { summary: job.summary().into(), data, completion }
+        Self {
+            summary: job.summary().into(),
+            data: whole.map(|job| &job.request.data),
+            completion: whole.and_then(|job| job.state.prepared()).map(|prepared| &prepared.completion),
+            handler_completion: whole.and_then(|job| job.handler_completion.as_ref()),
+        }
     }
 }
 

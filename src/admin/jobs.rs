@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::model::{HandlerName, JobId, StateName};
+use crate::model::{HandlerName, JobId, Outcome, StateName};
 use crate::problem::Problem;
-use crate::store::StoreError;
+use crate::store::{Resend, RetriedDead, RetryOptions, StoreError};
 
 use super::job_json::{JobWithAttempts, PageView};
 use super::{Shared, jobs_query, refusal};
@@ -44,19 +44,54 @@ pub(super) async fn one(State(shared): State<Shared>, id: Id) -> Answer {
     show(&shared, job_id(id)?).await
 }
 
+/// The body of `POST /api/v1/jobs/{id}/retry`; none means its defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetryOne {
+    send: Option<Outcome>,
+    #[serde(default)]
+    force: bool,
+}
+
+const RETRY_ONE: &str =
+    r#"Send {"send":"handler"} or {"send":"fallback"}, {"force":true}, both, or no body at all."#;
+const RETRY_MANY: &str = r#"Send {"state":"dead"}, with "handler" to retry one handler's, and "force":true to retry superseded ones too."#;
+
 /// `POST /api/v1/jobs/{id}/retry`
-pub(super) async fn retry(State(shared): State<Shared>, id: Id) -> Answer {
+pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request) -> Answer {
     let id = job_id(id)?;
-    within(PATIENCE, shared.store.retry(id)).await?;
-    tracing::info!(job.id = %id, "a person retries a dead job");
+    let body = read(&shared, request).await?;
+    let asked = if body.is_empty() { Ok(None) } else { serde_json::from_slice::<Option<RetryOne>>(&body) };
+    let RetryOne { send, force } = asked.map_err(|why| refusal::of_body(why, RETRY_ONE))?.unwrap_or_default();
+    let send = match send {
+        None => Resend::Last,
+        Some(Outcome::Handler) => Resend::Handler,
+        Some(Outcome::Fallback) => {
+            let (job, _attempts) =
+                within(PATIENCE, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))?;
+            Resend::Fallback((shared.fallback)(&job.summary().handler))
+        }
+    };
+    let store = shared.store.clone();
+    to_the_end(PATIENCE, async move {
+        store.retry_with(id, RetryOptions { send, force }).await?;
+        tracing::info!(job.id = %id, force, "an operator retries a job");
+        Ok(())
+    })
+    .await?;
     show(&shared, id).await
 }
 
 /// `POST /api/v1/jobs/{id}/cancel`
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(id)?;
-    within(PATIENCE, shared.store.cancel(id)).await?;
-    tracing::info!(job.id = %id, "a person cancelled a job");
+    let store = shared.store.clone();
+    to_the_end(PATIENCE, async move {
+        store.cancel(id).await?;
+        tracing::info!(job.id = %id, "an operator cancelled a job");
+        Ok(())
+    })
+    .await?;
     show(&shared, id).await
 }
 
@@ -66,20 +101,29 @@ pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
 struct RetryMany {
     state: String,
     handler: Option<HandlerName>,
+    #[serde(default)]
+    force: bool,
 }
 
 /// `POST /api/v1/jobs/retry`
 pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -> Answer {
-    let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, &shared)).await;
-    let body = body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)?;
-    let RetryMany { state, handler } = serde_json::from_slice(&body).map_err(refusal::of_body)?;
+    let body = read(&shared, request).await?;
+    let asked = serde_json::from_slice(&body).map_err(|why| refusal::of_body(why, RETRY_MANY));
+    let RetryMany { state, handler, force } = asked?;
     if state != StateName::Dead.as_str() {
-        let why = format!("`state` is `{}`, but only dead jobs can be retried", refusal::short(&state));
-        return Err(refusal::of_body(why));
+        let why =
+            format!("`state` is `{}`, but only dead jobs can be retried together", refusal::short(&state));
+        return Err(refusal::of_body(why, RETRY_MANY));
     }
-    let retried = within(LONG_PATIENCE, shared.store.retry_dead(handler)).await?;
-    tracing::info!(jobs = retried, "a person retries dead jobs");
-    Ok(Json(json!({ "retried": retried })).into_response())
+    let store = shared.store.clone();
+    let RetriedDead { retried, superseded } = to_the_end(LONG_PATIENCE, async move {
+        let done = store.retry_dead(handler, force).await?;
+        let RetriedDead { retried, superseded } = done;
+        tracing::info!(jobs = retried, superseded, force, "an operator retries dead jobs");
+        Ok(done)
+    })
+    .await?;
+    Ok(Json(json!({ "retried": retried, "superseded": superseded })).into_response())
 }
 
 /// `GET /api/v1/stats`
@@ -101,10 +145,26 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
     Ok(Json(JobWithAttempts::new(&job, &attempts)).into_response())
 }
 
+async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {
+    let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, shared)).await;
+    body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)
+}
+
 /// Text that is no id names no job.
 fn job_id(id: Id) -> Result<JobId, Problem> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
     text.parse().map_err(|_| refusal::no_job(text))
+}
+
+/// Carries `work` out to its end, also if the caller hangs up or loses patience: half of many changes would be neither done
+/// nor undone.
+async fn to_the_end<T: Send + 'static>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, Problem> {
+    let running = tokio::spawn(work);
+    // It fails only with the process.
+    within(patience, async { running.await.unwrap_or(Err(StoreError::Closed)) }).await
 }
 
 async fn within<T>(
@@ -113,9 +173,7 @@ async fn within<T>(
 ) -> Result<T, Problem> {
     let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
-        let expected =
-            matches!(error, StoreError::NoJob(_) | StoreError::WrongState { .. } | StoreError::TooManyLists);
-        if !expected {
+        if !error.is_of_the_asker() {
             tracing::error!(%error, "the admin API could not use the store");
         }
         refusal::of_store(&error)

@@ -29,6 +29,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::model::{CheckedCompletion, HandlerName};
 use crate::problem::with_fallbacks;
 use crate::secrets::SharedSecret;
 use crate::store::Store;
@@ -54,7 +55,12 @@ pub struct Admin {
     pub metrics: PrometheusHandle,
     /// For ages.
     pub clock: Clock,
+    /// What the bot of a handler gets when there is no answer for it.
+    pub fallback: Fallback,
 }
+
+/// The fallback of each handler.
+pub type Fallback = Arc<dyn Fn(&HandlerName) -> CheckedCompletion + Send + Sync>;
 
 /// The routes of the admin listener.
 ///
@@ -71,6 +77,7 @@ pub fn router(admin: Admin) -> Router {
         health: admin.health,
         metrics: admin.metrics,
         clock: admin.clock,
+        fallback: admin.fallback,
     };
     let routes = Router::new()
         .route("/health/live", get(health::live))
@@ -96,4 +103,5 @@ struct Shared {
     health: Health,
     metrics: PrometheusHandle,
     clock: Clock,
+    fallback: Fallback,
 }

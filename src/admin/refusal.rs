@@ -27,6 +27,18 @@ pub(super) fn of_store(error: &StoreError) -> Problem {
             "The job's state does not allow it",
             sentence(error),
         ),
+        StoreError::Superseded { .. } => Problem::new(
+            StatusCode::CONFLICT,
+            "superseded",
+            "A newer job has the same return_url",
+            sentence(error),
+        ),
+        StoreError::NoHandlerCompletion(_) => Problem::new(
+            StatusCode::CONFLICT,
+            "no-handler-completion",
+            "There is no completion of the handler",
+            sentence(error),
+        ),
         // Asking again does not mend it.
         StoreError::Corrupt { .. } => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -69,10 +81,9 @@ pub(super) fn of_parameter(error: &BadParameter) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
 }
 
-/// A body that is not what the path takes.
-pub(super) fn of_body(why: impl std::fmt::Display) -> Problem {
-    let detail =
-        format!("The body: {why}. Send {{\"state\":\"dead\"}}, with \"handler\" to retry one handler's.");
+/// A body that is not what the path takes, and what to send instead.
+pub(super) fn of_body(why: impl std::fmt::Display, instead: &str) -> Problem {
+    let detail = format!("The body: {why}. {instead}");
     Problem::new(StatusCode::BAD_REQUEST, "bad-body", "Bad body", detail)
 }
 
@@ -118,6 +129,8 @@ mod tests {
         for (error, status) in [
             (StoreError::NoJob(id), 404),
             (wrong, 409),
+            (StoreError::Superseded { id, newer: id }, 409),
+            (StoreError::NoHandlerCompletion(id), 409),
             (corrupt, 500),
             (StoreError::Full, 503),
             (StoreError::Busy, 503),

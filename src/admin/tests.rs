@@ -13,11 +13,12 @@ use tower::ServiceExt;
 use crate::health::{EverybodyWaits, Health};
 use crate::model::StateName;
 
-use super::fixture::Jobs;
+use super::fixture::{Jobs, fallback};
 use super::{Admin, router};
 
 mod clock;
 mod lists;
+mod retries;
 
 const TOKEN: &str = "a-very-secret-admin-token";
 
@@ -58,6 +59,7 @@ impl Fixture {
             token: token.map(Into::into),
             metrics: crate::telemetry::recorder(),
             clock: jobs.clock.clock(),
+            fallback: fallback(),
         });
         Self { jobs, health, router }
     }
@@ -188,6 +190,7 @@ async fn a_job_has_exactly_the_fields_of_the_contract() {
     // Lists carry no bodies.
     expected["data"] = json!({ "message": "hello 1" });
     expected["completion"] = json!({ "data": { "reply": "hi" } });
+    expected["handler_completion"] = Value::Null;
     expected["attempts"] =
         json!([attempt("handler", "ok", None, None), attempt("delivery", "fail", Some(400), Some(error))]);
     assert_eq!(it.get(&format!("/api/v1/jobs/{id}")).await, expected);
@@ -248,8 +251,9 @@ async fn jobs_are_filtered_and_paged_newest_first() {
 async fn retry_and_cancel_move_only_what_may_move() {
     let it = Fixture::new(None).await;
     for state in StateName::ALL {
+        let retried = matches!(state, StateName::Dead | StateName::Gone | StateName::Delivering);
         for (what, allowed, becomes) in
-            [("retry", state == StateName::Dead, "delivering"), ("cancel", !state.is_finished(), "cancelled")]
+            [("retry", retried, "delivering"), ("cancel", !state.is_finished(), "cancelled")]
         {
             // A handler of its own, so that no other job of it is queued.
             let id = it.jobs.make(&format!("{what}-{state}"), state).await;
@@ -312,6 +316,7 @@ async fn many_dead_jobs_are_retried_at_once() {
         (r#"{"state":"gone"}"#, "`gone`"),
         (r#"{"state":"dead","handler":"a/b"}"#, "handler"),
         (r#"{"state":"dead","all":true}"#, "all"),
+        (r#"{"state":"dead","force":1}"#, "boolean"),
     ] {
         let detail = it.call("POST", "/api/v1/jobs/retry", body).await.problem(400);
         assert!(detail.contains(word), "{body}: {detail}");
@@ -324,7 +329,10 @@ async fn many_dead_jobs_are_retried_at_once() {
         (r#"{"state":"dead","handler":null}"#, 0),
     ] {
         let answer = it.call("POST", "/api/v1/jobs/retry", body).await;
-        assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({ "retried": retried })));
+        assert_eq!(
+            (answer.status, answer.json()),
+            (StatusCode::OK, json!({ "retried": retried, "superseded": 0 }))
+        );
     }
     assert_eq!(it.ids("state=delivering").await.len(), 3);
 }

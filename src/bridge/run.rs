@@ -57,6 +57,10 @@ impl Parts {
             token: secrets.admin_token(),
             metrics: recorder,
             clock: clock.clone(),
+            fallback: {
+                let sender = sender.clone();
+                Arc::new(move |handler| sender.fallback(handler))
+            },
         });
         let flood = Flood::new("connections to the admin listener", clock.clone());
         let options = admin_options(read_timeout, flood);
@@ -112,6 +116,7 @@ impl Parts {
         // One grace for both: whoever waits for the end counts from the signal on.
         let left = grace.saturating_sub(clock.elapsed() - stopped_at);
         if !within(left.max(LAST_CONTINUES), insisted, &mut sending).await {
+            sender.hand_back().await;
             tracing::warn!("continues are still in flight; the next start sends them again");
         }
         kept.cancel();

@@ -110,7 +110,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_util::sync::CancellationToken;
 
-    use crate::admin::fixture::Jobs;
+    use crate::admin::fixture::{Jobs, fallback};
     use crate::admin::{Admin, router};
     use crate::flood::Flood;
     use crate::health::Health;
@@ -157,6 +157,7 @@ mod tests {
             token: Some("secret".into()),
             metrics: crate::telemetry::recorder(),
             clock: jobs.clock.clock(),
+            fallback: fallback(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

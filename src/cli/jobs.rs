@@ -3,6 +3,7 @@
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a
 //! running bridge sees within a few seconds what was moved.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Subcommand;
@@ -10,9 +11,11 @@ use serde_json::{Value, json};
 
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::model::{AccountId, HandlerName, JobId, JobRecord, StateName, Timestamp};
-use crate::store::{JobFilter, Purpose, Store, StoreError};
+use crate::config::{Config, Handler};
+use crate::model::{
+    AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobRecord, StateName, Timestamp,
+};
+use crate::store::{JobFilter, Purpose, Resend, RetryOptions, Store, StoreError};
 
 use super::exit::print_to;
 use super::jobs_text as text;
@@ -33,7 +36,7 @@ enum Command {
         /// The job's id
         id: JobId,
     },
-    /// Delivers dead jobs again
+    /// Delivers dead and gone jobs again, and waiting ones at once
     Retry {
         /// The jobs' ids
         #[arg(required_unless_present = "dead", conflicts_with = "dead")]
@@ -44,6 +47,12 @@ enum Command {
         /// With --dead: only this handler's
         #[arg(long, value_name = "NAME", requires = "dead", conflicts_with = "ids")]
         handler: Option<HandlerName>,
+        /// What is sent; by default what was sent last. The fallback is the one that is configured now
+        #[arg(long, value_enum, conflicts_with = "dead")]
+        send: Option<Send>,
+        /// Also if a newer job has the same return_url: its bot may take the answer for one to a later question
+        #[arg(long)]
+        force: bool,
     },
     /// Cancels unfinished jobs; their bots get no continue
     Cancel {
@@ -51,6 +60,15 @@ enum Command {
         #[arg(required = true)]
         ids: Vec<JobId>,
     },
+}
+
+/// Which completion a retry sends.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Send {
+    /// What the handler returned
+    Handler,
+    /// handlers.NAME.fallback
+    Fallback,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,7 +102,8 @@ struct List {
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Purpose::Visit, clock.clone()).await?;
-    let mut visit = Visit { store: &store, now: clock.now(), json, out: anstream::stdout() };
+    let handlers = &config.handlers;
+    let mut visit = Visit { store: &store, handlers, now: clock.now(), json, out: anstream::stdout() };
     let done = visit.carry_out(args.command).await;
     store.close().await;
     done
@@ -92,6 +111,7 @@ pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> 
 
 struct Visit<'a, W> {
     store: &'a Store,
+    handlers: &'a BTreeMap<HandlerName, Handler>,
     now: Timestamp,
     json: bool,
     out: W,
@@ -100,7 +120,7 @@ struct Visit<'a, W> {
 /// What is done to each of several jobs.
 #[derive(Clone, Copy)]
 enum Move {
-    Retry,
+    Retry { send: Option<Send>, force: bool },
     Cancel,
 }
 
@@ -109,8 +129,8 @@ impl<W: Write> Visit<'_, W> {
         match command {
             Command::List(list) => self.list(list).await,
             Command::Show { id } => self.show(id).await,
-            Command::Retry { dead: true, handler, .. } => self.retry_dead(handler).await,
-            Command::Retry { ids, .. } => self.each(&ids, Move::Retry).await,
+            Command::Retry { dead: true, handler, force, .. } => self.retry_dead(handler, force).await,
+            Command::Retry { ids, send, force, .. } => self.each(&ids, Move::Retry { send, force }).await,
             Command::Cancel { ids } => self.each(&ids, Move::Cancel).await,
         }
     }
@@ -135,9 +155,10 @@ impl<W: Write> Visit<'_, W> {
         self.print(json!(JobWithAttempts::new(&job, &attempts)), || text::job(&job, &attempts, now))
     }
 
-    async fn retry_dead(&mut self, handler: Option<HandlerName>) -> anyhow::Result<()> {
-        let retried = self.store.retry_dead(handler).await?;
-        self.print(json!({ "retried": retried }), || text::retried(retried))
+    async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {
+        let done = self.store.retry_dead(handler, force).await?;
+        let json = json!({ "retried": done.retried, "superseded": done.superseded });
+        self.print(json, || text::retried(done))
     }
 
     async fn each(&mut self, ids: &[JobId], what: Move) -> anyhow::Result<()> {
@@ -156,7 +177,7 @@ impl<W: Write> Visit<'_, W> {
             return Ok(());
         }
         let verb = match what {
-            Move::Retry => "retried",
+            Move::Retry { .. } => "retried",
             Move::Cancel => "cancelled",
         };
         let reasons: Vec<String> = failed.iter().map(|(_, error)| format!("\n  {error}")).collect();
@@ -165,11 +186,28 @@ impl<W: Write> Visit<'_, W> {
 
     async fn one(&self, id: JobId, what: Move) -> Result<JobRecord, StoreError> {
         match what {
-            Move::Retry => self.store.retry(id).await?,
+            Move::Retry { send, force } => {
+                let send = match send {
+                    None => Resend::Last,
+                    Some(Send::Handler) => Resend::Handler,
+                    Some(Send::Fallback) => Resend::Fallback(self.fallback(id).await?),
+                };
+                self.store.retry_with(id, RetryOptions { send, force }).await?;
+            }
             Move::Cancel => self.store.cancel(id).await?,
         }
+        self.job(id).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<JobRecord, StoreError> {
         let (job, _attempts) = self.store.job(id).await?.ok_or(StoreError::NoJob(id))?;
         Ok(job)
+    }
+
+    /// What is configured for the job's handler.
+    async fn fallback(&self, id: JobId) -> Result<CheckedCompletion, StoreError> {
+        let handler = self.handlers.get(&self.job(id).await?.summary().handler);
+        Ok(handler.map_or_else(|| HandlerPolicy::default().fallback, |known| known.policy.fallback.clone()))
     }
 
     fn print(&mut self, json: Value, text: impl FnOnce() -> String) -> anyhow::Result<()> {
@@ -199,7 +237,11 @@ mod tests {
     /// Beside the owner of the store, as in real life.
     async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
         let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
-        let mut visit = Visit { store: &store, now: jobs.clock.now(), json, out: Vec::new() };
+        let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
+        let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
+        let handlers = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);
+        let now = jobs.clock.now();
+        let mut visit = Visit { store: &store, handlers: &handlers, now, json, out: Vec::new() };
         let done = visit.carry_out(parse(arguments).unwrap()).await;
         let text = String::from_utf8(visit.out).unwrap();
         store.close().await;
@@ -220,6 +262,8 @@ mod tests {
             vec!["retry", id, id],
             vec!["retry", "--dead"],
             vec!["retry", "--dead", "--handler", "echo"],
+            vec!["retry", "--dead", "--force"],
+            vec!["retry", id, "--force", "--send", "handler"],
             vec!["cancel", id],
         ] {
             assert!(parse(&good).is_ok(), "{good:?}");
@@ -228,6 +272,8 @@ mod tests {
             vec!["retry"],
             vec!["retry", id, "--dead"],
             vec!["retry", id, "--handler", "echo"],
+            vec!["retry", id, "--send", "both"],
+            vec!["retry", "--dead", "--send", "handler"],
             vec!["cancel"],
             vec!["show", "nonsense"],
             vec!["list", "--limit", "501"],
@@ -280,20 +326,20 @@ mod tests {
     async fn what_can_be_moved_is_moved_and_the_rest_is_named() {
         let jobs = Jobs::new().await;
         let dead = jobs.make("echo", StateName::Dead).await.to_string();
-        let gone = jobs.make("echo", StateName::Gone).await.to_string();
-        let (text, error) = run(&jobs, false, &["retry", &gone, &dead]).await;
+        let delivered = jobs.make("echo", StateName::Delivered).await.to_string();
+        let (text, error) = run(&jobs, false, &["retry", &delivered, &dead]).await;
         assert_eq!(text, format!("{dead} is delivering now\n"));
         let error = error.unwrap();
         assert!(error.starts_with("1 of 2 jobs could not be retried:\n"), "{error}");
-        assert!(error.contains(&format!("job {gone} is gone: only a dead job can be retried")), "{error}");
+        assert!(error.contains(&format!("job {delivered} is delivered: only a job that is dead")), "{error}");
 
-        let (text, error) = run(&jobs, true, &["cancel", &dead, &gone]).await;
+        let (text, error) = run(&jobs, true, &["cancel", &dead, &delivered]).await;
         let answer: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             (&answer["jobs"][0]["id"], &answer["jobs"][0]["state"]),
             (&json!(dead), &json!("cancelled"))
         );
-        assert_eq!(answer["failed"][0]["id"], json!(gone));
+        assert_eq!(answer["failed"][0]["id"], json!(delivered));
         assert!(error.unwrap().contains("1 of 2 jobs could not be cancelled"));
     }
 
@@ -304,10 +350,39 @@ mod tests {
         jobs.make("greet", StateName::Dead).await;
         assert_eq!(
             run_json(&jobs, &["retry", "--dead", "--handler", "greet"]).await,
-            json!({ "retried": 1 })
+            json!({ "retried": 1, "superseded": 0 })
         );
         let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
         assert_eq!((text.as_str(), error), ("1 dead job is delivered again\n", None));
-        assert_eq!(run_json(&jobs, &["retry", "--dead"]).await, json!({ "retried": 0 }));
+        let none = json!({ "retried": 0, "superseded": 0 });
+        assert_eq!(run_json(&jobs, &["retry", "--dead"]).await, none);
+    }
+
+    #[tokio::test]
+    async fn a_retry_sends_the_handlers_completion_or_the_fallback() {
+        let jobs = Jobs::new().await;
+        let id = jobs.refused_twice("echo").await.to_string();
+        let (text, _) = run(&jobs, false, &["show", &id]).await;
+        assert!(text.contains(r#"{"reply":"hi"}"#) && text.contains("--send handler"), "{text}");
+        for (send, completion) in
+            [("handler", json!({ "reply": "hi" })), ("fallback", json!({ "status": "sorry" }))]
+        {
+            let moved = run_json(&jobs, &["retry", &id, "--send", send]).await;
+            assert_eq!(moved["jobs"][0]["completion"]["data"], completion, "{moved}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_superseded_job_is_retried_only_if_forced() {
+        let jobs = Jobs::new().await;
+        let older = jobs.make("echo", StateName::Dead).await.to_string();
+        let newer = jobs.next_question("echo").await.to_string();
+        let (_, error) = run(&jobs, false, &["retry", &older]).await;
+        let error = error.unwrap();
+        assert!(error.contains(&newer) && error.contains("same return_url"), "{error}");
+        let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
+        assert!(error.is_none() && text.contains("1 was left alone") && text.contains("--force"), "{text}");
+        let (text, error) = run(&jobs, false, &["retry", &older, "--force"]).await;
+        assert_eq!((text, error), (format!("{older} is delivering now\n"), None));
     }
 }

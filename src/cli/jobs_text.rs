@@ -3,7 +3,7 @@
 //! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
 
 use crate::model::{Attempt, Entity, EntityKind, JobRecord, Prepared, Timestamp};
-use crate::store::Page;
+use crate::store::{Page, RetriedDead};
 
 use super::text::{clean, short, table, when};
 
@@ -59,6 +59,9 @@ fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
             lines.extend(job.state.prepared().map(|Prepared { completion, outcome }| {
                 ("completion", format!("{} (of the {})", completion.as_json(), outcome.as_str()))
             }));
+            lines.extend(job.handler_completion.as_ref().map(|completion| {
+                ("handler's", format!("{} (`jobs retry ID --send handler` sends it)", completion.as_json()))
+            }));
             lines
         }
         JobRecord::WithoutBodies(job) => {
@@ -91,11 +94,17 @@ pub(super) fn moved(jobs: &[JobRecord]) -> String {
 }
 
 /// How many dead jobs were retried at once.
-pub(super) fn retried(jobs: u64) -> String {
-    match jobs {
+pub(super) fn retried(done: RetriedDead) -> String {
+    let retried = match done.retried {
         1 => "1 dead job is delivered again\n".to_owned(),
         jobs => format!("{jobs} dead jobs are delivered again\n"),
-    }
+    };
+    let left = match done.superseded {
+        0 => return retried,
+        1 => "1 was left alone: a newer job has its return_url".to_owned(),
+        jobs => format!("{jobs} were left alone: newer jobs have their return_urls"),
+    };
+    format!("{retried}{left} (--force retries superseded jobs too)\n")
 }
 
 fn about(Entity { kind, id }: Entity) -> String {

@@ -1,5 +1,6 @@
 //! One attempt: posts the continue, says what the answer means for the account, and reports to the store.
 
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use url::Position;
 
 use crate::kommo::{Answer, Bearer, NoBearer};
@@ -14,15 +15,24 @@ use super::judge::{self, Circumstances, Got, Judgement};
 use super::log::log_outcome;
 use super::{Parts, Sender};
 
+/// Held by a delivery while no call of it is under way. A stop waits for those that hold one.
+type Idle = Option<TaskTrackerToken>;
+
 impl Sender {
-    pub(super) async fn send(self, job: DeliveringJob, mut pass: Pass) {
+    pub(super) async fn send(self, mut job: DeliveringJob, mut pass: Pass) {
         let Parts { clock, policies, random, .. } = &self.0.parts;
         let (started_at, begun) = (clock.now(), clock.elapsed());
-        let got = self.call(&job, &mut pass).await.map_or_else(|got| got, Got::Answer);
+        let mut idle = Some(self.0.between_calls.token());
+        let got = match job.superseded() {
+            Some(newer) => Got::Superseded(newer),
+            None => self.call(&job, &mut pass, &mut idle).await.map_or_else(|got| got, Got::Answer),
+        };
+        job.tried |= pass.has_started();
         let (now, duration) = (clock.steady(), clock.elapsed() - begun);
         let default_policy = HandlerPolicy::default();
         let circumstances = Circumstances {
             job: job.id,
+            received_at: job.received_at,
             prepared: &job.prepared,
             delivery: job.delivery,
             account: pass.standing(Source::Job(job.id)),
@@ -33,8 +43,8 @@ impl Sender {
         };
         let judgement = judge::judge(&got, circumstances);
         let status = match got {
-            Got::Answer(Answer::Status { status, .. }) => Some(status),
-            Got::Answer(_) | Got::NoBearer(_) | Got::NotItsTurn(_) | Got::Stranger => None,
+            Got::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => Some(status),
+            _ => None,
         };
         let judgement = self.pause_or_go_on(&job, judgement, &mut pass);
         log_outcome(&job, &judgement, status, duration);
@@ -61,11 +71,11 @@ impl Sender {
             metrics::histogram!("bridge_receipt_to_continue_seconds")
                 .record(now.since(waiting_since).as_secs_f64());
         }
-        drop((writing, pass));
+        drop((writing, pass, idle));
     }
 
     /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
-    async fn call(&self, job: &DeliveringJob, pass: &mut Pass) -> Result<Answer, Got> {
+    async fn call(&self, job: &DeliveringJob, pass: &mut Pass, idle: &mut Idle) -> Result<Answer, Got> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
@@ -73,42 +83,58 @@ impl Sender {
         if !at_hand {
             pass.give_back();
         }
-        let bearer = match accounts.bearer(whose).await {
+        let bearer = match self.unless_stopped(accounts.bearer(whose)).await? {
             Ok(bearer) => bearer,
             Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => return Err(Got::Stranger),
             Err(none) => return Err(Got::NoBearer(none)),
         };
         if !at_hand {
-            pass.renew(patience).await.map_err(Got::NotItsTurn)?;
+            self.unless_stopped(pass.renew(patience)).await?.map_err(Got::NotItsTurn)?;
         }
-        let answer = self.post(job, &bearer, pass).await?;
+        let answer = self.post(job, &bearer, pass, idle).await?;
         let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, pass) {
             return Ok(answer);
         }
         pass.give_back();
-        let bearer = accounts.renewed(whose, &bearer).await.map_err(Got::NoBearer)?;
-        pass.renew(patience).await.map_err(Got::NotItsTurn)?;
-        self.post(job, &bearer, pass).await
+        let bearer = self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(Got::NoBearer)?;
+        self.unless_stopped(pass.renew(patience)).await?.map_err(Got::NotItsTurn)?;
+        self.post(job, &bearer, pass, idle).await
     }
 
-    async fn post(&self, job: &DeliveringJob, bearer: &Bearer, pass: &mut Pass) -> Result<Answer, Got> {
+    /// Waits for what has to come before a call, but not beyond a stop.
+    async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, Got> {
+        self.0.handing_back.run_until_cancelled(wait).await.ok_or(Got::Stopped)
+    }
+
+    async fn post(
+        &self,
+        job: &DeliveringJob,
+        bearer: &Bearer,
+        pass: &mut Pass,
+        idle: &mut Idle,
+    ) -> Result<Answer, Got> {
         let DeliveringJob { return_url, prepared, .. } = job;
         let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
         if self.0.parts.accounts.is_refused((return_url.origin(), job.account_id), bearer) {
             return Err(Got::NotItsTurn(Paused { left: None }));
         }
-        pass.start().map_err(Got::NotItsTurn)?;
-        if *bearer.origin == *return_url.origin() {
-            return Ok(kommo.continue_bot(return_url, &bearer.token, completion).await);
-        }
-        // Its account has moved: who has the old address today is a stranger.
-        Ok(match return_url.at(&bearer.origin) {
-            Ok(moved) => kommo.continue_bot(&moved, &bearer.token, completion).await,
-            Err(error) => {
-                Answer::NotSent(format!("the account has moved, and its new address is none: {error}"))
+        // Its account may have moved: who has the old address today is a stranger.
+        let moved = (*bearer.origin != *return_url.origin()).then(|| return_url.at(&bearer.origin));
+        let url = match &moved {
+            None => return_url,
+            Some(Ok(moved)) => moved,
+            Some(Err(error)) => {
+                let why = format!("the account has moved, and its new address cannot be used: {error}");
+                return Ok(Answer::NotSent(why));
             }
-        })
+        };
+        pass.start().map_err(Got::NotItsTurn)?;
+        // From here to the answer no one knows whether the continue has arrived.
+        idle.take();
+        let answer = kommo.continue_bot(url, &bearer.token, completion).await;
+        *idle = Some(self.0.between_calls.token());
+        Ok(answer)
     }
 
     /// Says whether the report was written.

@@ -11,17 +11,21 @@ use crate::pace::Standing;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
+/// After this a 404 is final.
+const EARLY: Duration = Duration::from_secs(3);
 /// No retry is further away.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Judges the answer in `input`: in its first line what was before, a letter each (`l` an answer was lost, `f` this was the
-/// fallback, `h` a handler was sent with it, `g` a `goto` is configured, `o` it has failed for long), and then the status,
+/// fallback, `h` a handler was sent with it, `g` a `goto` is configured, `o` it has failed for long, `e` the request has just
+/// come in), and then the status,
 /// `Retry-After` and the body, a line each. Says whether the continue is delivered.
 pub(crate) fn answer(input: &[u8]) -> bool {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (flags, rest) = (&input[..end], input.get(end + 1..).unwrap_or_default());
     let flag = |letter: u8| flags.contains(&letter);
     let (lost, is_fallback, old) = (flag(b'l'), flag(b'f'), flag(b'o'));
+    let received_at = if flag(b'e') { NOW } else { NOW - EARLY };
 
     let completion = CheckedCompletion::failed();
     let with_handler = completion.with_goto(Step::question(1)).ok().filter(|_| flag(b'h'));
@@ -39,12 +43,17 @@ pub(crate) fn answer(input: &[u8]) -> bool {
     };
     let policy = HandlerPolicy { goto: flag(b'g').then(|| Step::question(1)), ..HandlerPolicy::default() };
     let answer = fuzzing::answer(rest);
-    let Answer::Status { status, ref problem, .. } = answer else { panic!("there was an answer") };
+    let (status, problem, is_foreign) = match &answer {
+        Answer::Status { status, problem, .. } => (*status, problem.clone(), false),
+        Answer::Foreign { status } => (*status, None, true),
+        Answer::NotSent(_) | Answer::Lost { .. } => panic!("there was an answer"),
+    };
     let wants_handler = status == 400
         && prepared.completion.is_data_alone()
         && problem.as_ref().is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"));
     let circumstances = Circumstances {
         job: JobId::new(NOW, 1),
+        received_at,
         account: Standing::default(),
         prepared: &prepared,
         delivery,
@@ -55,13 +64,15 @@ pub(crate) fn answer(input: &[u8]) -> bool {
     };
     let judged = judge(&Got::Answer(answer.clone()), circumstances);
 
-    let is_success = (200..300).contains(&status);
-    let is_delivered = is_success || status == 404 && lost;
+    let is_success = (200..300).contains(&status) && !is_foreign;
+    let is_early = status == 404 && flag(b'e') && !old;
+    let is_final = status == 404 && !is_early && !is_foreign;
+    let is_delivered = is_success || is_final && lost;
     assert_eq!(judged.next == AfterDelivery::Delivered, is_delivered, "{status}");
-    assert_eq!(judged.next == AfterDelivery::Gone, status == 404 && !lost, "{status}");
+    assert_eq!(judged.next == AfterDelivery::Gone, is_final && !lost, "{status}");
     let waits = matches!(status, 401 | 402 | 403 | 429);
     assert_eq!(judged.pause.is_some(), waits, "{status}");
-    assert_eq!(judged.result.is_none(), waits, "{status}: only who waits is not charged");
+    assert_eq!(judged.result.is_none(), waits || is_early, "{status}: only who waits is not charged");
     assert_eq!(judged.error.is_none(), is_success, "{status}: a person is told why");
     if let Some(error) = &judged.error {
         assert!(error.chars().count() < 1_500 && !error.contains(char::is_control), "{error:?}");
@@ -71,8 +82,12 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         AfterDelivery::Wait { delivery, .. } => {
             assert!(waits && (delivery.failures, delivery.answer_lost) == (0, lost));
         }
+        AfterDelivery::Retry { due_at, delivery: then } if is_early => {
+            assert!(due_at > NOW && due_at <= NOW + EARLY && then == delivery);
+        }
         AfterDelivery::Retry { due_at, delivery } => {
-            assert!(!waits && !old && !matches!(status, 400 | 404 | 422), "{status}");
+            assert!(!waits && !old && (is_foreign || !matches!(status, 400 | 404 | 422)), "{status}");
+            assert!(!is_foreign || status == 404 || delivery.answer_lost, "a success may hide Kommo's");
             assert!(due_at >= NOW && due_at <= NOW + LONGEST_WAIT && delivery.failures > 0);
             assert!(delivery.answer_lost >= lost && delivery.failing_since.is_some());
         }

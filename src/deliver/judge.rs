@@ -9,6 +9,7 @@ use crate::model::{
 use crate::pace::{Cause, Pause, Paused, Source, Standing};
 
 use super::blame::{self, Blame};
+use super::early;
 
 /// Between two looks whether a job that waits by itself can go.
 const ALONE: Duration = Duration::from_secs(60);
@@ -22,6 +23,10 @@ pub(super) enum Got {
     NoBearer(NoBearer),
     /// The turn of a second call did not come in time, or a pause began before the call went out.
     NotItsTurn(Paused),
+    /// No call was made: a newer job has the same `return_url`, and this was not the first continue.
+    Superseded(JobId),
+    /// The bridge stops before the call.
+    Stopped,
     /// As [`NoBearer::Unknown`], but at this address another account is called, which must not wait for it.
     Stranger,
 }
@@ -30,6 +35,8 @@ pub(super) enum Got {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Circumstances<'a> {
     pub(super) job: JobId,
+    /// When the request came in.
+    pub(super) received_at: Timestamp,
     /// What was sent.
     pub(super) prepared: &'a Prepared,
     /// How the delivery went before.
@@ -83,12 +90,15 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
             return at.wait(cause, None, &no.to_string());
         }
         Got::NotItsTurn(paused) => return at.later(&paused.to_string()),
+        Got::Stopped => return at.handed_back(),
+        Got::Superseded(newer) => return at.superseded(*newer),
         Got::Stranger => return at.alone(&NoBearer::Unknown.to_string()),
         Got::Answer(Answer::NotSent(why)) => return at.again(why, AttemptResult::Retry, false),
         Got::Answer(Answer::Lost { why, timed_out }) => {
             let result = if *timed_out { AttemptResult::Timeout } else { AttemptResult::Retry };
             return at.again(&format!("the answer was lost: {why}"), result, true);
         }
+        Got::Answer(Answer::Foreign { status }) => return at.foreign(*status),
         Got::Answer(Answer::Status { status, retry_after, problem }) => {
             (*status, *retry_after, problem.as_ref())
         }
@@ -97,6 +107,7 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
     match status {
         // Kommo says 202, 200 or 204; whatever else is a success must not be sent twice either.
         200..=299 => at.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
+        404 if let Some(early) = at.early(&text) => Judgement { account_is_fine: true, ..early },
         404 if at.delivery.answer_lost => {
             let text = format!("{text}: the attempt whose answer was lost had arrived");
             at.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
@@ -176,6 +187,44 @@ impl Circumstances<'_> {
                 Judgement { next, ..self.later(&format!("{text}; {}", cause.advice())) }
             }
         }
+    }
+
+    /// Within seconds of the request a 404 may mean that the bot does not wait yet: again soon, and nothing is charged. The job
+    /// still ends with its time budget.
+    fn early(&self, text: &str) -> Option<Judgement> {
+        let due_at = early::retry_at(self.received_at, self.now)?;
+        let over = |since| due_at.since(since) >= self.give_up_after;
+        if self.delivery.failing_since.is_some_and(over) {
+            return None;
+        }
+        let next = AfterDelivery::Retry { due_at, delivery: self.delivery };
+        Some(Judgement { next, ..self.later(&format!("{text}; the bot may not be waiting yet")) })
+    }
+
+    /// Something answered in place of Kommo's API, as a 503 does. A success of it may hide one of Kommo's.
+    fn foreign(&self, status: u16) -> Judgement {
+        let is_success = (200..300).contains(&status);
+        let what = if is_success { "with an HTML page" } else { "without JSON" };
+        let text = format!(
+            "{status} {what}: this is not Kommo's API but something in its place, such as a proxy, a parked domain or a \
+             captive portal; check the account's address and the network"
+        );
+        let early = if status == 404 { self.early(&text) } else { None };
+        early.unwrap_or_else(|| self.again(&text, AttemptResult::Retry, is_success))
+    }
+
+    /// A newer job has the same `return_url`, so this answer would go to its question.
+    fn superseded(&self, newer: JobId) -> Judgement {
+        let text = format!(
+            "superseded: job {newer} came later with the same return_url, and this answer would go to its question"
+        );
+        Judgement { next: AfterDelivery::Gone, ..self.later(&text) }
+    }
+
+    /// The bridge stops before the continue could be sent: nothing has happened that the next start would have to know.
+    fn handed_back(&self) -> Judgement {
+        let next = AfterDelivery::Wait { delivery: self.delivery, keeps_place: true };
+        Judgement { next, result: None, error: None, pause: None, account_is_fine: false }
     }
 
     /// Nothing is known of this job or its account, but that others are to be called first.

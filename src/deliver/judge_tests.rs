@@ -3,6 +3,9 @@
 use super::*;
 use crate::model::{CheckedCompletion, Completion, Step};
 
+#[path = "not_kommo_tests.rs"]
+mod not_kommo;
+
 const NOW: Timestamp = Timestamp::from_millis(10_000_000);
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -30,6 +33,7 @@ struct Case {
     delivery: Delivery,
     account: Standing,
     goto: Option<Step>,
+    received_at: Timestamp,
 }
 
 impl Default for Case {
@@ -39,6 +43,7 @@ impl Default for Case {
             delivery: Delivery::default(),
             account: Standing::default(),
             goto: None,
+            received_at: NOW - Duration::from_secs(3),
         }
     }
 }
@@ -50,6 +55,7 @@ impl Case {
             got,
             Circumstances {
                 job: job(),
+                received_at: self.received_at,
                 account: self.account,
                 prepared: &self.prepared,
                 delivery: self.delivery,
@@ -102,6 +108,23 @@ fn not_found_is_gone_unless_an_answer_was_lost() {
     assert_eq!((judgement.next, judgement.result), (AfterDelivery::Gone, Some(AttemptResult::Gone)));
     let after_loss = Case { delivery: answer_was_lost(), ..Case::default() };
     assert_eq!(after_loss.judge(&status(404)).next, AfterDelivery::Delivered);
+}
+
+#[test]
+fn a_superseded_job_is_gone_without_a_call_and_names_the_newer_one() {
+    let newer = JobId::new(NOW, 2);
+    let judgement = Case::default().judge(&Got::Superseded(newer));
+    assert_eq!((judgement.next, judgement.result), (AfterDelivery::Gone, None));
+    assert_eq!((judgement.pause, judgement.account_is_fine), (None, false));
+    assert!(judgement.error.unwrap().contains(&newer.to_string()));
+}
+
+#[test]
+fn what_a_stop_hands_back_keeps_what_it_had() {
+    let delivery = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: false, refused_at: None };
+    let judgement = Case { delivery, ..Case::default() }.judge(&Got::Stopped);
+    assert_eq!(judgement.next, AfterDelivery::Wait { delivery, keeps_place: true });
+    assert_eq!((judgement.result, judgement.error, judgement.pause), (None, None, None));
 }
 
 #[test]

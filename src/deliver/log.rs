@@ -29,8 +29,15 @@ pub(super) fn log_outcome(
         AfterDelivery::Delivered => {
             tracing::debug!(job.id = %id, %handler, attempt, status, duration_ms, "the bot was continued");
         }
+        AfterDelivery::Gone if status.is_none() => {
+            tracing::info!(job.id = %id, %handler, error, "the continue is not sent again: a newer job has its return_url");
+        }
         AfterDelivery::Gone => {
             tracing::info!(job.id = %id, %handler, attempt, status, duration_ms, error, "no bot waits for this continue any longer");
+        }
+        // Expected, and charged to no one.
+        AfterDelivery::Retry { due_at, .. } if status == Some(404) && judgement.result.is_none() => {
+            tracing::debug!(job.id = %id, %handler, status, duration_ms, error, %due_at, "no bot waits for this continue yet; it is sent again");
         }
         AfterDelivery::Retry { due_at, .. } => {
             tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");

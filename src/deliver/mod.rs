@@ -12,6 +12,7 @@
 
 mod attempt;
 mod blame;
+mod early;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod judge;
@@ -30,7 +31,7 @@ use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::kommo::Kommo;
-use crate::model::{DeliveringJob, HandlerName, HandlerPolicy};
+use crate::model::{CheckedCompletion, DeliveringJob, HandlerName, HandlerPolicy};
 use crate::pace::{Gate, Hold, Pass};
 use crate::store::{LongestDue, Slot, Store, StoreError};
 
@@ -46,6 +47,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(60);
 const CLAIM: usize = 64;
 /// Answers that may wait to be written: a few transactions full.
 const WRITING: usize = 1_024;
+/// What a stop gives deliveries that wait to be given back.
+const HAND_BACK: Duration = Duration::from_secs(1);
 /// Rounds of one step: the second one learns what holds a lane that may have more than the first one claimed.
 const ROUNDS: usize = 2;
 
@@ -95,6 +98,10 @@ struct Inner {
     writing: Semaphore,
     /// Nothing new is taken.
     draining: CancellationToken,
+    /// A token for each delivery of which no call is under way.
+    between_calls: TaskTracker,
+    /// No call is begun any more.
+    handing_back: CancellationToken,
 }
 
 /// Nothing can go to any account, until then by the elapsed time; `None`: not before another event.
@@ -116,6 +123,8 @@ impl Sender {
             tasks: TaskTracker::new(),
             writing: Semaphore::new(WRITING),
             draining: CancellationToken::new(),
+            between_calls: TaskTracker::new(),
+            handing_back: CancellationToken::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);
         sender.0.parts.gate.on_account_went_on(move |origin| {
@@ -230,10 +239,31 @@ impl Sender {
         tokio::select! {
             () = self.0.tasks.wait() => {}
             () = self.0.parts.clock.sleep(grace) => {
+                self.hand_back().await;
                 let jobs = self.0.tasks.len();
-                tracing::warn!(jobs, "continues are still in flight; the next start sends them again");
+                if jobs > 0 {
+                    tracing::warn!(jobs, "continues are still in flight; the next start sends them again");
+                }
             }
         }
+    }
+
+    /// Gives back the deliveries that wait for a token or for their turn: no call of them is under way, so the next start must
+    /// not take an answer for lost. Returns when the store has them, or soon if it cannot be written.
+    pub async fn hand_back(&self) {
+        self.0.draining.cancel();
+        self.0.handing_back.cancel();
+        self.0.between_calls.close();
+        tokio::select! {
+            () = self.0.between_calls.wait() => {}
+            () = self.0.parts.clock.sleep(HAND_BACK) => {}
+        }
+    }
+
+    /// What the bot of `handler` gets when there is no answer for it.
+    pub fn fallback(&self, handler: &HandlerName) -> CheckedCompletion {
+        let policy = self.0.parts.policies.get(handler);
+        policy.map_or_else(|| HandlerPolicy::default().fallback, |policy| policy.fallback.clone())
     }
 
     fn start(&self, job: DeliveringJob, pass: Pass) {

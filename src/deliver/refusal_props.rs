@@ -125,6 +125,7 @@ impl Day {
                 &answer(status),
                 Circumstances {
                     job: id(number),
+                    received_at: job.arrived,
                     prepared: &prepared,
                     delivery: job.delivery,
                     account,

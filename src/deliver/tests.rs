@@ -7,6 +7,7 @@ mod lanes;
 mod moved;
 mod outage;
 mod refused;
+mod waits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;

@@ -2,12 +2,15 @@
 //!
 //! Titles and details can be Russian, so decisions look at the status and at the codes of validation
 //! errors, never at a text for people. Kommo's errors are RFC 9457 problems with `validation-errors`;
-//! a 403 without JSON is its way to say that the address is blocked.
+//! a 403 without JSON is its way to say that the address is blocked. What Kommo's API never says comes from something in its
+//! place: a proxy, a parked domain, a captive portal.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+
+use super::transport::Response;
 
 /// The outcome of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,11 @@ pub enum Answer {
         /// The body, if it was JSON; empty if it was, but broke off.
         problem: Option<Problem>,
     },
+    /// Something answered in place of Kommo's API: a 404 without JSON, or a 200 or 206 with an HTML page.
+    Foreign {
+        /// The HTTP status.
+        status: u16,
+    },
     /// There was no connection, so the call cannot have arrived.
     NotSent(String),
     /// The call may have arrived, but its answer did not.
@@ -30,6 +38,26 @@ pub enum Answer {
         /// Whether it was that time ran out.
         timed_out: bool,
     },
+}
+
+impl Answer {
+    /// Reads what came back.
+    pub(super) fn read(response: &Response) -> Self {
+        let Response { status, retry_after, .. } = *response;
+        let problem = if response.is_success() { None } else { response.problem() };
+        if response.is_web_page() || status == 404 && problem.is_none() {
+            return Self::Foreign { status };
+        }
+        Self::Status { status, retry_after, problem }
+    }
+}
+
+/// Whether a body begins as an HTML or XML document does. Kommo's own success has the type `text/html` and the text
+/// `Accepted`, so the header decides nothing.
+pub(super) fn begins_as_markup(body: &[u8]) -> bool {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let body = body.trim_ascii_start();
+    body.strip_prefix(MARK).unwrap_or(body).trim_ascii_start().starts_with(b"<")
 }
 
 /// What the body of an error says.
@@ -119,6 +147,41 @@ mod tests {
             problem.text,
             "Ошибка: Ошибка валидации; TooLong at execute_handlers.params.value: max 80"
         );
+    }
+
+    #[test]
+    fn what_is_not_kommos_api_is_told_by_status_and_body() {
+        let page = "<!DOCTYPE html><html><body>Sign in to this network</body></html>";
+        let problem = r#"{"title":"Not found","status":404}"#;
+        for (status, body, says_json, is_cut, is_foreign) in [
+            (200, page, false, false, true),
+            (206, page, false, false, true),
+            (200, "\u{feff}\r\n <html>", false, false, true),
+            // Whatever the header says, and though the rest did not come.
+            (200, "<html", true, true, true),
+            (200, "<?xml version=\"1.0\"?><html/>", false, false, true),
+            (404, page, false, false, true),
+            (404, "", false, false, true),
+            (404, "404 page not found", false, false, true),
+            (404, "[]", true, false, true),
+            (404, problem, true, false, false),
+            (404, problem, false, false, false),
+            (404, r#"{"title":"Not fo"#, false, true, false),
+            (404, "", true, true, false),
+            (200, "Accepted", false, false, false),
+            (200, "", false, false, false),
+            (200, problem, true, false, false),
+            (202, "Accepted", false, false, false),
+            (202, page, false, false, false),
+            (204, "", false, false, false),
+            (403, page, false, false, false),
+            (502, page, false, false, false),
+        ] {
+            let body_bytes = body.as_bytes().to_vec();
+            let response = Response { status, says_json, body: body_bytes, is_cut, ..Response::default() };
+            let answer = Answer::read(&response);
+            assert_eq!(answer == Answer::Foreign { status }, is_foreign, "{status} `{body}`: {answer:?}");
+        }
     }
 
     #[test]

@@ -214,6 +214,11 @@ impl Client {
                 Ok(response) if ask.is_read() && response.broke_off(MOST_LIST) => {
                     Err(Failure::Lost { why: "the answer broke off".to_owned(), timed_out: false })
                 }
+                // A read finds out when it is decoded; of a write the body is not looked at.
+                Ok(response) if !ask.is_read() && response.is_web_page() => {
+                    let why = format!("{} with an HTML page, which is not Kommo's API", response.status);
+                    Err(Failure::Lost { why, timed_out: false })
+                }
                 got => got,
             };
             let tried = Tried { is_read: ask.is_read(), tries, renewed, jitter: random() };

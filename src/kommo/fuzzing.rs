@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::answer::whole_seconds;
 use super::oauth::{granted, judged, token_claims};
 use super::transport::Response;
-use super::{Answer, GrantError, Problem};
+use super::{Answer, GrantError};
 
 /// The answer in `input`: the status in its first line, `Retry-After` in the second, then the body.
 fn response(input: &[u8]) -> Response {
@@ -23,16 +23,16 @@ fn response(input: &[u8]) -> Response {
 
 /// Reads an answer to a continue, as the transport does.
 pub(crate) fn answer(input: &[u8]) -> Answer {
-    let Response { status, retry_after, body, .. } = response(input);
-    let problem = if (200..300).contains(&status) { None } else { Problem::read(&body) };
-    if let Some(problem) = &problem {
-        assert!(problem.text.chars().count() <= 1_000 && !problem.text.contains(char::is_control));
-        assert!(
-            body.starts_with(b"{") || body.trim_ascii_start().starts_with(b"{"),
-            "a problem without JSON"
-        );
+    let response = response(input);
+    let answer = Answer::read(&response);
+    if let Answer::Status { status, problem, .. } = &answer {
+        assert!(*status != 404 || problem.is_some(), "a 404 of something else");
+        if let Some(problem) = problem {
+            assert!(problem.text.chars().count() <= 1_000 && !problem.text.contains(char::is_control));
+            assert!(response.body.trim_ascii_start().starts_with(b"{"), "a problem without JSON");
+        }
     }
-    Answer::Status { status, retry_after, problem }
+    answer
 }
 
 /// Reads an answer to a request for new tokens; says whether there are any.

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl};
 
-use super::answer::{Answer, Problem};
+use super::answer::{Answer, Problem, begins_as_markup};
 use super::outgoing::{Route, client_builder};
 use super::resolver::{Lookup, PublicOnly, system_lookup};
 use super::retry_after;
@@ -133,11 +133,7 @@ impl Kommo {
     ) -> Answer {
         let call = Call::post(url.url().clone(), completion.as_json().to_owned()).bearer(bearer);
         match self.send(call).await {
-            Ok(response) => Answer::Status {
-                status: response.status,
-                retry_after: response.retry_after,
-                problem: if response.is_success() { None } else { response.problem() },
-            },
+            Ok(response) => Answer::read(&response),
             Err(Failure::NotAllowed(why)) => Answer::NotSent(format!("return_url may not be called: {why}")),
             Err(Failure::NotSent(why)) => Answer::NotSent(why),
             Err(Failure::Lost { why, timed_out }) => Answer::Lost { why, timed_out },
@@ -215,6 +211,11 @@ impl Response {
     /// 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// A success with an HTML page, which Kommo's API never sends: something else answered in its place.
+    pub(super) fn is_web_page(&self) -> bool {
+        matches!(self.status, 200 | 206) && begins_as_markup(&self.body)
     }
 
     /// What the body of an error says; none if it is no JSON object, nor the beginning of one.

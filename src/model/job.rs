@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use super::{AccountId, Fence, HandlerName, JobId, Prepared, ReturnUrl, State, Timestamp, WidgetRequest};
+use super::{
+    AccountId, CheckedCompletion, Fence, HandlerName, JobId, Prepared, ReturnUrl, State, Timestamp,
+    WidgetRequest,
+};
 
 /// The record of a job, to look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,9 @@ pub struct Job {
     pub delivery_attempts: u32,
     /// What went wrong last, if something did.
     pub last_error: Option<String>,
+    /// What the handler returned, where the fallback took its place; `None` if [`state`](Self::state) has it, or if the
+    /// handler returned nothing that could be sent.
+    pub handler_completion: Option<CheckedCompletion>,
     /// Where it is.
     pub state: State,
 }
@@ -99,6 +105,18 @@ pub struct DeliveringJob {
     pub attempts: u32,
     /// How the delivery went so far.
     pub delivery: Delivery,
+    /// Whether a continue was sent before, or may have been, whatever came of it.
+    pub tried: bool,
+    /// A job that came later with the same `return_url`, unless an operator sends this one all the same.
+    pub superseded_by: Option<JobId>,
+}
+
+impl DeliveringJob {
+    /// The newer job whose question a continue would answer. Only a repeated continue is superseded: the first one may have
+    /// been delayed, but nothing says that its bot has stopped waiting for it.
+    pub fn superseded(&self) -> Option<JobId> {
+        self.superseded_by.filter(|_| self.tried)
+    }
 }
 
 /// How a delivery went so far. Its moments are by the steady clock.

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! queued ──▶ running ──▶ delivering ──▶ delivered
-//!   ▲           │            │  ▲  └───▶ gone
-//!   └─ retry ───┘            └──┘ retry └─▶ dead
+//!   ▲           │            │  ▲  └───▶ gone ──(an operator)──▶ delivering
+//!   └─ retry ───┘            └──┘ retry └─▶ dead ──(an operator)──▶ delivering
 //!                  any unfinished ──▶ cancelled
 //! ```
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{CheckedCompletion, Timestamp};
 
@@ -85,7 +85,7 @@ impl FromStr for StateName {
 pub struct UnknownState(pub String);
 
 /// Where a job's completion came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The handler returned it.
@@ -145,14 +145,15 @@ pub enum State {
         /// Since when.
         finished_at: Timestamp,
     },
-    /// Kommo says that nobody waits for the continue any more. Final.
+    /// No bot waits for the continue any longer: Kommo says so, or a newer job has its `return_url`. Final, unless an operator
+    /// retries it.
     Gone {
         /// What would have been sent.
         prepared: Prepared,
         /// Since when.
         finished_at: Timestamp,
     },
-    /// The dead letter: delivery gave up. Final, unless a person retries it.
+    /// The dead letter: delivery gave up. Final, unless an operator retries it.
     Dead {
         /// What could not be sent.
         prepared: Prepared,

@@ -65,6 +65,11 @@ impl Pass {
         Ok(())
     }
 
+    /// Whether a call was begun with it.
+    pub const fn has_started(&self) -> bool {
+        self.started_at.is_some()
+    }
+
     /// The answer shows that the account takes calls. Says what that ended.
     pub fn fine(&mut self) -> GoesOn {
         self.stage = Stage::Settled;

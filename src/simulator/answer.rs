@@ -96,11 +96,13 @@ pub(super) fn too_many(header: Option<u32>, body: Option<u32>) -> Answer {
 
 /// 403 as a blocked address sees it.
 pub(super) fn html_forbidden() -> Answer {
-    text(
-        403,
-        "text/html",
-        "<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>",
-    )
+    html(403, "403 Forbidden")
+}
+
+/// A page of something that is not the API.
+pub(super) fn html(status: u16, says: &str) -> Answer {
+    let page = format!("<html><head><title>{says}</title></head><body><h1>{says}</h1></body></html>");
+    text(status, "text/html", page)
 }
 
 /// 302, for a person's browser.

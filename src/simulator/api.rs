@@ -125,6 +125,8 @@ pub(super) fn play(fault: &Fault, judged: impl FnOnce() -> Answer) -> Result<Ans
         }
         Fault::TooManyRequests { header, body } => answer::too_many(*header, *body),
         Fault::HtmlForbidden => answer::html_forbidden(),
+        Fault::HtmlNotFound => answer::html(404, "404 Not Found"),
+        Fault::HtmlOk => answer::html(200, "Sign in to this network"),
         Fault::Forbidden => answer::problem(403),
         Fault::Unauthorized => answer::problem(401),
         Fault::PaymentRequired => answer::problem(402),

@@ -9,7 +9,8 @@ use std::str::FromStr;
 pub enum Fault {
     /// Answers with this status: `application/problem+json` from 400 up, with `trace_id` for
     /// 5xx and `validation-errors` for 400. A status in the 200s is not a refusal: the call
-    /// is judged as usual, and this status takes the place of its success.
+    /// is judged as usual, and this status takes the place of its success. A 404 as the first fault
+    /// is a bot that does not wait yet when its continue comes.
     Status(u16),
     /// Reads the request and never answers. The bot is not continued.
     Hang,
@@ -27,6 +28,10 @@ pub enum Fault {
     },
     /// 403 with an HTML page: the caller's address is blocked.
     HtmlForbidden,
+    /// 404 with an HTML page: a proxy or a parked domain answers in place of Kommo. The bot is not continued.
+    HtmlNotFound,
+    /// 200 with an HTML page: a captive portal answers in place of Kommo. The bot is not continued.
+    HtmlOk,
     /// 403 with a problem: the user has no rights.
     Forbidden,
     /// 401, whatever the bearer.
@@ -45,7 +50,7 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown fault `{0}`: use a status from 200 to 599 or one of hang, reset, answer-lost, 429, 429-header, html-403, \
-     403, 401, 402, redirect, garbage, drip"
+     html-404, html-200, 403, 401, 402, redirect, garbage, drip"
 )]
 pub struct UnknownFault(String);
 
@@ -63,6 +68,8 @@ impl FromStr for Fault {
             "429" => Self::TooManyRequests { header: None, body: Some(1) },
             "429-header" => Self::TooManyRequests { header: Some(1), body: None },
             "html-403" => Self::HtmlForbidden,
+            "html-404" => Self::HtmlNotFound,
+            "html-200" => Self::HtmlOk,
             "403" => Self::Forbidden,
             "401" => Self::Unauthorized,
             "402" => Self::PaymentRequired,
@@ -87,6 +94,8 @@ impl fmt::Display for Fault {
             Self::TooManyRequests { header: None, .. } => "429",
             Self::TooManyRequests { header: Some(_), .. } => "429-header",
             Self::HtmlForbidden => "html-403",
+            Self::HtmlNotFound => "html-404",
+            Self::HtmlOk => "html-200",
             Self::Forbidden => "403",
             Self::Unauthorized => "401",
             Self::PaymentRequired => "402",
@@ -103,8 +112,8 @@ mod tests {
 
     #[test]
     fn every_name_is_read_and_told_again() {
-        let names =
-            "hang reset answer-lost 429 429-header html-403 403 401 402 redirect garbage drip 500 503 204";
+        let names = "hang reset answer-lost 429 429-header html-403 html-404 html-200 403 401 402 redirect garbage drip 500 \
+                     503 204";
         for name in names.split(' ') {
             assert_eq!(name.parse::<Fault>().map(|fault| fault.to_string()), Ok(name.to_owned()));
         }

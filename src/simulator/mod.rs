@@ -43,7 +43,8 @@
 //! `settings` of its `handler` (both have defaults) and whose placeholders come from `variables`, as in
 //! `{"widget":"…","variables":{"message_text":"hi","lead.id":"5"}}`. Such a bot goes through its steps
 //! until an exit. With either, `faults` names one fault for each attempt (see [`Fault`]: `"500"`,
-//! `"hang"`, `"reset"`, `"answer-lost"`, `"429"`, `"429-header"`, `"html-403"`, `"redirect"`, …);
+//! `"hang"`, `"reset"`, `"answer-lost"`, `"429"`, `"429-header"`, `"html-403"`, `"html-404"`, `"html-200"`,
+//! `"redirect"`, …);
 //! `count` bots are started, 1 by default; `body` is `form`, `form-plain`, `form-json-data` or
 //! `json`.
 

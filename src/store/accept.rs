@@ -17,6 +17,7 @@ use super::budget::{Budgets, OverBudget, signed};
 use super::keys::{Key, Keys};
 use super::lanes::{Lanes, Slot};
 use super::statement::{RowsStatement, Values};
+use super::supersede;
 use super::time::Moment;
 use super::transaction::Transaction;
 
@@ -96,7 +97,10 @@ pub(super) async fn apply(
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
     keys.append(transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
 
+    let new: Vec<&NewJob> = rows.iter().map(|row| row.job).collect();
+    supersede::older(transaction, &new).await?;
     insert(transaction, &rows).await?;
+    supersede::within(transaction, &new).await?;
     let effects = &mut transaction.effects;
     for NewRow { job, data, lease_until } in rows {
         effects.bytes.accepted(job.request.account_id.0, signed(data.len()));

@@ -18,7 +18,8 @@ pub(super) const KEEP: RowsStatement = RowsStatement {
 /// SQL for the bytes of a job's bodies. A row's header has the lengths, so SQLite reads no body for it.
 macro_rules! body_bytes {
     () => {
-        "coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0)"
+        "coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) \
+         + coalesce(octet_length(handler_completion), 0)"
     };
 }
 pub(super) use body_bytes;

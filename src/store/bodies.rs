@@ -259,7 +259,7 @@ fn first(jobs: &[Droppable], most: i64) -> usize {
 pub(super) const DROP_BODIES: RowsStatement = RowsStatement {
     before: "WITH chosen (id) AS (VALUES ",
     width: 1,
-    after: ") UPDATE jobs SET data = NULL, completion = NULL FROM chosen WHERE jobs.id = chosen.id \
+    after: ") UPDATE jobs SET data = NULL, completion = NULL, handler_completion = NULL FROM chosen WHERE jobs.id = chosen.id \
             AND jobs.state IN ('delivered', 'cancelled') AND jobs.data IS NOT NULL RETURNING jobs.id",
 };
 

@@ -114,6 +114,23 @@ pub enum StoreError {
         /// What the state would have to be.
         allowed: &'static str,
     },
+    /// A newer job has the same `return_url`, so a repeated continue of this one would answer that one's question.
+    #[error(
+        "job {id} is superseded: job {newer} came later with the same return_url, and this answer would go to its question; \
+         look at that job, or force the retry"
+    )]
+    Superseded {
+        /// The job.
+        id: JobId,
+        /// The newer one.
+        newer: JobId,
+    },
+    /// The fallback is all that there is of the job.
+    #[error(
+        "job {0} has no completion of its handler to send: the handler returned none that Kommo would take, so there is only \
+         the fallback"
+    )]
+    NoHandlerCompletion(JobId),
     /// The file does not begin as a database does.
     #[error(
         "the file is not a database: set store.url to another file; if it was a store, restore a backup of it"
@@ -130,6 +147,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether an operator asked for something that the job, or the load, does not allow: the store itself did not fail.
+    pub const fn is_of_the_asker(&self) -> bool {
+        matches!(
+            self,
+            Self::NoJob(_)
+                | Self::WrongState { .. }
+                | Self::Superseded { .. }
+                | Self::NoHandlerCompletion(_)
+                | Self::TooManyLists
+        )
+    }
+
     /// Whether the same write may succeed later, when disk or lock are free again.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Timeout)

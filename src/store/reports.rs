@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::model::{
     AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, Fence, HandlerReport,
-    JobId, Prepared, StateName, Timestamp,
+    JobId, Outcome, Prepared, StateName, Timestamp,
 };
 
 use super::StoreError;
@@ -52,17 +52,20 @@ pub(super) const HANDLED: RowsStatement = RowsStatement {
 
 pub(super) const SENT: RowsStatement = RowsStatement {
     before: "WITH report (id, fence, state, due_at, finished_at, finished_service_at, attempts, failures, failing_since, refused_at, \
-             answer_lost, completion, outcome, error) AS (VALUES ",
-    width: 14,
+             answer_lost, tried, completion, outcome, error) AS (VALUES ",
+    width: 15,
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
             finished_service_at = report.finished_service_at, lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
             failing_since = report.failing_since, refused_at = report.refused_at, \
-            answer_lost = report.answer_lost, \
+            answer_lost = report.answer_lost, tried = report.tried, \
+            handler_completion = CASE WHEN jobs.outcome = 'handler' AND report.outcome = 'fallback' \
+            THEN jobs.completion ELSE jobs.handler_completion END, \
             completion = coalesce(report.completion, jobs.completion), \
             outcome = coalesce(report.outcome, jobs.outcome), \
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
-            RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion)",
+            RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion) \
+            + coalesce(octet_length(jobs.handler_completion), 0)",
 };
 
 const ATTEMPTS: RowsStatement = RowsStatement {
@@ -162,6 +165,8 @@ pub(super) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
         prepared: prepared.clone(),
         attempts: 0,
         delivery: Delivery::default(),
+        tried: false,
+        superseded_by: None,
     })
 }
 
@@ -193,7 +198,10 @@ pub(super) async fn sent<'r>(
             }
         }
         if let AfterDelivery::Replace { prepared, .. } = next {
-            effects.bytes.grew(job.account_id.0, length(prepared) - length(&job.prepared));
+            // What the handler returned stays beside its fallback, and there was nothing there before.
+            let stays = (job.prepared.outcome, prepared.outcome) == (Outcome::Handler, Outcome::Fallback);
+            let replaced = if stays { 0 } else { length(&job.prepared) };
+            effects.bytes.grew(job.account_id.0, length(prepared) - replaced);
         }
         results.push(Written::Done);
     }
@@ -220,7 +228,8 @@ fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
         .push(i64::from(delivery.failures))
         .push(delivery.failing_since.map(Timestamp::as_millis))
         .push(delivery.refused_at.map(Timestamp::as_millis))
-        .push(delivery.answer_lost);
+        .push(delivery.answer_lost)
+        .push(job.tried);
     push_prepared(prepared, row);
     row.push(error.as_deref());
 }

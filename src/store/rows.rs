@@ -16,7 +16,8 @@ use super::StoreError;
 /// The columns that [`job`], [`running`] and [`delivering`] read.
 pub(super) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
      received_at, waiting_since, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
-     failing_since, refused_at, answer_lost, completion, outcome, last_error, finished_at";
+     failing_since, refused_at, answer_lost, tried, superseded_by, completion, handler_completion, outcome, last_error, \
+     finished_at";
 
 /// The columns that [`summary`] reads. No body is among them, and none is read for them.
 pub(super) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
@@ -64,6 +65,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         handler_attempts: row.number("handler_attempts")?,
         delivery_attempts: row.number("delivery_attempts")?,
         last_error: row.get("last_error")?,
+        handler_completion: row.completion("handler_completion")?,
         state: row.state()?,
     })
 }
@@ -104,6 +106,8 @@ pub(super) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
             answer_lost: row.get("answer_lost")?,
             refused_at: row.optional_time("refused_at")?,
         },
+        tried: row.get("tried")?,
+        superseded_by: row.get::<Option<Uuid>>("superseded_by")?.map(JobId::from_uuid),
     })
 }
 
@@ -191,10 +195,13 @@ impl<'r> JobRow<'r> {
         })
     }
 
+    fn completion(&self, column: &'static str) -> Result<Option<CheckedCompletion>, StoreError> {
+        let Some(json) = self.get::<Option<&str>>(column)? else { return Ok(None) };
+        CheckedCompletion::from_json(json).map(Some).map_err(|error| self.corrupt(column, error))
+    }
+
     fn prepared(&self) -> Result<Option<Prepared>, StoreError> {
-        let Some(json) = self.get::<Option<&str>>("completion")? else { return Ok(None) };
-        let completion =
-            CheckedCompletion::from_json(json).map_err(|error| self.corrupt("completion", error))?;
+        let Some(completion) = self.completion("completion")? else { return Ok(None) };
         let outcome = self.needed("outcome", self.outcome()?)?;
         Ok(Some(Prepared { completion, outcome }))
     }

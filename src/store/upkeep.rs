@@ -21,7 +21,7 @@ pub(super) const FREE_RUNNING: &str = "UPDATE jobs \
      last_error = 'the process ended, or lost its lease, while the handler ran' \
      WHERE lease_until <= ?2 AND state = 'running' RETURNING handler, answer_by";
 pub(super) const FREE_DELIVERING: &str = "UPDATE jobs \
-     SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1 \
+     SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1, tried = 1 \
      WHERE lease_until <= ?2 AND state = 'delivering' RETURNING origin";
 
 /// Frees claims whose lease is over; at start all of them, because their owner is dead.

@@ -117,8 +117,14 @@ async fn a_dead_job_goes_on_when_a_person_retries_it() {
 
     let many = json!({ "state": "dead", "handler": "echo" });
     let other = json!({ "state": "dead", "handler": "other" });
-    assert_eq!(bridge.admin_post("/api/v1/jobs/retry", &other).await, (200, json!({ "retried": 0 })));
-    assert_eq!(bridge.admin_post("/api/v1/jobs/retry", &many).await, (200, json!({ "retried": 2 })));
+    assert_eq!(
+        bridge.admin_post("/api/v1/jobs/retry", &other).await,
+        (200, json!({ "retried": 0, "superseded": 0 }))
+    );
+    assert_eq!(
+        bridge.admin_post("/api/v1/jobs/retry", &many).await,
+        (200, json!({ "retried": 2, "superseded": 0 }))
+    );
     for (id, bot) in ids.iter().zip(&bots) {
         continued(bot).await;
         bridge.in_state(id, "delivered").await;
@@ -136,19 +142,30 @@ async fn a_return_url_that_comes_again_makes_a_second_job() {
     let second = bridge.ask(&bot, "echo").await;
     assert_ne!(first, second);
     assert_eq!(continued(&bot).await.data["turn"], "2");
-    // And while the job before it is still under way.
+    // And while the job before it is still under way: then its answer, which is late, must not go to the new question.
     kommo.set_outage(Some(Fault::Status(500)));
     bot.next_wait(json!({ "turn": "3" }));
     let third = bridge.ask(&bot, "echo").await;
-    bot.next_wait(json!({ "turn": "4" }));
+    bridge.job_with(&third, |job| job["delivery_attempts"] != 0).await;
+    let waits_again = json!({ "turn": "4" });
+    bot.next_wait(waits_again.clone());
     let fourth = bridge.ask(&bot, "echo").await;
     kommo.set_outage(None);
-    continued(&bot).await;
-    for id in [&first, &second, &third, &fourth] {
+    let gone = bridge.in_state(&third, "gone").await;
+    let error = gone["last_error"].as_str().unwrap();
+    assert!(error.contains("superseded") && error.contains(&fourth), "{error}");
+    for id in [&first, &second, &fourth] {
         let job = bridge.in_state(id, "delivered").await;
         assert_eq!(job["return_url"], bot.return_url());
     }
-    assert_eq!(bot.continues().len(), 4);
+    let continues = bot.continues();
+    assert_eq!((continues.len(), &continues[2].data["turn"]), (3, &waits_again["turn"]));
+
+    let (status, problem) = bridge.person(&third, "retry").await;
+    assert_eq!((status, problem["detail"].as_str().unwrap().contains(&fourth)), (409, true), "{problem}");
+    let forced = bridge.admin_post(&format!("/api/v1/jobs/{third}/retry"), &json!({ "force": true })).await;
+    assert_eq!(forced.0, 200, "{}", forced.1);
+    bridge.in_state(&third, "delivered").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,11 +52,15 @@ async fn jobs_are_looked_at_and_moved_beside_a_bridge_that_serves() {
     let text = home.run(&["jobs", "list"]).expect(0).out;
     assert!(text.contains(&dead) && text.contains(&delivered), "{text}");
 
-    let moved = home.run(&["jobs", "retry", &delivered, &dead]).expect(1);
+    // Either of its completions can be sent: the one of the handler this time.
+    assert_eq!(job["handler_completion"]["data"]["n"], "1", "{job}");
+    let send = ["jobs", "retry", "--send", "handler", &delivered, &dead];
+    let moved = home.run(&send).expect(1);
     assert!(moved.out.contains(&format!("{dead} is delivering now")), "{}", moved.out);
     assert!(moved.err.contains(&format!("job {delivered} is delivered")), "{}", moved.err);
-    revived.continued().await;
+    assert_eq!(revived.continued().await.data["n"], "1");
     serve.settled().await;
+    assert_eq!(show(&home, &dead)["outcome"], "handler");
 
     simulator.set_outage(Some(Fault::Status(503)));
     let (cancelled, id) = ask(&simulator, &serve, Vec::new()).await;
@@ -88,7 +92,7 @@ async fn jobs_are_looked_at_and_moved_without_a_bridge() {
 
     home.run(&["jobs", "cancel", &id]).expect(0);
     let retried = home.run(&["jobs", "retry", "--dead", "--json"]).expect(0).json();
-    assert_eq!(retried, json!({ "retried": 2 }));
+    assert_eq!(retried, json!({ "retried": 2, "superseded": 0 }));
     let stranger = "018bcfe5-687b-7000-8000-000000000001";
     let unknown = home.run(&["jobs", "show", stranger]).expect(1);
     assert!(unknown.err.contains(&format!("there is no job {stranger}")), "{}", unknown.err);

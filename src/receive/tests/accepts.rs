@@ -27,6 +27,20 @@ async fn what_is_answered_200_is_in_the_store() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_committed_is_not_answered_200() {
+    let bench = Bench::new().await;
+    let body = form(&token(json!({})), RETURN_URL);
+    let refuses = bench.store.commit_refusal().await;
+    refuses.store(true, std::sync::atomic::Ordering::SeqCst);
+    let answer = bench.post(body.clone()).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    refuses.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(bench.store.stats().await.unwrap().jobs.values().sum::<u64>(), 0);
+    let answer = bench.post(body).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["duplicate"]), (200, &json!(false)));
+}
+
+#[tokio::test]
 async fn json_is_as_good_as_a_form() {
     let bench = Bench::new().await;
     let body = json!({"token": token(json!({})), "return_url": RETURN_URL, "data": {"n": [1, null]}});

@@ -43,6 +43,8 @@ async fn refusals_answer_once_and_leave_the_bot_waiting() {
         (Fault::Unauthorized, 401, problem, |body| body["title"] == "Unauthorized"),
         (Fault::PaymentRequired, 402, problem, |body| body["status"] == 402),
         (Fault::HtmlForbidden, 403, "text/html", Value::is_null),
+        (Fault::HtmlNotFound, 404, "text/html", Value::is_null),
+        (Fault::HtmlOk, 200, "text/html", Value::is_null),
         (too_many(None, Some(300)), 429, problem, |body| body["retry_after"] == 300),
         (too_many(Some(2), None), 429, "text/html", Value::is_null),
         (Fault::Redirect("https://elsewhere.example/".into()), 307, "text/html", Value::is_null),

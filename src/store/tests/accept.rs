@@ -68,10 +68,10 @@ async fn knows_a_request_again_in_the_same_batch() {
 async fn a_key_belongs_to_its_account_and_a_return_url_to_no_key() {
     let home = Home::new();
     let store = home.serve().await;
-    let (first, mut elsewhere, same_url) = (home.request(), home.request(), home.request());
+    let (first, mut elsewhere, mut same_url) = (home.request(), home.request(), home.request());
     elsewhere.idempotency_key = first.idempotency_key.clone();
     elsewhere.request.account_id = AccountId(8);
-    assert_eq!(same_url.request.return_url, first.request.return_url);
+    same_url.request.return_url = first.request.return_url.clone();
     for request in [first, elsewhere, same_url] {
         accept(&store, request).await;
     }

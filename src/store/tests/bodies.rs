@@ -110,10 +110,8 @@ async fn a_job_without_bodies_keeps_all_else() {
         let filter = JobFilter { text: Some(text.into()), limit: 9, ..JobFilter::default() };
         store.jobs(&filter).await.unwrap().jobs.len()
     };
-    assert_eq!((find("xxx").await, find("/continue/34").await, find(&id.to_string()).await), (0, 1, 1));
-    let wrong =
-        StoreError::WrongState { id, state: StateName::Delivered, allowed: "only a dead job can be retried" };
-    assert_eq!(store.retry(id).await, Err(wrong));
+    assert_eq!((find("xxx").await, find("/continue/34_").await, find(&id.to_string()).await), (0, 1, 1));
+    assert!(matches!(store.retry(id).await, Err(StoreError::WrongState { state: StateName::Delivered, .. })));
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn a_finished_job_gives_its_bytes_back_and_a_retried_one_takes_them_again(
         store.sent(sent(delivering, next)).await.unwrap();
         assert_eq!(table(&home, 7).await.0, 0);
     }
-    assert_eq!(store.retry_dead(None).await, Ok(1));
+    assert_eq!(store.retry_dead(None, false).await.unwrap().retried, 1);
     assert_eq!(ask().await, over(1));
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     store.cancel(job.id).await.unwrap();

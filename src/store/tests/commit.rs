@@ -1,6 +1,6 @@
 //! Many operations share one transaction, and one bad one does not spoil the others.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use futures_util::future::join_all;
 use tokio::task::unconstrained;
@@ -28,6 +28,50 @@ async fn commits(store: &Store) -> Arc<AtomicUsize> {
     store.ask(CountCommits(commits.clone())).await.unwrap();
     commits.store(0, Ordering::SeqCst);
     commits
+}
+
+/// Lets COMMIT fail at its very end for as long as the flag is set.
+struct RefuseCommits(Arc<AtomicBool>);
+
+impl Request for RefuseCommits {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        let refuses = self.0.clone();
+        connection.lock_handle().await?.set_commit_hook(move || !refuses.load(Ordering::SeqCst));
+        Ok(())
+    }
+}
+
+impl Store {
+    /// A flag: while it is set, no transaction can be committed, though each statement in it succeeds.
+    pub(crate) async fn commit_refusal(&self) -> Arc<AtomicBool> {
+        let refuses = Arc::new(AtomicBool::new(false));
+        self.ask(RefuseCommits(refuses.clone())).await.unwrap();
+        refuses
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (worker, sender) = (home.running(&store).await, home.delivering(&store).await);
+    let claimed = [look(&store, worker.id).await, look(&store, sender.id).await];
+    let request = home.request();
+    let refuses = store.commit_refusal().await;
+    refuses.store(true, Ordering::SeqCst);
+    let refused = store.accept(request.clone(), PATIENCE).await;
+    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    let deliver = AfterHandler::Deliver(prepared("hi"));
+    assert!(store.handled(handled(worker, deliver)).await.is_err());
+    assert!(store.sent(sent(sender, AfterDelivery::Delivered)).await.is_err());
+    refuses.store(false, Ordering::SeqCst);
+    assert!(store.job(request.id).await.unwrap().is_none());
+    for before in claimed {
+        assert_eq!(look(&store, before.id).await, before);
+    }
+    accept(&store, request).await;
 }
 
 #[tokio::test]

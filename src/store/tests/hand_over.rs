@@ -170,12 +170,14 @@ async fn a_free_sender_gets_the_delivery_with_the_next_number() {
         fence: Fence(2),
         handler: handler("greet"),
         account_id: AccountId(7),
-        return_url: return_url(ORIGIN),
+        return_url: return_url(ORIGIN, 0),
         received_at: START,
         waiting_since: START,
         prepared: prepared("yes"),
         attempts: 0,
         delivery: Delivery::default(),
+        tried: false,
+        superseded_by: None,
     };
     assert_eq!(job, expected);
     let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };

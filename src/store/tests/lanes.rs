@@ -146,7 +146,7 @@ async fn what_is_read_from_the_store_is_what_memory_knew() {
     store.handled(handled(job, AfterHandler::Retry { due_at: retry_at })).await.unwrap();
     for (origin, seconds) in [("https://x.kommo.com", 3), ("https://y.kommo.com", 4)] {
         let mut request = home.request();
-        request.request.return_url = return_url(origin);
+        request.request.return_url = return_url(origin, 0);
         request.handler = handler("z");
         accept(&store, request).await;
         let [job] = store.claim_work("z".into(), 9, LEASE).await.unwrap().try_into().unwrap();

@@ -35,7 +35,7 @@ async fn nothing_of_a_job_lies_behind_its_bodies() {
     let mut raw = home.raw().await;
     let names: Vec<String> =
         sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(&mut raw).await.unwrap();
-    assert_eq!(names[names.len() - 2..], ["data", "completion"]);
+    assert_eq!(names[names.len() - 3..], ["data", "completion", "handler_completion"]);
     let listed = list::select(&JobFilter::default(), 9, None);
     let listed = listed.sql().as_str().replace("data IS NULL AS bodies_dropped", "");
     assert!(!listed.contains("data") && !listed.contains("completion"), "{listed}");

@@ -23,9 +23,11 @@ mod permissions;
 mod plans;
 mod random;
 mod read;
+mod retry;
 mod schema;
 mod sent;
 mod stale;
+mod supersede;
 mod unclaimed;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,7 +127,7 @@ impl Home {
             request: WidgetRequest {
                 account_id: AccountId(7),
                 entity: Some(Entity { kind: EntityKind::Lead, id: 5 }),
-                return_url: return_url(ORIGIN),
+                return_url: return_url(ORIGIN, serial),
                 data: json!({ "name": "Ann" }),
             },
             idempotency_key: format!("jti-{serial}"),
@@ -183,8 +185,9 @@ fn handler(name: &str) -> HandlerName {
     name.parse().unwrap()
 }
 
-fn return_url(origin: &str) -> ReturnUrl {
-    format!("{origin}/api/v4/salesbot/12/continue/34").parse().unwrap()
+/// Where the bot of a request waits; each serial number is another wait.
+fn return_url(origin: &str, serial: u64) -> ReturnUrl {
+    format!("{origin}/api/v4/salesbot/12/continue/34_{serial}").parse().unwrap()
 }
 
 fn prepared(reply: &str) -> Prepared {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, service,
-    unclaimed, upkeep,
+    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, retry,
+    service, supersede, unclaimed, upkeep,
 };
 
 /// The plan, one line a step.
@@ -70,8 +70,11 @@ async fn hot_statements_never_scan_and_never_sort() {
             upkeep::FORGET_KEYS.into(),
             "COVERING INDEX idempotency_keys_expired (expires_service_at<?)",
         ),
-        ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
-        ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
+        ("retry", retry::retry("", retry::ONE), "jobs USING PRIMARY KEY (id=?)"),
+        ("retry dead", retry::retry("", retry::DEAD), "jobs_dead (id>?)"),
+        ("superseded", supersede::UNFINISHED.text(32), "jobs_superseded (return_url=?)"),
+        ("superseded at its end", supersede::ENDED.text(32), "jobs_superseded_ended (return_url=?)"),
+        ("superseded at once", supersede::WITHIN.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("work lanes", refresh::WORK.into(), "jobs_queued (handler>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "(origin>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),

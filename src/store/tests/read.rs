@@ -94,7 +94,7 @@ async fn text_is_looked_for_in_url_data_error_and_id() {
         all(&store, filter, 100).await.0
     };
     assert_eq!(find("Nr. 17!").await, every(&ids, |n| n == 17));
-    assert_eq!(find("/continue/34").await, ids);
+    assert_eq!(find("/continue/34_").await, ids);
     assert_eq!(find("").await, ids);
     assert_eq!(find("%").await, []);
     assert_eq!(find("-").await, []);

@@ -95,3 +95,44 @@ async fn a_report_on_a_job_that_was_cancelled() {
         assert_eq!(attempts(&store, id).await.len(), kept);
     }
 }
+
+#[tokio::test]
+async fn a_report_that_comes_after_its_lease_and_before_the_next_claim() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);
+    home.pass(LEASE);
+    assert_eq!(store.ask(Free { until: Some(home.now()), now: home.now() }).await, Ok(2));
+    let ids = [running.id, delivering.id];
+    let before = [look(&store, ids[0]).await, look(&store, ids[1]).await];
+    let deliver = AfterHandler::Deliver(prepared("late"));
+    assert_eq!(store.handled(handled(running, deliver)).await, Ok(Written::Stale));
+    assert_eq!(store.sent(sent(delivering, AfterDelivery::Delivered)).await, Ok(Written::Stale));
+    assert_eq!([look(&store, ids[0]).await, look(&store, ids[1]).await], before);
+}
+
+/// A claim must never fit a later one of the same job, whatever the states in between are.
+#[tokio::test]
+async fn whoever_takes_a_job_from_its_claim_raises_the_fence() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let fence = async |id: JobId| {
+        let mut raw = home.raw().await;
+        let sql = "SELECT fence FROM jobs WHERE id = ?";
+        sqlx::query_scalar::<_, i64>(sql).bind(id.as_uuid()).fetch_one(&mut raw).await.unwrap()
+    };
+    let running = home.running(&store).await;
+    store.cancel(running.id).await.unwrap();
+    assert_eq!(fence(running.id).await, running.fence.0 + 1, "cancelled while it ran");
+    let delivering = home.delivering(&store).await;
+    store.cancel(delivering.id).await.unwrap();
+    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "cancelled on its way");
+    let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);
+    store.ask(Free { until: None, now: home.now() }).await.unwrap();
+    assert_eq!(fence(running.id).await, running.fence.0 + 1, "freed while it ran");
+    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "freed on its way");
+    let dead = home.dead(&store).await;
+    let before = fence(dead).await;
+    store.retry(dead).await.unwrap();
+    assert_eq!(fence(dead).await, before + 1, "retried");
+}

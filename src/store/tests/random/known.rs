@@ -13,6 +13,8 @@ pub(super) struct Known {
     pub(super) fence: i64,
     pub(super) crashes: u32,
     pub(super) delivery: Delivery,
+    pub(super) tried: bool,
+    pub(super) superseded_by: Option<JobId>,
     /// The store has no bodies of it any more; the model keeps them all the same.
     pub(super) bodies_dropped: bool,
 }
@@ -49,6 +51,8 @@ impl Known {
             prepared: self.prepared().unwrap(),
             attempts: self.job.delivery_attempts,
             delivery: self.delivery,
+            tried: self.tried,
+            superseded_by: self.superseded_by,
         }
     }
 
@@ -74,7 +78,9 @@ impl Known {
     pub(super) fn bytes(&self) -> u64 {
         let data = self.job.request.data.to_string().len();
         let completion = self.prepared().map_or(0, |prepared| prepared.completion.as_json().len());
-        if self.bodies_dropped { 0 } else { (data + completion) as u64 }
+        let handlers =
+            self.job.handler_completion.as_ref().map_or(0, |completion| completion.as_json().len());
+        if self.bodies_dropped { 0 } else { (data + completion + handlers) as u64 }
     }
 
     /// Since when it waits for a worker, and is due.
@@ -139,12 +145,45 @@ impl Known {
         self.job.last_error = error.or(self.job.last_error.take());
     }
 
-    /// A person wants it to be delivered again.
-    pub(super) fn revive(&mut self, now: Timestamp) {
+    /// Another completion takes the place of the one that there is.
+    pub(super) fn replace(&mut self, other: Prepared) {
+        let before = self.prepared().unwrap();
+        if (before.outcome, other.outcome) == (Outcome::Handler, Outcome::Fallback) {
+            self.job.handler_completion = Some(before.completion);
+        }
+        let State::Delivering { prepared, .. } = &mut self.job.state else { panic!("it is not delivered") };
+        *prepared = other;
+    }
+
+    /// An operator wants it to be delivered again.
+    pub(super) fn revive(&mut self, options: &RetryOptions, now: Timestamp) {
         let prepared = self.prepared().unwrap();
         self.fence += 1;
         self.finished_service_at = None;
-        self.delivery = Delivery { failures: 0, failing_since: None, ..self.delivery };
+        let answer_lost = self.delivery.answer_lost && self.job.state.name() != StateName::Gone;
+        self.delivery = Delivery { failures: 0, failing_since: None, answer_lost, ..self.delivery };
+        self.superseded_by = self.superseded_by.filter(|_| !options.force);
         self.job.state = State::Delivering { prepared, due_at: now, lease_until: None };
+        let other = match &options.send {
+            Resend::Last => return,
+            Resend::Handler => self
+                .job
+                .handler_completion
+                .take()
+                .map(|completion| Prepared { completion, outcome: Outcome::Handler }),
+            Resend::Fallback(fallback) => {
+                Some(Prepared { completion: fallback.clone(), outcome: Outcome::Fallback })
+            }
+        };
+        if let Some(other) = other {
+            self.replace(other);
+            self.delivery.refused_at = None;
+        }
+    }
+
+    /// Whether a later job with its `return_url` keeps an operator from sending it again.
+    pub(super) fn is_superseded(&self) -> bool {
+        let is_repeated = self.tried || self.job.state.name() != StateName::Delivering;
+        is_repeated && self.superseded_by.is_some()
     }
 }

@@ -196,8 +196,8 @@ impl Life {
         let now = moment.steady;
         let until = |lease: u64| now + Duration::from_millis(lease);
         operations.push(match step {
-            Step::Accept { lane, account, key, answer_within, token_life } => {
-                let new = self.request(lane, account, key, answer_within, token_life);
+            Step::Accept { lane, bot, account, key, answer_within, token_life } => {
+                let new = self.request((lane, bot), account, key, answer_within, token_life);
                 asked(ACCEPTS, async move {
                     let answer = store.accept(new.clone(), PATIENCE).await;
                     check(move |life| life.accepted(new, answer, moment))
@@ -258,17 +258,24 @@ impl Life {
                     check(move |life| life.model.cancelled(id, &answer, moment))
                 })
             }
-            Step::Retry(whom) => {
+            Step::Retry { whom, handlers, force } => {
                 let Some(id) = self.anyone(whom) else { return };
+                let send = match handlers {
+                    None => Resend::Last,
+                    Some(true) => Resend::Handler,
+                    Some(false) => Resend::Fallback(prepared("another fallback").completion),
+                };
+                let options = RetryOptions { send, force };
                 asked(ERRANDS, async move {
-                    let answer = store.retry(id).await;
-                    check(move |life| life.model.retried(id, &answer, now))
+                    let answer = store.retry_with(id, options.clone()).await;
+                    check(move |life| life.model.retried(id, &options, &answer, now))
                 })
             }
-            Step::RetryDead(lane) => asked(ERRANDS, async move {
-                let answer = store.retry_dead(lane.map(|lane| handler(HANDLERS[lane]))).await;
+            Step::RetryDead { lane, force } => asked(ERRANDS, async move {
+                let answer = store.retry_dead(lane.map(|lane| handler(HANDLERS[lane])), force).await;
                 let lane = lane.map(|lane| HANDLERS[lane]);
-                check(move |life| assert_eq!(answer, Ok(life.model.retried_dead(lane, now))))
+                let retried = answer.unwrap().retried;
+                check(move |life| assert_eq!(retried, life.model.retried_dead(lane, force, now)))
             }),
             Step::Free => {
                 let until = Some(now);
@@ -293,7 +300,7 @@ impl Life {
 
     fn request(
         &mut self,
-        lane: usize,
+        (lane, bot): (usize, u64),
         account: i64,
         key: Option<Index>,
         answer_within: u64,
@@ -301,7 +308,7 @@ impl Life {
     ) -> NewJob {
         let mut new = self.home.request();
         new.handler = handler(HANDLERS[lane]);
-        new.request.return_url = return_url(ORIGINS[lane]);
+        new.request.return_url = return_url(ORIGINS[lane], bot);
         new.request.account_id = AccountId(account);
         new.answer_by = self.home.steady() + Duration::from_millis(answer_within);
         new.token_expires_at = new.received_at + Duration::from_millis(token_life);
@@ -349,7 +356,7 @@ impl Life {
         report.attempt = report.attempt.filter(|_| about.charged);
         report.error = about.error.then(|| format!("handler, claim {}", report.job.fence.0));
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
-        let said = Said { id, fence: report.job.fence, attempt, next, error };
+        let said = Said { id, fence: report.job.fence, attempt, tried: false, next, error };
         asked(WORKERS, async move {
             let answer = store.handled(report).await;
             check(move |life| {
@@ -359,14 +366,17 @@ impl Life {
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
                 assert_eq!(answer, Ok(life.model.handled(said, lease, now)));
                 if let Some(job) = job {
-                    assert_eq!(job, life.model.jobs[&id].delivering());
+                    // Its first continue goes out, whatever came later.
+                    let known = DeliveringJob { superseded_by: None, ..life.model.jobs[&id].delivering() };
+                    assert_eq!(job, known);
                     life.senders.push(job);
                 }
             })
         })
     }
 
-    fn sent(&self, job: DeliveringJob, next: AfterCall, about: About) -> Asked {
+    fn sent(&self, mut job: DeliveringJob, next: AfterCall, about: About) -> Asked {
+        job.tried |= about.charged;
         let (store, moment) = (self.store.clone(), self.store.moment());
         let now = moment.steady;
         let failing_since = job.delivery.failing_since.or(Some(now));
@@ -384,13 +394,17 @@ impl Life {
             AfterCall::Wait { failing, keeps_place } => {
                 AfterDelivery::Wait { delivery: if failing { failed } else { refused }, keeps_place }
             }
-            AfterCall::Replace => AfterDelivery::Replace { prepared: prepared("else"), delivery: calm },
+            AfterCall::Replace { fallback } => {
+                let outcome = if fallback { Outcome::Fallback } else { job.prepared.outcome };
+                AfterDelivery::Replace { prepared: Prepared { outcome, ..prepared("else") }, delivery: calm }
+            }
         };
         let mut report = sent(job, next.clone());
         report.attempt = report.attempt.filter(|_| about.charged);
         report.error = about.error.then(|| format!("delivery, claim {}", report.job.fence.0));
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
-        let said = Said { id: report.job.id, fence: report.job.fence, attempt, next, error };
+        let (id, fence, tried) = (report.job.id, report.job.fence, report.job.tried);
+        let said = Said { id, fence, attempt, tried, next, error };
         asked(SENDERS, async move {
             let answer = store.sent(report).await;
             check(move |life| assert_eq!(answer, Ok(life.model.sent(said, moment))))

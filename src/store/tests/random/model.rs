@@ -15,6 +15,8 @@ pub(super) struct Said<N> {
     pub(super) id: JobId,
     pub(super) fence: Fence,
     pub(super) attempt: Option<Attempt>,
+    /// Of a delivery: a continue was sent.
+    pub(super) tried: bool,
     pub(super) next: N,
     pub(super) error: Option<String>,
 }
@@ -62,6 +64,11 @@ impl Model {
             None => State::Queued { due_at: now },
         };
         let NewJob { id, handler, request, received_at, answer_by, .. } = new;
+        for older in self.jobs.values_mut().filter(|older| older.job.request.return_url == request.return_url)
+        {
+            let ended = matches!(older.job.state.name(), StateName::Delivered | StateName::Cancelled);
+            older.superseded_by = older.superseded_by.or((!ended).then_some(id));
+        }
         let job = Job {
             id,
             handler,
@@ -71,6 +78,7 @@ impl Model {
             handler_attempts: 0,
             delivery_attempts: 0,
             last_error: None,
+            handler_completion: None,
             state,
         };
         let known = Known {
@@ -81,6 +89,8 @@ impl Model {
             fence: i64::from(lease.is_some()),
             crashes: 0,
             delivery: Delivery::default(),
+            tried: false,
+            superseded_by: None,
             bodies_dropped: false,
         };
         self.jobs.insert(id, known);
@@ -127,6 +137,7 @@ impl Model {
         let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else { return Written::Stale };
         known.job.delivery_attempts += u32::from(said.attempt.is_some());
         known.charge(said.attempt, said.error);
+        known.tried = said.tried;
         let (prepared, finished_at) = (known.prepared().unwrap(), moment.calendar);
         let waiting = |due_at, prepared| State::Delivering { prepared, due_at, lease_until: None };
         known.job.state = match said.next {
@@ -144,9 +155,10 @@ impl Model {
                 known.delivery = delivery;
                 waiting(if keeps_place { known.waiting_since.min(now) } else { now }, prepared)
             }
-            AfterDelivery::Replace { prepared, delivery } => {
+            AfterDelivery::Replace { prepared: other, delivery } => {
                 known.delivery = delivery;
-                waiting(now, prepared)
+                known.replace(other);
+                waiting(now, known.prepared().unwrap())
             }
         };
         known.finished_service_at = known.finished_at().map(|_| moment.service);
@@ -256,25 +268,41 @@ impl Model {
         known.finished_service_at = Some(now.service);
     }
 
-    pub(super) fn retried(&mut self, id: JobId, answer: &Result<(), StoreError>, now: Timestamp) {
+    pub(super) fn retried(
+        &mut self,
+        id: JobId,
+        options: &RetryOptions,
+        answer: &Result<(), StoreError>,
+        now: Timestamp,
+    ) {
         let Some(known) = self.jobs.get_mut(&id) else {
             return assert_eq!(*answer, Err(StoreError::NoJob(id)));
         };
         let state = known.job.state.name();
-        if state != StateName::Dead {
+        let is_waiting = matches!(known.job.state, State::Delivering { lease_until: None, .. });
+        if !is_waiting && !matches!(state, StateName::Dead | StateName::Gone) {
             let refused = matches!(answer, Err(StoreError::WrongState { state: told, .. }) if *told == state);
             return assert!(refused, "{answer:?}");
         }
+        if let Some(newer) = known.superseded_by.filter(|_| known.is_superseded() && !options.force) {
+            return assert_eq!(*answer, Err(StoreError::Superseded { id, newer }));
+        }
+        let is_fallback = known.prepared().unwrap().outcome == Outcome::Fallback;
+        if options.send == Resend::Handler && is_fallback && known.job.handler_completion.is_none() {
+            return assert_eq!(*answer, Err(StoreError::NoHandlerCompletion(id)));
+        }
         assert_eq!(*answer, Ok(()));
-        known.revive(now);
+        known.revive(options, now);
     }
 
-    pub(super) fn retried_dead(&mut self, handler: Option<&str>, now: Timestamp) -> u64 {
+    pub(super) fn retried_dead(&mut self, handler: Option<&str>, force: bool, now: Timestamp) -> u64 {
+        let options = RetryOptions { force, ..RetryOptions::default() };
         let is_meant = |known: &&mut Known| {
             known.job.state.name() == StateName::Dead
                 && handler.is_none_or(|handler| known.job.handler.as_str() == handler)
+                && (force || !known.is_superseded())
         };
-        self.jobs.values_mut().filter(is_meant).map(|known| known.revive(now)).count() as u64
+        self.jobs.values_mut().filter(is_meant).map(|known| known.revive(&options, now)).count() as u64
     }
 
     /// Leases up to `until` are over.
@@ -290,6 +318,7 @@ impl Model {
                 }
                 State::Delivering { due_at, lease_until, .. } if lease_until.is_some_and(is_over) => {
                     known.delivery.answer_lost = true;
+                    known.tried = true;
                     (*due_at, *lease_until) = (now, None);
                 }
                 _ => continue,

@@ -34,6 +34,8 @@ pub(super) enum Event {
 pub(super) enum Step {
     Accept {
         lane: usize,
+        /// Which of a lane's bots asks.
+        bot: u64,
         account: i64,
         /// A key that was used before, in that account or the other one; `None` for a new one.
         key: Option<Index>,
@@ -71,8 +73,16 @@ pub(super) enum Step {
         lease: u64,
     },
     Cancel(Index),
-    Retry(Index),
-    RetryDead(Option<usize>),
+    Retry {
+        whom: Index,
+        /// What is sent: the handler's (`true`), the fallback, or what was sent last.
+        handlers: Option<bool>,
+        force: bool,
+    },
+    RetryDead {
+        lane: Option<usize>,
+        force: bool,
+    },
     /// Leases that ran out.
     Free,
     /// Jobs that finished longer ago than so many milliseconds.
@@ -101,7 +111,7 @@ pub(super) enum AfterCall {
     Dead { answer_lost: bool },
     Retry { after: u64, answer_lost: bool },
     Wait { failing: bool, keeps_place: bool },
-    Replace,
+    Replace { fallback: bool },
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
@@ -147,16 +157,19 @@ fn jump() -> impl Strategy<Value = i64> {
 fn of_people() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => any::<Index>().prop_map(Step::Cancel),
-        3 => any::<Index>().prop_map(Step::Retry),
-        2 => prop::option::of(0..2_usize).prop_map(Step::RetryDead),
+        4 => (any::<Index>(), prop::option::of(any::<bool>()), any::<bool>())
+            .prop_map(|(whom, handlers, force)| Step::Retry { whom, handlers, force }),
+        2 => (prop::option::of(0..2_usize), any::<bool>())
+            .prop_map(|(lane, force)| Step::RetryDead { lane, force }),
     ]
 }
 
 fn accept() -> impl Strategy<Value = Step> {
     let key = prop_oneof![4 => Just(None), 1 => any::<Index>().prop_map(Some)];
-    (0..2_usize, 1..3_i64, key, 1..60_000_u64, 1..60_000_u64).prop_map(
-        |(lane, account, key, answer_within, token_life)| Step::Accept {
+    (0..2_usize, 0..4_u64, 1..3_i64, key, 1..60_000_u64, 1..60_000_u64).prop_map(
+        |(lane, bot, account, key, answer_within, token_life)| Step::Accept {
             lane,
+            bot,
             account,
             key,
             answer_within,
@@ -189,6 +202,6 @@ fn after_call() -> impl Strategy<Value = AfterCall> {
         4 => (0..90_000_u64, any::<bool>()).prop_map(|(after, answer_lost)| AfterCall::Retry { after, answer_lost }),
         2 => (any::<bool>(), any::<bool>())
             .prop_map(|(failing, keeps_place)| AfterCall::Wait { failing, keeps_place }),
-        2 => Just(AfterCall::Replace),
+        3 => any::<bool>().prop_map(|fallback| AfterCall::Replace { fallback }),
     ]
 }

@@ -1,0 +1,89 @@
+//! What an operator may have sent again, and that it is carried out whatever the caller does.
+
+use super::*;
+
+async fn retry(it: &Fixture, id: impl std::fmt::Display, body: &str) -> Answer {
+    it.call("POST", &format!("/api/v1/jobs/{id}/retry"), body).await
+}
+
+#[tokio::test]
+async fn either_completion_of_a_refused_job_is_shown_and_sent() {
+    let it = Fixture::new(None).await;
+    let id = it.jobs.refused_twice("echo").await;
+    let (handlers, fallback) =
+        (json!({ "data": { "reply": "hi" } }), json!({ "data": { "status": "fail" } }));
+    let shown = it.get(&format!("/api/v1/jobs/{id}")).await;
+    assert_eq!((&shown["completion"], &shown["outcome"]), (&fallback, &json!("fallback")));
+    assert_eq!(shown["handler_completion"], handlers);
+    let configured = json!({ "data": { "status": "sorry" } });
+    for (body, completion, outcome, kept) in [
+        ("", &fallback, "fallback", &handlers),
+        ("null", &fallback, "fallback", &handlers),
+        (r#"{"send":"handler"}"#, &handlers, "handler", &Value::Null),
+        ("{}", &handlers, "handler", &Value::Null),
+        // The one that is configured now.
+        (r#"{"send":"fallback","force":true}"#, &configured, "fallback", &handlers),
+    ] {
+        let answer = retry(&it, id, body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{body}: {}", answer.text);
+        let job = answer.json();
+        assert_eq!((&job["state"], &job["completion"]), (&json!("delivering"), completion), "{body}");
+        assert_eq!((&job["outcome"], &job["handler_completion"]), (&json!(outcome), kept), "{body}");
+    }
+    for (body, word) in [("[]", "body"), (r#"{"send":"both"}"#, "both"), (r#"{"all":true}"#, "all")] {
+        let detail = retry(&it, id, body).await.problem(400);
+        assert!(detail.contains(word) && detail.contains(r#"{"send":"handler"}"#), "{body}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_again_is_409_and_says_why() {
+    let it = Fixture::new(None).await;
+    let on_its_way = it.jobs.make("echo", StateName::Delivering).await;
+    let claimed = it.jobs.claim_delivery(1).await;
+    let detail = retry(&it, on_its_way, "").await.problem(409);
+    assert!(detail.contains("its continue is on its way"), "{detail}");
+    drop(claimed);
+
+    let older = it.jobs.make("echo", StateName::Gone).await;
+    let newer = it.jobs.next_question("echo").await;
+    let refused = retry(&it, older, "").await;
+    let detail = refused.problem(409);
+    assert!(detail.contains(&newer.to_string()) && detail.contains("force"), "{detail}");
+    assert_eq!(refused.json()["type"], "urn:salesbot-bridge:problem:superseded");
+    assert_eq!(retry(&it, older, r#"{"force":true}"#).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn superseded_jobs_are_counted_and_left_alone_unless_forced() {
+    let it = Fixture::new(None).await;
+    it.jobs.make("echo", StateName::Dead).await;
+    it.jobs.make("echo", StateName::Dead).await;
+    it.jobs.next_question("other").await;
+    for (body, retried, superseded) in
+        [(r#"{"state":"dead"}"#, 1, 1), (r#"{"state":"dead","force":true}"#, 1, 0)]
+    {
+        let answer = it.call("POST", "/api/v1/jobs/retry", body).await;
+        assert_eq!(answer.json(), json!({ "retried": retried, "superseded": superseded }), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_is_carried_out_to_its_end_though_the_caller_hangs_up() {
+    let it = Fixture::new(None).await;
+    let dead = it.jobs.make("echo", StateName::Dead).await;
+    // More than one transaction takes.
+    it.jobs.store.copy_dead(dead, 1_200).await;
+    let mut asking = Box::pin(it.call("POST", "/api/v1/jobs/retry", r#"{"state":"dead"}"#));
+    let count = async || it.jobs.store.stats().await.unwrap().jobs[&StateName::Delivering];
+    while count().await == 0 {
+        assert!(futures_util::poll!(&mut asking).is_pending());
+    }
+    drop(asking);
+    let end = async {
+        while count().await < 1_201 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), end).await.expect("it stopped half way");
+}

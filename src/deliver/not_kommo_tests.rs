@@ -1,0 +1,61 @@
+//! What is done with a 404 that comes early, and with what is not Kommo's API.
+
+use super::*;
+
+#[test]
+fn a_404_within_three_seconds_of_the_request_is_retried_and_charges_nothing() {
+    let foreign = Got::Answer(Answer::Foreign { status: 404 });
+    for (age, delay) in [(0, 500), (499, 500), (500, 1_000), (1_500, 2_000), (2_999, 2_000)] {
+        for got in [status(404), foreign.clone()] {
+            for delivery in [Delivery::default(), answer_was_lost()] {
+                let received_at = NOW - Duration::from_millis(age);
+                let judgement = Case { received_at, delivery, ..Case::default() }.judge(&got);
+                let due_at = NOW + Duration::from_millis(delay);
+                assert_eq!(judgement.next, AfterDelivery::Retry { due_at, delivery }, "{age} {got:?}");
+                assert_eq!((judgement.result, judgement.pause), (None, None), "{age} {got:?}");
+                // Only Kommo's own answer shows that the account takes calls.
+                assert_eq!(judgement.account_is_fine, matches!(got, Got::Answer(Answer::Status { .. })));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_early_404_keeps_no_job_from_giving_up() {
+    let early = |since| {
+        let delivery =
+            Delivery { failures: 3, failing_since: Some(since), answer_lost: false, refused_at: None };
+        Case { received_at: NOW, delivery, ..Case::default() }
+    };
+    let over = NOW + Duration::from_millis(500) - HOUR;
+    assert_eq!(early(over).judge(&status(404)).next, AfterDelivery::Gone);
+    let foreign = Got::Answer(Answer::Foreign { status: 404 });
+    assert!(matches!(early(NOW - HOUR).judge(&foreign).next, AfterDelivery::Dead { .. }));
+    let almost = early(over + Duration::from_millis(1)).judge(&status(404));
+    assert!(matches!(almost.next, AfterDelivery::Retry { .. }), "{almost:?}");
+}
+
+#[test]
+fn a_404_of_a_job_from_the_future_is_final() {
+    let received_at = NOW + Duration::from_millis(1);
+    let judgement = Case { received_at, ..Case::default() }.judge(&status(404));
+    assert_eq!(judgement.next, AfterDelivery::Gone);
+}
+
+#[test]
+fn what_is_not_kommos_api_is_retried_and_a_success_of_it_notes_a_lost_answer() {
+    for (status, lost) in [(404, false), (200, true), (206, true)] {
+        let got = Got::Answer(Answer::Foreign { status });
+        let judgement = Case::default().judge(&got);
+        assert_eq!((judgement.result, judgement.account_is_fine), (Some(AttemptResult::Retry), false));
+        let AfterDelivery::Retry { due_at, delivery } = judgement.next else { panic!("{status}") };
+        assert_eq!(due_at, NOW + Duration::from_millis(500), "{status}");
+        assert_eq!((delivery.failures, delivery.answer_lost), (1, lost), "{status}");
+        let error = judgement.error.unwrap();
+        assert!(error.contains(&status.to_string()) && error.contains("not Kommo's API"), "{error}");
+        // Not even after a lost answer does a 404 of something else say that the continue had arrived.
+        let delivery = Delivery { failures: 9, failing_since: Some(NOW - HOUR), ..answer_was_lost() };
+        let last = Case { delivery, ..Case::default() }.judge(&got);
+        assert_eq!(last.next, AfterDelivery::Dead { answer_lost: true }, "{status}");
+    }
+}
