@@ -56,6 +56,7 @@ impl Fixture {
             health: health.clone(),
             token: token.map(Into::into),
             metrics: crate::telemetry::recorder(),
+            job_log: crate::job_log::JobLog::new(jobs.clock.clock()),
             clock: jobs.clock.clock(),
         });
         Self { jobs, health, router }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{AccountId, HandlerName, JobId, JobRecord, StateName, Timestamp};
+use crate::model::{AccountId, HandlerName, JobId, JobRecord, OutcomeName, StateName, Timestamp};
 use crate::store::{JobFilter, Purpose, Store, StoreError};
 
 use super::exit::print_to;
@@ -64,6 +64,9 @@ struct List {
     /// Only this Kommo account's
     #[arg(long, value_name = "NUMBER")]
     account_id: Option<i64>,
+    /// Only those whose bots get the handler's answer (`handler`) or the fallback (`fallback`)
+    #[arg(long)]
+    outcome: Option<OutcomeName>,
     /// Only those whose id, return_url, data or last error contains this text
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
@@ -120,6 +123,7 @@ impl<W: Write> Visit<'_, W> {
             state: list.state,
             handler: list.handler,
             account_id: list.account_id.map(AccountId),
+            outcome: list.outcome,
             text: list.q,
             before: list.cursor,
             limit: list.limit,
@@ -232,6 +236,7 @@ mod tests {
             vec!["show", "nonsense"],
             vec!["list", "--limit", "501"],
             vec!["list", "--state", "lost"],
+            vec!["list", "--outcome", "ok"],
         ] {
             assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
