@@ -206,4 +206,19 @@ mod tests {
         assert_eq!(HandlerError::retry(Outer(parse)).to_string(), "the outer: invalid digit found in string");
         assert_eq!(HandlerError::fail("no such lead").to_string(), "no such lead");
     }
+
+    #[test]
+    fn debug_does_not_show_the_data() {
+        let request = Request {
+            data: "the-customer's-own-words",
+            account_id: AccountId(7),
+            account_url: "https://example.kommo.com".into(),
+            entity: None,
+            bot_type: BotType::Salesbot,
+            bot_id: 12,
+            received_at: Timestamp::from_millis(0),
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("bot_id: 12") && !shown.contains("words"), "{shown}");
+    }
 }

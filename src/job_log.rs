@@ -82,7 +82,7 @@ impl JobLog {
         }
     }
 
-    /// Logs a job that is finished: to be called once its final report is in the store. Of at most 100 lines a second; beyond
+    /// Logs a job that is finished: to be called once its final report is in the store. At most 100 lines a second; beyond
     /// that, jobs whose bots got the handler's answer give way to all others, and a sum says how many were left out.
     ///
     /// # Panics

@@ -109,10 +109,7 @@ mod tests {
             (told(|| panic!("no customer {}", words())), ""),
             (told(|| panic!("{:?}", words())), ""),
             (told(|| Err::<(), _>(words()).unwrap()), "called `Result::unwrap()` on an `Err` value"),
-            (
-                told(|| Ok::<_, ()>(words()).unwrap_err()),
-                "called `Result::unwrap_err()` on an `Ok` value",
-            ),
+            (told(|| Ok::<_, ()>(words()).unwrap_err()), "called `Result::unwrap_err()` on an `Ok` value"),
             (told(|| Err::<(), _>(words()).expect("it is there")), ""),
             (told(|| assert_eq!(words(), "")), "assertion `left == right` failed"),
             (told(|| assert_ne!(words(), words())), "assertion `left != right` failed"),

@@ -176,7 +176,7 @@ async fn a_job_has_exactly_the_fields_of_the_contract() {
         "id": id.to_string(), "state": "dead", "handler": "echo", "account_id": 1, "bot_type": "salesbot",
         "bot_id": 1, "continue_id": "c1", "entity_type": 2, "entity_id": 7,
         "return_url": "https://a1.kommo.com/api/v4/salesbot/1/continue/c1",
-        "outcome": "handler", "bodies_dropped": false,
+        "outcome": "handler", "fallback_reason": null, "bodies_dropped": false,
         "received_at": "2023-11-14T22:13:21.000Z", "due_at": null, "finished_at": "2023-11-14T22:13:21.000Z",
         "handler_attempts": 1, "delivery_attempts": 1, "last_error": error,
     });

@@ -187,6 +187,7 @@ mod tests {
     use clap::Parser;
 
     use crate::admin::fixture::Jobs;
+    use crate::model::FallbackReason;
 
     use super::*;
 
@@ -264,6 +265,20 @@ mod tests {
         let missing = "018bcfe5-687b-7000-8000-000000000001";
         let (_, error) = run(&jobs, false, &["show", missing]).await;
         assert_eq!(error, Some(format!("there is no job {missing}")));
+    }
+
+    #[tokio::test]
+    async fn fallbacks_are_found_and_say_why() {
+        let jobs = Jobs::new().await;
+        jobs.make("echo", StateName::Delivered).await;
+        let id = jobs.make_fallback("greet", FallbackReason::Failed).await.to_string();
+        let page = run_json(&jobs, &["list", "--outcome", "fallback"]).await;
+        assert_eq!((page["jobs"].as_array().unwrap().len(), &page["jobs"][0]["id"]), (1, &json!(id)));
+        assert_eq!(page["jobs"][0]["fallback_reason"], "failed");
+        let (text, _) = run(&jobs, false, &["list"]).await;
+        assert!(text.contains("fallback: failed") && text.contains(" handler "), "{text}");
+        let (text, _) = run(&jobs, false, &["show", &id]).await;
+        assert!(text.contains("failed: the handler failed for good"), "{text}");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ pub struct Finished {
     pub total: Duration,
     /// The last call of Kommo; `None` if there was none.
     pub call: Option<Call>,
-    /// What went wrong; `None` for a bot that was continued.
+    /// What went wrong, or is odd; `None` if there is nothing to say.
     pub error: Option<String>,
 }
 

@@ -39,3 +39,7 @@ pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};
+
+#[cfg(test)]
+#[path = "hidden_tests.rs"]
+mod hidden_tests;
