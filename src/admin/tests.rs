@@ -345,6 +345,7 @@ async fn stats_and_metrics_tell_the_same() {
                       "cancelled": 0 },
             "oldest_queued_seconds": 2.5,
             "accounts_waiting": [{ "account": "a1.kommo.com", "why": "authorize it" }],
+            "last_hour": { "jobs": 1, "fallbacks": 0, "fallbacks_by": [], "is_sample": false },
         })
     );
     let answer = it.call("GET", "/metrics", "").await;

@@ -276,7 +276,7 @@ mod tests {
         assert_eq!((page["jobs"].as_array().unwrap().len(), &page["jobs"][0]["id"]), (1, &json!(id)));
         assert_eq!(page["jobs"][0]["fallback_reason"], "failed");
         let (text, _) = run(&jobs, false, &["list"]).await;
-        assert!(text.contains("fallback: failed") && text.contains(" handler "), "{text}");
+        assert!(text.contains("fallback: failed") && text.contains("1 + 1  handler"), "{text}");
         let (text, _) = run(&jobs, false, &["show", &id]).await;
         assert!(text.contains("failed: the handler failed for good"), "{text}");
     }

@@ -126,7 +126,7 @@ mod tests {
         let backoff = HandlerPolicy::default().backoff();
         let delays = |jitter: f64| (1..=6).map(|n| backoff.delay(n, jitter).as_millis()).collect::<Vec<_>>();
         assert_eq!(delays(0.0), [250, 500, 1_000, 2_000, 4_000, 4_166]);
-        assert_eq!(delays(0.5), [375, 750, 1_500, 3_000, 6_000, 6_249]);
+        assert_eq!(delays(0.5), [375, 750, 1_500, 3_000, 6_000, 6_250]);
         assert_eq!(delays(1.0), [500, 1_000, 2_000, 4_000, 8_000, 8_333]);
     }
 

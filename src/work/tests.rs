@@ -187,7 +187,7 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
     home.clock.advance(Duration::from_secs(20));
     pool.step().await.unwrap();
     pool.idle().await;
-    assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback(FallbackReason::AnswerWithin)));
+    assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback(FallbackReason::Overdue)));
     drop(hold);
 }
 

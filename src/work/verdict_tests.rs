@@ -57,7 +57,7 @@ fn what_may_help_is_tried_again_with_backoff() {
     let retry = || Ended::Returned(Err(HandlerError::retry("down")));
     // At a jitter of a half: three quarters of 500 ms, 1 s, 2 s, ….
     let delays: Vec<u128> = (1..=9).map(|attempts| due(&judged(retry(), attempts, PLENTY))).collect();
-    assert_eq!(delays, [375, 750, 1_500, 3_000, 6_000, 6_249, 6_249, 6_249, 6_249]);
+    assert_eq!(delays, [375, 750, 1_500, 3_000, 6_000, 6_250, 6_250, 6_250, 6_250]);
     let after = Ended::Returned(Err(HandlerError::retry_after(Duration::from_secs(7), "busy")));
     assert_eq!(due(&judged(after, 1, PLENTY)), 7_000);
     assert_eq!(due(&judged(Ended::Panicked("boom".into()), 1, PLENTY)), 375);
