@@ -6,6 +6,7 @@ mod lanes;
 mod moved;
 mod outage;
 mod refused;
+mod told;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;

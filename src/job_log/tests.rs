@@ -6,8 +6,9 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::model::{AccountId, Entity, EntityKind, Outcome, StateName, Timestamp};
 
+/// What was logged.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -20,7 +21,8 @@ impl Write for Lines {
 }
 
 impl Lines {
-    fn with(&self, what: &str) -> Vec<String> {
+    /// The lines that have `what`.
+    pub(crate) fn with(&self, what: &str) -> Vec<String> {
         let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         log.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
     }
@@ -34,7 +36,7 @@ impl Lines {
 }
 
 /// Logs at `level` into what it returns, until the guard is dropped.
-fn logging(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
+pub(crate) fn logging(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()

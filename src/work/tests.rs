@@ -240,3 +240,22 @@ async fn where_there_is_one_place_the_names_take_turns() {
     done.sort_unstable();
     assert_eq!(done, names);
 }
+
+#[tokio::test]
+async fn a_fallback_is_counted_once_it_is_written_and_not_before() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let home = Home::new().await;
+    let pool = home.pool();
+    for (cancelled, counted) in [(true, 0), (false, 1)] {
+        let id = home.accept("gone", json!(null)).await;
+        let job = home.store.claim_work("gone".into(), 1, LEASE_MARGIN).await.unwrap().remove(0);
+        if cancelled {
+            home.store.cancel(id).await.unwrap();
+        }
+        pool.clone().finish(job, Ended::NoHandler, home.clock.now()).await;
+        let line = format!("bridge_fallbacks_total{{handler=\"gone\",reason=\"no_handler\"}} {counted}");
+        assert_eq!(handle.render().contains(&line), counted > 0, "{}", handle.render());
+    }
+}

@@ -160,10 +160,7 @@ async fn a_job_whose_handler_is_gone_gets_its_fallback_when_its_time_is_over() {
     assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));
     let job = bridge.in_state(&id, "delivered").await;
     let error = job["last_error"].as_str().unwrap();
-    assert_eq!(
-        (&job["outcome"], error),
-        (&json!("fallback"), "no handler of that name is registered any more")
-    );
+    assert_eq!((&job["outcome"], error), (&json!("fallback"), "no handler of that name is registered"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
