@@ -10,8 +10,8 @@ use super::Fallback;
 use crate::clock::ManualClock;
 use crate::model::{
     AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveringJob,
-    Delivery, DeliveryReport, Entity, EntityKind, HandlerReport, JobId, NewJob, Outcome, Prepared, Stage,
-    StateName, Timestamp, WidgetRequest,
+    Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, NewJob, Outcome,
+    Prepared, Stage, StateName, Timestamp, WidgetRequest,
 };
 use crate::store::{Purpose, Store, Written};
 
@@ -55,6 +55,25 @@ impl Jobs {
         id
     }
 
+    /// A job whose bot gets the fallback, in `delivering`.
+    pub(crate) async fn make_fallback(&self, handler: &str, reason: FallbackReason) -> JobId {
+        self.clock.advance(Duration::from_secs(1));
+        let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        let id = self.accept(handler, number, Duration::from_secs(50)).await;
+        let job = self.store.claim_work(handler.into(), 1, LEASE).await.unwrap().remove(0);
+        let prepared =
+            Prepared { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback(reason) };
+        let attempt = Some(self.attempt(Stage::Handler, AttemptResult::Fail, None));
+        let report = HandlerReport {
+            job,
+            attempt,
+            next: AfterHandler::Deliver(prepared),
+            error: Some("no such lead".into()),
+        };
+        assert_eq!(self.store.handled(report).await.unwrap(), Written::Done);
+        id
+    }
+
     /// A job of `handler` that is to be answered within this time, and that no one has claimed.
     pub(crate) async fn accept_for(&self, handler: &str, answer_within: Duration) -> JobId {
         let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
@@ -65,7 +84,7 @@ impl Jobs {
     pub(crate) async fn refused_twice(&self, handler: &str) -> JobId {
         let id = self.make(handler, StateName::Delivering).await;
         let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"fail"}}"#).unwrap();
-        let prepared = Prepared { completion: fallback, outcome: Outcome::Fallback };
+        let prepared = Prepared { completion: fallback, outcome: Outcome::Fallback(FallbackReason::Refused) };
         let next = AfterDelivery::Replace { prepared, delivery: Delivery::default() };
         for next in [next, AfterDelivery::Dead { answer_lost: false }] {
             let job = self.claim_delivery(self.made.load(Ordering::SeqCst)).await;

@@ -3,16 +3,15 @@
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use url::Position;
 
+use crate::job_log::Call;
 use crate::kommo::{Answer, Bearer, NoBearer};
-use crate::model::{
-    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis,
-};
+use crate::model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
 use crate::pace::{Pass, Paused, Source};
 use crate::store::Written;
 
 use super::blame::{self, Blame};
 use super::judge::{self, Circumstances, Got, Judgement};
-use super::log::log_outcome;
+use super::log::{Outcome, log_outcome};
 use super::{Parts, Sender};
 
 /// Held by a delivery while no call of it is under way. A stop waits for those that hold one.
@@ -32,7 +31,7 @@ impl Sender {
         let default_policy = HandlerPolicy::default();
         let circumstances = Circumstances {
             job: job.id,
-            received_at: job.received_at,
+            waiting_since: job.waiting_since,
             prepared: &job.prepared,
             delivery: job.delivery,
             account: pass.standing(Source::Job(job.id)),
@@ -58,7 +57,8 @@ impl Sender {
             status,
             error: error.clone(),
         });
-        let (delivered, waiting_since) = (next == AfterDelivery::Delivered, job.waiting_since);
+        let outcome =
+            Outcome::of(&job, &next, error.as_deref(), attempt.is_some(), Call { status, duration }, now);
         // The place is for calls. While the store is slow, though, what waits to be written has to stay
         // bounded: then the place is kept until it is.
         let mut pass = Some(pass);
@@ -67,9 +67,8 @@ impl Sender {
             pass.take();
         }
         let written = self.report(DeliveryReport { job, attempt, next, error }).await;
-        if delivered && written {
-            metrics::histogram!("bridge_receipt_to_continue_seconds")
-                .record(now.since(waiting_since).as_secs_f64());
+        if written && let Some(outcome) = outcome {
+            outcome.log(&self.0.parts.job_log);
         }
         drop((writing, pass, idle));
     }

@@ -16,8 +16,8 @@ const DELAYS: [(Duration, Duration); 3] = [
 
 /// When to send the continue again after a 404 at `now`; `None` once the bot has had the time to get there. A job from the
 /// future, because the clock was set back, is of any age: it counts as late.
-pub(super) fn retry_at(received_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    let age = (received_at <= now).then(|| now.since(received_at))?;
+pub(super) fn retry_at(waiting_since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let age = (waiting_since <= now).then(|| now.since(waiting_since))?;
     DELAYS.into_iter().find(|(until, _)| age < *until).map(|(_, delay)| now + delay)
 }
 

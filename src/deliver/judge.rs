@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::kommo::{Answer, NoBearer, Problem};
 use crate::model::{
-    AfterDelivery, AttemptResult, Backoff, Delivery, HandlerPolicy, JobId, Outcome, Prepared, Timestamp,
+    AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
+    Timestamp,
 };
 use crate::pace::{Cause, Pause, Paused, Source, Standing};
 
@@ -36,7 +37,7 @@ pub(super) enum Got {
 pub(super) struct Circumstances<'a> {
     pub(super) job: JobId,
     /// When the request came in.
-    pub(super) received_at: Timestamp,
+    pub(super) waiting_since: Timestamp,
     /// What was sent.
     pub(super) prepared: &'a Prepared,
     /// How the delivery went before.
@@ -192,7 +193,7 @@ impl Circumstances<'_> {
     /// Within seconds of the request a 404 may mean that the bot does not wait yet: again soon, and nothing is charged. The job
     /// still ends with its time budget.
     fn early(&self, text: &str) -> Option<Judgement> {
-        let due_at = early::retry_at(self.received_at, self.now)?;
+        let due_at = early::retry_at(self.waiting_since, self.now)?;
         let over = |since| due_at.since(since) >= self.give_up_after;
         if self.delivery.failing_since.is_some_and(over) {
             return None;
@@ -289,9 +290,12 @@ impl Circumstances<'_> {
         match self.prepared.outcome {
             Outcome::Handler => {
                 let completion = self.policy.fallback.clone();
-                self.replace(Prepared { completion, outcome: Outcome::Fallback }, text)
+                self.replace(
+                    Prepared { completion, outcome: Outcome::Fallback(FallbackReason::Refused) },
+                    text,
+                )
             }
-            Outcome::Fallback => self.end(self.dead(), AttemptResult::Fail, Some(text)),
+            Outcome::Fallback(_) => self.end(self.dead(), AttemptResult::Fail, Some(text)),
         }
     }
 

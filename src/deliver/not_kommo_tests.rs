@@ -8,8 +8,8 @@ fn a_404_within_three_seconds_of_the_request_is_retried_and_charges_nothing() {
     for (age, delay) in [(0, 500), (499, 500), (500, 1_000), (1_500, 2_000), (2_999, 2_000)] {
         for got in [status(404), foreign.clone()] {
             for delivery in [Delivery::default(), answer_was_lost()] {
-                let received_at = NOW - Duration::from_millis(age);
-                let judgement = Case { received_at, delivery, ..Case::default() }.judge(&got);
+                let waiting_since = NOW - Duration::from_millis(age);
+                let judgement = Case { waiting_since, delivery, ..Case::default() }.judge(&got);
                 let due_at = NOW + Duration::from_millis(delay);
                 assert_eq!(judgement.next, AfterDelivery::Retry { due_at, delivery }, "{age} {got:?}");
                 assert_eq!((judgement.result, judgement.pause), (None, None), "{age} {got:?}");
@@ -25,7 +25,7 @@ fn an_early_404_keeps_no_job_from_giving_up() {
     let early = |since| {
         let delivery =
             Delivery { failures: 3, failing_since: Some(since), answer_lost: false, refused_at: None };
-        Case { received_at: NOW, delivery, ..Case::default() }
+        Case { waiting_since: NOW, delivery, ..Case::default() }
     };
     let over = NOW + Duration::from_millis(500) - HOUR;
     assert_eq!(early(over).judge(&status(404)).next, AfterDelivery::Gone);
@@ -37,8 +37,8 @@ fn an_early_404_keeps_no_job_from_giving_up() {
 
 #[test]
 fn a_404_of_a_job_from_the_future_is_final() {
-    let received_at = NOW + Duration::from_millis(1);
-    let judgement = Case { received_at, ..Case::default() }.judge(&status(404));
+    let waiting_since = NOW + Duration::from_millis(1);
+    let judgement = Case { waiting_since, ..Case::default() }.judge(&status(404));
     assert_eq!(judgement.next, AfterDelivery::Gone);
 }
 

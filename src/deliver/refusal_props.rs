@@ -125,7 +125,7 @@ impl Day {
                 &answer(status),
                 Circumstances {
                     job: id(number),
-                    received_at: job.arrived,
+                    waiting_since: job.arrived,
                     prepared: &prepared,
                     delivery: job.delivery,
                     account,

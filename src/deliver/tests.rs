@@ -7,6 +7,7 @@ mod lanes;
 mod moved;
 mod outage;
 mod refused;
+mod told;
 mod waits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::accounts::{self, Integration, Keys, LongLivedAccount};
 use crate::clock::ManualClock;
+use crate::job_log::JobLog;
 use crate::model::{
     AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
     State, StateName, Timestamp, WidgetRequest,
@@ -96,6 +98,7 @@ impl Home {
             gate,
             policies: HashMap::new(),
             health,
+            job_log: JobLog::new(self.clock.clock()),
             clock: self.clock.clock(),
             random: || 1.0,
         };

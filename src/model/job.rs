@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    AccountId, CheckedCompletion, Fence, HandlerName, JobId, Prepared, ReturnUrl, State, Timestamp,
+    AccountId, CheckedCompletion, Entity, Fence, HandlerName, JobId, Prepared, ReturnUrl, State, Timestamp,
     WidgetRequest,
 };
 
@@ -93,12 +93,16 @@ pub struct DeliveringJob {
     pub handler: HandlerName,
     /// The account whose bot waits.
     pub account_id: AccountId,
+    /// What the bot talks about, if the token names it.
+    pub entity: Option<Entity>,
     /// Where it waits.
     pub return_url: ReturnUrl,
     /// When the request came in.
     pub received_at: Timestamp,
     /// The same moment by the steady clock: the customer has waited since then.
     pub waiting_since: Timestamp,
+    /// Handler attempts that were charged.
+    pub handler_attempts: u32,
     /// What is sent.
     pub prepared: Prepared,
     /// Attempts charged before this claim.

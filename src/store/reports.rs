@@ -10,8 +10,8 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::model::{
-    AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, Fence, HandlerReport,
-    JobId, Outcome, Prepared, StateName, Timestamp,
+    AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
+    HandlerReport, JobId, Outcome, Prepared, StateName, Timestamp,
 };
 
 use super::StoreError;
@@ -39,21 +39,22 @@ pub(super) enum Handled {
 }
 
 pub(super) const HANDLED: RowsStatement = RowsStatement {
-    before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, error) \
-             AS (VALUES ",
-    width: 10,
+    before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, \
+             fallback_reason, error) AS (VALUES ",
+    width: 11,
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
             fence = report.next_fence, handler_attempts = report.attempts, crashes = 0, \
             completion = report.completion, outcome = report.outcome, \
+            fallback_reason = report.fallback_reason, \
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'running' \
             RETURNING jobs.id",
 };
 
 pub(super) const SENT: RowsStatement = RowsStatement {
-    before: "WITH report (id, fence, state, due_at, finished_at, finished_service_at, attempts, failures, failing_since, refused_at, \
-             answer_lost, tried, completion, outcome, error) AS (VALUES ",
-    width: 15,
+    before: "WITH report (id, fence, state, due_at, finished_at, finished_service_at, attempts, failures, failing_since, \
+             refused_at, answer_lost, tried, completion, outcome, fallback_reason, error) AS (VALUES ",
+    width: 16,
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
             finished_service_at = report.finished_service_at, lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
             failing_since = report.failing_since, refused_at = report.refused_at, \
@@ -62,6 +63,7 @@ pub(super) const SENT: RowsStatement = RowsStatement {
             THEN jobs.completion ELSE jobs.handler_completion END, \
             completion = coalesce(report.completion, jobs.completion), \
             outcome = coalesce(report.outcome, jobs.outcome), \
+            fallback_reason = iif(report.outcome IS NULL, jobs.fallback_reason, report.fallback_reason), \
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
             RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion) \
@@ -153,15 +155,19 @@ fn push_handled(report: &HandlerReport, lease_until: Option<Timestamp>, now: Tim
 
 /// The delivery as the sender gets it that was free when its completion was stored.
 pub(super) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
-    let HandlerReport { job, next: AfterHandler::Deliver(prepared), .. } = report else { return None };
+    let HandlerReport { job, next: AfterHandler::Deliver(prepared), attempt, .. } = report else {
+        return None;
+    };
     Some(DeliveringJob {
         id: job.id,
         fence: Fence(job.fence.0 + 1),
         handler: job.handler.clone(),
         account_id: job.request.account_id,
+        entity: job.request.entity,
         return_url: job.request.return_url.clone(),
         received_at: job.received_at,
         waiting_since: job.waiting_since,
+        handler_attempts: job.attempts + u32::from(attempt.is_some()),
         prepared: prepared.clone(),
         attempts: 0,
         delivery: Delivery::default(),
@@ -199,7 +205,8 @@ pub(super) async fn sent<'r>(
         }
         if let AfterDelivery::Replace { prepared, .. } = next {
             // What the handler returned stays beside its fallback, and there was nothing there before.
-            let stays = (job.prepared.outcome, prepared.outcome) == (Outcome::Handler, Outcome::Fallback);
+            let stays =
+                matches!((job.prepared.outcome, prepared.outcome), (Outcome::Handler, Outcome::Fallback(_)));
             let replaced = if stays { 0 } else { length(&job.prepared) };
             effects.bytes.grew(job.account_id.0, length(prepared) - replaced);
         }
@@ -257,7 +264,8 @@ fn length(prepared: &Prepared) -> i64 {
 
 fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {
     row.push(prepared.map(|prepared| prepared.completion.as_json()))
-        .push(prepared.map(|prepared| prepared.outcome.as_str()));
+        .push(prepared.map(|prepared| prepared.outcome.name().as_str()))
+        .push(prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str));
 }
 
 type Claim = (JobId, Fence);

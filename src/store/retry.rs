@@ -195,11 +195,12 @@ impl Swap {
         match self {
             Self::Keep => "",
             Self::Handler => {
-                ", completion = handler_completion, outcome = 'handler', handler_completion = NULL, refused_at = NULL"
+                ", completion = handler_completion, outcome = 'handler', fallback_reason = NULL, \
+                 handler_completion = NULL, refused_at = NULL"
             }
             Self::Fallback => {
                 ", handler_completion = CASE outcome WHEN 'handler' THEN completion ELSE handler_completion END, \
-                 completion = ?4, outcome = 'fallback', refused_at = NULL"
+                 completion = ?4, outcome = 'fallback', fallback_reason = 'operator', refused_at = NULL"
             }
         }
     }

@@ -18,7 +18,7 @@ fn retried(retried: u64) -> Result<RetriedDead, StoreError> {
 }
 
 fn fallback(reply: &str) -> Prepared {
-    Prepared { outcome: Outcome::Fallback, ..prepared(reply) }
+    Prepared { outcome: Outcome::Fallback(FallbackReason::Refused), ..prepared(reply) }
 }
 
 /// A job whose completion Kommo refused, and then its fallback too.

@@ -45,9 +45,11 @@ impl Known {
             fence: Fence(self.fence),
             handler: self.job.handler.clone(),
             account_id: self.job.request.account_id,
+            entity: self.job.request.entity,
             return_url: self.job.request.return_url.clone(),
             received_at: self.job.received_at,
             waiting_since: self.waiting_since,
+            handler_attempts: self.job.handler_attempts,
             prepared: self.prepared().unwrap(),
             attempts: self.job.delivery_attempts,
             delivery: self.delivery,
@@ -148,7 +150,7 @@ impl Known {
     /// Another completion takes the place of the one that there is.
     pub(super) fn replace(&mut self, other: Prepared) {
         let before = self.prepared().unwrap();
-        if (before.outcome, other.outcome) == (Outcome::Handler, Outcome::Fallback) {
+        if matches!((before.outcome, other.outcome), (Outcome::Handler, Outcome::Fallback(_))) {
             self.job.handler_completion = Some(before.completion);
         }
         let State::Delivering { prepared, .. } = &mut self.job.state else { panic!("it is not delivered") };
@@ -171,9 +173,10 @@ impl Known {
                 .handler_completion
                 .take()
                 .map(|completion| Prepared { completion, outcome: Outcome::Handler }),
-            Resend::Fallback(fallback) => {
-                Some(Prepared { completion: fallback.clone(), outcome: Outcome::Fallback })
-            }
+            Resend::Fallback(fallback) => Some(Prepared {
+                completion: fallback.clone(),
+                outcome: Outcome::Fallback(FallbackReason::Operator),
+            }),
         };
         if let Some(other) = other {
             self.replace(other);

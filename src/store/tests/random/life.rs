@@ -346,9 +346,10 @@ impl Life {
         let (store, now, id) = (self.store.clone(), self.home.steady(), job.id);
         let next = match next {
             AfterWork::Deliver { fallback: false } => AfterHandler::Deliver(prepared("hi")),
-            AfterWork::Deliver { fallback: true } => {
-                AfterHandler::Deliver(Prepared { outcome: Outcome::Fallback, ..prepared("sorry") })
-            }
+            AfterWork::Deliver { fallback: true } => AfterHandler::Deliver(Prepared {
+                outcome: Outcome::Fallback(FallbackReason::MaxAttempts),
+                ..prepared("sorry")
+            }),
             AfterWork::Retry(after) => AfterHandler::Retry { due_at: now + Duration::from_millis(after) },
             AfterWork::HandBack => AfterHandler::HandBack,
         };
@@ -395,7 +396,8 @@ impl Life {
                 AfterDelivery::Wait { delivery: if failing { failed } else { refused }, keeps_place }
             }
             AfterCall::Replace { fallback } => {
-                let outcome = if fallback { Outcome::Fallback } else { job.prepared.outcome };
+                let outcome =
+                    if fallback { Outcome::Fallback(FallbackReason::Refused) } else { job.prepared.outcome };
                 AfterDelivery::Replace { prepared: Prepared { outcome, ..prepared("else") }, delivery: calm }
             }
         };

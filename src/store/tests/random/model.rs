@@ -287,7 +287,7 @@ impl Model {
         if let Some(newer) = known.superseded_by.filter(|_| known.is_superseded() && !options.force) {
             return assert_eq!(*answer, Err(StoreError::Superseded { id, newer }));
         }
-        let is_fallback = known.prepared().unwrap().outcome == Outcome::Fallback;
+        let is_fallback = matches!(known.prepared().unwrap().outcome, Outcome::Fallback(_));
         if options.send == Resend::Handler && is_fallback && known.job.handler_completion.is_none() {
             return assert_eq!(*answer, Err(StoreError::NoHandlerCompletion(id)));
         }
