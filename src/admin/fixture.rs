@@ -47,6 +47,13 @@ impl Jobs {
         id
     }
 
+    /// Two queued jobs of one moment, the elder first: only the last digits of their ids differ.
+    pub(crate) async fn make_two(&self, handler: &str) -> (JobId, JobId) {
+        self.clock.advance(Duration::from_secs(1));
+        let number = self.made.fetch_add(2, Ordering::SeqCst) + 1;
+        (self.accept(handler, number).await, self.accept(handler, number + 1).await)
+    }
+
     async fn accept(&self, handler: &str, number: u32) -> JobId {
         let now = self.clock.now();
         let url = format!("https://a{number}.kommo.com/api/v4/salesbot/{number}/continue/c{number}");

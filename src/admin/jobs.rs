@@ -41,12 +41,12 @@ pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery
 
 /// `GET /api/v1/jobs/{id}`
 pub(super) async fn one(State(shared): State<Shared>, id: Id) -> Answer {
-    show(&shared, job_id(id)?).await
+    show(&shared, job_id(&shared, id).await?).await
 }
 
 /// `POST /api/v1/jobs/{id}/retry`
 pub(super) async fn retry(State(shared): State<Shared>, id: Id) -> Answer {
-    let id = job_id(id)?;
+    let id = job_id(&shared, id).await?;
     within(PATIENCE, shared.store.retry(id)).await?;
     tracing::info!(job.id = %id, "a person retries a dead job");
     show(&shared, id).await
@@ -54,7 +54,7 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id) -> Answer {
 
 /// `POST /api/v1/jobs/{id}/cancel`
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
-    let id = job_id(id)?;
+    let id = job_id(&shared, id).await?;
     within(PATIENCE, shared.store.cancel(id)).await?;
     tracing::info!(job.id = %id, "a person cancelled a job");
     show(&shared, id).await
@@ -101,10 +101,12 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
     Ok(Json(JobWithAttempts::new(&job, &attempts)).into_response())
 }
 
-/// Text that is no id names no job.
-fn job_id(id: Id) -> Result<JobId, Problem> {
+/// The job that the path names, by its id or by as much of its beginning as no other job has. Text that is neither names no
+/// job.
+async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
-    text.parse().map_err(|_| refusal::no_job(text))
+    let prefix = text.parse().map_err(|_| refusal::no_job(text))?;
+    within(PATIENCE, shared.store.find(prefix)).await
 }
 
 async fn within<T>(
@@ -113,8 +115,14 @@ async fn within<T>(
 ) -> Result<T, Problem> {
     let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
-        let expected =
-            matches!(error, StoreError::NoJob(_) | StoreError::WrongState { .. } | StoreError::TooManyLists);
+        let expected = matches!(
+            error,
+            StoreError::NoJob(_)
+                | StoreError::NoMatch(_)
+                | StoreError::Ambiguous { .. }
+                | StoreError::WrongState { .. }
+                | StoreError::TooManyLists
+        );
         if !expected {
             tracing::error!(%error, "the admin API could not use the store");
         }

@@ -4,6 +4,7 @@
 //! running bridge sees within a few seconds what was moved.
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -11,11 +12,18 @@ use serde_json::{Value, json};
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{AccountId, HandlerName, JobId, JobRecord, StateName, Timestamp};
-use crate::store::{JobFilter, Purpose, Store, StoreError};
+use crate::model::{AccountId, HandlerName, JobId, JobPrefix, JobRecord, JobSummary, StateName};
+use crate::store::{JobFilter, Page, Purpose, Store, StoreError};
 
-use super::exit::print_to;
+use super::exit::{notice, print_to};
 use super::jobs_text as text;
+use super::screen::Screen;
+
+/// How long a list looks on for jobs that match; then it says where to go on.
+const SEARCH_TIME: Duration = Duration::from_secs(5);
+/// A terminal shows this many digits of an id, or more if another job has them too: the whole time of receipt, so that jobs
+/// of other moments never make it ambiguous.
+const SHORT_ID_DIGITS: usize = 12;
 
 /// Looks at jobs and moves them.
 #[derive(Debug, clap::Args)]
@@ -30,14 +38,14 @@ enum Command {
     List(List),
     /// Shows one job and its attempts
     Show {
-        /// The job's id
-        id: JobId,
+        /// The job's id, or as much of its beginning as no other job has
+        id: JobPrefix,
     },
     /// Delivers dead jobs again
     Retry {
-        /// The jobs' ids
+        /// The jobs' ids, or as much of their beginnings as no other job has
         #[arg(required_unless_present = "dead", conflicts_with = "dead")]
-        ids: Vec<JobId>,
+        ids: Vec<JobPrefix>,
         /// All dead jobs
         #[arg(long)]
         dead: bool,
@@ -47,9 +55,9 @@ enum Command {
     },
     /// Cancels unfinished jobs; their bots get no continue
     Cancel {
-        /// The jobs' ids
+        /// The jobs' ids, or as much of their beginnings as no other job has
         #[arg(required = true)]
-        ids: Vec<JobId>,
+        ids: Vec<JobPrefix>,
     },
 }
 
@@ -64,7 +72,8 @@ struct List {
     /// Only this Kommo account's
     #[arg(long, value_name = "NUMBER")]
     account_id: Option<i64>,
-    /// Only those whose id, return_url, data or last error contains this text
+    /// Only those of this lead or account (a number), whose id begins with it, or whose return_url, data or last error
+    /// contains it
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
     /// At most so many
@@ -84,7 +93,8 @@ struct List {
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Purpose::Visit, clock.clone()).await?;
-    let mut visit = Visit { store: &store, now: clock.now(), json, out: anstream::stdout() };
+    let screen = Screen::stdout();
+    let mut visit = Visit { store: &store, clock, json, screen, notice, out: anstream::stdout() };
     let done = visit.carry_out(args.command).await;
     store.close().await;
     done
@@ -92,8 +102,11 @@ pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> 
 
 struct Visit<'a, W> {
     store: &'a Store,
-    now: Timestamp,
+    clock: Clock,
     json: bool,
+    screen: Screen,
+    /// Writes to stderr what is not part of the result.
+    notice: fn(&str),
     out: W,
 }
 
@@ -124,15 +137,50 @@ impl<W: Write> Visit<'_, W> {
             before: list.cursor,
             limit: list.limit,
         };
-        let page = self.store.jobs(&filter).await?;
-        let text = text::page(&page, self.now);
-        self.print(json!(PageView::from(page)), || text)
+        let page = self.search(filter).await?;
+        let more =
+            page.next.filter(|_| page.stopped || !self.json).map(|next| text::more(next, page.stopped));
+        let text = if self.json { String::new() } else { self.lines(&page.jobs).await? };
+        self.print(json!(PageView::from(page)), || text)?;
+        if let Some(more) = more {
+            (self.notice)(&more);
+        }
+        Ok(())
     }
 
-    async fn show(&mut self, id: JobId) -> anyhow::Result<()> {
+    /// One page, for which the store may have to search several times.
+    async fn search(&self, mut filter: JobFilter) -> Result<Page, StoreError> {
+        let began = self.clock.elapsed();
+        let mut page = self.store.jobs(&filter).await?;
+        while page.stopped && self.clock.elapsed().saturating_sub(began) < SEARCH_TIME {
+            filter.before = page.next;
+            filter.limit -= u32::try_from(page.jobs.len()).unwrap_or(filter.limit);
+            let mut found = std::mem::take(&mut page.jobs);
+            page = self.store.jobs(&filter).await?;
+            found.append(&mut page.jobs);
+            page.jobs = found;
+        }
+        Ok(page)
+    }
+
+    /// A terminal gets short ids, which all commands take; a file gets whole ones.
+    async fn lines(&self, jobs: &[JobSummary]) -> Result<String, StoreError> {
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        let digits = match self.screen.width {
+            Some(_) => self.store.unique_digits(&ids).await?,
+            None => vec![usize::MAX; ids.len()],
+        };
+        let name =
+            |(job, digits): (&JobSummary, usize)| (job.id.short(digits.max(SHORT_ID_DIGITS)), job.clone());
+        let named: Vec<_> = jobs.iter().zip(digits).map(name).collect();
+        Ok(text::list(&named, self.clock.now(), self.screen))
+    }
+
+    async fn show(&mut self, id: JobPrefix) -> anyhow::Result<()> {
+        let id = self.store.find(id).await?;
         let (job, attempts) = self.store.job(id).await?.ok_or(StoreError::NoJob(id))?;
-        let now = self.now;
-        self.print(json!(JobWithAttempts::new(&job, &attempts)), || text::job(&job, &attempts, now))
+        let (now, screen) = (self.clock.now(), self.screen);
+        self.print(json!(JobWithAttempts::new(&job, &attempts)), || text::job(&job, &attempts, now, screen))
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>) -> anyhow::Result<()> {
@@ -140,7 +188,7 @@ impl<W: Write> Visit<'_, W> {
         self.print(json!({ "retried": retried }), || text::retried(retried))
     }
 
-    async fn each(&mut self, ids: &[JobId], what: Move) -> anyhow::Result<()> {
+    async fn each(&mut self, ids: &[JobPrefix], what: Move) -> anyhow::Result<()> {
         let (mut moved, mut failed) = (Vec::new(), Vec::new());
         for &id in ids {
             match self.one(id, what).await {
@@ -149,8 +197,10 @@ impl<W: Write> Visit<'_, W> {
             }
         }
         let views: Vec<_> = moved.iter().map(JobView::new).collect();
-        let failures: Vec<Value> =
-            failed.iter().map(|(id, error)| json!({ "id": id, "error": error.to_string() })).collect();
+        let failures: Vec<Value> = failed
+            .iter()
+            .map(|(id, error)| json!({ "id": id.to_string(), "error": error.to_string() }))
+            .collect();
         self.print(json!({ "jobs": views, "failed": failures }), || text::moved(&moved))?;
         if failed.is_empty() {
             return Ok(());
@@ -163,7 +213,8 @@ impl<W: Write> Visit<'_, W> {
         anyhow::bail!("{} of {} jobs could not be {verb}:{}", failed.len(), ids.len(), reasons.concat())
     }
 
-    async fn one(&self, id: JobId, what: Move) -> Result<JobRecord, StoreError> {
+    async fn one(&self, id: JobPrefix, what: Move) -> Result<JobRecord, StoreError> {
+        let id = self.store.find(id).await?;
         match what {
             Move::Retry => self.store.retry(id).await?,
             Move::Cancel => self.store.cancel(id).await?,
@@ -179,135 +230,5 @@ impl<W: Write> Visit<'_, W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use crate::admin::fixture::Jobs;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
-        Cli::try_parse_from([&["jobs"], arguments].concat()).map(|cli| cli.args.command)
-    }
-
-    /// Beside the owner of the store, as in real life.
-    async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
-        let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
-        let mut visit = Visit { store: &store, now: jobs.clock.now(), json, out: Vec::new() };
-        let done = visit.carry_out(parse(arguments).unwrap()).await;
-        let text = String::from_utf8(visit.out).unwrap();
-        store.close().await;
-        (text, done.err().map(|error| error.to_string()))
-    }
-
-    async fn run_json(jobs: &Jobs, arguments: &[&str]) -> Value {
-        let (text, error) = run(jobs, true, arguments).await;
-        assert_eq!(error, None);
-        serde_json::from_str(&text).unwrap()
-    }
-
-    #[test]
-    fn wrong_usage_is_refused_before_the_store_is_opened() {
-        let id = "018bcfe5-687b-7000-8000-000000000001";
-        for good in [
-            vec!["list"],
-            vec!["retry", id, id],
-            vec!["retry", "--dead"],
-            vec!["retry", "--dead", "--handler", "echo"],
-            vec!["cancel", id],
-        ] {
-            assert!(parse(&good).is_ok(), "{good:?}");
-        }
-        for bad in [
-            vec!["retry"],
-            vec!["retry", id, "--dead"],
-            vec!["retry", id, "--handler", "echo"],
-            vec!["cancel"],
-            vec!["show", "nonsense"],
-            vec!["list", "--limit", "501"],
-            vec!["list", "--state", "lost"],
-        ] {
-            assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn list_and_show_tell_it_to_people_and_to_programs() {
-        let jobs = Jobs::new().await;
-        let dead = jobs.make("echo", StateName::Dead).await.to_string();
-        let queued = jobs.make("echo", StateName::Queued).await.to_string();
-        let page = run_json(&jobs, &["list", "--limit", "1"]).await;
-        assert_eq!((&page["jobs"][0]["id"], &page["next_cursor"]), (&json!(queued), &json!(queued)));
-        let page = run_json(&jobs, &["list", "--state", "dead", "--handler", "echo", "--q", "hello"]).await;
-        assert_eq!((&page["jobs"][0]["id"], &page["next_cursor"]), (&json!(dead), &Value::Null));
-        assert_eq!(run_json(&jobs, &["show", &dead]).await["attempts"][1]["status"], 400);
-
-        let (text, _) = run(&jobs, false, &["list", "--limit", "1"]).await;
-        assert!(text.contains(&queued) && text.contains(&format!("--cursor {queued}")), "{text}");
-        let (text, _) = run(&jobs, false, &["show", &dead]).await;
-        for word in [dead.as_str(), "dead", "https://a1.kommo.com", "lead 7", "TooLong", "400", "delivery"] {
-            assert!(text.contains(word), "{word} in\n{text}");
-        }
-        assert!(!text.contains('\u{1b}'), "what came from outside cannot steer the terminal");
-
-        let missing = "018bcfe5-687b-7000-8000-000000000001";
-        let (_, error) = run(&jobs, false, &["show", missing]).await;
-        assert_eq!(error, Some(format!("there is no job {missing}")));
-    }
-
-    #[tokio::test]
-    async fn a_job_without_its_bodies_says_so() {
-        let jobs = Jobs::new().await;
-        let id = jobs.make("echo", StateName::Delivered).await.to_string();
-        let list = run_json(&jobs, &["list"]).await;
-        assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
-        jobs.store.set_budget(crate::model::Budget { stored: 1, ..Default::default() });
-        jobs.store.trim().await;
-        let (text, _) = run(&jobs, false, &["show", &id]).await;
-        assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
-        assert!(!text.contains("hello"), "{text}");
-        let job = run_json(&jobs, &["show", &id]).await;
-        assert_eq!((&job["bodies_dropped"], &job["data"]), (&json!(true), &Value::Null));
-    }
-
-    #[tokio::test]
-    async fn what_can_be_moved_is_moved_and_the_rest_is_named() {
-        let jobs = Jobs::new().await;
-        let dead = jobs.make("echo", StateName::Dead).await.to_string();
-        let gone = jobs.make("echo", StateName::Gone).await.to_string();
-        let (text, error) = run(&jobs, false, &["retry", &gone, &dead]).await;
-        assert_eq!(text, format!("{dead} is delivering now\n"));
-        let error = error.unwrap();
-        assert!(error.starts_with("1 of 2 jobs could not be retried:\n"), "{error}");
-        assert!(error.contains(&format!("job {gone} is gone: only a dead job can be retried")), "{error}");
-
-        let (text, error) = run(&jobs, true, &["cancel", &dead, &gone]).await;
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (&answer["jobs"][0]["id"], &answer["jobs"][0]["state"]),
-            (&json!(dead), &json!("cancelled"))
-        );
-        assert_eq!(answer["failed"][0]["id"], json!(gone));
-        assert!(error.unwrap().contains("1 of 2 jobs could not be cancelled"));
-    }
-
-    #[tokio::test]
-    async fn dead_jobs_are_retried_together() {
-        let jobs = Jobs::new().await;
-        jobs.make("echo", StateName::Dead).await;
-        jobs.make("greet", StateName::Dead).await;
-        assert_eq!(
-            run_json(&jobs, &["retry", "--dead", "--handler", "greet"]).await,
-            json!({ "retried": 1 })
-        );
-        let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
-        assert_eq!((text.as_str(), error), ("1 dead job is delivered again\n", None));
-        assert_eq!(run_json(&jobs, &["retry", "--dead"]).await, json!({ "retried": 0 }));
-    }
-}
+#[path = "jobs_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ mod finite;
 mod hosts;
 mod ids;
 mod job;
+mod job_prefix;
 mod limits;
 mod retry;
 mod return_url;
@@ -28,6 +29,7 @@ pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, S
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
 pub use job::{DeliveringJob, Delivery, Job, NewJob, RunningJob};
+pub use job_prefix::{JobPrefix, JobPrefixError};
 pub use limits::CompletionError;
 pub use retry::{Backoff, HandlerPolicy};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};

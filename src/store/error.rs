@@ -1,6 +1,6 @@
 //! Why the store could not do something, in words that help.
 
-use crate::model::{JobId, StateName};
+use crate::model::{JobId, JobPrefix, StateName};
 
 use super::budget::OverBudget;
 
@@ -99,8 +99,26 @@ pub enum StoreError {
     #[error("too many lists of jobs are read at once: ask again in a moment")]
     TooManyLists,
     /// There is no such job.
-    #[error("there is no job {0}")]
+    #[error(
+        "there is no job {0}: `jobs list --q` finds a job by its lead; finished jobs are deleted after store.retention"
+    )]
     NoJob(JobId),
+    /// No job's id begins so.
+    #[error(
+        "there is no job whose id begins with {0}: `jobs list --q` finds a job by its lead; finished jobs are deleted after \
+         store.retention"
+    )]
+    NoMatch(JobPrefix),
+    /// Several jobs' ids begin so.
+    #[error("several jobs' ids begin with {prefix}: add digits to name one of them:{}", listed(ids, *more))]
+    Ambiguous {
+        /// What was asked for.
+        prefix: JobPrefix,
+        /// Some of the jobs, newest first.
+        ids: Vec<JobId>,
+        /// Whether there are more.
+        more: bool,
+    },
     /// The job's state does not allow it.
     #[error("job {id} is {state}: {allowed}")]
     WrongState {
@@ -124,6 +142,12 @@ pub enum StoreError {
     /// Anything else that the database said.
     #[error("the store failed: {0}")]
     Database(String),
+}
+
+/// A line for each id.
+fn listed(ids: &[JobId], more: bool) -> String {
+    let lines: String = ids.iter().map(|id| format!("\n  {id}")).collect();
+    if more { format!("{lines}\n  … and more") } else { lines }
 }
 
 impl StoreError {

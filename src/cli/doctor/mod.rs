@@ -24,6 +24,7 @@ use crate::config::{Config, Effective, Sources};
 use crate::store::Store;
 
 use super::exit::{Failure, print};
+use super::screen::Screen;
 use check::{Check, Outcome};
 
 /// A call to an account may wait and be tried again for so long.
@@ -49,7 +50,7 @@ pub(super) async fn run(
     if json {
         print(&json!({ "checks": checks }).to_string())?;
     } else {
-        print(&check::render(&checks))?;
+        print(&check::render(&checks, Screen::stdout()))?;
     }
     let failed = checks.iter().filter(|check| check.outcome() == Outcome::Failed).count();
     match (failed, refused) {

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, upkeep,
+    accounts, bodies, claims, delivery_claims, find, keys, list, list_source::Source, people, read, refresh,
+    release, reports, upkeep,
 };
 
 /// The plan, one line a step.
@@ -56,6 +57,9 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("window", bodies::WINDOW_END.into(), "jobs_finished (finished_at>?)"),
         ("droppable", bodies::DROPPABLE.into(), "jobs_finished (finished_at>? AND finished_at<?)"),
         ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("first digits of an id", find::MATCHES.into(), "jobs USING PRIMARY KEY (id>? AND id<?)"),
+        ("job before", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id<?)"),
+        ("job behind", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id>?)"),
         ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         ("forget", upkeep::FORGET_KEYS.into(), "idempotency_keys_expired (expires_at<?)"),
         ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
@@ -83,12 +87,40 @@ async fn lists_are_read_in_their_own_order() {
         for named in [None, Some(handler("greet"))] {
             for before in [None, Some(id)] {
                 let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
-                let mut select = list::select(&filter, 9, before);
+                let source = state.map_or(Source::All, |state| Source::choose(state, 1));
+                let mut select = list::select(source, &filter, 9, before);
                 let plan = plan(&mut raw, select.build().sql().as_str()).await;
                 assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
                 let by_index = plan.iter().any(|step| step.contains("jobs_dead"));
                 assert!(by_index || state != Some(StateName::Dead), "{plan:#?}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_unfinished_jobs_looks_at_no_finished_ones() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    for (state, indexes) in [
+        (StateName::Queued, &["jobs_queued"][..]),
+        (StateName::Running, &["jobs_leased"]),
+        (StateName::Delivering, &["jobs_undelivered", "jobs_leased"]),
+        (StateName::Dead, &["jobs_dead"]),
+    ] {
+        let source = Source::choose(state, 1);
+        let filter = JobFilter { state: Some(state), before: Some(id), ..JobFilter::default() };
+        for mut sql in [list::window(source, Some(id), 9), list::select(source, &filter, 9, Some(id))] {
+            let plan = plan(&mut raw, sql.build().sql().as_str()).await;
+            for index in indexes {
+                assert!(plan.iter().any(|step| step.contains(index)), "{state}: {plan:#?}");
+            }
+            assert!(
+                !plan.iter().any(|step| step == "SCAN jobs" || step.contains("PRIMARY KEY (id<?")),
+                "{state}: {plan:#?}"
+            );
         }
     }
 }
