@@ -52,7 +52,7 @@ fn after_help() -> String {
     format!(
         "While it runs:\n  \
            GET  /simulator/         all it can be asked, as JSON\n  \
-           POST /simulator/bots     starts bots, as the printed commands do; \"faults\" names what goes wrong\n  \
+           POST /simulator/bots     starts bots; \"faults\" names what goes wrong\n  \
            GET  /simulator/bots     what became of them\n  \
            POST /simulator/widgets  takes a widget.zip\n\n\
          Faults, one for each attempt to continue a bot, in place of the usual answer:{faults}\n  \

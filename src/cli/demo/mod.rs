@@ -98,7 +98,7 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     } else {
         let next = match (&played, args.keep) {
             (Err(_), _) => String::new(),
-            (Ok(()), true) => at.to_try(),
+            (Ok(()), true) => at.commands(),
             (Ok(()), false) => next(&program),
         };
         format!("{}{next}", table::render(&reports, Screen::stdout()))
@@ -107,7 +107,7 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
 
     if args.keep && played.is_ok() {
         if json {
-            eprint(at.to_try().trim_start().to_owned(), true);
+            eprint(at.commands().trim_start().to_owned(), true);
         }
         shutdown.asked().cancelled().await;
     }

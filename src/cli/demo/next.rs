@@ -45,7 +45,7 @@ impl Addresses<'_> {
     }
 
     /// Commands to try, after a demo that stays up.
-    pub(super) fn to_try(&self) -> String {
+    pub(super) fn commands(&self) -> String {
         let Self { bridge, admin, kommo, config, program } = self;
         let config = config.display();
         format!(

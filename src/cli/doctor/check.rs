@@ -131,7 +131,7 @@ mod tests {
     fn sentences_are_broken_between_words() {
         let long =
             Check::warning("store", "it is much larger than it should be", "give it more room than that");
-        let text = render(&[long.clone()], Screen { width: Some(36), colours: false });
+        let text = render(std::slice::from_ref(&long), Screen { width: Some(36), colours: false });
         let indent = " ".repeat(16);
         let expected = format!(
             "warning  store  it is much larger\n{indent}than it should be\n{indent}→ give it more room\n{indent}  than that\n"
