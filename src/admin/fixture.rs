@@ -55,6 +55,14 @@ impl Jobs {
         id
     }
 
+    /// Two queued jobs of one moment, the elder first: only the last digits of their ids differ.
+    pub(crate) async fn make_two(&self, handler: &str) -> (JobId, JobId) {
+        self.clock.advance(Duration::from_secs(1));
+        let number = self.made.fetch_add(2, Ordering::SeqCst) + 1;
+        let within = Duration::from_secs(50);
+        (self.accept(handler, number, within).await, self.accept(handler, number + 1, within).await)
+    }
+
     /// A job whose bot gets the fallback, in `delivering`.
     pub(crate) async fn make_fallback(&self, handler: &str, reason: FallbackReason) -> JobId {
         self.clock.advance(Duration::from_secs(1));

@@ -142,10 +142,14 @@ pub struct PageView {
     /// To be sent as `cursor` for the next page; null at the end. A page can be short, even empty,
     /// though more follow.
     next_cursor: Option<JobId>,
+    /// Whether the search stopped before the page was full, because it would have taken too long: older jobs may match, and
+    /// `next_cursor` says where to go on.
+    stopped: bool,
 }
 
 impl From<Page> for PageView {
     fn from(page: Page) -> Self {
-        Self { jobs: page.jobs.into_iter().map(SummaryView::from).collect(), next_cursor: page.next }
+        let Page { jobs, next, stopped } = page;
+        Self { jobs: jobs.into_iter().map(SummaryView::from).collect(), next_cursor: next, stopped }
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery
 
 /// `GET /api/v1/jobs/{id}`
 pub(super) async fn one(State(shared): State<Shared>, id: Id) -> Answer {
-    show(&shared, job_id(id)?).await
+    show(&shared, job_id(&shared, id).await?).await
 }
 
 /// The body of `POST /api/v1/jobs/{id}/retry`; none means its defaults.
@@ -64,7 +64,7 @@ const RETRY_MANY: &str = r#"Send {"state":"dead"}, with "handler" to retry one h
 
 /// `POST /api/v1/jobs/{id}/retry`
 pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request) -> Answer {
-    let id = job_id(id)?;
+    let id = job_id(&shared, id).await?;
     let body = read(&shared, request).await?;
     let asked = if body.is_empty() { Ok(None) } else { serde_json::from_slice::<Option<RetryOne>>(&body) };
     let RetryOne { send, force } = asked.map_err(|why| refusal::of_body(why, RETRY_ONE))?.unwrap_or_default();
@@ -89,7 +89,7 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
 
 /// `POST /api/v1/jobs/{id}/cancel`
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
-    let id = job_id(id)?;
+    let id = job_id(&shared, id).await?;
     let (store, job_log) = (shared.store.clone(), shared.job_log.clone());
     to_the_end(PATIENCE, async move {
         store.cancel(id).await?;
@@ -163,10 +163,12 @@ async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {
     body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)
 }
 
-/// Text that is no id names no job.
-fn job_id(id: Id) -> Result<JobId, Problem> {
+/// The job that the path names, by its id or by as much of its beginning as no other job has. Text that is neither names no
+/// job.
+async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
-    text.parse().map_err(|_| refusal::no_job(text))
+    let prefix = text.parse().map_err(|_| refusal::no_job(text))?;
+    within(PATIENCE, shared.store.find(prefix)).await
 }
 
 /// Carries `work` out to its end, also if the caller hangs up or loses patience: half of many changes would be neither done

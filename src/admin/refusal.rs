@@ -21,6 +21,10 @@ const NEXT_LIST: Duration = Duration::from_secs(1);
 pub(super) fn of_store(error: &StoreError) -> Problem {
     match error {
         StoreError::NoJob(id) => no_job(*id),
+        StoreError::NoMatch(prefix) => no_job(*prefix),
+        StoreError::Ambiguous { .. } => {
+            Problem::new(StatusCode::CONFLICT, "ambiguous-id", "The id is too short", sentence(error))
+        }
         StoreError::WrongState { .. } => Problem::new(
             StatusCode::CONFLICT,
             "wrong-state",
@@ -131,6 +135,8 @@ mod tests {
             (wrong, 409),
             (StoreError::Superseded { id, newer: id }, 409),
             (StoreError::NoHandlerCompletion(id), 409),
+            (StoreError::NoMatch(id.into()), 404),
+            (StoreError::Ambiguous { prefix: id.into(), ids: vec![id], more: false }, 409),
             (corrupt, 500),
             (StoreError::Full, 503),
             (StoreError::Busy, 503),

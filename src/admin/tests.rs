@@ -183,7 +183,8 @@ async fn a_job_has_exactly_the_fields_of_the_contract() {
         "received_at": "2023-11-14T22:13:21.000Z", "due_at": null, "finished_at": "2023-11-14T22:13:21.000Z",
         "handler_attempts": 1, "delivery_attempts": 1, "last_error": error,
     });
-    assert_eq!(it.get("/api/v1/jobs").await, json!({ "jobs": [expected.clone()], "next_cursor": null }));
+    let page = json!({ "jobs": [expected.clone()], "next_cursor": null, "stopped": false });
+    assert_eq!(it.get("/api/v1/jobs").await, page);
     let attempt = |stage, result, status: Option<u16>, error: Option<&str>| {
         json!({ "stage": stage, "number": 1, "started_at": "2023-11-14T22:13:21.000Z", "duration_ms": 12,
                 "result": result, "status": status, "error": error })

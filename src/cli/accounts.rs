@@ -20,6 +20,7 @@ use super::accounts_confirm::{self, Confirm};
 use super::accounts_text as text;
 use super::exit::{Failure, print};
 use super::health;
+use super::screen::Screen;
 
 /// Looks at accounts, connects and forgets them.
 #[derive(Debug, clap::Args)]
@@ -70,7 +71,8 @@ pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), F
             remove(config, &clock, &account, integration.as_deref()).await?
         }
     };
-    Ok(if json { print(&told.json.to_string()) } else { print(told.text.trim_end()) }?)
+    let text = if json { told.json.to_string() } else { Screen::stdout().fold(told.text.trim_end()) };
+    Ok(print(&text)?)
 }
 
 /// A result, for programs and for people.
@@ -91,7 +93,7 @@ async fn list(config: &Config, clock: &Clock) -> Result<Told, Failure> {
     let now = clock.now();
     let text = format!(
         "{}{}{}",
-        text::list(&listed, now),
+        text::list(&listed, now, Screen::stdout()),
         text::installations(&installations, now),
         text::everybody_waits(everybody).unwrap_or_default()
     );

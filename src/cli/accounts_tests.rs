@@ -113,13 +113,13 @@ fn a_list_says_how_each_stands_and_what_to_do() {
     ];
     let now = Timestamp::from_millis(0) + Duration::from_secs(2 * 3600);
     for (one, words) in rows {
-        let text = text::list(&[one], now);
+        let text = text::list(&[one], now, Screen::FILE);
         for word in words {
             assert!(text.contains(word), "{word} in\n{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
     }
-    assert!(text::list(&[], now).contains("accounts authorize"));
+    assert!(text::list(&[], now, Screen::FILE).contains("accounts authorize"));
 }
 
 #[test]

@@ -2,33 +2,48 @@
 //!
 //! Texts from outside (hosts, reasons of Kommo) cannot steer the terminal: control characters are replaced.
 
+use anstyle::AnsiColor;
 use serde_json::Value;
 use url::Url;
 
 use crate::accounts::{Connected, Installation, Listed};
 use crate::model::{AccountId, AccountState, Timestamp};
 
-use super::text::{clean, table, when};
+use super::screen::Screen;
+use super::table::{Cell, Column, Table};
+use super::text::{clean, colour, when};
 
 /// A list of accounts.
-pub(super) fn list(listed: &[Listed], now: Timestamp) -> String {
+pub(super) fn list(listed: &[Listed], now: Timestamp, screen: Screen) -> String {
     if listed.is_empty() {
         return "No accounts: add accounts.NAME to the configuration, or connect one with `accounts authorize`.".to_owned();
     }
-    let mut table =
-        table(&["ACCOUNT", "NUMBER", "INTEGRATION", "STATE", "TOKEN UNTIL", "WAITING", "WHAT TO DO"]);
+    let mut table = Table::new([
+        Column::new("ACCOUNT"),
+        Column::new("NUMBER").right().spare(1),
+        Column::new("INTEGRATION").spare(3),
+        Column::new("STATE"),
+        Column::new("TOKEN UNTIL").spare(2),
+        Column::new("WAITING").right(),
+        Column::new("WHAT TO DO").below(),
+    ]);
     for one in listed {
-        table.add_row([
-            clean(&account(one)),
-            one.account_id.map(|id| id.to_string()).unwrap_or_default(),
-            clean(one.integration.as_deref().unwrap_or_default()),
-            one.state.to_string(),
-            token(one, now),
-            one.waiting.to_string(),
-            clean(&what_to_do(one)),
+        let state = match one.state {
+            AccountState::Active => AnsiColor::Green,
+            AccountState::NeedsAuthorization => AnsiColor::Red,
+            AccountState::Revoked => AnsiColor::Yellow,
+        };
+        table.row([
+            clean(&account(one)).into(),
+            one.account_id.map(|id| id.to_string()).unwrap_or_default().into(),
+            clean(one.integration.as_deref().unwrap_or_default()).into(),
+            Cell::styled(one.state.to_string(), colour(state)),
+            token(one, now).into(),
+            one.waiting.to_string().into(),
+            clean(&what_to_do(one)).into(),
         ]);
     }
-    table.trim_fmt()
+    table.render(screen)
 }
 
 /// That the deliveries of all accounts wait, from the answer of `ready`; `None` if they do not.

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::bridge;
 use crate::terminal::{Keep, harmless};
 
+use super::screen::Screen;
+
 /// Why a command failed.
 pub(super) struct Failure {
     message: String,
@@ -63,9 +65,14 @@ pub(super) fn fail(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.status)
 }
 
-/// Writes a message to stderr, on a thread of its own. Waits for it, but not long.
+/// Says on stderr what is wrong.
 pub(super) fn complain(message: &str) {
-    let text = format!("salesbot-bridge: {}\n", harmless(message, Keep::Lines));
+    notice(&format!("salesbot-bridge: {message}"));
+}
+
+/// Says on stderr what a reader of the result should know. On a thread of its own; waits for it, but not long.
+pub(super) fn notice(message: &str) {
+    let text = format!("{}\n", Screen::stderr().fold(&harmless(message, Keep::Lines)));
     let (tell, told) = mpsc::channel();
     let write = move || {
         // No one is there to learn that no one reads.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -13,13 +14,20 @@ use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView}
 use crate::clock::Clock;
 use crate::config::{Config, Handler};
 use crate::model::{
-    AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobRecord, OutcomeName, StateName,
-    Timestamp,
+    AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
+    OutcomeName, StateName,
 };
-use crate::store::{JobFilter, Purpose, Resend, RetryOptions, Store, StoreError};
+use crate::store::{JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
 
-use super::exit::print_to;
+use super::exit::{notice, print_to};
 use super::jobs_text as text;
+use super::screen::Screen;
+
+/// How long a list looks on for jobs that match; then it says where to go on.
+const SEARCH_TIME: Duration = Duration::from_secs(5);
+/// A terminal shows this many digits of an id, or more if another job has them too: the whole time of receipt, so that jobs
+/// of other moments never make it ambiguous.
+const SHORT_ID_DIGITS: usize = 12;
 
 /// Looks at jobs and moves them.
 #[derive(Debug, clap::Args)]
@@ -34,14 +42,14 @@ enum Command {
     List(List),
     /// Shows one job and its attempts
     Show {
-        /// The job's id
-        id: JobId,
+        /// The job's id, or as much of its beginning as no other job has
+        id: JobPrefix,
     },
     /// Delivers dead and gone jobs again, and waiting ones at once
     Retry {
-        /// The jobs' ids
+        /// The jobs' ids, or as much of their beginnings as no other job has
         #[arg(required_unless_present = "dead", conflicts_with = "dead")]
-        ids: Vec<JobId>,
+        ids: Vec<JobPrefix>,
         /// All dead jobs
         #[arg(long)]
         dead: bool,
@@ -57,9 +65,9 @@ enum Command {
     },
     /// Cancels unfinished jobs; their bots get no continue
     Cancel {
-        /// The jobs' ids
+        /// The jobs' ids, or as much of their beginnings as no other job has
         #[arg(required = true)]
-        ids: Vec<JobId>,
+        ids: Vec<JobPrefix>,
     },
 }
 
@@ -86,7 +94,8 @@ struct List {
     /// Only those whose bots get the handler's answer (`handler`) or the fallback (`fallback`)
     #[arg(long)]
     outcome: Option<OutcomeName>,
-    /// Only those whose id, return_url, data or last error contains this text
+    /// Only those of this lead or account (a number), whose id begins with it, or whose return_url, data or last error
+    /// contains it
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
     /// At most so many
@@ -106,8 +115,8 @@ struct List {
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Purpose::Visit, clock.clone()).await?;
-    let handlers = &config.handlers;
-    let mut visit = Visit { store: &store, handlers, now: clock.now(), json, out: anstream::stdout() };
+    let (screen, handlers) = (Screen::stdout(), &config.handlers);
+    let mut visit = Visit { store: &store, handlers, clock, json, screen, notice, out: anstream::stdout() };
     let done = visit.carry_out(args.command).await;
     store.close().await;
     done
@@ -116,8 +125,11 @@ pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> 
 struct Visit<'a, W> {
     store: &'a Store,
     handlers: &'a BTreeMap<HandlerName, Handler>,
-    now: Timestamp,
+    clock: Clock,
     json: bool,
+    screen: Screen,
+    /// Writes to stderr what is not part of the result.
+    notice: fn(&str),
     out: W,
 }
 
@@ -149,15 +161,50 @@ impl<W: Write> Visit<'_, W> {
             before: list.cursor,
             limit: list.limit,
         };
-        let page = self.store.jobs(&filter).await?;
-        let text = text::page(&page, self.now);
-        self.print(json!(PageView::from(page)), || text)
+        let page = self.search(filter).await?;
+        let more =
+            page.next.filter(|_| page.stopped || !self.json).map(|next| text::more(next, page.stopped));
+        let text = if self.json { String::new() } else { self.lines(&page.jobs).await? };
+        self.print(json!(PageView::from(page)), || text)?;
+        if let Some(more) = more {
+            (self.notice)(&more);
+        }
+        Ok(())
     }
 
-    async fn show(&mut self, id: JobId) -> anyhow::Result<()> {
+    /// One page, for which the store may have to search several times.
+    async fn search(&self, mut filter: JobFilter) -> Result<Page, StoreError> {
+        let began = self.clock.elapsed();
+        let mut page = self.store.jobs(&filter).await?;
+        while page.stopped && self.clock.elapsed().saturating_sub(began) < SEARCH_TIME {
+            filter.before = page.next;
+            filter.limit -= u32::try_from(page.jobs.len()).unwrap_or(filter.limit);
+            let mut found = std::mem::take(&mut page.jobs);
+            page = self.store.jobs(&filter).await?;
+            found.append(&mut page.jobs);
+            page.jobs = found;
+        }
+        Ok(page)
+    }
+
+    /// A terminal gets short ids, which all commands take; a file gets whole ones.
+    async fn lines(&self, jobs: &[JobSummary]) -> Result<String, StoreError> {
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        let digits = match self.screen.width {
+            Some(_) => self.store.unique_digits(&ids).await?,
+            None => vec![usize::MAX; ids.len()],
+        };
+        let name =
+            |(job, digits): (&JobSummary, usize)| (job.id.short(digits.max(SHORT_ID_DIGITS)), job.clone());
+        let named: Vec<_> = jobs.iter().zip(digits).map(name).collect();
+        Ok(text::list(&named, self.clock.now(), self.screen))
+    }
+
+    async fn show(&mut self, id: JobPrefix) -> anyhow::Result<()> {
+        let id = self.store.find(id).await?;
         let (job, attempts) = self.store.job(id).await?.ok_or(StoreError::NoJob(id))?;
-        let now = self.now;
-        self.print(json!(JobWithAttempts::new(&job, &attempts)), || text::job(&job, &attempts, now))
+        let (now, screen) = (self.clock.now(), self.screen);
+        self.print(json!(JobWithAttempts::new(&job, &attempts)), || text::job(&job, &attempts, now, screen))
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {
@@ -166,7 +213,7 @@ impl<W: Write> Visit<'_, W> {
         self.print(json, || text::retried(done))
     }
 
-    async fn each(&mut self, ids: &[JobId], what: Move) -> anyhow::Result<()> {
+    async fn each(&mut self, ids: &[JobPrefix], what: Move) -> anyhow::Result<()> {
         let (mut moved, mut failed) = (Vec::new(), Vec::new());
         for &id in ids {
             match self.one(id, what).await {
@@ -175,8 +222,10 @@ impl<W: Write> Visit<'_, W> {
             }
         }
         let views: Vec<_> = moved.iter().map(JobView::new).collect();
-        let failures: Vec<Value> =
-            failed.iter().map(|(id, error)| json!({ "id": id, "error": error.to_string() })).collect();
+        let failures: Vec<Value> = failed
+            .iter()
+            .map(|(id, error)| json!({ "id": id.to_string(), "error": error.to_string() }))
+            .collect();
         self.print(json!({ "jobs": views, "failed": failures }), || text::moved(&moved))?;
         if failed.is_empty() {
             return Ok(());
@@ -189,7 +238,8 @@ impl<W: Write> Visit<'_, W> {
         anyhow::bail!("{} of {} jobs could not be {verb}:{}", failed.len(), ids.len(), reasons.concat())
     }
 
-    async fn one(&self, id: JobId, what: Move) -> Result<JobRecord, StoreError> {
+    async fn one(&self, id: JobPrefix, what: Move) -> Result<JobRecord, StoreError> {
+        let id = self.store.find(id).await?;
         match what {
             Move::Retry { send, force } => {
                 let send = match send {
@@ -222,188 +272,5 @@ impl<W: Write> Visit<'_, W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use crate::admin::fixture::Jobs;
-    use crate::model::FallbackReason;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
-        Cli::try_parse_from([&["jobs"], arguments].concat()).map(|cli| cli.args.command)
-    }
-
-    /// Beside the owner of the store, as in real life.
-    async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
-        let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
-        let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
-        let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
-        let handlers = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);
-        let now = jobs.clock.now();
-        let mut visit = Visit { store: &store, handlers: &handlers, now, json, out: Vec::new() };
-        let done = visit.carry_out(parse(arguments).unwrap()).await;
-        let text = String::from_utf8(visit.out).unwrap();
-        store.close().await;
-        (text, done.err().map(|error| error.to_string()))
-    }
-
-    async fn run_json(jobs: &Jobs, arguments: &[&str]) -> Value {
-        let (text, error) = run(jobs, true, arguments).await;
-        assert_eq!(error, None);
-        serde_json::from_str(&text).unwrap()
-    }
-
-    #[test]
-    fn wrong_usage_is_refused_before_the_store_is_opened() {
-        let id = "018bcfe5-687b-7000-8000-000000000001";
-        for good in [
-            vec!["list"],
-            vec!["retry", id, id],
-            vec!["retry", "--dead"],
-            vec!["retry", "--dead", "--handler", "echo"],
-            vec!["retry", "--dead", "--force"],
-            vec!["retry", id, "--force", "--send", "handler"],
-            vec!["cancel", id],
-        ] {
-            assert!(parse(&good).is_ok(), "{good:?}");
-        }
-        for bad in [
-            vec!["retry"],
-            vec!["retry", id, "--dead"],
-            vec!["retry", id, "--handler", "echo"],
-            vec!["retry", id, "--send", "both"],
-            vec!["retry", "--dead", "--send", "handler"],
-            vec!["cancel"],
-            vec!["show", "nonsense"],
-            vec!["list", "--limit", "501"],
-            vec!["list", "--state", "lost"],
-            vec!["list", "--outcome", "ok"],
-        ] {
-            assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn list_and_show_tell_it_to_people_and_to_programs() {
-        let jobs = Jobs::new().await;
-        let dead = jobs.make("echo", StateName::Dead).await.to_string();
-        let queued = jobs.make("echo", StateName::Queued).await.to_string();
-        let page = run_json(&jobs, &["list", "--limit", "1"]).await;
-        assert_eq!((&page["jobs"][0]["id"], &page["next_cursor"]), (&json!(queued), &json!(queued)));
-        let page = run_json(&jobs, &["list", "--state", "dead", "--handler", "echo", "--q", "hello"]).await;
-        assert_eq!((&page["jobs"][0]["id"], &page["next_cursor"]), (&json!(dead), &Value::Null));
-        assert_eq!(run_json(&jobs, &["show", &dead]).await["attempts"][1]["status"], 400);
-
-        let (text, _) = run(&jobs, false, &["list", "--limit", "1"]).await;
-        assert!(text.contains(&queued) && text.contains(&format!("--cursor {queued}")), "{text}");
-        let (text, _) = run(&jobs, false, &["show", &dead]).await;
-        for word in [dead.as_str(), "dead", "https://a1.kommo.com", "lead 7", "TooLong", "400", "delivery"] {
-            assert!(text.contains(word), "{word} in\n{text}");
-        }
-        assert!(!text.contains('\u{1b}'), "what came from outside cannot steer the terminal");
-
-        let missing = "018bcfe5-687b-7000-8000-000000000001";
-        let (_, error) = run(&jobs, false, &["show", missing]).await;
-        assert_eq!(error, Some(format!("there is no job {missing}")));
-    }
-
-    #[tokio::test]
-    async fn fallbacks_are_found_and_say_why() {
-        let jobs = Jobs::new().await;
-        jobs.make("echo", StateName::Delivered).await;
-        let id = jobs.make_fallback("greet", FallbackReason::Failed).await.to_string();
-        let page = run_json(&jobs, &["list", "--outcome", "fallback"]).await;
-        assert_eq!((page["jobs"].as_array().unwrap().len(), &page["jobs"][0]["id"]), (1, &json!(id)));
-        assert_eq!(page["jobs"][0]["fallback_reason"], "failed");
-        let (text, _) = run(&jobs, false, &["list"]).await;
-        assert!(text.contains("fallback: failed") && text.contains("1 + 1  handler"), "{text}");
-        let (text, _) = run(&jobs, false, &["show", &id]).await;
-        assert!(text.contains("failed: the handler failed for good"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn a_job_without_its_bodies_says_so() {
-        let jobs = Jobs::new().await;
-        let id = jobs.make("echo", StateName::Delivered).await.to_string();
-        let list = run_json(&jobs, &["list"]).await;
-        assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
-        jobs.store.set_budget(crate::model::Budget { stored: 1, ..Default::default() });
-        jobs.store.trim().await;
-        let (text, _) = run(&jobs, false, &["show", &id]).await;
-        assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
-        assert!(!text.contains("hello"), "{text}");
-        let job = run_json(&jobs, &["show", &id]).await;
-        assert_eq!((&job["bodies_dropped"], &job["data"]), (&json!(true), &Value::Null));
-    }
-
-    #[tokio::test]
-    async fn what_can_be_moved_is_moved_and_the_rest_is_named() {
-        let jobs = Jobs::new().await;
-        let dead = jobs.make("echo", StateName::Dead).await.to_string();
-        let delivered = jobs.make("echo", StateName::Delivered).await.to_string();
-        let (text, error) = run(&jobs, false, &["retry", &delivered, &dead]).await;
-        assert_eq!(text, format!("{dead} is delivering now\n"));
-        let error = error.unwrap();
-        assert!(error.starts_with("1 of 2 jobs could not be retried:\n"), "{error}");
-        assert!(error.contains(&format!("job {delivered} is delivered: only a job that is dead")), "{error}");
-
-        let (text, error) = run(&jobs, true, &["cancel", &dead, &delivered]).await;
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (&answer["jobs"][0]["id"], &answer["jobs"][0]["state"]),
-            (&json!(dead), &json!("cancelled"))
-        );
-        assert_eq!(answer["failed"][0]["id"], json!(delivered));
-        assert!(error.unwrap().contains("1 of 2 jobs could not be cancelled"));
-    }
-
-    #[tokio::test]
-    async fn dead_jobs_are_retried_together() {
-        let jobs = Jobs::new().await;
-        jobs.make("echo", StateName::Dead).await;
-        jobs.make("greet", StateName::Dead).await;
-        assert_eq!(
-            run_json(&jobs, &["retry", "--dead", "--handler", "greet"]).await,
-            json!({ "retried": 1, "superseded": 0 })
-        );
-        let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
-        assert_eq!((text.as_str(), error), ("1 dead job is delivered again\n", None));
-        let none = json!({ "retried": 0, "superseded": 0 });
-        assert_eq!(run_json(&jobs, &["retry", "--dead"]).await, none);
-    }
-
-    #[tokio::test]
-    async fn a_retry_sends_the_handlers_completion_or_the_fallback() {
-        let jobs = Jobs::new().await;
-        let id = jobs.refused_twice("echo").await.to_string();
-        let (text, _) = run(&jobs, false, &["show", &id]).await;
-        assert!(text.contains(r#"{"reply":"hi"}"#) && text.contains("--send handler"), "{text}");
-        for (send, completion) in
-            [("handler", json!({ "reply": "hi" })), ("fallback", json!({ "status": "sorry" }))]
-        {
-            let moved = run_json(&jobs, &["retry", &id, "--send", send]).await;
-            assert_eq!(moved["jobs"][0]["completion"]["data"], completion, "{moved}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_superseded_job_is_retried_only_if_forced() {
-        let jobs = Jobs::new().await;
-        let older = jobs.make("echo", StateName::Dead).await.to_string();
-        let newer = jobs.next_question("echo").await.to_string();
-        let (_, error) = run(&jobs, false, &["retry", &older]).await;
-        let error = error.unwrap();
-        assert!(error.contains(&newer) && error.contains("same return_url"), "{error}");
-        let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
-        assert!(error.is_none() && text.contains("1 was left alone") && text.contains("--force"), "{text}");
-        let (text, error) = run(&jobs, false, &["retry", &older, "--force"]).await;
-        assert_eq!((text, error), (format!("{older} is delivering now\n"), None));
-    }
-}
+#[path = "jobs_tests.rs"]
+mod tests;

@@ -2,35 +2,77 @@
 //!
 //! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
 
-use crate::model::{Attempt, JobRecord, Outcome, Prepared, Timestamp};
-use crate::store::{Page, RetriedDead};
+use anstyle::{AnsiColor, Style};
 
-use super::text::{clean, short, table, when};
+use crate::model::{
+    Attempt, AttemptResult, JobId, JobRecord, JobSummary, Outcome, Prepared, StateName, Timestamp,
+};
+use crate::store::RetriedDead;
 
-/// The most letters of an error in a list; `show` has them all.
-const SHORT: usize = 60;
+use super::screen::{Screen, wrap};
+use super::table::{Cell, Column, Table};
+use super::text::{clean, colour, span, when};
+
+/// How wide the names in front of a job's values are.
+const NAME_WIDTH: usize = 12;
 /// Instead of data and completion.
 const DROPPED: &str = "data and completion were dropped to make room (budget.stored, store.body_retention)";
 
-/// A list of jobs.
-pub(super) fn page(page: &Page, now: Timestamp) -> String {
-    let mut table =
-        table(&["ID", "STATE", "HANDLER", "ACCOUNT", "RECEIVED", "TRIES", "OUTCOME", "LAST ERROR"]);
-    for job in &page.jobs {
-        table.add_row([
-            job.id.to_string(),
-            job.state.to_string(),
-            job.handler.to_string(),
-            job.account_id.to_string(),
-            when(job.received_at, now),
-            format!("{} + {}", job.handler_attempts, job.delivery_attempts),
-            job.outcome.map(outcome).unwrap_or_default(),
-            short(&clean(job.last_error.as_deref().unwrap_or_default()), SHORT),
+/// A list of jobs. Each has the name by which it is shown, which `jobs show` takes.
+pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen) -> String {
+    if jobs.is_empty() {
+        return "No such jobs.\n".to_owned();
+    }
+    let mut table = Table::new([
+        Column::new("ID"),
+        Column::new("STATE"),
+        Column::new("HANDLER").cut(8),
+        Column::new("ABOUT"),
+        Column::new("AGE").right(),
+        Column::new("ACCOUNT").right().spare(1),
+        Column::new("TRIES").right().spare(2),
+        Column::new("OUTCOME").spare(3),
+        Column::new("LAST ERROR").cut(16),
+    ]);
+    for (name, job) in jobs {
+        table.row([
+            name.as_str().into(),
+            Cell::styled(job.state.to_string(), style(job.state)),
+            job.handler.to_string().into(),
+            job.entity.map(|entity| entity.to_string()).unwrap_or_default().into(),
+            span(now.since(job.received_at)).into(),
+            job.account_id.to_string().into(),
+            format!("{} + {}", job.handler_attempts, job.delivery_attempts).into(),
+            job.outcome.map(outcome).unwrap_or_default().into(),
+            clean(job.last_error.as_deref().unwrap_or_default()).into(),
         ]);
     }
-    let more = page.next.map(|next| format!("There may be more: add --cursor {next}\n"));
-    let rows = if page.jobs.is_empty() { "No such jobs.".to_owned() } else { table.trim_fmt() };
-    format!("{rows}\n{}", more.unwrap_or_default())
+    format!("{}\n", table.render(screen))
+}
+
+/// How a list goes on from `next`. If the search was `stopped`, it was not complete.
+pub(super) fn more(next: JobId, stopped: bool) -> String {
+    if stopped {
+        format!(
+            "The search is not complete: it stopped at jobs received {}, and older ones may match. To go on: the same \
+             command with --cursor {next}",
+            next.received_at()
+        )
+    } else {
+        format!("There may be more: the same command with --cursor {next}")
+    }
+}
+
+/// The colour of a state: what needs a look stands out, what is over stands back.
+fn style(state: StateName) -> Style {
+    match state {
+        StateName::Queued => colour(AnsiColor::Blue),
+        StateName::Running | StateName::Delivering => colour(AnsiColor::Cyan),
+        StateName::Delivered => colour(AnsiColor::Green),
+        StateName::Gone => colour(AnsiColor::Yellow),
+        StateName::Dead => colour(AnsiColor::Red),
+        StateName::Cancelled => Style::new().dimmed(),
+    }
 }
 
 /// `handler`, or `fallback: ` and why.
@@ -40,7 +82,7 @@ fn outcome(outcome: Outcome) -> String {
 }
 
 /// One job and its attempts.
-pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp) -> String {
+pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp, screen: Screen) -> String {
     let both = |moment: Timestamp| format!("{moment} ({})", when(moment, now));
     let job = record.summary();
     let mut lines = vec![
@@ -58,8 +100,25 @@ pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp) -> S
     let fallback = job.outcome.and_then(Outcome::fallback_reason);
     lines.extend(fallback.map(|reason| ("fallback", format!("{reason}: {}", reason.what()))));
     lines.extend(job.last_error.map(|error| ("last error", error)));
-    let head: String = lines.iter().map(|(name, value)| format!("{name:<11} {}\n", clean(value))).collect();
-    if attempts.is_empty() { head } else { format!("{head}\n{}\n", history(attempts)) }
+    let state = style(job.state);
+    let line = |(name, value): &(&str, String)| {
+        let value = clean(value);
+        match *name {
+            "state" => field(name, &screen.paint(state, &value), None),
+            // They are there to be copied, so no line break may get into them.
+            "data" | "completion" | "return_url" => field(name, &value, None),
+            _ => field(name, &value, screen.width),
+        }
+    };
+    let head: String = lines.iter().map(line).collect();
+    if attempts.is_empty() { head } else { format!("{head}\n{}\n", history(attempts, screen)) }
+}
+
+/// A name and its value, broken between words where it is wider than `width`.
+fn field(name: &str, value: &str, width: Option<usize>) -> String {
+    let name = format!("{name:<NAME_WIDTH$}");
+    let lines = wrap(value, width.unwrap_or(usize::MAX), &name, &" ".repeat(NAME_WIDTH));
+    format!("{}\n", lines.join("\n"))
 }
 
 fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
@@ -82,19 +141,31 @@ fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
     }
 }
 
-fn history(attempts: &[Attempt]) -> String {
-    let mut table = table(&["ATTEMPT", "STARTED", "TOOK", "RESULT", "STATUS", "ERROR"]);
+fn history(attempts: &[Attempt], screen: Screen) -> String {
+    let mut table = Table::new([
+        Column::new("ATTEMPT"),
+        Column::new("STARTED"),
+        Column::new("TOOK").right(),
+        Column::new("RESULT"),
+        Column::new("STATUS"),
+        Column::new("ERROR").below(),
+    ]);
     for attempt in attempts {
-        table.add_row([
-            format!("{} {}", attempt.stage.as_str(), attempt.number),
-            attempt.started_at.to_string(),
-            format!("{} ms", attempt.duration.as_millis()),
-            attempt.result.as_str().to_owned(),
-            attempt.status.map(|status| status.to_string()).unwrap_or_default(),
-            clean(attempt.error.as_deref().unwrap_or_default()),
+        let result = match attempt.result {
+            AttemptResult::Ok => colour(AnsiColor::Green),
+            AttemptResult::Retry | AttemptResult::Gone => colour(AnsiColor::Yellow),
+            _ => colour(AnsiColor::Red),
+        };
+        table.row([
+            format!("{} {}", attempt.stage.as_str(), attempt.number).into(),
+            attempt.started_at.to_string().into(),
+            format!("{} ms", attempt.duration.as_millis()).into(),
+            Cell::styled(attempt.result.as_str(), result),
+            attempt.status.map(|status| status.to_string()).unwrap_or_default().into(),
+            clean(attempt.error.as_deref().unwrap_or_default()).into(),
         ]);
     }
-    table.trim_fmt()
+    table.render(screen)
 }
 
 /// The jobs that were moved, and where they are now.
@@ -120,10 +191,65 @@ pub(super) fn retried(done: RetriedDead) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Entity, EntityKind};
+
+    fn summary(number: i64, state: StateName, error: Option<&str>) -> JobSummary {
+        JobSummary {
+            id: JobId::new(Timestamp::from_millis(1_700_000_000_000), number.unsigned_abs().into()),
+            state,
+            handler: "support".parse().unwrap(),
+            account_id: crate::model::AccountId(31_000_001),
+            entity: Some(Entity { kind: EntityKind::Lead, id: 777_000 + number }),
+            return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/2".parse().unwrap(),
+            outcome: None,
+            received_at: Timestamp::from_millis(1_700_000_000_000),
+            due_at: None,
+            finished_at: None,
+            handler_attempts: 1,
+            delivery_attempts: 2,
+            last_error: error.map(str::to_owned),
+            bodies_dropped: false,
+        }
+    }
 
     #[test]
-    fn an_empty_list_says_so() {
-        let none = Page { jobs: Vec::new(), next: None };
-        assert_eq!(page(&none, Timestamp::default()), "No such jobs.\n");
+    fn a_job_is_one_line_of_80_columns_and_a_file_gets_all_of_it() {
+        let now = Timestamp::from_millis(1_700_000_200_000);
+        let error = "400 Bad Request: TooLong at execute_handlers.params.value: more than 80 characters";
+        let jobs = [
+            ("018bcfe5-6800".to_owned(), summary(2, StateName::Dead, Some(error))),
+            ("018bcfe5-67ff".to_owned(), summary(1, StateName::Delivering, None)),
+        ];
+        let text = list(&jobs, now, Screen { width: Some(80), colours: false });
+        assert_eq!(
+            text,
+            "ID             STATE       HANDLER  ABOUT          AGE  LAST ERROR\n\
+             018bcfe5-6800  dead        support  lead 777002  3 min  400 Bad Request: TooLon…\n\
+             018bcfe5-67ff  delivering  support  lead 777001  3 min  -\n"
+        );
+        let text = list(&jobs, now, Screen { width: Some(120), colours: false });
+        assert!(text.contains("ACCOUNT  TRIES  LAST ERROR") && text.contains('…'), "{text}");
+        let text = list(&jobs, now, Screen::FILE);
+        assert!(text.contains(error) && text.lines().count() == 3, "{text}");
+        assert_eq!(list(&[], now, Screen::FILE), "No such jobs.\n");
+    }
+
+    #[test]
+    fn states_have_colours_where_they_are_shown() {
+        let job = [("018bcfe5-6800".to_owned(), summary(2, StateName::Dead, None))];
+        let colours = Screen { width: Some(80), colours: true };
+        let text = list(&job, Timestamp::default(), colours);
+        assert!(text.contains("\u{1b}[31mdead\u{1b}[0m"), "{text:?}");
+        assert!(!list(&job, Timestamp::default(), Screen::FILE).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_list_says_how_it_goes_on_and_whether_it_was_complete() {
+        let next = JobId::new(Timestamp::from_millis(1_700_000_000_000), 1);
+        assert_eq!(more(next, false), format!("There may be more: the same command with --cursor {next}"));
+        let stopped = more(next, true);
+        for part in ["not complete", "received 2023-11-14T22:13:20", &format!("--cursor {next}")] {
+            assert!(stopped.contains(part), "{part} in {stopped}");
+        }
     }
 }

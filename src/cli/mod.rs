@@ -13,6 +13,7 @@ pub mod health;
 pub mod jobs;
 mod jobs_text;
 pub mod simulate;
+mod simulate_bridge;
 mod simulate_text;
 pub mod widget_package;
 mod widget_package_text;
@@ -21,7 +22,9 @@ pub mod widgets;
 mod account;
 mod exit;
 mod progress;
+mod screen;
 mod settings;
+mod table;
 mod text;
 mod widgets_text;
 

@@ -14,23 +14,29 @@ use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::simulator::{Options, Simulator};
+use crate::simulator::{FAULTS, Language, Options, Simulator};
 
-use super::exit::print_until;
+use super::exit::{Usage, print_until};
+use super::simulate_bridge::BridgeAt;
 use super::simulate_text::Printed;
 
 /// Plays one Kommo account on loopback and prints a configuration that fits it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = after_help())]
 pub struct Args {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
-    /// Where the bridge will listen, for the printed commands and for OAuth
+    /// Where the bridge will be reached: the printed configuration listens there. With https, a proxy has to lead from there to
+    /// 127.0.0.1:8080
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub bridge: Url,
     /// Print the account with its long-lived token, so that nothing needs to be authorized
     #[arg(long)]
     pub long_lived: bool,
+    /// The language of the account, in which it says what is wrong: en, or ru as in amoCRM
+    #[arg(long, value_name = "CODE", default_value = "en")]
+    pub language: Language,
     /// Calls of the API per second before it answers 429 (Kommo allows 7); no limit if absent
     #[arg(long, value_name = "N")]
     pub rate_limit: Option<u32>,
@@ -39,19 +45,37 @@ pub struct Args {
     pub latency_ms: u64,
 }
 
+/// What `--help` says after the options.
+fn after_help() -> String {
+    let width = FAULTS.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let faults: String = FAULTS.iter().map(|(name, what)| format!("\n  {name:width$}  {what}")).collect();
+    format!(
+        "While it runs:\n  \
+           GET  /simulator/         all it can be asked, as JSON\n  \
+           POST /simulator/bots     starts bots; \"faults\" names what goes wrong\n  \
+           GET  /simulator/bots     what became of them\n  \
+           POST /simulator/widgets  takes a widget.zip\n\n\
+         Faults, one for each attempt to continue a bot, in place of the usual answer:{faults}\n  \
+           {:width$}  this status, from 200 to 599\n\n\
+         docs/simulator.md has more.",
+        "500, …",
+    )
+}
+
 /// Plays Kommo until SIGTERM or SIGINT. The address, the secrets and a fitting configuration go
 /// to stdout: as TOML, or as one JSON object with `json`.
 ///
 /// # Errors
 ///
-/// The address cannot be bound, or stdout, the signals or random bytes cannot be had.
+/// `--bridge` cannot be used, the address cannot be bound, or stdout, the signals or random bytes cannot be had.
 pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
     let stop = stop_signal().context("cannot listen for signals")?;
     let listen = args.listen;
-    let bridge = args.bridge.as_str().trim_end_matches('/').to_owned();
+    let bridge = BridgeAt::new(&args.bridge, listen).map_err(Usage)?;
     let options = Options {
         listen,
-        redirect_uri: format!("{bridge}/oauth/callback"),
+        redirect_uri: format!("{}/oauth/callback", bridge.url),
+        language: args.language,
         rate_limit: args.rate_limit,
         latency: Duration::from_millis(args.latency_ms),
         // Without its own file it runs scripts on threads.

@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 
 use crate::simulator::Options;
 
+use super::simulate_bridge::BridgeAt;
+
 /// The facts of one run of `simulate`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Printed<'a> {
     pub(super) base_url: &'a str,
     pub(super) options: &'a Options,
-    /// Scheme, host and port of the bridge, without a slash behind.
-    pub(super) bridge: &'a str,
+    /// Where the bridge is.
+    pub(super) bridge: &'a BridgeAt,
     /// 32 bytes in base64.
     pub(super) encryption_key: &'a str,
     /// Whether the account stands in the configuration.
@@ -37,7 +39,11 @@ impl Printed<'_> {
 {steps}#
 # A bot without a widget, whose first continue meets a fault:
 #    {curl}
+#
+# What else the simulator can be asked, and the names of all faults: curl {base_url}/simulator/
 
+[server]
+{server}
 [store]
 encryption_key = "{encryption_key}"
 
@@ -59,19 +65,40 @@ insecure = true
 kind = "echo"
 "#,
             curl = self.bot(),
+            server = self.server(),
         )
+    }
+
+    /// The keys of `[server]`, and `[admin]` where it is needed.
+    fn server(&self) -> String {
+        let BridgeAt { url, listen, is_proxied, admin } = self.bridge;
+        let (advice, public_url) = if *is_proxied {
+            (format!("# A proxy has to lead here from {url}.\n"), format!("public_url = \"{url}\"\n"))
+        } else {
+            (String::new(), String::new())
+        };
+        let admin = admin.map(|admin| format!("\n[admin]\nlisten = \"{admin}\"\n")).unwrap_or_default();
+        format!("{advice}listen = \"{listen}\"\n{public_url}{admin}")
     }
 
     pub(super) fn json(&self) -> String {
         let Options { client_uuid, client_secret, access_token, redirect_uri, .. } = self.options;
         let account = json!({ "base_url": self.base_url, "access_token": access_token });
+        let BridgeAt { url, listen, is_proxied, admin } = self.bridge;
         let mut config = json!({
+            "server": { "listen": listen },
             "store": { "encryption_key": self.encryption_key },
             "integrations": { "simulator": {
                 "client_uuid": client_uuid, "client_secret": client_secret, "redirect_uri": redirect_uri } },
             "delivery": { "allowed_hosts": [self.host()], "insecure": true },
             "handlers": { "echo": { "kind": "echo" } },
         });
+        if *is_proxied {
+            config["server"]["public_url"] = json!(url);
+        }
+        if let Some(admin) = admin {
+            config["admin"] = json!({ "listen": admin });
+        }
         if self.long_lived {
             config["accounts"] = json!({ "simulator": account });
         }
@@ -87,7 +114,7 @@ kind = "echo"
     }
 
     fn steps(&self) -> Vec<Step> {
-        let Self { base_url, bridge, .. } = self;
+        let Self { base_url, bridge: BridgeAt { url: bridge, .. }, .. } = self;
         let waits = "Start a bot of it. Its answer waits until the account is connected";
         let starts = if self.long_lived { "Start a bot of it" } else { waits };
         let mut steps = vec![
@@ -131,7 +158,7 @@ kind = "echo"
     }
 
     fn bot(&self) -> String {
-        let url = format!("{}/widget_request/echo", self.bridge);
+        let url = format!("{}/widget_request/echo", self.bridge.url);
         curl(self.base_url, &json!({ "url": url, "data": { "message": "hi" }, "faults": ["500"] }))
     }
 
@@ -170,24 +197,39 @@ fn curl(base_url: &str, order: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn printed(options: &Options, long_lived: bool) -> Printed<'_> {
-        Printed {
-            base_url: "http://127.0.0.1:8090",
-            options,
-            bridge: "http://127.0.0.1:8080",
-            encryption_key: "a2V5",
-            long_lived,
-        }
+    fn at(url: &str) -> BridgeAt {
+        BridgeAt::new(&url.parse().unwrap(), "127.0.0.1:8090".parse().unwrap()).unwrap()
+    }
+
+    fn printed<'a>(options: &'a Options, bridge: &'a BridgeAt, long_lived: bool) -> Printed<'a> {
+        Printed { base_url: "http://127.0.0.1:8090", options, bridge, encryption_key: "a2V5", long_lived }
     }
 
     #[test]
     fn both_outputs_hold_the_same_configuration() {
         let options = Options::default();
-        for long_lived in [false, true] {
-            let printed = printed(&options, long_lived);
+        let cases = [
+            (false, "http://127.0.0.1:8080", json!({ "listen": "127.0.0.1:8080" }), Value::Null),
+            (
+                true,
+                "http://[::1]:9090",
+                json!({ "listen": "[::1]:9090" }),
+                json!({ "listen": "127.0.0.1:9091" }),
+            ),
+            (
+                true,
+                "https://bots.example.com",
+                json!({ "listen": "127.0.0.1:8080", "public_url": "https://bots.example.com" }),
+                Value::Null,
+            ),
+        ];
+        for (long_lived, url, server, admin) in cases {
+            let bridge = at(url);
+            let printed = printed(&options, &bridge, long_lived);
             let from_toml: Value = toml::from_str(&printed.toml()).unwrap();
             let from_json: Value = serde_json::from_str(&printed.json()).unwrap();
             assert_eq!(from_toml, from_json["config"]);
+            assert_eq!((&from_toml["server"], &from_toml["admin"]), (&server, &admin));
             assert_eq!(from_toml.get("accounts").is_some(), long_lived);
             assert_eq!(from_toml["delivery"]["allowed_hosts"], json!(["127.0.0.1:8090"]));
             assert_eq!(from_json["long_lived"]["access_token"], options.access_token);
@@ -197,7 +239,7 @@ mod tests {
     #[test]
     fn taking_the_marks_away_gives_the_long_lived_account() {
         let options = Options::default();
-        let text = printed(&options, false).toml();
+        let text = printed(&options, &at("http://127.0.0.1:8080"), false).toml();
         assert!(text.contains("take the # away"));
         let unmarked: Vec<_> = text
             .lines()
@@ -208,15 +250,17 @@ mod tests {
             })
             .collect();
         let unmarked: Value = toml::from_str(&unmarked.join("\n")).unwrap();
-        let marked: Value = serde_json::from_str(&printed(&options, true).json()).unwrap();
+        let marked: Value =
+            serde_json::from_str(&printed(&options, &at("http://127.0.0.1:8080"), true).json()).unwrap();
         assert_eq!(unmarked, marked["config"]);
     }
 
     #[test]
     fn the_steps_are_numbered_and_authorizing_is_one_only_where_it_is_needed() {
         let options = Options::default();
+        let bridge = at("http://127.0.0.1:8080");
         for (long_lived, count) in [(false, 6), (true, 5)] {
-            let printed = printed(&options, long_lived);
+            let printed = printed(&options, &bridge, long_lived);
             let text = printed.toml();
             for number in 1..=count {
                 assert!(text.contains(&format!("\n# {number}. ")), "{number} in {text}");
@@ -232,7 +276,8 @@ mod tests {
     #[test]
     fn the_printed_orders_are_json_for_the_played_kommo() {
         let options = Options::default();
-        let printed = printed(&options, false);
+        let bridge = at("http://127.0.0.1:8080");
+        let printed = printed(&options, &bridge, false);
         let orders: Vec<Value> = printed
             .toml()
             .lines()

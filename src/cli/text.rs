@@ -1,25 +1,17 @@
-//! Tables and texts of all commands, as a person reads them.
+//! Texts of all commands, as a person reads them.
 //!
 //! Texts from outside cannot steer the terminal: control characters are replaced.
 
 use std::time::Duration;
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use anstyle::{AnsiColor, Style};
 
 use crate::model::Timestamp;
 use crate::terminal::steers;
 
-/// On a terminal long texts are wrapped, but never the first column: it is there to be copied.
-pub(super) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_header(header)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    if let Some(column) = table.column_mut(0) {
-        column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 1));
-    }
-    table
+/// A word in this colour.
+pub(super) fn colour(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(colour.into()))
 }
 
 /// The text on one line, without what steers a terminal.
@@ -30,15 +22,6 @@ pub(super) fn clean(text: &str) -> String {
         letter => letter,
     };
     text.chars().map(letter).collect()
-}
-
-/// At most so many letters of the text.
-pub(super) fn short(text: &str, most: usize) -> String {
-    let mut kept: String = text.chars().take(most).collect();
-    if kept.len() < text.len() {
-        kept.push('…');
-    }
-    kept
 }
 
 /// How long ago a moment is, or how far ahead.
@@ -74,7 +57,6 @@ mod tests {
         ] {
             assert_eq!(clean(text), expected, "{text:?}");
         }
-        assert_eq!(short(&"x".repeat(61), 60), format!("{}…", "x".repeat(60)));
     }
 
     #[test]

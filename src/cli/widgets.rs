@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::kommo::{self, Client, MOST_WIDGETS, Settings, Widget};
 
 use super::exit::{Usage, print_to};
+use super::screen::Screen;
 use super::{account, settings, widgets_text as text};
 
 /// Looks at the widgets of an account, installs and uninstalls them.
@@ -99,7 +100,9 @@ struct Uninstall {
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
     let visit = account::Visit::begin(config, args.account.as_deref()).await?;
     let client = visit.client.clone();
-    let done = Work { client, json, out: anstream::stdout() }.carry_out(args.command).await;
+    let done = Work { client, json, screen: Screen::stdout(), out: anstream::stdout() }
+        .carry_out(args.command)
+        .await;
     visit.end().await;
     done
 }
@@ -107,6 +110,7 @@ pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> 
 struct Work<W> {
     client: Client,
     json: bool,
+    screen: Screen,
     out: W,
 }
 
@@ -132,7 +136,8 @@ impl<W: Write> Work<W> {
             (page.widgets, next)
         };
         let views: Vec<Value> = widgets.iter().map(|widget| view(widget, list.show_secrets)).collect();
-        self.print(&json!({ "widgets": views, "next_page": next }), || text::list(&widgets, next))
+        let screen = self.screen;
+        self.print(&json!({ "widgets": views, "next_page": next }), || text::list(&widgets, next, screen))
     }
 
     /// Every page, with a count on a terminal.
@@ -155,7 +160,8 @@ impl<W: Write> Work<W> {
 
     async fn show(&mut self, Show { code, show_secrets }: Show) -> anyhow::Result<()> {
         let widget = self.client.widget(&code).await.map_err(|error| self.failed(error, &about(&code)))?;
-        self.print(&view(&widget, show_secrets), || text::widget(&widget, show_secrets))
+        let screen = self.screen;
+        self.print(&view(&widget, show_secrets), || text::widget(&widget, show_secrets, screen))
     }
 
     async fn install(&mut self, install: Install) -> anyhow::Result<()> {
@@ -163,8 +169,9 @@ impl<W: Write> Work<W> {
         let settings: Settings = settings.read()?;
         let installed = self.client.install_widget(&code, &settings).await;
         let widget = installed.map_err(|error| self.failed(error, &about(&code)))?;
+        let screen = self.screen;
         self.print(&view(&widget, show_secrets), || {
-            format!("{} is installed.\n\n{}", widget.code, text::widget(&widget, show_secrets))
+            format!("{} is installed.\n\n{}", widget.code, text::widget(&widget, show_secrets, screen))
         })
     }
 

@@ -1,35 +1,41 @@
 //! Widgets as a person reads them.
 
+use anstyle::AnsiColor;
 use serde_json::Value;
 
 use crate::kommo::{SettingField, Widget};
 
-use super::text::{clean, short, table};
-
-/// The most letters of the names of mandatory settings in a list; `show` has all of them.
-const SHORT: usize = 32;
+use super::screen::Screen;
+use super::table::{Cell, Column, Table};
+use super::text::{clean, colour};
 
 /// A list of widgets, and where it goes on.
-pub(super) fn list(widgets: &[Widget], next_page: Option<u32>) -> String {
-    let mut table = table(&["CODE", "VERSION", "RATING", "INSTALLED", "MANDATORY SETTINGS"]);
+pub(super) fn list(widgets: &[Widget], next_page: Option<u32>, screen: Screen) -> String {
+    let mut table = Table::new([
+        Column::new("CODE"),
+        Column::new("VERSION").spare(2),
+        Column::new("RATING").spare(1),
+        Column::new("INSTALLED"),
+        Column::new("MANDATORY SETTINGS").cut(18),
+    ]);
     for widget in widgets {
         let mandatory = widget.settings_template.iter().filter(|field| field.is_required);
         let mandatory: Vec<&str> = mandatory.map(|field| field.key.as_str()).collect();
-        table.add_row([
-            clean(&widget.code),
-            clean(&widget.version),
-            rating(widget),
-            yes(widget.is_active_in_account).to_owned(),
-            short(&clean(&mandatory.join(", ")), SHORT),
+        table.row([
+            clean(&widget.code).into(),
+            clean(&widget.version).into(),
+            rating(widget).into(),
+            installed(widget),
+            clean(&mandatory.join(", ")).into(),
         ]);
     }
-    let rows = if widgets.is_empty() { "No such widgets.".to_owned() } else { table.trim_fmt() };
+    let rows = if widgets.is_empty() { "No such widgets.".to_owned() } else { table.render(screen) };
     let more = next_page.map(|page| format!("There are more: add --page {page}, or --all\n"));
     format!("{rows}\n{}", more.unwrap_or_default())
 }
 
 /// One widget, and the settings that it takes and has.
-pub(super) fn widget(widget: &Widget, show_secrets: bool) -> String {
+pub(super) fn widget(widget: &Widget, show_secrets: bool, screen: Screen) -> String {
     let pipeline = widget.pipeline_id.map(|id| id.to_string());
     let lines = [
         ("code", widget.code.clone()),
@@ -47,34 +53,48 @@ pub(super) fn widget(widget: &Widget, show_secrets: bool) -> String {
     if widget.settings_template.is_empty() && widget.settings.is_none() {
         return format!("{head}\nIt takes no settings.\n");
     }
-    format!("{head}\n{}\n", settings(widget, show_secrets))
+    format!("{head}\n{}\n", settings(widget, show_secrets, screen))
 }
 
-fn settings(widget: &Widget, show_secrets: bool) -> String {
+fn settings(widget: &Widget, show_secrets: bool, screen: Screen) -> String {
     let template = &widget.settings_template;
     let Some(settings) = &widget.settings else {
-        let mut table = table(&["SETTING", "NAME", "TYPE", "MANDATORY"]);
+        let mut table = Table::new(COLUMNS);
         for field in template {
-            table.add_row(describe(field));
+            table.row(describe(field));
         }
-        return table.trim_fmt();
+        return table.render(screen);
     };
     let shown = if show_secrets { serde_json::json!(settings) } else { settings.masked(template) };
-    let value = |key: &str| shown.get(key).map(told).unwrap_or_default();
-    let mut table = table(&["SETTING", "NAME", "TYPE", "MANDATORY", "VALUE"]);
+    let value = |key: &str| Cell::from(shown.get(key).map(told).unwrap_or_default());
+    let [setting, name, kind, mandatory] = COLUMNS;
+    let mut table = Table::new([setting, name, kind, mandatory, Column::new("VALUE").below()]);
     for field in template {
         let [key, name, kind, mandatory] = describe(field);
-        table.add_row([key, name, kind, mandatory, value(&field.key)]);
+        table.row([key, name, kind, mandatory, value(&field.key)]);
     }
     for (key, _) in settings.iter().filter(|(key, _)| !template.iter().any(|field| field.key == *key)) {
-        table.add_row([clean(key), String::new(), String::new(), String::new(), value(key)]);
+        table.row([clean(key).into(), "".into(), "".into(), "".into(), value(key)]);
     }
-    table.trim_fmt()
+    table.render(screen)
 }
 
-fn describe(field: &SettingField) -> [String; 4] {
-    let mandatory = yes(field.is_required).to_owned();
-    [clean(&field.key), clean(&field.name), clean(field.kind.as_str()), mandatory]
+/// What describes a setting.
+const COLUMNS: [Column; 4] = [
+    Column::new("SETTING"),
+    Column::new("NAME").cut(12).spare(1),
+    Column::new("TYPE"),
+    Column::new("MANDATORY").spare(2),
+];
+
+fn describe(field: &SettingField) -> [Cell; 4] {
+    let kind = clean(field.kind.as_str());
+    [clean(&field.key).into(), clean(&field.name).into(), kind.into(), yes(field.is_required).into()]
+}
+
+fn installed(widget: &Widget) -> Cell {
+    let style = if widget.is_active_in_account { colour(AnsiColor::Green) } else { anstyle::Style::new() };
+    Cell::styled(yes(widget.is_active_in_account), style)
 }
 
 fn told(value: &Value) -> String {
@@ -111,28 +131,28 @@ mod tests {
 
     #[test]
     fn a_list_fits_a_terminal_and_says_how_it_goes_on() {
-        let text = list(&[asterisk()], Some(2));
+        let text = list(&[asterisk()], Some(2), Screen { width: Some(80), colours: false });
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         for part in
             ["CODE", "amo_asterisk", "1.1.6", "2,7", "yes", "login, password, phones, script", "--page 2"]
         {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        assert_eq!(list(&[], None), "No such widgets.\n");
+        assert_eq!(list(&[], None, Screen::FILE), "No such widgets.\n");
     }
 
     #[test]
     fn a_widget_is_shown_with_its_settings_and_without_its_secrets() {
-        let text = widget(&asterisk(), false);
+        let text = widget(&asterisk(), false, Screen::FILE);
         for part in
             ["972", "Phone numbers", "users_lp", "{\"504141\":\"1039\"}", "example", "********", "old"]
         {
             assert_eq!(text.contains(part), part != "users_lp", "{part} in\n{text}");
         }
         assert!(!text.contains("eXaMp1E") && !text.contains("kept") && !text.contains('\u{1b}'), "{text}");
-        let text = widget(&asterisk(), true);
+        let text = widget(&asterisk(), true, Screen::FILE);
         assert!(text.contains("eXaMp1E") && text.contains("kept"), "{text}");
         let plain = serde_json::from_value(json!({ "id": 1, "code": "x" })).unwrap();
-        assert!(widget(&plain, false).ends_with("It takes no settings.\n"));
+        assert!(widget(&plain, false, Screen::FILE).ends_with("It takes no settings.\n"));
     }
 }

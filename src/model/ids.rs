@@ -29,6 +29,12 @@ impl JobId {
         Self(uuid)
     }
 
+    /// The moment of receipt, which is part of it.
+    pub fn received_at(self) -> Timestamp {
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or_default();
+        Timestamp::from_millis(millis)
+    }
+
     /// The id as a UUID.
     pub const fn as_uuid(self) -> Uuid {
         self.0
@@ -130,6 +136,7 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.as_uuid().get_version_num(), 7);
         assert_eq!(early.to_string().parse(), Ok(early));
+        assert_eq!(late.received_at(), Timestamp::from_millis(1_001));
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub(super) fn oauth(status: u16, hint: &str, detail: &str) -> Answer {
         status,
         &json!({
             "hint": hint,
-            "title": if status == 401 { "Unauthorized" } else { "Некорректный запрос" },
+            "title": if status == 401 { "Unauthorized" } else { "Bad Request" },
             "type": "https://developers.kommo.com/v3/errors/OAuthProblemJson",
             "status": status,
             "detail": detail,
@@ -156,11 +156,11 @@ fn document(status: u16) -> Value {
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (title, detail) = match status {
         400 => ("Bad Request", "Request validation failed"),
-        401 => ("Unauthorized", "Неверный логин или пароль"),
-        402 => ("Оплата необходима", "Аккаунт не оплачен"),
-        403 => ("Forbidden", "Недостаточно прав"),
-        404 => ("Не найдено", "Entity not found"),
-        429 => ("Too Many Requests", "Превышено количество запросов в секунду"),
+        401 => ("Unauthorized", "Wrong login or password"),
+        402 => ("Payment Required", "The account is not paid for"),
+        403 => ("Forbidden", "Insufficient rights"),
+        404 => ("Not Found", "Entity not found"),
+        429 => ("Too Many Requests", "Too many requests per second"),
         _ => (code.canonical_reason().unwrap_or("Error"), "The request could not be processed."),
     };
     json!({ "title": title, "type": format!("https://httpstatus.es/{status}"), "status": status, "detail": detail })

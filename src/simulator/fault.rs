@@ -46,13 +46,32 @@ pub enum Fault {
     Drip,
 }
 
+/// The names of faults, and what happens instead of the usual answer. Any other status from 200 to 599 is a name too.
+pub const FAULTS: [(&str, &str); 14] = [
+    ("hang", "reads the request and never answers"),
+    ("reset", "resets the connection"),
+    ("answer-lost", "continues the bot, then closes the connection without an answer"),
+    ("429", "429, with `retry_after` of 1 s in the body"),
+    ("429-header", "429, with `Retry-After: 1` and a body that is not JSON"),
+    ("html-403", "403 with an HTML page: the caller's address is blocked"),
+    ("html-404", "404 with an HTML page: a proxy or a parked domain answers in place of Kommo"),
+    ("html-200", "200 with an HTML page: a captive portal answers in place of Kommo"),
+    ("403", "403 with a problem: the user has no rights"),
+    ("401", "401, whatever the bearer"),
+    ("402", "402: the account's plan has ended"),
+    ("redirect", "307 to a path that is not served"),
+    ("garbage", "bytes that are not HTTP"),
+    ("drip", "a response head that comes one byte at a time and never ends"),
+];
+
 /// The name is none of a fault; the message lists the names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown fault `{0}`: use a status from 200 to 599 or one of hang, reset, answer-lost, 429, 429-header, html-403, \
-     html-404, html-200, 403, 401, 402, redirect, garbage, drip"
-)]
+#[error("unknown fault `{0}` (expected one of: {names}, or another status from 200 to 599)", names = names())]
 pub struct UnknownFault(String);
+
+fn names() -> String {
+    FAULTS.map(|(name, _)| name).join(", ")
+}
 
 /// Where the fault named `redirect` points to: a path of the simulator that is never served.
 const ELSEWHERE: &str = "/simulator/redirected";
@@ -112,13 +131,12 @@ mod tests {
 
     #[test]
     fn every_name_is_read_and_told_again() {
-        let names = "hang reset answer-lost 429 429-header html-403 html-404 html-200 403 401 402 redirect garbage drip 500 \
-                     503 204";
-        for name in names.split(' ') {
+        for name in FAULTS.map(|(name, _)| name).into_iter().chain(["500", "503", "204"]) {
             assert_eq!(name.parse::<Fault>().map(|fault| fault.to_string()), Ok(name.to_owned()));
         }
         for name in ["", "199", "600", "Hang", "-500"] {
-            assert!(name.parse::<Fault>().is_err(), "{name}");
+            let error = name.parse::<Fault>().unwrap_err().to_string();
+            assert!(FAULTS.iter().all(|(name, _)| error.contains(name)), "{error}");
         }
     }
 }

@@ -37,14 +37,13 @@
 //! | `POST /simulator/bots` | 202 `{"bots":[id, …]}`; the bots call the bridge in the background |
 //! | `GET /simulator/bots` | 200 `{"bots":[report, …]}`, see [`BotReport`] |
 //! | `GET /simulator/bots/{id}` | 200 report with `last_continue`, or 404 |
+//! | `GET /simulator/` | 200 these endpoints and the names of faults, as JSON |
 //!
 //! An order for bots is `application/json`. Either `url` is the bridge's address and `data` is sent
 //! on; or `widget` is the code of an uploaded widget, whose script writes the bot's steps from the
 //! `settings` of its `handler` (both have defaults) and whose placeholders come from `variables`, as in
 //! `{"widget":"…","variables":{"message_text":"hi","lead.id":"5"}}`. Such a bot goes through its steps
-//! until an exit. With either, `faults` names one fault for each attempt (see [`Fault`]: `"500"`,
-//! `"hang"`, `"reset"`, `"answer-lost"`, `"429"`, `"429-header"`, `"html-403"`, `"html-404"`, `"html-200"`,
-//! `"redirect"`, …);
+//! until an exit. With either, `faults` names one fault for each attempt (see [`FAULTS`]);
 //! `count` bots are started, 1 by default; `body` is `form`, `form-plain`, `form-json-data` or
 //! `json`.
 
@@ -55,12 +54,14 @@ mod api;
 mod bot;
 mod continues;
 mod control;
+mod control_index;
 mod control_widgets;
 mod fault;
 mod flow;
 mod form;
 mod grants;
 mod install;
+mod language;
 mod moved;
 mod oauth;
 mod oauth_controls;
@@ -101,7 +102,8 @@ use tokio_util::task::TaskTracker;
 use account::Account;
 
 pub use bot::Bot;
-pub use fault::{Fault, UnknownFault};
+pub use fault::{FAULTS, Fault, UnknownFault};
+pub use language::{Language, UnknownLanguage};
 pub use moved::MovedAnswer;
 pub use oauth_controls::Tokens;
 pub use options::{DataAlone, Options};

@@ -197,7 +197,7 @@ fn granted(account: &Account, pair: &NewPair) -> Value {
 }
 
 fn bad(hint: &str) -> Answer {
-    answer::oauth(400, hint, "В запросе отсутствует ряд параметров или параметры невалидны")
+    answer::oauth(400, hint, "Parameters are missing from the request, or are invalid")
 }
 
 fn refused(why: Refused) -> Answer {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::language::Language;
 use super::time::TimeSource;
 
 /// Everything about one simulated account. Take [`Options::default`] and change what matters.
@@ -45,6 +46,8 @@ pub struct Options {
     pub rate_limit: Option<u32>,
     /// How long a call of the API takes before it is judged and answered. Default: nothing.
     pub latency: Duration,
+    /// In which language the account's problems are written. Default: English.
+    pub language: Language,
     /// What a continue with `data` and no `execute_handlers` gets.
     pub data_alone: DataAlone,
     /// Keep every call and every event. When off, only counts and each bot's last continue are
@@ -98,6 +101,7 @@ impl Options {
             more_widgets: 3,
             rate_limit: None,
             latency: Duration::ZERO,
+            language: Language::default(),
             data_alone: DataAlone::default(),
             record: true,
             answer_timeout: Duration::from_secs(2),

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::account::Account;
 use super::answer::{self, Answer, Cut};
-use super::{api, control, control_widgets, oauth};
+use super::{api, control, control_index, control_widgets, oauth};
 
 /// Six logos of a widget package may weigh 300 KB each.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -100,17 +100,23 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Answer, Cu
     };
     let body = body.to_bytes();
     let path = head.uri.path();
-    if path.starts_with(api::PREFIX) {
-        api::handle(&shared.account, &head, body).await
-    } else if oauth::owns(path) {
-        oauth::handle(&shared.account, &head, body).await
-    } else if let Some(rest) = path.strip_prefix("/simulator/bots") {
-        Ok(control::handle(shared, &head, rest, &body).await)
-    } else if let Some(rest) = path.strip_prefix("/simulator/widgets") {
-        Ok(control_widgets::handle(shared, &head, rest, body).await)
-    } else {
-        Ok(answer::problem(404))
+    if let Some(rest) = path.strip_prefix("/simulator/bots") {
+        return Ok(control::handle(shared, &head, rest, &body).await);
     }
+    if let Some(rest) = path.strip_prefix("/simulator/widgets") {
+        return Ok(control_widgets::handle(shared, &head, rest, body).await);
+    }
+    if let Some(rest) = path.strip_prefix("/simulator") {
+        return Ok(control_index::handle(&head, rest));
+    }
+    let answer = if path.starts_with(api::PREFIX) {
+        api::handle(&shared.account, &head, body).await?
+    } else if oauth::owns(path) {
+        oauth::handle(&shared.account, &head, body).await?
+    } else {
+        answer::problem(404)
+    };
+    Ok(shared.account.options.language.translate(answer).await)
 }
 
 /// Whether no name server had a say in how the caller came here: a page can have its own name lead to this machine, and

@@ -85,7 +85,7 @@ fn show(params: &Map<String, Value>) -> Result<(), Invalid> {
             return Err(invalid(
                 "TooLong",
                 VALUE,
-                "Значение слишком длинное. Должно быть равно 80 символам или меньше.",
+                "This value is too long. It should have 80 characters or less.",
             ));
         }
         Some(Value::String(_)) => {}
@@ -127,12 +127,12 @@ fn one_of<'a>(params: &'a Map<String, Value>, allowed: &[&str]) -> Result<&'a st
     match params.get("type") {
         None => Err(missing(TYPE)),
         Some(Value::String(kind)) if allowed.contains(&kind.as_str()) => Ok(kind),
-        Some(_) => Err(invalid("NoSuchChoice", TYPE, "Выбранное Вами значение недопустимо.")),
+        Some(_) => Err(invalid("NoSuchChoice", TYPE, "The value you selected is not a valid choice.")),
     }
 }
 
 const fn missing(path: &'static str) -> Invalid {
-    invalid("FieldMissing", path, "Отсутствует поле.")
+    invalid("FieldMissing", path, "This field is missing.")
 }
 
 const fn too_few() -> Invalid {

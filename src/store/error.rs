@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::model::{JobId, StateName};
+use crate::model::{JobId, JobPrefix, StateName};
 use crate::paths;
 
 use super::budget::OverBudget;
@@ -102,8 +102,26 @@ pub enum StoreError {
     #[error("too many lists of jobs are read at once: ask again in a moment")]
     TooManyLists,
     /// There is no such job.
-    #[error("there is no job {0}")]
+    #[error(
+        "there is no job {0}: `jobs list --q` finds a job by its lead; finished jobs are deleted after store.retention"
+    )]
     NoJob(JobId),
+    /// No job's id begins so.
+    #[error(
+        "there is no job whose id begins with {0}: `jobs list --q` finds a job by its lead; finished jobs are deleted after \
+         store.retention"
+    )]
+    NoMatch(JobPrefix),
+    /// Several jobs' ids begin so.
+    #[error("several jobs' ids begin with {prefix}: add digits to name one of them:{}", listed(ids, *more))]
+    Ambiguous {
+        /// What was asked for.
+        prefix: JobPrefix,
+        /// Some of the jobs, newest first.
+        ids: Vec<JobId>,
+        /// Whether there are more.
+        more: bool,
+    },
     /// The job's state does not allow it.
     #[error("job {id} is {state}: {allowed}")]
     WrongState {
@@ -146,12 +164,20 @@ pub enum StoreError {
     Database(String),
 }
 
+/// A line for each id.
+fn listed(ids: &[JobId], more: bool) -> String {
+    let lines: String = ids.iter().map(|id| format!("\n  {id}")).collect();
+    if more { format!("{lines}\n  … and more") } else { lines }
+}
+
 impl StoreError {
     /// Whether an operator asked for something that the job, or the load, does not allow: the store itself did not fail.
     pub const fn is_of_the_asker(&self) -> bool {
         matches!(
             self,
             Self::NoJob(_)
+                | Self::NoMatch(_)
+                | Self::Ambiguous { .. }
                 | Self::WrongState { .. }
                 | Self::Superseded { .. }
                 | Self::NoHandlerCompletion(_)

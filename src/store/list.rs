@@ -1,8 +1,9 @@
 //! Listing jobs, newest first, in bounded time and memory.
 //!
 //! A list reads no body, unless it searches for a text. Where a filter skips jobs, the list looks through one window of jobs
-//! after the other until the page is full or its time is over; the page then says where to go on. Only two lists run at a
-//! time, so that connections are left for reading single jobs and the statistics.
+//! after the other until the page is full or its time is over; the page then says where to go on, and whether the search
+//! stopped early. Of unfinished and dead jobs the windows hold no others ([`Source`]). Only two lists run at a time, so that
+//! connections are left for reading single jobs and the statistics.
 
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use tokio::sync::SemaphorePermit;
 
-use crate::model::{AccountId, HandlerName, JobId, JobSummary, OutcomeName, StateName};
+use crate::model::{AccountId, HandlerName, JobId, JobPrefix, JobSummary, OutcomeName, StateName};
 
+use super::list_source::Source;
 use super::rows::{self, SUMMARY};
 use super::{Store, StoreError};
 
@@ -38,7 +40,8 @@ pub struct JobFilter {
     pub account_id: Option<AccountId>,
     /// Only those whose bots get this.
     pub outcome: Option<OutcomeName>,
-    /// Only those whose id, return_url, data or last error contains this text.
+    /// Only those whose return_url, data or last error contains this text, whose id begins with it, or whose entity (a lead
+    /// perhaps) or account has this number.
     pub text: Option<String>,
     /// Only older ones than this.
     pub before: Option<JobId>,
@@ -53,6 +56,8 @@ pub struct Page {
     pub jobs: Vec<JobSummary>,
     /// Where to go on; none at the end.
     pub next: Option<JobId>,
+    /// Whether the search stopped before the page was full, because it would have taken too long: older jobs may match.
+    pub stopped: bool,
 }
 
 /// What a page may cost.
@@ -109,23 +114,32 @@ pub(super) async fn page(
     bounds: &Bounds<'_>,
 ) -> Result<Page, StoreError> {
     let began = (bounds.elapsed)();
+    let source = Source::of(pool, filter.state).await?;
+    if source == Source::Nothing {
+        return Ok(Page { jobs: Vec::new(), next: None, stopped: false });
+    }
     let (mut filter, at_once) = (filter.clone(), finds_at_once(filter));
     filter.limit = filter.limit.max(1);
-    let (mut window, mut left) = (WINDOWS.0, bounds.scan);
+    let mut window = match source {
+        // Each window costs a look at the whole index, so the first one should fill the page.
+        Source::Indexes(_) => i64::from(filter.limit).clamp(WINDOWS.0, WINDOWS.1),
+        _ => WINDOWS.0,
+    };
+    let mut left = bounds.scan;
     let mut filling = Filling { jobs: Vec::new(), rows: 0, bytes: 0 };
     loop {
         let window_began = (bounds.elapsed)();
         let size = window.min(left);
-        let oldest = if at_once { None } else { window_end(pool, filter.before, size).await? };
-        let last = filling.fill(pool, &filter, oldest, bounds.bytes).await?;
+        let oldest = if at_once { None } else { window_end(pool, source, filter.before, size).await? };
+        let last = filling.fill(pool, source, &filter, oldest, bounds.bytes).await?;
         // Full, or at the end of all jobs.
         if last.is_some() || oldest.is_none() {
-            return Ok(Page { jobs: filling.jobs, next: last });
+            return Ok(Page { jobs: filling.jobs, next: last, stopped: false });
         }
         left -= size;
         let now = (bounds.elapsed)();
         if left <= 0 || now.saturating_sub(began) >= bounds.time {
-            return Ok(Page { jobs: filling.jobs, next: oldest });
+            return Ok(Page { jobs: filling.jobs, next: oldest, stopped: true });
         }
         let quick = now.saturating_sub(window_began) < SHORT;
         window = if quick { window * 2 } else { window / 2 }.clamp(WINDOWS.0, WINDOWS.1);
@@ -155,11 +169,12 @@ impl Filling {
     async fn fill(
         &mut self,
         pool: &SqlitePool,
+        source: Source,
         filter: &JobFilter,
         oldest: Option<JobId>,
         most: usize,
     ) -> Result<Option<JobId>, StoreError> {
-        let mut query = select(filter, filter.limit - self.rows, oldest);
+        let mut query = select(source, filter, filter.limit - self.rows, oldest);
         // One by one: a page must not hold more than it shows.
         let mut found = query.build().fetch(pool);
         while let Some(row) = found.try_next().await? {
@@ -177,13 +192,23 @@ impl Filling {
     }
 }
 
-pub(super) fn select(filter: &JobFilter, limit: u32, oldest: Option<JobId>) -> QueryBuilder<Sqlite> {
+pub(super) fn select(
+    source: Source,
+    filter: &JobFilter,
+    limit: u32,
+    oldest: Option<JobId>,
+) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(format!("SELECT {SUMMARY} FROM jobs WHERE true"));
     if let Some(before) = filter.before {
         sql.push(" AND id < ").push_bind(before.as_uuid());
     }
     if let Some(oldest) = oldest {
         sql.push(" AND id >= ").push_bind(oldest.as_uuid());
+    }
+    if !matches!(source, Source::All) && filter.state != Some(StateName::Dead) {
+        sql.push(" AND id IN (");
+        source.push(&mut sql, filter.before, oldest);
+        sql.push(")");
     }
     if let Some(state) = filter.state {
         // Written out, because a partial index is only used where its condition is in the statement.
@@ -205,10 +230,13 @@ pub(super) fn select(filter: &JobFilter, limit: u32, oldest: Option<JobId>) -> Q
         // The body comes last: it alone may be long to read.
         sql.push(" AND (instr(return_url, ").push_bind(text.clone());
         sql.push(") OR instr(coalesce(last_error, ''), ").push_bind(text.clone()).push(")");
-        let id = text.replace('-', "").to_lowercase();
-        // Of a text that is all dashes nothing is left, and every id contains nothing.
-        if !id.is_empty() {
-            sql.push(" OR instr(lower(hex(id)), ").push_bind(id).push(")");
+        if let Ok(number) = text.parse::<i64>() {
+            sql.push(" OR entity_id = ").push_bind(number).push(" OR account_id = ").push_bind(number);
+        }
+        if let Ok(prefix) = text.parse::<JobPrefix>() {
+            let (first, last) = prefix.range();
+            // With a plus it is a condition of each row, as the others are, and not a range to search in.
+            sql.push(" OR +id BETWEEN ").push_bind(first.as_uuid()).push(" AND ").push_bind(last.as_uuid());
         }
         sql.push(" OR instr(coalesce(data, ''), ").push_bind(text.clone()).push("))");
     }
@@ -219,15 +247,18 @@ pub(super) fn select(filter: &JobFilter, limit: u32, oldest: Option<JobId>) -> Q
 /// The last row of a window of `size` rows, and one more; none if it reaches to the last of all.
 async fn window_end(
     pool: &SqlitePool,
+    source: Source,
     before: Option<JobId>,
     size: i64,
 ) -> Result<Option<JobId>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM jobs WHERE true");
-    if let Some(before) = before {
-        query.push(" AND id < ").push_bind(before.as_uuid());
-    }
+    window(source, before, size).build().fetch_optional(pool).await?.as_ref().map(id_of).transpose()
+}
+
+pub(super) fn window(source: Source, before: Option<JobId>, size: i64) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::<Sqlite>::new("");
+    source.push(&mut query, before, None);
     query.push(" ORDER BY id DESC LIMIT 1 OFFSET ").push_bind(size);
-    query.build().fetch_optional(pool).await?.as_ref().map(id_of).transpose()
+    query
 }
 
 fn id_of(row: &SqliteRow) -> Result<JobId, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Options, Plan, Simulator};
+use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Language, Options, Plan, Simulator};
 use salesbot_bridge::{Clock, ManualClock};
 use serde_json::json;
 
@@ -19,9 +19,12 @@ pub async fn account(number: u32) -> Simulator {
 }
 
 /// An account with these options. Its bots wait longer than Kommo's: how fast an answer is, is measured
-/// where it matters, and must not fail a test elsewhere when the machine is busy.
+/// where it matters, and must not fail a test elsewhere when the machine is busy. It speaks Russian, so that a bridge that
+/// decided on a title would fail.
 pub async fn playing(options: Options) -> Simulator {
-    Simulator::start(Options { answer_timeout: PATIENCE, ..options }).await.unwrap()
+    Simulator::start(Options { answer_timeout: PATIENCE, language: Language::Russian, ..options })
+        .await
+        .unwrap()
 }
 
 pub fn plan() -> Plan {

@@ -2,7 +2,7 @@
 
 use salesbot_bridge::simulator::Options;
 
-use crate::process::{Ended, program, run};
+use crate::process::{Ended, Process, program, run};
 
 fn demo(arguments: &[&str]) -> Ended {
     let mut command = program();
@@ -17,6 +17,38 @@ fn the_demo_continues_every_bot_and_shows_it_as_a_table() {
     let rows = ended.out.lines().filter(|line| line.contains("200 in")).count();
     assert_eq!(rows, 8, "{}", ended.out);
     assert_eq!(ended.err, "", "progress is for terminals");
+    for next in ["What to do next:", " demo --keep\n", " simulate > bridge.toml\n", "README.md"] {
+        assert!(ended.out.contains(next), "{next} in\n{}", ended.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_that_stays_says_where_it_is_though_nobody_watches_a_terminal() {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for json in [false, true] {
+        let mut command = program();
+        command.args(["demo", "--requests", "2", "--keep"]);
+        if json {
+            command.arg("--json");
+        }
+        let mut demo = Process::start(command);
+        let said = if json { demo.err.clone() } else { demo.out.clone() };
+        let after =
+            |name: &'static str| move |line: &str| Some(line.trim().strip_prefix(name)?.trim().to_owned());
+        let admin = said.wait("the admin listener", after("admin "));
+        let config = said.wait("the configuration", after("config "));
+        let order = said.wait("a command to try", after("curl ")).replace("/bots --json", "/bots");
+        assert!(order.contains("/simulator/bots") && order.contains("/widget_request/echo"), "{order}");
+        said.wait("how to end it", |line| line.contains("until Ctrl-C").then_some(()));
+        let live = client.get(format!("{admin}/health/ready")).send().await.unwrap();
+        assert_eq!(live.status(), 200);
+        let mut jobs = program();
+        jobs.args(["jobs", "list", "--json", "--config", &config]);
+        assert_eq!(run(jobs).expect(0).json()["jobs"].as_array().unwrap().len(), 2);
+        demo.signal("TERM");
+        let ended = demo.end().expect(0);
+        assert!(!json || ended.json()["continued"] == 2, "stdout is one JSON object");
+    }
 }
 
 #[test]

@@ -5,10 +5,13 @@ use std::io::{Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
+use salesbot_bridge::simulator::FAULTS;
+use serde_json::Value;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
 use crate::process::{Process, program, run};
+use crate::serve::Serve;
 
 fn simulate() -> (Process, String) {
     let mut command = program();
@@ -42,6 +45,64 @@ fn package(first: &str) -> Vec<u8> {
         changed.write_all(&content).unwrap();
     }
     changed.finish().unwrap().into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_configuration_is_good_and_listens_where_the_bridge_is_said_to_be() {
+    // An address that no other test has, so that the port stays free.
+    let bridge = std::net::TcpListener::bind("127.0.77.1:0").unwrap().local_addr().unwrap();
+    for form in ["toml", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program();
+        command
+            .args(["simulate", "--listen", "127.0.0.1:0", "--long-lived", "--bridge"])
+            .arg(format!("http://{bridge}"));
+        if form == "json" {
+            command.arg("--json");
+        }
+        let simulator = Process::start(command);
+        let config = if form == "json" {
+            let printed: Value = simulator.out.wait("all", |line| serde_json::from_str(line).ok());
+            toml::to_string(&printed["config"]).unwrap()
+        } else {
+            simulator.out.wait("its last line", |line| (line == "kind = \"echo\"").then_some(()));
+            simulator.out.so_far()
+        };
+        fs::write(folder.path().join("bridge.toml"), config).unwrap();
+        let with = |command: &[&str]| {
+            let mut program = program();
+            program.args(command).args(["--config", "bridge.toml"]).current_dir(folder.path());
+            // The default may be taken by another test.
+            program.env("BRIDGE_ADMIN__LISTEN", "127.0.0.1:0");
+            program
+        };
+        run(with(&["config", "check"])).expect(0);
+        let serve = Serve::start(with(&["serve"]));
+        assert_eq!(serve.public, bridge);
+        serve.stop();
+    }
+}
+
+#[test]
+fn a_bridge_that_cannot_be_there_is_wrong_usage_and_help_names_the_faults() {
+    let simulate = |arguments: &[&str]| {
+        let mut command = program();
+        command.arg("simulate").args(arguments);
+        run(command)
+    };
+    for (url, why) in [
+        ("http://127.0.0.1:8090", "choose another port"),
+        ("http://127.0.0.1:8080/bots", "scheme, host and port alone"),
+    ] {
+        let refused = simulate(&["--bridge", url]).expect(2);
+        assert!(refused.err.contains(why), "{}", refused.err);
+    }
+    assert!(simulate(&["--language", "xx"]).expect(2).err.contains("expected one of: en, ru"));
+    let help = simulate(&["--help"]).expect(0).out;
+    for (name, what) in FAULTS {
+        assert!(help.contains(name) && help.contains(what), "{name} in\n{help}");
+    }
+    assert!(help.contains("/simulator/"), "{help}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -71,3 +71,24 @@ async fn fallbacks_are_listed_alone_and_counted_with_their_reasons() {
     let expected = json!({ "jobs": 4, "fallbacks": 3, "fallbacks_by": by, "is_sample": false });
     assert_eq!(stats["last_hour"], expected);
 }
+
+#[tokio::test]
+async fn an_id_may_be_shortened_as_long_as_no_other_job_is_meant() {
+    let it = Fixture::new(None).await;
+    let dead = it.jobs.make("echo", StateName::Dead).await;
+    let (one, other) = it.jobs.make_two("greet").await;
+    let short = dead.short(12);
+    assert_eq!(it.get(&format!("/api/v1/jobs/{short}")).await["id"], json!(dead));
+    let retried = it.call("POST", &format!("/api/v1/jobs/{short}/retry"), "").await;
+    assert_eq!((retried.status, &retried.json()["id"]), (StatusCode::OK, &json!(dead)));
+    for (method, path) in [("GET", ""), ("POST", "/cancel"), ("POST", "/retry")] {
+        let refused = it.call(method, &format!("/api/v1/jobs/{}{path}", one.short(13)), "").await;
+        let detail = refused.problem(409);
+        assert!(detail.contains(&one.to_string()) && detail.contains(&other.to_string()), "{detail}");
+        assert_eq!(refused.json()["type"], "urn:salesbot-bridge:problem:ambiguous-id");
+        it.call(method, &format!("/api/v1/jobs/ffffffff{path}"), "").await.problem(404);
+        it.call(method, &format!("/api/v1/jobs/018{path}"), "").await.problem(404);
+    }
+    assert_eq!(it.ids("state=queued").await.len(), 2);
+    assert_eq!(it.ids(&format!("q={short}")).await, [dead.to_string()]);
+}

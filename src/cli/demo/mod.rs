@@ -4,11 +4,11 @@
 //! played. Some bots meet faults, so that one sees what the bridge is for.
 
 mod bots;
+mod next;
 mod table;
 
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::{IsTerminal, Write as _};
+use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +25,8 @@ use crate::telemetry;
 
 use super::exit::print_until;
 use super::progress::Progress;
+use super::screen::Screen;
+use next::{Addresses, next};
 
 /// With all faults that the demo plays, nothing takes longer than this for each of the seconds that
 /// the pace asks for.
@@ -65,14 +67,24 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config).await?;
     let bridge_url = format!("http://{}/widget_request/echo", listeners.public.local_addr()?);
     let admin_url = format!("http://{}", listeners.admin.local_addr()?);
-    eprint(&format!(
-        "bridge {bridge_url} · database {} · Kommo is played at {}",
-        folder.path().join("bridge.db").display(),
-        simulator.base_url()
-    ));
+    // It need not be on the PATH.
+    let program = std::env::args().next().unwrap_or_else(|| "salesbot-bridge".to_owned());
+    let at = Addresses {
+        bridge: &bridge_url,
+        admin: &admin_url,
+        kommo: simulator.base_url(),
+        config: &folder.path().join("bridge.toml"),
+        program: &program,
+    };
     let stop_bridge = Shutdown::manual();
     let mut bridge = tokio::spawn(Bridge::new(config).run(listeners, stop_bridge.clone()));
 
+    if args.keep && !json {
+        print_until(shutdown.asked(), at.ready(args.requests)).await?;
+    } else {
+        // A pipe gets the result alone.
+        eprint(at.ready(args.requests), args.keep);
+    }
     let played = tokio::select! {
         played = play(&simulator, args.requests, &bridge_url, &admin_url) => played,
         ended = &mut bridge => bail!("the bridge ended: {}", why(ended)),
@@ -80,17 +92,24 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     };
     let reports = simulator.bots();
     let printed = if json {
-        format!(
-            "{:#}",
-            json!({ "bots": reports, "continued": table::continued(&reports), "asked": reports.len() })
-        )
+        let bots =
+            json!({ "bots": reports, "continued": table::continued(&reports), "asked": reports.len() });
+        format!("{bots:#}")
     } else {
-        table::render(&reports)
+        let next = match (&played, args.keep) {
+            (Err(_), _) => String::new(),
+            (Ok(()), true) => at.commands(),
+            (Ok(()), false) => next(&program),
+        };
+        format!("{}{next}", table::render(&reports, Screen::stdout()))
     };
     let printed = print_until(shutdown.asked(), printed).await;
 
     if args.keep && played.is_ok() {
-        stay(&simulator, &bridge_url, &admin_url, &shutdown).await;
+        if json {
+            eprint(at.commands().trim_start().to_owned(), true);
+        }
+        shutdown.asked().cancelled().await;
     }
     stop(&stop_bridge, bridge).await?;
     simulator.shutdown().await;
@@ -166,21 +185,6 @@ async fn settled(admin_url: &str) -> anyhow::Result<()> {
     }
 }
 
-async fn stay(simulator: &Simulator, bridge_url: &str, admin_url: &str, shutdown: &Shutdown) {
-    let mut text = String::from("Still running; Ctrl-C ends it.\n");
-    let base_url = simulator.base_url();
-    // Writing to a string cannot fail.
-    let _infallible = write!(
-        text,
-        "  start a bot:   curl {base_url}/simulator/bots --json '{{\"url\":\"{bridge_url}\",\"data\":{{\"message\":\"hi\"}},\"faults\":[\"500\"]}}'\n  \
-           see the bots:  curl {base_url}/simulator/bots\n  \
-           see the jobs:  curl {admin_url}/api/v1/jobs\n  \
-           see numbers:   curl {admin_url}/metrics"
-    );
-    eprint(&text);
-    shutdown.asked().cancelled().await;
-}
-
 async fn stop(stop_bridge: &Shutdown, bridge: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {
     stop_bridge.ask();
     match bridge.await {
@@ -197,14 +201,13 @@ fn why(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
     }
 }
 
-/// Says something to a person who watches; a pipe gets the result alone. On a thread of its own: a paused terminal
+/// Says something on stderr to a person who watches, or in any case if it `matters`. On a thread of its own: a paused terminal
 /// must not hold up the bridge that is shown on it.
-fn eprint(text: &str) {
-    if std::io::stderr().is_terminal() {
-        let text = format!("{text}\n");
+fn eprint(text: String, matters: bool) {
+    if matters || std::io::stderr().is_terminal() {
         tokio::task::spawn_blocking(move || {
             // No one is there to learn that no one reads.
-            let _unheard = anstream::stderr().write_all(text.as_bytes());
+            let _unheard = anstream::stderr().write_all(format!("{text}\n").as_bytes());
         });
     }
 }

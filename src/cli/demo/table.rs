@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use anstyle::AnsiColor;
 
+use crate::cli::screen::Screen;
+use crate::cli::table::{Cell, Column, Table};
+use crate::cli::text::{clean, colour};
 use crate::simulator::{BotReport, What};
 
 /// How many bots got every continue that they waited for.
@@ -12,29 +15,27 @@ pub(super) fn continued(reports: &[BotReport]) -> usize {
 }
 
 /// A row a bot, and a sentence.
-pub(super) fn render(reports: &[BotReport]) -> String {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["Bot", "Asked", "Answered", "Kommo said to the continue", "Went on after"]);
+pub(super) fn render(reports: &[BotReport], screen: Screen) -> String {
+    let mut table = Table::new([
+        Column::new("BOT"),
+        Column::new("ASKED").right().spare(1),
+        Column::new("ANSWERED").right(),
+        Column::new("KOMMO SAID TO THE CONTINUE").cut(26),
+        Column::new("WENT ON AFTER").right(),
+    ]);
     for report in reports {
-        table.add_row(row(report));
-    }
-    for column in [1, 2, 4] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        table.row(row(report));
     }
     let retried = reports.iter().filter(|report| report.attempts > 1).count();
     format!(
-        "{table}\n\n{} of {} bots continued, {retried} of them after retries.",
+        "{}\n\n{} of {} bots continued, {retried} of them after retries.",
+        table.render(screen),
         continued(reports),
         reports.len()
     )
 }
 
-fn row(report: &BotReport) -> [String; 5] {
+fn row(report: &BotReport) -> [Cell; 5] {
     let (mut asked, mut answered, mut said, mut went_on) =
         (None, String::from("no answer"), Vec::new(), None);
     for event in &report.events {
@@ -50,11 +51,14 @@ fn row(report: &BotReport) -> [String; 5] {
         }
     }
     [
-        report.id.to_string(),
-        format!("{:.2} s", asked.unwrap_or_default().as_secs_f64()),
-        answered,
-        said.join(" · "),
-        went_on.map_or_else(|| "still waits".to_owned(), short),
+        report.id.to_string().into(),
+        format!("{:.2} s", asked.unwrap_or_default().as_secs_f64()).into(),
+        clean(&answered).into(),
+        said.join(" · ").into(),
+        went_on.map_or_else(
+            || Cell::styled("still waits", colour(AnsiColor::Red)),
+            |after| Cell::styled(short(after), colour(AnsiColor::Green)),
+        ),
     ]
 }
 

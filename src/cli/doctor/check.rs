@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
-use crate::cli::text::clean;
+use crate::cli::screen::{Screen, wrap};
+use crate::cli::text::{self, clean};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,21 +61,31 @@ impl Check {
 }
 
 /// All checks for a person, and how many are not as they should be.
-pub(super) fn render(checks: &[Check]) -> String {
-    let width = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
+pub(super) fn render(checks: &[Check], screen: Screen) -> String {
+    let names = checks.iter().map(|check| clean(&check.name).width()).max().unwrap_or(0);
+    let width = screen.width.unwrap_or(usize::MAX);
+    // Beside long names no room is left for sentences.
+    let indent = " ".repeat(if names + 11 < width / 2 { names + 11 } else { 4 });
+    let mut lines = String::new();
     for check in checks {
         let (word, colour) = match check.outcome {
             Outcome::Ok => ("ok     ", AnsiColor::Green),
             Outcome::Warning => ("warning", AnsiColor::Yellow),
             Outcome::Failed => ("failed ", AnsiColor::Red),
         };
-        let style = Style::new().fg_color(Some(colour.into()));
-        let (name, found) = (clean(&check.name), clean(&check.found));
+        let name = clean(&check.name);
+        let padding = " ".repeat(names - name.width());
+        let found = wrap(&clean(&check.found), width, &format!("{word}  {name}{padding}  "), &indent);
+        // Painted last: an escape sequence has no width.
+        let found = found.join("\n").replacen(word, &screen.paint(text::colour(colour), word), 1);
+        let todo = check
+            .todo
+            .iter()
+            .flat_map(|todo| wrap(&clean(todo), width, &format!("{indent}→ "), &format!("{indent}  ")));
         // Writing to a string cannot fail.
-        let _infallible = writeln!(text, "{style}{word}{style:#}  {name:width$}  {found}");
-        if let Some(todo) = &check.todo {
-            let _infallible = writeln!(text, "{:7}  {:width$}  → {}", "", "", clean(todo));
+        let _infallible = writeln!(lines, "{found}");
+        for line in todo {
+            let _infallible = writeln!(lines, "{line}");
         }
     }
     let count = |outcome| checks.iter().filter(|check| check.outcome == outcome).count();
@@ -84,8 +96,8 @@ pub(super) fn render(checks: &[Check]) -> String {
         (failed, 0) => format!("{} to mend.", things(failed)),
         (failed, warnings) => format!("{} to mend, and {} to look at.", things(failed), things(warnings)),
     };
-    let _infallible = write!(text, "\n{summary}");
-    text
+    let _infallible = write!(lines, "\n{summary}");
+    lines
 }
 
 fn things(count: usize) -> String {
@@ -103,7 +115,7 @@ mod tests {
             Check::warning("clock", "it is\u{1b}[2J 31 s late", "set it"),
             Check::failed("account a", "no token", "make one"),
         ];
-        let text = anstream::adapter::strip_str(&render(&checks)).to_string();
+        let text = render(&checks, Screen::FILE);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "ok       store      it is there");
         assert!(lines[1].starts_with("warning  clock      it is"), "{text}");
@@ -111,13 +123,31 @@ mod tests {
         assert_eq!(lines[4], "                    → make one");
         assert_eq!(lines[6], "1 thing to mend, and 1 thing to look at.");
         assert!(!text.contains('\u{1b}'), "nothing from outside steers the terminal");
+        let coloured = render(&checks, Screen { width: Some(40), colours: true });
+        assert!(coloured.contains("\u{1b}[31mfailed \u{1b}[0m  account a"), "{coloured:?}");
+    }
+
+    #[test]
+    fn sentences_are_broken_between_words() {
+        let long =
+            Check::warning("store", "it is much larger than it should be", "give it more room than that");
+        let text = render(std::slice::from_ref(&long), Screen { width: Some(36), colours: false });
+        let indent = " ".repeat(16);
+        let expected = format!(
+            "warning  store  it is much larger\n{indent}than it should be\n{indent}→ give it more room\n{indent}  than that\n"
+        );
+        assert!(text.starts_with(&expected), "{text}");
+        let narrow = render(&[long], Screen { width: Some(24), colours: false });
+        assert!(narrow.contains("\n    much larger than it\n"), "{narrow}");
     }
 
     #[test]
     fn the_end_sums_up() {
         let (ok, warning) = (Check::ok("a", "b"), Check::warning("a", "b", "c"));
-        assert!(render(&[ok]).ends_with("All is well."));
-        assert!(render(&[warning.clone(), warning]).ends_with("It works; 2 things to look at."));
-        assert!(render(&[Check::failed("a", "b", "c")]).ends_with("1 thing to mend."));
+        assert!(render(&[ok], Screen::FILE).ends_with("All is well."));
+        assert!(
+            render(&[warning.clone(), warning], Screen::FILE).ends_with("It works; 2 things to look at.")
+        );
+        assert!(render(&[Check::failed("a", "b", "c")], Screen::FILE).ends_with("1 thing to mend."));
     }
 }

@@ -28,6 +28,7 @@ use crate::model::Outgoing;
 use crate::store::Store;
 
 use super::exit::{Failure, print};
+use super::screen::Screen;
 use check::{Check, Outcome};
 
 /// A call to an account may wait and be tried again for so long.
@@ -52,7 +53,7 @@ pub(super) async fn run(
     if json {
         print(&json!({ "checks": checks }).to_string())?;
     } else {
-        print(&check::render(&checks))?;
+        print(&check::render(&checks, Screen::stdout()))?;
     }
     let failed = checks.iter().filter(|check| check.outcome() == Outcome::Failed).count();
     match (failed, refused) {

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 
 use super::*;
 use crate::store::list::{self, Bounds};
+use crate::store::list_source::Source;
 
 async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> {
     let mut ids = Vec::new();
@@ -36,7 +37,7 @@ async fn nothing_of_a_job_lies_behind_its_bodies() {
     let names: Vec<String> =
         sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(&mut raw).await.unwrap();
     assert_eq!(names[names.len() - 3..], ["data", "completion", "handler_completion"]);
-    let listed = list::select(&JobFilter::default(), 9, None);
+    let listed = list::select(Source::All, &JobFilter::default(), 9, None);
     let listed = listed.sql().as_str().replace("data IS NULL AS bodies_dropped", "");
     assert!(!listed.contains("data") && !listed.contains("completion"), "{listed}");
 }
@@ -94,4 +95,74 @@ async fn a_list_waits_for_its_turn_and_not_for_long() {
     assert!(store.stats().await.is_ok() && store.job(JobId::new(START, 1)).await.is_ok());
     drop(turns);
     assert!(store.jobs(&filter).await.is_ok());
+}
+
+/// So many delivered jobs that a list does not look through all of them at once, all younger than `job`.
+async fn many_more(home: &Home, store: &Store, job: JobId) {
+    let mut raw = home.raw().await;
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs') WHERE name <> 'id'")
+            .fetch_all(&mut raw)
+            .await
+            .unwrap();
+    let (names, id) = (names.join(", "), job.as_uuid().simple());
+    let copies = format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 30000)
+         INSERT INTO jobs (id, {names}) SELECT unhex('ffffffff' || printf('%024x', n)), {names}
+         FROM n, jobs WHERE id = unhex('{id}')"
+    );
+    store.sql(copies).await.unwrap();
+    store.sql("UPDATE job_counts SET jobs = jobs + 30000 WHERE state = 'delivered'").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_few_jobs_of_a_state_are_found_at_once_behind_many_others() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let dead = home.dead(&store).await;
+    let gone = home.delivering(&store).await;
+    let gone_id = gone.id;
+    store.sent(sent(gone, AfterDelivery::Gone)).await.unwrap();
+    let delivered = home.delivering(&store).await;
+    let delivered_id = delivered.id;
+    store.sent(sent(delivered, AfterDelivery::Delivered)).await.unwrap();
+    let on_its_way = home.delivering(&store).await.id;
+    let waits = home.waiting(&store).await;
+    let running = home.running(&store).await.id;
+    let queued = home.queued(&store).await;
+    many_more(&home, &store, delivered_id).await;
+
+    // A list that looked through the others would end before it comes to these.
+    let elapsed = || Duration::ZERO;
+    let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: PATIENCE, elapsed: &elapsed };
+    let page = async |filter: &JobFilter| list::page(&store.0.reading, filter, &bounds).await.unwrap();
+    for (state, expected) in [
+        (StateName::Queued, vec![queued]),
+        (StateName::Running, vec![running]),
+        (StateName::Delivering, vec![waits, on_its_way]),
+        (StateName::Dead, vec![dead]),
+    ] {
+        let plain = JobFilter { state: Some(state), limit: 9, ..JobFilter::default() };
+        let named = JobFilter { handler: Some(handler("greet")), ..plain.clone() };
+        let searched = JobFilter { text: Some("Ann".into()), ..plain.clone() };
+        for filter in [&plain, &named, &searched] {
+            let found = page(filter).await;
+            let ids: Vec<JobId> = found.jobs.iter().map(|job| job.id).collect();
+            assert_eq!((ids, found.next, found.stopped), (expected.clone(), None, false), "{filter:?}");
+        }
+        let one = page(&JobFilter { limit: 1, ..plain.clone() }).await;
+        assert_eq!((one.jobs[0].id, one.next, one.stopped), (expected[0], Some(expected[0]), false));
+        let other = JobFilter { handler: Some(handler("other")), ..plain };
+        assert_eq!(page(&other).await, Page { jobs: Vec::new(), next: None, stopped: false });
+    }
+
+    // What has no index takes a second look, and says so.
+    let mut filter = JobFilter { state: Some(StateName::Gone), limit: 9, ..JobFilter::default() };
+    let first = page(&filter).await;
+    assert!(first.jobs.is_empty() && first.stopped && first.next.is_some());
+    filter.before = first.next;
+    let second = page(&filter).await;
+    assert_eq!((second.jobs[0].id, second.next, second.stopped), (gone_id, None, false));
+    filter = JobFilter { state: Some(StateName::Cancelled), ..filter };
+    assert_eq!(page(&filter).await, Page { jobs: Vec::new(), next: None, stopped: false });
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, outcomes, people, read, refresh, release, reports,
-    retry, service, supersede, unclaimed, upkeep,
+    accounts, bodies, claims, delivery_claims, find, keys, list, list_source::Source, outcomes, people, read,
+    refresh, release, reports, retry, service, supersede, unclaimed, upkeep,
 };
 
 /// The plan, one line a step.
@@ -64,6 +64,9 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("unclaimed", unclaimed::OLD.into(), "jobs_young (origin=? AND delivery_rank=? AND waiting_since<?)"),
         ("give up", unclaimed::GIVE_UP.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("first digits of an id", find::MATCHES.into(), "jobs USING PRIMARY KEY (id>? AND id<?)"),
+        ("job before", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id<?)"),
+        ("job behind", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id>?)"),
         ("cancel", people::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         (
             "forget",
@@ -121,7 +124,8 @@ async fn lists_are_read_in_their_own_order() {
         for named in [None, Some(handler("greet"))] {
             for before in [None, Some(id)] {
                 let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
-                let mut select = list::select(&filter, 9, before);
+                let source = state.map_or(Source::All, |state| Source::choose(state, 1));
+                let mut select = list::select(source, &filter, 9, before);
                 let plan = plan(&mut raw, select.build().sql().as_str()).await;
                 assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
                 let by_index = plan.iter().any(|step| step.contains("jobs_dead"));
@@ -138,8 +142,35 @@ async fn a_list_of_fallbacks_passes_over_no_other_job() {
     let mut raw = home.raw().await;
     for before in [None, Some(JobId::new(START, 1))] {
         let filter = JobFilter { outcome: Some(OutcomeName::Fallback), before, ..JobFilter::default() };
-        let plan = plan(&mut raw, list::select(&filter, 9, None).build().sql().as_str()).await;
+        let plan = plan(&mut raw, list::select(Source::All, &filter, 9, None).build().sql().as_str()).await;
         assert!(plan.iter().all(|step| step.contains("jobs_fallback")), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_unfinished_jobs_looks_at_no_finished_ones() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    for (state, indexes) in [
+        (StateName::Queued, &["jobs_queued"][..]),
+        (StateName::Running, &["jobs_leased"]),
+        (StateName::Delivering, &["jobs_undelivered", "jobs_leased"]),
+        (StateName::Dead, &["jobs_dead"]),
+    ] {
+        let source = Source::choose(state, 1);
+        let filter = JobFilter { state: Some(state), before: Some(id), ..JobFilter::default() };
+        for mut sql in [list::window(source, Some(id), 9), list::select(source, &filter, 9, Some(id))] {
+            let plan = plan(&mut raw, sql.build().sql().as_str()).await;
+            for index in indexes {
+                assert!(plan.iter().any(|step| step.contains(index)), "{state}: {plan:#?}");
+            }
+            assert!(
+                !plan.iter().any(|step| step == "SCAN jobs" || step.contains("PRIMARY KEY (id<?")),
+                "{state}: {plan:#?}"
+            );
+        }
     }
 }
 

@@ -79,8 +79,8 @@ async fn filters_find_their_jobs_behind_any_number_of_others() {
         assert_eq!(all(&store, dead, scan).await.0, []);
     }
     let pages = async |state| all(&store, JobFilter { state, ..filter(100) }, 5).await.1;
-    assert_eq!(pages(Some(StateName::Running)).await, 6, "a window at a time");
-    assert_eq!(pages(Some(StateName::Dead)).await, 1, "they have an index");
+    assert_eq!(pages(Some(StateName::Cancelled)).await, 6, "a window at a time");
+    assert_eq!(pages(Some(StateName::Gone)).await, 1, "there are none, and the counts say so");
     assert_eq!(pages(None).await, 1, "nothing has to be passed over");
 }
 
@@ -106,10 +106,37 @@ async fn text_is_looked_for_in_url_data_error_and_id() {
 }
 
 #[tokio::test]
+async fn a_lead_and_an_account_are_found_by_number_and_a_job_by_its_first_digits() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        home.pass(Duration::from_secs(100));
+        let mut request = home.request();
+        request.request.entity = Some(Entity { kind: EntityKind::Lead, id: 777_000 + number });
+        request.request.account_id = AccountId(31_000_000 + number);
+        ids.push(accept(&store, request).await);
+    }
+    for (text, expected) in [
+        ("777002".to_owned(), vec![ids[2]]),
+        ("31000003".to_owned(), vec![ids[3]]),
+        ("77700".to_owned(), Vec::new()),
+        ("31000009".to_owned(), Vec::new()),
+        (ids[1].short(12), vec![ids[1]]),
+        (ids[1].short(8).to_uppercase(), vec![ids[1]]),
+        // It is in the ids, but they do not begin with it.
+        (ids[1].to_string()[9..16].to_owned(), Vec::new()),
+    ] {
+        let filter = JobFilter { text: Some(text.clone()), ..filter(100) };
+        assert_eq!(all(&store, filter, 100).await.0, expected, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_store_has_one_empty_page() {
     let home = Home::new();
     let store = home.serve().await;
-    assert_eq!(store.jobs(&filter(9)).await, Ok(Page { jobs: vec![], next: None }));
+    assert_eq!(store.jobs(&filter(9)).await, Ok(Page { jobs: vec![], next: None, stopped: false }));
     let stats = store.stats().await.unwrap();
     assert!(stats.jobs.values().all(|jobs| *jobs == 0));
     assert_eq!((stats.jobs.len(), stats.oldest_queued), (7, None));

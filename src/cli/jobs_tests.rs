@@ -1,0 +1,225 @@
+//! `jobs` beside the owner of a store.
+
+use clap::Parser;
+
+use crate::admin::fixture::Jobs;
+use crate::model::FallbackReason;
+
+use super::*;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
+    Cli::try_parse_from([&["jobs"], arguments].concat()).map(|cli| cli.args.command)
+}
+
+const TERMINAL: Screen = Screen { width: Some(80), colours: true };
+
+/// Beside the owner of the store, as in real life.
+async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
+    run_on(Screen::FILE, jobs, json, arguments).await
+}
+
+async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
+    let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
+    let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
+    let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
+    let handlers = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);
+    let (handlers, clock) = (&handlers, jobs.clock.clock());
+    let mut visit = Visit { store: &store, handlers, clock, json, screen, notice: |_| {}, out: Vec::new() };
+    let done = visit.carry_out(parse(arguments).unwrap()).await;
+    let text = String::from_utf8(visit.out).unwrap();
+    store.close().await;
+    (text, done.err().map(|error| error.to_string()))
+}
+
+async fn run_json(jobs: &Jobs, arguments: &[&str]) -> Value {
+    let (text, error) = run(jobs, true, arguments).await;
+    assert_eq!(error, None);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn wrong_usage_is_refused_before_the_store_is_opened() {
+    let id = "018bcfe5-687b-7000-8000-000000000001";
+    for good in [
+        vec!["list"],
+        vec!["retry", id, id],
+        vec!["retry", "--dead"],
+        vec!["retry", "--dead", "--handler", "echo"],
+        vec!["retry", "--dead", "--force"],
+        vec!["retry", id, "--force", "--send", "handler"],
+        vec!["cancel", id],
+        vec!["cancel", "018b"],
+    ] {
+        assert!(parse(&good).is_ok(), "{good:?}");
+    }
+    for bad in [
+        vec!["retry"],
+        vec!["retry", id, "--dead"],
+        vec!["retry", id, "--handler", "echo"],
+        vec!["retry", id, "--send", "both"],
+        vec!["retry", "--dead", "--send", "handler"],
+        vec!["cancel"],
+        vec!["list", "--outcome", "ok"],
+        vec!["show", "nonsense"],
+        vec!["show", "018"],
+        vec!["list", "--limit", "501"],
+        vec!["list", "--state", "lost"],
+    ] {
+        assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn list_and_show_tell_it_to_people_and_to_programs() {
+    let jobs = Jobs::new().await;
+    let dead = jobs.make("echo", StateName::Dead).await.to_string();
+    let queued = jobs.make("echo", StateName::Queued).await.to_string();
+    let page = run_json(&jobs, &["list", "--limit", "1"]).await;
+    assert_eq!((&page["jobs"][0]["id"], &page["next_cursor"]), (&json!(queued), &json!(queued)));
+    let page = run_json(&jobs, &["list", "--state", "dead", "--handler", "echo", "--q", "hello"]).await;
+    assert_eq!((&page["jobs"][0]["id"], &page["next_cursor"]), (&json!(dead), &Value::Null));
+    assert_eq!(run_json(&jobs, &["show", &dead]).await["attempts"][1]["status"], 400);
+
+    let (text, _) = run(&jobs, false, &["list", "--limit", "1"]).await;
+    assert!(text.contains(&queued) && text.lines().count() == 2, "{text}");
+    let (text, _) = run(&jobs, false, &["show", &dead]).await;
+    for word in [dead.as_str(), "dead", "https://a1.kommo.com", "lead 7", "TooLong", "400", "delivery"] {
+        assert!(text.contains(word), "{word} in\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "what came from outside cannot steer the terminal");
+
+    let missing = "018bcfe5-687b-7000-8000-000000000001";
+    let (_, error) = run(&jobs, false, &["show", missing]).await;
+    let error = error.unwrap();
+    assert!(error.starts_with(&format!("there is no job {missing}: `jobs list --q`")), "{error}");
+}
+
+#[tokio::test]
+async fn a_terminal_shows_ids_that_every_command_takes() {
+    let jobs = Jobs::new().await;
+    let dead = jobs.make("echo", StateName::Dead).await;
+    // Of the same moment: only the random part of their ids differs.
+    let (one, other) = jobs.make_two("greet").await;
+    let (text, _) = run_on(TERMINAL, &jobs, false, &["list"]).await;
+    let text = anstream::adapter::strip_str(&text).to_string();
+    let shown: Vec<&str> = text.lines().skip(1).map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(shown, [other.short(32), one.short(32), dead.short(12)], "{text}");
+    for (short, id) in shown.iter().zip([other, one, dead]) {
+        assert_eq!(run_json(&jobs, &["show", short]).await["id"], json!(id));
+    }
+    let (text, error) = run(&jobs, false, &["retry", &dead.short(11).to_uppercase()]).await;
+    assert_eq!((text, error), (format!("{dead} is delivering now\n"), None));
+}
+
+#[tokio::test]
+async fn a_beginning_that_several_ids_have_names_them_and_does_nothing() {
+    let jobs = Jobs::new().await;
+    let (one, other) = jobs.make_two("greet").await;
+    let short = one.short(13);
+    for command in ["show", "cancel", "retry"] {
+        let (_, error) = run(&jobs, false, &[command, &short]).await;
+        let error = error.unwrap();
+        let expected = format!("several jobs' ids begin with {short}: add digits to name one of them:\n  ");
+        assert!(error.contains(&expected), "{error}");
+        assert!(error.contains(&one.to_string()) && error.contains(&other.to_string()), "{error}");
+    }
+    assert_eq!(run_json(&jobs, &["list", "--state", "queued"]).await["jobs"].as_array().unwrap().len(), 2);
+    let (_, error) = run(&jobs, false, &["show", "ffff-ffff"]).await;
+    assert!(error.unwrap().starts_with("there is no job whose id begins with ffffffff: `jobs list"));
+}
+
+#[tokio::test]
+async fn a_job_without_its_bodies_says_so() {
+    let jobs = Jobs::new().await;
+    let id = jobs.make("echo", StateName::Delivered).await.to_string();
+    let list = run_json(&jobs, &["list"]).await;
+    assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
+    jobs.store.set_budget(crate::model::Budget { stored: 1, ..Default::default() });
+    jobs.store.trim().await;
+    let (text, _) = run(&jobs, false, &["show", &id]).await;
+    assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
+    assert!(!text.contains("hello"), "{text}");
+    let job = run_json(&jobs, &["show", &id]).await;
+    assert_eq!((&job["bodies_dropped"], &job["data"]), (&json!(true), &Value::Null));
+}
+
+#[tokio::test]
+async fn what_can_be_moved_is_moved_and_the_rest_is_named() {
+    let jobs = Jobs::new().await;
+    let dead = jobs.make("echo", StateName::Dead).await.to_string();
+    let delivered = jobs.make("echo", StateName::Delivered).await.to_string();
+    let (text, error) = run(&jobs, false, &["retry", &delivered, &dead]).await;
+    assert_eq!(text, format!("{dead} is delivering now\n"));
+    let error = error.unwrap();
+    assert!(error.starts_with("1 of 2 jobs could not be retried:\n"), "{error}");
+    assert!(error.contains(&format!("job {delivered} is delivered: only a job that is dead")), "{error}");
+
+    let (text, error) = run(&jobs, true, &["cancel", &dead, &delivered]).await;
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&answer["jobs"][0]["id"], &answer["jobs"][0]["state"]), (&json!(dead), &json!("cancelled")));
+    assert_eq!(answer["failed"][0]["id"], json!(delivered));
+    assert!(error.unwrap().contains("1 of 2 jobs could not be cancelled"));
+}
+
+#[tokio::test]
+async fn dead_jobs_are_retried_together() {
+    let jobs = Jobs::new().await;
+    jobs.make("echo", StateName::Dead).await;
+    jobs.make("greet", StateName::Dead).await;
+    assert_eq!(
+        run_json(&jobs, &["retry", "--dead", "--handler", "greet"]).await,
+        json!({ "retried": 1, "superseded": 0 })
+    );
+    let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
+    assert_eq!((text.as_str(), error), ("1 dead job is delivered again\n", None));
+    let none = json!({ "retried": 0, "superseded": 0 });
+    assert_eq!(run_json(&jobs, &["retry", "--dead"]).await, none);
+}
+
+#[tokio::test]
+async fn fallbacks_are_found_and_say_why() {
+    let jobs = Jobs::new().await;
+    jobs.make("echo", StateName::Delivered).await;
+    let id = jobs.make_fallback("greet", FallbackReason::Failed).await.to_string();
+    let page = run_json(&jobs, &["list", "--outcome", "fallback"]).await;
+    assert_eq!((page["jobs"].as_array().unwrap().len(), &page["jobs"][0]["id"]), (1, &json!(id)));
+    assert_eq!(page["jobs"][0]["fallback_reason"], "failed");
+    let (text, _) = run(&jobs, false, &["list"]).await;
+    assert!(text.contains("fallback: failed") && text.contains("1 + 1  handler"), "{text}");
+    let (text, _) = run(&jobs, false, &["show", &id]).await;
+    assert!(text.contains("failed: the handler failed for good"), "{text}");
+}
+
+#[tokio::test]
+async fn a_retry_sends_the_handlers_completion_or_the_fallback() {
+    let jobs = Jobs::new().await;
+    let id = jobs.refused_twice("echo").await.to_string();
+    let (text, _) = run(&jobs, false, &["show", &id]).await;
+    assert!(text.contains(r#"{"reply":"hi"}"#) && text.contains("--send handler"), "{text}");
+    for (send, completion) in
+        [("handler", json!({ "reply": "hi" })), ("fallback", json!({ "status": "sorry" }))]
+    {
+        let moved = run_json(&jobs, &["retry", &id, "--send", send]).await;
+        assert_eq!(moved["jobs"][0]["completion"]["data"], completion, "{moved}");
+    }
+}
+
+#[tokio::test]
+async fn a_superseded_job_is_retried_only_if_forced() {
+    let jobs = Jobs::new().await;
+    let older = jobs.make("echo", StateName::Dead).await.to_string();
+    let newer = jobs.next_question("echo").await.to_string();
+    let (_, error) = run(&jobs, false, &["retry", &older]).await;
+    let error = error.unwrap();
+    assert!(error.contains(&newer) && error.contains("same return_url"), "{error}");
+    let (text, error) = run(&jobs, false, &["retry", "--dead"]).await;
+    assert!(error.is_none() && text.contains("1 was left alone") && text.contains("--force"), "{text}");
+    let (text, error) = run(&jobs, false, &["retry", &older, "--force"]).await;
+    assert_eq!((text, error), (format!("{older} is delivering now\n"), None));
+}

@@ -1,0 +1,148 @@
+//! What commands print on a terminal, and what a pipe gets of the same.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
+use serde_json::{Value, json};
+
+use crate::home::Home;
+
+/// `command` as a terminal of this many columns shows it.
+fn shown(mut command: Command, columns: u16) -> String {
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&person, size).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
+    command.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    // The last writer has to be the child, so that the reader sees its end.
+    drop(command);
+    let reader = thread::spawn(move || {
+        let (mut person, mut bytes, mut some) = (File::from(person), Vec::new(), [0; 4096]);
+        // Linux says the end of a terminal as an error.
+        while let Ok(read @ 1..) = person.read(&mut some) {
+            bytes.extend_from_slice(&some[..read]);
+        }
+        String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    reader.join().unwrap()
+}
+
+/// `command` with a terminal that shows colours, and no wish about them.
+fn in_colour(mut command: Command) -> Command {
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command.env("TERM", "xterm-256color");
+    command
+}
+
+/// The text without colours.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').unwrap().1)
+}
+
+/// A home whose store holds two dead jobs and a delivered one; the ids of all, newest first.
+async fn three_jobs() -> (Simulator, Home, Vec<String>) {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let serve = home.serve();
+    for faults in [vec![], vec![Fault::Status(422); 2], vec![Fault::Status(422); 2]] {
+        let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })).faults(faults));
+        assert_eq!(bot.call(&serve.url("echo")).await.unwrap().status, 200);
+    }
+    serve.reaches("dead", 2).await;
+    serve.settled().await;
+    serve.stop();
+    let page = home.run(&["jobs", "list", "--json"]).expect(0).json();
+    let ids = page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned());
+    let ids: Vec<String> = ids.collect();
+    assert_eq!(ids.len(), 3);
+    (simulator, home, ids)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_gets_a_line_a_job_and_a_pipe_gets_everything() {
+    let (_simulator, home, ids) = three_jobs().await;
+    let list = || in_colour(home.command(&["jobs", "list"]));
+    let text = shown(list(), 80);
+    assert!(text.contains("\u{1b}[31mdead\u{1b}[0m"), "{text:?}");
+    let text = plain(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
+    for (line, id) in lines[1..].iter().zip(&ids) {
+        let short = line.split(' ').next().unwrap();
+        assert!(short.len() >= 13 && short.len() < id.len() && id.starts_with(short), "{short} of {id}");
+        let job = home.run(&["jobs", "show", short, "--json"]).expect(0).json();
+        assert_eq!(job["id"], Value::from(id.as_str()));
+    }
+
+    let mut uncoloured = list();
+    uncoloured.env("NO_COLOR", "1");
+    let uncoloured = shown(uncoloured, 80);
+    assert!(uncoloured.contains("  dead  ") && !uncoloured.contains('\u{1b}'), "{uncoloured:?}");
+    let mut narrow = list();
+    narrow.env("COLUMNS", "50");
+    assert!(plain(&shown(narrow, 80)).lines().all(|line| line.chars().count() <= 50));
+    let wide = plain(&shown(list(), 200));
+    assert!(wide.contains("ACCOUNT") && wide.contains("TRIES"), "{wide}");
+
+    let piped = home.run(&["jobs", "list"]).expect(0).out;
+    assert!(ids.iter().all(|id| piped.contains(id.as_str())) && piped.contains("TRIES"), "{piped}");
+    assert!(!piped.contains('…') && !piped.contains('\u{1b}'), "{piped}");
+    let mut forced = list();
+    forced.env("CLICOLOR_FORCE", "1").env("COLUMNS", "50");
+    let forced = String::from_utf8(forced.output().unwrap().stdout).unwrap();
+    assert!(forced.contains("\u{1b}[31mdead"), "{forced:?}");
+    assert!(ids.iter().all(|id| forced.contains(id.as_str())), "a pipe is as wide as it takes: {forced:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_table_is_wider_than_the_terminal() {
+    let (_simulator, home, ids) = three_jobs().await;
+    for arguments in [
+        &["jobs", "show", &ids[0]][..],
+        &["jobs", "list", "--q", "1"],
+        &["accounts", "list"],
+        &["widgets", "list"],
+    ] {
+        let text = plain(&shown(in_colour(home.command(arguments)), 80));
+        for line in
+            text.lines().filter(|line| !line.starts_with("return_url") && !line.starts_with("completion"))
+        {
+            assert!(line.chars().count() <= 80, "{arguments:?}: {line:?} in\n{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_may_be_shortened_and_an_unclear_one_is_refused() {
+    let (_simulator, home, ids) = three_jobs().await;
+    let dead = &ids[0];
+    // All three came within minutes, so their ids begin alike.
+    let unclear = home.run(&["jobs", "retry", &dead[..4]]).expect(1);
+    assert!(unclear.err.contains("several jobs' ids begin with"), "{}", unclear.err);
+    assert!(ids.iter().all(|id| unclear.err.contains(id.as_str())), "{}", unclear.err);
+    let unknown = home.run(&["jobs", "show", "ffff-ffff"]).expect(1);
+    assert!(
+        unknown.err.contains("begins with ffffffff") && unknown.err.contains("jobs list"),
+        "{}",
+        unknown.err
+    );
+    home.run(&["jobs", "show", "018"]).expect(2);
+    let short = dead[..dead.len() - 2].replace('-', "").to_uppercase();
+    let retried = home.run(&["jobs", "retry", &short]).expect(0);
+    assert_eq!(retried.out, format!("{dead} is delivering now"));
+}
