@@ -25,8 +25,11 @@ impl<K> Clone for Flood<K> {
     }
 }
 
+/// Logs how many lines of a kind were left out.
+type LogSum<K> = Box<dyn Fn(&K, u64) + Send + Sync>;
+
 struct Inner<K> {
-    log_sum: Box<dyn Fn(&K, u64) + Send + Sync>,
+    log_sum: LogSum<K>,
     clock: Clock,
     kinds: Mutex<HashMap<K, Count>>,
 }

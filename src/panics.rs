@@ -105,12 +105,13 @@ mod tests {
     #[test]
     fn no_panic_quotes_what_it_was_about() {
         let number = |text: &str| text.parse::<u8>();
+        let (failed, succeeded) = (|| Err::<(), _>(words()), || Ok::<_, ()>(words()));
         for (panicking, kept) in [
             (told(|| panic!("no customer {}", words())), ""),
             (told(|| panic!("{:?}", words())), ""),
-            (told(|| Err::<(), _>(words()).unwrap()), "called `Result::unwrap()` on an `Err` value"),
-            (told(|| Ok::<_, ()>(words()).unwrap_err()), "called `Result::unwrap_err()` on an `Ok` value"),
-            (told(|| Err::<(), _>(words()).expect("it is there")), ""),
+            (told(|| failed().unwrap()), "called `Result::unwrap()` on an `Err` value"),
+            (told(|| succeeded().unwrap_err()), "called `Result::unwrap_err()` on an `Ok` value"),
+            (told(|| failed().expect("it is there")), ""),
             (told(|| assert_eq!(words(), "")), "assertion `left == right` failed"),
             (told(|| assert_ne!(words(), words())), "assertion `left != right` failed"),
             (told(|| assert!(number(&words()).is_ok(), "{}", words())), ""),

@@ -29,9 +29,13 @@ impl Lines {
 
     /// Waits until a line has `what`, in rounds of the runtime.
     async fn wait(&self, what: &str) {
-        while self.with(what).is_empty() {
+        for _ in 0..10_000 {
+            if !self.with(what).is_empty() {
+                return;
+            }
             tokio::task::yield_now().await;
         }
+        panic!("no line has `{what}`");
     }
 }
 

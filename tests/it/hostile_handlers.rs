@@ -257,7 +257,8 @@ async fn a_panic_quotes_no_customer() {
         .handler(
             "unwraps",
             Does(move |request: Request<Value>, _| async move {
-                Err::<Completion, _>(words(&request)).unwrap();
+                let words: Result<(), String> = [Err(words(&request))].into_iter().collect();
+                words.unwrap();
                 Ok(Completion::success())
             }),
         )
