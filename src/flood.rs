@@ -1,10 +1,11 @@
-//! Lines of the log that strangers can cause: told one by one while they are few, and in sum when they are many.
+//! Limits lines of the log that can come in any number: the first few are logged one by one, the rest as a sum.
 //!
-//! Anybody can send requests that are refused. A line for each would let him fill the disk, and hide what matters among
-//! them. So of each kind only the first [`LINES`] of every [`INTERVAL`] are told, and at its end how many there were besides. One
-//! kind takes no lines from another.
+//! Anyone can send requests that are refused, and a backend that is down fails every job. A line for each would fill the disk,
+//! and hide what matters among them. So of each kind only the first [`LINES`] in every [`INTERVAL`] are logged, and at its end
+//! how many more there were. One kind takes no lines from another.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,14 +16,22 @@ const LINES: u64 = 10;
 /// From the first line on.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Says what may be told. Cheap to clone; clones count together.
-#[derive(Clone)]
-pub struct Flood(Arc<Inner>);
+/// Says which lines may be logged, by kinds `K`. Cheap to clone; clones count together.
+pub struct Flood<K = &'static str>(Arc<Inner<K>>);
 
-struct Inner {
-    what: &'static str,
+impl<K> Clone for Flood<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Logs how many lines of a kind were left out.
+type LogSum<K> = Box<dyn Fn(&K, u64) + Send + Sync>;
+
+struct Inner<K> {
+    log_sum: LogSum<K>,
     clock: Clock,
-    kinds: Mutex<HashMap<&'static str, Count>>,
+    kinds: Mutex<HashMap<K, Count>>,
 }
 
 #[derive(Clone, Copy)]
@@ -33,18 +42,30 @@ struct Count {
 }
 
 impl Flood {
-    /// Nothing was told yet. `what` names in the log what it is that comes so often.
+    /// A limiter whose sums name `what` comes so often.
     pub fn new(what: &'static str, clock: Clock) -> Self {
-        Self(Arc::new(Inner { what, clock, kinds: Mutex::default() }))
+        Self::with_sum(clock, move |kind, untold| {
+            tracing::warn!(kind, untold, "{what}: there were more than are told one by one");
+        })
+    }
+}
+
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> Flood<K> {
+    /// A limiter that calls `log_sum` with a kind and how many lines of it were not logged.
+    pub fn with_sum(clock: Clock, log_sum: impl Fn(&K, u64) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { log_sum: Box::new(log_sum), clock, kinds: Mutex::default() }))
     }
 
-    /// Whether this one may be told. One that may not is counted, and told in sum within [`INTERVAL`]; there has to be a
-    /// tokio runtime for that. There should be few kinds, and none that a stranger names.
-    pub fn may_tell(&self, kind: &'static str) -> bool {
+    /// Whether this line may be logged. One that may not is counted, and part of a sum within [`INTERVAL`]. There should be
+    /// few kinds, and none that a stranger names.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, which waits for the end of the interval.
+    pub fn may_tell(&self, kind: K) -> bool {
         let now = self.0.clock.elapsed();
         let mut kinds = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Count { seen: 0, until: now + INTERVAL };
-        let count = kinds.entry(kind).or_insert(fresh);
+        let count = kinds.entry(kind.clone()).or_insert(fresh);
         // What was not told is told by the task that waits for the end of the interval, which begins a new one.
         if count.until <= now && count.seen <= LINES {
             *count = fresh;
@@ -56,12 +77,10 @@ impl Flood {
         count.seen <= LINES
     }
 
-    async fn sum_up(self, kind: &'static str, until: Duration) {
+    async fn sum_up(self, kind: K, until: Duration) {
         self.0.clock.sleep_until(until).await;
-        let count = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
-        let untold = count.map_or(0, |count| count.seen.saturating_sub(LINES));
-        let what = self.0.what;
-        tracing::warn!(kind, untold, "{what}: there were more than are told one by one");
+        let count = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner).remove(&kind);
+        (self.0.log_sum)(&kind, count.map_or(0, |count| count.seen.saturating_sub(LINES)));
     }
 }
 

@@ -42,8 +42,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Makes the completion of one request.
     ///
-    /// When the attempt's time is over, [`Context::cancelled`] fires and the future is dropped. A panic is
-    /// caught and counts as a failed attempt.
+    /// When the attempt's time is over, [`Context::cancelled`] fires and the future is dropped. A panic is caught and counts
+    /// as a failed attempt. The log and the job's last error say where it was, and its message only if that is a literal: a
+    /// formatted one may quote a customer.
     ///
     /// # Errors
     /// Say at each `?` whether trying again may help: [`HandlerError::retry`] or [`HandlerError::fail`].
@@ -55,7 +56,7 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// What a bot asks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Request<T> {
     /// What the widget put into its request.
@@ -72,6 +73,21 @@ pub struct Request<T> {
     pub bot_id: i64,
     /// When the request came in.
     pub received_at: Timestamp,
+}
+
+impl<T> fmt::Debug for Request<T> {
+    /// Without the data, which is a customer's: so it cannot get into a log with the rest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { data: _, account_id, account_url, entity, bot_type, bot_id, received_at } = self;
+        f.debug_struct("Request")
+            .field("account_id", account_id)
+            .field("account_url", account_url)
+            .field("entity", entity)
+            .field("bot_type", bot_type)
+            .field("bot_id", bot_id)
+            .field("received_at", received_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The circumstances of one attempt.
@@ -135,12 +151,15 @@ pub(crate) enum Retry {
 }
 
 impl HandlerError {
-    /// Trying again may help: a timeout, a server that is down. After `max_attempts` the bot gets the fallback.
+    /// Trying again may help: a timeout, a server that is down. The next attempt follows after a backoff of 500 ms, doubling;
+    /// after `max_attempts`, or when `answer_within` leaves no time for another, the bot gets the fallback.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { retry: Some(Retry::WithBackoff), source: error.into() }
     }
 
-    /// As [`retry`](Self::retry), but not before `delay`, because whoever was asked said so.
+    /// As [`retry`](Self::retry), but not before `delay`, because the backend said so. A longer `delay` than the job has time
+    /// is cut short: the last attempt begins a second before `answer_within` is over, because until then the customer waits
+    /// anyway. Use [`fail`](Self::fail) where that attempt would be in vain.
     pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { retry: Some(Retry::After(delay)), source: error.into() }
     }
@@ -186,5 +205,20 @@ mod tests {
         let parse = "x".parse::<u8>().unwrap_err();
         assert_eq!(HandlerError::retry(Outer(parse)).to_string(), "the outer: invalid digit found in string");
         assert_eq!(HandlerError::fail("no such lead").to_string(), "no such lead");
+    }
+
+    #[test]
+    fn debug_does_not_show_the_data() {
+        let request = Request {
+            data: "the-customer's-own-words",
+            account_id: AccountId(7),
+            account_url: "https://example.kommo.com".into(),
+            entity: None,
+            bot_type: BotType::Salesbot,
+            bot_id: 12,
+            received_at: Timestamp::from_millis(0),
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("bot_id: 12") && !shown.contains("words"), "{shown}");
     }
 }

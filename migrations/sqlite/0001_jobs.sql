@@ -49,6 +49,10 @@ CREATE TABLE jobs (
     answer_lost       INTEGER NOT NULL DEFAULT 0 CHECK (answer_lost IN (0, 1)),
     -- who made the completion
     outcome           TEXT    CHECK (outcome IN ('handler', 'fallback')),
+    -- why it is the fallback
+    fallback_reason   TEXT
+        CHECK (fallback_reason IN ('failed', 'max_attempts', 'answer_within', 'overdue', 'crashed', 'no_handler',
+            'invalid_completion', 'refused')),
     -- what went wrong last, for a person
     last_error        TEXT,
     finished_at       INTEGER,
@@ -63,6 +67,7 @@ CREATE TABLE jobs (
     CHECK (data IS NOT NULL OR state IN ('delivered', 'cancelled')),
     CHECK (data IS NOT NULL OR completion IS NULL),
     CHECK ((completion IS NULL) = (outcome IS NULL) OR data IS NULL),
+    CHECK ((outcome IS 'fallback') = (fallback_reason IS NOT NULL)),
     CHECK ((failures = 0) = (failing_since IS NULL)),
     CHECK (refused_at IS NULL OR completion IS NOT NULL OR data IS NULL),
     CHECK ((finished_at IS NOT NULL) = (state IN ('delivered', 'gone', 'dead', 'cancelled'))),
@@ -91,6 +96,7 @@ CREATE INDEX jobs_leased ON jobs (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 -- What a person looks for.
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
+CREATE INDEX jobs_fallback ON jobs (id) WHERE outcome = 'fallback';
 
 CREATE TABLE attempts (
     job_id      BLOB    NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::{Backoff, Timestamp};
+use crate::model::{Backoff, Jitter, Timestamp};
 
 /// A token that ends so soon is not sent any more: it might end on its way.
 const TOO_SHORT: Duration = Duration::from_secs(30);
 
 /// Between two tries to renew: Kommo's OAuth is not to be hammered, and the token is renewed long before it ends.
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(10 * 60) };
+const BACKOFF: Backoff =
+    Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(10 * 60), jitter: Jitter::Full };
 
 /// From then on tokens are renewed ahead: the last sixth of their life, four hours of a day.
 pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {

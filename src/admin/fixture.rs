@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use crate::clock::ManualClock;
 use crate::model::{
     AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveryReport,
-    Entity, EntityKind, HandlerReport, JobId, NewJob, Outcome, Prepared, Stage, StateName, Timestamp,
-    WidgetRequest,
+    Entity, EntityKind, FallbackReason, HandlerReport, JobId, NewJob, Outcome, Prepared, Stage, StateName,
+    Timestamp, WidgetRequest,
 };
 use crate::store::{Purpose, Store, Written};
 
@@ -44,6 +44,25 @@ impl Jobs {
             StateName::Cancelled => self.store.cancel(id).await.unwrap(),
             _ => self.work(handler, id, number, state).await,
         }
+        id
+    }
+
+    /// A job whose bot gets the fallback, in `delivering`.
+    pub(crate) async fn make_fallback(&self, handler: &str, reason: FallbackReason) -> JobId {
+        self.clock.advance(Duration::from_secs(1));
+        let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        let id = self.accept(handler, number).await;
+        let job = self.store.claim_work(handler.into(), 1, LEASE).await.unwrap().remove(0);
+        let prepared =
+            Prepared { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback(reason) };
+        let attempt = Some(self.attempt(Stage::Handler, AttemptResult::Fail, None));
+        let report = HandlerReport {
+            job,
+            attempt,
+            next: AfterHandler::Deliver(prepared),
+            error: Some("no such lead".into()),
+        };
+        assert_eq!(self.store.handled(report).await.unwrap(), Written::Done);
         id
     }
 

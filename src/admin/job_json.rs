@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::{
-    Attempt, AttemptResult, BotType, CheckedCompletion, HandlerName, JobId, JobRecord, JobSummary, Outcome,
-    ReturnUrl, Stage, StateName, Timestamp,
+    Attempt, AttemptResult, BotType, CheckedCompletion, FallbackReason, HandlerName, JobId, JobRecord,
+    JobSummary, Outcome, OutcomeName, ReturnUrl, Stage, StateName, Timestamp,
 };
 use crate::store::Page;
 
@@ -26,7 +26,9 @@ pub struct SummaryView {
     entity_type: Option<i64>,
     entity_id: Option<i64>,
     return_url: ReturnUrl,
-    outcome: Option<Outcome>,
+    outcome: Option<OutcomeName>,
+    /// Why the bot gets the fallback; null if it gets the handler's answer.
+    fallback_reason: Option<FallbackReason>,
     received_at: Timestamp,
     /// Not to be claimed before; null unless the job waits for a worker or for its delivery.
     due_at: Option<Timestamp>,
@@ -50,7 +52,8 @@ impl From<JobSummary> for SummaryView {
             entity_type: job.entity.map(|entity| entity.kind.code()),
             entity_id: job.entity.map(|entity| entity.id),
             return_url: job.return_url,
-            outcome: job.outcome,
+            outcome: job.outcome.map(Outcome::name),
+            fallback_reason: job.outcome.and_then(Outcome::fallback_reason),
             received_at: job.received_at,
             due_at: job.due_at,
             finished_at: job.finished_at,

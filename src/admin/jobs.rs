@@ -11,11 +11,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::model::{HandlerName, JobId, StateName};
+use crate::job_log::Finished;
+use crate::model::{Attempt, HandlerName, JobId, JobRecord, StateName};
 use crate::problem::Problem;
 use crate::store::StoreError;
 
 use super::job_json::{JobWithAttempts, PageView};
+use super::outcomes_json::OutcomesView;
 use super::{Shared, jobs_query, refusal};
 
 /// A person waits no longer than this for one change; the store may still make it.
@@ -25,6 +27,9 @@ const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The same for a body to arrive: nobody else cuts a caller who sends slowly, and places are few.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `last_hour` of the numbers is about.
+const LATELY: Duration = Duration::from_secs(3_600);
 
 type Answer = Result<Response, Problem>;
 
@@ -56,8 +61,9 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id) -> Answer {
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(id)?;
     within(PATIENCE, shared.store.cancel(id)).await?;
-    tracing::info!(job.id = %id, "a person cancelled a job");
-    show(&shared, id).await
+    let (job, attempts) = found(&shared, id).await?;
+    shared.job_log.finished(Finished::from(&job.summary()));
+    Ok(Json(JobWithAttempts::new(&job, &attempts)).into_response())
 }
 
 /// The body of `POST /api/v1/jobs/retry`.
@@ -86,18 +92,23 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
 pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
     let stats = within(PATIENCE, shared.store.stats()).await?;
     let now = shared.clock.now();
+    let lately = within(PATIENCE, shared.store.recent_outcomes(now - LATELY)).await?;
     let age = stats.oldest_queued.map(|oldest| now.since(oldest).as_secs_f64());
     Ok(Json(json!({
         "jobs": stats.jobs,
         "oldest_queued_seconds": age,
         "accounts_waiting": shared.health.waiting(),
+        "last_hour": OutcomesView::from(&lately),
     }))
     .into_response())
 }
 
+async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), Problem> {
+    within(PATIENCE, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))
+}
+
 async fn show(shared: &Shared, id: JobId) -> Answer {
-    let found = within(PATIENCE, shared.store.job(id)).await?;
-    let (job, attempts) = found.ok_or_else(|| refusal::no_job(id))?;
+    let (job, attempts) = found(shared, id).await?;
     Ok(Json(JobWithAttempts::new(&job, &attempts)).into_response())
 }
 

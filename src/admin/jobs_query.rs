@@ -16,7 +16,9 @@ pub const MAX_LIMIT: u32 = 500;
 /// A parameter that cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadParameter {
-    #[error("`{0}` is no parameter of this path: it takes state, handler, account_id, q, limit and cursor")]
+    #[error(
+        "`{0}` is no parameter of this path: it takes state, handler, account_id, outcome, q, limit and cursor"
+    )]
     Unknown(String),
     #[error("`{0}` is given twice")]
     Twice(&'static str),
@@ -24,7 +26,7 @@ pub(super) enum BadParameter {
     Value { name: &'static str, value: String, why: String },
 }
 
-const NAMES: [&str; 6] = ["state", "handler", "account_id", "q", "limit", "cursor"];
+const NAMES: [&str; 7] = ["state", "handler", "account_id", "outcome", "q", "limit", "cursor"];
 
 /// Reads the query. An empty value is as good as none.
 pub(super) fn parse(query: &str) -> Result<JobFilter, BadParameter> {
@@ -55,6 +57,7 @@ fn set(filter: &mut JobFilter, name: &str, value: &str) -> Result<(), String> {
         "account_id" => {
             filter.account_id = Some(AccountId(value.parse().map_err(|_| "it is a number".to_owned())?));
         }
+        "outcome" => filter.outcome = Some(value.parse().map_err(|error| format!("{error}"))?),
         "q" => filter.text = Some(value.to_owned()),
         "limit" => {
             filter.limit = value
@@ -73,18 +76,20 @@ fn set(filter: &mut JobFilter, name: &str, value: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::StateName;
+    use crate::model::{OutcomeName, StateName};
 
     use super::*;
 
     #[test]
     fn every_parameter_is_understood() {
         let id = "018bcfe5-687b-7000-8000-000000000001";
-        let query = format!("state=dead&handler=echo&account_id=7&q=a%20b%26&limit=500&cursor={id}");
+        let query =
+            format!("state=dead&handler=echo&account_id=7&outcome=fallback&q=a%20b%26&limit=500&cursor={id}");
         let filter = parse(&query).unwrap();
         assert_eq!(filter.state, Some(StateName::Dead));
         assert_eq!(filter.handler.unwrap().as_str(), "echo");
         assert_eq!(filter.account_id, Some(AccountId(7)));
+        assert_eq!(filter.outcome, Some(OutcomeName::Fallback));
         assert_eq!(filter.text.as_deref(), Some("a b&"));
         assert_eq!(filter.limit, 500);
         assert_eq!(filter.before.unwrap().to_string(), id);
@@ -92,10 +97,13 @@ mod tests {
 
     #[test]
     fn nothing_and_empty_values_mean_all() {
-        for query in ["", "state=&handler=&account_id=&q=&limit=&cursor="] {
+        for query in ["", "state=&handler=&account_id=&outcome=&q=&limit=&cursor="] {
             let filter = parse(query).unwrap();
             assert_eq!((filter.state, filter.account_id, filter.limit), (None, None, DEFAULT_LIMIT));
-            assert_eq!((filter.handler, filter.text, filter.before), (None, None, None));
+            assert_eq!(
+                (filter.handler, filter.text, filter.before, filter.outcome),
+                (None, None, None, None)
+            );
         }
     }
 
@@ -107,6 +115,10 @@ mod tests {
             ("state=lost", "`state` cannot be `lost`: "),
             ("handler=a/b", "`handler` cannot be `a/b`: "),
             ("account_id=x", "`account_id` cannot be `x`: it is a number"),
+            (
+                "outcome=ok",
+                "`outcome` cannot be `ok`: unknown outcome `ok` (expected one of: handler, fallback)",
+            ),
             ("limit=0", "`limit` cannot be `0`: it is a number from 1 to 500"),
             ("limit=501", "`limit` cannot be `501`"),
             ("limit=-1", "`limit` cannot be `-1`"),

@@ -14,6 +14,7 @@ mod job_json;
 mod jobs;
 mod jobs_query;
 mod metrics;
+mod outcomes_json;
 mod prober;
 mod refusal;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::job_log::JobLog;
 use crate::problem::with_fallbacks;
 use crate::secrets::SharedSecret;
 use crate::store::Store;
@@ -52,6 +54,8 @@ pub struct Admin {
     pub token: Option<SharedSecret>,
     /// The numbers of the process.
     pub metrics: PrometheusHandle,
+    /// What the log says of cancelled jobs.
+    pub job_log: JobLog,
     /// For ages.
     pub clock: Clock,
 }
@@ -70,6 +74,7 @@ pub fn router(admin: Admin) -> Router {
         store: admin.store,
         health: admin.health,
         metrics: admin.metrics,
+        job_log: admin.job_log,
         clock: admin.clock,
     };
     let routes = Router::new()
@@ -95,5 +100,6 @@ struct Shared {
     store: Store,
     health: Health,
     metrics: PrometheusHandle,
+    job_log: JobLog,
     clock: Clock,
 }

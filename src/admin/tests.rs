@@ -56,6 +56,7 @@ impl Fixture {
             health: health.clone(),
             token: token.map(Into::into),
             metrics: crate::telemetry::recorder(),
+            job_log: crate::job_log::JobLog::new(jobs.clock.clock()),
             clock: jobs.clock.clock(),
         });
         Self { jobs, health, router }
@@ -175,7 +176,7 @@ async fn a_job_has_exactly_the_fields_of_the_contract() {
         "id": id.to_string(), "state": "dead", "handler": "echo", "account_id": 1, "bot_type": "salesbot",
         "bot_id": 1, "continue_id": "c1", "entity_type": 2, "entity_id": 7,
         "return_url": "https://a1.kommo.com/api/v4/salesbot/1/continue/c1",
-        "outcome": "handler", "bodies_dropped": false,
+        "outcome": "handler", "fallback_reason": null, "bodies_dropped": false,
         "received_at": "2023-11-14T22:13:21.000Z", "due_at": null, "finished_at": "2023-11-14T22:13:21.000Z",
         "handler_attempts": 1, "delivery_attempts": 1, "last_error": error,
     });
@@ -344,6 +345,7 @@ async fn stats_and_metrics_tell_the_same() {
                       "cancelled": 0 },
             "oldest_queued_seconds": 2.5,
             "accounts_waiting": [{ "account": "a1.kommo.com", "why": "authorize it" }],
+            "last_hour": { "jobs": 1, "fallbacks": 0, "fallbacks_by": [], "is_sample": false },
         })
     );
     let answer = it.call("GET", "/metrics", "").await;

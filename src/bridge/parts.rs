@@ -12,6 +12,7 @@ use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health};
+use crate::job_log::JobLog;
 use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
 use crate::pace::Gate;
@@ -29,6 +30,7 @@ pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) clock: Clock,
     pub(super) health: Health,
+    pub(super) job_log: JobLog,
     pub(super) store: Store,
     pub(super) pool: Pool,
     pub(super) sender: Sender,
@@ -64,6 +66,7 @@ impl Parts {
         let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
         let admin_token = config.admin.token.clone().map(SharedSecret::from);
         let secrets = Arc::new(Secrets::new(&config, &receiver.integrations, &accounts, admin_token));
+        let job_log = JobLog::new(clock.clone());
         let sender = Sender::new(
             deliver::Parts {
                 store: store.clone(),
@@ -72,6 +75,7 @@ impl Parts {
                 gate,
                 policies,
                 health: health.clone(),
+                job_log: job_log.clone(),
                 clock: clock.clone(),
                 random: fastrand::f64,
             },
@@ -89,7 +93,19 @@ impl Parts {
             clock.clone(),
             fastrand::f64,
         );
-        Ok(Self { config, clock, health, store, pool, sender, accounts, receiver, draining, secrets })
+        Ok(Self {
+            config,
+            clock,
+            health,
+            job_log,
+            store,
+            pool,
+            sender,
+            accounts,
+            receiver,
+            draining,
+            secrets,
+        })
     }
 }
 

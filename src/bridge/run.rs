@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
+use crate::clock::Clock;
 use crate::flood::Flood;
 use crate::health::Health;
 use crate::listener::{self, Limits, Options};
@@ -16,6 +17,7 @@ use crate::receive;
 use crate::shutdown::Shutdown;
 use crate::store::Retention;
 use crate::telemetry;
+use crate::work::Pool;
 
 use super::parts::Parts;
 use super::{Error, Listeners};
@@ -33,7 +35,19 @@ const ADMIN_READY: usize = 56;
 
 impl Parts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
-        let Self { config, clock, health, store, pool, sender, accounts, receiver, draining, secrets } = self;
+        let Self {
+            config,
+            clock,
+            health,
+            job_log,
+            store,
+            pool,
+            sender,
+            accounts,
+            receiver,
+            draining,
+            secrets,
+        } = self;
         let recorder = telemetry::recorder();
         let upkeep = tokio::spawn(telemetry::upkeep(recorder.clone(), clock.clone()));
         let kept = CancellationToken::new();
@@ -56,6 +70,7 @@ impl Parts {
             health: health.clone(),
             token: secrets.admin_token(),
             metrics: recorder,
+            job_log,
             clock: clock.clone(),
         });
         let flood = Flood::new("connections to the admin listener", clock.clone());
@@ -75,7 +90,7 @@ impl Parts {
         let grace = config.workers.grace;
         let mut working = tokio::spawn({
             let (pool, stop) = (pool.clone(), stop_work.clone());
-            async move { pool.run(stop, grace).await }
+            async move { pool.run(stop).await }
         });
         let mut sending = tokio::spawn({
             let (sender, stop) = (sender.clone(), stop_sending.clone());
@@ -101,13 +116,18 @@ impl Parts {
         stop_public.cancel();
         tracing::info!("stopping: no more requests are taken");
         let insisted = shutdown.insisted();
+        // From the signal on, however long the last requests take.
+        let grace_over = tokio::spawn(end_grace(pool.clone(), clock.clone(), stopped_at + grace));
         within(LAST_REQUESTS, insisted, &mut public).await;
         stop_work.cancel();
         tokio::select! {
-            () = insisted.cancelled() => pool.interrupt(),
+            () = insisted.cancelled() => {
+                pool.interrupt();
+            }
             () = join(&mut working) => {}
         }
         join(&mut working).await;
+        grace_over.abort();
         stop_sending.cancel();
         // One grace for both: whoever waits for the end counts from the signal on.
         let left = grace.saturating_sub(clock.elapsed() - stopped_at);
@@ -124,6 +144,15 @@ impl Parts {
         store.close().await;
         tracing::info!("stopped");
         ended.map_or(Ok(()), |part| Err(Error::Ended(part)))
+    }
+}
+
+/// Waits for `end` by the elapsed time, and ends the handlers that still run.
+async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
+    clock.sleep_until(end).await;
+    let jobs = pool.interrupt();
+    if jobs > 0 {
+        tracing::warn!(jobs, "handlers still run; their jobs go back to the queue");
     }
 }
 
@@ -172,7 +201,6 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::clock::Clock;
 
     #[tokio::test]
     async fn neither_slow_lists_nor_a_stuck_store_nor_idle_connections_keep_a_probe_waiting() {

@@ -156,6 +156,7 @@ mod tests {
             health: health.clone(),
             token: Some("secret".into()),
             metrics: crate::telemetry::recorder(),
+            job_log: crate::job_log::JobLog::new(jobs.clock.clock()),
             clock: jobs.clock.clock(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

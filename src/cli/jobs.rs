@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{AccountId, HandlerName, JobId, JobRecord, StateName, Timestamp};
+use crate::model::{AccountId, HandlerName, JobId, JobRecord, OutcomeName, StateName, Timestamp};
 use crate::store::{JobFilter, Purpose, Store, StoreError};
 
 use super::exit::print_to;
@@ -64,6 +64,9 @@ struct List {
     /// Only this Kommo account's
     #[arg(long, value_name = "NUMBER")]
     account_id: Option<i64>,
+    /// Only those whose bots get the handler's answer (`handler`) or the fallback (`fallback`)
+    #[arg(long)]
+    outcome: Option<OutcomeName>,
     /// Only those whose id, return_url, data or last error contains this text
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
@@ -120,6 +123,7 @@ impl<W: Write> Visit<'_, W> {
             state: list.state,
             handler: list.handler,
             account_id: list.account_id.map(AccountId),
+            outcome: list.outcome,
             text: list.q,
             before: list.cursor,
             limit: list.limit,
@@ -183,6 +187,7 @@ mod tests {
     use clap::Parser;
 
     use crate::admin::fixture::Jobs;
+    use crate::model::FallbackReason;
 
     use super::*;
 
@@ -232,6 +237,7 @@ mod tests {
             vec!["show", "nonsense"],
             vec!["list", "--limit", "501"],
             vec!["list", "--state", "lost"],
+            vec!["list", "--outcome", "ok"],
         ] {
             assert_eq!(parse(&bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
@@ -259,6 +265,20 @@ mod tests {
         let missing = "018bcfe5-687b-7000-8000-000000000001";
         let (_, error) = run(&jobs, false, &["show", missing]).await;
         assert_eq!(error, Some(format!("there is no job {missing}")));
+    }
+
+    #[tokio::test]
+    async fn fallbacks_are_found_and_say_why() {
+        let jobs = Jobs::new().await;
+        jobs.make("echo", StateName::Delivered).await;
+        let id = jobs.make_fallback("greet", FallbackReason::Failed).await.to_string();
+        let page = run_json(&jobs, &["list", "--outcome", "fallback"]).await;
+        assert_eq!((page["jobs"].as_array().unwrap().len(), &page["jobs"][0]["id"]), (1, &json!(id)));
+        assert_eq!(page["jobs"][0]["fallback_reason"], "failed");
+        let (text, _) = run(&jobs, false, &["list"]).await;
+        assert!(text.contains("fallback: failed") && text.contains("1 + 1  handler"), "{text}");
+        let (text, _) = run(&jobs, false, &["show", &id]).await;
+        assert!(text.contains("failed: the handler failed for good"), "{text}");
     }
 
     #[tokio::test]

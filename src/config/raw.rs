@@ -150,12 +150,12 @@ pub(super) struct Handler {
     /// A built-in handler under this name; left out for a handler that is registered in Rust.
     #[schemars(schema_with = "kind")]
     pub(super) kind: Option<String>,
-    /// Attempts before the fallback goes out.
+    /// Attempts before the fallback goes out, 250 ms to 500 ms apart at first, and then each twice as far.
     #[schemars(range(min = 1, max = 1_000))]
     pub(super) max_attempts: Option<u32>,
     /// The longest that one attempt may take. 1ms to 1d.
     pub(super) attempt_timeout: Option<Text<Span>>,
-    /// Counted from receipt; then the fallback goes out. 1ms to 30d.
+    /// Counted from receipt; then the fallback goes out, and no attempt but the first begins later than 1s before. 1ms to 30d.
     pub(super) answer_within: Option<Text<Span>>,
     /// What the bot gets when the handler has no answer: the body of a continue.
     #[schemars(schema_with = "fallback")]

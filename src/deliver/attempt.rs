@@ -2,16 +2,15 @@
 
 use url::Position;
 
+use crate::job_log::Call;
 use crate::kommo::{Answer, Bearer, NoBearer};
-use crate::model::{
-    AfterDelivery, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis,
-};
+use crate::model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
 use crate::pace::{Pass, Paused, Source};
 use crate::store::Written;
 
 use super::blame::{self, Blame};
 use super::judge::{self, Circumstances, Got, Judgement};
-use super::log::log_outcome;
+use super::log::{Outcome, log_outcome};
 use super::{Parts, Sender};
 
 impl Sender {
@@ -48,7 +47,8 @@ impl Sender {
             status,
             error: error.clone(),
         });
-        let (delivered, received_at) = (next == AfterDelivery::Delivered, job.received_at);
+        let outcome =
+            Outcome::of(&job, &next, error.as_deref(), attempt.is_some(), Call { status, duration }, now);
         // The place is for calls. While the store is slow, though, what waits to be written has to stay
         // bounded: then the place is kept until it is.
         let mut pass = Some(pass);
@@ -57,9 +57,8 @@ impl Sender {
             pass.take();
         }
         let written = self.report(DeliveryReport { job, attempt, next, error }).await;
-        if delivered && written {
-            metrics::histogram!("bridge_receipt_to_continue_seconds")
-                .record(now.since(received_at).as_secs_f64());
+        if written && let Some(outcome) = outcome {
+            outcome.log(&self.0.parts.job_log);
         }
         drop((writing, pass));
     }

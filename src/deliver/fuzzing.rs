@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::judge::{Circumstances, Got, judge};
 use crate::kommo::{Answer, fuzzing};
 use crate::model::{
-    AfterDelivery, CheckedCompletion, Delivery, HandlerPolicy, JobId, Outcome, Prepared, Step, Timestamp,
+    AfterDelivery, CheckedCompletion, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
+    Step, Timestamp,
 };
 use crate::pace::Standing;
 
@@ -25,7 +26,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
 
     let completion = CheckedCompletion::failed();
     let with_handler = completion.with_goto(Step::question(1)).ok().filter(|_| flag(b'h'));
-    let outcome = if is_fallback { Outcome::Fallback } else { Outcome::Handler };
+    let outcome = if is_fallback { Outcome::Fallback(FallbackReason::Overdue) } else { Outcome::Handler };
     let prepared = Prepared { completion: with_handler.unwrap_or(completion), outcome };
     let delivery = if old {
         Delivery {
@@ -79,7 +80,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         AfterDelivery::Replace { prepared: other, delivery } => {
             assert!(matches!(status, 400 | 422), "{status}");
             assert!(!is_fallback || wants_handler, "the fallback is replaced by itself");
-            assert!(wants_handler != (other.outcome == Outcome::Fallback && !is_fallback));
+            assert!(wants_handler != (other.outcome != Outcome::Handler && !is_fallback));
             assert_eq!((delivery.failures, delivery.failing_since), (0, None));
         }
         AfterDelivery::Dead { answer_lost } => {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::kommo::{Answer, NoBearer, Problem};
 use crate::model::{
-    AfterDelivery, AttemptResult, Backoff, Delivery, HandlerPolicy, JobId, Outcome, Prepared, Timestamp,
+    AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
+    Timestamp,
 };
 use crate::pace::{Cause, Pause, Paused, Source, Standing};
 
@@ -239,9 +240,12 @@ impl Circumstances<'_> {
         match self.prepared.outcome {
             Outcome::Handler => {
                 let completion = self.policy.fallback.clone();
-                self.replace(Prepared { completion, outcome: Outcome::Fallback }, text)
+                self.replace(
+                    Prepared { completion, outcome: Outcome::Fallback(FallbackReason::Refused) },
+                    text,
+                )
             }
-            Outcome::Fallback => self.end(self.dead(), AttemptResult::Fail, Some(text)),
+            Outcome::Fallback(_) => self.end(self.dead(), AttemptResult::Fail, Some(text)),
         }
     }
 

@@ -258,7 +258,10 @@ fn too_few_on_data_alone_is_sent_once_more_with_goto() {
     let AfterDelivery::Replace { prepared, .. } = again.judge(&with_code(400, "TooFew")).next else {
         panic!()
     };
-    assert_eq!(prepared, Prepared { completion: fallback(), outcome: Outcome::Fallback });
+    assert_eq!(
+        prepared,
+        Prepared { completion: fallback(), outcome: Outcome::Fallback(FallbackReason::Refused) }
+    );
 }
 
 #[test]
@@ -276,13 +279,16 @@ fn a_refused_completion_is_replaced_by_the_fallback_once() {
     for got in [with_code(400, "TooLong"), status(422), status(400)] {
         let case = Case { prepared: with_handlers(), ..Case::default() };
         let AfterDelivery::Replace { prepared, delivery } = case.judge(&got).next else { panic!("{got:?}") };
-        assert_eq!(prepared, Prepared { completion: fallback(), outcome: Outcome::Fallback });
+        assert_eq!(
+            prepared,
+            Prepared { completion: fallback(), outcome: Outcome::Fallback(FallbackReason::Refused) }
+        );
         assert_eq!(delivery, Delivery::default());
 
-        let last = Case { prepared: alone(Outcome::Fallback), ..Case::default() };
+        let last = Case { prepared: alone(Outcome::Fallback(FallbackReason::Refused)), ..Case::default() };
         assert_eq!(last.judge(&got).next, AfterDelivery::Dead { answer_lost: false }, "{got:?}");
     }
-    let case = Case { prepared: alone(Outcome::Fallback), ..Case::default() };
+    let case = Case { prepared: alone(Outcome::Fallback(FallbackReason::Refused)), ..Case::default() };
     assert!(case.judge(&with_code(400, "TooLong")).error.unwrap().contains("TooLong somewhere"));
 }
 

@@ -1,12 +1,14 @@
-//! What the log and the metrics say of an attempt.
+//! What the log and the metrics say of an attempt, and of what it did to its job.
 
 use std::time::Duration;
 
-use crate::model::{AfterDelivery, DeliveringJob, whole_millis};
+use crate::job_log::{AttemptLine, Call, Finished, JobLog};
+use crate::model::{AfterDelivery, DeliveringJob, FallbackReason, StateName, Timestamp, whole_millis};
 
 use super::judge::Judgement;
 
-/// Logs and counts what came of one attempt.
+/// Logs and counts what came of one attempt. What ends the job, or puts the fallback in its place, is logged once it is
+/// written ([`Outcome`]).
 pub(super) fn log_outcome(
     job: &DeliveringJob,
     judgement: &Judgement,
@@ -26,24 +28,91 @@ pub(super) fn log_outcome(
     };
     metrics::counter!("bridge_delivery_attempts_total", "outcome" => outcome).increment(1);
     match &judgement.next {
-        AfterDelivery::Delivered => {
-            tracing::debug!(job.id = %id, %handler, attempt, status, duration_ms, "the bot was continued");
-        }
-        AfterDelivery::Gone => {
-            tracing::info!(job.id = %id, %handler, attempt, status, duration_ms, error, "no bot waits for this continue any longer");
-        }
+        AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead { .. } => {}
         AfterDelivery::Retry { due_at, .. } => {
             tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");
         }
+        AfterDelivery::Replace { .. } if falls_back(job, &judgement.next) => {}
         AfterDelivery::Replace { .. } => {
             tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, "Kommo refused the completion; another is sent");
         }
-        AfterDelivery::Dead { .. } => {
-            tracing::error!(job.id = %id, %handler, attempt, status, duration_ms, error, "the continue could not be delivered; a person can retry it");
-        }
-        // Told once for the account, not once for each of its jobs.
+        // Logged once for the account, not once for each of its jobs.
         AfterDelivery::Wait { .. } => {
             tracing::debug!(job.id = %id, %handler, status, duration_ms, error, "the delivery waits for its account");
+        }
+    }
+}
+
+/// Whether the bot now gets the fallback in place of the handler's answer.
+fn falls_back(job: &DeliveringJob, next: &AfterDelivery) -> bool {
+    let was = job.prepared.outcome.fallback_reason();
+    was.is_none()
+        && matches!(next, AfterDelivery::Replace { prepared, .. } if prepared.outcome.fallback_reason().is_some())
+}
+
+/// What an attempt did to its job, to be logged once it is written.
+pub(super) enum Outcome {
+    /// The job is finished.
+    Finished(Finished),
+    /// Kommo refused the handler's completion, and the fallback is sent.
+    FellBack {
+        /// The job, as it was.
+        job: Finished,
+        /// The attempt's number.
+        attempt: u32,
+    },
+}
+
+impl Outcome {
+    /// What an attempt that ended `now` with `call`, and was `charged` or not, did to `job`; `None` if the job goes on with
+    /// the same completion.
+    pub(super) fn of(
+        job: &DeliveringJob,
+        next: &AfterDelivery,
+        error: Option<&str>,
+        charged: bool,
+        call: Call,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let state = match next {
+            AfterDelivery::Delivered => StateName::Delivered,
+            AfterDelivery::Gone => StateName::Gone,
+            AfterDelivery::Dead { .. } => StateName::Dead,
+            AfterDelivery::Replace { .. } if falls_back(job, next) => StateName::Delivering,
+            AfterDelivery::Retry { .. } | AfterDelivery::Wait { .. } | AfterDelivery::Replace { .. } => {
+                return None;
+            }
+        };
+        let delivery_attempts = job.attempts + u32::from(charged);
+        let job = Finished {
+            delivery_attempts,
+            total: now.since(job.received_at),
+            call: Some(call),
+            error: error.map(str::to_owned),
+            ..Finished::delivery(job, state)
+        };
+        Some(match state {
+            StateName::Delivering => Self::FellBack { attempt: delivery_attempts, job },
+            _ => Self::Finished(job),
+        })
+    }
+
+    /// Logs and counts it.
+    pub(super) fn log(self, jobs: &JobLog) {
+        match self {
+            Self::Finished(job) => {
+                if job.state == StateName::Delivered {
+                    metrics::histogram!("bridge_receipt_to_continue_seconds").record(job.total.as_secs_f64());
+                }
+                jobs.finished(job);
+            }
+            Self::FellBack { job, attempt } => {
+                let (duration, error) =
+                    (job.call.map(|call| call.duration).unwrap_or_default(), job.error.unwrap_or_default());
+                let line =
+                    AttemptLine { job: job.job, handler: &job.handler, attempt, duration, error: &error };
+                jobs.fell_back(FallbackReason::Refused, line);
+            }
         }
     }
 }

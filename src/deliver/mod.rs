@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::job_log::JobLog;
 use crate::kommo::Kommo;
 use crate::model::{DeliveringJob, HandlerName, HandlerPolicy};
 use crate::pace::{Gate, Hold, Pass};
@@ -72,6 +73,8 @@ pub struct Parts {
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted that an account waits for a person.
     pub health: Health,
+    /// What the log says of finished jobs.
+    pub job_log: JobLog,
     /// The time.
     pub clock: Clock,
     /// Uniform in 0 to 1.

@@ -6,6 +6,7 @@ mod lanes;
 mod moved;
 mod outage;
 mod refused;
+mod told;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::accounts::{self, Integration, Keys, LongLivedAccount};
 use crate::clock::ManualClock;
+use crate::job_log::JobLog;
 use crate::model::{
     AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
     State, StateName, Timestamp, WidgetRequest,
@@ -94,6 +96,7 @@ impl Home {
             gate,
             policies: HashMap::new(),
             health,
+            job_log: JobLog::new(self.clock.clock()),
             clock: self.clock.clock(),
             random: || 1.0,
         };

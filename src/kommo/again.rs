@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use crate::model::Backoff;
+use crate::model::{Backoff, Jitter};
 
 use super::transport::{Failure, Response};
 
 /// Tries of one call, the first included.
 const TRIES: u32 = 4;
 /// Somebody waits for the result, so it does not back off as far as a delivery does.
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(5) };
+const BACKOFF: Backoff =
+    Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(5), jitter: Jitter::Full };
 
 /// How the call stands.
 #[derive(Clone, Copy, Debug)]

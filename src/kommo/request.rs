@@ -10,7 +10,7 @@ use url::Url;
 use super::error::Error;
 
 /// One thing to ask.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Ask {
     pub(super) method: Method,
     /// Path and query.

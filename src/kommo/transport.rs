@@ -5,6 +5,7 @@
 //! literal never reaches the resolver, so the URL is checked too, each time.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,7 +176,7 @@ impl<'a> Call<'a> {
 }
 
 /// What came back.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
@@ -187,6 +188,17 @@ pub struct Response {
     pub body: Vec<u8>,
     /// Whether that is less than there was.
     pub is_cut: bool,
+}
+
+impl fmt::Debug for Response {
+    /// Without the body: tokens and what an account holds come in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Response {

@@ -27,7 +27,7 @@ impl Stage {
 }
 
 /// What came of an attempt, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptResult {
     /// A completion, or Kommo took it.

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use super::{AccountId, Fence, HandlerName, JobId, Prepared, ReturnUrl, State, Timestamp, WidgetRequest};
+use super::{
+    AccountId, Entity, Fence, HandlerName, JobId, Prepared, ReturnUrl, State, Timestamp, WidgetRequest,
+};
 
 /// The record of a job, to look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,10 +87,14 @@ pub struct DeliveringJob {
     pub handler: HandlerName,
     /// The account whose bot waits.
     pub account_id: AccountId,
+    /// What the bot talks about, if the token names it.
+    pub entity: Option<Entity>,
     /// Where it waits.
     pub return_url: ReturnUrl,
     /// When the request came in.
     pub received_at: Timestamp,
+    /// Handler attempts that were charged.
+    pub handler_attempts: u32,
     /// What is sent.
     pub prepared: Prepared,
     /// Attempts charged before this claim.

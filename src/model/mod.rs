@@ -7,6 +7,7 @@ mod account;
 mod attempt;
 mod budget;
 mod completion;
+mod fallback;
 mod finite;
 mod hosts;
 mod ids;
@@ -25,15 +26,20 @@ pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standin
 pub use attempt::{Attempt, AttemptResult, Stage};
 pub use budget::{Budget, RequestRate};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
+pub use fallback::{FallbackReason, UnknownReason};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
 pub use job::{DeliveringJob, Delivery, Job, NewJob, RunningJob};
 pub use limits::CompletionError;
-pub use retry::{Backoff, HandlerPolicy};
+pub use retry::{Backoff, HandlerPolicy, Jitter, LAST_ATTEMPT, next_attempt};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
 pub use shares::Shares;
-pub use state::{Outcome, Prepared, State, StateName, UnknownState};
+pub use state::{Outcome, OutcomeName, Prepared, State, StateName, UnknownOutcome, UnknownState};
 pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};
+
+#[cfg(test)]
+#[path = "hidden_tests.rs"]
+mod hidden_tests;

@@ -2,22 +2,37 @@
 
 use std::time::Duration;
 
-use super::{CheckedCompletion, Step};
+use super::{CheckedCompletion, Step, Timestamp};
 
-/// Exponential backoff with full jitter: the n-th delay is a random part of `base * 2^n`, at most `cap`.
+/// What is left of a handler's time to answer when its last attempt begins.
+pub const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Exponential backoff with jitter: the n-th delay is a random part of `base * 2^n`, at most `cap`.
 ///
-/// Full jitter spreads the retries of jobs that failed together, so that they do not come back together.
+/// Jitter spreads the retries of jobs that failed together, so that they do not come back together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The longest first delay.
     pub base: Duration,
     /// The longest delay of all.
     pub cap: Duration,
+    /// Which part of a delay is random.
+    pub jitter: Jitter,
+}
+
+/// Which part of a delay is random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// All of it: spreads widest, where there is no end to the retries that a delay of nothing could use up.
+    Full,
+    /// Half of it: the other half is sure, so that a number of attempts covers a known time at least.
+    Equal,
 }
 
 impl Backoff {
-    /// What handlers and deliveries use: 500 ms, doubling, up to 60 s.
-    pub const STANDARD: Self = Self { base: Duration::from_millis(500), cap: Duration::from_secs(60) };
+    /// What deliveries use: 500 ms, doubling, up to 60 s, with full jitter.
+    pub const STANDARD: Self =
+        Self { base: Duration::from_millis(500), cap: Duration::from_secs(60), jitter: Jitter::Full };
 
     /// The longest delay after `failures` failures in a row (1 is the first).
     pub fn ceiling(self, failures: u32) -> Duration {
@@ -27,7 +42,12 @@ impl Backoff {
 
     /// The delay after `failures` failures in a row; `jitter` is uniform in 0 to 1.
     pub fn delay(self, failures: u32, jitter: f64) -> Duration {
-        self.ceiling(failures).mul_f64(jitter.clamp(0.0, 1.0))
+        let random = jitter.clamp(0.0, 1.0);
+        let part = match self.jitter {
+            Jitter::Full => random,
+            Jitter::Equal => 0.5 + random / 2.0,
+        };
+        self.ceiling(failures).mul_f64(part)
     }
 }
 
@@ -46,10 +66,22 @@ pub struct HandlerPolicy {
     pub goto: Option<Step>,
 }
 
+impl HandlerPolicy {
+    /// The delays between attempts: from 500 ms, doubling, up to 8 s or a sixth of `answer_within`, whichever is longer, with
+    /// equal jitter. At the defaults the attempts cover at least 24 s, so that an outage of 20 s costs no answer.
+    pub fn backoff(&self) -> Backoff {
+        Backoff {
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(8).max(self.answer_within / 6),
+            jitter: Jitter::Equal,
+        }
+    }
+}
+
 impl Default for HandlerPolicy {
     fn default() -> Self {
         Self {
-            max_attempts: 3,
+            max_attempts: 10,
             attempt_timeout: Duration::from_secs(30),
             answer_within: Duration::from_secs(50),
             fallback: CheckedCompletion::failed(),
@@ -58,9 +90,20 @@ impl Default for HandlerPolicy {
     }
 }
 
+/// When an attempt begins that should begin `delay` after `now`: [`LAST_ATTEMPT`] before `answer_by` at the latest, so that it
+/// can still answer. `None` if that moment is over: another attempt would be too late.
+pub fn next_attempt(now: Timestamp, delay: Duration, answer_by: Timestamp) -> Option<Timestamp> {
+    let last = answer_by - LAST_ATTEMPT;
+    (now < last).then(|| last.min(now + delay))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     #[test]
     fn ceilings_double_up_to_the_cap() {
@@ -71,10 +114,102 @@ mod tests {
     }
 
     #[test]
-    fn jitter_takes_a_part_of_the_ceiling() {
+    fn full_jitter_takes_a_part_of_the_ceiling() {
         assert_eq!(Backoff::STANDARD.delay(3, 0.0), Duration::ZERO);
         assert_eq!(Backoff::STANDARD.delay(3, 0.5), Duration::from_secs(1));
         assert_eq!(Backoff::STANDARD.delay(3, 1.0), Duration::from_secs(2));
         assert_eq!(Backoff::STANDARD.delay(3, 7.0), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn handlers_wait_at_least_half_of_each_ceiling() {
+        let backoff = HandlerPolicy::default().backoff();
+        let delays = |jitter: f64| (1..=6).map(|n| backoff.delay(n, jitter).as_millis()).collect::<Vec<_>>();
+        assert_eq!(delays(0.0), [250, 500, 1_000, 2_000, 4_000, 4_166]);
+        assert_eq!(delays(0.5), [375, 750, 1_500, 3_000, 6_000, 6_250]);
+        assert_eq!(delays(1.0), [500, 1_000, 2_000, 4_000, 8_000, 8_333]);
+    }
+
+    #[test]
+    fn the_cap_of_a_handler_grows_with_its_time_to_answer() {
+        for (answer_within, cap) in [(1, 8_000), (48, 8_000), (60, 10_000), (600, 100_000)] {
+            let policy = HandlerPolicy {
+                answer_within: Duration::from_secs(answer_within),
+                ..HandlerPolicy::default()
+            };
+            assert_eq!(policy.backoff().cap.as_millis(), cap, "{answer_within} s");
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_would_come_too_late_is_moved_to_the_last_moment() {
+        // The delay, how much time is left to answer, and when the attempt begins, in milliseconds.
+        for (delay, left, begins) in [
+            (0, 50_000, Some(0)),
+            (500, 50_000, Some(500)),
+            (48_999, 50_000, Some(48_999)),
+            (49_000, 50_000, Some(49_000)),
+            (49_001, 50_000, Some(49_000)),
+            (3_600_000, 50_000, Some(49_000)),
+            (500, 1_001, Some(1)),
+            (500, 1_000, None),
+            (0, 1_000, None),
+            (0, 0, None),
+        ] {
+            let millis = Duration::from_millis;
+            let begins = begins.map(|begins| NOW + millis(begins));
+            assert_eq!(next_attempt(NOW, millis(delay), NOW + millis(left)), begins, "{delay} of {left}");
+        }
+        assert_eq!(next_attempt(NOW, Duration::ZERO, NOW - Duration::from_secs(9)), None, "long over");
+        assert_eq!(
+            next_attempt(NOW, Duration::MAX, NOW + Duration::from_secs(9)),
+            Some(NOW + Duration::from_secs(8))
+        );
+    }
+
+    /// When the attempts of a job begin that all fail, counted from receipt; each takes `takes`.
+    fn attempts(policy: &HandlerPolicy, jitter: &[f64], takes: Duration) -> Vec<Duration> {
+        let answer_by = NOW + policy.answer_within;
+        let (mut begins, mut all) = (NOW, Vec::new());
+        loop {
+            all.push(begins.since(NOW));
+            let failures = u32::try_from(all.len()).unwrap();
+            let now = begins + takes.min(policy.attempt_timeout);
+            let delay = policy.backoff().delay(failures, jitter[all.len() % jitter.len()]);
+            match next_attempt(now, delay, answer_by) {
+                Some(next) if failures < policy.max_attempts => begins = next,
+                _ => return all,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_attempt_is_one_too_many_or_begins_too_late(
+            jitter in prop::collection::vec(0.0..=1.0, 1..12),
+            max_attempts in 1_u32..40,
+            answer_within in 1_u64..200_000,
+            takes in 0_u64..60_000,
+        ) {
+            let answer_within = Duration::from_millis(answer_within);
+            let policy = HandlerPolicy { max_attempts, answer_within, ..HandlerPolicy::default() };
+            let all = attempts(&policy, &jitter, Duration::from_millis(takes));
+            prop_assert!(all.len() <= max_attempts as usize);
+            prop_assert!(all.is_sorted());
+            for begins in &all[1..] {
+                prop_assert!(*begins + LAST_ATTEMPT <= answer_within, "{begins:?}");
+            }
+        }
+
+        #[test]
+        fn at_the_defaults_an_outage_of_up_to_24_s_leaves_an_attempt_after_its_end(
+            jitter in prop::collection::vec(0.0..=1.0, 1..12),
+            outage in 0_u64..=24_000,
+            takes in 0_u64..30_000,
+        ) {
+            let (outage, takes) = (Duration::from_millis(outage), Duration::from_millis(takes));
+            let all = attempts(&HandlerPolicy::default(), &jitter, takes);
+            prop_assert!(all.iter().any(|begins| *begins >= outage), "{outage:?}: {all:?}");
+        }
     }
 }

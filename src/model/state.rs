@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{CheckedCompletion, Timestamp};
+use super::{CheckedCompletion, FallbackReason, Timestamp};
 
 /// The names of the states, as the API and the store write them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -85,22 +85,63 @@ impl FromStr for StateName {
 pub struct UnknownState(pub String);
 
 /// Where a job's completion came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The handler returned it.
     Handler,
-    /// The handler had none: `handlers.NAME.fallback`.
-    Fallback,
+    /// `handlers.NAME.fallback`, in place of the handler's answer.
+    Fallback(FallbackReason),
 }
 
 impl Outcome {
+    /// Its name, without the reason.
+    pub const fn name(self) -> OutcomeName {
+        match self {
+            Self::Handler => OutcomeName::Handler,
+            Self::Fallback(_) => OutcomeName::Fallback,
+        }
+    }
+
+    /// Why the bot gets the fallback; `None` if it gets the handler's answer.
+    pub const fn fallback_reason(self) -> Option<FallbackReason> {
+        match self {
+            Self::Handler => None,
+            Self::Fallback(reason) => Some(reason),
+        }
+    }
+}
+
+/// The names of the outcomes, as the API and the store write them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutcomeName {
+    /// The bot gets the handler's answer.
+    Handler,
+    /// The bot gets the fallback.
+    Fallback,
+}
+
+impl OutcomeName {
     /// The name as text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Handler => "handler",
             Self::Fallback => "fallback",
         }
+    }
+}
+
+/// The text names no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown outcome `{0}` (expected one of: handler, fallback)")]
+pub struct UnknownOutcome(pub String);
+
+impl FromStr for OutcomeName {
+    type Err = UnknownOutcome;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = [Self::Handler, Self::Fallback].into_iter().find(|name| name.as_str() == text);
+        known.ok_or_else(|| UnknownOutcome(text.to_owned()))
     }
 }
 

@@ -17,7 +17,7 @@ pub struct JobSummary {
     pub entity: Option<Entity>,
     /// Where the continue is posted.
     pub return_url: ReturnUrl,
-    /// Who made the completion; `None` while there is none.
+    /// Whose completion the bot gets, and why if it is the fallback; `None` while there is none.
     pub outcome: Option<Outcome>,
     /// When the request came in.
     pub received_at: Timestamp,

@@ -1,5 +1,7 @@
 //! What a bot asked, after its token was verified.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{AccountId, ReturnUrl};
@@ -7,7 +9,7 @@ use super::{AccountId, ReturnUrl};
 /// A verified `widget_request`: who asks, about what, and where the answer goes.
 ///
 /// The token itself is not kept: it is verified at receipt and never needed again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct WidgetRequest {
     /// The account whose bot asks (claim `account_id`).
     pub account_id: AccountId,
@@ -20,6 +22,18 @@ pub struct WidgetRequest {
     pub data: Value,
 }
 
+impl fmt::Debug for WidgetRequest {
+    /// Without the data, which is a customer's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account_id, entity, return_url, data: _ } = self;
+        f.debug_struct("WidgetRequest")
+            .field("account_id", account_id)
+            .field("entity", entity)
+            .field("return_url", return_url)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a bot talks about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entity {
@@ -27,6 +41,18 @@ pub struct Entity {
     pub kind: EntityKind,
     /// Its number in the account.
     pub id: i64,
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id;
+        match self.kind {
+            EntityKind::Contact => write!(f, "contact {id}"),
+            EntityKind::Lead => write!(f, "lead {id}"),
+            EntityKind::Customer => write!(f, "customer {id}"),
+            EntityKind::Other(code) => write!(f, "{id}, of Kommo's kind {code}"),
+        }
+    }
 }
 
 /// Kommo's kinds of entity, by Kommo's numbers.

@@ -11,6 +11,8 @@
 //!
 //! A form has at most [`MAX_FIELDS`] fields, and `data` nests at most [`MAX_DEPTH`] deep.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::form;
@@ -22,7 +24,7 @@ pub(super) const MAX_DEPTH: usize = 32;
 pub(super) const MAX_FIELDS: usize = 1_000;
 
 /// A `widget_request` as it came, nothing of it believed yet.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct RawRequest {
     /// Says who asks; empty if it is absent.
     pub token: String,
@@ -30,6 +32,13 @@ pub(super) struct RawRequest {
     pub return_url: String,
     /// What the widget sends.
     pub data: Value,
+}
+
+impl fmt::Debug for RawRequest {
+    /// Nothing of it: a token, and a customer's words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRequest").finish_non_exhaustive()
+    }
 }
 
 impl RawRequest {

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use tokio::sync::SemaphorePermit;
 
-use crate::model::{AccountId, HandlerName, JobId, JobSummary, StateName};
+use crate::model::{AccountId, HandlerName, JobId, JobSummary, OutcomeName, StateName};
 
 use super::rows::{self, SUMMARY};
 use super::{Store, StoreError};
@@ -36,6 +36,8 @@ pub struct JobFilter {
     pub handler: Option<HandlerName>,
     /// Only this account's.
     pub account_id: Option<AccountId>,
+    /// Only those whose bots get this.
+    pub outcome: Option<OutcomeName>,
     /// Only those whose id, return_url, data or last error contains this text.
     pub text: Option<String>,
     /// Only older ones than this.
@@ -130,8 +132,8 @@ pub(super) async fn page(
 
 /// Whether the list skips no row: it has no condition, or an index in its own order.
 fn finds_at_once(filter: &JobFilter) -> bool {
-    let JobFilter { state, handler, account_id, text, before: _, limit: _ } = filter;
-    matches!(state, None | Some(StateName::Dead))
+    let JobFilter { state, handler, account_id, outcome, text, before: _, limit: _ } = filter;
+    matches!((state, outcome), (None | Some(StateName::Dead), None) | (None, Some(OutcomeName::Fallback)))
         && handler.is_none()
         && account_id.is_none()
         && text.is_none()
@@ -183,6 +185,11 @@ pub(super) fn select(filter: &JobFilter, limit: u32, oldest: Option<JobId>) -> Q
     if let Some(state) = filter.state {
         // Written out, because a partial index is only used where its condition is in the statement.
         sql.push(format!(" AND state = '{state}'"));
+    }
+    if let Some(outcome) = filter.outcome {
+        // Written out for the same reason; and `jobs_dead` finds fewer where both would do.
+        let column = if filter.state == Some(StateName::Dead) { "+outcome" } else { "outcome" };
+        sql.push(format!(" AND {column} = '{}'", outcome.as_str()));
     }
     if let Some(handler) = &filter.handler {
         // With a plus no index is used: that of the queue would have to be sorted as a whole.

@@ -28,6 +28,7 @@ mod log;
 mod oauth;
 mod oauth_writes;
 mod open;
+mod outcomes;
 mod people;
 mod place;
 mod queue;
@@ -70,6 +71,7 @@ pub(crate) use locks::owner;
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
+pub use outcomes::{FallbackCount, RecentOutcomes};
 pub use read::Stats;
 pub use reports::Written;
 

@@ -10,8 +10,8 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::model::{
-    AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, Fence, HandlerReport,
-    JobId, Prepared, StateName, Timestamp,
+    AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
+    HandlerReport, JobId, Prepared, StateName, Timestamp,
 };
 
 use super::StoreError;
@@ -38,12 +38,13 @@ pub(super) enum Handled {
 }
 
 pub(super) const HANDLED: RowsStatement = RowsStatement {
-    before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, error) \
-             AS (VALUES ",
-    width: 10,
+    before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, \
+             fallback_reason, error) AS (VALUES ",
+    width: 11,
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
             fence = report.next_fence, handler_attempts = report.attempts, crashes = 0, \
             completion = report.completion, outcome = report.outcome, \
+            fallback_reason = report.fallback_reason, \
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'running' \
             RETURNING jobs.id",
@@ -51,14 +52,15 @@ pub(super) const HANDLED: RowsStatement = RowsStatement {
 
 pub(super) const SENT: RowsStatement = RowsStatement {
     before: "WITH report (id, fence, state, due_at, finished_at, attempts, failures, failing_since, refused_at, \
-             answer_lost, completion, outcome, error) AS (VALUES ",
-    width: 13,
+             answer_lost, completion, outcome, fallback_reason, error) AS (VALUES ",
+    width: 14,
     after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
             lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
             failing_since = report.failing_since, refused_at = report.refused_at, \
             answer_lost = report.answer_lost, \
             completion = coalesce(report.completion, jobs.completion), \
             outcome = coalesce(report.outcome, jobs.outcome), \
+            fallback_reason = iif(report.outcome IS NULL, jobs.fallback_reason, report.fallback_reason), \
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
             RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion)",
@@ -149,14 +151,18 @@ fn push_handled(report: &HandlerReport, lease_until: Option<Timestamp>, now: Tim
 
 /// The delivery as the sender gets it that was free when its completion was stored.
 pub(super) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
-    let HandlerReport { job, next: AfterHandler::Deliver(prepared), .. } = report else { return None };
+    let HandlerReport { job, next: AfterHandler::Deliver(prepared), attempt, .. } = report else {
+        return None;
+    };
     Some(DeliveringJob {
         id: job.id,
         fence: Fence(job.fence.0 + 1),
         handler: job.handler.clone(),
         account_id: job.request.account_id,
+        entity: job.request.entity,
         return_url: job.request.return_url.clone(),
         received_at: job.received_at,
+        handler_attempts: job.attempts + u32::from(attempt.is_some()),
         prepared: prepared.clone(),
         attempts: 0,
         delivery: Delivery::default(),
@@ -244,7 +250,8 @@ fn length(prepared: &Prepared) -> i64 {
 
 fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {
     row.push(prepared.map(|prepared| prepared.completion.as_json()))
-        .push(prepared.map(|prepared| prepared.outcome.as_str()));
+        .push(prepared.map(|prepared| prepared.outcome.name().as_str()))
+        .push(prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str));
 }
 
 type Claim = (JobId, Fence);

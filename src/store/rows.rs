@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::model::{
     AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName, Job,
     JobId, JobRecord, JobSummary, Outcome, Prepared, ReturnUrl, RunningJob, State, StateName, Timestamp,
-    WidgetRequest,
+    UnknownReason, WidgetRequest,
 };
 
 use super::StoreError;
@@ -16,11 +16,11 @@ use super::StoreError;
 /// The columns that [`job`], [`running`] and [`delivering`] read.
 pub(super) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
      received_at, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
-     failing_since, refused_at, answer_lost, completion, outcome, last_error, finished_at";
+     failing_since, refused_at, answer_lost, completion, outcome, fallback_reason, last_error, finished_at";
 
 /// The columns that [`summary`] reads. No body is among them, and none is read for them.
 pub(super) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
-     handler_attempts, delivery_attempts, outcome, last_error, finished_at, data IS NULL AS bodies_dropped";
+     handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, data IS NULL AS bodies_dropped";
 
 /// What there is of a job: needs the columns of [`job`] and of [`summary`].
 pub(super) fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
@@ -92,8 +92,10 @@ pub(super) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
         fence: Fence(row.get("fence")?),
         handler: row.handler()?,
         account_id: AccountId(row.get("account_id")?),
+        entity: row.entity()?,
         return_url: row.return_url()?,
         received_at: row.time("received_at")?,
+        handler_attempts: row.number("handler_attempts")?,
         prepared: row.needed("completion", row.prepared()?)?,
         attempts: row.number("delivery_attempts")?,
         delivery: Delivery {
@@ -170,7 +172,12 @@ impl<'r> JobRow<'r> {
         match self.get::<Option<&str>>("outcome")? {
             None => Ok(None),
             Some("handler") => Ok(Some(Outcome::Handler)),
-            Some("fallback") => Ok(Some(Outcome::Fallback)),
+            Some("fallback") => {
+                let reason = self.needed("fallback_reason", self.get::<Option<&str>>("fallback_reason")?)?;
+                let reason =
+                    reason.parse().map_err(|error: UnknownReason| self.corrupt("fallback_reason", error))?;
+                Ok(Some(Outcome::Fallback(reason)))
+            }
             Some(_) => Err(self.corrupt("outcome", "it is neither handler nor fallback")),
         }
     }

@@ -1,13 +1,15 @@
 //! Panics go into the log like everything else.
 //!
 //! The standard hook writes to stderr itself, and a thread that panics while no one reads would wait for a reader: a handler's
-//! thread, a task of the bridge, and then all who wait for the same lock.
+//! thread, a task of the bridge, and then all who wait for the same lock. It also shows every message, and a message may quote
+//! a customer ([`panics`]).
 
-use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::panic::{self, PanicHookInfo};
+use std::panic::PanicHookInfo;
 use std::thread;
 use std::time::Duration;
+
+use crate::panics;
 
 use super::{flush_within, has_log};
 
@@ -17,15 +19,16 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 /// Logs panics in place of the standard hook, if the log is ours. A program with a logger of its own keeps its hook.
 pub fn log_panics() {
     if has_log() {
-        panic::set_hook(Box::new(log_panic));
+        std::panic::set_hook(Box::new(log_panic));
     }
 }
 
 fn log_panic(info: &PanicHookInfo<'_>) {
+    panics::note_place(info);
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    let said = message(info.payload());
+    let said = panics::said(info.payload());
     // As with the standard hook, it is there if RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
@@ -34,25 +37,4 @@ fn log_panic(info: &PanicHookInfo<'_>) {
         tracing::error!(thread, place, "panicked: {said}");
     }
     flush_within(FLUSH_TIMEOUT);
-}
-
-fn message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_says_what_it_was_given() {
-        for (payload, said) in [
-            (Box::new("text") as Box<dyn Any + Send>, "text"),
-            (Box::new(String::from("string")), "string"),
-            (Box::new(7), "it said nothing"),
-        ] {
-            assert_eq!(message(&*payload), said);
-        }
-    }
 }

@@ -56,6 +56,12 @@ const METRICS: &[Metric] = &[
         help: "Runs of a handler, by handler and outcome.",
     },
     Metric {
+        name: "bridge_fallbacks_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Bots that got the fallback in place of an answer, by handler and reason.",
+    },
+    Metric {
         name: "bridge_delivery_attempts_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::job_log::{AttemptLine, JobLog};
 use crate::kommo::Clients;
 use crate::model::{
     AfterHandler, Attempt, AttemptResult, HandlerName, HandlerPolicy, HandlerReport, Outcome, RunningJob,
@@ -51,6 +52,7 @@ struct Inner {
     registry: Registry,
     threads: HandlerThreads,
     clients: Arc<Clients>,
+    job_log: JobLog,
     clock: Clock,
     random: fn() -> f64,
     shares: Mutex<Shares>,
@@ -84,6 +86,7 @@ impl Pool {
             registry,
             threads,
             clients,
+            job_log: JobLog::new(clock.clone()),
             clock,
             random,
             shares,
@@ -102,10 +105,10 @@ impl Pool {
         pool
     }
 
-    /// Works until `stop`, then lets what runs finish within `grace` and hands back the rest.
-    pub async fn run(&self, stop: CancellationToken, grace: Duration) {
+    /// Works until `stop`, then lets what runs finish until [`interrupt`](Self::interrupt), and hands back the rest.
+    pub async fn run(&self, stop: CancellationToken) {
         self.0.store.work().attend(&self.0.clock, &stop, || self.step()).await;
-        self.drain(grace).await;
+        self.drain().await;
     }
 
     /// Takes what is due and starts it; waits for no handler. Says how long nothing more is due, if it knows.
@@ -167,18 +170,15 @@ impl Pool {
         self.0.tasks.reopen();
     }
 
-    async fn drain(&self, grace: Duration) {
+    async fn drain(&self) {
         self.0.draining.cancel();
         self.0.tasks.close();
         let running = self.0.tasks.len();
         if running > 0 {
-            tracing::info!(jobs = running, grace_ms = whole_millis(grace), "waiting for running handlers");
+            tracing::info!(jobs = running, "waiting for running handlers");
         }
         tokio::select! {
             () = self.0.tasks.wait() => {}
-            () = self.0.clock.sleep(grace) => {
-                tracing::warn!(jobs = self.0.tasks.len(), "handlers still run; their jobs go back to the queue");
-            }
             () = self.0.interrupt.cancelled() => {}
         }
         self.0.interrupt.cancel();
@@ -191,9 +191,13 @@ impl Pool {
         }
     }
 
-    /// Ends what runs at once; its jobs go back to the queue.
-    pub fn interrupt(&self) {
+    /// Ends what runs, takes nothing more, and hands the jobs back to the queue. Says how many handlers ran.
+    pub fn interrupt(&self) -> usize {
+        let running = self.0.tasks.len();
+        // First, or a job that is handed back is taken again.
+        self.0.draining.cancel();
         self.0.interrupt.cancel();
+        running
     }
 
     fn start(&self, job: RunningJob, place: Place) {
@@ -233,26 +237,69 @@ impl Pool {
             ended,
             Circumstances { policy, attempts: number, now, answer_by: job.answer_by, jitter },
         );
-        tell(&job, number, &verdict, now.since(started_at));
+        let duration = now.since(started_at);
+        self.log_outcome(&job, number, &verdict, duration);
         let Verdict { next, result, error, .. } = verdict;
+        let fallback = match &next {
+            AfterHandler::Deliver(prepared) => prepared.outcome.fallback_reason(),
+            AfterHandler::Retry { .. } | AfterHandler::HandBack => None,
+        };
+        let why = error.clone().filter(|_| fallback.is_some()).unwrap_or_default();
         let attempt = result.map(|result| Attempt {
             stage: Stage::Handler,
             number,
             started_at,
-            duration: now.since(started_at),
+            duration,
             result,
             status: None,
             error: error.clone(),
         });
         let (id, name) = (job.id, job.handler.clone());
         match self.0.store.handled(HandlerReport { job, attempt, next, error }).await {
-            Ok(Written::Done) => {}
+            Ok(Written::Done) => {
+                if let Some(reason) = fallback {
+                    let line =
+                        AttemptLine { job: id, handler: &name, attempt: number, duration, error: &why };
+                    self.0.job_log.fell_back(reason, line);
+                }
+            }
             Ok(Written::Stale) => {
                 tracing::warn!(job.id = %id, handler = %name, "the job was cancelled or taken over meanwhile; this result is dropped");
             }
             Err(error) => {
                 tracing::error!(job.id = %id, handler = %name, %error, "the result of the handler could not be stored; the job is run again");
             }
+        }
+    }
+
+    /// Logs and counts what came of one attempt. A fallback is logged once it is written.
+    fn log_outcome(&self, job: &RunningJob, attempt: u32, verdict: &Verdict, duration: Duration) {
+        let (id, handler): (_, &HandlerName) = (job.id, &job.handler);
+        let outcome = match (&verdict.next, verdict.result) {
+            (AfterHandler::HandBack, _) => "handed_back",
+            (_, Some(result)) => result.as_str(),
+            (_, None) => "not_run",
+        };
+        metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => outcome)
+            .increment(1);
+        match (&verdict.next, verdict.result) {
+            (AfterHandler::Deliver(prepared), _) if prepared.outcome == Outcome::Handler => {
+                let duration_ms = whole_millis(duration);
+                tracing::debug!(job.id = %id, %handler, attempt, duration_ms, "handled");
+            }
+            (AfterHandler::Retry { due_at }, Some(result)) => {
+                let error = verdict.error.as_deref().unwrap_or_default();
+                let line = AttemptLine { job: id, handler, attempt, duration, error };
+                self.0.job_log.retries(result, *due_at, line);
+            }
+            (AfterHandler::HandBack, _) => {
+                tracing::info!(job.id = %id, %handler, attempt, "handed back to the queue");
+            }
+            (AfterHandler::Deliver(_) | AfterHandler::Retry { .. }, _) => {}
+        }
+        if !verdict.empty_values.is_empty() && verdict.result == Some(AttemptResult::Ok) {
+            let keys = verdict.empty_values.join(", ");
+            tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
         }
     }
 
@@ -284,33 +331,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.pool.shares().give_back(&self.name);
         self.pool.0.store.work().wake_if_waiting();
-    }
-}
-
-fn tell(job: &RunningJob, attempt: u32, verdict: &Verdict, duration: Duration) {
-    let (id, handler): (_, &HandlerName) = (job.id, &job.handler);
-    let duration_ms = whole_millis(duration);
-    let error = verdict.error.as_deref().unwrap_or_default();
-    let outcome = match (&verdict.next, verdict.result) {
-        (AfterHandler::HandBack, _) => "handed_back",
-        (_, Some(result)) => result.as_str(),
-        (_, None) => "not_run",
-    };
-    metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => outcome)
-        .increment(1);
-    match &verdict.next {
-        AfterHandler::Deliver(prepared) if prepared.outcome == Outcome::Fallback => {
-            tracing::warn!(job.id = %id, %handler, attempt, duration_ms, error, "the bot gets the fallback");
-        }
-        AfterHandler::Deliver(_) => tracing::debug!(job.id = %id, %handler, attempt, duration_ms, "handled"),
-        AfterHandler::Retry { due_at } => {
-            tracing::warn!(job.id = %id, %handler, attempt, duration_ms, error, %due_at, "the handler failed and is tried again");
-        }
-        AfterHandler::HandBack => tracing::info!(job.id = %id, %handler, attempt, "handed back to the queue"),
-    }
-    if !verdict.empty_values.is_empty() && verdict.result == Some(AttemptResult::Ok) {
-        let keys = verdict.empty_values.join(", ");
-        tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
     }
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::ManualClock;
 use crate::handler::{Context, Handler, HandlerError, Request};
-use crate::model::{AccountId, Completion, Job, JobId, NewJob, State, WidgetRequest};
+use crate::model::{AccountId, Completion, FallbackReason, Job, JobId, NewJob, State, WidgetRequest};
 use crate::store::Purpose;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -150,14 +150,18 @@ async fn what_waits_past_its_time_gets_the_fallback_and_no_attempt() {
     pool.step().await.unwrap();
     pool.idle().await;
     let job = home.look(id).await;
-    assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Fallback), 0));
+    assert_eq!(
+        (outcome(&job), job.handler_attempts),
+        (Some(Outcome::Fallback(FallbackReason::NoHandler)), 0)
+    );
 }
 
 #[tokio::test]
 async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
     let home = Home::new().await;
     let pool = home.pool();
-    pool.drain(Duration::ZERO).await;
+    pool.interrupt();
+    pool.drain().await;
     let id = home.accept("stubborn", json!(0)).await;
     assert_eq!(home.look(id).await.state, State::Queued { due_at: START });
     let place = Place { pool: pool.clone(), name: "stubborn".into() };
@@ -183,7 +187,7 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
     home.clock.advance(Duration::from_secs(20));
     pool.step().await.unwrap();
     pool.idle().await;
-    assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback));
+    assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback(FallbackReason::Overdue)));
     drop(hold);
 }
 
@@ -195,7 +199,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     home.store.close().await;
     let woken = Arc::new(Woken(AtomicU32::new(0)));
     let waker = std::task::Waker::from(woken.clone());
-    let mut run = std::pin::pin!(pool.run(CancellationToken::new(), Duration::ZERO));
+    let mut run = std::pin::pin!(pool.run(CancellationToken::new()));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
     // The places of the vain claim are free again; whoever waited for a change would look at once.
     home.store.work().wake();
@@ -235,4 +239,27 @@ async fn where_there_is_one_place_the_names_take_turns() {
         jobs.iter().filter(|job| job.outcome.is_some()).map(|job| job.handler.as_str()).collect();
     done.sort_unstable();
     assert_eq!(done, names);
+}
+
+#[tokio::test]
+async fn a_fallback_is_counted_once_it_is_written_and_not_before() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let home = Home::new().await;
+    let mut claimed = Vec::new();
+    for cancelled in [true, false] {
+        let id = home.accept("gone", json!(null)).await;
+        claimed.extend(home.store.claim_work("gone".into(), 1, LEASE_MARGIN).await.unwrap());
+        if cancelled {
+            home.store.cancel(id).await.unwrap();
+        }
+    }
+    let pool = home.pool();
+    for (job, counted) in claimed.into_iter().zip([false, true]) {
+        pool.clone().finish(job, Ended::NoHandler, home.clock.now()).await;
+        let text = handle.render();
+        let line = r#"bridge_fallbacks_total{handler="gone",reason="no_handler"} 1"#;
+        assert_eq!(text.contains(line), counted, "{text}");
+    }
 }

@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::panics;
+
 /// Attempts that have a thread to themselves at once.
 const OWN_THREADS: usize = 512;
 /// Threads for what handlers themselves give away to be done on the side: files, names, `spawn_blocking`.
@@ -96,21 +98,15 @@ impl HandlerThreads {
     }
 }
 
-/// What a panic said. Dropping what it carried is the handler's own code once more, and may panic again, with something
-/// that is better forgotten.
+/// What may be told of a panic, and where it was. Dropping what it carried is the handler's own code once more, and may panic
+/// again, with something that is better forgotten.
 fn said(payload: Box<dyn Any + Send>) -> String {
-    let text = message(&*payload);
+    let said = panics::said(&*payload);
+    let text = panics::take_place().map_or_else(|| said.clone(), |place| format!("{said} (at {place})"));
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);
     }
     text
-}
-
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("it said nothing")
-        .to_owned()
 }
 
 impl Drop for HandlerThreads {
@@ -222,7 +218,10 @@ mod tests {
             threads.spawn(work, CancellationToken::new()).await.unwrap()
         }
         assert_eq!(panics("text").await, Ran::Panicked("text".into()));
-        assert_eq!(panics(String::from("string")).await, Ran::Panicked("string".into()));
+        assert_eq!(
+            panics(String::from("string")).await,
+            Ran::Panicked("its message is withheld, because it may quote data".into())
+        );
         assert_eq!(panics(7).await, Ran::Panicked("it said nothing".into()));
         assert_eq!(panics(Bomb).await, Ran::Panicked("it said nothing".into()));
     }

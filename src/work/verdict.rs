@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::handler::{HandlerError, Retry};
 use crate::model::{
-    AfterHandler, AttemptResult, Backoff, CheckedCompletion, Completion, HandlerPolicy, Outcome, Prepared,
-    Timestamp,
+    AfterHandler, AttemptResult, CheckedCompletion, Completion, FallbackReason, HandlerPolicy, Outcome,
+    Prepared, Timestamp, next_attempt,
 };
 
 /// How an attempt ended.
@@ -23,7 +23,7 @@ pub(super) enum Ended {
     Overdue,
     /// The process died too often while this job ran.
     Crashed(u32),
-    /// Nobody of that name is registered.
+    /// No handler of that name is registered.
     NoHandler,
 }
 
@@ -63,11 +63,15 @@ pub(super) fn judge(ended: Ended, at: Circumstances<'_>) -> Verdict {
                     empty_values,
                 },
                 // The same handler would build the same again.
-                Err(error) => at.fall_back(Some(AttemptResult::Fail), error.to_string()),
+                Err(error) => at.fall_back(
+                    Some(AttemptResult::Fail),
+                    FallbackReason::InvalidCompletion,
+                    error.to_string(),
+                ),
             }
         }
         Ended::Returned(Err(error)) => match error.when_again() {
-            None => at.fall_back(Some(AttemptResult::Fail), error.to_string()),
+            None => at.fall_back(Some(AttemptResult::Fail), FallbackReason::Failed, error.to_string()),
             Some(Retry::WithBackoff) => at.again(AttemptResult::Retry, at.backoff(), error.to_string()),
             Some(Retry::After(delay)) => at.again(AttemptResult::Retry, delay, error.to_string()),
         },
@@ -83,34 +87,39 @@ pub(super) fn judge(ended: Ended, at: Circumstances<'_>) -> Verdict {
         }
         Ended::Overdue => at.fall_back(
             None,
+            FallbackReason::Overdue,
             "no worker came to it within handlers.NAME.answer_within: raise workers.concurrency, or find what is slow"
                 .to_owned(),
         ),
         Ended::Crashed(times) => at.fall_back(
             None,
+            FallbackReason::Crashed,
             format!("the process ended {times} times in a row while the handler ran; it is not run again"),
         ),
-        Ended::NoHandler => at.fall_back(None, "no handler of that name is registered any more".to_owned()),
+        Ended::NoHandler => {
+            at.fall_back(None, FallbackReason::NoHandler, "no handler of that name is registered".to_owned())
+        }
     }
 }
 
 impl Circumstances<'_> {
     fn backoff(&self) -> Duration {
-        Backoff::STANDARD.delay(self.attempts, self.jitter)
+        self.policy.backoff().delay(self.attempts, self.jitter)
     }
 
     fn again(&self, result: AttemptResult, delay: Duration, error: String) -> Verdict {
-        let due_at = self.now + delay;
         if self.attempts >= self.policy.max_attempts {
             let error = format!("{error} (attempt {} of {})", self.attempts, self.policy.max_attempts);
-            return self.fall_back(Some(result), error);
+            return self.fall_back(Some(result), FallbackReason::MaxAttempts, error);
         }
-        // An attempt that could only begin too late helps nobody: the customer waits for the fallback already.
-        if due_at >= self.answer_by {
-            let error =
-                format!("{error} (attempt {}; the time to answer is over before another)", self.attempts);
-            return self.fall_back(Some(result), error);
-        }
+        // A customer waits: an attempt that could only begin too late would delay the fallback and bring nothing.
+        let Some(due_at) = next_attempt(self.now, delay, self.answer_by) else {
+            let error = format!(
+                "{error} (attempt {}; handlers.NAME.answer_within leaves no time for another)",
+                self.attempts
+            );
+            return self.fall_back(Some(result), FallbackReason::AnswerWithin, error);
+        };
         Verdict {
             next: AfterHandler::Retry { due_at },
             result: Some(result),
@@ -119,10 +128,10 @@ impl Circumstances<'_> {
         }
     }
 
-    fn fall_back(&self, result: Option<AttemptResult>, error: String) -> Verdict {
+    fn fall_back(&self, result: Option<AttemptResult>, reason: FallbackReason, error: String) -> Verdict {
         let completion: CheckedCompletion = self.policy.fallback.clone();
         Verdict {
-            next: AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Fallback }),
+            next: AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Fallback(reason) }),
             result,
             error: Some(error),
             empty_values: Vec::new(),

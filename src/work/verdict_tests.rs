@@ -20,9 +20,12 @@ fn judged(ended: Ended, attempts: u32, time_left: Duration) -> Verdict {
     )
 }
 
-fn fallback(verdict: &Verdict) -> bool {
-    verdict.next
-        == AfterHandler::Deliver(Prepared { completion: policy().fallback, outcome: Outcome::Fallback })
+/// Why the bot gets the fallback; `None` if it does not.
+fn fallback(verdict: &Verdict) -> Option<FallbackReason> {
+    let AfterHandler::Deliver(prepared) = &verdict.next else { return None };
+    let reason = prepared.outcome.fallback_reason()?;
+    assert_eq!(prepared.completion, policy().fallback);
+    Some(reason)
 }
 
 const PLENTY: Duration = Duration::from_secs(40);
@@ -40,7 +43,7 @@ fn a_completion_is_delivered() {
 fn a_completion_that_kommo_would_refuse_is_never_sent() {
     let long = Completion::success().show(Show::text("x".repeat(81))).goto(Step::question(1));
     let verdict = judged(Ended::Returned(Ok(long)), 1, PLENTY);
-    assert!(fallback(&verdict));
+    assert_eq!(fallback(&verdict), Some(FallbackReason::InvalidCompletion));
     assert_eq!(verdict.result, Some(AttemptResult::Fail));
     assert!(verdict.error.unwrap().contains("at most 80"));
 }
@@ -52,12 +55,32 @@ fn what_may_help_is_tried_again_with_backoff() {
         _ => panic!("{verdict:?}"),
     };
     let retry = || Ended::Returned(Err(HandlerError::retry("down")));
-    assert_eq!(due(&judged(retry(), 1, PLENTY)), 250);
-    assert_eq!(due(&judged(retry(), 2, PLENTY)), 500);
+    // At a jitter of a half: three quarters of 500 ms, 1 s, 2 s, ….
+    let delays: Vec<u128> = (1..=9).map(|attempts| due(&judged(retry(), attempts, PLENTY))).collect();
+    assert_eq!(delays, [375, 750, 1_500, 3_000, 6_000, 6_250, 6_250, 6_250, 6_250]);
     let after = Ended::Returned(Err(HandlerError::retry_after(Duration::from_secs(7), "busy")));
     assert_eq!(due(&judged(after, 1, PLENTY)), 7_000);
-    assert_eq!(due(&judged(Ended::Panicked("boom".into()), 1, PLENTY)), 250);
-    assert_eq!(due(&judged(Ended::TimedOut, 1, PLENTY)), 250);
+    assert_eq!(due(&judged(Ended::Panicked("boom".into()), 1, PLENTY)), 375);
+    assert_eq!(due(&judged(Ended::TimedOut, 1, PLENTY)), 375);
+}
+
+#[test]
+fn what_would_come_too_late_is_moved_to_the_last_moment() {
+    let due = |ended, left: u64| match judged(ended, 1, Duration::from_millis(left)).next {
+        AfterHandler::Retry { due_at } => Some(due_at.since(NOW).as_millis()),
+        _ => None,
+    };
+    let retry = || Ended::Returned(Err(HandlerError::retry("down")));
+    let after =
+        |seconds| Ended::Returned(Err(HandlerError::retry_after(Duration::from_secs(seconds), "busy")));
+    assert_eq!(due(retry(), 1_376), Some(375));
+    assert_eq!(due(retry(), 1_200), Some(200), "a second before the end");
+    assert_eq!(due(after(3_600), 40_000), Some(39_000), "also what the handler itself put off");
+    for (ended, left) in [(retry(), 1_000), (after(0), 1_000), (Ended::TimedOut, 0)] {
+        let verdict = judged(ended, 1, Duration::from_millis(left));
+        assert_eq!(fallback(&verdict), Some(FallbackReason::AnswerWithin), "{verdict:?}");
+        assert!(verdict.error.unwrap().contains("handlers.NAME.answer_within"));
+    }
 }
 
 #[test]
@@ -75,19 +98,19 @@ fn each_failure_is_charged_under_its_name() {
 #[test]
 fn no_bot_is_left_hanging() {
     let retry = || Ended::Returned(Err(HandlerError::retry("down")));
-    for verdict in [
-        judged(retry(), 3, PLENTY),
-        judged(retry(), 1, Duration::from_millis(250)),
-        judged(retry(), 1, Duration::ZERO),
-        judged(Ended::Returned(Err(HandlerError::retry_after(PLENTY, "busy"))), 1, PLENTY),
-        judged(Ended::Returned(Err(HandlerError::fail("no"))), 1, PLENTY),
-        judged(Ended::Panicked("boom".into()), 3, PLENTY),
-        judged(Ended::TimedOut, 1, Duration::ZERO),
-        judged(Ended::Overdue, 0, Duration::ZERO),
-        judged(Ended::Crashed(3), 0, PLENTY),
-        judged(Ended::NoHandler, 0, Duration::ZERO),
+    for (verdict, reason) in [
+        (judged(retry(), 10, PLENTY), FallbackReason::MaxAttempts),
+        (judged(retry(), 11, PLENTY), FallbackReason::MaxAttempts),
+        (judged(retry(), 1, Duration::from_millis(250)), FallbackReason::AnswerWithin),
+        (judged(retry(), 1, Duration::ZERO), FallbackReason::AnswerWithin),
+        (judged(Ended::Returned(Err(HandlerError::fail("no"))), 1, PLENTY), FallbackReason::Failed),
+        (judged(Ended::Panicked("boom".into()), 10, PLENTY), FallbackReason::MaxAttempts),
+        (judged(Ended::TimedOut, 1, Duration::ZERO), FallbackReason::AnswerWithin),
+        (judged(Ended::Overdue, 0, Duration::ZERO), FallbackReason::Overdue),
+        (judged(Ended::Crashed(3), 0, PLENTY), FallbackReason::Crashed),
+        (judged(Ended::NoHandler, 0, Duration::ZERO), FallbackReason::NoHandler),
     ] {
-        assert!(fallback(&verdict), "{verdict:?}");
+        assert_eq!(fallback(&verdict), Some(reason), "{verdict:?}");
         assert!(verdict.error.is_some());
     }
 }

@@ -8,6 +8,7 @@ use std::panic::panic_any;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use salesbot_bridge::simulator::Plan;
 use salesbot_bridge::{Completion, Context, Handler, HandlerError, Request, Show, Step};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -120,7 +121,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
             "attempt_timeout",
         ),
         ("talks", |_| made(async { Err(HandlerError::fail("x".repeat(10 << 20))) }), "fail", "xxx"),
-        ("shouts", |_| made(async { panic!("{}", "y".repeat(10 << 20)) }), "panic", "yyy"),
+        ("shouts", |_| made(async { panic!("{}", "y".repeat(10 << 20)) }), "panic", "withheld"),
         (
             "waits-for-ever",
             |_| made(async { Err(HandlerError::retry_after(Duration::MAX, "busy")) }),
@@ -239,6 +240,56 @@ async fn whatever_a_handler_does_its_bot_gets_an_answer_and_others_get_theirs() 
         let error = job["last_error"].as_str().unwrap_or_default();
         assert!(error.contains(told) && error.len() < 3_000, "{name}: {}", &error[..error.len().min(300)]);
         assert_eq!(bot.continues().len(), 1, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_quotes_no_customer() {
+    let kommo = kommo().await;
+    let policy = "handlers.{} = { max_attempts = 1 }";
+    let words = |request: &Request<Value>| request.data["message"].as_str().unwrap_or_default().to_owned();
+    let bridge = Setup::with(&[&kommo])
+        .config(&["shows", "unwraps", "compares", "slices"].map(|name| policy.replace("{}", name)).join("\n"))
+        .handler(
+            "shows",
+            Does(|request: Request<Value>, _| async move { panic!("{request:?} {}", request.data) }),
+        )
+        .handler(
+            "unwraps",
+            Does(move |request: Request<Value>, _| async move {
+                let words: Result<(), String> = [Err(words(&request))].into_iter().collect();
+                words.unwrap();
+                Ok(Completion::success())
+            }),
+        )
+        .handler(
+            "compares",
+            Does(move |request: Request<Value>, _| async move {
+                assert_eq!(words(&request), "");
+                Ok(Completion::success())
+            }),
+        )
+        .handler(
+            "slices",
+            Does(move |request: Request<Value>, _| async move {
+                Ok(Completion::new().data("cut", words(&request)[..1].to_owned()))
+            }),
+        )
+        .start()
+        .await;
+    for name in ["shows", "unwraps", "compares", "slices"] {
+        let bot = kommo.bot(Plan::with_data(json!({ "message": "éveryone is welcome" })));
+        let id = bridge.ask(&bot, name).await;
+        assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }), "{name}");
+        let mut job = bridge.in_state(&id, "delivered").await;
+        // What the bot asked and where is shown to an operator; what went wrong says nothing of it.
+        let url = job["return_url"].as_str().unwrap().to_owned();
+        for key in ["data", "return_url", "continue_id"] {
+            job[key] = Value::Null;
+        }
+        let shown = job.to_string();
+        assert!(shown.contains("the handler panicked: "), "{name}: {shown}");
+        assert!(!shown.contains("veryone") && !shown.contains(&url), "{name}: {shown}");
     }
 }
 

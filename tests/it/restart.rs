@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use salesbot_bridge::simulator::{Bot, Fault};
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 use crate::bridge::{PATIENCE, client};
 use crate::handlers::{Does, held};
@@ -42,6 +43,28 @@ async fn a_handler_that_runs_at_the_stop_is_handed_back_without_a_charge() {
         let job = bridge.in_state(id, "delivered").await;
         assert_eq!((&job["outcome"], &job["handler_attempts"]), (&json!("handler"), &json!(1)), "{job:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grace_of_handlers_begins_with_the_stop_and_not_with_the_end_of_the_last_request() {
+    let (kommo, clock) = (kommo().await, manual_clock());
+    let (handler, mut held) = held();
+    let bridge =
+        Setup::with(&[&kommo]).handler("slow", handler).clock(clock.clock()).start().await.leaves_jobs();
+    bridge.ask(&bot(&kommo), "slow").await;
+    let context = held.entered().await;
+    // A request that never becomes whole holds the public listener up for as long as it may.
+    let mut slow = tokio::net::TcpStream::connect(bridge.address()).await.unwrap();
+    slow.write_all(b"POST /widget_request/slow HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\na")
+        .await
+        .unwrap();
+    bridge.a_while().await;
+    bridge.ask_to_stop();
+    bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
+    // The grace of `Setup`, all at once: a grace that began later would never be over.
+    clock.advance(Duration::from_secs(10));
+    tokio::time::timeout(PATIENCE, context.cancelled().cancelled()).await.expect("the grace had not begun");
+    bridge.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,10 +160,7 @@ async fn a_job_whose_handler_is_gone_gets_its_fallback_when_its_time_is_over() {
     assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));
     let job = bridge.in_state(&id, "delivered").await;
     let error = job["last_error"].as_str().unwrap();
-    assert_eq!(
-        (&job["outcome"], error),
-        (&json!("fallback"), "no handler of that name is registered any more")
-    );
+    assert_eq!((&job["outcome"], error), (&json!("fallback"), "no handler of that name is registered"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,17 +71,17 @@ async fn a_handler_without_an_answer_gets_its_bot_the_fallback() {
         .start()
         .await;
     let rows = [
-        ("fails", "fail", 1, "no such lead"),
-        ("retries", "retry", 2, "the other side is down (attempt 2 of 2)"),
-        ("panics", "panic", 1, "the handler panicked: out of range"),
-        ("strict", "fail", 1, "missing field `lead`"),
-        ("hangs", "timeout", 1, "attempt_timeout"),
-        ("late", "timeout", 1, "answer_within"),
-        ("too-long", "fail", 1, "at most 80"),
-        ("too-many", "fail", 1, "at most 25"),
-        ("no-object", "fail", 1, "an object or an array"),
+        ("fails", "fail", "failed", 1, "no such lead"),
+        ("retries", "retry", "max_attempts", 2, "the other side is down (attempt 2 of 2)"),
+        ("panics", "panic", "max_attempts", 1, "the handler panicked: out of range"),
+        ("strict", "fail", "failed", 1, "missing field `lead`"),
+        ("hangs", "timeout", "max_attempts", 1, "attempt_timeout"),
+        ("late", "timeout", "answer_within", 1, "answer_within"),
+        ("too-long", "fail", "invalid_completion", 1, "at most 80"),
+        ("too-many", "fail", "invalid_completion", 1, "at most 25"),
+        ("no-object", "fail", "invalid_completion", 1, "an object or an array"),
     ];
-    for (handler, result, attempts, error) in rows {
+    for (handler, result, reason, attempts, error) in rows {
         let (bot, id) = asked(&bridge, &kommo, handler).await;
         assert_eq!(continued(&bot).await.data, json!({ "status": "sorry" }), "{handler}");
         let job = bridge.in_state(&id, "delivered").await;
@@ -90,9 +90,61 @@ async fn a_handler_without_an_answer_gets_its_bot_the_fallback() {
             (&json!("fallback"), &json!(attempts)),
             "{handler}"
         );
+        assert_eq!(job["fallback_reason"], reason, "{handler}");
         assert!(job["last_error"].as_str().unwrap().contains(error), "{handler}: {job:#}");
         let last = &job["attempts"][attempts - 1];
         assert_eq!((&last["stage"], &last["result"]), (&json!("handler"), &json!(result)), "{handler}");
+    }
+    let (_, found) = bridge.get("/api/v1/jobs?outcome=fallback").await;
+    let (_, stats) = bridge.get("/api/v1/stats").await;
+    assert_eq!(found["jobs"].as_array().unwrap().len(), rows.len());
+    assert_eq!(stats["last_hour"]["fallbacks"], rows.len());
+    assert_eq!(stats["last_hour"]["fallbacks_by"].as_array().unwrap().len(), rows.len());
+}
+
+/// Whether nothing happens any more until the clock moves.
+async fn is_quiet(bridge: &TestBridge, clock: &ManualClock) -> bool {
+    let now = clock.now().to_string();
+    let waits = |job: &Value| match job["state"].as_str().unwrap() {
+        "delivered" => true,
+        // RFC 3339 in one form: the order of the texts is that of the times.
+        "queued" => job["due_at"].as_str().unwrap() > now.as_str(),
+        _ => false,
+    };
+    bridge.jobs().await.iter().all(waits)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bots_get_their_answers_though_the_backend_is_down_for_a_while() {
+    let kommo = kommo().await;
+    for down in [2, 20] {
+        let clock = manual_clock();
+        let (backend, up_again) = (clock.clone(), clock.now() + Duration::from_secs(down));
+        let asks = Does(move |_: Request<Value>, _: Context| {
+            let is_down = backend.now() < up_again;
+            async move {
+                if is_down {
+                    Err(HandlerError::retry("connection refused"))
+                } else {
+                    Ok(Completion::success())
+                }
+            }
+        });
+        let bridge = Setup::with(&[&kommo]).handler("asks", asks).clock(clock.clock()).start().await;
+        let mut bots = Vec::new();
+        for _ in 0..20 {
+            bots.push(asked(&bridge, &kommo, "asks").await);
+        }
+        while bots.iter().any(|(bot, _)| bot.continues().is_empty()) {
+            bridge.until("the attempts to end", || is_quiet(&bridge, &clock)).await;
+            clock.advance(Duration::from_millis(250));
+        }
+        for (bot, id) in bots {
+            assert_eq!(continued(&bot).await.data, json!({ "status": "success" }), "down for {down} s");
+            let job = bridge.in_state(&id, "delivered").await;
+            assert_eq!(job["outcome"], "handler", "{job:#}");
+            assert!((2..=10).contains(&job["handler_attempts"].as_u64().unwrap()), "{job:#}");
+        }
     }
 }
 

@@ -49,13 +49,14 @@ impl Handler for Block {
     }
 }
 
-/// Panics.
+/// Panics; if the data has `quote`, with all that it was asked.
 struct Panic;
 
 impl Handler for Panic {
     type Input = Value;
 
-    async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+    async fn handle(&self, request: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+        assert!(request.data.get("quote").is_none(), "{request:?}: {}", request.data);
         panic!("a handler that panics")
     }
 }

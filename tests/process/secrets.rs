@@ -105,6 +105,32 @@ async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_a_panic_names_its_place_and_quotes_no_one() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "log.filter = \"trace\"\nhandlers.panic = { max_attempts = 1 }");
+    let serve = home.serve_own();
+    for data in [json!({ "quote": CUSTOMER }), json!({ "message": CUSTOMER })] {
+        let bot = simulator.bot(Plan::with_data(data));
+        assert_eq!(bot.call(&serve.url("panic")).await.unwrap().status, 200);
+        tokio::time::timeout(crate::PATIENCE, bot.continued()).await.unwrap();
+    }
+    serve.settled().await;
+    let ended = serve.stop();
+    let panics: Vec<&str> = ended.err.lines().filter(|line| line.contains("panicked: ")).collect();
+    assert!(
+        panics.iter().any(|line| line.contains("withheld") && line.contains("own_handlers.rs:")),
+        "{panics:#?}"
+    );
+    assert!(
+        panics.iter().any(|line| line.contains("a handler that panics")),
+        "a literal is told: {panics:#?}"
+    );
+    let told = ended.err.lines().find(|line| line.contains("the bot gets the fallback")).unwrap();
+    assert!(told.contains("own_handlers.rs:"), "{told}");
+    assert_eq!(ended.err.lines().find(|line| line.contains(CUSTOMER)), None);
+}
+
 /// The signature, and header and claims; short parts would be found by accident.
 fn parts(token: &str) -> impl Iterator<Item = String> {
     token.split('.').filter(|part| part.len() > 16).map(str::to_owned)

@@ -1,6 +1,6 @@
 //! Lists neither hold up the numbers nor show what was dropped.
 
-use crate::model::Budget;
+use crate::model::{Budget, FallbackReason};
 
 use super::*;
 
@@ -50,4 +50,24 @@ async fn a_job_without_its_bodies_says_so_in_lists_and_alone() {
     assert_eq!(it.ids("q=hello").await, [kept.to_string()], "what is gone is not found");
     let metrics = it.call("GET", "/metrics", "").await.text;
     assert!(metrics.contains("bridge_body_bytes{of=\"unfinished\"} 0\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn fallbacks_are_listed_alone_and_counted_with_their_reasons() {
+    let it = Fixture::new(None).await;
+    it.jobs.make("echo", StateName::Delivered).await;
+    for _ in 0..2 {
+        it.jobs.make_fallback("greet", FallbackReason::MaxAttempts).await;
+    }
+    let id = it.jobs.make_fallback("greet", FallbackReason::Failed).await;
+    let jobs = it.get("/api/v1/jobs?outcome=fallback").await["jobs"].as_array().unwrap().clone();
+    assert_eq!((jobs.len(), &jobs[0]["id"]), (3, &json!(id.to_string())));
+    assert_eq!((&jobs[0]["outcome"], &jobs[0]["fallback_reason"]), (&json!("fallback"), &json!("failed")));
+    let stats = it.get("/api/v1/stats").await;
+    let by = json!([
+        { "handler": "greet", "reason": "max_attempts", "jobs": 2 },
+        { "handler": "greet", "reason": "failed", "jobs": 1 },
+    ]);
+    let expected = json!({ "jobs": 4, "fallbacks": 3, "fallbacks_by": by, "is_sample": false });
+    assert_eq!(stats["last_hour"], expected);
 }

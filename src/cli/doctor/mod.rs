@@ -1,12 +1,14 @@
 //! `doctor`: looks at everything that a bridge needs, and says what to do about what is wrong.
 //!
-//! It changes nothing but an account's token that Kommo no longer takes (see [`accounts`]), and works beside a bridge that runs as well as without one. Each check is a decision about facts
-//! ([`check`]); no check that fails keeps another from being made. Nothing secret is told.
+//! It changes nothing but an account's token that Kommo no longer takes (see [`accounts`]), and works beside a bridge that runs
+//! as well as without one. Each check is a decision about facts ([`check`]); no check that fails keeps another from being made.
+//! Nothing secret is told.
 
 mod accounts;
 mod check;
 mod clock;
 mod configuration;
+mod fallbacks;
 mod files;
 mod permissions;
 mod reach;
@@ -77,6 +79,9 @@ async fn look(loaded: &Effective, place: &str) -> Vec<Check> {
     let visited = Store::visit(&config.store.url, clock.clone()).await;
     checks.extend(store::checks(&config.store.url, &visited, clock.now()).await);
     let store = visited.ok().flatten();
+    if let Some(store) = &store {
+        checks.extend(fallbacks::look(store, clock.now()).await);
+    }
     match ask_accounts(config, &clock, store.clone()).await {
         Ok((listed, asked)) => {
             checks.extend(time(&listed, &clock).await);

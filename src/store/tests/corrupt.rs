@@ -29,6 +29,8 @@ async fn is_named_by_table_column_and_id() {
         ("completion", "completion = '[]'"),
         ("completion", "completion = NULL"),
         ("outcome", "outcome = 'nobody'"),
+        ("fallback_reason", "outcome = 'fallback'"),
+        ("fallback_reason", "outcome = 'fallback', fallback_reason = 'bad luck'"),
         ("handler_attempts", "handler_attempts = -1"),
         ("delivery_attempts", "delivery_attempts = 99999999999"),
     ];

@@ -35,7 +35,10 @@ async fn a_fallback_says_why() {
     let store = home.serve().await;
     let job = home.running(&store).await;
     let id = job.id;
-    let prepared = Prepared { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback };
+    let prepared = Prepared {
+        completion: CheckedCompletion::failed(),
+        outcome: Outcome::Fallback(FallbackReason::Overdue),
+    };
     let next = AfterHandler::Deliver(prepared.clone());
     let report = HandlerReport { job, attempt: None, next, error: Some("too late".into()) };
     store.handled(report).await.unwrap();

@@ -18,6 +18,7 @@ mod lists;
 mod log;
 mod oauth;
 mod open;
+mod outcomes;
 mod people;
 mod permissions;
 mod plans;

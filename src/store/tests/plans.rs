@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, upkeep,
+    accounts, bodies, claims, delivery_claims, keys, list, outcomes, people, read, refresh, release, reports,
+    upkeep,
 };
 
 /// The plan, one line a step.
@@ -91,6 +92,26 @@ async fn lists_are_read_in_their_own_order() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_list_of_fallbacks_passes_over_no_other_job() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    for before in [None, Some(JobId::new(START, 1))] {
+        let filter = JobFilter { outcome: Some(OutcomeName::Fallback), before, ..JobFilter::default() };
+        let plan = plan(&mut raw, list::select(&filter, 9, None).build().sql().as_str()).await;
+        assert!(plan.iter().all(|step| step.contains("jobs_fallback")), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn recent_outcomes_are_counted_from_the_newest_jobs_alone() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let plan = plan(&mut home.raw().await, outcomes::RECENT).await;
+    assert!(plan.iter().any(|step| step.contains("jobs USING PRIMARY KEY (id>?)")), "{plan:#?}");
 }
 
 #[tokio::test]

@@ -86,7 +86,10 @@ async fn something_else_is_sent_at_once() {
     let job = home.delivering(&store).await;
     let id = job.id;
     home.pass(Duration::from_secs(1));
-    let fallback = Prepared { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback };
+    let fallback = Prepared {
+        completion: CheckedCompletion::failed(),
+        outcome: Outcome::Fallback(FallbackReason::Refused),
+    };
     let next = AfterDelivery::Replace { prepared: fallback.clone(), delivery: Delivery::default() };
     store.sent(sent(job, next)).await.unwrap();
     let expected = State::Delivering { prepared: fallback.clone(), due_at: home.now(), lease_until: None };

@@ -329,9 +329,10 @@ impl Life {
         let (store, now, id) = (self.store.clone(), self.home.now(), job.id);
         let next = match next {
             AfterWork::Deliver { fallback: false } => AfterHandler::Deliver(prepared("hi")),
-            AfterWork::Deliver { fallback: true } => {
-                AfterHandler::Deliver(Prepared { outcome: Outcome::Fallback, ..prepared("sorry") })
-            }
+            AfterWork::Deliver { fallback: true } => AfterHandler::Deliver(Prepared {
+                outcome: Outcome::Fallback(FallbackReason::MaxAttempts),
+                ..prepared("sorry")
+            }),
             AfterWork::Retry(after) => AfterHandler::Retry { due_at: now + Duration::from_millis(after) },
             AfterWork::HandBack => AfterHandler::HandBack,
         };

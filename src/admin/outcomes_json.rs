@@ -1,0 +1,42 @@
+//! How recent jobs turned out, as JSON.
+
+use serde::Serialize;
+
+use crate::model::{FallbackReason, HandlerName};
+use crate::store::{FallbackCount, RecentOutcomes};
+
+/// `last_hour` of `/api/v1/stats`.
+#[derive(Debug, Serialize)]
+pub(super) struct OutcomesView<'a> {
+    /// Jobs that have a completion.
+    jobs: u64,
+    /// Those of them whose bots get the fallback.
+    fallbacks: u64,
+    /// By handler and reason, the most first.
+    fallbacks_by: Vec<CountView<'a>>,
+    /// Whether only the newest 10,000 jobs of the hour were looked at.
+    is_sample: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct CountView<'a> {
+    handler: &'a HandlerName,
+    reason: FallbackReason,
+    jobs: u64,
+}
+
+impl<'a> From<&'a RecentOutcomes> for OutcomesView<'a> {
+    fn from(outcomes: &'a RecentOutcomes) -> Self {
+        let view = |FallbackCount { handler, reason, jobs }: &'a FallbackCount| CountView {
+            handler,
+            reason: *reason,
+            jobs: *jobs,
+        };
+        Self {
+            jobs: outcomes.jobs,
+            fallbacks: outcomes.fallen_back(),
+            fallbacks_by: outcomes.fallbacks.iter().map(view).collect(),
+            is_sample: outcomes.is_sample,
+        }
+    }
+}

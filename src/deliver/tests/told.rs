@@ -1,0 +1,38 @@
+//! What the log and the metrics say once a job is finished, and of a completion that Kommo refused.
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::*;
+use crate::job_log::tests::logging;
+
+#[tokio::test]
+async fn each_finished_job_is_one_line_and_a_refused_completion_is_a_fallback() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let (lines, _logging) = logging(tracing::Level::INFO);
+    let home = Home::new().await;
+    let sender = home.sender(7).await;
+    let mut jobs = Vec::new();
+    for faults in [vec![], vec![Fault::Status(422)], vec![Fault::Status(422), Fault::Status(422)]] {
+        jobs.push(home.completed(&home.bot(faults)).await.to_string());
+        sender.idle().await;
+        sender.step().await.unwrap();
+        sender.idle().await;
+    }
+    let counted = metrics.render();
+    assert!(counted.contains(r#"bridge_fallbacks_total{handler="any",reason="refused"} 2"#), "{counted}");
+    assert_eq!(lines.with("the bot gets the fallback").len(), 2);
+    let finished = lines.with("job finished");
+    assert_eq!(finished.len(), 3, "{finished:#?}");
+    for (line, (job, rest)) in finished.iter().zip(jobs.iter().zip([
+        "state=\"delivered\" outcome=\"handler\" handler_attempts=0 delivery_attempts=1",
+        "state=\"delivered\" outcome=\"fallback\" reason=\"refused\" handler_attempts=0 delivery_attempts=2",
+        "state=\"dead\" outcome=\"fallback\" reason=\"refused\" handler_attempts=0 delivery_attempts=2",
+    ])) {
+        assert!(line.contains(job) && line.contains(rest), "{line}");
+    }
+    assert!(finished[2].contains("ERROR") && finished[2].contains("status=422 error="), "{}", finished[2]);
+    let of_them = lines.with(&jobs[0]);
+    assert_eq!(of_them.len(), 1, "an ordinary job is one line: {of_them:#?}");
+}

@@ -1,0 +1,180 @@
+//! One line for a job that is finished, and the sum of those that are left out.
+
+use std::time::Duration;
+
+use crate::model::{
+    AccountId, DeliveringJob, Entity, HandlerName, JobId, JobSummary, Outcome, StateName, whole_millis,
+};
+
+use super::limiter::Line;
+
+/// What the log says of a finished job: ids, how it ended, attempts and times, and nothing of what was said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// Its identity.
+    pub job: JobId,
+    /// Whose job it is.
+    pub handler: HandlerName,
+    /// The account whose bot asked.
+    pub account_id: AccountId,
+    /// The bot's number.
+    pub bot_id: i64,
+    /// What the bot talks about, if the token names it.
+    pub entity: Option<Entity>,
+    /// The state in which it ended.
+    pub state: StateName,
+    /// Whose completion it is; `None` if there was none yet.
+    pub outcome: Option<Outcome>,
+    /// Handler attempts that were charged.
+    pub handler_attempts: u32,
+    /// Delivery attempts that were charged.
+    pub delivery_attempts: u32,
+    /// From receipt to the end.
+    pub total: Duration,
+    /// The last call of Kommo; `None` if there was none.
+    pub call: Option<Call>,
+    /// What went wrong, or is odd; `None` if there is nothing to say.
+    pub error: Option<String>,
+}
+
+/// The last call of a continue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Kommo's HTTP status, if it answered.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl Finished {
+    /// A delivery that ended in `state`; `total`, `delivery_attempts` and the call are the caller's to fill in.
+    pub fn delivery(job: &DeliveringJob, state: StateName) -> Self {
+        Self {
+            job: job.id,
+            handler: job.handler.clone(),
+            account_id: job.account_id,
+            bot_id: job.return_url.bot_id(),
+            entity: job.entity,
+            state,
+            outcome: Some(job.prepared.outcome),
+            handler_attempts: job.handler_attempts,
+            delivery_attempts: job.attempts,
+            total: Duration::ZERO,
+            call: None,
+            error: None,
+        }
+    }
+
+    /// Logs it.
+    pub(super) fn log(&self) {
+        let Self { job, handler, account_id, bot_id, handler_attempts, delivery_attempts, .. } = self;
+        let (state, total_ms) = (self.state.as_str(), whole_millis(self.total));
+        let entity = self.entity.map(|entity| entity.to_string());
+        let outcome = self.outcome.map(|outcome| outcome.name().as_str());
+        let reason = self.outcome.and_then(Outcome::fallback_reason).map(|reason| reason.as_str());
+        let (status, call_ms) =
+            (self.call.and_then(|call| call.status), self.call.map(|call| whole_millis(call.duration)));
+        let error = self.error.as_deref();
+        if self.state == StateName::Dead {
+            tracing::error!(
+                job.id = %job, %handler, account.id = %account_id, bot_id, entity, state, outcome, reason, handler_attempts,
+                delivery_attempts, total_ms, call_ms, status, error, "job finished: gave up; `jobs retry` sends it again"
+            );
+        } else {
+            tracing::info!(
+                job.id = %job, %handler, account.id = %account_id, bot_id, entity, state, outcome, reason, handler_attempts,
+                delivery_attempts, total_ms, call_ms, status, error, "job finished"
+            );
+        }
+    }
+}
+
+impl From<&JobSummary> for Finished {
+    fn from(job: &JobSummary) -> Self {
+        Self {
+            job: job.id,
+            handler: job.handler.clone(),
+            account_id: job.account_id,
+            bot_id: job.return_url.bot_id(),
+            entity: job.entity,
+            state: job.state,
+            outcome: job.outcome,
+            handler_attempts: job.handler_attempts,
+            delivery_attempts: job.delivery_attempts,
+            total: job.finished_at.map_or(Duration::ZERO, |finished_at| finished_at.since(job.received_at)),
+            call: None,
+            error: None,
+        }
+    }
+}
+
+impl Line for Finished {
+    fn end(&self) -> End {
+        match (self.state, self.outcome) {
+            (StateName::Gone, _) => End::Gone,
+            (StateName::Dead, _) => End::Dead,
+            (StateName::Cancelled, _) => End::Cancelled,
+            (_, Some(Outcome::Fallback(_))) => End::Fallback,
+            _ => End::Delivered,
+        }
+    }
+}
+
+/// How a job ended, for the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The bot got the handler's answer.
+    Delivered,
+    /// The bot got the fallback.
+    Fallback,
+    /// No bot waited.
+    Gone,
+    /// The bridge gave up.
+    Dead,
+    /// An operator cancelled it.
+    Cancelled,
+}
+
+impl End {
+    /// Whether the bot did not get the handler's answer: such a line goes before the others.
+    pub(super) fn is_failure(self) -> bool {
+        self != Self::Delivered
+    }
+}
+
+/// How many jobs ended in each way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ends([u64; 5]);
+
+impl Ends {
+    pub(super) fn add(&mut self, end: End) {
+        self.0[end as usize] += 1;
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(self, end: End) -> u64 {
+        self.0[end as usize]
+    }
+
+    pub(super) fn total(self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.total() == 0
+    }
+
+    /// Logs the sum.
+    pub(super) fn log(self) {
+        let [delivered, fallback, gone, dead, cancelled] = self.0;
+        tracing::info!(
+            untold = self.total(),
+            delivered,
+            fallback,
+            gone,
+            dead,
+            cancelled,
+            "more jobs finished in a second than are logged one by one"
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Which lines of finished jobs are logged: at most [`LINES`] a second, failures first. No I/O and no clock.
+//!
+//! While a second has room, a line goes out at once. Beyond that, lines that say that something went wrong are kept, and are
+//! the first ones of the next second; the others are counted. So the log is bounded, and a burst of successes hides no failure.
+
+use std::time::Duration;
+
+use super::finished::{End, Ends};
+
+/// Lines in a second, and failures that are kept for the next one.
+pub(super) const LINES: usize = 100;
+/// Begins with a line, not with the clock's second.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// A line that can be limited.
+pub(super) trait Line {
+    /// How its job ended.
+    fn end(&self) -> End;
+}
+
+/// Counts the lines of a second.
+pub(super) struct Limiter<L> {
+    /// When the second ends.
+    until: Duration,
+    logged: usize,
+    kept: Vec<L>,
+    left_out: Ends,
+}
+
+/// What is done with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Offer<L> {
+    /// It is logged.
+    Log(L),
+    /// It is the first one of its second for which there is no room: [`Limiter::end`] is to be called at that time.
+    Wait(Duration),
+    /// It is part of what `end` returns.
+    Counted,
+}
+
+/// What a second owes the log.
+#[derive(Debug)]
+pub(super) struct Owed<L> {
+    /// How many lines were left out; `None` if none were.
+    pub(super) left_out: Option<Ends>,
+    /// The first lines of the next second.
+    pub(super) kept: Vec<L>,
+}
+
+impl<L> Default for Limiter<L> {
+    fn default() -> Self {
+        Self { until: Duration::ZERO, logged: 0, kept: Vec::new(), left_out: Ends::default() }
+    }
+}
+
+impl<L: Line> Limiter<L> {
+    /// Takes a line at `now`, by a clock that never jumps.
+    pub(super) fn offer(&mut self, now: Duration, line: L) -> Offer<L> {
+        let owes = self.owes();
+        // A second that owes something lasts until that is logged.
+        if now >= self.until && !owes {
+            (self.until, self.logged) = (now + SECOND, 0);
+        }
+        if self.logged < LINES {
+            self.logged += 1;
+            return Offer::Log(line);
+        }
+        if line.end().is_failure() && self.kept.len() < LINES {
+            self.kept.push(line);
+        } else {
+            self.left_out.add(line.end());
+        }
+        if owes { Offer::Counted } else { Offer::Wait(self.until) }
+    }
+
+    /// Ends the second and begins the next one with what was kept.
+    pub(super) fn end(&mut self, now: Duration) -> Owed<L> {
+        let (kept, left_out) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.left_out));
+        (self.until, self.logged) = (now + SECOND, kept.len());
+        Owed { left_out: Some(left_out).filter(|left_out| !left_out.is_empty()), kept }
+    }
+
+    fn owes(&self) -> bool {
+        !self.kept.is_empty() || !self.left_out.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Job(End);
+
+    impl Line for Job {
+        fn end(&self) -> End {
+            self.0
+        }
+    }
+
+    const FINE: Job = Job(End::Delivered);
+    const DEAD: Job = Job(End::Dead);
+
+    fn millis(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Offers `job` so often, and says how many are logged.
+    fn logged(limiter: &mut Limiter<Job>, now: Duration, job: Job, times: usize) -> usize {
+        (0..times).filter(|_| limiter.offer(now, job) == Offer::Log(job)).count()
+    }
+
+    #[test]
+    fn a_hundred_a_second_are_logged_and_the_rest_is_counted() {
+        let mut limiter = Limiter::default();
+        assert_eq!(logged(&mut limiter, millis(500), FINE, 100), 100);
+        assert_eq!(
+            limiter.offer(millis(600), FINE),
+            Offer::Wait(millis(1_500)),
+            "the second began with its first line"
+        );
+        assert_eq!(limiter.offer(millis(700), FINE), Offer::Counted);
+        let owed = limiter.end(millis(1_500));
+        assert_eq!((owed.left_out.unwrap().of(End::Delivered), owed.kept.len()), (2, 0));
+        assert_eq!(logged(&mut limiter, millis(1_500), FINE, 200), 100);
+    }
+
+    #[test]
+    fn failures_are_not_left_out_for_successes() {
+        let mut limiter = Limiter::default();
+        logged(&mut limiter, Duration::ZERO, FINE, 1_000);
+        assert_eq!(logged(&mut limiter, millis(10), DEAD, 60), 0);
+        let owed = limiter.end(millis(1_000));
+        assert_eq!((owed.left_out.unwrap().of(End::Delivered), owed.kept), (900, vec![DEAD; 60]));
+        // They count in the second in which they are logged.
+        assert_eq!(logged(&mut limiter, millis(1_100), FINE, 100), 40);
+    }
+
+    #[test]
+    fn failures_without_end_are_bounded_too() {
+        let mut limiter = Limiter::default();
+        assert_eq!(logged(&mut limiter, Duration::ZERO, DEAD, 1_000), 100);
+        let owed = limiter.end(millis(1_000));
+        assert_eq!((owed.left_out.unwrap().of(End::Dead), owed.kept.len()), (800, 100));
+    }
+
+    #[test]
+    fn few_are_all_logged_however_long_it_goes_on() {
+        let mut limiter = Limiter::default();
+        for second in 0..100 {
+            assert_eq!(logged(&mut limiter, millis(1_000 * second), FINE, 100), 100);
+        }
+    }
+
+    #[test]
+    fn a_second_that_owes_something_lasts_until_that_is_logged() {
+        let mut limiter = Limiter::default();
+        logged(&mut limiter, Duration::ZERO, FINE, 101);
+        assert_eq!(limiter.offer(millis(1_200), FINE), Offer::Counted, "who waits for its end is late");
+        assert_eq!(limiter.end(millis(1_300)).left_out.unwrap().of(End::Delivered), 2);
+        assert_eq!(limiter.offer(millis(1_300), FINE), Offer::Log(FINE));
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_has_too_many_lines_and_each_job_is_logged_or_counted(
+            steps in prop::collection::vec((0_u64..300, 0_usize..120, any::<bool>()), 1..40),
+        ) {
+            let mut limiter = Limiter::default();
+            let (mut now, mut ends, mut offered, mut told) = (Duration::ZERO, None, 0, 0);
+            // Lines by the second of the limiter in which they were logged.
+            let mut lines = Vec::new();
+            let mut since = None;
+            for (pause, jobs, fine) in steps {
+                now += millis(pause);
+                if ends.is_some_and(|ends| ends <= now) {
+                    let owed = limiter.end(now);
+                    told += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
+                    lines.push(owed.kept.len());
+                    (ends, since) = (None, Some(now));
+                }
+                for _ in 0..jobs {
+                    offered += 1;
+                    match limiter.offer(now, if fine { FINE } else { DEAD }) {
+                        Offer::Log(_) => {
+                            told += 1;
+                            if since.is_none_or(|since| now >= since + SECOND) {
+                                lines.push(0);
+                                since = Some(now);
+                            }
+                            *lines.last_mut().unwrap() += 1;
+                        }
+                        Offer::Wait(until) => ends = Some(until),
+                        Offer::Counted => {}
+                    }
+                }
+            }
+            let owed = limiter.end(now);
+            told += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
+            prop_assert_eq!(told, offered);
+            prop_assert!(lines.iter().all(|lines| *lines <= LINES), "{:?}", lines);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the log says, line by line, on a clock that stands still.
+
+use std::io::{self, Write};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::model::{AccountId, Entity, EntityKind, Outcome, StateName, Timestamp};
+
+/// What was logged.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// The lines that have `what`.
+    pub(crate) fn with(&self, what: &str) -> Vec<String> {
+        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        log.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+    }
+
+    /// Waits until a line has `what`, in rounds of the runtime.
+    async fn wait(&self, what: &str) {
+        for _ in 0..10_000 {
+            if !self.with(what).is_empty() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("no line has `{what}`");
+    }
+}
+
+/// Logs at `level` into what it returns, until the guard is dropped.
+pub(crate) fn logging(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    (lines, tracing::subscriber::set_default(subscriber))
+}
+
+fn job(state: StateName, outcome: Outcome) -> Finished {
+    Finished {
+        job: "018bcfe5-687b-7000-8000-000000000001".parse().unwrap(),
+        handler: "greet".parse().unwrap(),
+        account_id: AccountId(31_764_961),
+        bot_id: 8_060,
+        entity: Some(Entity { kind: EntityKind::Lead, id: 777_002 }),
+        state,
+        outcome: Some(outcome),
+        handler_attempts: 1,
+        delivery_attempts: 2,
+        total: Duration::from_millis(1_234),
+        call: Some(finished::Call { status: Some(202), duration: Duration::from_millis(80) }),
+        error: None,
+    }
+}
+
+fn fine() -> Finished {
+    job(StateName::Delivered, Outcome::Handler)
+}
+
+fn log() -> (JobLog, ManualClock) {
+    let clock = ManualClock::new(Timestamp::from_millis(0));
+    (JobLog::new(clock.clock()), clock)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_finished_job_is_one_info_line_with_ids_outcome_attempts_and_times() {
+    let ((jobs, _), (lines, _logging)) = (log(), logging(tracing::Level::INFO));
+    jobs.finished(fine());
+    jobs.finished(job(StateName::Delivered, Outcome::Fallback(FallbackReason::MaxAttempts)));
+    let logged = lines.with("job finished");
+    assert_eq!(logged.len(), 2, "{logged:#?}");
+    for part in [
+        "INFO",
+        "job.id=018bcfe5-687b-7000-8000-000000000001",
+        "handler=greet",
+        "account.id=31764961",
+        "bot_id=8060",
+        "entity=\"lead 777002\"",
+        "state=\"delivered\"",
+        "outcome=\"handler\"",
+        "handler_attempts=1",
+        "delivery_attempts=2",
+        "total_ms=1234",
+        "call_ms=80",
+        "status=202",
+    ] {
+        assert!(logged[0].contains(part), "{part} in {}", logged[0]);
+    }
+    assert!(!logged[0].contains("reason") && !logged[0].contains("error"), "{}", logged[0]);
+    assert!(logged[1].contains("outcome=\"fallback\" reason=\"max_attempts\""), "{}", logged[1]);
+}
+
+#[tokio::test]
+async fn many_finished_jobs_are_a_hundred_lines_and_a_sum_and_failures_come_first() {
+    let ((jobs, clock), (lines, _logging)) = (log(), logging(tracing::Level::INFO));
+    (0..5_000).for_each(|_| jobs.finished(fine()));
+    let dead =
+        Finished { error: Some("Kommo answered 400".into()), ..job(StateName::Dead, Outcome::Handler) };
+    (0..30).for_each(|_| jobs.finished(dead.clone()));
+    assert_eq!(lines.with("job finished").len(), 100);
+    tokio::task::yield_now().await;
+    clock.advance(SECOND);
+    lines.wait("state=\"dead\"").await;
+    let sum = lines.with("more jobs finished");
+    assert_eq!(sum.len(), 1, "{sum:#?}");
+    assert!(sum[0].contains("untold=4900 delivered=4900 fallback=0 gone=0 dead=0 cancelled=0"), "{}", sum[0]);
+    let dead = lines.with("state=\"dead\"");
+    assert_eq!(dead.len(), 30);
+    assert!(dead[0].contains("ERROR") && dead[0].contains("Kommo answered 400"), "{}", dead[0]);
+    // The next second has its own lines, less those.
+    (0..100).for_each(|_| jobs.finished(fine()));
+    assert_eq!(lines.with("state=\"delivered\"").len(), 100 + 70);
+}
+
+fn line<'a>(handler: &'a HandlerName, error: &'a str) -> AttemptLine<'a> {
+    let job = "018bcfe5-687b-7000-8000-000000000001".parse().unwrap();
+    AttemptLine { job, handler, attempt: 10, duration: SECOND, error }
+}
+
+#[tokio::test]
+async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason() {
+    let ((jobs, clock), (lines, _logging)) = (log(), logging(tracing::Level::WARN));
+    let (greet, quote): (HandlerName, HandlerName) = ("greet".parse().unwrap(), "quote".parse().unwrap());
+    for _ in 0..500 {
+        jobs.fell_back(FallbackReason::MaxAttempts, line(&greet, "down"));
+        jobs.retries(AttemptResult::Retry, Timestamp::from_millis(7), line(&greet, "down"));
+    }
+    jobs.fell_back(FallbackReason::Failed, line(&quote, "no such product"));
+    let warnings = lines.with("the bot gets the fallback");
+    assert_eq!(warnings.len(), 11, "{warnings:#?}");
+    assert!(warnings[0].contains("handler=greet reason=max_attempts attempt=10"), "{}", warnings[0]);
+    assert_eq!(lines.with("is tried again").len(), 10);
+    tokio::task::yield_now().await;
+    clock.advance(10 * SECOND);
+    lines.wait("more bots got the fallback").await;
+    lines.wait("more attempts failed").await;
+    let sums = lines.with("untold=490");
+    assert_eq!(sums.len(), 2, "{sums:#?}");
+    assert!(sums.iter().any(|sum| sum.contains("handler=greet reason=max_attempts")), "{sums:#?}");
+    assert!(sums.iter().any(|sum| sum.contains("handler=greet result=\"retry\"")), "{sums:#?}");
+}
+
+#[tokio::test]
+async fn every_fallback_is_counted_under_its_handler_and_reason() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let (jobs, _) = log();
+    let greet: HandlerName = "greet".parse().unwrap();
+    (0..30).for_each(|_| jobs.fell_back(FallbackReason::Overdue, line(&greet, "late")));
+    let text = handle.render();
+    assert!(text.contains(r#"bridge_fallbacks_total{handler="greet",reason="overdue"} 30"#), "{text}");
+}
