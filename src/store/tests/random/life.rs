@@ -100,6 +100,8 @@ impl Life {
                 self.noted = self.store.moment();
                 self.store.close().await;
                 self.jump(millis);
+                // Its steady clock starts at its calendar.
+                self.home.restart(self.home.now());
                 self.open_again().await;
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
