@@ -132,7 +132,7 @@ impl Home {
             idempotency_key: fastrand::u64(..).to_string(),
             token_expires_at: now + LEASE,
             received_at: now,
-            answer_by: now + LEASE,
+            answer_by: self.clock.clock().steady() + LEASE,
         };
         let id = self.store.accept(job, LEASE).await.unwrap().id;
         let job = self.store.claim_work("any".into(), 1, LEASE).await.unwrap().remove(0);

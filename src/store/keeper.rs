@@ -81,55 +81,87 @@ impl Failed {
     }
 }
 
+/// What is done once a second, and what it has to remember.
+pub(super) struct Maintenance {
+    retention: Retention,
+    tick: u64,
+    /// Deletions are due, or there was more to delete than one step takes.
+    delete: bool,
+    /// The moment is to be written down.
+    note: bool,
+    walked: Walked,
+    calendar: CalendarWatch,
+    /// What the last look at the lanes saw.
+    seen: Option<i64>,
+    log: LogWatch,
+}
+
+impl Maintenance {
+    /// Begins with the calendar as it is now.
+    pub(super) fn new(store: &Store, retention: impl Into<Retention>) -> Self {
+        store.measure_room();
+        Self {
+            retention: retention.into(),
+            tick: 0,
+            delete: false,
+            note: false,
+            walked: Walked::default(),
+            calendar: CalendarWatch::new(store.clock().clone()),
+            seen: None,
+            log: LogWatch::default(),
+        }
+    }
+
+    /// Does what is due after another [`TICK`].
+    pub(super) async fn step(&mut self, store: &Store) {
+        self.tick += 1;
+        if let Some(place) = &store.0.place {
+            self.log.look(place.path());
+        }
+        let jump = self.calendar.look();
+        jump.iter().for_each(log_jump);
+        let now = store.moment();
+        self.delete |= self.tick.is_multiple_of(DELETE);
+        self.note |= self.tick.is_multiple_of(DELETE) || jump.is_some();
+        // Each alone: what fails again and again must not keep the others from their work.
+        let mut failed = Failed::default();
+        if self.note {
+            self.note = failed.note(store.note_time().await).is_none();
+        }
+        if self.tick.is_multiple_of(LOOK) {
+            store.measure_room();
+            // Now and then in any case, for whatever was missed.
+            let seen = self.seen.filter(|_| !self.delete);
+            self.seen = failed.note(store.look(now, seen).await).flatten();
+        }
+        failed.note(store.drop_beyond_budget(&mut self.walked).await);
+        let least = if self.delete { 1 } else { keys::GATHER };
+        failed.note(store.move_keys(now.cutoff(Duration::ZERO), least).await);
+        if self.delete {
+            failed.note(store.end_unclaimed(now, self.retention.jobs).await);
+            let deleted = store.delete(&mut self.walked, now, self.retention).await;
+            self.delete = failed.note(deleted).unwrap_or(true);
+        }
+        failed.log();
+    }
+}
+
 impl Store {
     /// Keeps the store in order until `stop`: checkpoints, leases that ran out, finished jobs and bodies that are older than
-    /// `retention`, deliveries as old whose account is not known, accounts beyond `budget.stored`, keys of tokens that are over, changes made by other processes.
+    /// `retention`, deliveries as old whose account is not known, accounts beyond `budget.stored`, keys of tokens that are
+    /// over, changes made by other processes.
     pub async fn keep(&self, retention: impl Into<Retention>, stop: CancellationToken) {
-        let retention = retention.into();
         let Some(mut connection) = self.take_checkpoints() else { return };
-        let mut walked = Walked::default();
-        self.measure_room();
-        let (mut tick, mut delete, mut note): (u64, bool, bool) = (0, false, false);
+        let mut maintenance = Maintenance::new(self, retention);
         let mut ticked = self.clock().elapsed();
-        let mut calendar = CalendarWatch::new(self.clock().clone());
-        let mut seen = None;
-        let mut log = LogWatch::default();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
             // It is told in the log, also where nobody calls and nobody asks.
             let _told = self.in_its_place();
             self.checkpoint(&mut connection).await;
-            if self.clock().elapsed() - ticked < TICK {
-                continue;
+            if self.clock().elapsed() - ticked >= TICK {
+                ticked = self.clock().elapsed();
+                maintenance.step(self).await;
             }
-            ticked = self.clock().elapsed();
-            tick += 1;
-            if let Some(place) = &self.0.place {
-                log.look(place.path());
-            }
-            let jump = calendar.look();
-            jump.iter().for_each(log_jump);
-            let now = self.moment();
-            delete |= tick.is_multiple_of(DELETE);
-            note |= tick.is_multiple_of(DELETE) || jump.is_some();
-            // Each by itself: what fails again and again must not keep the others from their work.
-            let mut failed = Failed::default();
-            if note {
-                note = failed.note(self.note_time().await).is_none();
-            }
-            if tick.is_multiple_of(LOOK) {
-                self.measure_room();
-                // Now and then in any case, for whatever was missed.
-                seen = failed.note(self.look(now, seen.filter(|_| !delete)).await).flatten();
-            }
-            failed.note(self.drop_beyond_budget(&mut walked).await);
-            failed.note(
-                self.move_keys(now.cutoff(Duration::ZERO), if delete { 1 } else { keys::GATHER }).await,
-            );
-            if delete {
-                failed.note(self.end_unclaimed(now, retention.jobs).await);
-                delete = failed.note(self.delete(&mut walked, now, retention).await).unwrap_or(true);
-            }
-            failed.log();
         }
     }
 

@@ -35,9 +35,10 @@ pub(super) async fn job(
     let sql = format!("SELECT {COLUMNS}, data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
     let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *moment).await?;
     let Some(row) = found else { return Ok(None) };
+    // The handler's come first in the life of a job, whatever the calendar said meanwhile.
     let attempts = sqlx::query(
         "SELECT stage, number, started_at, duration_ms, result, status, error FROM attempts \
-         WHERE job_id = ? ORDER BY started_at, stage DESC, number",
+         WHERE job_id = ? ORDER BY stage DESC, number",
     )
     .bind(id.as_uuid())
     .fetch_all(&mut *moment)

@@ -76,7 +76,7 @@ impl Home {
             idempotency_key: fastrand::u128(..).to_string(),
             token_expires_at: now + LEASE_MARGIN,
             received_at: now,
-            answer_by: now + Duration::from_secs(50),
+            answer_by: self.clock.clock().steady() + Duration::from_secs(50),
         };
         self.store.accept(job, LEASE_MARGIN).await.unwrap().id
     }

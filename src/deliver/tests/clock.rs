@@ -65,3 +65,45 @@ async fn the_time_from_receipt_to_continue_is_the_time_that_passed() {
     let text = handle.render();
     assert!(text.lines().any(|line| line == "bridge_receipt_to_continue_seconds_sum 5"), "{text}");
 }
+
+#[tokio::test]
+async fn a_job_that_kommo_alone_refuses_is_found_out_after_the_clock_was_set() {
+    for set in jumps() {
+        let home = Home::new().await;
+        let sender = home.sender(1).await;
+        home.clock.set(set);
+        let refused = home.completed(&home.bot(vec![Fault::Forbidden; 9])).await;
+        sender.idle().await;
+        let other = home.completed(&home.bot([])).await;
+        for _ in 0..4 {
+            home.clock.advance(Duration::from_secs(3_600));
+            sender.step().await.unwrap();
+            sender.idle().await;
+            if let State::Delivering { due_at, .. } = home.look(refused).await.state {
+                assert!(due_at.since(home.clock.now()) <= Duration::from_secs(3_600), "{set}: {due_at}");
+            }
+        }
+        assert_eq!(home.look(other).await.state.name(), StateName::Delivered, "{set}");
+        assert_eq!(home.look(refused).await.state.name(), StateName::Dead, "{set}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_waits_alone_waits_no_longer_after_the_clock_was_set_forward() {
+    let home = Home::new().await;
+    let sender = home.sender(1).await;
+    home.clock.set(START + HOURS);
+    let refused = home.completed(&home.bot(vec![Fault::Forbidden; 9])).await;
+    sender.idle().await;
+    let mut alone = 0;
+    for _ in 0..4 {
+        home.clock.advance(Duration::from_secs(900));
+        sender.step().await.unwrap();
+        sender.idle().await;
+        let State::Delivering { due_at, .. } = home.look(refused).await.state else { panic!() };
+        let wait = due_at.since(home.clock.now());
+        assert!(wait < HOURS, "{wait:?}");
+        alone += u32::from(!wait.is_zero());
+    }
+    assert!(alone > 0, "it never waited alone");
+}

@@ -2,6 +2,7 @@
 
 mod accept;
 mod accounts;
+mod ages;
 mod bodies;
 mod budget;
 mod claims;

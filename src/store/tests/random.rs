@@ -2,7 +2,7 @@
 //! wrong is cut down to the few steps that matter.
 //!
 //! A life is a list of events ([`steps`]): operations of any kind, many in one transaction or each in its own, time that
-//! passes, a clock that is set back, crashes, people at another process. [`life`] carries them out on a real store and on
+//! passes, a clock that is set, crashes, people at another process. [`life`] carries them out on a real store and on
 //! the [`model`], and after each event everything that the store shows has to be what the model says.
 //!
 //! A failure prints the shortest life that fails, and a line `cc …` with its seed. To live it again, put that line into
@@ -12,6 +12,7 @@ mod check;
 mod known;
 mod life;
 mod model;
+mod process;
 mod steps;
 
 use proptest::prelude::*;

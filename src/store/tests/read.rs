@@ -182,3 +182,17 @@ async fn how_long_the_oldest_job_has_waited_is_known_after_the_clock_was_set() {
         assert_eq!(home.now().since(oldest), Duration::from_secs(65), "{hours}");
     }
 }
+
+#[tokio::test]
+async fn attempts_are_in_their_order_though_the_clock_was_set_back_between_them() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.delivering(&store).await;
+    let id = job.id;
+    let earlier = START - Duration::from_secs(3_600);
+    let attempt = Attempt { started_at: earlier, ..attempt(Stage::Delivery, 1, AttemptResult::Ok) };
+    let next = AfterDelivery::Delivered;
+    store.sent(DeliveryReport { job, attempt: Some(attempt), next, error: None }).await.unwrap();
+    let stages = Vec::from_iter(attempts(&store, id).await.iter().map(|attempt| attempt.stage));
+    assert_eq!(stages, [Stage::Handler, Stage::Delivery]);
+}

@@ -24,13 +24,13 @@ pub(super) struct Life {
     /// Claims that nobody has reported on, also those that are void by now.
     workers: Vec<RunningJob>,
     senders: Vec<DeliveringJob>,
-    free_workers: Arc<Room<RunningJob>>,
-    free_places: Arc<Room<DeliveringJob>>,
+    pub(super) free_workers: Arc<Room<RunningJob>>,
+    pub(super) free_places: Arc<Room<DeliveringJob>>,
     /// What was handed over in this transaction.
     to_workers: BTreeMap<JobId, RunningJob>,
     to_senders: BTreeMap<JobId, DeliveringJob>,
     /// The last moment that was written down.
-    noted: Moment,
+    pub(super) noted: Moment,
     /// All jobs and keys that there ever were.
     ids: Vec<JobId>,
     keys: Vec<String>,
@@ -100,6 +100,8 @@ impl Life {
                 self.noted = self.store.moment();
                 self.store.close().await;
                 self.jump(millis);
+                // Its steady clock starts at its calendar.
+                self.home.restart(self.home.now());
                 self.open_again().await;
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
@@ -110,33 +112,6 @@ impl Life {
                 self.model.without_bodies(before);
             }
         }
-    }
-
-    /// The rooms of a process; those of the one before are gone.
-    fn offer_places(&mut self, workers: usize, senders: usize) {
-        (self.free_workers, self.free_places) = (Room::with(workers), Room::with(senders));
-        self.free_workers.offers_itself_to(self.store.work());
-        self.free_places.offers_itself_to(self.store.delivery());
-    }
-
-    /// Nothing is handed back, and nothing is closed.
-    async fn die(&self) {
-        lock(&self.store.0.operations).take();
-        let writer = lock(&self.store.0.writer).take().unwrap();
-        drop(writer.await.unwrap());
-    }
-
-    async fn open_again(&mut self) {
-        self.store = self.home.serve().await;
-        let now = self.store.moment();
-        self.model.began(self.noted, now);
-        self.noted = now;
-        self.model.freed(None, now.steady);
-        self.offer_places(0, 0);
-    }
-
-    fn jump(&self, millis: i64) {
-        self.home.clock.set(Timestamp::from_millis(self.home.now().as_millis() + millis));
     }
 
     /// Some of the keys move, or all of them, and those that are over are deleted.

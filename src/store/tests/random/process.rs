@@ -1,0 +1,35 @@
+//! One process after the other serves the store, and the calendar moves.
+
+use super::super::hand_over::Room;
+use super::super::*;
+use super::life::Life;
+
+impl Life {
+    /// The rooms of a process; those of the one before are gone.
+    pub(super) fn offer_places(&mut self, workers: usize, senders: usize) {
+        (self.free_workers, self.free_places) = (Room::with(workers), Room::with(senders));
+        self.free_workers.offers_itself_to(self.store.work());
+        self.free_places.offers_itself_to(self.store.delivery());
+    }
+
+    /// Nothing is handed back, and nothing is closed.
+    pub(super) async fn die(&self) {
+        lock(&self.store.0.operations).take();
+        let writer = lock(&self.store.0.writer).take().unwrap();
+        drop(writer.await.unwrap());
+    }
+
+    pub(super) async fn open_again(&mut self) {
+        self.store = self.home.serve().await;
+        let now = self.store.moment();
+        self.model.began(self.noted, now);
+        self.noted = now;
+        self.model.freed(None, now.steady);
+        self.offer_places(0, 0);
+    }
+
+    /// Someone sets the calendar.
+    pub(super) fn jump(&self, millis: i64) {
+        self.home.clock.set(Timestamp::from_millis(self.home.now().as_millis() + millis));
+    }
+}
