@@ -111,12 +111,12 @@ impl Bridge {
     }
 
     async fn serve_until_signal(mut self) -> Result<(), Error> {
-        start_log::note(&self.config);
         self.config.server.max_connections = open_files::provide(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
         // The store comes first: a process that finds it taken must not hold the ports.
         let parts = Parts::new(self).await?;
+        start_log::note(&parts.config);
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
         let ran = parts.run(listeners, shutdown).await;

@@ -1,7 +1,7 @@
 //! `delivery.ca_file`: certificates in PEM that are trusted besides those of the system.
 //!
-//! Each is read as far as TLS will read it, so that a file that is accepted here works later, and a mistake is told with the
-//! number of the certificate.
+//! Each is read as far as TLS will read it, so that a file that is accepted here works later, and a mistake is reported
+//! with the number of the certificate.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::paths;
 
-/// What a certificate stands between; OpenSSL also writes the second form.
+/// The first line of a certificate; OpenSSL also writes the second form.
 const BEGINNINGS: [&str; 2] = ["-----BEGIN CERTIFICATE-----", "-----BEGIN TRUSTED CERTIFICATE-----"];
 
 /// Reads the certificates of a file, as DER.
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_the_number_of_the_certificate() {
+    fn a_mistake_names_the_number_of_the_certificate() {
         let body: String = PEM.lines().filter(|line| !line.starts_with('-')).collect();
         let begin = BEGINNINGS[0];
         let end = begin.replace("BEGIN", "END");

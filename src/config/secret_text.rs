@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_in_the_wrong_place_is_told_where_it_can_be() {
+    fn a_value_in_the_wrong_place_is_recognized_where_it_can_be() {
         let token = "eyJ0eXAi.eyJhdWQi.c2ln";
         for (text, kind, part) in [
             (ID, Kind::ClientSecret, "is an id"),

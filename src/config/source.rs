@@ -30,7 +30,7 @@ impl Sources {
     /// a file, it is `bridge.toml` in the working directory, if that exists.
     ///
     /// # Errors
-    /// A `BRIDGE_…` variable is no UTF-8.
+    /// A `BRIDGE_…` variable is not UTF-8.
     pub fn of_process(file: Option<PathBuf>) -> Result<Self, ConfigError> {
         let ours = |name: &str| name.starts_with("BRIDGE_");
         let mut env = Vec::new();
@@ -70,7 +70,7 @@ impl Sources {
     }
 }
 
-/// A file that cannot be looked at is there as well: that it cannot be read is told then.
+/// A file that cannot be looked at counts as well: reading it then says why it cannot be read.
 fn is_there(file: &Path) -> bool {
     !file.metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_no_file() {
+    fn a_link_that_leads_nowhere_is_not_a_file() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path().join("gone"), folder.path().join(FILE_HERE)).unwrap();
         assert_eq!(Sources::default().or_in(Some(folder.path())).file(), None);

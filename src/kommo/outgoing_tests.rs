@@ -13,9 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::super::answer::Answer;
-use super::super::resolver::Lookup;
-use super::super::transport::Kommo;
+use crate::kommo::answer::Answer;
+use crate::kommo::resolver::Lookup;
+use crate::kommo::transport::Kommo;
 use crate::model::{Authorities, CheckedCompletion, HostRules, Outgoing, Proxy, ProxyUrl};
 
 /// A name that leads to this machine, and that the gateway's certificate is for.

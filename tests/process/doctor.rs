@@ -46,7 +46,7 @@ async fn beside_a_bridge_that_runs_nothing_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn how_calls_leave_and_which_file_was_read_is_told_by_doctor_and_by_serve() {
+async fn doctor_and_serve_say_which_file_was_read_and_how_calls_leave() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, "");
     // No option and no variable names the file: it lies in the working directory.
@@ -58,10 +58,10 @@ async fn how_calls_leave_and_which_file_was_read_is_told_by_doctor_and_by_serve(
     };
     let file = home.config().display().to_string();
     let checked = crate::process::run(here(&["config", "check"])).expect(0);
-    assert_eq!(checked.out, format!("configuration is valid: {file}\n"));
-    let told = crate::process::run(here(&["doctor", "--json"])).expect(0);
-    assert_eq!(checks(&told.json(), "configuration")[0].1, format!("{file}: accepted"));
-    let (outcome, found, todo) = checks(&told.json(), "outgoing").remove(0);
+    assert_eq!(checked.out, format!("configuration is valid: {file}"));
+    let report = crate::process::run(here(&["doctor", "--json"])).expect(0);
+    assert_eq!(checks(&report.json(), "configuration")[0].1, format!("{file}: accepted"));
+    let (outcome, found, todo) = checks(&report.json(), "outgoing").remove(0);
     assert_eq!(outcome, "warning");
     assert!(
         found.starts_with("calls to Kommo go directly, without a proxy; private addresses are allowed"),
@@ -73,21 +73,21 @@ async fn how_calls_leave_and_which_file_was_read_is_told_by_doctor_and_by_serve(
     );
     let mut used = here(&["doctor", "--json"]);
     used.env("BRIDGE_DELIVERY__PROXY", "env");
-    let told = crate::process::run(used).expect(1);
-    let (outcome, found, _) = checks(&told.json(), "outgoing").remove(0);
+    let report = crate::process::run(used).expect(1);
+    let (outcome, found, _) = checks(&report.json(), "outgoing").remove(0);
     assert!(
         outcome == "ok" && found.contains("go through the proxy http://127.0.0.1:1 of HTTPS_PROXY"),
         "{found}"
     );
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
-    let failed = &checks(&told.json(), &account)[0].1;
+    let failed = &checks(&report.json(), &account)[0].1;
     assert!(failed.contains("through the proxy http://127.0.0.1:1 (delivery.proxy)"), "{failed}");
     let ended = Serve::start(here(&["serve"])).stop();
     for part in [&format!("\"file\":\"{file}\""), "\"variable\":\"HTTPS_PROXY\"", "directly, without a proxy"]
     {
         assert!(ended.err.contains(part), "{part}: {}", ended.err);
     }
-    assert!(!told.out.contains("hidden") && !ended.err.contains("hidden"));
+    assert!(!report.out.contains("hidden") && !ended.err.contains("hidden"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -83,7 +83,7 @@ fn without_an_integration_nothing_starts() {
     command.arg("serve").current_dir(folder.path());
     let ended = crate::process::run(command).expect(2);
     assert!(ended.err.contains("integrations: at least one is needed"), "{}", ended.err);
-    let looked_in = format!("no ./bridge.toml in {}\n", folder.path().display());
+    let looked_in = format!("no ./bridge.toml in {}", folder.path().display());
     assert!(
         ended.err.contains("no configuration file was read: no --config, no BRIDGE_CONFIG, "),
         "{}",

@@ -27,11 +27,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_of_the_environment_that_is_not_used_is_told() {
+    fn a_proxy_of_the_environment_that_is_not_used_is_a_warning() {
         assert_eq!(judge("directly", None).outcome(), Outcome::Ok);
-        let told = judge("directly", Some("https_proxy"));
-        let text = serde_json::to_string(&told).unwrap();
-        assert_eq!(told.outcome(), Outcome::Warning);
+        let warned = judge("directly", Some("https_proxy"));
+        let text = serde_json::to_string(&warned).unwrap();
+        assert_eq!(warned.outcome(), Outcome::Warning);
         assert!(
             text.contains("go directly; https_proxy is set, and not used") && text.contains("\\\"env\\\""),
             "{text}"

@@ -292,7 +292,7 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn that_no_file_was_read_is_told_where_something_is_missing() {
+fn a_refusal_says_that_no_file_was_read() {
     let text = Config::load(&Sources::default()).unwrap_err().to_string();
     let here = std::env::current_dir().unwrap();
     let wanted = format!(

@@ -176,7 +176,7 @@ async fn an_older_store_is_for_its_owner_to_bring_up_to_date() {
 }
 
 #[tokio::test]
-async fn a_relative_path_is_told_as_the_absolute_one() {
+async fn an_error_names_the_absolute_path_of_a_relative_one() {
     let error = refused("sqlite:no/such/bridge.db", Purpose::Visit).await.to_string();
     let here = std::env::current_dir().unwrap();
     assert!(
