@@ -19,6 +19,7 @@ pub mod load;
 pub mod model;
 mod oauth;
 mod pace;
+mod paths;
 mod problem;
 mod receive;
 mod secrets;

@@ -23,6 +23,7 @@ mod parts;
 mod run;
 mod secrets;
 pub(crate) mod speaking;
+mod start_log;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -55,8 +56,8 @@ impl Bridge {
         Self { config, registrations: Vec::new(), clock: Clock::system() }
     }
 
-    /// A bridge with the configuration of this process: the file that `BRIDGE_CONFIG` names, if any, and
-    /// `BRIDGE_SECTION__KEY` variables.
+    /// A bridge with the configuration of this process: the file that `BRIDGE_CONFIG` names, else `bridge.toml` in the working
+    /// directory if there is one; and `BRIDGE_SECTION__KEY` variables over it.
     ///
     /// # Errors
     /// The configuration is refused; the error names each key, where it was written and what is allowed.
@@ -115,6 +116,7 @@ impl Bridge {
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
         // The store comes first: a process that finds it taken must not hold the ports.
         let parts = Parts::new(self).await?;
+        start_log::note(&parts.config);
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
         let ran = parts.run(listeners, shutdown).await;

@@ -12,7 +12,6 @@ use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health};
-use crate::kommo::Kommo;
 use crate::model::{HandlerName, HandlerPolicy};
 use crate::pace::Gate;
 use crate::receive::{Integration, Receiver, Route};
@@ -43,7 +42,7 @@ impl Parts {
         let Bridge { config, registrations, clock } = bridge;
         let registry = registry(&config, registrations)?;
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
-        let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
+        let kommo = speaking::kommo(&config)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         store.set_budget(config.budget.clone());
         let health = Health::new();

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::health::Health;
 use crate::kommo::{Clients, Kommo};
 use crate::pace::{Gate, Limits};
@@ -37,14 +37,22 @@ pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<Gate> {
     Gate::new(limits, clock.clone())
 }
 
+/// The HTTP client of the configuration: every call to Kommo is one of its calls.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub(crate) fn kommo(config: &Config) -> Result<Kommo, Error> {
+    let config::Delivery { outgoing, hosts, request_timeout, .. } = &config.delivery;
+    Ok(Kommo::leaving(outgoing, hosts.clone(), *request_timeout)?)
+}
+
 impl Speaking {
     /// What a command needs that speaks to Kommo by itself, beside a bridge or without one.
     ///
     /// # Errors
     /// There is no HTTP client.
     pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, Error> {
-        let kommo = Kommo::new(config.delivery.hosts.clone(), config.delivery.request_timeout)?;
-        Ok(Self { kommo, gate: gate(config, &clock), health: Health::new(), clock })
+        Ok(Self { kommo: kommo(config)?, gate: gate(config, &clock), health: Health::new(), clock })
     }
 
     /// The accounts of the configuration and, where there is one, of the store.

@@ -21,15 +21,13 @@ pub enum Command {
 /// # Errors
 /// The configuration is refused: the caller says so on stderr and exits 2. `schema` needs no valid one.
 pub fn run(command: Command, sources: &Sources, json: bool) -> Result<String, ConfigError> {
-    let name = || sources.file().map(|file| file.display().to_string());
     Ok(match command {
         Command::Check => {
-            Config::load(sources)?;
+            let config = Config::load(sources)?;
             if json {
-                pretty(&json!({ "valid": true, "file": name() }))
+                pretty(&json!({ "valid": true, "file": config.file }))
             } else {
-                let name = name().unwrap_or_else(|| "defaults and environment, no file".to_owned());
-                format!("configuration is valid: {name}")
+                format!("configuration is valid: {}", config.read_from())
             }
         }
         Command::Show if json => pretty(&Effective::load(sources)?.show_json()),
@@ -50,7 +48,7 @@ mod tests {
     fn the_commands_print_text_and_json() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bridge.toml");
-        std::fs::write(&file, "[integrations.main]\nclient_uuid = \"id\"\nclient_secret = \"s\"\n").unwrap();
+        std::fs::write(&file, "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"s\"\n").unwrap();
         let sources = Sources { file: Some(file.clone()), env: Vec::new() };
         let checked = run(Command::Check, &sources, false).unwrap();
         assert_eq!(checked, format!("configuration is valid: {}", file.display()));

@@ -2,22 +2,24 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
-use url::Url;
+use url::{Host, Url};
 
+use super::check_outgoing::Written;
 use super::problem::Problems;
 use super::raw::{self, Raw};
-use super::secret::SecretFile;
+use super::secret::{Kind, SecretFile};
 use super::sections::{Admin, Config, Delivery, Log, Server, Store, Workers};
+use super::source::Sources;
 use super::tree::Node;
 use super::values::{Size, Span, Text};
-use super::{check_names, secret};
+use super::{check_names, check_outgoing, secret};
 use crate::model::{Budget, HostRules};
+use crate::paths;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,31 +57,11 @@ impl Checker<'_> {
         path: &[&str],
         value: Option<SecretString>,
         file: Option<String>,
+        kind: secret::Kind,
     ) -> Option<SecretString> {
-        let found = secret::resolve(path, value, file, self.tree, self.problems)?;
+        let found = secret::resolve(path, value, file, kind, self.tree, self.problems)?;
         self.files.extend(found.file);
         Some(found.secret)
-    }
-
-    /// A secret that is sent in an HTTP header.
-    pub(super) fn bearer(
-        &mut self,
-        path: &[&str],
-        value: Option<SecretString>,
-        file: Option<String>,
-    ) -> Option<SecretString> {
-        let token = self.secret(path, value, file)?;
-        // It goes by the same rule when it is read again.
-        if let Some(file) = self.files.last_mut().filter(|file| file.path == path) {
-            file.is_bearer = true;
-        }
-        match secret::fit_for_header(&token) {
-            Ok(()) => Some(token),
-            Err(why) => {
-                self.refuse(path, why);
-                None
-            }
-        }
     }
 
     pub(super) fn span(
@@ -103,7 +85,13 @@ impl Checker<'_> {
 }
 
 /// The checked configuration; none if something was refused.
-pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<Config> {
+pub(super) fn config(
+    raw: Raw,
+    file: Option<PathBuf>,
+    sources: &Sources,
+    tree: &Node,
+    problems: &mut Problems,
+) -> Option<Config> {
     let mut checker = Checker { tree, problems, files: Vec::new() };
     let (server, admin) = (server(raw.server, &mut checker), admin(raw.admin, &mut checker));
     if let (Some(server), Some(admin)) = (&server, &admin)
@@ -114,7 +102,10 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
     let has_key = raw.store.encryption_key.is_some() || raw.store.encryption_key_file.is_some();
     let store = store(raw.store, &mut checker);
     let budget = budget(raw.budget, &mut checker);
-    let delivery = delivery(raw.delivery, &mut checker);
+    let delivery = delivery(raw.delivery, sources, &mut checker);
+    if let (Some(server), Some(delivery)) = (&server, &delivery) {
+        check_scheme(server, delivery.hosts.insecure, &mut checker);
+    }
     // One that is refused for something else is known all the same.
     let known = raw.integrations.keys().cloned().collect();
     let integrations = check_names::integrations(raw.integrations, &mut checker);
@@ -142,8 +133,28 @@ pub(super) fn config(raw: Raw, tree: &Node, problems: &mut Problems) -> Option<C
         workers: workers?,
         delivery: delivery?,
         log: log?,
+        file,
         secret_files: checker.files,
     })
+}
+
+/// Kommo calls https alone, and a token in plain HTTP can be read on its way. A bridge on this machine's own address, or one
+/// for a played Kommo, is a test's.
+fn check_scheme(server: &Server, insecure: bool, checker: &mut Checker<'_>) {
+    let Some(url) = &server.public_url else { return };
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "https" && !is_here && !insecure {
+        checker.refuse(
+            &["server", "public_url"],
+            "must begin with https://: Kommo calls no other; http is for a loopback address like \
+             \"http://127.0.0.1:8080\", or for tests under delivery.insecure",
+        );
+    }
 }
 
 fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<Server> {
@@ -175,7 +186,7 @@ fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<Admin> {
     let path = &["admin", "token"];
     let Text(listen) = checker.need(&["admin", "listen"], raw.listen, "an address and a port")?;
     let given = raw.token.is_some() || raw.token_file.is_some();
-    let token = checker.bearer(path, raw.token, raw.token_file);
+    let token = checker.secret(path, raw.token, raw.token_file, Kind::AdminToken);
     if !given && !listen.ip().is_loopback() && !checker.problems.cover(path) {
         checker.refuse(
             path,
@@ -189,21 +200,18 @@ fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<Admin> {
 fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<Store> {
     let path = &["store", "url"];
     let url = checker.need(path, raw.url, "`sqlite:PATH`");
-    match url.as_deref().and_then(|url| url.split_once(':')) {
-        _ if url.is_none() => {}
-        Some(("sqlite", file)) if is_path(file) => {}
-        Some(("postgres" | "postgresql", _)) => {
+    match url.as_deref() {
+        Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
             checker.refuse(path, "PostgreSQL is not supported by this build yet; use `sqlite:PATH`");
         }
-        _ => checker.refuse(path, "must be `sqlite:` and the path of a file, like \"sqlite:data/bridge.db\""),
-    }
-    let mut key = |path: &[&str], value, file| {
-        let key = checker.secret(path, value, file);
-        if key.as_ref().is_some_and(|key| !is_key(key)) {
-            checker.refuse(path, "must be 32 bytes in base64; `openssl rand -base64 32` makes them");
+        Some(url) => {
+            if let Err(why) = paths::of_sqlite(url) {
+                checker.refuse(path, why.to_string());
+            }
         }
-        key
-    };
+        None => {}
+    }
+    let mut key = |path: &[&str], value, file| checker.secret(path, value, file, Kind::EncryptionKey);
     let encryption_key = key(&ENCRYPTION_KEY, raw.encryption_key, raw.encryption_key_file);
     let previous_path = ["store", "previous_encryption_key"];
     let previous_encryption_key =
@@ -242,21 +250,26 @@ fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<Workers> {
     Some(Workers { concurrency: concurrency?, grace: grace? })
 }
 
-fn delivery(raw: raw::Delivery, checker: &mut Checker<'_>) -> Option<Delivery> {
+fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>) -> Option<Delivery> {
     let key = |name| ["delivery", name];
+    let written = Written::from(&mut raw);
     let allowed = checker.need(&key("allowed_hosts"), raw.allowed_hosts, "a list of hosts");
     if allowed.as_ref().is_some_and(Vec::is_empty) {
         checker.refuse(&key("allowed_hosts"), "must have at least one entry, or nothing can be delivered");
     }
     let insecure = checker.need(&key("insecure"), raw.insecure, "true or false");
+    let outgoing = check_outgoing::outgoing(written, insecure.unwrap_or(false), sources, checker);
     let request_timeout =
         checker.span(&key("request_timeout"), raw.request_timeout, MILLISECOND..=10 * MINUTE);
     let give_up_after = checker.span(&key("give_up_after"), raw.give_up_after, MILLISECOND..=30 * DAY);
     let concurrency = checker.count(&key("concurrency"), raw.concurrency);
     let rate_per_account = checker.need(&key("rate_per_account"), raw.rate_per_account, "a whole number");
     let allowed = allowed?.into_iter().map(|Text(pattern)| pattern).collect();
+    let check_outgoing::Checked { outgoing, ignored_proxy } = outgoing?;
     Some(Delivery {
         hosts: HostRules { allowed, insecure: insecure? },
+        outgoing,
+        ignored_proxy,
         request_timeout: request_timeout?,
         give_up_after: give_up_after?,
         concurrency: concurrency?,
@@ -286,13 +299,4 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 /// Scheme, host and port, and nothing more.
 pub(super) fn is_origin(url: &Url) -> bool {
     url.path() == "/" && url.query().is_none()
-}
-
-/// What people write as `sqlite://data/bridge.db` is a relative path for one library and `/data` for another.
-fn is_path(file: &str) -> bool {
-    !file.is_empty() && !file.starts_with("//") && !file.contains(":memory:") && !file.contains("mode=memory")
-}
-
-fn is_key(key: &SecretString) -> bool {
-    BASE64_STANDARD.decode(key.expose_secret()).is_ok_and(|bytes| bytes.len() == 32)
 }

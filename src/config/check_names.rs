@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{Checker, DAY, MILLISECOND, is_origin};
 use super::raw;
+use super::secret::Kind;
+use super::secret_text::is_uuid;
 use super::sections::{Account, Handler, Integration};
 use super::tree::Origin;
 use super::values::Text;
@@ -24,23 +26,31 @@ pub(super) fn integrations(
         let path = ["integrations", name.as_str(), "client_uuid"];
         let what = "the integration's id, from its page in Kommo";
         let client_uuid = checker.need(&path, raw.client_uuid, what);
-        if client_uuid.as_ref().is_some_and(|id| id.trim() != id || id.is_empty()) {
-            checker.refuse(&path, "must not be empty, nor begin or end with a space");
+        if let Some(why) = client_uuid.as_deref().and_then(wrong_id) {
+            checker.refuse(&path, why);
         }
-        let twin = checked.iter().find(|(_, other)| Some(&other.client_uuid) == client_uuid.as_ref());
+        let is_same = |other: &Integration| {
+            client_uuid.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(&other.client_uuid))
+        };
+        let twin = checked.iter().find(|(_, other)| is_same(other));
         if let Some((twin, _)) = twin {
             checker.refuse(&path, format!("integrations.{twin} has the same; each integration stands once"));
         }
         let path = ["integrations", name.as_str(), "client_secret"];
         let given = raw.client_secret.is_some() || raw.client_secret_file.is_some();
-        let client_secret = checker.secret(&path, raw.client_secret, raw.client_secret_file);
+        let client_secret =
+            checker.secret(&path, raw.client_secret, raw.client_secret_file, Kind::ClientSecret);
         if !given {
             let what = "the integration's secret key, here or in the file that client_secret_file names";
             checker.need(&path, None::<()>, what);
         }
         let path = ["integrations", name.as_str(), "previous_client_secret"];
-        let previous_client_secret =
-            checker.secret(&path, raw.previous_client_secret, raw.previous_client_secret_file);
+        let previous_client_secret = checker.secret(
+            &path,
+            raw.previous_client_secret,
+            raw.previous_client_secret_file,
+            Kind::ClientSecret,
+        );
         let redirect_uri = raw.redirect_uri.map(|Text(url)| url);
         let install_without_link = raw.install_without_link.unwrap_or(false);
         if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
@@ -55,6 +65,21 @@ pub(super) fn integrations(
         }
     }
     checked
+}
+
+/// Why a text is not an integration's id; `None` if it is one. It does not repeat the text, which may be a secret in the wrong
+/// place.
+fn wrong_id(text: &str) -> Option<String> {
+    if is_uuid(text) {
+        return None;
+    }
+    let is_secret = text.len() > 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let hint =
+        if is_secret { "; this looks like a secret key, which belongs into client_secret" } else { "" };
+    Some(format!(
+        "must be the integration's id, a UUID like \"9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11\", in upper or lower case, without \
+         quotes, braces or spaces{hint}"
+    ))
 }
 
 /// `rules` are missing if they were refused themselves.
@@ -81,7 +106,7 @@ pub(super) fn accounts(
         }
         let path = ["accounts", name.as_str(), "access_token"];
         let given = raw.access_token.is_some() || raw.access_token_file.is_some();
-        let access_token = checker.bearer(&path, raw.access_token, raw.access_token_file);
+        let access_token = checker.secret(&path, raw.access_token, raw.access_token_file, Kind::AccessToken);
         if !given {
             let what = "the account's long-lived token, here or in the file that access_token_file names";
             checker.need(&path, None::<()>, what);

@@ -1,7 +1,7 @@
 //! From the three layers to a valid configuration.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value as Json;
 
@@ -9,55 +9,15 @@ use super::problem::{ConfigError, Problem, Problems};
 use super::raw::Raw;
 use super::schema::Schema;
 use super::sections::Config;
+use super::source::{Sources, nothing_read};
 use super::tree::{Node, Origin};
 use super::values::Span;
 use super::{check, environment};
 use crate::model::HandlerPolicy;
+use crate::paths;
 
 /// The defaults, with their reasons.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
-
-/// What a configuration is made of, besides the defaults. Not `Debug`: the environment holds secrets.
-#[derive(Clone, Default)]
-pub struct Sources {
-    /// The file; if there is none, that of the variable `BRIDGE_CONFIG`, if there is one.
-    pub file: Option<PathBuf>,
-    /// Names and values; only `BRIDGE_CONFIG` and `BRIDGE_SECTION__KEY` are looked at.
-    pub env: Vec<(String, String)>,
-}
-
-impl Sources {
-    /// `file` and the environment of this process: the one place that reads it.
-    ///
-    /// # Errors
-    /// A `BRIDGE_…` variable is no UTF-8.
-    pub fn of_process(file: Option<PathBuf>) -> Result<Self, ConfigError> {
-        let ours = |name: &str| name.starts_with("BRIDGE_");
-        let mut env = Vec::new();
-        for (name, value) in std::env::vars_os() {
-            let Ok(name) = name.into_string() else { continue };
-            match value.into_string() {
-                Ok(value) => env.push((name, value)),
-                Err(_) if ours(&name) => {
-                    let place = Some(Origin::Environment { variable: name.into() }.to_string());
-                    let message = "its value must be UTF-8".to_owned();
-                    return Err(ConfigError::one(Problem { key: None, place, message }));
-                }
-                Err(_) => {}
-            }
-        }
-        Ok(Self { file, env })
-    }
-
-    /// The file that is read, if there is one.
-    pub fn file(&self) -> Option<&Path> {
-        let from_environment = || {
-            let variable = self.env.iter().find(|(name, _)| name == environment::FILE_VARIABLE);
-            variable.map(|(_, path)| Path::new(path)).filter(|path| !path.as_os_str().is_empty())
-        };
-        self.file.as_deref().or_else(from_environment)
-    }
-}
 
 /// A valid configuration together with where each of its values was written.
 pub struct Effective {
@@ -75,16 +35,16 @@ impl Effective {
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut tree = Node::parse(DEFAULTS, None)?;
         let schema = Schema::of_file(&tree);
-        let file = sources.file();
-        let mut problems = Problems::new(file.map(Path::to_path_buf));
-        if let Some(file) = file {
+        let file = sources.file().map(literal).transpose()?.map(paths::absolute);
+        let mut problems = Problems::new(file.clone());
+        if let Some(file) = &file {
             tree.merge(Node::parse(&read(file)?, Some(file))?);
         }
         tree.merge(environment::layer(&sources.env, &schema, &mut problems));
         add_policies(&mut tree);
         schema.check(&mut tree, &mut problems);
         let raw = read_raw(&mut tree, &mut problems);
-        let config = check::config(raw, &tree, &mut problems);
+        let config = check::config(raw, file, sources, &tree, &mut problems);
         problems.into_result(config).map(|config| Self { config, tree, schema })
     }
 }
@@ -99,12 +59,18 @@ impl Config {
         Effective::load(sources).map(|effective| effective.config)
     }
 
-    /// The configuration that the environment of this process gives, `BRIDGE_CONFIG` included.
+    /// The configuration of this process: the file that `BRIDGE_CONFIG` names, else `bridge.toml` in the working directory if
+    /// there is one; and `BRIDGE_SECTION__KEY` variables over it.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::load(&Sources::of_process(None)?)
+    }
+
+    /// Says which file was read; or that none was, and where one was looked for.
+    pub fn read_from(&self) -> String {
+        self.file.as_ref().map_or_else(nothing_read, |file| file.display().to_string())
     }
 
     /// The JSON Schema of the file, with descriptions and defaults.
@@ -116,10 +82,20 @@ impl Config {
     }
 }
 
+/// A variable is read by no shell.
+fn literal(file: &Path) -> Result<&Path, ConfigError> {
+    let refused = file.to_str().and_then(|text| paths::literal(text).err());
+    refused.map_or(Ok(file), |why| {
+        let (place, message) = (Some(file.display().to_string()), format!("names no file: {why}"));
+        Err(ConfigError::one(Problem { key: None, place, message }))
+    })
+}
+
 fn read(file: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(file).map_err(|error| {
-        let message = format!("cannot be read: {error}; name the file with --config or BRIDGE_CONFIG");
-        ConfigError::one(Problem { key: None, place: Some(file.display().to_string()), message })
+        let why = paths::cannot(file, "read", &error);
+        let message = format!("{why}; name the file with --config or BRIDGE_CONFIG");
+        ConfigError::one(Problem { key: None, place: None, message })
     })
 }
 

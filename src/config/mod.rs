@@ -1,4 +1,4 @@
-//! What the bridge is told: one struct per section of `config/default.toml`.
+//! The bridge's configuration: one struct per section of `config/default.toml`.
 //!
 //! Three layers are laid over each other, later wins: the defaults that are compiled in, a file, the
 //! environment. Every value remembers where it came from, so that a refusal can say it. The result is
@@ -8,8 +8,10 @@
 //!
 //! A [`Config`] that exists is valid: nothing has to be checked again after a port is bound.
 
+mod ca_file;
 mod check;
 mod check_names;
+mod check_outgoing;
 mod environment;
 mod load;
 mod problem;
@@ -17,17 +19,21 @@ mod raw;
 mod schema;
 mod secret;
 mod secret_files;
+mod secret_text;
 mod sections;
 mod show;
+mod source;
 mod tree;
 mod values;
 
-pub use load::{Effective, Sources};
+pub use load::Effective;
 pub use problem::{ConfigError, Problem};
 pub use secret::SecretFile;
 pub use sections::{
     Account, Admin, Config, Delivery, Handler, Integration, Log, LogFormat, Server, Store, Workers,
 };
+pub use source::Sources;
+pub(crate) use source::nothing_read;
 
 /// The names that `handlers.NAME.kind` may have.
 pub const BUILT_IN_KINDS: &[&str] = &["echo"];

@@ -31,11 +31,18 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
     problems: Vec<Problem>,
+    /// That no file was read: often the reason why something is missing.
+    no_file: Option<String>,
 }
 
 impl ConfigError {
     pub(super) fn one(problem: Problem) -> Self {
-        Self { problems: vec![problem] }
+        Self { problems: vec![problem], no_file: None }
+    }
+
+    /// Says that no file was read, if so.
+    pub fn no_file(&self) -> Option<&str> {
+        self.no_file.as_deref()
     }
 
     /// All that is wrong; at least one.
@@ -47,12 +54,13 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.as_slice() {
-            [only] => only.fmt(f),
+            [only] => only.fmt(f)?,
             all => {
                 write!(f, "the configuration has {} problems:", all.len())?;
-                all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+                all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))?;
             }
         }
+        self.no_file.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
 }
 
@@ -94,7 +102,10 @@ impl Problems {
     pub(super) fn into_result<T>(self, value: Option<T>) -> Result<T, ConfigError> {
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
-            _ => Err(ConfigError { problems: self.found }),
+            _ => {
+                let no_file = self.file.is_none().then(super::nothing_read);
+                Err(ConfigError { problems: self.found, no_file })
+            }
         }
     }
 }

@@ -48,7 +48,8 @@ pub(super) struct Raw {
 pub(super) struct Server {
     /// The address that Kommo's calls reach, with its port.
     pub(super) listen: Option<Text<SocketAddr>>,
-    /// Scheme and host that Kommo calls; when set, a token's `aud` must be just that. No path.
+    /// Scheme and host that Kommo calls; when set, a token's `aud` must be just that. https, unless it is a loopback address or
+    /// under `delivery.insecure`. No path.
     pub(super) public_url: Option<Text<Url>>,
     /// Larger bodies get 413. 1KiB to 64MiB.
     pub(super) max_body: Option<Text<Size>>,
@@ -78,7 +79,8 @@ pub(super) struct Admin {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Store {
-    /// `sqlite:PATH`; the file and its folder are made. A relative path starts at the working directory.
+    /// `sqlite:PATH` or `sqlite://PATH`; the file and its folder are made. A relative path starts at the working directory;
+    /// neither `~` nor `$HOME` is expanded.
     pub(super) url: Option<String>,
     /// 32 bytes in base64; encrypts stored account tokens. Required as soon as an integration has a `redirect_uri`.
     #[schemars(schema_with = "secret")]
@@ -112,7 +114,7 @@ pub(super) struct Budget {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Integration {
-    /// The integration's id, from its page in Kommo.
+    /// The integration's id, a UUID, from its page in Kommo.
     pub(super) client_uuid: Option<String>,
     /// The integration's secret key, which signs its tokens.
     #[schemars(schema_with = "secret")]
@@ -187,6 +189,16 @@ pub(super) struct Delivery {
     pub(super) allowed_hosts: Option<Vec<Text<HostPattern>>>,
     /// Allows http, IP literals and private addresses. For tests only.
     pub(super) insecure: Option<bool>,
+    /// The proxy for all calls to Kommo, like `http://proxy.example:3128` (http, https, socks5, socks5h), perhaps with
+    /// `user:password@`; or `env`: the one of HTTPS_PROXY and NO_PROXY. Left out: none, whatever the environment says.
+    #[schemars(schema_with = "secret")]
+    pub(super) proxy: Option<SecretString>,
+    /// The path of a file that holds `proxy`.
+    pub(super) proxy_file: Option<String>,
+    /// The path of a file with certificates of CAs in PEM, trusted besides those of the system.
+    pub(super) ca_file: Option<String>,
+    /// Allows that a host of `allowed_hosts` leads to a private address, over TLS as ever. For a gateway in one's own network.
+    pub(super) allow_private_addresses: Option<bool>,
     /// The longest that one continue may take. 1ms to 10m.
     pub(super) request_timeout: Option<Text<Span>>,
     /// The longest that all attempts of one continue may take. 1ms to 30d.

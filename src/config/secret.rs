@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::problem::{Problems, dotted};
+use super::secret_text;
 use super::tree::{Node, Origin};
+use crate::paths;
+
+pub(super) use super::secret_text::Kind;
 
 /// The largest file that is read again, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -20,8 +24,8 @@ pub struct SecretFile {
     pub path: Vec<String>,
     /// Where it is.
     pub file: PathBuf,
-    /// It goes into a header.
-    pub(super) is_bearer: bool,
+    /// What it is for.
+    kind: Kind,
     /// What it held when the configuration was read.
     at_start: SecretString,
 }
@@ -42,13 +46,10 @@ impl SecretFile {
         if let Ok(there) = fs::metadata(&self.file)
             && !(there.is_file() && there.len() <= MAX_FILE)
         {
-            return Err(format!("{} is not a plain file of up to {MAX_FILE} bytes", self.file.display()));
+            let file = paths::absolute(&self.file);
+            return Err(format!("{} is not a plain file of up to {MAX_FILE} bytes", file.display()));
         }
-        let secret = read(&self.file)?;
-        if self.is_bearer {
-            fit_for_header(&secret).map_err(|why| format!("{}: {why}", self.file.display()))?;
-        }
-        Ok(secret)
+        read(&self.file, self.kind, self.path.last().map_or("", String::as_str))
     }
 
     /// Whether `secret` is what the configuration was read with.
@@ -63,15 +64,7 @@ pub(super) struct Found {
     pub(super) file: Option<SecretFile>,
 }
 
-/// Whether a secret can be sent in a header.
-pub(super) fn fit_for_header(secret: &SecretString) -> Result<(), &'static str> {
-    if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(());
-    }
-    Err("must be printable ASCII without spaces and line breaks, as it goes into a header")
-}
-
-/// Takes a secret from `x` or from the file named by `x_file`; none if neither is given or it is refused.
+/// Takes a secret from `x` or from the file named by `x_file`; `None` if neither is given or it is refused.
 ///
 /// `path` is that of `x`. A relative file name starts at the folder of the configuration file that has
 /// it, or, if an environment variable has it, at the working directory.
@@ -79,43 +72,41 @@ pub(super) fn resolve(
     path: &[&str],
     value: Option<SecretString>,
     file: Option<String>,
+    kind: Kind,
     tree: &Node,
     problems: &mut Problems,
 ) -> Option<Found> {
     let (last, table) = path.split_last()?;
     let file_key = format!("{last}_file");
     let file_path = [table, &[file_key.as_str()]].concat();
-    let mut source = None;
-    let (from, secret) = match (value, file) {
+    let file = match (value, file) {
         (None, None) => return None,
         (Some(_), Some(_)) => {
             problems.refuse(tree, path, format!("give it here or as `{file_key}`, not both"));
             return None;
         }
-        (Some(secret), None) => (path, Ok(secret)),
-        (None, Some(file)) => {
-            let file = absolute(&file, tree.nearest_origin(&file_path));
-            let secret = read(&file);
-            source = Some(file);
-            (file_path.as_slice(), secret)
+        (Some(secret), None) => {
+            if let Some(why) = secret_text::refusal(secret.expose_secret(), kind, last) {
+                problems.refuse(tree, path, why);
+                return None;
+            }
+            return Some(Found { secret, file: None });
         }
+        (None, Some(file)) => file,
     };
-    match secret {
-        Ok(secret) if !secret.expose_secret().trim().is_empty() => {
-            let file = source.map(|file| SecretFile {
-                path: path.iter().map(|part| (*part).to_owned()).collect(),
-                file,
-                is_bearer: false,
-                at_start: secret.clone(),
-            });
-            Some(Found { secret, file })
-        }
-        Ok(_) => {
-            problems.refuse(tree, from, "must not be empty");
-            None
+    let origin = tree.nearest_origin(&file_path);
+    let found = paths::literal(&file).map_err(|why| why.to_string()).and_then(|_| {
+        let file = absolute(&file, origin);
+        read(&file, kind, last).map(|secret| (secret, file))
+    });
+    match found {
+        Ok((secret, file)) => {
+            let path = path.iter().map(|part| (*part).to_owned()).collect();
+            let file = SecretFile { path, file, kind, at_start: secret.clone() };
+            Some(Found { secret, file: Some(file) })
         }
         Err(why) => {
-            problems.refuse(tree, from, why);
+            problems.refuse(tree, &file_path, why);
             None
         }
     }
@@ -131,15 +122,23 @@ pub(super) fn absolute(file: &str, origin: &Origin) -> PathBuf {
     }
 }
 
-/// Editors and `echo` end a file with a newline that belongs to no secret.
-fn read(file: &Path) -> Result<SecretString, String> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        format!("{} cannot be read: {error}; it must hold the secret as text", file.display())
+/// Reads the secret whose key ends in `name`. Editors and `echo` end a file with a newline that belongs to no secret.
+fn read(file: &Path, kind: Kind, name: &str) -> Result<SecretString, String> {
+    let bytes = fs::read(file).map_err(|error| {
+        format!("{}; it must hold the secret as text", paths::cannot(file, "read", &error))
+    })?;
+    let shown = paths::absolute(file);
+    let shown = shown.display();
+    let text = String::from_utf8(bytes).map_err(|_| {
+        format!("{shown} is not UTF-8 text: save it as UTF-8, with nothing but the secret in it")
     })?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     if secret.trim().is_empty() {
-        return Err(format!("{} is empty; it must hold the secret", file.display()));
+        return Err(format!("{shown} is empty; it must hold the secret"));
     }
-    Ok(SecretString::from(secret))
+    match secret_text::refusal(secret, kind, name) {
+        Some(why) => Err(format!("{shown} {why}")),
+        None => Ok(SecretString::from(secret)),
+    }
 }

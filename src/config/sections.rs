@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::secret::SecretFile;
-use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules};
+use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing};
 
 /// The whole configuration, validated: see [`Config::load`].
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[log]`
     pub log: Log,
+    /// The absolute path of the file that was read; `None` if there was none: see [`Config::read_from`].
+    pub file: Option<PathBuf>,
     /// The files that secrets were read from, by `x_file` keys.
     pub secret_files: Vec<SecretFile>,
 }
@@ -130,6 +133,10 @@ pub struct Workers {
 pub struct Delivery {
     /// `allowed_hosts` and `insecure`: which hosts may get a bearer.
     pub hosts: HostRules,
+    /// `proxy`, `ca_file` and `allow_private_addresses`: how calls leave this machine.
+    pub outgoing: Outgoing,
+    /// The variable that names a proxy which is not used, because `proxy` is not set.
+    pub ignored_proxy: Option<String>,
     /// One continue.
     pub request_timeout: Duration,
     /// All of them.

@@ -11,18 +11,18 @@ use super::tree::{Content, Node};
 const MASK: &str = "***";
 
 impl Effective {
-    /// The configuration as TOML; behind each value stands where it was written.
+    /// The configuration as TOML: first which file was read, and behind each value where it was written.
     pub fn show(&self) -> String {
-        let mut text = String::new();
+        let mut text = format!("# {}\n", self.config.read_from());
         self.print(&self.tree, &mut Vec::new(), &mut text);
         text
     }
 
-    /// `{"config": {"server": {"listen": …}}, "origins": {"server.listen": "bridge.toml:2"}}`
+    /// `{"file": "/etc/bridge.toml", "config": {"server": {"listen": …}}, "origins": {"server.listen": "/etc/bridge.toml:2"}}`
     pub fn show_json(&self) -> Json {
         let mut origins = Map::new();
         let config = self.masked(&self.tree, &mut Vec::new(), &mut origins);
-        json!({ "config": config, "origins": origins })
+        json!({ "file": self.config.file, "config": config, "origins": origins })
     }
 
     fn print<'a>(&self, table: &'a Node, path: &mut Vec<&'a str>, text: &mut String) {

@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::model::{AccountId, HostRules};
+use crate::model::{AccountId, HostRules, Outgoing};
 use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Source};
 
 use super::again::{Next, Tried, judge};
@@ -55,6 +55,8 @@ pub struct ClientOptions {
     pub rate_per_second: u32,
     /// The hosts that may get the token. Default: those of Kommo and amoCRM, over TLS, at public addresses.
     pub hosts: HostRules,
+    /// How calls leave this machine. Default: directly, with the system's certificates.
+    pub outgoing: Outgoing,
     /// The longest that one call may take. Default: 20 s.
     pub timeout: Duration,
     /// How long a call may wait for its turn, for the end of a pause, and for further tries. Default: 60 s.
@@ -70,6 +72,7 @@ impl Default for ClientOptions {
                 allowed: allowed.iter().filter_map(|host| host.parse().ok()).collect(),
                 insecure: false,
             },
+            outgoing: Outgoing::default(),
             timeout: Duration::from_secs(20),
             patience: Duration::from_secs(60),
         }
@@ -149,8 +152,8 @@ impl Client {
         let origin = url.origin().ascii_serialization();
         let limits = Limits { rate_per_account: options.rate_per_second.max(1), rate_total: None, places: 0 };
         let clock = Clock::system();
-        let kommo =
-            Kommo::new(options.hosts, options.timeout).map_err(|error| Error::Setup(error.to_string()))?;
+        let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)
+            .map_err(|error| Error::Setup(error.to_string()))?;
         let clients = Clients {
             kommo,
             gate: Gate::new(limits, clock.clone()),

@@ -24,17 +24,27 @@ pub(super) fn system_lookup() -> Lookup {
 pub(super) struct PublicOnly {
     pub(super) rules: Arc<HostRules>,
     pub(super) lookup: Lookup,
+    /// Whether private addresses are allowed for every name (`delivery.allow_private_addresses`).
+    pub(super) allow_private: bool,
+    /// The proxy's host, which the configuration names: it may be inside.
+    pub(super) proxy: Option<String>,
 }
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let rules = self.rules.clone();
+        let is_proxy = self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
+        let allow_private = self.allow_private || is_proxy;
         let found = (self.lookup)(name.as_str().to_owned());
         Box::pin(async move {
             let mut found = found.await?;
-            found.retain(|address| rules.permits_address(address.ip()));
+            found.retain(|address| allow_private || rules.permits_address(address.ip()));
             if found.is_empty() {
-                return Err("the name resolves to private addresses only".into());
+                return Err(
+                    "the name resolves to private addresses only; if it is a gateway of your own, set \
+                     delivery.allow_private_addresses"
+                        .into(),
+                );
             }
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)
@@ -53,7 +63,7 @@ mod tests {
     use super::super::answer::Answer;
     use super::super::transport::Kommo;
     use super::*;
-    use crate::model::CheckedCompletion;
+    use crate::model::{CheckedCompletion, Outgoing};
 
     /// Answers each question with the next of these, and then with the last.
     fn leads_to(answers: Vec<Vec<SocketAddr>>) -> Lookup {
@@ -68,6 +78,10 @@ mod tests {
     fn rules(insecure: bool, port: u16) -> HostRules {
         let allowed = vec![format!("changes.kommo.com:{port}").parse().unwrap()];
         HostRules { allowed, insecure }
+    }
+
+    fn public_only(lookup: Lookup) -> PublicOnly {
+        PublicOnly { rules: rules(false, 443).into(), lookup, allow_private: false, proxy: None }
     }
 
     async fn continued(kommo: &Kommo, url: &str) -> Answer {
@@ -87,7 +101,7 @@ mod tests {
         ]
         .map(|address| address.parse().unwrap())
         .to_vec();
-        let resolver = PublicOnly { rules: rules(false, 443).into(), lookup: leads_to(vec![addresses]) };
+        let resolver = public_only(leads_to(vec![addresses]));
         let left = resolver.resolve("changes.kommo.com".parse().unwrap()).await.unwrap();
         assert_eq!(left.map(|address| address.to_string()).collect::<Vec<_>>(), ["93.184.215.14:0"]);
     }
@@ -96,7 +110,7 @@ mod tests {
     async fn each_look_at_a_name_is_checked_anew() {
         let answers = ["93.184.215.14:0", "169.254.169.254:0", "93.184.215.14:0"];
         let answers = answers.map(|address| vec![address.parse().unwrap()]).to_vec();
-        let resolver = PublicOnly { rules: rules(false, 443).into(), lookup: leads_to(answers) };
+        let resolver = public_only(leads_to(answers));
         for permitted in [true, false, true] {
             let left = resolver.resolve("changes.kommo.com".parse().unwrap()).await;
             assert_eq!(left.is_ok(), permitted);
@@ -109,14 +123,16 @@ mod tests {
         let address = inside.local_addr().unwrap();
         let lookup = leads_to(vec![vec![address]]);
         let timeout = Duration::from_secs(5);
-        let kommo = Kommo::that_looks_up(lookup.clone(), rules(false, address.port()), timeout).unwrap();
+        let direct = Outgoing::default();
+        let kommo =
+            Kommo::that_looks_up(lookup.clone(), &direct, rules(false, address.port()), timeout).unwrap();
         let url = format!("https://changes.kommo.com:{}", address.port());
         for _ in 0..3 {
             let Answer::NotSent(why) = continued(&kommo, &url).await else { panic!("it was called") };
             assert!(why.contains("private"), "{why}");
         }
         // Where private addresses are allowed the same lookup does lead there, so it was the check that refused.
-        let allowed = Kommo::that_looks_up(lookup, rules(true, address.port()), timeout).unwrap();
+        let allowed = Kommo::that_looks_up(lookup, &direct, rules(true, address.port()), timeout).unwrap();
         let url = format!("http://changes.kommo.com:{}", address.port());
         let heard = async {
             let (mut stream, _) = inside.accept().await.unwrap();

@@ -1,21 +1,23 @@
 //! The one HTTP client: where a bearer may go, and for how long we wait.
 //!
-//! It follows no redirect, knows no proxy, repeats nothing by itself, reads no more of an answer than
-//! decisions need, and opens no connection to a private address (unless `delivery.insecure`). An IP
-//! literal never reaches the resolver, so the URL is checked too, each time.
+//! It follows no redirect, repeats nothing on its own, reads no more of an answer than decisions need, and goes through no
+//! proxy but the one of `delivery.proxy`. It opens no connection to a private address, unless the configuration allows
+//! that; through a proxy that looks up names, the proxy decides. An IP literal never reaches the resolver, so the URL is
+//! checked too, each time.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, redirect};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::model::{CheckedCompletion, HostRules, ReturnUrl};
+use crate::model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl};
 
 use super::answer::{Answer, Problem};
+use super::outgoing::{Route, client_builder};
 use super::resolver::{Lookup, PublicOnly, system_lookup};
 use super::retry_after;
 
@@ -33,38 +35,50 @@ pub(super) const MOST_LIST: usize = 8 << 20;
 pub struct Kommo {
     client: Client,
     rules: Arc<HostRules>,
+    route: Option<Arc<Route>>,
 }
 
 impl Kommo {
-    /// A client that keeps `rules` and gives each call `timeout`.
+    /// A client that keeps `rules`, gives each call `timeout`, and calls directly.
+    #[cfg(test)]
+    pub fn new(rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
+        Self::leaving(&Outgoing::default(), rules, timeout)
+    }
+
+    /// A client that keeps `rules` and gives each call `timeout`, and whose calls leave as `outgoing` says.
     ///
     /// # Errors
     /// TLS cannot be set up; most often the system has no CA certificates.
-    pub fn new(rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
-        Self::that_looks_up(system_lookup(), rules, timeout)
+    pub fn leaving(outgoing: &Outgoing, rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
+        Self::that_looks_up(system_lookup(), outgoing, rules, timeout)
     }
 
     /// The same, which learns the addresses of names by `lookup`.
     pub(super) fn that_looks_up(
         lookup: Lookup,
+        outgoing: &Outgoing,
         rules: HostRules,
         timeout: Duration,
     ) -> Result<Self, KommoError> {
         let rules = Arc::new(rules);
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
+        let resolver = PublicOnly {
+            rules: rules.clone(),
+            lookup,
+            allow_private: outgoing.allow_private_addresses,
+            proxy: outgoing.proxy.as_ref().map(|proxy| proxy.url.host().to_owned()),
+        };
+        let client = client_builder(outgoing)
+            .map_err(|error| KommoError(told(&error)))?
             .https_only(!rules.insecure)
-            .retry(reqwest::retry::never())
             .connect_timeout(CONNECT)
             .timeout(timeout)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .user_agent(concat!("salesbot-bridge/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly { rules: rules.clone(), lookup }))
+            .dns_resolver(Arc::new(resolver))
             .build()
             .map_err(|error| KommoError(told(&error)))?;
-        Ok(Self { client, rules })
+        Ok(Self { client, rules, route: Route::new(outgoing).map(Arc::new) })
     }
 
     /// Makes one call. Whatever status comes back is an answer.
@@ -76,8 +90,16 @@ impl Kommo {
             return Err(Failure::NotAllowed(refusal.to_string()));
         }
         let most = call.most_body;
-        let response = self.request(call).send().await.map_err(Failure::from)?;
-        Ok(read(response, most).await)
+        let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
+        let response =
+            self.request(call).send().await.map_err(|error| Failure::from(error).through(proxy))?;
+        match proxy {
+            // Kommo has no such answer: the proxy did not pass the call on.
+            Some(_) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(Failure::NotSent("proxy authentication required (407)".to_owned()).through(proxy))
+            }
+            _ => Ok(read(response, most).await),
+        }
     }
 
     fn request(&self, call: Call<'_>) -> RequestBuilder {
@@ -231,6 +253,18 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// The same for a call that goes through this proxy: a connection that failed is perhaps the proxy's doing.
+    fn through(self, proxy: Option<&str>) -> Self {
+        match (self, proxy) {
+            (Self::NotSent(why), Some(proxy)) => {
+                Self::NotSent(format!("through the proxy {proxy} (delivery.proxy): {why}"))
+            }
+            (failure, _) => failure,
+        }
+    }
+}
+
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         if error.is_connect() || error.is_builder() {
@@ -280,7 +314,8 @@ fn told(error: &reqwest::Error) -> String {
 /// There is no client.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates"
+    "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates, or name some in \
+     delivery.ca_file"
 )]
 pub struct KommoError(String);
 

@@ -12,6 +12,7 @@ mod hosts;
 mod ids;
 mod job;
 mod limits;
+mod outgoing;
 mod retry;
 mod return_url;
 mod shares;
@@ -29,6 +30,7 @@ pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
 pub use job::{DeliveringJob, Delivery, Job, NewJob, RunningJob};
 pub use limits::CompletionError;
+pub use outgoing::{Authorities, Outgoing, Proxy, ProxyUrl};
 pub use retry::{Backoff, HandlerPolicy};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
 pub use shares::Shares;

@@ -1,6 +1,9 @@
 //! Why the store could not do something, in words that help.
 
+use std::path::Path;
+
 use crate::model::{JobId, StateName};
+use crate::paths;
 
 use super::budget::OverBudget;
 
@@ -133,8 +136,23 @@ impl StoreError {
     }
 
     /// The same, met while the store at `path` was opened.
-    pub(super) fn at(self, path: &str) -> Self {
-        let path = path.to_owned();
+    pub(super) fn at(self, path: &Path) -> Self {
+        self.named(path).while_opening(path)
+    }
+
+    /// The same, with the file that could not be written, its owner, and our user.
+    pub(super) fn named(self, path: &Path) -> Self {
+        match self {
+            Self::ReadOnly(why) => {
+                Self::ReadOnly(format!("{}: {why}; {}", path.display(), paths::whose(path)))
+            }
+            other => other,
+        }
+    }
+
+    /// The same as a reason why the store at `path` cannot be opened.
+    pub(super) fn while_opening(self, path: &Path) -> Self {
+        let path = path.display().to_string();
         match self {
             Self::NoDatabase => Self::NotAStore { path, why: self.to_string() },
             Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Damaged(_) | Self::Database(_) => {

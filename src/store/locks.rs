@@ -64,7 +64,7 @@ pub(super) fn holder(path: &Path) -> Option<u32> {
 ///
 /// Unlike an attempt to lock it, the look disturbs no one who is about to.
 pub(crate) fn owner(url: &str) -> Option<u32> {
-    holder(&open::lock_path(&open::resolved(open::path(url).ok()?)))
+    holder(&open::lock_path(&open::file_of(url).ok()?))
 }
 
 /// The processes that read the database at `path` in a transaction at this moment, except this one and the owner.

@@ -96,7 +96,7 @@ pub(crate) struct LogState {
 /// # Errors
 /// `url` is not one of a store.
 pub(crate) fn log_state(url: &str) -> Result<LogState, StoreError> {
-    let path = open::resolved(open::path(url)?);
+    let path = open::file_of(url)?;
     Ok(LogState { bytes: bytes_of(&path), readers: locks::foreign_readers(&path) })
 }
 

@@ -70,6 +70,7 @@ pub(crate) use locks::owner;
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
+pub(crate) use open::file_of;
 pub use read::Stats;
 pub use reports::Written;
 
@@ -143,7 +144,8 @@ impl Store {
             writer: Mutex::new(Some(writer)),
         }));
         if purpose == Purpose::Serve {
-            store.take_over().await.map_err(|error| error.at(&open::shown(url)))?;
+            let file = open::file_of(url)?;
+            store.take_over().await.map_err(|error| error.while_opening(&file))?;
         }
         Ok(store)
     }

@@ -10,6 +10,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
+use crate::paths;
+
 use super::place::Place;
 use super::{StoreError, files, locks};
 
@@ -52,9 +54,10 @@ pub(super) fn is_there(url: &str) -> Result<bool, StoreError> {
 
 /// Opens `url`, `sqlite:PATH`.
 pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreError> {
-    let path = resolved(path(url)?);
+    let path = file_of(url)?;
     let shown = path.display().to_string();
-    let cannot = |why: String| StoreError::Open { path: shown.clone(), why };
+    let cannot = |why: String| cannot(&path, why);
+    let failed = |error: sqlx::Error| StoreError::from(error).at(&path);
     let no_store = |why: &str| StoreError::NotAStore { path: shown.clone(), why: why.to_owned() };
     if path.is_symlink() {
         return Err(no_store("it is a link that leads nowhere: set store.url to the file itself"));
@@ -95,16 +98,14 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .statement_cache_capacity(256)
         .disable_statement_logging();
     if purpose == Purpose::Serve {
-        if path.exists() && is_foreign(&options).await.map_err(|error| StoreError::from(error).at(&shown))? {
+        if path.exists() && is_foreign(&options).await.map_err(failed)? {
             return Err(no_store("it is the database of another program: set store.url to another file"));
         }
         // The file remembers it. A visitor must not change a file before it knows that it is a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
-    migrate(&options, purpose, &shown).await?;
-    let connect = async |options: SqliteConnectOptions| {
-        options.connect().await.map_err(|error| StoreError::from(error).at(&shown))
-    };
+    migrate(&options, purpose, &path).await?;
+    let connect = async |options: SqliteConnectOptions| options.connect().await.map_err(failed);
     let writing = connect(options.clone().pragma("cache_size", CACHE_KIB)).await?;
     let checkpoints = connect(options.clone()).await?;
     let reading = SqlitePoolOptions::new()
@@ -121,29 +122,26 @@ pub(super) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     Ok(Opened { writing, checkpoints, reading, lock, place })
 }
 
-/// `url` as a person knows it.
-pub(super) fn shown(url: &str) -> String {
-    path(url).map_or_else(|_| url.to_owned(), |path| resolved(path).display().to_string())
+/// The absolute path of the file that `url` names.
+///
+/// # Errors
+/// It names none.
+pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
+    path(url).map(resolved)
 }
 
-/// The file behind a link: whatever name it is opened by, its lock lies beside it.
-pub(super) fn resolved(path: PathBuf) -> PathBuf {
-    path.canonicalize().unwrap_or(path)
+/// The file behind a link: whatever name it is opened by, its lock lies beside it. The path is absolute.
+fn resolved(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| paths::absolute(&path))
 }
 
-pub(super) fn path(url: &str) -> Result<PathBuf, StoreError> {
-    match url.split_once(':') {
-        Some(("sqlite", path)) if path.contains(":memory:") || path.contains("mode=memory") => {
-            Err(StoreError::Url(
-                "a store in memory would forget what was acknowledged: write `sqlite:PATH`".into(),
-            ))
-        }
-        Some(("sqlite", path)) if !path.is_empty() => Ok(path.strip_prefix("//").unwrap_or(path).into()),
-        _ => Err(StoreError::Url(format!(
-            "`{}…` is not supported: write `sqlite:PATH`",
-            url.split(':').next().unwrap_or_default()
-        ))),
-    }
+fn path(url: &str) -> Result<PathBuf, StoreError> {
+    paths::of_sqlite(url).map_err(|why| StoreError::Url(why.to_string()))
+}
+
+/// The store at `path` cannot be opened.
+fn cannot(path: &Path, why: String) -> StoreError {
+    StoreError::Open { path: path.display().to_string(), why: format!("{why}; {}", paths::whose(path)) }
 }
 
 /// The file beside the database that its owner holds locked.
@@ -155,12 +153,11 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
 
 /// Takes the lock beside the database. The system frees it when the process ends, however it ends.
 fn own(path: &Path) -> Result<File, StoreError> {
-    let shown = path.display().to_string();
-    let cannot = |error: std::io::Error| StoreError::Open {
-        path: shown.clone(),
-        why: format!("its lock {shown}.lock: {error}"),
-    };
     let lock = lock_path(path);
+    let cannot = |error: std::io::Error| StoreError::Open {
+        path: path.display().to_string(),
+        why: format!("its lock {}", paths::cannot(&lock, "opened", &error)),
+    };
     let mut file = files::open_lock(&lock).map_err(cannot)?;
     if let Err(error) = file.try_lock() {
         if let TryLockError::Error(error) = error {
@@ -169,7 +166,7 @@ fn own(path: &Path) -> Result<File, StoreError> {
         // What the file says may be of an owner who ended since: the system knows better, if it tells.
         let holder = locks::holder(&lock).map(|pid| format!("process {pid}"));
         let owner = holder.or_else(|| noted(&mut file)).unwrap_or_else(|| "another process".to_owned());
-        return Err(StoreError::InUse { path: shown, owner });
+        return Err(StoreError::InUse { path: path.display().to_string(), owner });
     }
     let note = format!("process {}\n", std::process::id());
     file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(cannot)?;
@@ -184,20 +181,20 @@ fn noted(file: &mut File) -> Option<String> {
     Some(note.trim().to_owned()).filter(|note| !note.is_empty())
 }
 
-async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, shown: &str) -> Result<(), StoreError> {
-    let cannot = |why: String| StoreError::Open { path: shown.to_owned(), why };
+async fn migrate(options: &SqliteConnectOptions, purpose: Purpose, path: &Path) -> Result<(), StoreError> {
+    let shown = path.display().to_string();
     let connected = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
-    let pool = connected.map_err(|error| StoreError::from(error).at(shown))?;
+    let pool = connected.map_err(|error| StoreError::from(error).at(path))?;
     let result = match purpose {
         Purpose::Serve => MIGRATIONS.run(&pool).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.to_owned(), version },
-            MigrateError::VersionMismatch(_) => StoreError::Unreleased { path: shown.to_owned() },
+            MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.clone(), version },
+            MigrateError::VersionMismatch(_) => StoreError::Unreleased { path: shown.clone() },
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                StoreError::from(error).at(shown)
+                StoreError::from(error).at(path)
             }
-            other => cannot(other.to_string()),
+            other => cannot(path, other.to_string()),
         }),
-        Purpose::Visit => up_to_date(&pool, shown).await,
+        Purpose::Visit => up_to_date(&pool, &shown).await,
     };
     pool.close().await;
     result

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::SqliteConnection;
 
+use crate::paths;
+
 use super::{StoreError, files};
 
 /// Where the store is, and what was there when it was opened.
@@ -71,7 +73,9 @@ impl Place {
                 (Err(error), Some(_)) if error.kind() == ErrorKind::NotFound => {
                     return Err(format!("{shown} was deleted or moved away"));
                 }
-                (Err(error), Some(_)) => return Err(format!("{shown} cannot be seen any more: {error}")),
+                (Err(error), Some(_)) => {
+                    return Err(format!("{shown} cannot be seen any more: {error}; {}", paths::whose(path)));
+                }
             }
         }
         for (path, known) in &self.beside {

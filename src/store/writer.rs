@@ -108,7 +108,7 @@ impl Writer {
             }
         }
         let begun = self.clock.elapsed();
-        let result = self.transaction(&mut batch).await;
+        let result = self.transaction(&mut batch).await.map_err(|error| self.named(error));
         metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
         metrics::histogram!("bridge_commit_operations").record(precise(batch.len()));
         match result {
@@ -124,6 +124,7 @@ impl Writer {
                     match self.transaction(&mut single).await {
                         Ok(done) => self.settle(single, done),
                         Err(error) => {
+                            let error = self.named(error);
                             single.fail(&error);
                             hopeless = Some(error).filter(StoreError::concerns_all);
                         }
@@ -132,6 +133,11 @@ impl Writer {
             }
             Err(error) => batch.fail(&error),
         }
+    }
+
+    /// The error with the file that it is about.
+    fn named(&self, error: StoreError) -> StoreError {
+        self.place.as_ref().map_or(error.clone(), |place| error.named(place.path()))
     }
 
     /// Whether requests that are stored now are found again; asked only where there are some.

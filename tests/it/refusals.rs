@@ -178,7 +178,7 @@ async fn a_good_token_for_somebody_else_is_403() {
 async fn a_handler_of_other_integrations_is_403() {
     let kommo = kommo().await;
     let config = r#"
-        integrations.shop = { client_uuid = "shop-id", client_secret = "shop-secret" }
+        integrations.shop = { client_uuid = "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11", client_secret = "shop-secret" }
         handlers.theirs = { kind = "echo", integrations = ["shop"] }
         handlers.ours = { kind = "echo", integrations = ["main", "shop"] }
         handlers.rust.integrations = ["shop"]
@@ -188,7 +188,7 @@ async fn a_handler_of_other_integrations_is_403() {
         setup.handler("rust", salesbot_bridge::Echo).handler("open", salesbot_bridge::Echo).start().await;
     let shop = TokenStyle {
         secret: Some("shop-secret".to_owned()),
-        claims: json!({ "client_uuid": "shop-id" }).as_object().unwrap().clone(),
+        claims: json!({ "client_uuid": "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11" }).as_object().unwrap().clone(),
         ..TokenStyle::default()
     };
     for (handler, of_main) in [("echo", 200), ("ours", 200), ("open", 200), ("theirs", 403), ("rust", 403)] {

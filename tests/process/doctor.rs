@@ -7,6 +7,7 @@ use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::Value;
 
 use crate::home::Home;
+use crate::serve::Serve;
 
 /// Outcome, finding and what to do of each check of this name.
 fn checks(report: &Value, name: &str) -> Vec<(String, String, String)> {
@@ -42,6 +43,51 @@ async fn beside_a_bridge_that_runs_nothing_fails() {
     }
     let told = home.run(&["doctor"]).expect(0);
     assert!(told.out.contains("It works; 1 thing to look at."), "delivery.insecure is on: {}", told.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_and_serve_say_which_file_was_read_and_how_calls_leave() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    // No option and no variable names the file: it lies in the working directory.
+    let here = |arguments: &[&str]| {
+        let mut command = crate::process::program();
+        command.args(arguments).current_dir(home.config().parent().unwrap());
+        command.env("HTTPS_PROXY", "http://user:hidden@127.0.0.1:1");
+        command
+    };
+    let file = home.config().display().to_string();
+    let checked = crate::process::run(here(&["config", "check"])).expect(0);
+    assert_eq!(checked.out, format!("configuration is valid: {file}"));
+    let report = crate::process::run(here(&["doctor", "--json"])).expect(0);
+    assert_eq!(checks(&report.json(), "configuration")[0].1, format!("{file}: accepted"));
+    let (outcome, found, todo) = checks(&report.json(), "outgoing").remove(0);
+    assert_eq!(outcome, "warning");
+    assert!(
+        found.starts_with("calls to Kommo go directly, without a proxy; private addresses are allowed"),
+        "{found}"
+    );
+    assert!(
+        found.ends_with("; HTTPS_PROXY is set, and not used") && todo.contains("delivery.proxy"),
+        "{found} {todo}"
+    );
+    let mut used = here(&["doctor", "--json"]);
+    used.env("BRIDGE_DELIVERY__PROXY", "env");
+    let report = crate::process::run(used).expect(1);
+    let (outcome, found, _) = checks(&report.json(), "outgoing").remove(0);
+    assert!(
+        outcome == "ok" && found.contains("go through the proxy http://127.0.0.1:1 of HTTPS_PROXY"),
+        "{found}"
+    );
+    let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
+    let failed = &checks(&report.json(), &account)[0].1;
+    assert!(failed.contains("through the proxy http://127.0.0.1:1 (delivery.proxy)"), "{failed}");
+    let ended = Serve::start(here(&["serve"])).stop();
+    for part in [&format!("\"file\":\"{file}\""), "\"variable\":\"HTTPS_PROXY\"", "directly, without a proxy"]
+    {
+        assert!(ended.err.contains(part), "{part}: {}", ended.err);
+    }
+    assert!(!report.out.contains("hidden") && !ended.err.contains("hidden"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

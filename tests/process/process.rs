@@ -25,9 +25,10 @@ pub fn program() -> Command {
     undisturbed(Command::new(env!("CARGO_BIN_EXE_salesbot-bridge")))
 }
 
-/// `command` without whatever configuration stands in the environment of the tests.
+/// `command` without the configuration and the proxies that the environment of the tests names.
 pub fn undisturbed(mut command: Command) -> Command {
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BRIDGE_")) {
+    let disturbs = |name: &str| name.starts_with("BRIDGE_") || name.to_lowercase().ends_with("_proxy");
+    for (name, _) in env::vars_os().filter(|(name, _)| disturbs(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command

@@ -18,7 +18,7 @@ const BROKEN: &[(&str, &[&str])] = &[
         "server.ack_deadline = \"2m\"",
         &["bridge.toml:10: server.ack_deadline: must be a duration from 1ms to 1m"],
     ),
-    ("admin.token = \"two words\"", &["bridge.toml:10: admin.token: must be printable ASCII"]),
+    ("admin.token = \"two words\"", &["bridge.toml:10: admin.token: holds, as character 4, a space"]),
     (
         "admin.token_file = \"missing.token\"",
         &["bridge.toml:10: admin.token", "missing.token", "cannot be read"],
@@ -66,7 +66,7 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
 #[test]
 fn without_a_handler_nothing_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let integration = "[integrations.main]\nclient_uuid = \"a\"\nclient_secret = \"b\"\n";
+    let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"b\"\n";
     fs::write(folder.path().join("bridge.toml"), integration).unwrap();
     for arguments in [&["serve"][..], &["config", "check"]] {
         let mut command = crate::process::program();
@@ -83,12 +83,20 @@ fn without_an_integration_nothing_starts() {
     command.arg("serve").current_dir(folder.path());
     let ended = crate::process::run(command).expect(2);
     assert!(ended.err.contains("integrations: at least one is needed"), "{}", ended.err);
+    let looked_in = format!("no ./bridge.toml in {}", folder.path().display());
+    assert!(
+        ended.err.contains("no configuration file was read: no --config, no BRIDGE_CONFIG, "),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.ends_with(&looked_in), "{}", ended.err);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
     let mut command = crate::process::program();
     command.args(["serve", "--config", "missing.toml"]).current_dir(folder.path());
     let ended = crate::process::run(command).expect(2);
-    assert!(ended.err.contains("missing.toml: cannot be read"), "{}", ended.err);
+    let named = format!("{}/missing.toml cannot be read: ", folder.path().display());
+    assert!(ended.err.contains(&named) && ended.err.contains("this process runs as user"), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

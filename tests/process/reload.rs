@@ -80,8 +80,8 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
     assert_eq!(admin("the-old-admin").await, StatusCode::UNAUTHORIZED);
     assert_eq!(admin("the-new-admin").await, StatusCode::OK);
 
-    // Empty, gone, and unfit for a header: all stays as it was.
-    write("client.secret", "");
+    // With a byte order mark, gone, and unfit for a header: all stays as it was.
+    write("client.secret", &format!("\u{feff}{client_secret}"));
     fs::remove_file(home.path("account.token")).unwrap();
     write("admin.token", "two words");
     serve.process.signal("HUP");

@@ -211,7 +211,7 @@ fn what_cannot_be_written_exits_1_and_names_the_file() {
 #[test]
 fn a_handler_is_looked_for_at_the_configurations_own_address() {
     let shop = Shop::new();
-    let integration = "[integrations.main]\nclient_uuid = \"id\"\nclient_secret = \"s\"\n";
+    let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"s\"\n";
     let configured =
         |more: &str| fs::write(shop.path("bridge.toml"), format!("{more}\n{integration}")).unwrap();
     let handler = ["--config", "bridge.toml", "--handler", "greet", "--json", "--force"];

@@ -79,7 +79,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bridge.toml");
         let good = "server.public_url = \"https://bots.example.com\"\naccounts.a.base_url = \"https://a.kommo.com\"\n\
-                    accounts.a.access_token = \"t\"\nintegrations.main.client_uuid = \"id\"\nintegrations.main.client_secret = \"s\"\n";
+                    accounts.a.access_token = \"t\"\nintegrations.main.client_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nintegrations.main.client_secret = \"s\"\n";
         let replaced = ["accounts.", "server.public_url"].iter().find(|key| text == format!("-{key}"));
         let text = match replaced {
             Some(key) => good.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n"),

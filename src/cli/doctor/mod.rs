@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod configuration;
 mod files;
+mod outgoing;
 mod permissions;
 mod reach;
 mod store;
@@ -21,6 +22,7 @@ use crate::bridge::Error;
 use crate::bridge::speaking::Speaking;
 use crate::clock::Clock;
 use crate::config::{Config, Effective, Sources};
+use crate::model::Outgoing;
 use crate::store::Store;
 
 use super::exit::{Failure, print};
@@ -40,10 +42,9 @@ pub(super) async fn run(
     fits: impl FnOnce(Config) -> Result<(), Error>,
     json: bool,
 ) -> Result<(), Failure> {
-    let place = sources.file().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     let loaded = Effective::load(sources).map_err(Error::from);
     let (checks, refused) = match loaded.and_then(|loaded| fits(loaded.config.clone()).map(|()| loaded)) {
-        Ok(loaded) => (look(&loaded, &place).await, false),
+        Ok(loaded) => (look(&loaded).await, false),
         Err(error) => (refusals(&error), true),
     };
     if json {
@@ -62,24 +63,28 @@ pub(super) async fn run(
 /// Each mistake in a configuration that is refused.
 fn refusals(error: &Error) -> Vec<Check> {
     let mistakes = match error {
-        Error::Config(error) => error.problems().iter().map(ToString::to_string).collect(),
+        Error::Config(error) => {
+            let problems = error.problems().iter().map(ToString::to_string);
+            problems.chain(error.no_file().map(str::to_owned)).collect()
+        }
         other => vec![other.to_string()],
     };
     let todo = "mend it; `config check` looks at the configuration alone";
     mistakes.into_iter().map(|mistake| Check::failed("configuration", mistake, todo)).collect()
 }
 
-async fn look(loaded: &Effective, place: &str) -> Vec<Check> {
+async fn look(loaded: &Effective) -> Vec<Check> {
     let config = &loaded.config;
     let clock = Clock::system();
-    let mut checks = configuration::checks(config, place);
+    let mut checks = configuration::checks(config, &config.read_from());
+    checks.push(outgoing::check(&config.delivery));
     checks.extend(files::checks(&loaded.secret_files()));
     let visited = Store::visit(&config.store.url, clock.clone()).await;
     checks.extend(store::checks(&config.store.url, &visited, clock.now()).await);
     let store = visited.ok().flatten();
     match ask_accounts(config, &clock, store.clone()).await {
         Ok((listed, asked)) => {
-            checks.extend(time(&listed, &clock).await);
+            checks.extend(time(&listed, &config.delivery.outgoing, &clock).await);
             let judged =
                 listed.iter().zip(&asked).map(|(one, asked)| accounts::check(one, asked, clock.now()));
             checks.extend(judged);
@@ -93,7 +98,7 @@ async fn look(loaded: &Effective, place: &str) -> Vec<Check> {
         }
     }
     checks.push(reach::admin(config).await);
-    if let (Some(url), Some(client)) = (&config.server.public_url, reach::client()) {
+    if let (Some(url), Some(client)) = (&config.server.public_url, reach::client(&config.delivery.outgoing)) {
         checks.push(reach::public(&client, url).await);
     }
     if let Some(store) = store {
@@ -121,8 +126,8 @@ async fn ask_accounts(
 }
 
 /// The clock, as the first account that answers has it. The hosts are asked together, so that silent ones cost one wait.
-async fn time(listed: &[Listed], clock: &Clock) -> Option<Check> {
-    let client = reach::client()?;
+async fn time(listed: &[Listed], outgoing: &Outgoing, clock: &Clock) -> Option<Check> {
+    let client = reach::client(outgoing)?;
     let hosts = listed.iter().filter_map(|one| Some((one.origin.as_ref()?, one.host.as_ref()?)));
     let asked = hosts.take(HOSTS).map(async |(origin, host)| {
         let theirs = reach::date(&client, origin).await?;

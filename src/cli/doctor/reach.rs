@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use http::header::DATE;
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use serde_json::Value;
 use url::Url;
 
 use crate::cli::health;
 use crate::config::Config;
-use crate::model::Timestamp;
+use crate::kommo::client_builder;
+use crate::model::{Outgoing, Timestamp};
 
 use super::check::Check;
 use super::clock;
@@ -17,9 +18,9 @@ use super::clock;
 /// Nobody who is well takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A client that carries no secret.
-pub(super) fn client() -> Option<Client> {
-    Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(PATIENCE).build().ok()
+/// A client that carries no secret, and whose calls leave as those to Kommo do.
+pub(super) fn client(outgoing: &Outgoing) -> Option<Client> {
+    client_builder(outgoing).ok()?.timeout(PATIENCE).build().ok()
 }
 
 /// What the host at `origin` takes for the time.

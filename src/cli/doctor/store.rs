@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::text::span;
 use crate::model::{StateName, Timestamp};
-use crate::store::{LogState, MAX_LOG_BYTES, Stats, Store, StoreError, log_state};
+use crate::paths;
+use crate::store::{self, LogState, MAX_LOG_BYTES, Stats, Store, StoreError, log_state};
 
 use super::check::Check;
 use super::permissions;
@@ -21,8 +22,12 @@ pub(super) async fn checks(
     visited: &Result<Option<Store>, StoreError>,
     now: Timestamp,
 ) -> Vec<Check> {
-    let path = url.split_once(':').map_or(url, |(_, path)| path.strip_prefix("//").unwrap_or(path));
-    let folder = nearest(Path::new(path));
+    let file = match store::file_of(url) {
+        Ok(file) => file,
+        Err(error) => return vec![unreadable(&error)],
+    };
+    let (folder, shown) = (nearest(&file), file.display().to_string());
+    let path = shown.as_str();
     let mut checks = match visited {
         Ok(Some(store)) => match store.stats().await {
             Ok(stats) => contents(path, &stats, now),
@@ -35,7 +40,7 @@ pub(super) async fn checks(
     };
     if let (Ok(Some(_)), Ok(state)) = (visited, log_state(url)) {
         checks.extend(log(&state));
-        checks.extend(permissions::checks(Path::new(path)));
+        checks.extend(permissions::checks(&file));
     }
     if let Ok(disk) = rustix::fs::statvfs(&folder) {
         checks.push(room(&folder, disk.f_bavail.saturating_mul(disk.f_frsize)));
@@ -58,7 +63,11 @@ fn absent(path: &str, folder: &Path, refused: Option<String>) -> Check {
         None => Check::ok("store", format!("{path} is not there yet: `serve` makes it")),
         Some(why) => Check::failed(
             "store",
-            format!("{path} is not there, and nothing can be made in {}: {why}", folder.display()),
+            format!(
+                "{path} is not there, and nothing can be made in {}: {why}; {}",
+                folder.display(),
+                paths::whose(folder)
+            ),
             "let the bridge's user write there, or set store.url to a place where it may",
         ),
     }

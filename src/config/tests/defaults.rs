@@ -82,12 +82,18 @@ fn with_examples() -> String {
     let is_key = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
     let lines = DEFAULTS.lines().map(|line| if is_key(&line) { &line[1..] } else { line });
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-    lines.collect::<Vec<_>>().join("\n").replace("32-BYTES-IN-BASE64", key)
+    let text = lines.collect::<Vec<_>>().join("\n").replace("32-BYTES-IN-BASE64", key);
+    // The examples of secrets are refused as what they are.
+    let secrets =
+        ["a-long-random-text", "the-secret-key-of-before", "the-secret-key", "the-long-lived-token"];
+    secrets.iter().fold(text, |text, secret| text.replace(&format!("\"{secret}\""), "\"s3cret\""))
 }
 
 #[test]
 fn the_examples_are_valid_and_show_the_handlers_defaults() {
-    let config = Folder::with(&with_examples()).load(&[]).unwrap();
+    let folder = Folder::with(&with_examples());
+    folder.write("company-ca.pem", include_str!("ca.pem"));
+    let config = folder.load(&[]).unwrap();
     let example = &config.handlers["example"].policy;
     let goto = example.goto;
     assert_eq!(*example, HandlerPolicy { goto, ..HandlerPolicy::default() });
@@ -102,7 +108,7 @@ fn the_images_configuration_is_valid_once_it_has_an_integration() {
     folder.write("secret", "s");
     let secret = folder.path("secret").display().to_string();
     let env = [
-        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", "id"),
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", ID),
         ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_SECRET_FILE", secret.as_str()),
     ];
     let config = folder.load(&env).unwrap();

@@ -42,7 +42,12 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
         |c| format!("{:?}", c.budget.requests),
         "Some(RequestRate { requests: 9, span: 120s })",
     ),
-    ("INTEGRATIONS__MAIN__CLIENT_UUID", "id-2", |c| c.integrations["main"].client_uuid.clone(), "id-2"),
+    (
+        "INTEGRATIONS__MAIN__CLIENT_UUID",
+        "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11",
+        |c| c.integrations["main"].client_uuid.clone(),
+        "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11",
+    ),
     (
         "INTEGRATIONS__MAIN__CLIENT_SECRET",
         "true",
@@ -115,6 +120,18 @@ const VARIABLES: &[(&str, &str, Reads, &str)] = &[
         "one.kommo.com",
     ),
     ("DELIVERY__INSECURE", "true", |c| c.delivery.hosts.insecure.to_string(), "true"),
+    (
+        "DELIVERY__PROXY",
+        "http://u:p@proxy.example:3128",
+        |c| format!("{:?}", c.delivery.outgoing.proxy),
+        "http://proxy.example:3128",
+    ),
+    (
+        "DELIVERY__ALLOW_PRIVATE_ADDRESSES",
+        "true",
+        |c| c.delivery.outgoing.allow_private_addresses.to_string(),
+        "true",
+    ),
     ("DELIVERY__REQUEST_TIMEOUT", "5s", |c| format!("{:?}", c.delivery.request_timeout), "5s"),
     ("DELIVERY__GIVE_UP_AFTER", "2h", |c| format!("{:?}", c.delivery.give_up_after), "7200s"),
     ("DELIVERY__CONCURRENCY", "8", |c| c.delivery.concurrency.to_string(), "8"),
@@ -154,6 +171,7 @@ fn the_table_above_misses_no_key() {
     let schema = Config::schema().unwrap();
     let missing: Vec<String> = defaults::keys_of(&schema)
         .into_iter()
+        // A secret's file, or one that has to be there.
         .filter(|(_, key)| !key.ends_with("_file"))
         .map(|(section, key)| (section.to_uppercase(), key.to_uppercase()))
         .filter(|(section, key)| {
@@ -178,7 +196,7 @@ fn later_layers_win() {
 #[test]
 fn the_environment_alone_is_enough() {
     let env = [
-        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", "id"),
+        ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_UUID", ID),
         ("BRIDGE_INTEGRATIONS__MAIN__CLIENT_SECRET", "s"),
         ("PATH", "/bin"),
         ("BRIDGE_PORT", "tcp://10.0.0.1:80"),
@@ -189,12 +207,16 @@ fn the_environment_alone_is_enough() {
 
 #[test]
 fn the_variable_names_the_file_unless_the_argument_does() {
-    let (one, two) = (Folder::with(MINIMAL), Folder::with(&MINIMAL.replace("id-1", "id-2")));
+    let (one, two) =
+        (Folder::with(MINIMAL), Folder::with(&MINIMAL.replace(ID, "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11")));
     let variable = one.path("bridge.toml").display().to_string();
     let mut sources = Sources { file: None, env: owned(&[("BRIDGE_CONFIG", &variable)]) };
-    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, "id-1");
+    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, ID);
     sources.file = Some(two.path("bridge.toml"));
-    assert_eq!(Config::load(&sources).unwrap().integrations["main"].client_uuid, "id-2");
+    assert_eq!(
+        Config::load(&sources).unwrap().integrations["main"].client_uuid,
+        "22222222-0c1e-4d57-8c6e-2f6f3f1f0d11"
+    );
 }
 
 #[test]

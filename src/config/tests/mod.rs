@@ -13,8 +13,11 @@ use tempfile::TempDir;
 
 use super::{Config, ConfigError, Effective, Sources};
 
+/// The id of an integration.
+const ID: &str = "11111111-0c1e-4d57-8c6e-2f6f3f1f0d11";
+
 /// All that is needed.
-const MINIMAL: &str = "[integrations.main]\nclient_uuid = \"id-1\"\nclient_secret = \"s3cret-of-main\"\n";
+const MINIMAL: &str = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"s3cret-of-main\"\n";
 
 /// A folder of its own with `bridge.toml` in it.
 struct Folder(TempDir);

@@ -59,21 +59,54 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[admin]\ntoken = \"two words\"",
-        &["bridge.toml:5: admin.token: must be printable ASCII without spaces"],
+        &["bridge.toml:5: admin.token: holds, as character 4, a space: take it out"],
     ),
     ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: PostgreSQL is not supported by this build yet"]),
-    ("[store]\nurl = \"sqlite://data/bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
-    ("[store]\nurl = \"sqlite:a?mode=memory\"", &["store.url: must be `sqlite:` and the path of a file"]),
-    ("[store]\nurl = \"sqlite::memory:\"", &["store.url: must be `sqlite:` and the path of a file"]),
+    (
+        "[store]\nurl = \"sqlite:a?mode=memory\"",
+        &["bridge.toml:5: store.url: a store in memory would forget"],
+    ),
+    ("[store]\nurl = \"sqlite::memory:\"", &["store.url: a store in memory would forget"]),
     ("[store]\nurl = \"bridge.db\"", &["store.url: must be `sqlite:` and the path of a file"]),
     ("[store]\nurl = \"sqlite:\"", &["store.url: must be `sqlite:` and the path"]),
+    ("[store]\nurl = \"sqlite:~/bridge.db\"", &["store.url: `~` is not expanded: write the whole path"]),
+    ("[store]\nurl = \"sqlite:$HOME/bridge.db\"", &["store.url: variables like `$HOME` are not expanded"]),
+    (
+        "[store]\nurl = \"sqlite:a.db?mode=rwc\"",
+        &["store.url: options like `?mode=rwc` would become a part of"],
+    ),
+    ("[admin]\ntoken_file = \"~/token\"", &["bridge.toml:5: admin.token_file: `~` is not expanded"]),
+    ("[delivery]\nca_file = \"$HOME/ca.pem\"", &["bridge.toml:5: delivery.ca_file: variables like `$HOME`"]),
+    ("[delivery]\nca_file = \"no.pem\"", &["bridge.toml:5: delivery.ca_file: no.pem cannot be read: "]),
+    ("[delivery]\nca_file = \"bridge.toml\"", &["delivery.ca_file: bridge.toml: holds no certificate"]),
+    (
+        "[delivery]\nproxy = \"proxy.example:3128\"",
+        &["bridge.toml:5: delivery.proxy: must be a URL of scheme, host"],
+    ),
+    (
+        "[delivery]\nproxy = \"http://proxy.example:3128/x\"",
+        &["delivery.proxy: must be a URL of scheme, host"],
+    ),
+    ("[delivery]\nallow_private_addresses = 1", &["delivery.allow_private_addresses: must be true or false"]),
+    (
+        "[server]\npublic_url = \"http://bots.example.com\"",
+        &["bridge.toml:5: server.public_url: must begin with https://: Kommo calls no other"],
+    ),
+    (
+        "[integrations.b]\nclient_uuid = \"0123456789012345678901234567890123456789abcdefABCDEF\"\nclient_secret = \"c\"",
+        &["integrations.b.client_uuid: must be the integration's id, a UUID like", "looks like a secret key"],
+    ),
+    (
+        "[accounts.a]\nbase_url = \"https://a.kommo.com\"\naccess_token = \"Bearer eyJ\"",
+        &["bridge.toml:6: accounts.a.access_token: begins with `Authorization:` or `Bearer `: take that out"],
+    ),
     ("[store]\nencryption_key = \"c2hvcnQ=\"", &["store.encryption_key: must be 32 bytes in base64"]),
     (
         "[store]\nprevious_encryption_key = \"c2hvcnQ=\"",
         &["store.previous_encryption_key: must be 32 bytes in base64"],
     ),
     (
-        "[integrations.b]\nclient_uuid = \"b\"\nclient_secret = \"c\"\nredirect_uri = \"https://b.example/oauth/callback\"",
+        "[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"c\"\nredirect_uri = \"https://b.example/oauth/callback\"",
         &["store.encryption_key: is missing: integrations.b.redirect_uri connects accounts by OAuth"],
     ),
     (
@@ -90,7 +123,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("[handlers.a]\nintegrations = \"main\"", &["handlers.a.integrations: must be a list"]),
     ("[store]\nretention = \"0d\"", &["store.retention: must be a duration from 1s to 3650d"]),
     (
-        "[integrations.twin]\nclient_uuid = \"id-1\"\nclient_secret = \"x\"",
+        "[integrations.twin]\nclient_uuid = \"11111111-0C1E-4D57-8C6E-2F6F3F1F0D11\"\nclient_secret = \"x\"",
         &["bridge.toml:5: integrations.twin.client_uuid: integrations.main has the same"],
     ),
     (
@@ -102,7 +135,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[integrations.no]\nclient_uuid = \"\"\nclient_secret = \"x\"",
-        &["integrations.no.client_uuid: must not be empty"],
+        &["integrations.no.client_uuid: must be the integration's id, a UUID like"],
     ),
     ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", &["accounts.a.access_token: is missing"]),
     (
@@ -248,8 +281,50 @@ fn nothing_is_called_missing_where_it_was_refused() {
 fn a_file_that_is_not_there_is_named() {
     let sources = Sources { file: Some("no/such.toml".into()), env: Vec::new() };
     let error = Config::load(&sources).unwrap_err();
-    assert!(error.to_string().starts_with("no/such.toml: cannot be read: "), "{error}");
+    let here = std::env::current_dir().unwrap();
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("{}/no/such.toml cannot be read: ", here.display())), "{text}");
+    assert!(
+        text.contains("and this process runs as user ") && !text.contains("no configuration file"),
+        "{text}"
+    );
     assert_eq!(error.problems().len(), 1);
+}
+
+#[test]
+fn a_refusal_says_that_no_file_was_read() {
+    let text = Config::load(&Sources::default()).unwrap_err().to_string();
+    let here = std::env::current_dir().unwrap();
+    let wanted = format!(
+        "\nno configuration file was read: no --config, no BRIDGE_CONFIG, no ./bridge.toml in {}",
+        here.display()
+    );
+    assert!(text.starts_with("integrations: at least one is needed") && text.ends_with(&wanted), "{text}");
+    assert!(!Folder::with("").refusal(&[]).contains("no configuration file"));
+}
+
+#[test]
+fn a_variable_that_names_the_file_is_taken_as_written() {
+    let sources = Sources { file: None, env: owned(&[("BRIDGE_CONFIG", "~/bridge.toml")]) };
+    let text = Config::load(&sources).unwrap_err().to_string();
+    assert!(text.starts_with("~/bridge.toml: names no file: `~` is not expanded"), "{text}");
+}
+
+#[test]
+fn plain_http_is_for_this_machine_and_for_tests() {
+    for (url, insecure, expected) in [
+        ("https://bots.example.com", false, true),
+        ("http://127.0.0.1:8080", false, true),
+        ("http://[::1]:8080", false, true),
+        ("http://localhost", false, true),
+        ("http://bots.example.com", false, false),
+        ("http://10.0.0.1", false, false),
+        ("http://localhost.example.com", false, false),
+        ("http://bots.example.com", true, true),
+    ] {
+        let text = format!("[server]\npublic_url = \"{url}\"\n[delivery]\ninsecure = {insecure}\n");
+        assert_eq!(load_with(&text).is_ok(), expected, "{url}");
+    }
 }
 
 #[test]

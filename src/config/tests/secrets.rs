@@ -9,8 +9,11 @@ const SECRETS: &[(&str, &str)] = &[
     ("[admin]", "token"),
     ("[store]", "encryption_key"),
     ("[store]", "previous_encryption_key"),
-    ("[integrations.b]\nclient_uuid = \"b\"", "client_secret"),
-    ("[integrations.b]\nclient_uuid = \"b\"\nclient_secret = \"c\"", "previous_client_secret"),
+    ("[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"", "client_secret"),
+    (
+        "[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"c\"",
+        "previous_client_secret",
+    ),
     ("[accounts.a]\nbase_url = \"https://a.kommo.com\"", "access_token"),
 ];
 
@@ -51,6 +54,99 @@ fn a_file_that_holds_no_secret_is_refused_by_name() {
         assert!(refusal.contains(&format!("{key}_file: the.secret is empty")), "{refusal}");
         assert!(!refusal.contains("is missing"), "{refusal}");
     }
+}
+
+#[test]
+fn what_does_not_belong_to_a_secret_is_refused_wherever_it_comes_from() {
+    for (table, key) in SECRETS {
+        let section = table.trim_start_matches('[').split(']').next().unwrap();
+        let variable = format!("BRIDGE_{}__{key}", section.replace('.', "__")).to_uppercase();
+        let by_file = Folder::with(&format!("{MINIMAL}{table}\n{key}_file = \"the.secret\"\n"));
+        for (dirty, part) in [
+            (format!("\u{feff}{VALUE}"), "begins with a byte order mark"),
+            (format!("\"{VALUE}\""), "take the quotes out"),
+            (format!(" {VALUE}"), "begins with a space"),
+            (format!("{VALUE}\n\n"), "ends with a line break"),
+            (format!("{}\n{}", &VALUE[..9], &VALUE[9..]), "holds, as character 10, a line break"),
+            (format!("Bearer {VALUE}"), "take that out"),
+            (format!("{key}={VALUE}"), "keep only what is behind that"),
+            ("the-secret-key".to_owned(), "is a placeholder"),
+        ] {
+            by_file.write("the.secret", &dirty);
+            let refusal = by_file.refusal(&[]);
+            let place = format!(".{key}_file: the.secret {part}");
+            assert!(
+                part.starts_with("take") || part.starts_with("keep") || refusal.contains(&place),
+                "{refusal}"
+            );
+            assert!(refusal.contains(part) && !refusal.contains("MDEyMz"), "{key}: {refusal}");
+            let in_place =
+                Folder::with(&format!("{MINIMAL}{table}\n{key} = {}\n", toml::Value::from(dirty.clone())));
+            let refusal = in_place.refusal(&[]);
+            assert!(refusal.contains(part) && !refusal.contains("MDEyMz"), "{key}: {refusal}");
+            let refusal = Folder::with(&format!("{MINIMAL}{table}\n")).refusal(&[(&variable, &dirty)]);
+            assert!(refusal.contains(part) && !refusal.contains("MDEyMz"), "{variable}: {refusal}");
+            assert!(refusal.contains(&format!("environment variable {variable}: ")), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_file_that_was_made_dirty_is_refused_when_it_is_read_again() {
+    for (table, key) in SECRETS {
+        let folder = Folder::with(&format!("{MINIMAL}{table}\n{key}_file = \"the.secret\"\n"));
+        folder.write("the.secret", VALUE);
+        let config = folder.load(&[]).unwrap();
+        let [file] = config.secret_files.as_slice() else { panic!("{key}") };
+        assert!(file.read().is_ok());
+        for dirty in
+            [format!("\u{feff}{VALUE}"), format!("{VALUE} "), format!("Bearer {VALUE}"), "\"".to_owned()]
+        {
+            folder.write("the.secret", &dirty);
+            let why = file.read().unwrap_err();
+            assert!(why.starts_with(&format!("{} ", folder.path("the.secret").display())), "{why}");
+            assert!(!why.contains(VALUE), "{why}");
+        }
+        std::fs::write(folder.path("the.secret"), [0xff, 0xfe, b'a', 0]).unwrap();
+        assert!(file.read().unwrap_err().contains("is not UTF-8 text"));
+    }
+}
+
+#[test]
+fn the_proxy_comes_from_the_configuration_a_file_or_on_request_from_the_environment() {
+    let folder = Folder::with(MINIMAL);
+    folder.write("proxy.url", "http://u:hidden@by-file.example:1\n");
+    let by_file = folder.path("proxy.url").display().to_string();
+    let here = ("HTTPS_PROXY", "proxy.example:3128");
+    let route = |env: &[(&str, &str)]| {
+        let delivery = folder.load(env).unwrap().delivery;
+        (delivery.outgoing.to_string(), delivery.ignored_proxy)
+    };
+    let directly = "directly, without a proxy; to public addresses only";
+    assert_eq!(route(&[]), (directly.into(), None));
+    assert_eq!(route(&[here]), (directly.into(), Some("HTTPS_PROXY".into())));
+    assert_eq!(route(&[("https_proxy", ""), ("all_proxy", "x")]).1, Some("all_proxy".into()));
+    let (shown, ignored) = route(&[here, ("BRIDGE_DELIVERY__PROXY_FILE", &by_file)]);
+    assert!(shown.starts_with("through the proxy http://by-file.example:1;") && ignored.is_none(), "{shown}");
+    let on_request = ("BRIDGE_DELIVERY__PROXY", "env");
+    let (shown, ignored) = route(&[on_request, here, ("NO_PROXY", "a.kommo.com")]);
+    let wanted = "through the proxy http://proxy.example:3128 of HTTPS_PROXY (not to the hosts of NO_PROXY);";
+    assert!(shown.starts_with(wanted) && ignored.is_none(), "{shown}");
+    assert_eq!(route(&[on_request]), (directly.into(), None), "the environment names none");
+    let refusal = folder.refusal(&[on_request, ("HTTPS_PROXY", "ftp://hidden@x")]);
+    assert!(refusal.contains("the proxy of the variable HTTPS_PROXY, which must be"), "{refusal}");
+    assert!(!refusal.contains("hidden"));
+    let shown =
+        Effective::load(&folder.sources(&[("BRIDGE_DELIVERY__PROXY", "http://u:hidden@x:1")])).unwrap();
+    assert!(!shown.show().contains("hidden") && !format!("{:?}", shown.config).contains("hidden"));
+}
+
+#[test]
+fn certificates_of_a_file_beside_the_configuration_are_trusted() {
+    let folder = Folder::with(&format!("{MINIMAL}[delivery]\nca_file = \"ca.pem\"\n"));
+    folder.write("ca.pem", include_str!("ca.pem"));
+    let authorities = folder.load(&[]).unwrap().delivery.outgoing.authorities.unwrap();
+    assert_eq!((authorities.file, authorities.certificates.len()), (folder.path("ca.pem"), 1));
 }
 
 #[test]
@@ -116,7 +212,7 @@ fn no_refusal_repeats_what_was_written() {
 fn no_secret_is_printed() {
     let folder = Folder::with("");
     let mut text = format!("{MINIMAL}[admin]\ntoken = \"hidden-0\"\n[store]\nencryption_key = \"{VALUE}\"\n");
-    text.push_str("[integrations.b]\nclient_uuid = \"b\"\nclient_secret_file = \"f\"\n");
+    text.push_str("[integrations.b]\nclient_uuid = \"bbbbbbbb-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret_file = \"f\"\n");
     text.push_str("previous_client_secret = \"hidden-2\"\n");
     text.push_str("[accounts.a]\nbase_url = \"https://a.kommo.com\"\naccess_token = \"hidden-3\"\n");
     folder.write("bridge.toml", &text);
@@ -139,7 +235,7 @@ fn no_secret_is_printed() {
 #[test]
 fn the_files_that_hold_secrets_are_known() {
     let account = "[accounts.a]\nbase_url = \"https://a.kommo.com\"\n";
-    let integration = "[integrations.main]\nclient_uuid = \"u\"\nclient_secret_file = \"c.secret\"\n";
+    let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret_file = \"c.secret\"\n";
     let folder = Folder::with(&format!(
         "{integration}{account}access_token_file = \"t.secret\"\n[handlers.log_file]\nkind = \"echo\"\n"
     ));

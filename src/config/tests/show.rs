@@ -21,6 +21,20 @@ fn what_is_shown_says_where_it_was_written() {
 }
 
 #[test]
+fn the_file_that_was_read_is_named_first() {
+    let folder = Folder::with(MINIMAL);
+    let read = Effective::load(&folder.sources(&[])).unwrap();
+    let file = folder.path("bridge.toml");
+    assert!(read.show().starts_with(&format!("# {}\n", file.display())));
+    assert_eq!(read.show_json()["file"], file.display().to_string());
+    assert_eq!(read.config.file, Some(file));
+    let env = [("BRIDGE_INTEGRATIONS__A__CLIENT_UUID", ID), ("BRIDGE_INTEGRATIONS__A__CLIENT_SECRET", "s")];
+    let none = Effective::load(&Sources { file: None, env: owned(&env) }).unwrap();
+    assert!(none.show().starts_with("# no configuration file was read: no --config"), "{}", none.show());
+    assert!(none.show_json()["file"].is_null() && none.config.file.is_none());
+}
+
+#[test]
 fn what_is_shown_is_a_configuration() {
     let first = effective(&format!("{MINIMAL}{TEXT}"), &[]);
     let second = effective(&first.show(), &[]);

@@ -102,6 +102,9 @@ async fn a_folder_that_cannot_be_made() {
     let url = format!("sqlite:{}/file/below/bridge.db", home.folder.path().display());
     let error = refused(&url, Purpose::Serve).await.to_string();
     assert!(error.contains("its folder cannot be made"), "{error}");
+    let (place, we) = (home.folder.path().display(), rustix::process::geteuid().as_raw());
+    assert!(error.contains(&format!("; {place}/file belongs to user {we} (mode ")), "{error}");
+    assert!(error.ends_with(&format!(", and this process runs as user {we}")), "{error}");
 }
 
 #[tokio::test]
@@ -173,6 +176,16 @@ async fn an_older_store_is_for_its_owner_to_bring_up_to_date() {
 }
 
 #[tokio::test]
+async fn an_error_names_the_absolute_path_of_a_relative_one() {
+    let error = refused("sqlite:no/such/bridge.db", Purpose::Visit).await.to_string();
+    let here = std::env::current_dir().unwrap();
+    assert!(
+        error.contains(&format!("{}/no/such/bridge.db: there is no such file", here.display())),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn urls_that_name_no_file() {
     for url in
         ["", "sqlite:", "postgres://user:secret@host/db", "bridge.db", "sqlite::memory:", "sqlite://:memory:"]
@@ -181,7 +194,7 @@ async fn urls_that_name_no_file() {
         let text = error.to_string();
         assert!(matches!(error, StoreError::Url(_)), "{url}: {text}");
         assert!(
-            text.contains("store.url") && text.contains("sqlite:PATH") && !text.contains("secret"),
+            text.contains("store.url") && text.contains("path of a file") && !text.contains("secret"),
             "{text}"
         );
     }

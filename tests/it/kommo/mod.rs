@@ -35,6 +35,7 @@ fn options(hosts: &[&str]) -> ClientOptions {
         },
         timeout: Duration::from_secs(5),
         patience: PATIENCE,
+        ..ClientOptions::default()
     }
 }
 

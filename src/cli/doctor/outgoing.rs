@@ -1,0 +1,40 @@
+//! How calls to Kommo leave this machine, and whether the environment says something else.
+
+use crate::config::Delivery;
+
+use super::check::Check;
+
+/// Says what is in effect.
+pub(super) fn check(delivery: &Delivery) -> Check {
+    judge(&delivery.outgoing.to_string(), delivery.ignored_proxy.as_deref())
+}
+
+fn judge(route: &str, ignored: Option<&str>) -> Check {
+    let found = format!("calls to Kommo go {route}");
+    match ignored {
+        None => Check::ok("outgoing", found),
+        Some(variable) => Check::warning(
+            "outgoing",
+            format!("{found}; {variable} is set, and not used"),
+            "set delivery.proxy to \"env\" to use it, or unset the variable for the bridge",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Outcome;
+    use super::*;
+
+    #[test]
+    fn a_proxy_of_the_environment_that_is_not_used_is_a_warning() {
+        assert_eq!(judge("directly", None).outcome(), Outcome::Ok);
+        let warned = judge("directly", Some("https_proxy"));
+        let text = serde_json::to_string(&warned).unwrap();
+        assert_eq!(warned.outcome(), Outcome::Warning);
+        assert!(
+            text.contains("go directly; https_proxy is set, and not used") && text.contains("\\\"env\\\""),
+            "{text}"
+        );
+    }
+}
