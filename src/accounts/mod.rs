@@ -18,6 +18,7 @@ mod evidence;
 mod exchange;
 mod find;
 mod install;
+mod known;
 mod link;
 mod list;
 mod paced;

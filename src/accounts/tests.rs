@@ -5,6 +5,7 @@ mod disconnecting;
 mod evil;
 mod installing;
 mod keeping;
+mod known;
 mod linking;
 mod moving;
 mod renewing;

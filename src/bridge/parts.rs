@@ -55,6 +55,7 @@ impl Parts {
             clock: clock.clone(),
         };
         let accounts = speaking.clone().accounts(&config, Some(store.clone())).await?;
+        store.give_up_unknown(accounts.known());
         // On this runtime, not on the handlers' own threads, which they may block.
         let clients = speaking.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =

@@ -71,7 +71,7 @@ impl Failed {
 
 impl Store {
     /// Keeps the store in order until `stop`: checkpoints, leases that ran out, finished jobs and bodies that are older than
-    /// `retention`, accounts beyond `budget.stored`, keys of tokens that are over, changes made by other processes.
+    /// `retention`, deliveries as old whose account is not known, accounts beyond `budget.stored`, keys of tokens that are over, changes made by other processes.
     pub async fn keep(&self, retention: impl Into<Retention>, stop: CancellationToken) {
         let retention = retention.into();
         let Some(mut connection) = self.take_checkpoints() else { return };
@@ -115,6 +115,7 @@ impl Store {
             failed.note(self.drop_beyond_budget(&mut walked).await);
             failed.note(self.move_keys(now, if delete { 1 } else { keys::GATHER }).await);
             if delete {
+                failed.note(self.end_unclaimed(now, retention.jobs).await);
                 delete = failed.note(self.delete(&mut walked, now, retention).await).unwrap_or(true);
             }
             failed.log();

@@ -40,13 +40,14 @@ mod room;
 mod rows;
 mod statement;
 mod transaction;
+mod unclaimed;
 mod upkeep;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
@@ -104,6 +105,8 @@ struct Inner {
     clock: Clock,
     purpose: Purpose,
     place: Option<Arc<Place>>,
+    /// Whether an account is known; unset where no one can say.
+    is_known: OnceLock<unclaimed::IsKnown>,
     writer: Mutex<Option<JoinHandle<Writer>>>,
 }
 
@@ -141,6 +144,7 @@ impl Store {
             clock,
             purpose,
             place: opened.place,
+            is_known: OnceLock::new(),
             writer: Mutex::new(Some(writer)),
         }));
         if purpose == Purpose::Serve {

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::{
-    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, upkeep,
+    accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports,
+    unclaimed, upkeep,
 };
 
 /// The plan, one line a step.
@@ -53,6 +54,9 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("free delivering", upkeep::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
         ("oldest finished", upkeep::OLDEST_FINISHED.into(), "jobs_finished (finished_at<?)"),
         ("delete", upkeep::DELETE_FINISHED.into(), "jobs_finished (finished_at<?)"),
+        ("unclaimed lanes", unclaimed::LANES.into(), "(origin>?)"),
+        ("unclaimed", unclaimed::OLD.into(), "jobs_young (origin=? AND delivery_rank=? AND received_at<?)"),
+        ("give up", unclaimed::GIVE_UP.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("window", bodies::WINDOW_END.into(), "jobs_finished (finished_at>?)"),
         ("droppable", bodies::DROPPABLE.into(), "jobs_finished (finished_at>? AND finished_at<?)"),
         ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),

@@ -1,0 +1,25 @@
+//! Whether an account is known: the store asks this of deliveries that have waited long.
+
+use super::Accounts;
+use crate::kommo::Whose;
+use crate::model::AccountId;
+
+impl Accounts {
+    /// Says whether an account with an address and a number is known. It is the store's question for as long as these
+    /// accounts exist; afterwards each account counts as known.
+    pub fn known(&self) -> impl Fn(&str, AccountId) -> bool + Send + Sync + 'static {
+        // The accounts hold the store: a strong reference back would keep both for good.
+        let accounts = std::sync::Arc::downgrade(&self.0);
+        move |origin, account_id| {
+            accounts.upgrade().is_none_or(|accounts| Self(accounts).is_known(origin, account_id))
+        }
+    }
+
+    /// Whether the account is configured, connected, waits for an authorization, or may have moved to this address.
+    fn is_known(&self, origin: &str, account_id: AccountId) -> bool {
+        let whose = Whose::from((origin, account_id));
+        self.long_lived(origin).is_some()
+            || self.entry(whose).is_some()
+            || self.perhaps_moved(whose).is_some()
+    }
+}

@@ -1,0 +1,101 @@
+//! Deliveries of accounts that are never connected end, and end only then.
+
+use super::*;
+
+const RETENTION: Duration = Duration::from_secs(1_000);
+const BEYOND: Duration = Duration::from_secs(1_001);
+
+/// A store that knows the accounts at `ORIGIN` with these numbers.
+async fn serve(home: &Home, known: &'static [i64]) -> Store {
+    let store = home.serve().await;
+    store.give_up_unknown(move |origin, account_id| {
+        assert_eq!(origin, ORIGIN);
+        known.contains(&account_id.0)
+    });
+    store
+}
+
+async fn end(home: &Home, store: &Store) {
+    store.end_unclaimed(home.now(), RETENTION).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_of_an_account_that_is_never_connected_ends_after_the_retention() {
+    let home = Home::new();
+    let store = serve(&home, &[]).await;
+    let old = home.waiting(&store).await;
+    home.pass(RETENTION);
+    let young = home.waiting(&store).await;
+    end(&home, &store).await;
+    assert_eq!(state(&store, old).await, StateName::Delivering, "not a moment too early");
+    home.pass(Duration::from_secs(1));
+    end(&home, &store).await;
+    let job = look(&store, old).await;
+    assert_eq!(job.state.name(), StateName::Dead);
+    assert_eq!((job.delivery_attempts, attempts(&store, old).await.len()), (0, 1), "nothing is charged");
+    let why = job.last_error.unwrap();
+    assert!(
+        why.contains("was not connected within store.retention (1000 s)") && why.contains("retry"),
+        "{why}"
+    );
+    assert_eq!(state(&store, young).await, StateName::Delivering);
+    assert_eq!((count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await), (1, 1));
+    let counted = "SELECT unfinished FROM account_bytes WHERE account_id = 7";
+    let summed =
+        "SELECT sum(octet_length(data) + octet_length(completion)) FROM jobs WHERE state = 'delivering'";
+    assert_eq!(home.number(counted).await, home.number(summed).await);
+    store.retry(old).await.unwrap();
+    assert_eq!(state(&store, old).await, StateName::Delivering, "an operator may have connected it");
+}
+
+#[tokio::test]
+async fn a_delivery_of_a_known_account_waits_however_long_it_takes() {
+    let home = Home::new();
+    let store = serve(&home, &[7]).await;
+    let (ours, mut strange) = (home.waiting(&store).await, home.request());
+    strange.request.account_id = AccountId(8);
+    let strange = accept(&store, strange).await;
+    let job = store.claim_work("greet".into(), 1, LEASE).await.unwrap().pop().unwrap();
+    store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
+    home.pass(BEYOND);
+    end(&home, &store).await;
+    assert_eq!(state(&store, ours).await, StateName::Delivering);
+    assert_eq!(state(&store, strange).await, StateName::Dead, "another account had the address");
+}
+
+#[tokio::test]
+async fn neither_a_claimed_delivery_nor_a_calendar_that_was_set_forward_ends_a_job() {
+    let home = Home::new();
+    let store = serve(&home, &[]).await;
+    let claimed = home.delivering(&store).await;
+    let waiting = home.waiting(&store).await;
+    home.clock.set(START + BEYOND + BEYOND);
+    end(&home, &store).await;
+    assert_eq!(state(&store, waiting).await, StateName::Delivering);
+    home.pass(BEYOND);
+    end(&home, &store).await;
+    assert_eq!(state(&store, waiting).await, StateName::Dead);
+    assert_eq!(state(&store, claimed.id).await, StateName::Delivering);
+    assert_eq!(store.sent(sent(claimed, AfterDelivery::Delivered)).await, Ok(Written::Done));
+}
+
+#[tokio::test]
+async fn more_than_one_transaction_takes_are_ended_too() {
+    let home = Home::new();
+    let store = serve(&home, &[]).await;
+    let id = home.waiting(&store).await;
+    let copies = "INSERT INTO jobs (id, state, handler, account_id, origin, return_url, received_at, answer_by, due_at, \
+         outcome, data, completion) \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) \
+         SELECT randomblob(16), state, handler, account_id, origin, return_url, received_at, answer_by, due_at, outcome, \
+         data, completion FROM jobs, n";
+    assert_eq!(home.run(copies).await, 1_200);
+    home.run("UPDATE job_counts SET jobs = 1201 WHERE state = 'delivering'").await;
+    home.pass(BEYOND);
+    end(&home, &store).await;
+    assert_eq!(
+        (count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await),
+        (1_201, 0)
+    );
+    assert_eq!(state(&store, id).await, StateName::Dead);
+}
