@@ -68,12 +68,6 @@ impl Store {
         force: bool,
     ) -> Result<RetriedDead, StoreError> {
         let mut done = RetriedDead::default();
-        if !force {
-            let name = handler.as_ref().map(HandlerName::as_str);
-            let skipped: i64 =
-                sqlx::query_scalar(DEAD_SUPERSEDED).bind(name).fetch_one(&self.0.reading).await?;
-            done.superseded = skipped.unsigned_abs();
-        }
         let mut after = None;
         loop {
             let now = self.moment().steady;
@@ -82,9 +76,15 @@ impl Store {
             done.retried += some.jobs;
             after = some.last;
             if after.is_none() {
-                return Ok(done);
+                break;
             }
         }
+        if !force {
+            let name = handler.as_ref().map(HandlerName::as_str);
+            let left: i64 = sqlx::query_scalar(DEAD_SUPERSEDED).bind(name).fetch_one(&self.0.reading).await?;
+            done.superseded = left.unsigned_abs();
+        }
+        Ok(done)
     }
 }
 

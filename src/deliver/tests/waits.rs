@@ -159,7 +159,8 @@ async fn a_delivery_that_waits_for_its_token_at_the_stop_is_not_taken_for_one_th
     while home.simulator.oauth_calls().len() == asked {
         tokio::task::yield_now().await;
     }
-    sender.hand_back().await;
+    // The call to the token endpoint would end with the timeout of a request.
+    tokio::time::timeout(LEASE / 2, sender.hand_back()).await.expect("it was waited for");
     let State::Delivering { lease_until, .. } = home.look(id).await.state else { panic!() };
     assert_eq!(lease_until, None, "it was not given back");
 

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use super::super::hand_over::Room;
 use super::super::*;
 use super::model::{Model, Said};
-use super::steps::{About, AfterCall, AfterWork, Event, Step};
+use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
 use crate::store::bodies::Walked;
 use crate::store::keys::Move;
 use crate::store::refresh::Refresh;
@@ -235,12 +235,7 @@ impl Life {
             }
             Step::Retry { whom, handlers, force } => {
                 let Some(id) = self.anyone(whom) else { return };
-                let send = match handlers {
-                    None => Resend::Last,
-                    Some(true) => Resend::Handler,
-                    Some(false) => Resend::Fallback(prepared("another fallback").completion),
-                };
-                let options = RetryOptions { send, force };
+                let options = retry_options(handlers, force);
                 asked(ERRANDS, async move {
                     let answer = store.retry_with(id, options.clone()).await;
                     check(move |life| life.model.retried(id, &options, &answer, now))
@@ -336,13 +331,12 @@ impl Life {
         asked(WORKERS, async move {
             let answer = store.handled(report).await;
             check(move |life| {
-                // Two claims of one job may report in one transaction: the claim that was handed over follows on one of them.
+                // Two claims of one job may report in one transaction: what was handed over follows on one of them.
                 let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == said.fence.0 + 1);
                 let job = follows.then(|| life.to_senders.remove(&id)).flatten();
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
                 assert_eq!(answer, Ok(life.model.handled(said, lease, now)));
                 if let Some(job) = job {
-                    // Its first continue goes out, whatever came later.
                     let known = DeliveringJob { superseded_by: None, ..life.model.jobs[&id].delivering() };
                     assert_eq!(job, known);
                     life.senders.push(job);
@@ -357,8 +351,7 @@ impl Life {
         let now = moment.steady;
         let failing_since = job.delivery.failing_since.or(Some(now));
         let failed = Delivery { failures: job.delivery.failures + 1, failing_since, ..job.delivery };
-        let calm = Delivery { failures: 0, failing_since: None, ..job.delivery };
-        let refused = Delivery { refused_at: Some(now), ..calm };
+        let (calm, refused) = calmed(job.delivery, now);
         let next = match next {
             AfterCall::Delivered => AfterDelivery::Delivered,
             AfterCall::Gone => AfterDelivery::Gone,
@@ -379,8 +372,8 @@ impl Life {
         let mut report = sent(job, next.clone());
         report.attempt = report.attempt.filter(|_| about.charged);
         report.error = about.error.then(|| format!("delivery, claim {}", report.job.fence.0));
-        let (attempt, error) = (report.attempt.clone(), report.error.clone());
         let (id, fence, tried) = (report.job.id, report.job.fence, report.job.tried);
+        let (attempt, error) = (report.attempt.clone(), report.error.clone());
         let said = Said { id, fence, attempt, tried, next, error };
         asked(SENDERS, async move {
             let answer = store.sent(report).await;

@@ -6,6 +6,8 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::super::{Delivery, Resend, RetryOptions, Timestamp, prepared};
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -112,6 +114,22 @@ pub(super) enum AfterCall {
     Retry { after: u64, answer_lost: bool },
     Wait { failing: bool, keeps_place: bool },
     Replace { fallback: bool },
+}
+
+/// What an operator asks for with [`Step::Retry`].
+pub(super) fn retry_options(handlers: Option<bool>, force: bool) -> RetryOptions {
+    let send = match handlers {
+        None => Resend::Last,
+        Some(true) => Resend::Handler,
+        Some(false) => Resend::Fallback(prepared("another fallback").completion),
+    };
+    RetryOptions { send, force }
+}
+
+/// A delivery without failures in a row, and the same once Kommo has refused it for its account.
+pub(super) fn calmed(delivery: Delivery, now: Timestamp) -> (Delivery, Delivery) {
+    let calm = Delivery { failures: 0, failing_since: None, ..delivery };
+    (calm, Delivery { refused_at: Some(now), ..calm })
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
