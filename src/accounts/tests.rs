@@ -8,6 +8,7 @@ mod keeping;
 mod linking;
 mod moving;
 mod renewing;
+mod waiting;
 mod watching;
 
 use std::time::UNIX_EPOCH;

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::model::{HandlerName, JobId, StateName};
+use crate::model::{HandlerName, JobId, JobRecord, StateName, Surroundings, WaitsFor, waits_for};
 use crate::problem::Problem;
 use crate::store::StoreError;
 
@@ -98,7 +98,21 @@ pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
 async fn show(shared: &Shared, id: JobId) -> Answer {
     let found = within(PATIENCE, shared.store.job(id)).await?;
     let (job, attempts) = found.ok_or_else(|| refusal::no_job(id))?;
-    Ok(Json(JobWithAttempts::new(&job, &attempts)).into_response())
+    let waits_for = what_it_waits_for(shared, &job).await?;
+    Ok(Json(JobWithAttempts::new(&job, &attempts, waits_for)).into_response())
+}
+
+async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, Problem> {
+    let JobRecord::Whole(job) = job else { return Ok(None) };
+    let waits = within(PATIENCE, shared.store.waits_at(job.request.return_url.origin())).await?;
+    let around = Surroundings {
+        now: shared.clock.now(),
+        is_served: Some(true),
+        has_handler: shared.handlers.contains(&job.handler),
+        account: waits.account.as_ref(),
+        all_accounts: waits.all_accounts.as_ref(),
+    };
+    Ok(waits_for(job, &around))
 }
 
 /// Text that is no id names no job.

@@ -19,6 +19,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -29,6 +30,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::model::HandlerName;
 use crate::problem::with_fallbacks;
 use crate::secrets::SharedSecret;
 use crate::store::Store;
@@ -48,6 +50,8 @@ pub struct Admin {
     pub store: Store,
     /// What the rooms say of themselves.
     pub health: Health,
+    /// The handlers that are registered.
+    pub handlers: Arc<HashSet<HandlerName>>,
     /// `admin.token`; without one, see [`router`].
     pub token: Option<SharedSecret>,
     /// The numbers of the process.
@@ -69,6 +73,7 @@ pub fn router(admin: Admin) -> Router {
         prober: Arc::new(Prober::of_store(admin.store.clone(), admin.clock.clone())),
         store: admin.store,
         health: admin.health,
+        handlers: admin.handlers,
         metrics: admin.metrics,
         clock: admin.clock,
     };
@@ -94,6 +99,7 @@ struct Shared {
     prober: Arc<Prober>,
     store: Store,
     health: Health,
+    handlers: Arc<HashSet<HandlerName>>,
     metrics: PrometheusHandle,
     clock: Clock,
 }

@@ -3,6 +3,7 @@
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a
 //! running bridge sees within a few seconds what was moved.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 use clap::Subcommand;
@@ -11,8 +12,10 @@ use serde_json::{Value, json};
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{AccountId, HandlerName, JobId, JobRecord, StateName, Timestamp};
-use crate::store::{JobFilter, Purpose, Store, StoreError};
+use crate::model::{
+    AccountId, HandlerName, JobId, JobRecord, StateName, Surroundings, Timestamp, WaitsFor, waits_for,
+};
+use crate::store::{self, JobFilter, Purpose, Store, StoreError};
 
 use super::exit::print_to;
 use super::jobs_text as text;
@@ -81,10 +84,12 @@ struct List {
 /// # Errors
 /// The store cannot be opened, read or written; or some of the jobs could not be moved, and then the
 /// others were.
-pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
+pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Purpose::Visit, clock.clone()).await?;
-    let mut visit = Visit { store: &store, now: clock.now(), json, out: anstream::stdout() };
+    let is_served = store::is_served(&config.store.url);
+    let out = anstream::stdout();
+    let mut visit = Visit { store: &store, now: clock.now(), handlers, is_served, json, out };
     let done = visit.carry_out(args.command).await;
     store.close().await;
     done
@@ -93,6 +98,10 @@ pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> 
 struct Visit<'a, W> {
     store: &'a Store,
     now: Timestamp,
+    /// The names of this program's handlers.
+    handlers: HashSet<String>,
+    /// Whether a bridge works on the store; `None` if that cannot be found out.
+    is_served: Option<bool>,
     json: bool,
     out: W,
 }
@@ -131,8 +140,22 @@ impl<W: Write> Visit<'_, W> {
 
     async fn show(&mut self, id: JobId) -> anyhow::Result<()> {
         let (job, attempts) = self.store.job(id).await?.ok_or(StoreError::NoJob(id))?;
-        let now = self.now;
-        self.print(json!(JobWithAttempts::new(&job, &attempts)), || text::job(&job, &attempts, now))
+        let waits_for = self.waits_for(&job).await?;
+        let text = text::job(&job, &attempts, waits_for.as_ref(), self.now);
+        self.print(json!(JobWithAttempts::new(&job, &attempts, waits_for)), || text)
+    }
+
+    async fn waits_for(&self, job: &JobRecord) -> Result<Option<WaitsFor>, StoreError> {
+        let JobRecord::Whole(job) = job else { return Ok(None) };
+        let waits = self.store.waits_at(job.request.return_url.origin()).await?;
+        let around = Surroundings {
+            now: self.now,
+            is_served: self.is_served,
+            has_handler: self.handlers.contains(job.handler.as_str()),
+            account: waits.account.as_ref(),
+            all_accounts: waits.all_accounts.as_ref(),
+        };
+        Ok(waits_for(job, &around))
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>) -> anyhow::Result<()> {
@@ -199,7 +222,10 @@ mod tests {
     /// Beside the owner of the store, as in real life.
     async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
         let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
-        let mut visit = Visit { store: &store, now: jobs.clock.now(), json, out: Vec::new() };
+        let handlers = HashSet::from(["echo".to_owned()]);
+        let is_served = store::is_served(&jobs.url);
+        let now = jobs.clock.now();
+        let mut visit = Visit { store: &store, now, handlers, is_served, json, out: Vec::new() };
         let done = visit.carry_out(parse(arguments).unwrap()).await;
         let text = String::from_utf8(visit.out).unwrap();
         store.close().await;

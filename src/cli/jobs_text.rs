@@ -2,7 +2,9 @@
 //!
 //! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
 
-use crate::model::{Attempt, Entity, EntityKind, JobRecord, Prepared, Timestamp};
+use crate::model::{
+    Attempt, Entity, EntityKind, JobRecord, JobSummary, Prepared, StateName, Timestamp, WaitsFor,
+};
 use crate::store::Page;
 
 use super::text::{clean, short, table, when};
@@ -23,7 +25,7 @@ pub(super) fn page(page: &Page, now: Timestamp) -> String {
             job.account_id.to_string(),
             when(job.received_at, now),
             format!("{} + {}", job.handler_attempts, job.delivery_attempts),
-            short(&clean(job.last_error.as_deref().unwrap_or_default()), SHORT),
+            short(&clean(&error(job)), SHORT),
         ]);
     }
     let more = page.next.map(|next| format!("There may be more: add --cursor {next}\n"));
@@ -31,8 +33,22 @@ pub(super) fn page(page: &Page, now: Timestamp) -> String {
     format!("{rows}\n{}", more.unwrap_or_default())
 }
 
-/// One job and its attempts.
-pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp) -> String {
+/// What went wrong last. That of a delivered job is history.
+fn error(job: &JobSummary) -> String {
+    match &job.last_error {
+        Some(error) if job.state == StateName::Delivered => format!("earlier: {error}"),
+        Some(error) => error.clone(),
+        None => String::new(),
+    }
+}
+
+/// One job and its attempts, and what it waits for.
+pub(super) fn job(
+    record: &JobRecord,
+    attempts: &[Attempt],
+    waits_for: Option<&WaitsFor>,
+    now: Timestamp,
+) -> String {
     let both = |moment: Timestamp| format!("{moment} ({})", when(moment, now));
     let job = record.summary();
     let mut lines = vec![
@@ -47,9 +63,21 @@ pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp) -> S
     lines.extend(job.due_at.map(|due_at| ("due", both(due_at))));
     lines.extend(job.finished_at.map(|finished_at| ("finished", both(finished_at))));
     lines.extend(bodies(record));
-    lines.extend(job.last_error.map(|error| ("last error", error)));
-    let head: String = lines.iter().map(|(name, value)| format!("{name:<11} {}\n", clean(value))).collect();
+    let error = if job.state == StateName::Delivered { "earlier error" } else { "last error" };
+    lines.extend(job.last_error.map(|text| (error, text)));
+    lines.extend(waits_for.iter().flat_map(|waits_for| {
+        [("waits for", waited_for(waits_for, now)), ("what to do", waits_for.advice.clone())]
+    }));
+    let head: String = lines.iter().map(|(name, value)| format!("{name:<13} {}\n", clean(value))).collect();
     if attempts.is_empty() { head } else { format!("{head}\n{}\n", history(attempts)) }
+}
+
+fn waited_for(waits_for: &WaitsFor, now: Timestamp) -> String {
+    let since = waits_for.since.map(|since| format!("since {}", when(since, now)));
+    let until = waits_for.until.map(|until| format!("goes on {}", when(until, now)));
+    let times: Vec<String> = since.into_iter().chain(until).collect();
+    let times = if times.is_empty() { String::new() } else { format!(" ({})", times.join(", ")) };
+    format!("{}{times}", waits_for.why)
 }
 
 fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {

@@ -77,9 +77,9 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
                 NoBearer::NotRenewed { .. } => Cause::NotRenewed,
             };
             if cause.may_be_of_one_job() {
-                return at.refused(cause, &no.to_string());
+                return at.refused(cause, &no.what());
             }
-            return at.wait(cause, None, &no.to_string());
+            return at.wait(cause, None, &no.what());
         }
         Got::NotItsTurn(paused) => return at.later(&paused.to_string()),
         Got::Stranger => return at.alone(&NoBearer::Unknown.to_string()),
@@ -117,6 +117,17 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
         300..=399 => at.again(&format!("{text}: redirects are not followed"), AttemptResult::Retry, false),
         // What Kommo never says: 405, 413, 1xx, …. Nothing else would come of the same call at once.
         _ => at.again(&text, AttemptResult::Retry, false),
+    }
+}
+
+/// What is wrong with the account if what came asks it to wait, without what to do about it.
+pub(super) fn heard(got: &Got) -> String {
+    match got {
+        Got::NoBearer(no) => no.what(),
+        Got::NotItsTurn(paused) => paused.to_string(),
+        Got::Stranger => NoBearer::Unknown.what(),
+        Got::Answer(Answer::NotSent(why) | Answer::Lost { why, .. }) => why.clone(),
+        Got::Answer(Answer::Status { status, problem, .. }) => said(*status, problem.as_ref()),
     }
 }
 

@@ -65,6 +65,18 @@ pub enum NoBearer {
     },
 }
 
+impl NoBearer {
+    /// What is wrong, without what to do about it.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Unknown => "no account with this address is connected".to_owned(),
+            Self::NeedsAuthorization { why } => why.clone(),
+            Self::LongLived => "Kommo refuses its long-lived token".to_owned(),
+            Self::NotRenewed { .. } => self.to_string(),
+        }
+    }
+}
+
 /// What [`Credentials`] promise for later.
 pub type Promise<'a> = Pin<Box<dyn Future<Output = Result<Bearer, NoBearer>> + Send + 'a>>;
 

@@ -19,6 +19,8 @@ mod state;
 mod summary;
 mod time;
 pub(crate) mod transition;
+mod wait;
+mod waits_for;
 mod widget_request;
 
 pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standing};
@@ -36,4 +38,6 @@ pub use state::{Outcome, Prepared, State, StateName, UnknownState};
 pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
+pub use wait::{ALL_ACCOUNTS, AccountOrigin, AccountWait, UnknownCause, WaitCause};
+pub use waits_for::{Surroundings, WaitsFor, waits_for};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};

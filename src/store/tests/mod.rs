@@ -26,6 +26,7 @@ mod read;
 mod schema;
 mod sent;
 mod stale;
+mod waits;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

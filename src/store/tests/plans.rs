@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::{
     accounts, bodies, claims, delivery_claims, keys, list, people, read, refresh, release, reports, upkeep,
+    waits,
 };
 
 /// The plan, one line a step.
@@ -61,6 +62,8 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("retry", people::retry("id = ?2"), "jobs USING PRIMARY KEY (id=?)"),
         ("retry dead", people::retry(people::DEAD), "jobs_dead (id>?)"),
         ("work lanes", refresh::WORK.into(), "jobs_queued (handler>?)"),
+        ("with deliveries", waits::WITH_DELIVERIES.into(), "(origin=?)"),
+        ("with deliveries on their way", waits::WITH_DELIVERIES.into(), "jobs_leased (lease_until>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "(origin>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),
     ];
