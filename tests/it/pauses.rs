@@ -16,7 +16,7 @@ fn advance(clock: &ManualClock, seconds: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
     let rows = [
-        (Fault::Unauthorized, 30, "401", "accounts.NAME.access_token"),
+        (Fault::Unauthorized, 30, "401", "accounts.kommo1.access_token"),
         (Fault::PaymentRequired, 30, "402", "renew"),
         (Fault::Forbidden, 60, "403", "administrator"),
     ];
