@@ -148,7 +148,9 @@ impl Sender {
             }
             health.account_goes_on(&account);
             // It may have waited before it moved.
-            health.account_goes_on(job.return_url.origin());
+            if *job.return_url.origin() != *account {
+                health.account_goes_on(job.return_url.origin());
+            }
         }
         let Some(pause) = judgement.pause else { return judgement };
         // None: a pause that began after this call is in force, and has been told.

@@ -71,11 +71,7 @@ impl Judgement {
 pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
     let (status, retry_after, problem) = match got {
         Got::NoBearer(no) => {
-            let cause = match no {
-                NoBearer::Unknown | NoBearer::NeedsAuthorization { .. } => Cause::NotConnected,
-                NoBearer::LongLived => Cause::Unauthorized,
-                NoBearer::NotRenewed { .. } => Cause::NotRenewed,
-            };
+            let cause = no.cause();
             if cause.may_be_of_one_job() {
                 return at.refused(cause, &no.what());
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::model::AccountId;
+use crate::model::{AccountId, WaitCause};
 
 /// A token, and where it may be used now.
 #[derive(Clone)]
@@ -66,6 +66,15 @@ pub enum NoBearer {
 }
 
 impl NoBearer {
+    /// What calls to the account wait for, then.
+    pub const fn cause(&self) -> WaitCause {
+        match self {
+            Self::Unknown | Self::NeedsAuthorization { .. } => WaitCause::NotConnected,
+            Self::LongLived => WaitCause::Unauthorized,
+            Self::NotRenewed { .. } => WaitCause::NotRenewed,
+        }
+    }
+
     /// What is wrong, without what to do about it.
     pub fn what(&self) -> String {
         match self {

@@ -63,10 +63,15 @@ pub(super) fn check(one: &Listed, asked: &Asked, now: Timestamp) -> Check {
             let advice = |cause: WaitCause| cause.advice_for(&one.known_as(), &called);
             let found = format!("{error}{waiting}");
             match error {
-                // The text says what to do already, but not by which names.
-                Error::NotConnected(_) | Error::Unauthorized(_) => {
-                    Check::failed(name, found, advice(WaitCause::Unauthorized))
+                // Their texts say what to do too, but not by the names of this account.
+                Error::NotConnected(no) => {
+                    Check::failed(name, format!("{}{waiting}", no.what()), advice(no.cause()))
                 }
+                Error::Unauthorized(no) => Check::failed(
+                    name,
+                    format!("Kommo answered 401: {}{waiting}", no.what()),
+                    advice(no.cause()),
+                ),
                 Error::PaymentRequired { .. } => {
                     Check::failed(name, found, advice(WaitCause::PaymentRequired))
                 }
