@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::store::Page;
 
-use super::text::{clean, short, table, when};
+use super::text::{clean, short, span, table, when};
 
 /// The most letters of an error in a list; `show` has them all.
 const SHORT: usize = 60;
@@ -73,8 +73,12 @@ pub(super) fn job(
 }
 
 fn waited_for(waits_for: &WaitsFor, now: Timestamp) -> String {
-    let since = waits_for.since.map(|since| format!("since {}", when(since, now)));
-    let until = waits_for.until.map(|until| format!("goes on {}", when(until, now)));
+    let next = match waits_for.cause {
+        "handler" | "no_handler" => "fallback",
+        _ => "next try",
+    };
+    let since = waits_for.since.map(|since| format!("for {}", span(now.since(since))));
+    let until = waits_for.until.map(|until| format!("{next} {}", when(until, now)));
     let times: Vec<String> = since.into_iter().chain(until).collect();
     let times = if times.is_empty() { String::new() } else { format!(" ({})", times.join(", ")) };
     format!("{}{times}", waits_for.why)
@@ -138,6 +142,21 @@ fn about(Entity { kind, id }: Entity) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_job_waits_for_is_told_with_its_times() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        for (cause, since, until, expected) in [
+            ("turn", None, None, "why"),
+            ("unauthorized", Some(3), Some(40), "why (for 7 s, next try in 30 s)"),
+            ("handler", None, Some(50), "why (fallback in 40 s)"),
+            ("not_connected", Some(3), None, "why (for 7 s)"),
+        ] {
+            let (since, until) = (since.map(at), until.map(at));
+            let waits_for = WaitsFor { cause, why: "why".into(), advice: String::new(), since, until };
+            assert_eq!(waited_for(&waits_for, at(10)), expected);
+        }
+    }
 
     #[test]
     fn an_empty_list_says_so() {

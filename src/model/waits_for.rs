@@ -112,7 +112,9 @@ fn queued(job: &Job, due_at: Timestamp, around: &Surroundings<'_>) -> WaitsFor {
 
 fn undelivered(job: &Job, due_at: Timestamp, around: &Surroundings<'_>) -> WaitsFor {
     if let Some(AccountWait { cause, why, advice, since, until }) = around.account {
-        let why = format!("deliveries to its account wait: {why}");
+        let origin = job.request.return_url.origin();
+        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+        let why = format!("deliveries to {host} wait: {why}");
         // The job may wait longer than its account: alone, because it alone was refused.
         let until = until.map(|until| until.max(due_at)).or(Some(due_at)).filter(|until| *until > around.now);
         return WaitsFor { until, ..WaitsFor::new(cause.as_str(), why, advice.as_str()).since(*since) };
@@ -225,7 +227,15 @@ mod tests {
             (delivering(9, None), None, now, "turn", "its turn", "delivery.concurrency", None),
             (delivering(30, None), Some("503"), now, "delivery_retry", "(503)", "give_up_after", Some(30)),
             (delivering(9, None), None, refused, "unauthorized", "said unauthorized", "do that", Some(40)),
-            (delivering(90, None), None, refused, "unauthorized", "its account", "do that", Some(90)),
+            (
+                delivering(90, None),
+                None,
+                refused,
+                "unauthorized",
+                "deliveries to a.kommo.com wait",
+                "do that",
+                Some(90),
+            ),
             (
                 delivering(9, None),
                 None,

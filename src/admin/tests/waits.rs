@@ -24,7 +24,7 @@ async fn a_job_that_stands_still_says_what_it_waits_for_and_what_to_do() {
     assert_eq!(waits_for(delivering).await["cause"], "all_accounts");
     wait("https://a1.kommo.com").await.unwrap();
     let expected = json!({
-        "cause": "unauthorized", "why": "deliveries to its account wait: Kommo answered 401", "advice": "authorize it",
+        "cause": "unauthorized", "why": "deliveries to a1.kommo.com wait: Kommo answered 401", "advice": "authorize it",
         "since": "2023-11-14T22:13:20.000Z", "until": null,
     });
     assert_eq!(waits_for(delivering).await, expected);
