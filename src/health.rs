@@ -2,15 +2,19 @@
 //!
 //! It lies below the rooms, so that `deliver` can say that an account waits without knowing who asks.
 //! It holds no more than that. Whether the store can be written is found out when somebody asks.
+//!
+//! It also remembers which waits have changed, so that `accounts` can write them to the store, where commands read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use crate::model::Timestamp;
+use crate::model::{ALL_ACCOUNTS, AccountWait, Timestamp};
 
 /// How far the bridge is. Draining is the end: nothing leads back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,12 +28,12 @@ pub enum Phase {
     Draining,
 }
 
-/// An account whose deliveries wait for a person.
+/// An account whose deliveries wait for an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Waiting {
     /// The account's host, `example.kommo.com`, with its port if that is not the scheme's own.
     pub account: String,
-    /// What is wrong and what a person has to do.
+    /// What is wrong and what an operator has to do.
     pub why: String,
 }
 
@@ -53,12 +57,17 @@ struct Shared {
     note: Mutex<Note>,
     /// Not noted but asked for, because it ends as time passes.
     everybody: OnceLock<AskEverybody>,
+    /// A wait changed.
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Note {
     phase: Phase,
-    waiting: BTreeMap<String, String>,
+    /// By the address at which the account is paced, or [`ALL_ACCOUNTS`].
+    waits: BTreeMap<Arc<str>, AccountWait>,
+    /// The addresses whose waits have changed since they were taken.
+    changed: BTreeSet<Arc<str>>,
     callers_wait_since: Option<Instant>,
 }
 
@@ -92,24 +101,78 @@ impl Health {
         self.note().phase
     }
 
-    /// The deliveries to `host` wait for a person; `why` says what is wrong and what to do, without any token.
+    /// The deliveries to the account at `origin` wait. A wait for the same cause as before goes on since then.
     ///
-    /// Says whether that is news, so that the caller can log it once.
-    pub fn account_waits(&self, host: impl Into<String>, why: impl Into<String>) -> bool {
-        let why = why.into();
-        self.note().waiting.insert(host.into(), why.clone()).is_none_or(|known| known != why)
+    /// Says whether that is news for an operator, so that the caller can log it once.
+    pub fn account_waits(&self, origin: &str, wait: AccountWait) -> bool {
+        let mut note = self.note();
+        let known = note.waits.get(origin);
+        let since = known.filter(|known| known.cause == wait.cause).map_or(wait.since, |known| known.since);
+        let is_news = known.is_none_or(|known| known.told() != wait.told());
+        let wait = AccountWait { since, ..wait };
+        if known != Some(&wait) {
+            note.waits.insert(origin.into(), wait);
+            self.has_changed(note, origin);
+        }
+        is_news
     }
 
-    /// The deliveries to `host` go on. Says whether they had waited.
-    pub fn account_goes_on(&self, host: &str) -> bool {
-        self.note().waiting.remove(host).is_some()
+    /// The deliveries to the account at `origin` go on. Says whether they had waited.
+    pub fn account_goes_on(&self, origin: &str) -> bool {
+        let mut note = self.note();
+        let waited = note.waits.remove(origin).is_some();
+        if waited {
+            self.has_changed(note, origin);
+        }
+        waited
     }
 
-    /// The accounts that wait for a person, by host.
+    /// Forgets this wait of the account at `origin`, unless another one has taken its place. Says whether it did.
+    pub fn forget_wait(&self, origin: &str, wait: &AccountWait) -> bool {
+        let mut note = self.note();
+        if note.waits.get(origin) != Some(wait) {
+            return false;
+        }
+        note.waits.remove(origin);
+        self.has_changed(note, origin);
+        true
+    }
+
+    /// What the deliveries to the account at `origin` wait for.
+    pub fn wait_of(&self, origin: &str) -> Option<AccountWait> {
+        self.note().waits.get(origin).cloned()
+    }
+
+    /// What deliveries wait for, by address.
+    pub fn waits(&self) -> Vec<(Arc<str>, AccountWait)> {
+        self.note().waits.iter().map(|(origin, wait)| (origin.clone(), wait.clone())).collect()
+    }
+
+    /// The addresses whose waits have changed since the last call, and what is so now: `None` if nothing waits there.
+    pub fn take_changed_waits(&self) -> Vec<(Arc<str>, Option<AccountWait>)> {
+        let mut note = self.note();
+        let changed = std::mem::take(&mut note.changed);
+        changed.into_iter().map(|origin| (origin.clone(), note.waits.get(&origin).cloned())).collect()
+    }
+
+    /// These changes were not written: they are to be taken again.
+    pub fn give_back_changed_waits(&self, origins: impl IntoIterator<Item = Arc<str>>) {
+        self.note().changed.extend(origins);
+    }
+
+    /// Completes when a wait changes after this call.
+    pub fn wait_changes(&self) -> Notified<'_> {
+        self.0.changed.notified()
+    }
+
+    /// The accounts that wait for an operator, by host.
     pub fn waiting(&self) -> Vec<Waiting> {
-        let entry =
-            |(account, why): (&String, &String)| Waiting { account: account.clone(), why: why.clone() };
-        self.note().waiting.iter().map(entry).collect()
+        let note = self.note();
+        let needed = note
+            .waits
+            .iter()
+            .filter(|(origin, wait)| wait.cause.needs_operator() && &***origin != ALL_ACCOUNTS);
+        needed.map(|(origin, wait)| Waiting { account: host(origin).to_owned(), why: wait.told() }).collect()
     }
 
     /// Learns from `ask` whether all accounts wait. The first wish counts.
@@ -132,15 +195,32 @@ impl Health {
         self.note().callers_wait_since
     }
 
+    fn has_changed(&self, mut note: MutexGuard<'_, Note>, origin: &str) {
+        note.changed.insert(origin.into());
+        drop(note);
+        self.0.changed.notify_one();
+    }
+
     fn note(&self) -> MutexGuard<'_, Note> {
         // Each change is a single step, so a panic elsewhere leaves nothing half done.
         self.0.note.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// `example.kommo.com` of `https://example.kommo.com`.
+fn host(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, host)| host)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::WaitCause;
+
+    fn wait(cause: WaitCause, why: &str, since: i64) -> AccountWait {
+        let (why, advice) = (why.to_owned(), "do that".to_owned());
+        AccountWait { cause, why, advice, since: Timestamp::from_millis(since), until: None }
+    }
 
     #[test]
     fn a_stop_during_the_start_stays_a_stop() {
@@ -167,14 +247,43 @@ mod tests {
     #[test]
     fn accounts_wait_until_they_go_on_and_only_news_is_news() {
         let health = Health::new();
-        assert!(health.account_waits("b.kommo.com", "authorize it"));
-        assert!(!health.account_waits("b.kommo.com", "authorize it"));
-        assert!(health.account_waits("b.kommo.com", "pay the plan"));
-        assert!(health.account_waits("a.kommo.com", "authorize it"));
+        let told =
+            |origin, why, since| health.account_waits(origin, wait(WaitCause::Unauthorized, why, since));
+        assert!(told("https://b.kommo.com", "authorize it", 1));
+        assert!(!told("https://b.kommo.com", "authorize it", 2));
+        assert!(told("https://b.kommo.com", "pay the plan", 3));
+        assert!(told("https://a.kommo.com", "authorize it", 4));
         let hosts: Vec<_> = health.waiting().into_iter().map(|waiting| waiting.account).collect();
         assert_eq!(hosts, ["a.kommo.com", "b.kommo.com"]);
-        assert!(health.account_goes_on("b.kommo.com"));
-        assert!(!health.account_goes_on("b.kommo.com"));
+        assert_eq!(health.waiting()[0].why, "authorize it; do that");
+        assert_eq!(health.wait_of("https://b.kommo.com").unwrap().since, Timestamp::from_millis(1));
+        assert!(health.account_goes_on("https://b.kommo.com"));
+        assert!(!health.account_goes_on("https://b.kommo.com"));
         assert_eq!(health.waiting().len(), 1);
+    }
+
+    #[test]
+    fn a_wait_that_passes_and_that_of_all_accounts_are_no_account_that_waits_for_an_operator() {
+        let health = Health::new();
+        health.account_waits("https://a.kommo.com", wait(WaitCause::TooMany, "429", 1));
+        health.account_waits(ALL_ACCOUNTS, wait(WaitCause::Blocked, "403", 1));
+        assert_eq!((health.waiting(), health.waits().len()), (vec![], 2));
+        health.account_waits("https://a.kommo.com", wait(WaitCause::Unauthorized, "401", 5));
+        let since = health.wait_of("https://a.kommo.com").map(|wait| wait.since);
+        assert_eq!((health.waiting().len(), since), (1, Some(Timestamp::from_millis(5))), "another cause");
+    }
+
+    #[tokio::test]
+    async fn each_change_of_a_wait_is_told_once_and_again_if_it_was_not_written() {
+        let health = Health::new();
+        health.account_waits("https://a.kommo.com", wait(WaitCause::Unauthorized, "401", 1));
+        health.wait_changes().await;
+        let taken = health.take_changed_waits();
+        assert!(matches!(&taken[..], [(origin, Some(_))] if **origin == *"https://a.kommo.com"), "{taken:?}");
+        health.account_waits("https://a.kommo.com", wait(WaitCause::Unauthorized, "401", 2));
+        assert_eq!(health.take_changed_waits(), [], "nothing is new");
+        health.give_back_changed_waits(taken.into_iter().map(|(origin, _)| origin));
+        health.account_goes_on("https://a.kommo.com");
+        assert_eq!(health.take_changed_waits(), [("https://a.kommo.com".into(), None)]);
     }
 }

@@ -104,3 +104,33 @@ CREATE TABLE revocation_calls (
 
     PRIMARY KEY (account_id, client_uuid)
 ) STRICT, WITHOUT ROWID;
+
+-- Why the deliveries of an account wait, as the bridge that owns the store knows it: commands beside it read it here. A row is
+-- written when a wait begins and each time that the account is tried in vain, and deleted when its deliveries go on. A start
+-- deletes all rows: its first deliveries find out again.
+CREATE TABLE account_waits (
+    -- scheme, host and port of the account as its calls are paced, or * for all accounts
+    origin TEXT    NOT NULL CHECK (length(origin) BETWEEN 1 AND 300),
+    -- why, for programs
+    cause  TEXT    NOT NULL CHECK (cause IN ('unauthorized', 'payment_required', 'forbidden', 'blocked', 'too_many',
+        'not_connected', 'not_renewed')),
+    -- what is wrong, and what an operator has to do, for people
+    why    TEXT    NOT NULL,
+    advice TEXT    NOT NULL,
+    -- when the wait for this cause began
+    since  INTEGER NOT NULL,
+    -- when the next delivery is tried; NULL if that depends on another event
+    until  INTEGER,
+
+    PRIMARY KEY (origin)
+) STRICT, WITHOUT ROWID;
+
+-- Accounts that `accounts resume` asks the bridge to try now. The bridge takes the rows out within five seconds.
+CREATE TABLE account_resumes (
+    -- as in account_waits
+    origin   TEXT    NOT NULL CHECK (length(origin) BETWEEN 1 AND 300),
+    -- when it was asked
+    asked_at INTEGER NOT NULL,
+
+    PRIMARY KEY (origin)
+) STRICT, WITHOUT ROWID;

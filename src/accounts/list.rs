@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
+use crate::model::{AccountId, AccountKey, AccountOrigin, AccountState, AccountWait, Timestamp};
 use crate::store::StoreError;
 
 use super::{Accounts, host};
@@ -32,9 +32,22 @@ pub struct Listed {
     pub connected_at: Option<Timestamp>,
     /// Deliveries that wait to be sent to it.
     pub waiting: u64,
+    /// What they wait for, as the bridge that runs knows it.
+    pub waits_for: Option<AccountWait>,
     /// Which row of the store it is.
     #[serde(skip)]
     pub key: Option<AccountKey>,
+}
+
+impl Listed {
+    /// How the bridge got it.
+    pub fn known_as(&self) -> AccountOrigin {
+        match (&self.name, &self.key, &self.integration) {
+            (Some(name), ..) => AccountOrigin::Configured(name.clone()),
+            (None, Some(_), Some(integration)) => AccountOrigin::Connected(integration.clone()),
+            _ => AccountOrigin::Unknown,
+        }
+    }
 }
 
 impl Accounts {
@@ -46,6 +59,14 @@ impl Accounts {
         let waiting = match &self.0.parts.store {
             Some(store) => store.waiting_deliveries().await?,
             None => Vec::new(),
+        };
+        let waits = match &self.0.parts.store {
+            Some(store) => store.account_waits().await?,
+            None => Vec::new(),
+        };
+        let wait_at = |origin: &str| {
+            let wait = waits.iter().find(|(known, _)| known == origin);
+            wait.map(|(_, wait)| wait.clone())
         };
         let waiting_at = |origin: &str| {
             let count = waiting.iter().find(|(known, _)| known == origin);
@@ -67,6 +88,7 @@ impl Accounts {
                 expires_at: None,
                 connected_at: None,
                 waiting: waiting_at(&account.origin),
+                waits_for: wait_at(&account.origin),
                 key: None,
             })
             .collect();
@@ -96,6 +118,7 @@ impl Accounts {
                 expires_at: entry.open().ok().map(|(open, _)| open.tokens.expires_at),
                 connected_at: record.connected_at,
                 waiting: open.iter().map(|origin| waiting_at(origin)).sum(),
+                waits_for: open.iter().find_map(|origin| wait_at(origin)),
                 key: Some(record.key.clone()),
             });
         }
@@ -119,6 +142,7 @@ impl Accounts {
                 expires_at: None,
                 connected_at: None,
                 waiting: *jobs,
+                waits_for: wait_at(origin),
                 key: None,
             });
         listed.extend(unknown);

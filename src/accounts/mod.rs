@@ -30,6 +30,7 @@ mod renew;
 mod revoke;
 mod seal;
 mod throttle;
+mod waits;
 mod watch;
 
 #[cfg(test)]
@@ -109,7 +110,7 @@ pub struct Parts {
     pub kommo: Kommo,
     /// When Kommo may be asked.
     pub gate: Arc<Gate>,
-    /// Where it is noted that an account waits for a person.
+    /// Where it is noted what an account waits for.
     pub health: Health,
     /// One call may take this long.
     pub request_timeout: Duration,
@@ -360,13 +361,13 @@ impl Accounts {
     /// The tokens of the account are new: deliveries that waited for nothing else go on.
     fn is_renewed(&self, origin: &str) {
         if self.0.parts.gate.lift_unasked(origin) {
-            self.0.parts.health.account_goes_on(host(origin));
+            self.0.parts.health.account_goes_on(origin);
         }
     }
 
     /// The account can be called: its deliveries go on.
     fn goes_on(&self, origin: &str) {
-        self.0.parts.health.account_goes_on(host(origin));
+        self.0.parts.health.account_goes_on(origin);
         self.0.parts.gate.lift(origin);
     }
 }

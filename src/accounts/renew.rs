@@ -11,7 +11,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use crate::model::{AccountKey, AccountRecord, Standing, whole_millis};
+use crate::model::{AccountKey, AccountRecord, AccountWait, Standing, whole_millis};
+use crate::pace::Cause;
 use crate::store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
@@ -77,6 +78,15 @@ impl Accounts {
         let renewing = self.renewing(key);
         let failures = renewing.0.try_lock().ok()?;
         failures.pause.as_ref().map(|(until, _)| *until)
+    }
+
+    /// The next renewal need not wait for the end of the pause after the last failure.
+    pub(super) fn renew_again(&self, key: &AccountKey) {
+        let renewing = self.renewing(key);
+        // One that is under way finds out by itself.
+        if let Ok(mut failures) = renewing.0.try_lock() {
+            failures.pause = None;
+        }
     }
 
     /// Whether Kommo answered the last renewal and refused it, without saying that the refresh token is dead.
@@ -229,7 +239,9 @@ impl Accounts {
                 let why = why.unwrap_or_default();
                 *failures = Failures::default();
                 self.put(AccountRecord { standing, generation, ..entry.record.clone() });
-                self.needs_person(&shown, &why);
+                if let Some(origin) = &entry.record.origin {
+                    self.needs_person(origin, &why);
+                }
                 Err(NoBearer::NeedsAuthorization { why })
             }
             Renewal::Renewed { origin, tokens } => {
@@ -274,10 +286,18 @@ impl Accounts {
         self.change(|book| book.put(record, self.0.sealer.as_ref()));
     }
 
-    pub(super) fn needs_person(&self, shown: &str, why: &str) {
-        let note = NoBearer::NeedsAuthorization { why: why.to_owned() }.to_string();
-        if self.0.parts.health.account_waits(shown, &note) {
-            tracing::warn!(account.host = shown, why = note, "the account waits for a person");
+    pub(super) fn needs_person(&self, origin: &str, why: &str) {
+        let cause = Cause::NotConnected;
+        let wait = AccountWait {
+            cause,
+            why: why.to_owned(),
+            advice: self.advice(cause, origin),
+            since: self.0.parts.clock.now(),
+            until: None,
+        };
+        let why = wait.told();
+        if self.0.parts.health.account_waits(origin, wait) {
+            tracing::warn!(account.host = host(origin), why, "the account waits for a person");
         }
     }
 }

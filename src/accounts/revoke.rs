@@ -22,6 +22,10 @@ const UNDER_WAY: Duration = Duration::from_secs(60);
 
 const REASON: &str = "the integration was disconnected in Kommo";
 
+/// What a job that was cancelled for that says.
+const CANCELLED: &str = "cancelled, because the integration was disconnected in the account, so its bot cannot be continued; \
+    connect the account again with `salesbot-bridge accounts authorize`, and its further requests are answered";
+
 /// What the hook says, as it came.
 #[derive(Clone, Debug)]
 pub struct Revocation {
@@ -201,7 +205,7 @@ impl Accounts {
         let shown = entry.as_ref().and_then(|entry| entry.record.origin.as_deref()).map_or("?", host);
         let addresses = entry.iter().flat_map(|entry| [&entry.record.origin, &entry.record.previous_origin]);
         for origin in addresses.flatten() {
-            self.0.parts.health.account_goes_on(host(origin));
+            self.0.parts.health.account_goes_on(origin);
         }
         tracing::warn!(
             account.id = account_id.0,
@@ -220,7 +224,7 @@ impl Accounts {
         account_ids: &[AccountId],
     ) -> Result<u64, StoreError> {
         let gone = account_ids.iter().copied().filter(|account_id| !self.still_connected(*account_id));
-        store.cancel_accounts(&gone.collect::<Vec<_>>()).await
+        store.cancel_accounts(&gone.collect::<Vec<_>>(), CANCELLED).await
     }
 
     /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it.

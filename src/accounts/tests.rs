@@ -9,6 +9,7 @@ mod known;
 mod linking;
 mod moving;
 mod renewing;
+mod waiting;
 mod watching;
 
 use std::time::UNIX_EPOCH;

@@ -11,7 +11,7 @@ use crate::model::{AccountKey, AccountState};
 use crate::store::{Store, StoreError};
 
 use super::book::Entry;
-use super::{Accounts, due, host};
+use super::{Accounts, due};
 
 /// Between two looks at the store: `accounts remove`, or a renewal beside us.
 const LOOK: Duration = Duration::from_secs(5);
@@ -21,14 +21,19 @@ const TOGETHER: usize = 16;
 const REST: Duration = Duration::from_secs(1);
 
 impl Accounts {
-    /// Keeps tokens fresh until `stop`. At first, says who waits for a person, and cancels what a crash left of the jobs of
+    /// Keeps tokens fresh until `stop`. At first, says who waits for an operator, and cancels what a crash left of the jobs of
     /// accounts that were disconnected.
     pub async fn run(&self, stop: CancellationToken) {
         let Some(store) = self.0.parts.store.clone() else { return stop.cancelled().await };
         if let Err(error) = self.begin(&store).await {
             tracing::warn!(%error, "jobs of accounts that were disconnected could not be cancelled; the next start tries again");
         }
-        tokio::join!(self.keep_fresh(&store, &stop), self.finish(&store, &stop));
+        tokio::join!(
+            self.keep_fresh(&store, &stop),
+            self.finish(&store, &stop),
+            self.keep_waits_written(&store, &stop),
+            self.watch_waits(&store, &stop)
+        );
     }
 
     async fn keep_fresh(&self, store: &Store, stop: &CancellationToken) {
@@ -69,7 +74,7 @@ impl Accounts {
                 (AccountState::Revoked, _) => revoked.push(entry.record.key.account_id),
                 (_, Some(origin)) => {
                     if let Err(error) = entry.open() {
-                        self.needs_person(host(origin), &why(&error));
+                        self.needs_person(origin, &error.what());
                     }
                 }
                 _ => {}
@@ -84,6 +89,7 @@ impl Accounts {
     pub(crate) async fn step(&self, store: &Store) -> Duration {
         let wait = self.look_and_renew(store).await;
         self.finish_waiting(store).await;
+        self.look_at_waits_and_log(store).await;
         wait
     }
 
@@ -141,7 +147,7 @@ impl Accounts {
         there.iter().filter(|(key, generation)| unreadable.get(*key) != Some(*generation)).count()
     }
 
-    /// Whose deliveries go on, and who waits for a person or does so no more, after others changed the accounts.
+    /// Whose deliveries go on, and who waits for an operator or no longer does, after others changed the accounts.
     fn tell_changes(&self, known: &[Arc<Entry>]) {
         let known_by_key: HashMap<&AccountKey, &Arc<Entry>> =
             known.iter().map(|before| (&before.record.key, before)).collect();
@@ -153,14 +159,15 @@ impl Accounts {
                 (Err(error), Some(origin))
                     if was_good && entry.record.standing.state() != AccountState::Revoked =>
                 {
-                    self.needs_person(host(origin), &why(&error));
+                    self.needs_person(origin, &error.what());
                 }
                 _ => {}
             }
         }
         for origin in known.iter().filter_map(|before| before.record.origin.as_deref()) {
-            if self.entry(origin).is_none() {
-                self.0.parts.health.account_goes_on(host(origin));
+            if self.entry(origin).is_none() && self.0.parts.health.account_goes_on(origin) {
+                // If deliveries wait, the next one says what for.
+                self.0.parts.gate.probe_next(origin);
             }
         }
     }
@@ -177,12 +184,5 @@ impl Accounts {
 
     fn entries(&self) -> Vec<Arc<Entry>> {
         self.0.book.read().unwrap_or_else(PoisonError::into_inner).entries().cloned().collect()
-    }
-}
-
-fn why(error: &crate::kommo::NoBearer) -> String {
-    match error {
-        crate::kommo::NoBearer::NeedsAuthorization { why } => why.clone(),
-        other => other.to_string(),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::model::{
     Attempt, AttemptResult, BotType, CheckedCompletion, FallbackReason, HandlerName, JobId, JobRecord,
-    JobSummary, Outcome, OutcomeName, ReturnUrl, Stage, StateName, Timestamp,
+    JobSummary, Outcome, OutcomeName, ReturnUrl, Stage, StateName, Timestamp, WaitsFor,
 };
 use crate::store::Page;
 
@@ -99,13 +99,16 @@ impl<'a> JobView<'a> {
 pub struct JobWithAttempts<'a> {
     #[serde(flatten)]
     job: JobView<'a>,
+    /// Why it stands still and what to do; null if it is finished.
+    waits_for: Option<WaitsFor>,
     attempts: Vec<AttemptView<'a>>,
 }
 
 impl<'a> JobWithAttempts<'a> {
-    /// The view of `job` and `attempts`.
-    pub fn new(job: &'a JobRecord, attempts: &'a [Attempt]) -> Self {
-        Self { job: JobView::new(job), attempts: attempts.iter().map(AttemptView::new).collect() }
+    /// The view of `job` and `attempts`, and of what it waits for.
+    pub fn new(job: &'a JobRecord, attempts: &'a [Attempt], waits_for: Option<WaitsFor>) -> Self {
+        let attempts = attempts.iter().map(AttemptView::new).collect();
+        Self { job: JobView::new(job), waits_for, attempts }
     }
 }
 

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::job_log::Finished;
-use crate::model::{Attempt, HandlerName, JobId, JobRecord, OutcomeName, StateName};
+use crate::model::{
+    Attempt, HandlerName, JobId, JobRecord, OutcomeName, StateName, Surroundings, WaitsFor, waits_for,
+};
 use crate::problem::Problem;
 use crate::store::{Resend, RetriedDead, RetryOptions, StoreError};
 
@@ -155,7 +157,21 @@ async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), 
 
 async fn show(shared: &Shared, id: JobId) -> Answer {
     let (job, attempts) = found(shared, id).await?;
-    Ok(Json(JobWithAttempts::new(&job, &attempts)).into_response())
+    let waits_for = what_it_waits_for(shared, &job).await?;
+    Ok(Json(JobWithAttempts::new(&job, &attempts, waits_for)).into_response())
+}
+
+async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, Problem> {
+    let JobRecord::Whole(job) = job else { return Ok(None) };
+    let waits = within(PATIENCE, shared.store.waits_at(job.request.return_url.origin())).await?;
+    let around = Surroundings {
+        now: shared.clock.now(),
+        is_served: Some(true),
+        has_handler: shared.handlers.contains(&job.handler),
+        account: waits.account.as_ref(),
+        all_accounts: waits.all_accounts.as_ref(),
+    };
+    Ok(waits_for(job, &around))
 }
 
 async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {

@@ -20,6 +20,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -51,6 +52,8 @@ pub struct Admin {
     pub store: Store,
     /// What the rooms say of themselves.
     pub health: Health,
+    /// The handlers that are registered.
+    pub handlers: Arc<HashSet<HandlerName>>,
     /// `admin.token`; without one, see [`router`].
     pub token: Option<SharedSecret>,
     /// The numbers of the process.
@@ -79,6 +82,7 @@ pub fn router(admin: Admin) -> Router {
         prober: Arc::new(Prober::of_store(admin.store.clone(), admin.clock.clone())),
         store: admin.store,
         health: admin.health,
+        handlers: admin.handlers,
         metrics: admin.metrics,
         job_log: admin.job_log,
         clock: admin.clock,
@@ -106,6 +110,7 @@ struct Shared {
     prober: Arc<Prober>,
     store: Store,
     health: Health,
+    handlers: Arc<HashSet<HandlerName>>,
     metrics: PrometheusHandle,
     job_log: JobLog,
     clock: Clock,

@@ -19,6 +19,9 @@ use super::{Admin, router};
 mod clock;
 mod lists;
 mod retries;
+mod waits;
+
+use waits::unauthorized;
 
 const TOKEN: &str = "a-very-secret-admin-token";
 
@@ -56,6 +59,7 @@ impl Fixture {
         let router = router(Admin {
             store: jobs.store.clone(),
             health: health.clone(),
+            handlers: std::sync::Arc::new(["echo".parse().unwrap()].into()),
             token: token.map(Into::into),
             metrics: crate::telemetry::recorder(),
             job_log: crate::job_log::JobLog::new(jobs.clock.clock()),
@@ -146,8 +150,8 @@ async fn ready_follows_the_phases_and_the_store() {
     assert_eq!(starting.json(), json!({ "status": "not ready", "reasons": ["the bridge is starting"] }));
 
     it.health.ready();
-    it.health.account_waits("a1.kommo.com", "authorize it");
-    let waiting = json!([{ "account": "a1.kommo.com", "why": "authorize it" }]);
+    it.health.account_waits("https://a1.kommo.com", unauthorized());
+    let waiting = json!([{ "account": "a1.kommo.com", "why": "Kommo answered 401; authorize it" }]);
     let answer = ready().await;
     assert_eq!(
         (answer.status, answer.json()),
@@ -193,6 +197,7 @@ async fn a_job_has_exactly_the_fields_of_the_contract() {
     expected["data"] = json!({ "message": "hello 1" });
     expected["completion"] = json!({ "data": { "reply": "hi" } });
     expected["handler_completion"] = Value::Null;
+    expected["waits_for"] = Value::Null;
     expected["attempts"] =
         json!([attempt("handler", "ok", None, None), attempt("delivery", "fail", Some(400), Some(error))]);
     assert_eq!(it.get(&format!("/api/v1/jobs/{id}")).await, expected);
@@ -347,14 +352,14 @@ async fn stats_and_metrics_tell_the_same() {
     it.jobs.make("echo", StateName::Dead).await;
     it.jobs.make("echo", StateName::Queued).await;
     it.jobs.clock.advance(Duration::from_millis(2_500));
-    it.health.account_waits("a1.kommo.com", "authorize it");
+    it.health.account_waits("https://a1.kommo.com", unauthorized());
     assert_eq!(
         it.get("/api/v1/stats").await,
         json!({
             "jobs": { "queued": 1, "running": 0, "delivering": 0, "delivered": 0, "gone": 0, "dead": 1,
                       "cancelled": 0 },
             "oldest_queued_seconds": 2.5,
-            "accounts_waiting": [{ "account": "a1.kommo.com", "why": "authorize it" }],
+            "accounts_waiting": [{ "account": "a1.kommo.com", "why": "Kommo answered 401; authorize it" }],
             "last_hour": { "jobs": 1, "fallbacks": 0, "fallbacks_by": [], "is_sample": false },
         })
     );

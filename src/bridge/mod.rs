@@ -25,6 +25,8 @@ mod secrets;
 pub(crate) mod speaking;
 mod start_log;
 
+use std::collections::HashSet;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::Clock;
@@ -85,6 +87,12 @@ impl Bridge {
     /// The configuration.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The names of its handlers: those of the configuration and the registered ones.
+    pub(crate) fn handler_names(&self) -> HashSet<String> {
+        let configured = self.config.handlers.keys().map(ToString::to_string);
+        configured.chain(self.registrations.iter().map(|(name, _)| name.clone())).collect()
     }
 
     /// Says whether the configuration and the registered handlers fit together. Opens nothing.

@@ -49,7 +49,7 @@ impl Parts {
         store.set_budget(config.budget.clone());
         let health = Health::new();
         let gate = speaking::gate(&config, &clock);
-        note_everybody(&health, &gate, &clock);
+        note_everybody(&health, &gate, &store, &clock);
         let speaking = Speaking {
             kommo: kommo.clone(),
             gate: gate.clone(),
@@ -109,11 +109,15 @@ impl Parts {
     }
 }
 
-/// Health learns from the gate whether all accounts wait.
-fn note_everybody(health: &Health, gate: &Arc<Gate>, clock: &Clock) {
-    let (gate, clock) = (gate.clone(), clock.clone());
+/// Health learns from the gate whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
+/// waits, no one has to do anything.
+fn note_everybody(health: &Health, gate: &Arc<Gate>, store: &Store, clock: &Clock) {
+    let (gate, store, clock) = (gate.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
         let waits = gate.everybody_waits()?;
+        if waits.left.is_none() && store.delivery().is_empty() {
+            return None;
+        }
         Some(EverybodyWaits { why: waits.to_string(), until: waits.left.map(|left| clock.now() + left) })
     });
 }

@@ -68,6 +68,7 @@ impl Parts {
         let admin = admin::router(Admin {
             store: store.clone(),
             health: health.clone(),
+            handlers: Arc::new(receiver.handlers.keys().cloned().collect()),
             token: secrets.admin_token(),
             metrics: recorder,
             job_log,

@@ -15,6 +15,7 @@ pub(in crate::cli) fn connected(host: &str, number: i64, integration: &str) -> L
         expires_at: Some(Timestamp::from_millis(90_000_000)),
         connected_at: Some(Timestamp::from_millis(0)),
         waiting: 0,
+        waits_for: None,
         key: Some(AccountKey::new(AccountId(number), integration)),
     }
 }

@@ -1,5 +1,5 @@
 //! `accounts`: shows the accounts that the bridge can speak to, gives the link that connects one by OAuth, finishes an
-//! installation that came without a link, and forgets an account.
+//! installation that came without a link, has an account tried now, and forgets one.
 //!
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a running bridge
 //! notices within a few seconds what was connected or removed.
@@ -17,12 +17,13 @@ use crate::store::Store;
 
 use super::account::{self, Unclear};
 use super::accounts_confirm::{self, Confirm};
+use super::accounts_resume;
 use super::accounts_text as text;
 use super::exit::{Failure, print};
 use super::health;
 use super::screen::Screen;
 
-/// Looks at accounts, connects and forgets them.
+/// Looks at accounts, connects, resumes and forgets them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -44,6 +45,14 @@ enum Command {
     },
     /// Finishes the installation of a widget that came without a link: its code is exchanged at HOST
     Confirm(Confirm),
+    /// Tries an account now, after what its deliveries wait for was mended
+    Resume {
+        /// Its name in the configuration, its host, its subdomain or its number
+        account: String,
+        /// Only the connection through this integration
+        #[arg(long, value_name = "NAME")]
+        integration: Option<String>,
+    },
     /// Forgets a connected account and its tokens
     Remove {
         /// Its host, its subdomain or its number
@@ -67,6 +76,9 @@ pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), F
             authorize(config, &clock, integration.as_deref(), &site).await?
         }
         Command::Confirm(confirm) => accounts_confirm::run(config, &clock, &confirm, json).await?,
+        Command::Resume { account, integration } => {
+            accounts_resume::run(config, &clock, &account, integration.as_deref()).await?
+        }
         Command::Remove { account, integration } => {
             remove(config, &clock, &account, integration.as_deref()).await?
         }
@@ -222,7 +234,11 @@ fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
 }
 
 /// The one account that is meant.
-fn find<'a>(listed: &'a [Listed], wanted: &str, integration: Option<&str>) -> Result<&'a Listed, Failure> {
+pub(super) fn find<'a>(
+    listed: &'a [Listed],
+    wanted: &str,
+    integration: Option<&str>,
+) -> Result<&'a Listed, Failure> {
     account::find(listed, wanted, integration).map_err(|unclear| match unclear {
         Unclear::Nobody => Failure::running(text::no_account(wanted)),
         Unclear::Several(several) => Failure::usage(text::ambiguous(wanted, &several)),

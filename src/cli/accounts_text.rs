@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::accounts::{Connected, Installation, Listed};
-use crate::model::{AccountId, AccountState, Timestamp};
+use crate::model::{AccountId, AccountState, AccountWait, Timestamp};
 
 use super::screen::Screen;
 use super::table::{Cell, Column, Table};
@@ -122,7 +122,7 @@ fn what_to_do(one: &Listed) -> String {
         _ => "accounts authorize, or add accounts.NAME with its long-lived token".to_owned(),
     };
     match (one.state, one.reason.as_deref()) {
-        (AccountState::Active, _) => String::new(),
+        (AccountState::Active, _) => one.waits_for.as_ref().map(AccountWait::told).unwrap_or_default(),
         (AccountState::NeedsAuthorization, Some(reason)) => format!("{reason}: {command}"),
         (AccountState::NeedsAuthorization, None) => command,
         (AccountState::Revoked, reason) => {

@@ -154,6 +154,7 @@ mod tests {
         let admin = router(Admin {
             store: jobs.store.clone(),
             health: health.clone(),
+            handlers: std::sync::Arc::default(),
             token: Some("secret".into()),
             metrics: crate::telemetry::recorder(),
             job_log: crate::job_log::JobLog::new(jobs.clock.clock()),

@@ -3,7 +3,7 @@
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a
 //! running bridge sees within a few seconds what was moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::clock::Clock;
 use crate::config::{Config, Handler};
 use crate::model::{
     AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
-    OutcomeName, StateName,
+    OutcomeName, StateName, Surroundings, WaitsFor, waits_for,
 };
-use crate::store::{JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
+use crate::store::{self, JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
 
 use super::exit::{notice, print_to};
 use super::jobs_text as text;
@@ -112,11 +112,20 @@ struct List {
 /// # Errors
 /// The store cannot be opened, read or written; or some of the jobs could not be moved, and then the
 /// others were.
-pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
+pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Purpose::Visit, clock.clone()).await?;
-    let (screen, handlers) = (Screen::stdout(), &config.handlers);
-    let mut visit = Visit { store: &store, handlers, clock, json, screen, notice, out: anstream::stdout() };
+    let mut visit = Visit {
+        store: &store,
+        configured: &config.handlers,
+        handlers,
+        is_served: store::is_served(&config.store.url),
+        clock,
+        json,
+        screen: Screen::stdout(),
+        notice,
+        out: anstream::stdout(),
+    };
     let done = visit.carry_out(args.command).await;
     store.close().await;
     done
@@ -124,7 +133,12 @@ pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> 
 
 struct Visit<'a, W> {
     store: &'a Store,
-    handlers: &'a BTreeMap<HandlerName, Handler>,
+    /// The handlers of the configuration.
+    configured: &'a BTreeMap<HandlerName, Handler>,
+    /// The names of this program's handlers.
+    handlers: HashSet<String>,
+    /// Whether a bridge works on the store; `None` if that cannot be found out.
+    is_served: Option<bool>,
     clock: Clock,
     json: bool,
     screen: Screen,
@@ -203,8 +217,22 @@ impl<W: Write> Visit<'_, W> {
     async fn show(&mut self, id: JobPrefix) -> anyhow::Result<()> {
         let id = self.store.find(id).await?;
         let (job, attempts) = self.store.job(id).await?.ok_or(StoreError::NoJob(id))?;
-        let (now, screen) = (self.clock.now(), self.screen);
-        self.print(json!(JobWithAttempts::new(&job, &attempts)), || text::job(&job, &attempts, now, screen))
+        let waits_for = self.waits_for(&job).await?;
+        let text = text::job(&job, &attempts, waits_for.as_ref(), self.clock.now(), self.screen);
+        self.print(json!(JobWithAttempts::new(&job, &attempts, waits_for)), || text)
+    }
+
+    async fn waits_for(&self, job: &JobRecord) -> Result<Option<WaitsFor>, StoreError> {
+        let JobRecord::Whole(job) = job else { return Ok(None) };
+        let waits = self.store.waits_at(job.request.return_url.origin()).await?;
+        let around = Surroundings {
+            now: self.clock.now(),
+            is_served: self.is_served,
+            has_handler: self.handlers.contains(job.handler.as_str()),
+            account: waits.account.as_ref(),
+            all_accounts: waits.all_accounts.as_ref(),
+        };
+        Ok(waits_for(job, &around))
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {
@@ -261,7 +289,7 @@ impl<W: Write> Visit<'_, W> {
 
     /// What is configured for the job's handler.
     async fn fallback(&self, id: JobId) -> Result<CheckedCompletion, StoreError> {
-        let handler = self.handlers.get(&self.job(id).await?.summary().handler);
+        let handler = self.configured.get(&self.job(id).await?.summary().handler);
         Ok(handler.map_or_else(|| HandlerPolicy::default().fallback, |known| known.policy.fallback.clone()))
     }
 

@@ -28,9 +28,18 @@ async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> 
     let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
     let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
     let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
-    let handlers = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);
-    let (handlers, clock) = (&handlers, jobs.clock.clock());
-    let mut visit = Visit { store: &store, handlers, clock, json, screen, notice: |_| {}, out: Vec::new() };
+    let configured = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);
+    let mut visit = Visit {
+        store: &store,
+        configured: &configured,
+        handlers: HashSet::from(["echo".to_owned()]),
+        is_served: store::is_served(&jobs.url),
+        clock: jobs.clock.clock(),
+        json,
+        screen,
+        notice: |_| {},
+        out: Vec::new(),
+    };
     let done = visit.carry_out(parse(arguments).unwrap()).await;
     let text = String::from_utf8(visit.out).unwrap();
     store.close().await;

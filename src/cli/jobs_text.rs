@@ -5,7 +5,7 @@
 use anstyle::{AnsiColor, Style};
 
 use crate::model::{
-    Attempt, AttemptResult, JobId, JobRecord, JobSummary, Outcome, Prepared, StateName, Timestamp,
+    Attempt, AttemptResult, JobId, JobRecord, JobSummary, Outcome, Prepared, StateName, Timestamp, WaitsFor,
 };
 use crate::store::RetriedDead;
 
@@ -14,7 +14,7 @@ use super::table::{Cell, Column, Table};
 use super::text::{clean, colour, span, when};
 
 /// How wide the names in front of a job's values are.
-const NAME_WIDTH: usize = 12;
+const NAME_WIDTH: usize = 14;
 /// Instead of data and completion.
 const DROPPED: &str = "data and completion were dropped to make room (budget.stored, store.body_retention)";
 
@@ -44,7 +44,7 @@ pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen
             job.account_id.to_string().into(),
             format!("{} + {}", job.handler_attempts, job.delivery_attempts).into(),
             job.outcome.map(outcome).unwrap_or_default().into(),
-            clean(job.last_error.as_deref().unwrap_or_default()).into(),
+            clean(&error(job)).into(),
         ]);
     }
     format!("{}\n", table.render(screen))
@@ -81,8 +81,23 @@ fn outcome(outcome: Outcome) -> String {
     outcome.fallback_reason().map_or_else(|| name.to_owned(), |reason| format!("{name}: {reason}"))
 }
 
-/// One job and its attempts.
-pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp, screen: Screen) -> String {
+/// What went wrong last. That of a delivered job is history.
+fn error(job: &JobSummary) -> String {
+    match &job.last_error {
+        Some(error) if job.state == StateName::Delivered => format!("earlier: {error}"),
+        Some(error) => error.clone(),
+        None => String::new(),
+    }
+}
+
+/// One job and its attempts, and what it waits for.
+pub(super) fn job(
+    record: &JobRecord,
+    attempts: &[Attempt],
+    waits_for: Option<&WaitsFor>,
+    now: Timestamp,
+    screen: Screen,
+) -> String {
     let both = |moment: Timestamp| format!("{moment} ({})", when(moment, now));
     let job = record.summary();
     let mut lines = vec![
@@ -99,7 +114,11 @@ pub(super) fn job(record: &JobRecord, attempts: &[Attempt], now: Timestamp, scre
     lines.extend(bodies(record));
     let fallback = job.outcome.and_then(Outcome::fallback_reason);
     lines.extend(fallback.map(|reason| ("fallback", format!("{reason}: {}", reason.what()))));
-    lines.extend(job.last_error.map(|error| ("last error", error)));
+    let error = if job.state == StateName::Delivered { "earlier error" } else { "last error" };
+    lines.extend(job.last_error.map(|text| (error, text)));
+    lines.extend(waits_for.iter().flat_map(|waits_for| {
+        [("waits for", waited_for(waits_for, now)), ("what to do", waits_for.advice.clone())]
+    }));
     let state = style(job.state);
     let line = |(name, value): &(&str, String)| {
         let value = clean(value);
@@ -119,6 +138,18 @@ fn field(name: &str, value: &str, width: Option<usize>) -> String {
     let name = format!("{name:<NAME_WIDTH$}");
     let lines = wrap(value, width.unwrap_or(usize::MAX), &name, &" ".repeat(NAME_WIDTH));
     format!("{}\n", lines.join("\n"))
+}
+
+fn waited_for(waits_for: &WaitsFor, now: Timestamp) -> String {
+    let next = match waits_for.cause {
+        "handler" | "no_handler" => "fallback",
+        _ => "next try",
+    };
+    let since = waits_for.since.map(|since| format!("for {}", span(now.since(since))));
+    let until = waits_for.until.map(|until| format!("{next} {}", when(until, now)));
+    let times: Vec<String> = since.into_iter().chain(until).collect();
+    let times = if times.is_empty() { String::new() } else { format!(" ({})", times.join(", ")) };
+    format!("{}{times}", waits_for.why)
 }
 
 fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
@@ -232,6 +263,21 @@ mod tests {
         let text = list(&jobs, now, Screen::FILE);
         assert!(text.contains(error) && text.lines().count() == 3, "{text}");
         assert_eq!(list(&[], now, Screen::FILE), "No such jobs.\n");
+    }
+
+    #[test]
+    fn what_a_job_waits_for_is_told_with_its_times() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        for (cause, since, until, expected) in [
+            ("turn", None, None, "why"),
+            ("unauthorized", Some(3), Some(40), "why (for 7 s, next try in 30 s)"),
+            ("handler", None, Some(50), "why (fallback in 40 s)"),
+            ("not_connected", Some(3), None, "why (for 7 s)"),
+        ] {
+            let (since, until) = (since.map(at), until.map(at));
+            let waits_for = WaitsFor { cause, why: "why".into(), advice: String::new(), since, until };
+            assert_eq!(waited_for(&waits_for, at(10)), expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod accounts_confirm;
+mod accounts_resume;
 mod accounts_text;
 mod bench;
 pub mod config;
@@ -73,7 +74,7 @@ enum Command {
     Jobs(jobs::Args),
     /// Look at the widgets of an account, install and uninstall them
     Widgets(widgets::Args),
-    /// Look at accounts, connect them by OAuth, and forget them
+    /// Look at accounts, connect them by OAuth, have them tried now, and forget them
     Accounts(accounts::Args),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
     WidgetPackage(Box<widget_package::Args>),
@@ -139,7 +140,8 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
         }
         Command::Jobs(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;
-            Ok(jobs::run(args, &config, json).await?)
+            let handlers = register(Bridge::new(config.clone())).handler_names();
+            Ok(jobs::run(args, &config, handlers, json).await?)
         }
         Command::Widgets(args) => {
             let config = Config::load(&sources()?).map_err(Error::from)?;

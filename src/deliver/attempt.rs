@@ -1,11 +1,10 @@
 //! One attempt: posts the continue, says what the answer means for the account, and reports to the store.
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use url::Position;
 
 use crate::job_log::Call;
 use crate::kommo::{Answer, Bearer, NoBearer};
-use crate::model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
+use crate::model::{AccountWait, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
 use crate::pace::{Pass, Paused, Source};
 use crate::store::Written;
 
@@ -41,11 +40,12 @@ impl Sender {
             jitter: random(),
         };
         let judgement = judge::judge(&got, circumstances);
+        let heard = judge::heard(&got);
         let status = match got {
             Got::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => Some(status),
             _ => None,
         };
-        let judgement = self.pause_or_go_on(&job, judgement, &mut pass);
+        let judgement = self.pause_or_go_on(&job, judgement, &heard, &mut pass);
         log_outcome(&job, &judgement, status, duration);
         let Judgement { next, result, error, .. } = judgement;
         let attempt = result.map(|result| Attempt {
@@ -151,9 +151,15 @@ impl Sender {
         false
     }
 
-    /// Says what the answer means for the account, and what comes of the job with that.
-    fn pause_or_go_on(&self, job: &DeliveringJob, judgement: Judgement, pass: &mut Pass) -> Judgement {
-        let Parts { health, clock, .. } = &self.0.parts;
+    /// Says what the answer, which was `heard`, means for the account, and what comes of the job with that.
+    fn pause_or_go_on(
+        &self,
+        job: &DeliveringJob,
+        judgement: Judgement,
+        heard: &str,
+        pass: &mut Pass,
+    ) -> Judgement {
+        let Parts { health, clock, accounts, .. } = &self.0.parts;
         // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
         // the account is now, which all of its jobs have in common.
         let account = pass.account();
@@ -166,21 +172,28 @@ impl Sender {
             if ended.everybody {
                 tracing::info!(account.host = host, "deliveries of all accounts go on");
             }
-            health.account_goes_on(host);
+            health.account_goes_on(&account);
             // It may have waited before it moved.
-            let named = &job.return_url.url()[Position::BeforeHost..Position::AfterPort];
-            if named != host {
-                health.account_goes_on(named);
+            if *job.return_url.origin() != *account {
+                health.account_goes_on(job.return_url.origin());
             }
         }
         let Some(pause) = judgement.pause else { return judgement };
         // None: a pause that began after this call is in force, and has been told.
         let Some(began) = pass.pause(pause) else { return judgement };
         let length = began.alone.unwrap_or(began.account);
-        let (pause_ms, why) = (whole_millis(length), judgement.error.as_deref().unwrap_or_default());
-        if pause.cause.ends_by_itself() {
+        let wait = AccountWait {
+            cause: pause.cause,
+            why: heard.to_owned(),
+            advice: accounts.advice(pause.cause, &account),
+            since: clock.now(),
+            until: Some(clock.now() + length),
+        };
+        let (pause_ms, why) = (whole_millis(length), wait.told());
+        if !pause.cause.needs_operator() {
+            // Most pass in a moment; the watch of the accounts notes those that do not.
             tracing::info!(account.host = host, pause_ms, why, "deliveries wait");
-        } else if health.account_waits(host, why) {
+        } else if health.account_waits(&account, wait) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries wait for a person");
         }
         if let Some(everybody) = began.everybody {

@@ -80,15 +80,11 @@ impl Judgement {
 pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
     let (status, retry_after, problem) = match got {
         Got::NoBearer(no) => {
-            let cause = match no {
-                NoBearer::Unknown | NoBearer::NeedsAuthorization { .. } => Cause::NotConnected,
-                NoBearer::LongLived => Cause::Unauthorized,
-                NoBearer::NotRenewed { .. } => Cause::NotRenewed,
-            };
+            let cause = no.cause();
             if cause.may_be_of_one_job() {
-                return at.refused(cause, &no.to_string());
+                return at.refused(cause, &no.what());
             }
-            return at.wait(cause, None, &no.to_string());
+            return at.wait(cause, None, &no.what());
         }
         Got::NotItsTurn(paused) => return at.later(&paused.to_string()),
         Got::Stopped => return at.handed_back(),
@@ -130,6 +126,20 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
         300..=399 => at.again(&format!("{text}: redirects are not followed"), AttemptResult::Retry, false),
         // What Kommo never says: 405, 413, 1xx, …. Nothing else would come of the same call at once.
         _ => at.again(&text, AttemptResult::Retry, false),
+    }
+}
+
+/// What is wrong with the account if what came asks it to wait, without what to do about it.
+pub(super) fn heard(got: &Got) -> String {
+    match got {
+        Got::NoBearer(no) => no.what(),
+        Got::NotItsTurn(paused) => paused.to_string(),
+        Got::Stranger => NoBearer::Unknown.what(),
+        Got::Answer(Answer::NotSent(why) | Answer::Lost { why, .. }) => why.clone(),
+        Got::Answer(Answer::Status { status, problem, .. }) => said(*status, problem.as_ref()),
+        Got::Answer(Answer::Foreign { status }) => said(*status, None),
+        // Neither says anything of the account.
+        Got::Superseded(_) | Got::Stopped => String::new(),
     }
 }
 

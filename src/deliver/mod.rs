@@ -74,7 +74,7 @@ pub struct Parts {
     pub gate: Arc<Gate>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
-    /// Where it is noted that an account waits for a person.
+    /// Where it is noted what an account waits for.
     pub health: Health,
     /// What the log says of finished jobs.
     pub job_log: JobLog,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::model::AccountId;
+use crate::model::{AccountId, WaitCause};
 
 /// A token, and where it may be used now.
 #[derive(Clone)]
@@ -63,6 +63,27 @@ pub enum NoBearer {
         /// What went wrong.
         why: String,
     },
+}
+
+impl NoBearer {
+    /// What calls to the account wait for, then.
+    pub const fn cause(&self) -> WaitCause {
+        match self {
+            Self::Unknown | Self::NeedsAuthorization { .. } => WaitCause::NotConnected,
+            Self::LongLived => WaitCause::Unauthorized,
+            Self::NotRenewed { .. } => WaitCause::NotRenewed,
+        }
+    }
+
+    /// What is wrong, without what to do about it.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Unknown => "no account with this address is connected".to_owned(),
+            Self::NeedsAuthorization { why } => why.clone(),
+            Self::LongLived => "Kommo refuses its long-lived token".to_owned(),
+            Self::NotRenewed { .. } => self.to_string(),
+        }
+    }
 }
 
 /// What [`Credentials`] promise for later.

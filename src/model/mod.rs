@@ -22,6 +22,8 @@ mod state;
 mod summary;
 mod time;
 pub(crate) mod transition;
+mod wait;
+mod waits_for;
 mod widget_request;
 
 pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standing};
@@ -42,6 +44,8 @@ pub use state::{Outcome, OutcomeName, Prepared, State, StateName, UnknownOutcome
 pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
+pub use wait::{ALL_ACCOUNTS, AccountOrigin, AccountWait, UnknownCause, WaitCause};
+pub use waits_for::{Surroundings, WaitsFor, waits_for};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};
 
 #[cfg(test)]

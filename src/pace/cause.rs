@@ -1,53 +1,13 @@
-//! Why calls to an account have to wait, what an operator can do about it, and for how long.
+//! For how long calls to an account wait for each cause, and what ends the wait. Why they wait and what an operator can do
+//! about it is in the model.
 
 use std::time::Duration;
 
 use crate::model::JobId;
 
-/// Why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// 401: the token is no good.
-    Unauthorized,
-    /// 402: the account's plan has ended.
-    PaymentRequired,
-    /// 403 with JSON: the token's user lacks rights.
-    Forbidden,
-    /// 403 without JSON: the address is blocked, or a firewall dislikes this one call.
-    Blocked,
-    /// 429
-    TooMany,
-    /// There is no token for that address, so Kommo was not asked.
-    NotConnected,
-    /// Its token has to be renewed first, and that did not work.
-    NotRenewed,
-}
+pub use crate::model::WaitCause as Cause;
 
 impl Cause {
-    /// What an operator has to do, or that there is nothing to do.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::Unauthorized => {
-                "an administrator of the account has to authorize it again: `salesbot-bridge accounts authorize`, or a new \
-                 token in accounts.NAME.access_token and a restart, or in its file and SIGHUP"
-            }
-            Self::PaymentRequired => "the account's plan has ended: its owner has to renew it",
-            Self::Forbidden => "the token has to belong to an administrator of the account",
-            Self::Blocked => {
-                "without JSON this means that Kommo blocks this address (lower delivery.rate_per_account, or ask Kommo's \
-                 support), or that a firewall refuses what the call carries"
-            }
-            Self::TooMany => "the account's deliveries wait as long as Kommo asks",
-            Self::NotConnected => "its deliveries go out by themselves once it is connected",
-            Self::NotRenewed => "it is tried again and again, and deliveries go out once it succeeds",
-        }
-    }
-
-    /// Whether it ends by itself, without a person.
-    pub const fn ends_by_itself(self) -> bool {
-        matches!(self, Self::TooMany)
-    }
-
     /// Whether it is a refusal, which Kommo may mean for one job alone: one refusal says nothing certain about the account.
     pub const fn may_be_of_one_job(self) -> bool {
         matches!(self, Self::Unauthorized | Self::PaymentRequired | Self::Forbidden | Self::Blocked)

@@ -26,6 +26,8 @@ pub(super) struct Everybody {
     refused: HashSet<Arc<str>>,
     /// The only account that has something to send, if two of its jobs were refused in a row.
     alone: Option<Arc<str>>,
+    /// The account that an operator resumed: it need not leave the probe to those that were not refused.
+    resumed: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -43,8 +45,9 @@ impl Everybody {
     pub(super) fn permission(&self, account: &str, now: Duration) -> Permission {
         let permission = self.pauses.permission(now);
         let left = self.pauses.until().map(|until| until + LEFT_TO_OTHERS).filter(|left| now < *left);
+        let leaves_it = self.refused.contains(account) && self.resumed.as_deref() != Some(account);
         match (permission, left) {
-            (Permission::Probe, Some(left)) if self.refused.contains(account) => Permission::Wait(Some(left)),
+            (Permission::Probe, Some(left)) if leaves_it => Permission::Wait(Some(left)),
             (permission, _) => permission,
         }
     }
@@ -61,6 +64,13 @@ impl Everybody {
         self.pauses.begin();
     }
 
+    /// An operator asks to try `account` now: its next call may be the probe.
+    pub(super) fn resume(&mut self, account: &str, now: Duration) -> bool {
+        let is_on = self.pauses.resume(now);
+        self.resumed = is_on.then(|| account.into());
+        is_on
+    }
+
     pub(super) fn admits(&self, era: &mut u64) -> bool {
         self.pauses.admits(era)
     }
@@ -73,6 +83,9 @@ impl Everybody {
     /// the pause, if that ended one.
     pub(super) fn fine(&mut self, era: u64) -> Option<Vec<Arc<str>>> {
         let ended = self.pauses.fine(era, true);
+        if ended {
+            self.resumed = None;
+        }
         ended.then(|| self.refused.drain().collect())
     }
 
@@ -93,6 +106,7 @@ impl Everybody {
         now: Duration,
     ) -> Option<Duration> {
         if self.pauses.is_on() {
+            self.resumed = None;
             if era == self.pauses.era() && self.refused.insert(account.clone()) {
                 return self.hold(era, now);
             }
@@ -114,7 +128,7 @@ impl Everybody {
     }
 
     fn hold(&mut self, era: u64, now: Duration) -> Option<Duration> {
-        (self.suspect, self.alone) = (None, None);
+        (self.suspect, self.alone, self.resumed) = (None, None, None);
         self.pauses.of_everybody(era, Cause::Blocked, now)
     }
 

@@ -79,9 +79,9 @@ impl Gate {
     /// Whether all accounts wait, and what for.
     pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
         let now = self.clock.elapsed();
-        let (accounts, until) = self.lock().pace.everybody_waits()?;
+        let (accounts, until, holds_all) = self.lock().pace.everybody_waits()?;
         let left = until.saturating_sub(now);
-        Some(EverybodyWaits { accounts, left: (!left.is_zero()).then_some(left) })
+        Some(EverybodyWaits { accounts, left: (!left.is_zero()).then_some(left), holds_all })
     }
 
     /// The passes of [`admit`](Self::admit), for tests that need no reason.
@@ -139,6 +139,31 @@ impl Gate {
     /// Something outside the gate changed that may let the continues of `account` go.
     pub fn look_again(&self, account: &str) {
         self.tell(account);
+    }
+
+    /// An operator asks to try `account` now: whatever pauses it, or all accounts, goes on to its probe, which is one call.
+    /// Says whether something paused it.
+    pub fn resume(&self, account: &str) -> bool {
+        let now = self.clock.elapsed();
+        let of_all = self.lock().pace.resume_all(account, now);
+        self.probe_next(account) || of_all
+    }
+
+    /// The next call to `account` is the probe of its pause, if it is paused. Says whether it is.
+    pub fn probe_next(&self, account: &str) -> bool {
+        let now = self.clock.elapsed();
+        let is_paused = self.lock().pace.probe_next(account, now);
+        self.tell(account);
+        is_paused
+    }
+
+    /// The accounts that are paused for `least` or longer from now on, why, and for how long.
+    pub fn paused(&self, least: Duration) -> Vec<(Arc<str>, Cause, Duration)> {
+        let now = self.clock.elapsed();
+        let paused = self.lock().pace.paused();
+        let left =
+            paused.into_iter().map(|(account, cause, until)| (account, cause, until.saturating_sub(now)));
+        left.filter(|(_, _, left)| *left >= least).collect()
     }
 
     /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
@@ -228,12 +253,20 @@ pub struct EverybodyWaits {
     pub accounts: Vec<Arc<str>>,
     /// For how long; none if a probe may go out at any time.
     pub left: Option<Duration>,
+    /// Whether others are held up too; if not, the accounts named are the only ones with something to send.
+    pub holds_all: bool,
+}
+
+impl EverybodyWaits {
+    /// What is wrong, without what to do about it.
+    pub fn what(&self) -> String {
+        format!("continues to {} were answered 403 in a row", self.accounts.join(" and "))
+    }
 }
 
 impl fmt::Display for EverybodyWaits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accounts = self.accounts.join(" and ");
-        write!(f, "continues to {accounts} were answered 403 in a row; {}", Cause::Blocked.advice())
+        write!(f, "{}; {}", self.what(), Cause::Blocked.advice())
     }
 }
 

@@ -83,6 +83,20 @@ impl Pauses {
         self.current.is_some()
     }
 
+    /// An operator asks to try now: the next call is the probe, whoever alone was refused. A pause that goes on afterwards
+    /// grows as before. Says whether there is a pause.
+    pub fn resume(&mut self, now: Duration) -> bool {
+        if let Some(pause) = &mut self.current {
+            pause.until = pause.until.min(now);
+        }
+        self.is_on()
+    }
+
+    /// Why no call goes out, and until when, if a pause is on.
+    pub fn cause(&self) -> Option<(Cause, Duration)> {
+        self.current.map(|pause| (pause.cause, pause.until))
+    }
+
     /// Until when no call goes out, if a pause is on.
     pub fn until(&self) -> Option<Duration> {
         self.current.map(|pause| pause.until)

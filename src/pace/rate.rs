@@ -21,6 +21,7 @@ use super::pause::{Pauses, Permission};
 use super::turns::{Turns, Who};
 
 mod hold;
+mod operator;
 mod window;
 
 pub use hold::Hold;
@@ -318,15 +319,6 @@ impl Pace {
     fn others_work(&self, account: &str, now: Duration) -> bool {
         let is_at_work = |asked_at: Duration| asked_at + AT_WORK > now;
         self.accounts.iter().any(|(name, other)| &**name != account && other.asked_at.is_some_and(is_at_work))
-    }
-
-    /// The accounts whose refusals hold up all of them, and until when.
-    pub(super) fn everybody_waits(&self) -> Option<(Vec<Arc<str>>, Duration)> {
-        let (accounts, until) = self.everybody.holders()?;
-        let of_account = |name: &Arc<str>| self.accounts.get(name).and_then(|known| known.pauses.until());
-        // One account that is alone at work waits for its own pause.
-        let until = until.or_else(|| accounts.first().and_then(of_account))?;
-        Some((accounts, until))
     }
 
     /// There is a new token for the account. Says whether that ended a pause.

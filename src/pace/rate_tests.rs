@@ -133,7 +133,7 @@ fn a_403_without_json_stops_its_account_and_of_two_in_a_row_everybody() {
     let until = blocked(&mut pace, OTHER, 2, ms(0)).unwrap();
     assert_eq!(until, ms(60_000));
     assert_eq!(pace.reserve(THIRD, 1, until - ms(1)).len(), 0);
-    let (refused, all_until) = pace.everybody_waits().unwrap();
+    let (refused, all_until, _) = pace.everybody_waits().unwrap();
     assert_eq!((refused.len(), all_until), (2, until));
     // Who was not refused finds out.
     assert_eq!(pace.reserve(ACCOUNT, 1, until).len(), 0);
@@ -152,7 +152,7 @@ fn two_refused_jobs_of_the_only_account_at_work_are_shown_until_its_next_success
     assert_eq!(blocked(&mut pace, ACCOUNT, 1, ms(0)), None);
     assert_eq!(pace.everybody_waits(), None);
     assert_eq!(blocked(&mut pace, ACCOUNT, 2, ms(60_000)), None);
-    assert_eq!(pace.everybody_waits(), Some((vec![ACCOUNT.into()], ms(180_000))));
+    assert_eq!(pace.everybody_waits(), Some((vec![ACCOUNT.into()], ms(180_000), false)));
     assert_eq!(pace.reserve(OTHER, 7, ms(60_000)).len(), 7, "who was not refused is not held up");
     let probe = started(&mut pace, ACCOUNT, ms(180_000));
     pace.fine(ACCOUNT, probe, Some(Timestamp::from_millis(0)));

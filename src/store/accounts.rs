@@ -92,19 +92,23 @@ impl Store {
         self.ask(Remove { key }).await
     }
 
-    /// Cancels the unfinished jobs of these accounts; returns how many. It looks for them once, beside the writer, and cancels
+    /// Cancels the unfinished jobs of these accounts, with `why` as their last error; returns how many. It looks for them once, beside the writer, and cancels
     /// them in chunks, so that others get their turn in between.
     ///
     /// # Errors
     /// The store cannot be read or written; some may be cancelled.
-    pub async fn cancel_accounts(&self, account_ids: &[AccountId]) -> Result<u64, StoreError> {
+    pub async fn cancel_accounts(
+        &self,
+        account_ids: &[AccountId],
+        why: &'static str,
+    ) -> Result<u64, StoreError> {
         if account_ids.is_empty() {
             return Ok(0);
         }
         let mut cancelled = 0;
         for some in unfinished(&self.0.reading, account_ids).await?.chunks(TOGETHER) {
             let now = self.moment();
-            let asked = some.iter().map(|&id| self.ask(Cancel { id, now }));
+            let asked = some.iter().map(|&id| self.ask(Cancel { id, now, why: Some(why) }));
             for answer in futures_util::future::join_all(asked).await {
                 // One that ended meanwhile needs no cancelling.
                 cancelled += u64::from(answer?.is_ok());

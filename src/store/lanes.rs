@@ -170,6 +170,11 @@ impl<J> Lanes<J> {
         self.changed.notify_waiters();
     }
 
+    /// Whether nothing waits, as far as is known without a look at the store.
+    pub fn is_empty(&self) -> bool {
+        self.lock().queue.is_empty()
+    }
+
     /// A place became free: wakes the room if something waits for it.
     pub fn wake_if_waiting(&self) {
         if !self.lock().queue.is_empty() {

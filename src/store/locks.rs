@@ -67,6 +67,25 @@ pub(crate) fn owner(url: &str) -> Option<u32> {
     holder(&open::lock_path(&open::file_of(url).ok()?))
 }
 
+/// Whether a bridge serves the store of `url`; `None` if that cannot be found out.
+pub(crate) fn is_served(url: &str) -> Option<bool> {
+    let path = open::lock_path(&open::file_of(url).ok()?);
+    if holder(&path).is_some() {
+        return Some(true);
+    }
+    // The kernel's list leaves out processes of other containers. A shared lock for a moment finds these too; it is tried only
+    // where no owner is known, and a bridge that starts at this very moment tries its own lock twice.
+    match fs::File::open(&path) {
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(fs::TryLockError::WouldBlock) => Some(true),
+            Err(fs::TryLockError::Error(_)) => None,
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
+}
+
 /// The processes that read the database at `path` in a transaction at this moment, except this one and the owner.
 pub(super) fn foreign_readers(path: &Path) -> BTreeSet<u32> {
     let Ok(file) = FileNumber::of(&super::place::with(path, "-shm")) else { return BTreeSet::new() };
@@ -108,14 +127,14 @@ mod tests {
     fn the_owner_is_who_holds_the_lock_and_not_who_once_did() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        assert_eq!(owner(&url), None, "nothing was ever there");
+        assert_eq!((owner(&url), is_served(&url)), (None, Some(false)), "nothing was ever there");
         let path = folder.path().join("bridge.db.lock");
         fs::write(&path, format!("process {}\n", std::process::id())).unwrap();
         assert_eq!(owner(&url), None, "the note is old");
         let held = fs::File::open(&path).unwrap();
-        assert_eq!(owner(&url), None, "it is open, but not locked");
+        assert_eq!((owner(&url), is_served(&url)), (None, Some(false)), "it is open, but not locked");
         held.try_lock().unwrap();
-        assert_eq!(owner(&url), Some(std::process::id()));
+        assert_eq!((owner(&url), is_served(&url)), (Some(std::process::id()), Some(true)));
         drop(held);
         assert_eq!(owner(&url), None);
     }

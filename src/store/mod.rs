@@ -49,6 +49,7 @@ mod time;
 mod transaction;
 mod unclaimed;
 mod upkeep;
+mod waits;
 mod writer;
 
 #[cfg(test)]
@@ -74,7 +75,7 @@ pub use error::StoreError;
 pub use keeper::Retention;
 pub use lanes::{Lanes, Slot};
 pub use list::{JobFilter, Page};
-pub(crate) use locks::owner;
+pub(crate) use locks::{is_served, owner};
 pub(crate) use log::{LogState, MAX_LOG_BYTES, log_state};
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
 pub use open::Purpose;
@@ -185,6 +186,7 @@ impl Store {
         }
         self.ask(keys::Load(self.0.keys.clone())).await?;
         self.ask(account_writes::FreeRenewals).await?;
+        self.ask(waits::ForgetWaits).await?;
         self.ask(refresh::Refresh).await?;
         // By now the files beside the store are there, and are known from before the first request.
         self.in_its_place()

@@ -24,6 +24,8 @@ const APPLICATION_ID: i64 = 1_396_851_271;
 const CACHE_KIB: &str = "-16384";
 /// How long a statement waits for another process's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
+/// Between the two tries to become the owner.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
 /// After a burst the log is cut back to this.
 const LOG_BYTES: i64 = 64 << 20;
 const READERS: u32 = 4;
@@ -159,7 +161,12 @@ fn own(path: &Path) -> Result<File, StoreError> {
         why: format!("its lock {}", paths::cannot(&lock, "opened", &error)),
     };
     let mut file = files::open_lock(&lock).map_err(cannot)?;
-    if let Err(error) = file.try_lock() {
+    let locked = file.try_lock().or_else(|_| {
+        // A command that looks whether a bridge runs holds it for a moment.
+        std::thread::sleep(LOCK_RETRY);
+        file.try_lock()
+    });
+    if let Err(error) = locked {
         if let TryLockError::Error(error) = error {
             return Err(cannot(error));
         }

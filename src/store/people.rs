@@ -17,13 +17,13 @@ impl Store {
     /// # Errors
     /// There is no such job, it is finished, or the store cannot be written.
     pub async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
-        self.ask(Cancel { id, now: self.moment() }).await?
+        self.ask(Cancel { id, now: self.moment(), why: None }).await?
     }
 }
 
 pub(super) const CANCEL: &str = concat!(
     "UPDATE jobs SET state = 'cancelled', finished_at = ?, finished_service_at = ?, due_at = NULL, lease_until = NULL, \
-     fence = fence + 1 WHERE id = ? AND state = ? RETURNING account_id, ",
+     last_error = coalesce(?, last_error), fence = fence + 1 WHERE id = ? AND state = ? RETURNING account_id, ",
     body_bytes!()
 );
 
@@ -31,6 +31,8 @@ pub(super) const CANCEL: &str = concat!(
 pub(super) struct Cancel {
     pub(super) id: JobId,
     pub(super) now: Moment,
+    /// Why, as the job's last error; `None` keeps what went wrong before.
+    pub(super) why: Option<&'static str>,
 }
 
 impl Request for Cancel {
@@ -51,6 +53,7 @@ impl Request for Cancel {
         let rows = sqlx::query(CANCEL)
             .bind(self.now.calendar.as_millis())
             .bind(self.now.service.as_millis())
+            .bind(self.why)
             .bind(self.id.as_uuid())
             .bind(state.as_str())
             .fetch_all(connection)

@@ -16,7 +16,7 @@ fn advance(clock: &ManualClock, seconds: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
     let rows = [
-        (Fault::Unauthorized, 30, "401", "accounts.NAME.access_token"),
+        (Fault::Unauthorized, 30, "401", "accounts.kommo1.access_token"),
         (Fault::PaymentRequired, 30, "402", "renew"),
         (Fault::Forbidden, 60, "403", "administrator"),
     ];
@@ -216,4 +216,23 @@ async fn a_rate_above_kommos_costs_time_and_nothing_else() {
     for job in bridge.jobs().await {
         assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivered"), &json!(1)), "{job:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_warning_that_all_accounts_wait_ends_once_its_time_is_over_and_nothing_waits() {
+    let (one, two, clock) = (kommo().await, account(2).await, manual_clock());
+    let bridge = Setup::with(&[&one, &two]).clock(clock.clock()).start().await;
+    let mut refused = Vec::new();
+    for account in [&one, &two] {
+        refused.push(bridge.ask(&with_faults(account, [Fault::HtmlForbidden]), "echo").await);
+        bridge.waiting(host(account)).await;
+    }
+    bridge.until("all to wait", || async { !bridge.ready().await.1["everybody_waits"].is_null() }).await;
+    for id in &refused {
+        assert_eq!(bridge.person(id, "cancel").await.0, 200);
+    }
+    advance(&clock, 70);
+    let is_quiet =
+        |ready: serde_json::Value| ready["waiting"] == json!([]) && ready["everybody_waits"].is_null();
+    bridge.until("no warning", || async { is_quiet(bridge.ready().await.1) }).await;
 }

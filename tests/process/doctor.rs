@@ -104,7 +104,7 @@ async fn what_is_wrong_is_told_with_what_to_do_and_without_secrets() {
     assert_eq!(checks(&report, "public_url")[0].0, "failed");
     let account = format!("account {}", simulator.base_url().trim_start_matches("http://"));
     let (outcome, _, todo) = checks(&report, &account).remove(0);
-    assert!(outcome == "failed" && todo.contains("accounts.NAME.access_token"), "{report}");
+    assert!(outcome == "failed" && todo.contains("accounts.main.access_token"), "{report}");
     for text in [&told.out, &told.err] {
         assert!(
             !text.contains("a-token-that-is-wrong") && !text.contains(&simulator.options().client_secret)

@@ -54,6 +54,7 @@ mod slow_callers;
 mod small_disk;
 mod stopping;
 mod story;
+mod stuck;
 mod terminal;
 mod unread;
 mod widget_package;

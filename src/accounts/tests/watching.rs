@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
+use super::waiting::wait;
 use super::*;
 use crate::pace::{Cause, Errand, Pause, Source};
 
@@ -67,7 +68,7 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
         pass.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
     };
     pause(Cause::NotRenewed).await;
-    accounts.0.parts.health.account_waits(host(home.origin()), "its token could not be renewed");
+    accounts.0.parts.health.account_waits(home.origin(), wait(Cause::NotRenewed));
     home.clock.advance(Duration::from_secs(20 * 3_600));
     pause(Cause::NotRenewed).await;
     accounts.step(&store).await;
@@ -92,7 +93,10 @@ async fn what_was_told_of_an_account_under_its_old_address_ends_with_its_disconn
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
     accounts.renewed(home.origin(), &stale).await.unwrap();
     let health = &accounts.0.parts.health;
-    let tell = || [home.origin(), elsewhere.base_url()].map(|origin| health.account_waits(host(origin), "x"));
+    let tell = || {
+        [home.origin(), elsewhere.base_url()]
+            .map(|origin| health.account_waits(origin, wait(Cause::NotRenewed)))
+    };
     tell();
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     let record = accounts.entry_of(&key).unwrap().record.clone();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::accounts::Listed;
 use crate::cli::text::when;
 use crate::kommo::Error;
-use crate::model::{AccountState, Timestamp};
+use crate::model::{AccountState, Timestamp, WaitCause};
 
 use super::check::Check;
 
@@ -49,33 +49,34 @@ pub(super) fn check(one: &Listed, asked: &Asked, now: Timestamp) -> Check {
             let number = account.get("id").and_then(Value::as_i64).map(|id| format!(" (number {id})"));
             let until = one.expires_at.map(|end| format!(", which ends {}", when(end, now)));
             let (number, until) = (number.unwrap_or_default(), until.unwrap_or_default());
-            Check::ok(name, format!("Kommo takes its token{until}{number}{waiting}"))
+            let found = format!("Kommo takes its token{until}{number}{waiting}");
+            match &one.waits_for {
+                Some(wait) if wait.cause.needs_operator() => Check::warning(
+                    name,
+                    format!("{found}; the bridge still waits: {}", wait.why),
+                    &wait.advice,
+                ),
+                _ => Check::ok(name, found),
+            }
         }
         (AccountState::Active, Some(Err(error))) => {
+            let advice = |cause: WaitCause| cause.advice_for(&one.known_as(), &called);
             let found = format!("{error}{waiting}");
             match error {
-                // The text says what to do already.
-                Error::NotConnected(_) | Error::Unauthorized(_) => {
-                    let todo = if one.name.is_some() {
-                        "make a new long-lived token and put it into accounts.NAME.access_token"
-                    } else {
-                        AUTHORIZE
-                    };
-                    Check::failed(name, found, todo)
+                // Their texts say what to do too, but not by the names of this account.
+                Error::NotConnected(no) => {
+                    Check::failed(name, format!("{}{waiting}", no.what()), advice(no.cause()))
                 }
+                Error::Unauthorized(no) => Check::failed(
+                    name,
+                    format!("Kommo answered 401: {}{waiting}", no.what()),
+                    advice(no.cause()),
+                ),
                 Error::PaymentRequired { .. } => {
-                    Check::failed(name, found, "its owner has to renew the plan")
+                    Check::failed(name, found, advice(WaitCause::PaymentRequired))
                 }
-                Error::Blocked => Check::failed(
-                    name,
-                    found,
-                    "lower delivery.rate_per_account, or ask Kommo's support to lift the block",
-                ),
-                Error::Forbidden { .. } => Check::failed(
-                    name,
-                    found,
-                    "use the token of an administrator: only they may continue bots",
-                ),
+                Error::Blocked => Check::failed(name, found, advice(WaitCause::Blocked)),
+                Error::Forbidden { .. } => Check::failed(name, found, advice(WaitCause::Forbidden)),
                 Error::RateLimited { .. } | Error::Paused { .. } => {
                     Check::warning(name, found, "try again later; other programs call this account too")
                 }
@@ -97,6 +98,7 @@ mod tests {
     use super::*;
     use crate::cli::account::tests::{configured, connected};
     use crate::kommo::NoBearer;
+    use crate::model::AccountWait;
 
     #[test]
     fn each_account_is_judged_by_its_state_and_by_what_kommo_says() {
@@ -105,12 +107,25 @@ mod tests {
         let with = |state| Listed { state, reason: Some("because".into()), waiting: 2, ..oauth.clone() };
         let ended = Listed { expires_at: Some(now), ..oauth.clone() };
         let refused = || Some(Err(Error::Unauthorized(NoBearer::LongLived)));
+        let waits = AccountWait {
+            cause: WaitCause::PaymentRequired,
+            why: "Kommo answered 402".into(),
+            advice: "pay".into(),
+            since: now,
+            until: None,
+        };
         let lost = || Some(Err(Error::Transport { why: "no route".into(), sent: false }));
         for (one, asked, outcome, part) in [
             (long_lived.clone(), Some(Ok(json!({ "id": 7 }))), Outcome::Ok, "takes its token (number 7)"),
             (oauth.clone(), Some(Ok(json!({}))), Outcome::Ok, "which ends in"),
             (long_lived.clone(), refused(), Outcome::Failed, "make a new long-lived token"),
             (oauth.clone(), refused(), Outcome::Failed, "accounts authorize"),
+            (
+                Listed { waits_for: Some(waits.clone()), ..long_lived.clone() },
+                Some(Ok(json!({ "id": 7 }))),
+                Outcome::Warning,
+                "the bridge still waits: Kommo answered 402",
+            ),
             (oauth.clone(), lost(), Outcome::Failed, "no route"),
             (oauth.clone(), Some(Err(Error::RateLimited { retry_after: None })), Outcome::Warning, "later"),
             (

@@ -162,12 +162,13 @@ async fn only_the_unfinished_jobs_of_the_account_are_cancelled() {
         home.queued(&store).await,
     ];
     let account_id = look(&store, dead).await.request.account_id;
-    assert_eq!(store.cancel_accounts(&[AccountId(account_id.0 + 1)]).await.unwrap(), 0);
-    assert_eq!(store.cancel_accounts(&[]).await.unwrap(), 0);
+    assert_eq!(store.cancel_accounts(&[AccountId(account_id.0 + 1)], "why").await.unwrap(), 0);
+    assert_eq!(store.cancel_accounts(&[], "why").await.unwrap(), 0);
     assert_eq!(store.waiting_deliveries().await.unwrap(), [(ORIGIN.to_owned(), 1)]);
-    assert_eq!(store.cancel_accounts(&[AccountId(1), account_id]).await.unwrap(), 4);
+    assert_eq!(store.cancel_accounts(&[AccountId(1), account_id], "why").await.unwrap(), 4);
     for id in unfinished {
-        assert_eq!(state(&store, id).await, StateName::Cancelled);
+        let job = look(&store, id).await;
+        assert_eq!((job.state.name(), job.last_error.as_deref()), (StateName::Cancelled, Some("why")));
     }
     assert_eq!(state(&store, dead).await, StateName::Dead);
     assert!(store.waiting_deliveries().await.unwrap().is_empty());
@@ -183,7 +184,7 @@ async fn the_jobs_of_several_accounts_are_cancelled_in_one_pass_and_in_chunks() 
         accept(&store, request)
     });
     let ids = futures_util::future::join_all(jobs).await;
-    assert_eq!(store.cancel_accounts(&[AccountId(1), AccountId(3), AccountId(9)]).await.unwrap(), 200);
+    assert_eq!(store.cancel_accounts(&[AccountId(1), AccountId(3), AccountId(9)], "why").await.unwrap(), 200);
     assert_eq!(count(&store, StateName::Queued).await, 100);
     for id in ids.iter().skip(1).step_by(3) {
         assert_eq!(state(&store, *id).await, StateName::Queued);

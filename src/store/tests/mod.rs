@@ -31,6 +31,7 @@ mod sent;
 mod stale;
 mod supersede;
 mod unclaimed;
+mod waits;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -49,7 +49,7 @@ async fn nobody_else_owns_it_before_the_last_write() {
     let store = home.serve().await;
     let id = home.queued(&store).await;
     let open = hold(&store).await;
-    let (cancel, _) = Pending::new(Cancel { id, now: store.moment() });
+    let (cancel, _) = Pending::new(Cancel { id, now: store.moment(), why: None });
     store.send(Op::Errand(cancel)).await.unwrap();
     let writer = lock(&store.0.writer).take().unwrap();
     drop(store);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::{
     accounts, bodies, claims, delivery_claims, find, keys, list, list_source::Source, outcomes, people, read,
-    refresh, release, reports, retry, service, supersede, unclaimed, upkeep,
+    refresh, release, reports, retry, service, supersede, unclaimed, upkeep, waits,
 };
 
 /// The plan, one line a step.
@@ -79,6 +79,8 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("superseded at its end", supersede::ENDED.text(32), "jobs_superseded_ended (return_url=?)"),
         ("superseded at once", supersede::WITHIN.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("work lanes", refresh::WORK.into(), "jobs_queued (handler>?)"),
+        ("with deliveries", waits::WITH_DELIVERIES.into(), "(origin=?)"),
+        ("with deliveries on their way", waits::WITH_DELIVERIES.into(), "jobs_leased (lease_until>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "(origin>?)"),
         ("delivery lanes", refresh::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),
     ];

@@ -1,0 +1,178 @@
+//! What deliveries wait for: written for commands, forgotten once nothing waits, and ended when an operator says so.
+
+use super::keeping::unfinished;
+use super::*;
+use crate::model::{
+    AccountWait, AfterDelivery, AfterHandler, CheckedCompletion, Delivery, DeliveryReport, HandlerReport,
+    JobId, Outcome, Prepared, StateName,
+};
+use crate::pace::{Cause, Errand, Pause, Source};
+use crate::store::LongestDue;
+
+pub(super) fn wait(cause: Cause) -> AccountWait {
+    AccountWait { cause, why: cause.what().into(), advice: "do that".into(), since: START, until: None }
+}
+
+/// A job of the account whose completion waits to be delivered.
+async fn undelivered(home: &Home, store: &Store) -> JobId {
+    let id = unfinished(home, store, home.account_id().0).await;
+    let job = store.claim_work("any".into(), 1, DAY).await.unwrap().remove(0);
+    let completion = CheckedCompletion::from_json("{}").unwrap();
+    let next = AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler });
+    store.handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
+    id
+}
+
+/// The pause that a refused continue begins, and its note.
+async fn refused(home: &Home, accounts: &Accounts, cause: Cause) {
+    let patience = Duration::from_secs(3_600);
+    let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Token, patience).await.unwrap();
+    pass.start().unwrap();
+    pass.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
+    accounts.0.parts.health.account_waits(home.origin(), wait(cause));
+}
+
+fn is_noted(accounts: &Accounts) -> bool {
+    !accounts.0.parts.health.waiting().is_empty()
+}
+
+/// How long the next call to the account has to wait.
+fn left(home: &Home, accounts: &Accounts) -> Duration {
+    accounts.0.parts.gate.wait(home.origin()).unwrap()
+}
+
+#[tokio::test]
+async fn each_change_of_a_wait_is_written_and_one_that_was_not_is_written_later() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let health = &accounts.0.parts.health;
+    health.account_waits(home.origin(), wait(Cause::PaymentRequired));
+    accounts.write_waits(&store).await.unwrap();
+    let stored = vec![(home.origin().to_owned(), wait(Cause::PaymentRequired))];
+    assert_eq!(store.account_waits().await.unwrap(), stored);
+    let listed = accounts.list().await.unwrap().remove(0);
+    assert_eq!(listed.waits_for, Some(wait(Cause::PaymentRequired)));
+
+    store.close().await;
+    health.account_goes_on(home.origin());
+    assert!(accounts.write_waits(&store).await.is_err());
+    assert_eq!(health.take_changed_waits(), [(home.origin().into(), None)]);
+    // A start finds out again; until then nothing is known.
+    let store = home.store(Purpose::Serve).await;
+    assert_eq!(store.account_waits().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_wait_is_forgotten_once_no_delivery_waits_for_it_whatever_became_of_the_job() {
+    for ends in [None, Some(AfterDelivery::Gone), Some(AfterDelivery::Dead { answer_lost: false })] {
+        let home = Home::new().await;
+        let (store, accounts) = home.connected().await;
+        let id = undelivered(&home, &store).await;
+        refused(&home, &accounts, Cause::Forbidden).await;
+        accounts.step(&store).await;
+        assert!(is_noted(&accounts), "{ends:?}: it waits");
+        match ends.clone() {
+            None => store.cancel(id).await.unwrap(),
+            Some(next) => {
+                let claimed =
+                    store.claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY).await;
+                accounts.step(&store).await;
+                assert!(is_noted(&accounts), "{ends:?}: it is on its way");
+                let job = claimed.unwrap().remove(0);
+                store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+            }
+        }
+        assert!(left(&home, &accounts) > Duration::ZERO);
+        accounts.step(&store).await;
+        assert!(!is_noted(&accounts), "{ends:?}");
+        assert_eq!(left(&home, &accounts), Duration::ZERO, "what comes next finds out, and tells it");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_has_to_be_authorized_is_told_though_no_delivery_waits() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    home.simulator.revoke_tokens();
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    assert!(accounts.renewed(home.origin(), &stale).await.is_err());
+    accounts.step(&store).await;
+    let waiting = accounts.0.parts.health.waiting();
+    assert!(waiting[0].why.contains("accounts authorize --integration main"), "{waiting:?}");
+}
+
+#[tokio::test]
+async fn a_pause_that_kommo_asked_a_handler_for_is_noted_while_deliveries_wait() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let id = undelivered(&home, &store).await;
+    let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Call, DAY).await.unwrap();
+    pass.start().unwrap();
+    let hint = Some(Duration::from_secs(300));
+    pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call }).unwrap();
+    accounts.step(&store).await;
+    let noted = accounts.0.parts.health.wait_of(home.origin()).unwrap();
+    assert_eq!((noted.cause, noted.until), (Cause::TooMany, Some(START + Duration::from_secs(300))));
+    assert!(!is_noted(&accounts), "no one has to do anything about it");
+    store.cancel(id).await.unwrap();
+    accounts.step(&store).await;
+    assert_eq!(accounts.0.parts.health.wait_of(home.origin()), None);
+    assert_eq!(left(&home, &accounts), Duration::from_secs(300), "what Kommo asks for is kept");
+}
+
+#[tokio::test]
+async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let id = undelivered(&home, &store).await;
+    let job =
+        store.claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY).await.unwrap().remove(0);
+    let delivery = Delivery { refused_at: Some(START), ..Delivery::default() };
+    let next = AfterDelivery::Retry { due_at: START + DAY, delivery };
+    store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+    refused(&home, &accounts, Cause::PaymentRequired).await;
+
+    let visit = home.store(Purpose::Visit).await;
+    let command = home.accounts(&visit).await;
+    assert!(command.ask_resume(home.origin()).await.unwrap());
+    accounts.step(&store).await;
+    assert_eq!(left(&home, &accounts), Duration::ZERO);
+    let due_at = store.job(id).await.unwrap().unwrap().0.summary().due_at;
+    assert_eq!(due_at, Some(START));
+    assert!(is_noted(&accounts), "until the probe is answered");
+
+    // It was taken out: the next pause lasts.
+    let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Call, DAY).await.unwrap();
+    pass.start().unwrap();
+    pass.pause(Pause { cause: Cause::PaymentRequired, hint: None, source: Source::Job(id) }).unwrap();
+    accounts.step(&store).await;
+    assert!(left(&home, &accounts) > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_resumed_account_renews_its_tokens_without_waiting_for_the_end_of_the_pause() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    home.simulator.queue_oauth_faults([Fault::Status(503), Fault::Status(503)]);
+    let stale = accounts.bearer(home.origin()).await.unwrap();
+    assert!(accounts.renewed(home.origin(), &stale).await.is_err());
+    assert!(accounts.renewed(home.origin(), &stale).await.is_err());
+    assert_eq!(home.refreshes(), 1, "the second one waits");
+    accounts.ask_resume(home.origin()).await.unwrap();
+    accounts.step(&store).await;
+    assert!(accounts.renewed(home.origin(), &stale).await.is_err());
+    assert_eq!(home.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn a_job_that_a_disconnection_cancelled_says_so_and_what_to_do() {
+    let home = Home::new().await;
+    let (store, accounts) = home.connected().await;
+    let id = undelivered(&home, &store).await;
+    home.simulator.revoke_tokens();
+    assert_eq!(accounts.revoke(super::keeping::hook(&home)).await, Ok(Revoked::Done(1)));
+    let job = store.job(id).await.unwrap().unwrap().0.summary();
+    assert_eq!(job.state, StateName::Cancelled);
+    let error = job.last_error.unwrap();
+    assert!(error.contains("was disconnected") && error.contains("accounts authorize"), "{error}");
+}

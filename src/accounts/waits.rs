@@ -1,0 +1,223 @@
+//! What deliveries wait for, between the memory of the bridge and its store: commands read it there, and say there which
+//! account is to be tried now.
+//!
+//! What it promises: each change of a wait is written at once, and tried again if that fails; an account that an operator
+//! resumes is tried within five seconds, by one delivery; and a wait for which no delivery waits any longer is forgotten
+//! within five seconds, whatever became of its jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{ALL_ACCOUNTS, AccountOrigin, AccountState, AccountWait, Timestamp};
+use crate::pace::Cause;
+use crate::store::{Store, StoreError};
+
+use super::{Accounts, host};
+
+/// Between two looks at what commands ask for, and at what still waits.
+const LOOK: Duration = Duration::from_secs(5);
+/// A pause that is shorter is over before anyone reads of it.
+const NOTED: Duration = Duration::from_secs(5);
+/// Two clocks are read one after the other, so a moment that is computed twice differs a little.
+const SAME: Duration = Duration::from_secs(1);
+
+impl Accounts {
+    /// What an operator has to do about the account at `origin` while its deliveries wait for this cause.
+    pub fn advice(&self, cause: Cause, origin: &str) -> String {
+        cause.advice_for(&self.known_as(origin), host(origin))
+    }
+
+    /// Asks the bridge that runs to try the account at `origin` now. Says whether there is a store to ask by.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn ask_resume(&self, origin: &str) -> Result<bool, StoreError> {
+        let Some(store) = &self.0.parts.store else { return Ok(false) };
+        store.ask_resume(origin.into()).await?;
+        Ok(true)
+    }
+
+    fn known_as(&self, origin: &str) -> AccountOrigin {
+        if let Some(configured) = self.0.parts.long_lived.iter().find(|account| account.origin == origin) {
+            return AccountOrigin::Configured(configured.name.clone());
+        }
+        let Some(entry) = self.entry(origin) else { return AccountOrigin::Unknown };
+        let client_uuid = &entry.record.key.client_uuid;
+        let integration = self.integration(client_uuid).map_or(&**client_uuid, |known| &known.name);
+        AccountOrigin::Connected(integration.to_owned())
+    }
+
+    /// Writes each change of a wait to the store, until `stop`.
+    pub(super) async fn keep_waits_written(&self, store: &Store, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let retry = match self.write_waits(store).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "what deliveries wait for could not be stored; it is tried again");
+                    Some(LOOK)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.0.parts.health.wait_changes(), if retry.is_none() => {}
+                () = self.0.parts.clock.sleep(LOOK), if retry.is_some() => {}
+            }
+        }
+    }
+
+    /// Writes what has changed.
+    pub(super) async fn write_waits(&self, store: &Store) -> Result<(), StoreError> {
+        let changed = self.0.parts.health.take_changed_waits();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let origins: Vec<Arc<str>> = changed.iter().map(|(origin, _)| origin.clone()).collect();
+        let written = store.write_waits(changed).await;
+        if written.is_err() {
+            self.0.parts.health.give_back_changed_waits(origins);
+        }
+        written
+    }
+
+    /// Looks at the waits now and then, until `stop`.
+    pub(super) async fn watch_waits(&self, store: &Store, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.look_at_waits_and_log(store).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.0.parts.clock.sleep(LOOK) => {}
+            }
+        }
+    }
+
+    pub(super) async fn look_at_waits_and_log(&self, store: &Store) {
+        if let Err(error) = self.look_at_waits(store).await {
+            tracing::warn!(%error, "what deliveries wait for could not be looked at; it is tried again");
+        }
+    }
+
+    /// Once: resumes what commands ask for, notes long pauses, and forgets waits for which nothing waits.
+    async fn look_at_waits(&self, store: &Store) -> Result<(), StoreError> {
+        for origin in store.take_resumes().await? {
+            self.resume(store, &origin).await?;
+        }
+        self.note_wait_of_all();
+        self.note_pauses(store).await?;
+        self.forget_vain_waits(store).await
+    }
+
+    /// Tries the account at `origin` now: its next delivery is the probe of whatever pauses it, and only that one goes out until
+    /// it is answered.
+    async fn resume(&self, store: &Store, origin: &str) -> Result<(), StoreError> {
+        let origin = self.moved_to(origin).unwrap_or_else(|| origin.into());
+        if let Some(entry) = self.entry(&*origin) {
+            self.renew_again(&entry.record.key);
+            self.0.changed.notify_one();
+        }
+        let was_paused = self.0.parts.gate.resume(&origin);
+        tracing::info!(
+            account.host = host(&origin),
+            was_paused,
+            "an operator resumed this account: it is tried now"
+        );
+        for lane in self.lanes(&origin) {
+            store.release_refused(lane).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the deliveries of all accounts wait, or that they no longer do.
+    fn note_wait_of_all(&self) {
+        let (health, clock) = (&self.0.parts.health, &self.0.parts.clock);
+        let Some(waits) = self.0.parts.gate.everybody_waits().filter(|waits| waits.holds_all) else {
+            health.account_goes_on(ALL_ACCOUNTS);
+            return;
+        };
+        let now = clock.now();
+        let until = waits.left.map(|left| now + left);
+        let known = health.wait_of(ALL_ACCOUNTS).and_then(|known| known.until);
+        let is_same = |(one, other): &(Timestamp, Timestamp)| one.since(*other).max(other.since(*one)) < SAME;
+        let until = known.zip(until).filter(is_same).map(|(known, _)| known).or(until);
+        let first = waits.accounts.first().map_or("NAME", |origin| host(origin));
+        let wait = AccountWait {
+            cause: Cause::Blocked,
+            why: waits.what(),
+            advice: Cause::Blocked.advice_for(&AccountOrigin::Unknown, first),
+            since: now,
+            until,
+        };
+        health.account_waits(ALL_ACCOUNTS, wait);
+    }
+
+    /// Notes the pauses that no delivery has noted: Kommo asked to wait, perhaps a handler's call.
+    async fn note_pauses(&self, store: &Store) -> Result<(), StoreError> {
+        let (health, now) = (&self.0.parts.health, self.0.parts.clock.now());
+        let is_over =
+            |wait: &AccountWait| !wait.cause.needs_operator() && wait.until.is_none_or(|until| until <= now);
+        let paused = self.0.parts.gate.paused(NOTED);
+        let unknown: Vec<_> = paused
+            .into_iter()
+            .filter(|(origin, ..)| health.wait_of(origin).as_ref().is_none_or(is_over))
+            .collect();
+        let waited_for = self.waited_for(store, unknown.iter().map(|(origin, ..)| origin)).await?;
+        for (origin, cause, left) in unknown.into_iter().filter(|(origin, ..)| waited_for.contains(origin)) {
+            let advice = self.advice(cause, &origin);
+            let why = cause.what().to_owned();
+            let wait = AccountWait { cause, why, advice, since: now, until: Some(now + left) };
+            health.account_waits(&origin, wait);
+        }
+        Ok(())
+    }
+
+    /// Forgets the waits of accounts for which no delivery waits any longer: its jobs were cancelled, ended or were deleted, here
+    /// or by another process. An account that has to be authorized stays: its next request would wait again.
+    async fn forget_vain_waits(&self, store: &Store) -> Result<(), StoreError> {
+        let mut waits = self.0.parts.health.waits();
+        waits.retain(|(origin, _)| &**origin != ALL_ACCOUNTS && !self.has_to_be_authorized(origin));
+        let waited_for = self.waited_for(store, waits.iter().map(|(origin, _)| origin)).await?;
+        for (origin, wait) in waits.into_iter().filter(|(origin, _)| !waited_for.contains(origin)) {
+            if !self.0.parts.health.forget_wait(&origin, &wait) {
+                continue;
+            }
+            if wait.cause.needs_operator() {
+                // Whatever comes next finds out again, and tells it again.
+                self.0.parts.gate.probe_next(&origin);
+            }
+            tracing::info!(account.host = host(&origin), "no delivery waits for this account any longer");
+        }
+        Ok(())
+    }
+
+    /// Those of these accounts that have deliveries which are not finished.
+    async fn waited_for<'a>(
+        &self,
+        store: &Store,
+        origins: impl Iterator<Item = &'a Arc<str>>,
+    ) -> Result<Vec<Arc<str>>, StoreError> {
+        let lanes: Vec<(Arc<str>, Vec<Arc<str>>)> =
+            origins.map(|origin| (origin.clone(), self.lanes(origin))).collect();
+        if lanes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all: Vec<Arc<str>> = lanes.iter().flat_map(|(_, lanes)| lanes).cloned().collect();
+        let there = store.with_deliveries(&all).await?;
+        let waited_for = lanes.into_iter().filter(|(_, lanes)| lanes.iter().any(|lane| there.contains(lane)));
+        Ok(waited_for.map(|(origin, _)| origin).collect())
+    }
+
+    /// The addresses that the jobs of the account at `origin` name.
+    fn lanes(&self, origin: &str) -> Vec<Arc<str>> {
+        let mut lanes = self.moved_from(origin);
+        lanes.push(origin.into());
+        lanes
+    }
+
+    fn has_to_be_authorized(&self, origin: &str) -> bool {
+        self.long_lived(origin).is_none()
+            && self.entry(origin).is_some_and(|entry| {
+                entry.open().is_err() && entry.record.standing.state() != AccountState::Revoked
+            })
+    }
+}
