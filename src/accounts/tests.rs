@@ -7,6 +7,7 @@ mod installing;
 mod keeping;
 mod linking;
 mod moving;
+mod odd_answers;
 mod renewing;
 mod watching;
 
@@ -36,6 +37,7 @@ struct Home {
     client_secret: String,
     allowed: Vec<String>,
     install_without_link: bool,
+    redirect_uri: String,
 }
 
 impl Home {
@@ -51,6 +53,7 @@ impl Home {
             key: [1; 32],
             previous_key: None,
             install_without_link: false,
+            redirect_uri: REDIRECT_URI.to_owned(),
         }
     }
 
@@ -72,7 +75,7 @@ impl Home {
             client_uuid: options.client_uuid.to_uppercase(),
             client_secret: self.client_secret.clone().into(),
             previous_client_secret: None,
-            redirect_uri: Some(REDIRECT_URI.parse().unwrap()),
+            redirect_uri: Some(self.redirect_uri.parse().unwrap()),
             install_without_link: self.install_without_link,
         };
         // Kommo knows its id in the case in which it made it.

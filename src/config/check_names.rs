@@ -41,7 +41,7 @@ pub(super) fn integrations(
         let path = ["integrations", name.as_str(), "previous_client_secret"];
         let previous_client_secret =
             checker.secret(&path, raw.previous_client_secret, raw.previous_client_secret_file);
-        let redirect_uri = raw.redirect_uri.map(|Text(url)| url);
+        let redirect_uri = raw.redirect_uri.map(|Text(uri)| uri);
         let install_without_link = raw.install_without_link.unwrap_or(false);
         if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
             let integration = Integration {

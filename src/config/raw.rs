@@ -13,7 +13,7 @@ use url::Url;
 
 use super::sections::LogFormat;
 use super::values::{Size, Span, Text};
-use crate::model::{CheckedCompletion, HostPattern, RequestRate, Step};
+use crate::model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, Step};
 
 /// The configuration of salesbot-bridge.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -124,8 +124,8 @@ pub(super) struct Integration {
     pub(super) previous_client_secret: Option<SecretString>,
     /// The path of a file that holds `previous_client_secret`.
     pub(super) previous_client_secret_file: Option<String>,
-    /// Where Kommo sends the OAuth code, just as it stands on the integration's page.
-    pub(super) redirect_uri: Option<Text<Url>>,
+    /// Where Kommo sends the OAuth code, character for character as on the integration's page: it is sent as written.
+    pub(super) redirect_uri: Option<Text<RedirectUri>>,
     /// Whether the installation of the widget may connect an account without a link of `accounts authorize`. Left out: false.
     pub(super) install_without_link: Option<bool>,
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::secret::SecretFile;
-use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules};
+use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules, RedirectUri};
 
 /// The whole configuration, validated: see [`Config::load`].
 #[derive(Clone, Debug)]
@@ -88,8 +88,8 @@ pub struct Integration {
     pub client_secret: SecretString,
     /// Also accepted, while the secret is being changed.
     pub previous_client_secret: Option<SecretString>,
-    /// Where Kommo sends the OAuth code.
-    pub redirect_uri: Option<Url>,
+    /// Where Kommo sends the OAuth code, as written.
+    pub redirect_uri: Option<RedirectUri>,
     /// Whether an installation may connect an account without a link.
     pub install_without_link: bool,
 }

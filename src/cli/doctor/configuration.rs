@@ -32,7 +32,7 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
     }
     for (name, known) in &config.integrations {
         let Some(uri) = &known.redirect_uri else { continue };
-        if !uri.path().ends_with(CALLBACK) {
+        if !uri.url().path().ends_with(CALLBACK) {
             warn(
                 &format!(
                     "integrations.{name}.redirect_uri does not end in {CALLBACK}: unless a proxy rewrites it, nobody can be connected"
@@ -40,7 +40,7 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
                 "set it to https://HOST/oauth/callback, here and on the integration's page in Kommo",
             );
         }
-        if config.server.public_url.as_ref().is_some_and(|public| public.host() != uri.host()) {
+        if config.server.public_url.as_ref().is_some_and(|public| public.host() != uri.url().host()) {
             warn(
                 &format!("integrations.{name}.redirect_uri has another host than server.public_url"),
                 "check that this host leads to the bridge too",
