@@ -15,6 +15,7 @@ mod form;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod keyring;
+mod multipart;
 mod read;
 mod reject;
 mod return_url;
