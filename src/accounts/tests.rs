@@ -8,6 +8,7 @@ mod keeping;
 mod linking;
 mod moving;
 mod odd_answers;
+mod paced;
 mod renewing;
 mod watching;
 
