@@ -40,7 +40,7 @@ const ROOMS: &[(&str, May)] = &[
     ("handler", May::Only(&["model", "kommo"])),
     ("handlers", May::Only(&["handler", "model"])),
     ("store", May::Only(&["model", "clock"])),
-    ("receive", May::Only(&["model", "store", "clock", "flood", "problem"])),
+    ("receive", May::Only(&["model", "store", "clock", "flood", "problem", "terminal"])),
     ("work", May::Only(&["model", "store", "handler", "kommo", "clock"])),
     ("deliver", May::Only(&["model", "store", "kommo", "accounts", "pace", "health", "clock"])),
     ("pace", May::Only(&["model", "clock"])),

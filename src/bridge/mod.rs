@@ -20,9 +20,11 @@ mod error;
 mod listeners;
 pub(crate) mod open_files;
 mod parts;
+mod public;
 mod run;
 mod secrets;
 pub(crate) mod speaking;
+mod supervise;
 
 use tokio::signal::unix::{SignalKind, signal};
 

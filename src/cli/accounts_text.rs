@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::accounts::{Connected, Installation, Listed};
-use crate::model::{AccountId, AccountState, RedirectUri, Timestamp};
+use crate::model::{AccountId, AccountState, RedirectUri, Timestamp, routed};
 
 use super::text::{clean, table, when};
 
@@ -118,8 +118,8 @@ fn what_to_do(one: &Listed) -> String {
 }
 
 /// What to do with a link.
-pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &RedirectUri) -> String {
-    let elsewhere = if redirect_uri.url().path() == "/oauth/callback" {
+pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &RedirectUri, prefix: &str) -> String {
+    let elsewhere = if routed(redirect_uri.url().path(), prefix) == "/oauth/callback" {
         ""
     } else {
         "\nThat is not /oauth/callback, where the bridge listens: your proxy has to lead there.\n"

@@ -48,7 +48,8 @@ pub(super) struct Raw {
 pub(super) struct Server {
     /// The address that Kommo's calls reach, with its port.
     pub(super) listen: Option<Text<SocketAddr>>,
-    /// Scheme and host that Kommo calls; when set, a token's `aud` must be just that. No path.
+    /// What Kommo calls, before `/widget_request/NAME`; when set, a token's `aud` must have its scheme and host. May have a path:
+    /// requests are served with and without it.
     pub(super) public_url: Option<Text<Url>>,
     /// Larger bodies get 413. 1KiB to 64MiB.
     pub(super) max_body: Option<Text<Size>>,

@@ -77,7 +77,7 @@ fn is_good(token: &str) -> bool {
 
 fn verify(token: &str) -> Result<Verified, super::token::TokenError> {
     let ring = [Integration::new("main", CLIENT, &SecretString::from(SECRET), None)];
-    Unverified::parse(token)?.verify(&ring, None, NOW)
+    Unverified::parse(token)?.verify(&ring, None, NOW).map_err(|unfit| unfit.error)
 }
 
 fn bytes_of(part: &str) -> Vec<u8> {
