@@ -40,7 +40,6 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
-use url::Url;
 
 use crate::clock::Clock;
 use crate::health::Health;

@@ -16,6 +16,7 @@ use std::time::UNIX_EPOCH;
 
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use url::Url;
 
 use super::*;
 use crate::clock::ManualClock;

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::model::Timestamp;
@@ -79,16 +79,11 @@ fn plausible(seconds: f64) -> Option<Duration> {
     (Duration::from_secs(1)..=LONGEST_LIFE).contains(&life).then_some(life)
 }
 
-/// Whether two texts are the same token; for assertions of tests and fuzzing.
-#[cfg(any(test, fuzzing))]
-pub(super) fn same(one: &SecretString, other: &SecretString) -> bool {
-    one.expose_secret() == other.expose_secret()
-}
-
 #[cfg(test)]
 mod tests {
     use base64::Engine;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use secrecy::ExposeSecret;
     use serde_json::json;
 
     use super::*;
@@ -98,6 +93,10 @@ mod tests {
     fn life(body: &[u8]) -> Result<u64, &'static str> {
         let granted = read(body, None)?;
         Ok(granted.expires_at(NOW).since(NOW).as_secs())
+    }
+
+    fn same(one: &SecretString, other: &SecretString) -> bool {
+        one.expose_secret() == other.expose_secret()
     }
 
     fn jwt(claims: &Value) -> String {

@@ -213,7 +213,7 @@ mod tests {
             "1e",
             "\"\\é\"",
         ] {
-            assert_eq!(serde_json::from_str::<Value>(&repaired(text.as_bytes())).is_ok(), false, "{text}");
+            assert!(serde_json::from_str::<Value>(&repaired(text.as_bytes())).is_err(), "{text}");
         }
     }
 

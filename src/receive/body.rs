@@ -46,7 +46,7 @@ impl RawRequest {
         let request = match body {
             [b'{', ..] => from_json(&repaired_json(body))?,
             _ => match multipart::parts(body) {
-                Some(parts) => form::collect(parts?.into_iter().map(|part| part.as_field()))?,
+                Some(parts) => form::collect(parts?.into_iter().map(|part| part.into_field()))?,
                 None => form::parse(body)?,
             },
         };

@@ -19,7 +19,7 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    pub(super) fn as_field(self) -> (Cow<'a, [u8]>, Cow<'a, [u8]>) {
+    pub(super) fn into_field(self) -> (Cow<'a, [u8]>, Cow<'a, [u8]>) {
         (self.name, Cow::Borrowed(self.value))
     }
 }
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(RawRequest::parse(&multipart(&json, "\r\n")).unwrap().data, json!({"a": [1]}));
         let half = [&multipart(&[("name=\"data\"", "Hi ?")], "\r\n")[..], b""].concat();
         let half: Vec<u8> = half.iter().map(|byte| if *byte == b'?' { 0xf0 } else { *byte }).collect();
-        let text = parts(&half).unwrap().unwrap().remove(0).as_field();
+        let text = parts(&half).unwrap().unwrap().remove(0).into_field();
         assert_eq!(String::from_utf8_lossy(&text.1), "Hi \u{fffd}");
     }
 
