@@ -69,6 +69,7 @@ struct Note {
     /// The addresses whose waits have changed since they were taken.
     changed: BTreeSet<Arc<str>>,
     callers_wait_since: Option<Instant>,
+    failed_tasks: BTreeMap<&'static str, &'static str>,
 }
 
 impl fmt::Debug for Health {
@@ -199,6 +200,24 @@ impl Health {
         note.changed.insert(origin.into());
         drop(note);
         self.0.changed.notify_one();
+    }
+
+    /// A background task failed (`why`: "it panicked"), and is started again.
+    pub fn task_failed(&self, task: &'static str, why: &'static str) {
+        self.note().failed_tasks.insert(task, why);
+    }
+
+    /// A background task that had failed has run for a while since.
+    pub fn task_runs(&self, task: &str) {
+        self.note().failed_tasks.remove(task);
+    }
+
+    /// The background tasks that failed not long ago, in sentences for an operator.
+    pub fn failed_tasks(&self) -> Vec<String> {
+        let sentence = |(task, why): (&&str, &&str)| {
+            format!("the background task `{task}` failed ({why}) and is started again: see the log")
+        };
+        self.note().failed_tasks.iter().map(sentence).collect()
     }
 
     fn note(&self) -> MutexGuard<'_, Note> {

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::Router;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
@@ -19,6 +19,15 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 /// for its caller, so it takes no place from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendAfter(pub Duration);
+
+/// An extension of a response: no route took the request. The listener's owner may log that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrouted {
+    /// No route has this path.
+    Path,
+    /// The path is known, and does not take this method.
+    Method,
+}
 
 /// Makes sure that a browser neither keeps an answer, nor takes it for another type, nor gives it to another site.
 pub fn keep_private(headers: &mut HeaderMap) {
@@ -95,11 +104,12 @@ impl IntoResponse for Problem {
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(async || {
-            Problem::of_status(StatusCode::NOT_FOUND, "There is nothing at this path. Check the URL.")
+            let detail = "There is nothing at this path. Check the URL.";
+            (Extension(Unrouted::Path), Problem::of_status(StatusCode::NOT_FOUND, detail))
         })
         .method_not_allowed_fallback(async || {
             let detail = "This path does not take this method. The `Allow` header names those that it takes.";
-            Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, detail)
+            (Extension(Unrouted::Method), Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, detail))
         })
 }
 

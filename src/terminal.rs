@@ -55,6 +55,16 @@ pub fn harmless(text: &str, keep: Keep) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// The first `longest` characters of a text from outside for one line of the log, with what steers escaped; `…` shows that
+/// there were more.
+pub fn excerpt(text: &str, longest: usize) -> String {
+    let mut kept: String = text.chars().take(longest).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
+    }
+    harmless(&kept, Keep::Nothing).into_owned()
+}
+
 /// The length of the colour sequence at the beginning of `text`; 0 if there is none.
 fn colour(text: &str) -> usize {
     let Some(inside) = text.strip_prefix("\u{1b}[") else { return 0 };
@@ -65,6 +75,20 @@ fn colour(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_excerpt_is_short_and_steers_nothing() {
+        for (text, expected) in [
+            ("", ""),
+            ("abcd", "abcd"),
+            ("abcde", "abcd…"),
+            ("äöüß", "äöüß"),
+            ("äöüßx", "äöüß…"),
+            ("a\nb\u{1b}", "a\\u000ab\\u001b"),
+        ] {
+            assert_eq!(excerpt(text, 4), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn what_steers_a_terminal_is_escaped_and_nothing_else() {

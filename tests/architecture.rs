@@ -43,7 +43,7 @@ const ROOMS: &[(&str, May)] = &[
     ("handler", May::Only(&["model", "kommo"])),
     ("handlers", May::Only(&["handler", "model"])),
     ("store", May::Only(&["model", "clock", "paths"])),
-    ("receive", May::Only(&["model", "store", "clock", "flood", "problem"])),
+    ("receive", May::Only(&["model", "store", "clock", "flood", "problem", "terminal"])),
     ("work", May::Only(&["model", "store", "handler", "job_log", "kommo", "panics", "clock"])),
     ("deliver", May::Only(&["model", "store", "kommo", "accounts", "pace", "health", "job_log", "clock"])),
     ("pace", May::Only(&["model", "clock"])),

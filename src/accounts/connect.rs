@@ -130,6 +130,9 @@ pub enum ConnectError {
     /// Kommo does not take the integration.
     #[error("Kommo refuses the integration ({0}): check its client_uuid, client_secret and redirect_uri")]
     Refused(String),
+    /// A 403 without JSON: Kommo refuses the bridge's address, whatever the call carries.
+    #[error("Kommo refuses the call before it looks at the integration ({0}): try again later")]
+    Blocked(String),
     /// Kommo was not reached, or is in trouble.
     #[error("Kommo could not be asked ({0}): try again")]
     Unavailable(String),
@@ -234,6 +237,7 @@ impl From<GrantError> for ConnectError {
         match error {
             GrantError::NotAllowed(_) => Self::Referer(text),
             GrantError::Dead { .. } => Self::Code(text),
+            GrantError::Refused { is_block: true, .. } => Self::Blocked(text),
             GrantError::Refused { .. } => Self::Refused(text),
             GrantError::TooMany { .. } | GrantError::Unavailable(_) => Self::Unavailable(text),
         }

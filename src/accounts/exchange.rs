@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::kommo::{Grant, GrantError, Granted, token_claims};
-use crate::model::{AccountId, AccountKey, AccountRecord, Standing};
+use crate::model::{AccountId, AccountKey, AccountRecord, RedirectUri, Standing};
 use crate::store::{NewConnection, Store};
 
 use super::connect::{ConnectError, Connected};
@@ -45,7 +45,7 @@ impl By {
 /// What an integration needs to connect accounts.
 pub(super) struct Ready<'a> {
     pub(super) integration: &'a Integration,
-    pub(super) redirect_uri: &'a Url,
+    pub(super) redirect_uri: &'a RedirectUri,
     pub(super) store: &'a Store,
     pub(super) sealer: &'a Sealer,
 }

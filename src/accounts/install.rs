@@ -68,7 +68,7 @@ impl Accounts {
         }
         match self.exchange(ready, url, code, &expected).await {
             // The code is good still.
-            Err(ConnectError::Unavailable(_)) => {
+            Err(ConnectError::Unavailable(_) | ConnectError::Blocked(_)) => {
                 self.keep(ready, &origin, code, false).await.map(Connection::Kept)
             }
             done => done.map(Connection::Made),
@@ -155,7 +155,9 @@ impl Accounts {
         let Some(code) = self.take(store, ready.sealer, &kept).await? else { return Ok(()) };
         match self.exchange(&ready, url, &code, &expected).await {
             Ok(_) => {}
-            Err(ConnectError::Unavailable(_)) => self.put_back(&ready, &kept, &code).await?,
+            Err(ConnectError::Unavailable(_) | ConnectError::Blocked(_)) => {
+                self.put_back(&ready, &kept, &code).await?
+            }
             Err(error) => {
                 tracing::info!(account.host = host(&kept.origin), %error, "an installation that was kept connected no account");
             }

@@ -42,12 +42,11 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
-use url::Url;
 
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
-use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules};
+use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules, RedirectUri};
 use crate::pace::Gate;
 use crate::secrets::SharedSecret;
 use crate::store::{Store, StoreError};
@@ -78,7 +77,7 @@ pub struct Integration {
     /// The secret key that is being replaced.
     pub previous_client_secret: Option<SharedSecret>,
     /// Where Kommo sends a person after the authorization; without it nobody can be connected.
-    pub redirect_uri: Option<Url>,
+    pub redirect_uri: Option<RedirectUri>,
     /// Whether an installation may connect an account without a link of ours.
     pub install_without_link: bool,
 }

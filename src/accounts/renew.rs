@@ -11,7 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use crate::model::{AccountKey, AccountRecord, AccountWait, Standing, whole_millis};
+use crate::model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
 use crate::pace::Cause;
 use crate::store::{Leased, Renewal, StoreError};
 
@@ -331,18 +331,14 @@ fn own(key: &AccountKey, granted: Granted) -> Result<Granted, Trouble> {
     }
 }
 
-pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a Url) -> App<'a> {
+pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a RedirectUri) -> App<'a> {
     let client_secret = integration.client_secret.get();
     App { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }
 
 pub(super) fn made(granted: Granted, now: crate::model::Timestamp) -> Tokens {
-    Tokens {
-        access: granted.access,
-        refresh: granted.refresh,
-        obtained_at: now,
-        expires_at: now + granted.expires_in,
-    }
+    let expires_at = granted.expires_at(now);
+    Tokens { access: granted.access, refresh: granted.refresh, obtained_at: now, expires_at }
 }
 
 pub(super) fn url_of(origin: &str) -> Result<Url, GrantError> {

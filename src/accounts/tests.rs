@@ -8,6 +8,8 @@ mod keeping;
 mod known;
 mod linking;
 mod moving;
+mod odd_answers;
+mod paced;
 mod renewing;
 mod waiting;
 mod watching;
@@ -16,6 +18,7 @@ use std::time::UNIX_EPOCH;
 
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use url::Url;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -38,6 +41,7 @@ struct Home {
     client_secret: String,
     allowed: Vec<String>,
     install_without_link: bool,
+    redirect_uri: String,
 }
 
 impl Home {
@@ -53,6 +57,7 @@ impl Home {
             key: [1; 32],
             previous_key: None,
             install_without_link: false,
+            redirect_uri: REDIRECT_URI.to_owned(),
         }
     }
 
@@ -74,7 +79,7 @@ impl Home {
             client_uuid: options.client_uuid.to_uppercase(),
             client_secret: self.client_secret.clone().into(),
             previous_client_secret: None,
-            redirect_uri: Some(REDIRECT_URI.parse().unwrap()),
+            redirect_uri: Some(self.redirect_uri.parse().unwrap()),
             install_without_link: self.install_without_link,
         };
         // Kommo knows its id in the case in which it made it.

@@ -26,7 +26,8 @@ pub(super) async fn live() -> Response {
 /// do; or 503 and why not.
 ///
 /// Accounts that wait are no reason to send requests elsewhere: they would wait there too. Nor is a public listener that is
-/// full for a moment (`degraded`): a request that is in progress ends soon. It is one once new connections have found no
+/// full for a moment (`degraded`): a request that is in progress ends soon. Nor is a background task that panicked and is
+/// started again (`degraded` too): requests are served without it. A full listener is a reason once new connections have found no
 /// place for as long as Kommo waits.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let mut reasons = reasons(shared.health.phase(), shared.prober.ask().await);
@@ -34,8 +35,10 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     reasons.extend(full_for.filter(|full_for| *full_for >= KOMMO_WAITS).map(of_full));
     if reasons.is_empty() {
         let mut body = ready_body(&shared.health);
-        if let Some(full_for) = full_for {
-            body["degraded"] = json!([of_full(full_for)]);
+        let degraded: Vec<String> =
+            full_for.map(of_full).into_iter().chain(shared.health.failed_tasks()).collect();
+        if !degraded.is_empty() {
+            body["degraded"] = json!(degraded);
         }
         answer(StatusCode::OK, body)
     } else {

@@ -20,10 +20,12 @@ mod error;
 mod listeners;
 pub(crate) mod open_files;
 mod parts;
+mod public;
 mod run;
 mod secrets;
 pub(crate) mod speaking;
 mod start_log;
+mod supervise;
 
 use std::collections::HashSet;
 

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::flood::Flood;
 use crate::health::Health;
 use crate::listener::{self, Limits, Options};
+use crate::model::path_prefix;
 use crate::oauth::{self, Oauth};
 use crate::receive;
 use crate::shutdown::Shutdown;
@@ -20,7 +21,8 @@ use crate::telemetry;
 use crate::work::Pool;
 
 use super::parts::Parts;
-use super::{Error, Listeners};
+use super::supervise::Supervisor;
+use super::{Error, Listeners, public};
 
 /// Requests that are under way when the stop comes may take this long; each is answered within `ack_deadline`.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -49,18 +51,27 @@ impl Parts {
             secrets,
         } = self;
         let recorder = telemetry::recorder();
-        let upkeep = tokio::spawn(telemetry::upkeep(recorder.clone(), clock.clone()));
         let kept = CancellationToken::new();
-        let keeper = tokio::spawn({
+        let supervisor = Supervisor { clock: clock.clone(), health: health.clone(), stop: kept.clone() };
+        let upkeep = tokio::spawn(supervisor.clone().run("metrics", {
+            let (recorder, clock) = (recorder.clone(), clock.clone());
+            move || telemetry::upkeep(recorder.clone(), clock.clone())
+        }));
+        let keeper = tokio::spawn(supervisor.clone().run("maintenance", {
             let (store, kept) = (store.clone(), kept.clone());
             let retention = Retention { jobs: config.store.retention, bodies: config.store.body_retention };
-            async move { store.keep(retention, kept).await }
-        });
-
-        let watching = tokio::spawn({
+            move || {
+                let (store, kept) = (store.clone(), kept.clone());
+                async move { store.keep(retention, kept).await }
+            }
+        }));
+        let watching = tokio::spawn(supervisor.run("accounts", {
             let (accounts, kept) = (accounts.clone(), kept.clone());
-            async move { accounts.run(kept).await }
-        });
+            move || {
+                let (accounts, kept) = (accounts.clone(), kept.clone());
+                async move { accounts.run(kept).await }
+            }
+        }));
 
         let addresses = (listeners.public.local_addr(), listeners.admin.local_addr());
         let read_timeout = config.server.read_timeout;
@@ -87,7 +98,9 @@ impl Parts {
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);
         // One listener has one answer for unknown paths.
-        let public = receive::router(receiver).merge(oauth.reset_fallback());
+        let routes = receive::router(receiver).merge(oauth.reset_fallback());
+        let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
+        let public = public::router(routes, prefix, Flood::new("calls to unknown paths", clock.clone()));
         let mut public =
             tokio::spawn(listener::serve(listeners.public, public, options, stop_public.clone()));
 
@@ -165,7 +178,8 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
 /// Only a bot's good token proves its caller: the 200 for a person who refuses an authorization can be had by anyone.
 fn public_options(limits: Limits, flood: Flood, health: &Health) -> Options {
     let mut options = Options::new("public", limits, flood);
-    options.rules.proves = |path| path.starts_with("/widget_request/");
+    // Below the prefix too. No other path that answers 2xx has such a part.
+    options.rules.proves = |path| path.split('/').any(|part| part == "widget_request");
     let health = health.clone();
     options.on_full = Arc::new(move |since| health.callers_wait(since));
     options

@@ -13,6 +13,7 @@ use crate::bridge::Error;
 use crate::bridge::speaking::Speaking;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::model::path_prefix;
 use crate::store::Store;
 
 use super::account::{self, Unclear};
@@ -130,13 +131,14 @@ async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Ur
                 .to_owned(),
         )
     })?;
+    let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
     let json = json!({
         "link": link,
         "integration": integration.name,
         "redirect_uri": redirect_uri,
         "expires_at": expires_at,
     });
-    Ok(Told { json, text: text::authorize(&link, &integration.name, redirect_uri) })
+    Ok(Told { json, text: text::authorize(&link, &integration.name, redirect_uri, prefix) })
 }
 
 async fn remove(

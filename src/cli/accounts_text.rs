@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::accounts::{Connected, Installation, Listed};
-use crate::model::{AccountId, AccountState, AccountWait, Timestamp};
+use crate::model::{AccountId, AccountState, AccountWait, RedirectUri, Timestamp, routed};
 
 use super::screen::Screen;
 use super::table::{Cell, Column, Table};
@@ -133,8 +133,8 @@ fn what_to_do(one: &Listed) -> String {
 }
 
 /// What to do with a link.
-pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &Url) -> String {
-    let elsewhere = if redirect_uri.path() == "/oauth/callback" {
+pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &RedirectUri, prefix: &str) -> String {
+    let elsewhere = if routed(redirect_uri.url().path(), prefix) == "/oauth/callback" {
         ""
     } else {
         "\nThat is not /oauth/callback, where the bridge listens: your proxy has to lead there.\n"

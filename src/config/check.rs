@@ -18,7 +18,7 @@ use super::source::Sources;
 use super::tree::Node;
 use super::values::{Size, Span, Text};
 use super::{check_names, check_outgoing, secret};
-use crate::model::{Budget, HostRules};
+use crate::model::{Budget, HostRules, is_path_prefix, path_prefix};
 use crate::paths;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
@@ -160,9 +160,8 @@ fn check_scheme(server: &Server, insecure: bool, checker: &mut Checker<'_>) {
 fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<Server> {
     let listen = checker.need(&["server", "listen"], raw.listen, "an address and a port");
     let public_url = raw.public_url.map(|Text(url)| url);
-    if public_url.as_ref().is_some_and(|url| !is_origin(url)) {
-        checker
-            .refuse(&["server", "public_url"], "must be scheme and host alone, like \"https://example.com\"");
+    if let Some(why) = public_url.as_ref().and_then(wrong_public_url) {
+        checker.refuse(&["server", "public_url"], why);
     }
     let body_path = &["server", "max_body"];
     let max_body = checker.need(body_path, raw.max_body, "a size").map(|Text(Size(bytes))| bytes);
@@ -294,6 +293,17 @@ fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<Log> {
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && same_address
+}
+
+/// Why this cannot be what lies before `/widget_request/NAME` in the address that Kommo calls; `None` if it can.
+fn wrong_public_url(url: &Url) -> Option<&'static str> {
+    if url.query().is_some() {
+        return Some("must not have a query, like \"https://example.com\" or \"https://example.com/bots\"");
+    }
+    (!is_path_prefix(path_prefix(url))).then_some(
+        "must be the part before /widget_request/NAME and /oauth/callback, like \"https://example.com\" or \
+         \"https://example.com/bots\"",
+    )
 }
 
 /// Scheme, host and port, and nothing more.

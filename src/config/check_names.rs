@@ -51,7 +51,7 @@ pub(super) fn integrations(
             raw.previous_client_secret_file,
             Kind::ClientSecret,
         );
-        let redirect_uri = raw.redirect_uri.map(|Text(url)| url);
+        let redirect_uri = raw.redirect_uri.map(|Text(uri)| uri);
         let install_without_link = raw.install_without_link.unwrap_or(false);
         if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
             let integration = Integration {

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::sections::LogFormat;
 use super::values::{Size, Span, Text};
-use crate::model::{CheckedCompletion, HostPattern, RequestRate, Step};
+use crate::model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, Step};
 
 /// The configuration of salesbot-bridge.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -48,8 +48,8 @@ pub(super) struct Raw {
 pub(super) struct Server {
     /// The address that Kommo's calls reach, with its port.
     pub(super) listen: Option<Text<SocketAddr>>,
-    /// Scheme and host that Kommo calls; when set, a token's `aud` must be just that. https, unless it is a loopback address or
-    /// under `delivery.insecure`. No path.
+    /// What Kommo calls, before `/widget_request/NAME`; when set, a token's `aud` must have its scheme and host. May have a path:
+    /// requests are served with and without it. https, unless it is a loopback address or under `delivery.insecure`.
     pub(super) public_url: Option<Text<Url>>,
     /// Larger bodies get 413. 1KiB to 64MiB.
     pub(super) max_body: Option<Text<Size>>,
@@ -126,8 +126,8 @@ pub(super) struct Integration {
     pub(super) previous_client_secret: Option<SecretString>,
     /// The path of a file that holds `previous_client_secret`.
     pub(super) previous_client_secret_file: Option<String>,
-    /// Where Kommo sends the OAuth code, just as it stands on the integration's page.
-    pub(super) redirect_uri: Option<Text<Url>>,
+    /// Where Kommo sends the OAuth code, character for character as on the integration's page: it is sent as written.
+    pub(super) redirect_uri: Option<Text<RedirectUri>>,
     /// Whether the installation of the widget may connect an account without a link of `accounts authorize`. Left out: false.
     pub(super) install_without_link: Option<bool>,
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::secret::SecretFile;
-use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing};
+use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri};
 
 /// The whole configuration, validated: see [`Config::load`].
 #[derive(Clone, Debug)]
@@ -91,8 +91,8 @@ pub struct Integration {
     pub client_secret: SecretString,
     /// Also accepted, while the secret is being changed.
     pub previous_client_secret: Option<SecretString>,
-    /// Where Kommo sends the OAuth code.
-    pub redirect_uri: Option<Url>,
+    /// Where Kommo sends the OAuth code, as written.
+    pub redirect_uri: Option<RedirectUri>,
     /// Whether an installation may connect an account without a link.
     pub install_without_link: bool,
 }

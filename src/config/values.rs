@@ -12,7 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::model::{HostPattern, RequestRate};
+use crate::model::{HostPattern, RedirectUri, RequestRate};
 
 /// A type that is written as text.
 pub(super) trait Written: Sized {
@@ -151,6 +151,15 @@ impl Written for Url {
         let url = Self::parse(text).ok()?;
         let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         (matches!(url.scheme(), "http" | "https") && url.has_host() && plain).then_some(url)
+    }
+}
+
+impl Written for RedirectUri {
+    const ALLOWED: &'static str = "a URL like \"https://bots.example.com/oauth/callback\", with http or https, without spaces, \
+                                   user name and fragment";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 

@@ -8,7 +8,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::lenient;
 
 use super::transport::Response;
 
@@ -80,11 +82,8 @@ impl Problem {
     /// Each part is read by itself: one that is not as documented must not take the others with it, since
     /// a code or a pause that is overlooked makes the bridge do the wrong thing.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        let map: Map<String, Value> = serde_json::from_slice(body).ok()?;
-        let seconds = map.get("retry_after").and_then(|value| match value {
-            Value::String(text) => text.trim().parse().ok(),
-            other => other.as_f64(),
-        });
+        let map = lenient::object_of(body)?;
+        let seconds = map.get("retry_after").and_then(lenient::seconds);
         let faults: Vec<&Value> = map
             .get("validation-errors")
             .into_iter()
@@ -213,6 +212,16 @@ mod tests {
             r#"{"validation-errors":[{"request_id":"0"},{"errors":[{"code":"TooFew"}]}]}"#,
         ] {
             assert_eq!(Problem::read(body.as_bytes()).unwrap().codes, ["TooFew"], "{body}");
+        }
+    }
+
+    #[test]
+    fn odd_bytes_around_and_within_a_problem_hide_nothing() {
+        for body in [
+            &b"\xef\xbb\xbf{\"title\":\"Forbidden\"}"[..],
+            b"\r\n {\"title\":\"Forbidden\",\"detail\":[\"\\ud83d\"],\"x\":1e999}\n",
+        ] {
+            assert_eq!(Problem::read(body).map(|problem| problem.text).as_deref(), Some("Forbidden"));
         }
     }
 

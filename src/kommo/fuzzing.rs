@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
+use crate::model::Timestamp;
+
 use super::answer::whole_seconds;
-use super::oauth::{granted, judged, token_claims};
+use super::oauth::{judged, token_claims};
+use super::token_answer::{self, DEFAULT_LIFE, LONGEST_LIFE};
 use super::transport::Response;
 use super::{Answer, GrantError};
 
@@ -29,7 +32,8 @@ pub(crate) fn answer(input: &[u8]) -> Answer {
         assert!(*status != 404 || problem.is_some(), "a 404 of something else");
         if let Some(problem) = problem {
             assert!(problem.text.chars().count() <= 1_000 && !problem.text.contains(char::is_control));
-            assert!(response.body.trim_ascii_start().starts_with(b"{"), "a problem without JSON");
+            let body = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body);
+            assert!(body.trim_ascii_start().starts_with(b"{"), "a problem without JSON");
         }
     }
     answer
@@ -52,12 +56,14 @@ pub(crate) fn grant(input: &[u8]) -> bool {
         }
         Err(GrantError::NotAllowed(_)) => panic!("it was asked"),
     }
-    let Some(tokens) = granted(&response.body) else { return false };
+    let Ok(tokens) = token_answer::read(&response.body, None) else { return false };
     for token in [&tokens.access, &tokens.refresh] {
         let text = token.expose_secret();
         assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()), "no token of a header");
     }
-    assert!(tokens.expires_in > Duration::ZERO);
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let life = tokens.expires_at(now).since(now);
+    assert!(life == DEFAULT_LIFE || (Duration::from_secs(1)..=LONGEST_LIFE).contains(&life), "{life:?}");
     let claims = token_claims(&tokens.access);
     assert!(claims.account_id.is_none_or(|account| account.0 > 0));
     (200..300).contains(&status)

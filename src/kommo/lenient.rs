@@ -7,6 +7,8 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::model::repaired_json;
+
 /// A whole number, or a text that is one.
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     whole(&Value::deserialize(deserializer)?).ok_or_else(|| Error::custom("not a whole number"))
@@ -71,10 +73,32 @@ pub(super) fn object<'de, D: Deserializer<'de>>(
     }
 }
 
-fn whole(value: &Value) -> Option<i64> {
+/// A whole number: as a number, a float without a fraction, or a text that is one.
+pub(super) fn whole(value: &Value) -> Option<i64> {
     match value {
-        Value::Number(number) => number.as_i64(),
+        Value::Number(number) => number.as_i64().or_else(|| without_fraction(number.as_f64()?)),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
+}
+
+fn without_fraction(number: f64) -> Option<i64> {
+    /// Up to here each whole number is a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation, reason = "it is whole, and in range")]
+    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
+}
+
+/// Seconds: as a number or a text that is one, with or without a fraction. May be negative or not finite.
+pub(super) fn seconds(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// The JSON object in `body`, in spite of a BOM, white space around it, halves of characters and numbers without end.
+pub(super) fn object_of(body: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_str(&repaired_json(body)).ok()
 }

@@ -21,6 +21,7 @@ mod request;
 mod resolver;
 mod retry_after;
 mod settings;
+mod token_answer;
 mod transport;
 mod widgets;
 
@@ -37,6 +38,7 @@ pub use widgets::{Rating, SettingField, SettingType, Widget, WidgetPage};
 pub(crate) use answer::{Answer, Problem};
 pub(crate) use client::Clients;
 pub(crate) use credentials::{Bearer, Credentials, Promise, Whose};
-pub(crate) use oauth::{App, Grant, GrantError, Granted, token_claims};
+pub(crate) use oauth::{App, Grant, GrantError, token_claims};
 pub(crate) use outgoing::client_builder;
+pub(crate) use token_answer::Granted;
 pub(crate) use transport::{Kommo, KommoError};

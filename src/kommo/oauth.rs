@@ -9,16 +9,15 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::model::AccountId;
+use crate::model::{AccountId, RedirectUri};
+use crate::pace::Cause;
 
+use super::lenient;
+use super::token_answer::{self, Granted};
 use super::transport::{Call, Failure, Kommo, Response};
-
-/// Kommo says 86400; if it says nothing, a short life is the safe guess.
-const UNTOLD_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// The integration that asks.
 #[derive(Clone)]
@@ -27,8 +26,8 @@ pub struct App<'a> {
     pub client_uuid: &'a str,
     /// Its secret key.
     pub client_secret: Arc<SecretString>,
-    /// Just as it stands on its page in Kommo.
-    pub redirect_uri: &'a Url,
+    /// As written on its page in Kommo, which compares the text.
+    pub redirect_uri: &'a RedirectUri,
 }
 
 /// What is given for new tokens.
@@ -38,16 +37,6 @@ pub enum Grant<'a> {
     Code(&'a SecretString),
     /// The refresh token; the old one works until the new pair is first used.
     Refresh(&'a SecretString),
-}
-
-/// A new pair of tokens.
-pub struct Granted {
-    /// The bearer of calls.
-    pub access: SecretString,
-    /// Good for the next pair.
-    pub refresh: SecretString,
-    /// How long the access token lives.
-    pub expires_in: Duration,
 }
 
 /// Why there are no new tokens.
@@ -86,7 +75,7 @@ pub enum GrantError {
 }
 
 /// Where an account is, as Kommo tells after it has moved.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Kommo's number of the account.
     pub id: i64,
@@ -114,20 +103,17 @@ impl Kommo {
             "client_secret": app.client_secret.expose_secret(),
             "redirect_uri": app.redirect_uri.as_str(),
         });
-        let (kind, key, secret) = match grant {
-            Grant::Code(code) => ("authorization_code", "code", code),
-            Grant::Refresh(token) => ("refresh_token", "refresh_token", token),
+        let (kind, key, secret, old) = match grant {
+            Grant::Code(code) => ("authorization_code", "code", code, None),
+            Grant::Refresh(token) => ("refresh_token", "refresh_token", token, Some(token)),
         };
         body["grant_type"] = kind.into();
         body[key] = secret.expose_secret().into();
         let url = joined(origin, "/oauth2/access_token")?;
         let response = self.send(Call::post(url, body.to_string())).await.map_err(GrantError::from)?;
         judged(&response)?;
-        granted(&response.body).ok_or_else(|| {
-            GrantError::Unavailable(format!(
-                "Kommo answered {} without a pair of tokens in the body",
-                response.status
-            ))
+        token_answer::read(&response.body, old).map_err(|why| {
+            GrantError::Unavailable(format!("Kommo answered {} without tokens: {why}", response.status))
         })
     }
 
@@ -140,8 +126,8 @@ impl Kommo {
         let call = Call::get(url).secret_header("x-refresh-token", refresh);
         let response = self.send(call).await.map_err(GrantError::from)?;
         judged(&response)?;
-        serde_json::from_slice(&response.body)
-            .map_err(|_| GrantError::Unavailable("Kommo did not say where the account is".to_owned()))
+        address_of(&response.body)
+            .ok_or_else(|| GrantError::Unavailable("Kommo did not say where the account is".to_owned()))
     }
 
     /// Asks which account a bearer belongs to.
@@ -149,32 +135,37 @@ impl Kommo {
     /// # Errors
     /// It does not tell.
     pub async fn account_id(&self, origin: &Url, bearer: &SecretString) -> Result<AccountId, GrantError> {
-        #[derive(Deserialize)]
-        struct Account {
-            id: i64,
-        }
         let call = Call::get(joined(origin, "/api/v4/account")?).bearer(bearer);
         let response = self.send(call).await.map_err(GrantError::from)?;
         judged(&response)?;
-        let account: Account = serde_json::from_slice(&response.body)
-            .map_err(|_| GrantError::Unavailable("Kommo did not say which account it is".to_owned()))?;
-        Ok(AccountId(account.id))
+        let map = lenient::object_of(&response.body).unwrap_or_default();
+        let id = map.get("id").and_then(lenient::whole).map(AccountId);
+        id.ok_or_else(|| GrantError::Unavailable("Kommo did not say which account it is".to_owned()))
     }
 }
 
-/// What an access token says of itself; nothing if it is no JWT.
+/// What an access token says of itself; nothing if it is not a JWT.
 pub fn token_claims(access: &SecretString) -> TokenClaims {
-    let payload = access.expose_secret().split('.').nth(1);
-    let bytes = payload.and_then(|payload| BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok());
-    let claims: Value = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let account_id = match claims.get("account_id") {
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        other => other.and_then(Value::as_i64),
-    };
+    let claims = claims_of(access);
+    let account_id = claims.get("account_id").and_then(lenient::whole);
     TokenClaims {
         account_id: account_id.filter(|id| *id > 0).map(AccountId),
         api_domain: claims.get("api_domain").and_then(Value::as_str).map(str::to_owned),
     }
+}
+
+/// The claims of a JWT, unverified; none if it is not one.
+pub(super) fn claims_of(access: &SecretString) -> Map<String, Value> {
+    let payload = access.expose_secret().split('.').nth(1);
+    let bytes = payload.and_then(|payload| BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok());
+    bytes.and_then(|bytes| lenient::object_of(&bytes)).unwrap_or_default()
+}
+
+fn address_of(body: &[u8]) -> Option<Address> {
+    let map = lenient::object_of(body)?;
+    let id = map.get("id").and_then(lenient::whole)?;
+    let domain = map.get("domain")?.as_str()?.trim().to_owned();
+    Some(Address { id, domain })
 }
 
 fn joined(origin: &Url, path: &str) -> Result<Url, GrantError> {
@@ -186,7 +177,9 @@ pub(super) fn judged(response: &Response) -> Result<(), GrantError> {
     let status = response.status;
     let problem = response.problem();
     let text = problem.as_ref().map(|problem| problem.text.clone()).filter(|text| !text.is_empty());
-    let text = text.unwrap_or_else(|| "it did not say why".to_owned());
+    let is_block = status == 403 && problem.is_none();
+    let unsaid = if is_block { Cause::Blocked.advice() } else { "it did not say why" };
+    let text = text.unwrap_or_else(|| unsaid.to_owned());
     match status {
         200..=299 => Ok(()),
         400 | 401 if is_dead(&response.body) => Err(GrantError::Dead { status, text }),
@@ -196,38 +189,17 @@ pub(super) fn judged(response: &Response) -> Result<(), GrantError> {
             Err(GrantError::TooMany { retry_after })
         }
         408 | 425 | 500..=599 => Err(GrantError::Unavailable(format!("Kommo answered {status}: {text}"))),
-        _ => Err(GrantError::Refused { status, text, is_block: status == 403 && problem.is_none() }),
+        _ => Err(GrantError::Refused { status, text, is_block }),
     }
 }
 
 /// Whether the hint says that the token itself is the trouble. Hints are the same in every language.
 fn is_dead(body: &[u8]) -> bool {
-    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let problem = lenient::object_of(body).unwrap_or_default();
     let hint = problem.get("hint").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
     ["has been revoked", "has expired", "cannot decrypt", "is not linked to client"]
         .iter()
         .any(|sign| hint.contains(sign))
-}
-
-pub(super) fn granted(body: &[u8]) -> Option<Granted> {
-    #[derive(Deserialize)]
-    struct Body {
-        access_token: SecretString,
-        refresh_token: SecretString,
-        expires_in: Option<f64>,
-    }
-    let body: Body = serde_json::from_slice(body).ok()?;
-    // What cannot go into a header is no token.
-    let fits = |token: &SecretString| {
-        let text = token.expose_secret();
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    let told = body.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    (fits(&body.access_token) && fits(&body.refresh_token)).then(|| Granted {
-        access: body.access_token,
-        refresh: body.refresh_token,
-        expires_in: told.filter(|life| !life.is_zero()).unwrap_or(UNTOLD_LIFE),
-    })
 }
 
 impl From<Failure> for GrantError {
@@ -278,7 +250,11 @@ mod tests {
             (
                 403,
                 "<html>Token has been revoked",
-                Err(GrantError::Refused { status: 403, text: "it did not say why".into(), is_block: true }),
+                Err(GrantError::Refused {
+                    status: 403,
+                    text: Cause::Blocked.advice().into(),
+                    is_block: true,
+                }),
             ),
             (301, "", refused(301, "it did not say why")),
             (
@@ -297,24 +273,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_read_with_its_life() {
-        let life = |body: &str| granted(body.as_bytes()).map(|granted| granted.expires_in.as_secs());
-        assert_eq!(
-            life(
-                r#"{"token_type":"Bearer","expires_in":86400,"access_token":"a","refresh_token":"r","x":1}"#
-            ),
-            Some(86_400)
-        );
-        assert_eq!(life(r#"{"access_token":"a","refresh_token":"r"}"#), Some(3_600));
-        assert_eq!(life(r#"{"access_token":"a","refresh_token":"r","expires_in":-1}"#), Some(3_600));
+    fn an_address_is_read_from_numbers_and_texts() {
+        let expected = Some(Address { id: 7, domain: "a.kommo.com".into() });
         for body in [
-            "",
-            "{}",
-            r#"{"access_token":"a"}"#,
-            r#"{"access_token":"a\n","refresh_token":"r"}"#,
-            r#"{"access_token":"","refresh_token":"r"}"#,
+            r#"{"id":7,"subdomain":"a","domain":"a.kommo.com","top_level_domain":"com"}"#,
+            r#"{"id":"7","domain":"a.kommo.com"}"#,
+            "\u{feff} {\"id\":7.0,\"domain\":\" a.kommo.com \",\"name\":\"\\ud83d\"}\n",
         ] {
-            assert_eq!(life(body), None, "{body}");
+            assert_eq!(address_of(body.as_bytes()), expected, "{body}");
+        }
+        for body in ["", "[]", r#"{"id":7}"#, r#"{"id":"x","domain":"a.kommo.com"}"#] {
+            assert_eq!(address_of(body.as_bytes()), None, "{body}");
         }
     }
 

@@ -236,7 +236,8 @@ impl Response {
     /// its first byte came, the header decides.
     pub(super) fn problem(&self) -> Option<Problem> {
         Problem::read(&self.body).or_else(|| {
-            let begins_as_json = match self.body.trim_ascii_start().first() {
+            let body = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+            let begins_as_json = match body.trim_ascii_start().first() {
                 Some(first) => *first == b'{',
                 None => self.says_json,
             };

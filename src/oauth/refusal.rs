@@ -138,6 +138,12 @@ impl Refusal {
                 "Kommo refuses the integration",
                 "refused",
             ),
+            Self::Connect(E::Blocked(_)) => kind(
+                StatusCode::BAD_GATEWAY,
+                "address-blocked",
+                "Kommo refuses the bridge's address",
+                "blocked",
+            ),
             Self::Connect(E::Unavailable(_)) => kind(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "kommo-unavailable",
@@ -203,6 +209,11 @@ impl Refusal {
             Self::Connect(E::TooMany) => "Too many installations were claimed within a minute.".into(),
             Self::Connect(E::Code(why)) => format!("Kommo does not take the code ({why}).").into(),
             Self::Connect(E::Refused(why)) => format!("Kommo refuses the integration ({why}).").into(),
+            Self::Connect(E::Blocked(_)) => {
+                "Kommo answered 403 without JSON: it blocks the address that the bridge calls from, or a firewall refuses the \
+                 call. The integration and its secret were not looked at."
+                    .into()
+            }
             Self::Connect(E::Unavailable(why)) => format!("Kommo could not be asked ({why}).").into(),
             Self::Connect(E::Store(_)) => "The account's tokens could not be stored.".into(),
         }
@@ -242,6 +253,10 @@ impl Refusal {
             Self::Connect(E::Refused(_)) => {
                 "Whoever runs the bridge compares `client_uuid`, `client_secret` and `redirect_uri` with the integration's \
                  page in Kommo; then authorize the account again."
+            }
+            Self::Connect(E::Blocked(_)) => {
+                "The operator of the bridge lowers `delivery.rate_per_account`, asks Kommo's support to lift the block, or calls \
+                 Kommo from another address; then load this page again within 20 minutes, or authorize the account again."
             }
             Self::Connect(E::Store(_)) => {
                 "Whoever runs the bridge finds the reason in its log. Mend that, and authorize the account again."

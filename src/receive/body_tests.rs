@@ -71,12 +71,51 @@ fn forms_read_as_php_writes_them() {
 
 #[test]
 fn json_data_stays_what_it_is() {
-    for data in ["null", "\"{}\"", "[1]", "1.5", "{\"a\":{\"b\":[true]}}"] {
+    for data in ["null", "\"{\"", "\"12\"", "[1]", "1.5", "{\"a\":{\"b\":[true]}}", "{\"a\":\"{}\"}"] {
         let body = format!(r#"{{"token":"t","return_url":"r","data":{data}}}"#);
         assert_eq!(data_of(&body), serde_json::from_str::<Value>(data).unwrap());
     }
     assert_eq!(data_of(r#"{"token":"t","return_url":"r"}"#), Value::Null);
     assert_eq!(data_of(r#"{"token":"t","return_url":"r","data":1,"data":2}"#), json!(2));
+}
+
+#[test]
+fn a_string_of_json_in_json_is_that_json() {
+    for (data, expected) in [
+        (r#""{\"a\": 1}""#, json!({"a": 1})),
+        (r#"" [1, {\"a\": null}]""#, json!([1, {"a": null}])),
+        (r#""{\"m\":\"\\ud83d\"}""#, json!({"m": "\u{fffd}"})),
+        (r#""{\"id\":123456789012345678901}""#, json!({"id": "123456789012345678901"})),
+        (r#""{\"a\": 1""#, json!("{\"a\": 1")),
+        (r#""{{lead.id}}""#, json!("{{lead.id}}")),
+    ] {
+        let body = format!(r#"{{"token":"t","return_url":"r","data":{data}}}"#);
+        assert_eq!(data_of(&body), expected, "{data}");
+    }
+    let lists = format!(r#"{{"token":"t","return_url":"r","data":"{}{}"}}"#, "[".repeat(33), "]".repeat(33));
+    assert_eq!(RawRequest::parse(lists.as_bytes()), Err(BodyError::TooDeep));
+}
+
+#[test]
+fn json_cut_within_a_character_keeps_the_rest() {
+    for body in [
+        &br#"{"token":"t","return_url":"r","data":{"m":"Hi \ud83d","n":"1"}}"#[..],
+        b"{\"token\":\"t\",\"return_url\":\"r\",\"data\":{\"m\":\"Hi \xf0\x9f\x98\",\"n\":\"1\"}}",
+        b"token=t&return_url=r&data[m]=Hi+\xf0\x9f\x98&data[n]=1",
+    ] {
+        let request = RawRequest::parse(body).unwrap();
+        assert_eq!(request.data, json!({"m": "Hi \u{fffd}", "n": "1"}), "{}", String::from_utf8_lossy(body));
+    }
+}
+
+#[test]
+fn numbers_keep_every_digit() {
+    let body = r#"{"token":"t","return_url":"r","data":{"max":18446744073709551615,"big":18446744073709551616,
+                   "small":-9223372036854775809,"sum":0.30000000000000004,"long":1.00000000000000000001,"huge":1e400}}"#;
+    let digits = json!({"max": u64::MAX, "big": "18446744073709551616", "small": "-9223372036854775809",
+                        "sum": 0.30000000000000004, "long": "1.00000000000000000001", "huge": "1e400"});
+    assert_eq!(data_of(body), digits);
+    assert!(data_of(body).to_string().contains("0.30000000000000004"));
 }
 
 #[test]

@@ -2,33 +2,46 @@
 //!
 //! Brackets may be percent-encoded or not. As in PHP, a later field wins over an earlier one that is in
 //! its way, `[]` is the next free number, and what follows the last `]` is ignored. A level whose keys are
-//! exactly 0, 1, 2 … becomes an array, every other one an object, so a huge index costs nothing. What is no
-//! UTF-8 in a value of `data` becomes U+FFFD; elsewhere it is refused.
+//! exactly 0, 1, 2 … becomes an array, every other one an object, so a huge index costs nothing. What is not
+//! UTF-8 in a value of `data` becomes U+FFFD; elsewhere it is refused. The fields of `multipart/form-data` have names of
+//! the same kind.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::body::{BodyError, MAX_DEPTH, MAX_FIELDS, RawRequest, deeper_than};
+use super::body::{BodyError, MAX_DEPTH, MAX_FIELDS, RawRequest, from_text};
 
 /// Reads a form.
-pub(super) fn parse(text: &str) -> Result<RawRequest, BodyError> {
+pub(super) fn parse(body: &[u8]) -> Result<RawRequest, BodyError> {
+    let fields = body.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).map(|field| {
+        let cut = field.iter().position(|byte| *byte == b'=');
+        let (key, value) = cut.map_or((field, &[][..]), |cut| (&field[..cut], &field[cut + 1..]));
+        (unescape(key), unescape(value))
+    });
+    collect(fields)
+}
+
+/// Makes a request of the names and values of a form.
+pub(super) fn collect<'a>(
+    fields: impl Iterator<Item = (Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+) -> Result<RawRequest, BodyError> {
     let mut request = RawRequest::default();
     let mut data = Node::Leaf(None);
-    for (index, field) in text.split('&').filter(|field| !field.is_empty()).enumerate() {
+    for (index, (key, value)) in fields.enumerate() {
         if index == MAX_FIELDS {
             return Err(BodyError::TooManyFields);
         }
-        let (key, value) = field.split_once('=').unwrap_or((field, ""));
-        let key = decode(key)?;
+        let key = text(&key)?;
         let (name, path) = key.split_at(key.find('[').unwrap_or(key.len()));
         match name {
-            "token" if path.is_empty() => request.token = decode(value)?.into_owned(),
+            "token" if path.is_empty() => request.token = text(&value)?.to_owned(),
             "token" => return Err(BodyError::NoString("token")),
-            "return_url" if path.is_empty() => request.return_url = decode(value)?.into_owned(),
+            "return_url" if path.is_empty() => request.return_url = text(&value)?.to_owned(),
             "return_url" => return Err(BodyError::NoString("return_url")),
-            "data" => data.insert(path, lossy(&unescape(value)))?,
+            // What a customer wrote. PHP hands on half a character where it cut a message; the bot is worth more.
+            "data" => data.insert(path, String::from_utf8_lossy(&value).into_owned())?,
             _ => {}
         }
     }
@@ -39,37 +52,18 @@ pub(super) fn parse(text: &str) -> Result<RawRequest, BodyError> {
     Ok(request)
 }
 
-/// `data` that is one string: the object or array whose JSON it is, else the string.
-fn from_text(text: String) -> Result<Value, BodyError> {
-    let value =
-        if text.trim_start().starts_with(['{', '[']) { serde_json::from_str(&text).ok() } else { None };
-    match value {
-        Some(value) if deeper_than(&value, MAX_DEPTH) => Err(BodyError::TooDeep),
-        Some(value) => Ok(value),
-        None => Ok(Value::String(text)),
-    }
-}
-
 /// A name, a token or a URL.
-fn decode(text: &str) -> Result<Cow<'_, str>, BodyError> {
-    match unescape(text) {
-        Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| BodyError::Utf8),
-    }
-}
-
-/// What a customer wrote. PHP hands on half a character where it cut a message; the bot is worth more.
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn text(bytes: &[u8]) -> Result<&str, BodyError> {
+    std::str::from_utf8(bytes).map_err(|_| BodyError::Utf8)
 }
 
 /// Undoes `+` and `%41`. A `%` without two hexadecimal digits stays, as in PHP.
-fn unescape(text: &str) -> Cow<'_, [u8]> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text.as_bytes());
+fn unescape(escaped: &[u8]) -> Cow<'_, [u8]> {
+    if !escaped.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(escaped);
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped;
     while let [first, tail @ ..] = rest {
         let escaped = match tail {
             [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),

@@ -3,8 +3,8 @@
 //! Kommo waits two seconds for the answer, so this room does nothing but read, verify and store. A 200
 //! says that the job is on the disk; whoever sends a request with a known `jti` again learns the first
 //! one's id. The checks go from cheap to dear, and each has its refusal: the handler's name, the body, the
-//! token, the `return_url`, the store. Nothing of a body, a token or a URL goes into a log line; of many
-//! refusals of one outcome not each has a line of its own.
+//! token, the `return_url`, the store. Nothing of a body, a token or a URL goes into a log line, but for the name, the claim or
+//! the host that a refusal is about ([`seen`]); of many refusals of one outcome not each has a line of its own.
 //!
 //! Metrics: the counter `bridge_requests_total{handler, outcome}`, where `handler` is `unknown` unless it is
 //! registered, and the histogram `bridge_ack_seconds`, from a request's head to its 200.
@@ -15,9 +15,11 @@ mod form;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod keyring;
+mod multipart;
 mod read;
 mod reject;
 mod return_url;
+mod seen;
 mod token;
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,6 +31,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -42,7 +46,8 @@ use crate::problem;
 use crate::store::{Accepted, Store};
 use body::RawRequest;
 use reject::Rejection;
-use token::Unverified;
+use seen::Seen;
+use token::{Unfit, Unverified};
 
 /// How long an idempotency key is known beyond the last moment at which its request can be stored: the calendar may be set
 /// back a little.
@@ -117,15 +122,22 @@ struct Acknowledgement {
     duplicate: bool,
 }
 
-/// A refusal, and whom it concerns if that is known for sure.
+/// A refusal, whom it concerns if that is known for sure, and what the request named that is at fault.
 struct Refused {
     rejection: Rejection,
     account_id: Option<AccountId>,
+    seen: Option<Seen>,
 }
 
 impl<R: Into<Rejection>> From<R> for Refused {
     fn from(rejection: R) -> Self {
-        Self { rejection: rejection.into(), account_id: None }
+        Self { rejection: rejection.into(), account_id: None, seen: None }
+    }
+}
+
+impl From<Unfit> for Refused {
+    fn from(unfit: Unfit) -> Self {
+        Self { seen: unfit.seen, ..unfit.error.into() }
     }
 }
 
@@ -136,11 +148,12 @@ async fn widget_request(
 ) -> Response {
     let receiver = &receiving.receiver;
     let started = receiver.clock.elapsed();
-    // A path that is no text names no handler either.
-    let known = path.ok().and_then(|Path(name)| receiver.handlers.get_key_value(name.as_str()));
+    // A path that is not text names no handler either.
+    let named = path.map_or_else(|_| request.uri().path().to_owned(), |Path(name)| name);
+    let known = receiver.handlers.get_key_value(named.as_str());
     let answered = match known {
         Some((name, route)) => receiver.receive(name, route, started, request).await,
-        None => Err(Rejection::NoHandler.into()),
+        None => Err(Refused { seen: Some(Seen::Handler(named)), ..Rejection::NoHandler.into() }),
     };
     let handler = known.map_or("unknown", |(name, _)| name.as_str());
     let outcome = match &answered {
@@ -178,7 +191,12 @@ impl Receiver {
             return Err(Rejection::Draining.into());
         }
         let (received_at, waiting_since) = (self.clock.now(), self.clock.steady());
+        let encoding = encoding(request.headers());
+        // It is read in any case: a caller that still sends does not see the answer.
         let body = read::read(request.into_body(), self.max_body, self.read_timeout).await?;
+        if let Some(encoding) = encoding {
+            return Err(Refused { seen: Some(Seen::Encoding(encoding)), ..Rejection::Encoded.into() });
+        }
         let RawRequest { token, return_url, data } = RawRequest::parse(&body)?;
         let verified = Unverified::parse(&token)?.verify(
             &self.integrations,
@@ -186,7 +204,7 @@ impl Receiver {
             self.clock.now(),
         )?;
         let account_id = verified.account_id;
-        let refused = |rejection| Refused { rejection, account_id: Some(account_id) };
+        let refused = |rejection| Refused { rejection, account_id: Some(account_id), seen: None };
 
         if !route.is_open_to(&verified.integration) {
             return Err(refused(Rejection::NotForIntegration(verified.integration)));
@@ -195,7 +213,7 @@ impl Receiver {
             return Err(refused(Rejection::Disabled));
         }
         let return_url = return_url::check(&return_url, &verified.iss, &self.hosts)
-            .map_err(|refusal| refused(refusal.into()))?;
+            .map_err(|refusal| Refused { seen: Seen::host_of(&return_url), ..refused(refusal.into()) })?;
         let origin = return_url.origin().to_owned();
         let job = NewJob {
             id: JobId::new(received_at, (self.random)()),
@@ -227,14 +245,40 @@ impl Receiver {
     }
 }
 
+/// The header `Content-Encoding`, if the body is not plain. Many clients ask for answers in gzip; few send requests in it.
+fn encoding(headers: &HeaderMap) -> Option<String> {
+    let values =
+        headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let all = values.collect::<Vec<_>>().join(", ");
+    let is_plain = |coding: &str| coding.trim().is_empty() || coding.trim().eq_ignore_ascii_case("identity");
+    (!all.split(',').all(is_plain)).then_some(all)
+}
+
 impl Refused {
     fn log(&self, handler: &str) {
         let reason = self.rejection.reason();
         let account_id = self.account_id.map(|account| account.0);
+        let seen = |is: fn(&Seen) -> bool| self.seen.as_ref().filter(|seen| is(seen)).map(Seen::text);
+        // A macro, because a line has its level from the start. What is `None` is left out of it.
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    handler,
+                    reason,
+                    account.id = account_id,
+                    path.handler = seen(|seen| matches!(seen, Seen::Handler(_))),
+                    token.client_uuid = seen(|seen| matches!(seen, Seen::ClientUuid(_))),
+                    token.aud = seen(|seen| matches!(seen, Seen::Audience(_))),
+                    return_url.host = seen(|seen| matches!(seen, Seen::Host(_))),
+                    content_encoding = seen(|seen| matches!(seen, Seen::Encoding(_))),
+                    "a widget_request was refused"
+                )
+            };
+        }
         if self.rejection.is_worth_a_warning() {
-            tracing::warn!(handler, reason, account.id = account_id, "a widget_request was refused");
+            log!(warn);
         } else {
-            tracing::info!(handler, reason, account.id = account_id, "a widget_request was refused");
+            log!(info);
         }
     }
 }

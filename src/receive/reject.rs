@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::CONNECTION;
+use http::header::{ACCEPT_ENCODING, CONNECTION};
 use http::{HeaderValue, StatusCode};
 
 use super::body::BodyError;
@@ -34,7 +34,10 @@ pub(super) enum Rejection {
     /// The caller hung up, or what it sends is no HTTP.
     #[error("the body ended before its end")]
     Broken,
-    /// No `widget_request`.
+    /// In gzip, or encoded in another way.
+    #[error("the body is compressed or encoded (Content-Encoding); send it plain")]
+    Encoded,
+    /// Not a `widget_request`.
     #[error(transparent)]
     Body(#[from] BodyError),
     /// Nobody knows who asks, or it is somebody else.
@@ -85,6 +88,7 @@ impl Rejection {
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "Body too slow"),
             Self::Broken => (StatusCode::BAD_REQUEST, "body-incomplete", "Body incomplete"),
+            Self::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body-encoded", "Body encoded"),
             Self::Body(_) => (StatusCode::BAD_REQUEST, "no-widget-request", "Not a widget_request"),
             Self::Token(error) => token_kind(*error),
             Self::NotForIntegration(_) => {
@@ -106,7 +110,7 @@ impl Rejection {
             Self::NoHandler => "no_handler",
             Self::TooLarge { .. } => "too_large",
             Self::Slow => "timeout",
-            Self::Broken | Self::Body(_) => "bad_request",
+            Self::Broken | Self::Body(_) | Self::Encoded => "bad_request",
             Self::Token(error) if error.is_for_somebody_else() => "forbidden",
             Self::NotForIntegration(_) => "forbidden",
             Self::Disabled => "disabled",
@@ -165,6 +169,7 @@ fn token_kind(error: TokenError) -> (StatusCode, &'static str, &'static str) {
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let (status, slug, title) = self.kind();
+        let is_encoded = self == Self::Encoded;
         let problem = Problem::new(status, slug, title, self.to_string());
         let (problem, close) = match self {
             // Time for another instance to take over the address.
@@ -176,6 +181,9 @@ impl IntoResponse for Rejection {
             _ => (problem, false),
         };
         let mut response = problem.into_response();
+        if is_encoded {
+            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         if close {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -199,6 +207,7 @@ mod tests {
             (Rejection::TooLarge { limit: 9 }, 413, "body-too-large", "too_large"),
             (Rejection::Slow, 408, "body-too-slow", "timeout"),
             (Rejection::Broken, 400, "body-incomplete", "bad_request"),
+            (Rejection::Encoded, 415, "body-encoded", "bad_request"),
             (BodyError::Utf8.into(), 400, "no-widget-request", "bad_request"),
             (BodyError::Missing("return_url").into(), 400, "no-widget-request", "bad_request"),
             (TokenError::Missing.into(), 401, "token-missing", "unauthorized"),

@@ -18,6 +18,7 @@ use url::Url;
 
 use super::claims::{Claims, ClaimsError};
 use super::keyring::{Algorithm, Integration};
+use super::seen::Seen;
 use crate::model::{AccountId, Entity, Timestamp};
 
 /// The longest token, in bytes. Kommo's have less than a thousand.
@@ -100,33 +101,36 @@ impl<'a> Unverified<'a> {
     /// Checks signature, times, integration and, if `public_url` is set, audience, in this order.
     ///
     /// # Errors
-    /// The first check that fails; see [`TokenError::is_for_somebody_else`].
+    /// The first check that fails, with the claim at fault if it says whom the token is for.
     pub(super) fn verify(
         self,
         integrations: &[Integration],
         public_url: Option<&Url>,
         now: Timestamp,
-    ) -> Result<Verified, TokenError> {
+    ) -> Result<Verified, Unfit> {
         // Several integrations may share a secret: the claims then say which of them it is.
         let signed = |integration: &&Integration| {
             integration.signed(self.algorithm, self.signed.as_bytes(), &self.signature)
         };
         let mut signers = integrations.iter().filter(signed).peekable();
         if signers.peek().is_none() {
-            return Err(TokenError::Signature);
+            return Err(TokenError::Signature.into());
         }
         let claims = Claims::parse(&decode(self.payload)?).map_err(TokenError::Claims)?;
         let expires_at = claims.exp + SKEW;
         if now >= expires_at {
-            return Err(TokenError::Expired);
+            return Err(TokenError::Expired.into());
         }
         if claims.nbf.is_some_and(|nbf| now + SKEW < nbf) {
-            return Err(TokenError::NotYetValid);
+            return Err(TokenError::NotYetValid.into());
         }
-        let integration =
-            signers.find(|integration| integration.is(&claims.client_uuid)).ok_or(TokenError::Integration)?;
+        let Some(integration) = signers.find(|integration| integration.is(&claims.client_uuid)) else {
+            let seen = Seen::ClientUuid(claims.client_uuid);
+            return Err(Unfit { error: TokenError::Integration, seen: Some(seen) });
+        };
         if public_url.is_some_and(|public_url| !claims.is_for(public_url)) {
-            return Err(TokenError::Audience);
+            let seen = Seen::Audience(claims.aud.join(" "));
+            return Err(Unfit { error: TokenError::Audience, seen: Some(seen) });
         }
         Ok(Verified {
             integration: Arc::clone(integration.name()),
@@ -152,6 +156,20 @@ fn hash(signed: &str) -> String {
 
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
     BASE64.decode(part).map_err(|_| TokenError::Shape)
+}
+
+/// A token that is refused, and which of its claims is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unfit {
+    pub error: TokenError,
+    /// For the log alone. Only claims that a known secret signed are here.
+    pub seen: Option<Seen>,
+}
+
+impl From<TokenError> for Unfit {
+    fn from(error: TokenError) -> Self {
+        Self { error, seen: None }
+    }
 }
 
 /// Why a token is refused. Nothing of the token is in it.

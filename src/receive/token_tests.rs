@@ -67,7 +67,7 @@ pub(in crate::receive) fn integrations() -> Vec<Integration> {
 
 fn verify_at(token: &str, now: Timestamp) -> Result<Verified, TokenError> {
     let public_url = "https://bridge.example.com".parse().unwrap();
-    Unverified::parse(token)?.verify(&integrations(), Some(&public_url), now)
+    Unverified::parse(token)?.verify(&integrations(), Some(&public_url), now).map_err(|unfit| unfit.error)
 }
 
 fn verify(token: &str) -> Result<Verified, TokenError> {
@@ -190,6 +190,10 @@ fn the_audience_matters_only_when_it_is_known() {
     let token = hs512(&claims(json!({"aud": ["https://elsewhere.example.com"]})), "new");
     assert_eq!(verify(&token), Err(TokenError::Audience));
     assert!(Unverified::parse(&token).unwrap().verify(&integrations(), None, NOW).is_ok());
+    let public_url = "https://bridge.example.com".parse().unwrap();
+    let refused = Unverified::parse(&token).unwrap().verify(&integrations(), Some(&public_url), NOW);
+    let elsewhere = Some(Seen::Audience("https://elsewhere.example.com".to_owned()));
+    assert_eq!(refused, Err(Unfit { error: TokenError::Audience, seen: elsewhere }));
 }
 
 /// All that the text of a part can be turned into and still mean the same to some decoder.

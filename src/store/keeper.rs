@@ -146,18 +146,42 @@ impl Maintenance {
     }
 }
 
+/// The connection for checkpoints, borrowed from the store. It goes back even if maintenance panics or is aborted, so that
+/// maintenance can be started again.
+struct Checkpoints<'a> {
+    store: &'a Store,
+    borrowed: Option<SqliteConnection>,
+}
+
+impl<'a> Checkpoints<'a> {
+    /// `None` if the store is closed, or if maintenance runs already.
+    fn take(store: &'a Store) -> Option<Self> {
+        store.take_checkpoints().map(|connection| Self { store, borrowed: Some(connection) })
+    }
+}
+
+impl Drop for Checkpoints<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.borrowed.take() {
+            self.store.return_checkpoints(connection);
+        }
+    }
+}
+
 impl Store {
     /// Keeps the store in order until `stop`: checkpoints, leases that ran out, finished jobs and bodies that are older than
     /// `retention`, deliveries as old whose account is not known, accounts beyond `budget.stored`, keys of tokens that are
-    /// over, changes made by other processes.
+    /// over, changes made by other processes. After a panic it can be called again.
     pub async fn keep(&self, retention: impl Into<Retention>, stop: CancellationToken) {
-        let Some(mut connection) = self.take_checkpoints() else { return };
+        let Some(mut connection) = Checkpoints::take(self) else { return };
         let mut maintenance = Maintenance::new(self, retention);
         let mut ticked = self.clock().elapsed();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
             // It is told in the log, also where nobody calls and nobody asks.
             let _told = self.in_its_place();
-            self.checkpoint(&mut connection).await;
+            if let Some(connection) = &mut connection.borrowed {
+                self.checkpoint(connection).await;
+            }
             if self.clock().elapsed() - ticked >= TICK {
                 ticked = self.clock().elapsed();
                 maintenance.step(self).await;

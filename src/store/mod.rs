@@ -379,6 +379,10 @@ impl Store {
         lock(&self.0.checkpoints).take()
     }
 
+    fn return_checkpoints(&self, connection: SqliteConnection) {
+        lock(&self.0.checkpoints).replace(connection);
+    }
+
     async fn send(&self, operation: Op) -> Result<(), StoreError> {
         let sender = lock(&self.0.operations).clone().ok_or(StoreError::Closed)?;
         sender.send(operation).await.map_err(|_| StoreError::Closed)

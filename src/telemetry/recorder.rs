@@ -80,6 +80,18 @@ const METRICS: &[Metric] = &[
         help: "Calls of /oauth/callback, by outcome.",
     },
     Metric {
+        name: "bridge_unknown_paths_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Calls to the public listener that no route takes, by reason: path or method.",
+    },
+    Metric {
+        name: "bridge_task_restarts_total",
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Background tasks that panicked and were started again, by task.",
+    },
+    Metric {
         name: "bridge_oauth_revocations_total",
         kind: MetricKind::Counter,
         unit: Unit::Count,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
-use crate::model::HandlerName;
+use crate::model::{HandlerName, is_path_prefix};
 
 /// The longest address that goes into a script, in bytes.
 const LONGEST: usize = 2_000;
@@ -24,7 +24,8 @@ const PRIVATE: [&str; 10] = [
     "example",
 ];
 
-/// `https://bridge.example.com/widget_request/greet`: the address of a handler of a bridge.
+/// `https://bridge.example.com/widget_request/greet`: the address of a handler of a bridge. There may be a path before
+/// `/widget_request/`, that of `server.public_url`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BridgeUrl {
     url: Url,
@@ -55,8 +56,9 @@ impl BridgeUrl {
         }
         let handler = url
             .path()
-            .strip_prefix("/widget_request/")
-            .and_then(|name| name.parse().ok())
+            .rsplit_once("/widget_request/")
+            .filter(|(prefix, _)| is_path_prefix(prefix))
+            .and_then(|(_, name)| name.parse().ok())
             .ok_or(BridgeUrlError::Path)?;
         if url.as_str().len() > LONGEST {
             return Err(BridgeUrlError::Long);
@@ -126,7 +128,7 @@ pub enum BridgeUrlError {
     Behind,
     /// Not the path of a handler.
     #[error(
-        "must have the path /widget_request/HANDLER, where HANDLER is 1 to 64 ASCII letters, digits, `-` or `_`"
+        "must end in /widget_request/HANDLER, where HANDLER is 1 to 64 ASCII letters, digits, `-` or `_`"
     )]
     Path,
     /// Longer than a script should carry.
@@ -161,6 +163,10 @@ mod tests {
             (
                 "https://local.example.com/widget_request/echo",
                 "https://local.example.com/widget_request/echo",
+            ),
+            (
+                "https://bridge.example.com/x/bots/widget_request/echo",
+                "https://bridge.example.com/x/bots/widget_request/echo",
             ),
             ("https://mylocal.com/widget_request/echo", "https://mylocal.com/widget_request/echo"),
         ] {
@@ -210,7 +216,9 @@ mod tests {
             ("https://bridge.example.com/widget_request/a/", Path),
             ("https://bridge.example.com/widget_request/a/b", Path),
             ("https://bridge.example.com/Widget_request/a", Path),
-            ("https://bridge.example.com/x/widget_request/a", Path),
+            ("https://bridge.example.com/widget_request/widget_request/a", Path),
+            ("https://bridge.example.com/oauth/widget_request/a", Path),
+            ("https://bridge.example.com/x//widget_request/a", Path),
             ("https://bridge.example.com/widget_request/%61", Path),
             ("https://bridge.example.com/widget_request/a b", Path),
         ];

@@ -173,6 +173,28 @@ async fn a_good_token_for_somebody_else_is_403() {
     bridge.settled().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_served_with_and_without_the_path_of_the_public_url() {
+    let kommo = kommo().await;
+    let public = r#"server.public_url = "https://bots.example.com/my/bots/""#;
+    let bridge = Setup::with(&[&kommo]).config(public).start().await;
+    let plain = bridge.url("echo");
+    let prefixed = plain.replace("/widget_request/", "/my/bots/widget_request/");
+    for (url, expected) in [
+        (plain.clone(), 200),
+        (format!("{plain}/"), 200),
+        (prefixed.clone(), 200),
+        (format!("{prefixed}/"), 200),
+        (plain.replace("/widget_request/", "/bots/widget_request/"), 404),
+    ] {
+        let bot = claims(&kommo, json!({ "aud": "https://bots.example.com" }));
+        let ack = bot.call(&url).await.unwrap();
+        assert_eq!(ack.status, expected, "{url}: {}", ack.body);
+        assert_eq!(ack.body.contains("POST /my/bots/widget_request/NAME"), expected == 404, "{}", ack.body);
+    }
+    bridge.settled().await;
+}
+
 /// Kommo signs for the integration `main`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_of_other_integrations_is_403() {

@@ -36,7 +36,8 @@ fn refused(simulator: &Simulator) -> Vec<(Bot, u16)> {
         (token(secret), 401),
         (token(none), 401),
         (token(claims(json!({ "exp": 1 }))), 401),
-        (token(claims(json!({ "client_uuid": CUSTOMER }))), 403),
+        // The log names the integration that a good token is for: an operator compares it.
+        (token(claims(json!({ "client_uuid": "of-another-integration" }))), 403),
         (Plan { return_url: hostile, ..Plan::with_data(json!({ "m": CUSTOMER })) }, 422),
     ]
     .map(|(plan, status)| (simulator.bot(plan), status))

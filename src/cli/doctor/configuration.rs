@@ -1,6 +1,7 @@
 //! What is legal in a configuration, and still worth a look.
 
 use crate::config::Config;
+use crate::model::below;
 
 use super::check::Check;
 
@@ -21,7 +22,7 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
     if config.server.public_url.is_none() {
         warn(
             "server.public_url is not set: tokens that were made for another bridge of the same integration are accepted",
-            "set it to scheme and host of the URL that widget blocks call",
+            "set it to the part before /widget_request/ of the URL that widget blocks call",
         );
     }
     if config.delivery.hosts.insecure {
@@ -32,7 +33,7 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
     }
     for (name, known) in &config.integrations {
         let Some(uri) = &known.redirect_uri else { continue };
-        if !uri.path().ends_with(CALLBACK) {
+        if !uri.url().path().ends_with(CALLBACK) {
             warn(
                 &format!(
                     "integrations.{name}.redirect_uri does not end in {CALLBACK}: unless a proxy rewrites it, nobody can be connected"
@@ -40,10 +41,23 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
                 "set it to https://HOST/oauth/callback, here and on the integration's page in Kommo",
             );
         }
-        if config.server.public_url.as_ref().is_some_and(|public| public.host() != uri.host()) {
+        if config.server.public_url.as_ref().is_some_and(|public| public.host() != uri.url().host()) {
             warn(
                 &format!("integrations.{name}.redirect_uri has another host than server.public_url"),
                 "check that this host leads to the bridge too",
+            );
+        }
+        if let Some(public) = &config.server.public_url
+            && public.host() == uri.url().host()
+            && uri.url().path().ends_with(CALLBACK)
+            && ![CALLBACK, below(public, CALLBACK).path()].contains(&uri.url().path())
+        {
+            warn(
+                &format!(
+                    "integrations.{name}.redirect_uri has another path than {}: the bridge does not answer there",
+                    below(public, CALLBACK)
+                ),
+                "use that address, here and on the integration's page in Kommo, unless a proxy rewrites it",
             );
         }
         if known.previous_client_secret.is_some() {
@@ -104,6 +118,10 @@ mod tests {
             ("admin.listen = \"0.0.0.0:9090\"\nadmin.token = \"t\"".to_owned(), "0.0.0.0:9090"),
             (uri("https://bots.example.com/oauth"), "does not end in /oauth/callback"),
             (uri("https://other.example.com/oauth/callback"), "another host than server.public_url"),
+            (
+                uri("https://bots.example.com/bots/oauth/callback"),
+                "another path than https://bots.example.com/oauth/callback",
+            ),
             (
                 format!("store.previous_encryption_key = {}", KEY.split_once(" = ").unwrap().1),
                 "store.previous_encryption_key is set",

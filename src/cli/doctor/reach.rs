@@ -10,7 +10,7 @@ use url::Url;
 use crate::cli::health;
 use crate::config::Config;
 use crate::kommo::client_builder;
-use crate::model::{Outgoing, Timestamp};
+use crate::model::{Outgoing, Timestamp, below};
 
 use super::check::Check;
 use super::clock;
@@ -55,10 +55,7 @@ fn judge_admin(probed: health::Probed) -> Check {
 
 /// Asks the public address as Kommo would, but for the token.
 pub(super) async fn public(client: &Client, url: &Url) -> Check {
-    let Ok(asked) = url.join("/widget_request/doctor") else {
-        return Check::failed("public_url", "it is no address", "set it to scheme and host alone");
-    };
-    match client.get(asked).send().await {
+    match client.get(below(url, "/widget_request/doctor")).send().await {
         Ok(answer) => {
             let status = answer.status().as_u16();
             let body: Value = answer.json().await.unwrap_or_default();
@@ -77,7 +74,7 @@ pub(super) async fn public(client: &Client, url: &Url) -> Check {
 fn judge_public(url: &Url, status: u16, body: &Value) -> Check {
     let is_ours =
         status == 405 && body["status"] == 405 && body["type"].is_string() && body["detail"].is_string();
-    let todo = "let the proxy pass /widget_request/ and /oauth/ to server.listen, and see that `serve` runs";
+    let todo = "let the proxy pass /widget_request/ and /oauth/ below this address to server.listen, and see that `serve` runs";
     match status {
         _ if is_ours => Check::ok("public_url", format!("{url} leads to a bridge")),
         502..=504 => Check::failed(

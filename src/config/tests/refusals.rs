@@ -44,9 +44,10 @@ const FILES: &[(&str, &[&str])] = &[
         &["must be a whole number from 1 to 1000000, not a string in quotes"],
     ),
     (
-        "[server]\npublic_url = \"https://a.example/path\"",
-        &["server.public_url: must be scheme and host alone"],
+        "[server]\npublic_url = \"https://a.example/bots/widget_request/greet\"",
+        &["server.public_url: must be the part before /widget_request/NAME"],
     ),
+    ("[server]\npublic_url = \"https://a.example/?a=b\"", &["server.public_url: must not have a query"]),
     ("[server]\npublic_url = \"ftp://a.example\"", &["server.public_url: must be a URL like"]),
     (
         "[server]\nlisten = \"127.0.0.1:9090\"",

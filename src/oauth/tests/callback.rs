@@ -121,6 +121,7 @@ async fn what_kommo_says_to_the_exchange_decides_the_status() {
     for (said, status, slug) in [
         ((400, dead), 400, "code-refused"),
         ((401, wrong_secret), 502, "integration-refused"),
+        ((403, json!("<html>blocked</html>")), 502, "address-blocked"),
         ((503, json!({})), 503, "kommo-unavailable"),
     ] {
         bench.kommo_says(said.0, said.1);

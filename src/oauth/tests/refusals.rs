@@ -29,6 +29,7 @@ fn rows() -> Vec<Row> {
         (E::Referer(text()), 403, "referer-refused", "bad_referer", false),
         (E::Code(text()), 400, "code-refused", "bad_code", false),
         (E::Refused(text()), 502, "integration-refused", "refused", false),
+        (E::Blocked(text()), 502, "address-blocked", "blocked", false),
         (E::Taken, 403, "address-taken", "bad_referer", false),
         (E::TooMany, 503, "busy", "unavailable", true),
         (E::Unavailable(text()), 503, "kommo-unavailable", "unavailable", true),

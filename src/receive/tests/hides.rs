@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Mutex;
 
+use http::HeaderValue;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
@@ -72,10 +73,76 @@ async fn a_refusal_is_one_line_without_secrets() {
     assert!(refusals[0].contains("WARN") && refusals[0].contains("handler=\"greet\""), "{log}");
     assert!(refusals[0].contains("expired") && !refusals[0].contains("account.id"), "{log}");
     assert!(refusals[1].contains("WARN") && refusals[1].contains("account.id=31764961"), "{log}");
+    assert!(refusals[1].contains("return_url.host=\"evil.example.com\""), "{log}");
     assert!(refusals[2].contains("INFO"), "{log}");
-    for secret in [expired.as_str(), "eyJ", "evil", "continue/", "Ann", "private"] {
+    for secret in [expired.as_str(), "eyJ", "continue/", "Ann", "private"] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_names_what_is_at_fault() {
+    let bench = Bench::new().await;
+    let (lines, _logging) = logging();
+    let long = "x".repeat(300);
+    for (path, token, return_url, expected) in [
+        ("/widget_request/gret", token(json!({})), RETURN_URL, "path.handler=\"gret\""),
+        ("/widget_request/a%0Ab", token(json!({})), RETURN_URL, "path.handler=\"a\\\\u000ab\""),
+        (PATH, token(json!({"client_uuid": "stranger"})), RETURN_URL, "token.client_uuid=\"stranger\""),
+        (
+            PATH,
+            token(json!({"aud": ["https://a.b", "https://c.d"]})),
+            RETURN_URL,
+            "token.aud=\"https://a.b https://c.d\"",
+        ),
+        (PATH, token(json!({"aud": long})), RETURN_URL, "xxx…\""),
+        (
+            PATH,
+            token(json!({})),
+            "https://b.kommo.com:8443/api/v4/salesbot/1/continue/2",
+            "return_url.host=\"b.kommo.com:8443\"",
+        ),
+    ] {
+        lines.0.lock().unwrap().clear();
+        bench.send(Method::POST, path, form(&token, return_url)).await;
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
+        assert_eq!(refusals.len(), 1, "{log}");
+        assert!(refusals[0].contains(expected), "{expected} in {log}");
+        for secret in [token.as_str(), "eyJ", "continue/", "Ann", &long] {
+            assert!(!log.contains(secret), "{secret} in {log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_encoded_is_refused_with_what_to_send() {
+    let bench = Bench::new().await;
+    let (lines, _logging) = logging();
+    let body = form(&token(json!({})), RETURN_URL);
+    for (encoding, status) in [
+        ("gzip", 415),
+        ("identity, br", 415),
+        ("x\u{e4}", 415),
+        ("identity", 200),
+        (" Identity ", 200),
+        ("", 200),
+    ] {
+        let value = HeaderValue::from_bytes(encoding.as_bytes()).unwrap();
+        let request = Request::builder().method(Method::POST).uri(PATH).header("content-encoding", value);
+        let response =
+            bench.router.clone().oneshot(request.body(Body::from(body.clone())).unwrap()).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{encoding}");
+        assert_eq!(response.headers().contains_key("accept-encoding"), status == 415);
+        let answer = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        if status == 415 {
+            assert_eq!(answer["type"], "urn:salesbot-bridge:problem:body-encoded");
+            assert!(answer["detail"].as_str().unwrap().contains("send it plain"), "{answer}");
+        }
+    }
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("content_encoding=\"gzip\""), "{log}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::receive::fuzzing;
 use crate::receive::token::{MAX_TOKEN, TokenError, Verified};
 
 fn verify(token: &str) -> Result<Verified, TokenError> {
-    Unverified::parse(token)?.verify(&integrations(), None, NOW)
+    Unverified::parse(token)?.verify(&integrations(), None, NOW).map_err(|unfit| unfit.error)
 }
 
 /// What is done to a token: `text` in place of the bytes between two places.

@@ -145,6 +145,26 @@ async fn the_log_is_brought_into_the_database() {
 }
 
 #[tokio::test]
+async fn maintenance_that_was_cut_off_can_be_started_again() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.dead(&store).await;
+    for _ in 0..2 {
+        // A panic drops it in mid-work as well.
+        let kept = Kept::start(&store, Duration::from_secs(3_600));
+        home.pass(Duration::from_secs(1));
+        store.probe().await.unwrap();
+        assert!(!kept.keeper.is_finished());
+        kept.keeper.abort();
+        assert!(kept.keeper.await.unwrap_err().is_cancelled());
+    }
+    home.pass(Duration::from_secs(3_600));
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    until(&home, &store, async || attempts_left(&home).await == 0).await;
+    kept.stop().await;
+}
+
+#[tokio::test]
 async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
     let home = Home::new();
     let store = home.serve().await;

@@ -26,7 +26,8 @@ async fn a_link_that_is_not_ours_or_too_old_sends_nothing_to_kommo() {
         let (got, body) = call_back(&bridge, &callback).await;
         assert_eq!((got, slug(&body)), (status, expected), "{body}");
     }
-    clock.advance(Duration::from_secs(3_601));
+    // The command beside the bridge has the system's clock, and the machine may be slow.
+    clock.advance(Duration::from_secs(2 * 3_600));
     let (status, body) = call_back(&bridge, &good).await;
     assert_eq!((status, slug(&body)), (403, "state-refused"));
     assert!(body["detail"].as_str().unwrap().contains("older than an hour"), "{body}");

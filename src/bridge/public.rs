@@ -1,0 +1,212 @@
+//! The public listener's routes in one: with and without the path prefix of `server.public_url`; and calls that reach none
+//! of them, which are logged and counted, because a mistyped address would else leave no trace.
+//!
+//! Metric: the counter `bridge_unknown_paths_total{reason}`: `path` or `method`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode, Uri};
+
+use crate::flood::Flood;
+use crate::model::routed;
+use crate::problem::{Problem, Unrouted};
+use crate::terminal;
+
+/// A longer part of a path is cut: a secret may have been put there.
+const LONGEST_SEGMENT: usize = 32;
+const LONGEST_PATH: usize = 120;
+
+struct Public {
+    /// The path of `server.public_url`: `/bots`, or empty.
+    prefix: String,
+    flood: Flood,
+}
+
+/// `routes`, which have their fallbacks already, as the public listener serves them.
+pub(super) fn router(routes: Router, prefix: &str, flood: Flood) -> Router {
+    let public = Arc::new(Public { prefix: prefix.to_owned(), flood });
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(public, serve))
+}
+
+async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Next) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    if let Some(rewritten) = rewritten(&uri, &public.prefix) {
+        *request.uri_mut() = rewritten;
+    }
+    let response = next.run(request).await;
+    match response.extensions().get::<Unrouted>() {
+        None => response,
+        Some(Unrouted::Path) => {
+            public.note("path", &method, &uri);
+            let detail = format!(
+                "There is nothing at this path. A widget block calls POST {}/widget_request/NAME, where NAME is the name of \
+                 a handler.",
+                public.prefix
+            );
+            Problem::of_status(StatusCode::NOT_FOUND, detail).into_response()
+        }
+        Some(Unrouted::Method) => {
+            public.note("method", &method, &uri);
+            response
+        }
+    }
+}
+
+/// `uri` with the path that the routes know; `None` if it has that already.
+fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
+    let path = routed(uri.path(), prefix);
+    if path == uri.path() {
+        return None;
+    }
+    let target = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.into_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+impl Public {
+    fn note(&self, reason: &'static str, method: &Method, uri: &Uri) {
+        metrics::counter!("bridge_unknown_paths_total", "reason" => reason).increment(1);
+        // Scanners send GETs without end; they must not hide the POST of a mistyped block.
+        let kind = if *method == Method::POST { "post" } else { "other" };
+        if !self.flood.may_tell(kind) {
+            return;
+        }
+        let (path, method) = (shown(uri.path()), terminal::excerpt(method.as_str(), 16));
+        match reason {
+            "method" => tracing::info!(method, path, "a call came with a method that its path does not take"),
+            _ => tracing::info!(
+                method,
+                path,
+                "a call came to an unknown path; a widget block calls POST /widget_request/NAME"
+            ),
+        }
+    }
+}
+
+/// A path for the log. There is no query in it: a code or a token may be there.
+fn shown(path: &str) -> String {
+    let segments = path.split('/').map(|segment| terminal::excerpt(segment, LONGEST_SEGMENT));
+    terminal::excerpt(&segments.collect::<Vec<_>>().join("/"), LONGEST_PATH)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::routing::{get, post};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::model::Timestamp;
+    use crate::problem;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn served(prefix: &str, clock: &ManualClock) -> Router {
+        let routes = Router::new()
+            .route("/widget_request/{name}", post(async |uri: Uri| uri.to_string()))
+            .route("/oauth/callback", get(async |uri: Uri| uri.to_string()));
+        router(problem::with_fallbacks(routes), prefix, Flood::new("a test", clock.clock()))
+    }
+
+    async fn send(router: &Router, method: &str, path: &str) -> (u16, String) {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn paths_are_served_with_and_without_the_prefix_and_a_slash_behind() {
+        let router = served("/bots", &ManualClock::new(Timestamp::from_millis(0)));
+        for (method, path, reached) in [
+            ("POST", "/widget_request/echo", "/widget_request/echo"),
+            ("POST", "/widget_request/echo/", "/widget_request/echo"),
+            ("POST", "/bots/widget_request/echo", "/widget_request/echo"),
+            ("POST", "/bots//widget_request/echo/?a=%2F", "/widget_request/echo?a=%2F"),
+            ("GET", "/bots/oauth/callback?code=a%20b&x", "/oauth/callback?code=a%20b&x"),
+            ("GET", "/oauth/callback/?code=c", "/oauth/callback?code=c"),
+        ] {
+            assert_eq!(send(&router, method, path).await, (200, reached.to_owned()), "{path}");
+        }
+        for path in ["/other/widget_request/echo", "/widget_request", "/bots", "/", "/widget_request/a/b"] {
+            let (status, body) = send(&router, "POST", path).await;
+            assert_eq!(status, 404, "{path}");
+            assert!(body.contains("POST /bots/widget_request/NAME"), "{body}");
+        }
+        assert_eq!(send(&router, "GET", "/bots/widget_request/echo").await.0, 405);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_path_is_logged_and_counted_without_its_query() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let _recording = metrics::set_default_local_recorder(&recorder);
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _logging = tracing::subscriber::set_default(subscriber);
+        let clock = ManualClock::new(Timestamp::from_millis(0));
+        let router = served("", &clock);
+        let secret = "s".repeat(60);
+        for (method, path) in [
+            ("POST", "/hooks/widget_request/echo?token=private".to_owned()),
+            ("POST", format!("/{secret}/%1b[31m")),
+            ("GET", "/widget_request/echo?token=private".to_owned()),
+            ("GET", "/".to_owned()),
+        ] {
+            send(&router, method, &path).await;
+        }
+        for _ in 0..500 {
+            send(&router, "GET", "/wp-login.php").await;
+        }
+        send(&router, "POST", "/last").await;
+        let log = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = log();
+        for part in [
+            "method=\"POST\" path=\"/hooks/widget_request/echo\"",
+            "a method that its path does not take method=\"GET\" path=\"/widget_request/echo\"",
+            "path=\"/\"",
+            "path=\"/last\"",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("private") && !text.contains(&secret), "{text}");
+        assert_eq!(text.matches("a call came").count(), 3 + 10, "{text}");
+        let counted = handle.render();
+        assert!(counted.contains(r#"bridge_unknown_paths_total{reason="path"} 504"#), "{counted}");
+        assert!(counted.contains(r#"bridge_unknown_paths_total{reason="method"} 1"#), "{counted}");
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(10));
+        while !log().contains("told one by one") {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Tasks beside the requests that must not end before the bridge does: maintenance of the store, renewal of tokens.
+//!
+//! Such a task that panics is started again after a pause, because a bridge that serves requests without it is better than
+//! one that stops. It is an error in the log, `ready` shows it under `degraded`, and
+//! `bridge_task_restarts_total{task}` counts it. The parts that requests go through (listeners, pool, sender, the store's
+//! writer) are not restarted: without one of them the bridge stops and exits with an error.
+
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::clock::Clock;
+use crate::health::Health;
+use crate::model::whole_millis;
+
+/// The first pause; each further one in a row is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A task that has run for so long since its last panic is well again.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+
+/// What a supervised task is run with.
+#[derive(Clone)]
+pub(super) struct Supervisor {
+    pub(super) clock: Clock,
+    pub(super) health: Health,
+    pub(super) stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// Runs the task `name` until the stop. `begin` makes its future, once for each start; it is expected to end with the
+    /// stop, and not before.
+    pub(super) async fn run<F>(self, name: &'static str, mut begin: impl FnMut() -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut failures = 0;
+        loop {
+            // Whoever drops the supervisor wants its task to end too.
+            let mut task = AbortOnDropHandle::new(tokio::spawn(begin()));
+            let since = self.clock.elapsed();
+            let ended = tokio::select! {
+                ended = &mut task => ended,
+                () = self.clock.sleep(WELL_AFTER), if failures > 0 => {
+                    failures = 0;
+                    self.health.task_runs(name);
+                    (&mut task).await
+                }
+            };
+            if self.stop.is_cancelled() {
+                return log_last(name, ended);
+            }
+            if self.clock.elapsed().saturating_sub(since) >= WELL_AFTER {
+                failures = 0;
+            }
+            failures += 1;
+            let pause = pause(failures);
+            // The panic hook has logged its message and place.
+            let why = if ended.is_err() { "it panicked" } else { "it ended" };
+            metrics::counter!("bridge_task_restarts_total", "task" => name).increment(1);
+            self.health.task_failed(name, why);
+            tracing::error!(
+                task = name,
+                why,
+                failures,
+                pause_ms = whole_millis(pause),
+                "a background task failed; it is started again after a pause"
+            );
+            if self.stop.run_until_cancelled(self.clock.sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+fn log_last(name: &'static str, ended: Result<(), JoinError>) {
+    if ended.is_err() {
+        tracing::error!(task = name, "a background task panicked while the bridge stopped");
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
+    doubled.min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let seconds = [1, 2, 6, 7, 8, 100, u32::MAX].map(|failures| pause(failures).as_secs());
+        assert_eq!(seconds, [1, 2, 32, 60, 60, 60, 60]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_noticed_and_started_again() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let _recording = metrics::set_default_local_recorder(&recorder);
+        let (clock, health, stop) =
+            (ManualClock::new(Timestamp::from_millis(0)), Health::new(), CancellationToken::new());
+        let (began, mut begun) = mpsc::unbounded_channel();
+        let starts = Arc::new(AtomicU32::new(0));
+        let supervisor = Supervisor { clock: clock.clock(), health: health.clone(), stop: stop.clone() };
+        let supervised = tokio::spawn(supervisor.run("maintenance", {
+            let stop = stop.clone();
+            move || {
+                let start = starts.fetch_add(1, Ordering::Relaxed);
+                let (began, stop) = (began.clone(), stop.clone());
+                async move {
+                    began.send(start).unwrap();
+                    assert!(start >= 2, "a step of it panics");
+                    stop.cancelled().await;
+                }
+            }
+        }));
+        let failed = || health.failed_tasks().len();
+        for start in 0..3 {
+            assert_eq!(begun.recv().await, Some(start));
+            if start == 2 {
+                break;
+            }
+            // It is noted before the pause begins, and the next start comes after the pause alone.
+            while !handle
+                .render()
+                .contains(&format!("bridge_task_restarts_total{{task=\"maintenance\"}} {}", start + 1))
+            {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(failed(), 1);
+            assert!(begun.try_recv().is_err());
+            clock.advance(pause(start + 1));
+        }
+        assert!(health.failed_tasks()[0].contains("`maintenance`"), "{:?}", health.failed_tasks());
+        tokio::task::yield_now().await;
+        while failed() > 0 {
+            clock.advance(WELL_AFTER);
+            tokio::task::yield_now().await;
+        }
+        assert!(!supervised.is_finished());
+        stop.cancel();
+        supervised.await.unwrap();
+        assert!(begun.try_recv().is_err(), "it ran on");
+    }
+}

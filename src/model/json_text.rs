@@ -1,0 +1,241 @@
+//! JSON from outside, made readable without losing anything: half characters and numbers that no machine type holds.
+//!
+//! PHP cuts messages within a character, and writes what is left into JSON: bytes that are not UTF-8, or one half of a
+//! surrogate pair (`\ud83d`). Strict parsers refuse the whole text for it, and a bot would hang for half an emoji. Each half
+//! becomes U+FFFD. A number that `i64`, `u64` or `f64` cannot hold to its last digit becomes a string of the same
+//! characters: a bot prints `{{json.x}}` with the exact digits, and a handler reads them from the string.
+
+use std::borrow::Cow;
+
+/// `bytes` as JSON text that a strict parser reads. What is not JSON stays what it is, but for bytes that are not UTF-8.
+pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
+    let text = String::from_utf8_lossy(bytes);
+    match rewritten(&text) {
+        Some(rewritten) => Cow::Owned(rewritten),
+        None => text,
+    }
+}
+
+/// `text` with halves of characters and inexact numbers replaced; `None` if there are none.
+fn rewritten(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut out = String::new();
+    let (mut copied, mut at) = (0, 0);
+    // Cuts are at ASCII characters alone, so slices are whole characters.
+    let mut replace = |from: usize, to: usize, with: &str| {
+        out.push_str(&text[copied..from]);
+        out.push_str(with);
+        copied = to;
+    };
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at += 1;
+                while let Some(byte) = bytes.get(at) {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => match escape(&bytes[at..]) {
+                            Escape::Whole(length) => at += length,
+                            Escape::Half => {
+                                replace(at, at + 6, "\\ufffd");
+                                at += 6;
+                            }
+                        },
+                        _ => at += 1,
+                    }
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                let length = bytes[at..].iter().take_while(is_part).count();
+                let number = &text[at..at + length];
+                if is_number(number) && !is_exact(number) {
+                    replace(at, at + length, &format!("\"{number}\""));
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.push_str(&text[copied..]);
+    Some(out)
+}
+
+enum Escape {
+    /// So many bytes, to be left alone.
+    Whole(usize),
+    /// Six bytes, `\uXXXX`, that are half a surrogate pair.
+    Half,
+}
+
+/// What begins with the backslash at the start of `rest`.
+fn escape(rest: &[u8]) -> Escape {
+    match unit(rest) {
+        Some(0xd800..=0xdbff) => match unit(rest.get(6..).unwrap_or_default()) {
+            Some(0xdc00..=0xdfff) => Escape::Whole(12),
+            _ => Escape::Half,
+        },
+        Some(0xdc00..=0xdfff) => Escape::Half,
+        Some(_) => Escape::Whole(6),
+        // The backslash and what it escapes; a character of several bytes ends in bytes that mean nothing here.
+        None => Escape::Whole(2),
+    }
+}
+
+/// The UTF-16 unit that `\uXXXX` at the start of `rest` stands for.
+fn unit(rest: &[u8]) -> Option<u32> {
+    let [b'\\', b'u', digits @ ..] = rest else { return None };
+    let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
+    let are_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    are_hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// Whether `text` is a number as JSON writes it.
+fn is_number(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Whether a machine number holds `number` to its last digit.
+fn is_exact(number: &str) -> bool {
+    if !number.contains(['.', 'e', 'E']) {
+        return number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
+    }
+    let Ok(float) = number.parse::<f64>() else { return false };
+    // The shortest text that is read as this float again.
+    float.is_finite() && decimal(number) == decimal(&format!("{float:e}"))
+}
+
+/// The digits of a number from its first to its last that is not 0, and the power of ten of the last one.
+fn decimal(number: &str) -> Option<(String, i64)> {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return Some((String::new(), 0));
+    }
+    let zeros = digits.len() - digits.trim_end_matches('0').len();
+    let exponent: i64 = exponent.parse().ok()?;
+    let (zeros, fraction) = (i64::try_from(zeros).ok()?, i64::try_from(fraction.len()).ok()?);
+    Some((significant.to_owned(), exponent.checked_add(zeros)?.checked_sub(fraction)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(text: &[u8]) -> Value {
+        let text = repaired(text);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn halves_of_characters_become_replacement_characters() {
+        for (text, expected) in [
+            (&br#""\ud83d""#[..], json!("\u{fffd}")),
+            (br#""Hi \ud83d!""#, json!("Hi \u{fffd}!")),
+            (br#""\ude00""#, json!("\u{fffd}")),
+            (br#""\ude00\ud83d""#, json!("\u{fffd}\u{fffd}")),
+            (br#""\ud83d\ud83d\ude00""#, json!("\u{fffd}\u{1f600}")),
+            (br#""\uD83D\uDE00""#, json!("\u{1f600}")),
+            (br#""\ud83d\n""#, json!("\u{fffd}\n")),
+            (br#""\\ud83d""#, json!("\\ud83d")),
+            (br#""\\\ud83d""#, json!("\\\u{fffd}")),
+            (br#"{"\ud83d":["\"","\ud83d"]}"#, json!({"\u{fffd}": ["\"", "\u{fffd}"]})),
+            (b"\"Hi \xf0\x9f\x98\"", json!("Hi \u{fffd}")),
+            (b"\"\xed\xa0\xbd\"", json!("\u{fffd}\u{fffd}\u{fffd}")),
+            (b"\xef\xbb\xbf\r\n \"x\"\n", json!("x")),
+        ] {
+            assert_eq!(read(text), expected, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn numbers_that_no_machine_type_holds_become_their_digits() {
+        for exact in [
+            "0",
+            "-1",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "18446744073709551615",
+            "1.5",
+            "-0.0",
+            "1.10",
+            "0.30000000000000004",
+            "1e3",
+            "1E+3",
+            "100e-2",
+            "123456789.125",
+            "5e-324",
+            "0e999999999999",
+        ] {
+            assert_eq!(repaired(exact.as_bytes()), exact);
+        }
+        for inexact in [
+            "18446744073709551616",
+            "-9223372036854775809",
+            "123456789012345678901234567890",
+            "12345678901234567.89",
+            "0.1234567890123456789",
+            "1e400",
+            "-1e-400",
+            "1e99999999999999999999",
+        ] {
+            assert_eq!(read(inexact.as_bytes()), json!(inexact));
+            let nested = format!(r#"{{"a":[{inexact},{{"b":{inexact}}}],"c":"{inexact}"}}"#);
+            assert_eq!(read(nested.as_bytes()), json!({"a": [inexact, {"b": inexact}], "c": inexact}));
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_left_to_the_parser() {
+        for text in [
+            "",
+            "{",
+            "\"",
+            "\"\\",
+            "\"\\u",
+            "\"\\ud83d",
+            "\"\\ud8",
+            "-",
+            "1.",
+            "01",
+            "00000000000000000000001",
+            "--1",
+            "1e",
+            "\"\\é\"",
+        ] {
+            assert!(serde_json::from_str::<Value>(&repaired(text.as_bytes())).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_repaired_without_a_panic_and_once(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let once = repaired(&bytes).into_owned();
+            let twice = repaired(once.as_bytes()).into_owned();
+            prop_assert_eq!(twice.trim_ascii(), once.trim_ascii());
+        }
+
+        #[test]
+        fn pieces_of_json_are_repaired_without_a_panic(pieces in prop::collection::vec(
+            prop_oneof![Just("\""), Just("\\"), Just("\\ud83d"), Just("\\ude00"), Just("é"), Just("-"), Just("12345678901234567890123"), Just("1.5e9"), Just("{"), Just("[,]")], 0..12)) {
+            let text = pieces.concat();
+            let _ = repaired(text.as_bytes());
+        }
+
+        #[test]
+        fn good_json_stays_as_it_is(text in any::<String>(), whole: i64, fraction in prop::num::f64::NORMAL) {
+            let good = json!({"text": text, "list": [whole, fraction, null, true]}).to_string();
+            prop_assert_eq!(repaired(good.as_bytes()), good.as_str());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Where the bridge's own paths lie below `server.public_url`, which may have a path: `https://example.com/bots`.
+
+use std::borrow::Cow;
+
+use url::Url;
+
+/// First segments of the bridge's own paths. A prefix that has one of them is a whole address that was taken for a prefix.
+const OWN: [&str; 2] = ["widget_request", "oauth"];
+
+/// The path of a public URL without the slash at its end: `/bots`; empty if it has none.
+pub fn path_prefix(public_url: &Url) -> &str {
+    public_url.path().trim_end_matches('/')
+}
+
+/// Whether `path` can be such a prefix, or is empty: it has no part of the bridge's own paths, and none that is empty.
+pub fn is_path_prefix(path: &str) -> bool {
+    let is_own = |segment| OWN.contains(&segment);
+    path.is_empty() || (path != "/" && routed(path, "") == path && !segments(path).any(is_own))
+}
+
+/// The address of `path` (`/oauth/callback`) below a public URL.
+pub fn below(public_url: &Url, path: &str) -> Url {
+    let mut url = public_url.clone();
+    url.set_path(&format!("{}{path}", path_prefix(public_url)));
+    url
+}
+
+/// The path that a caller means, as the routes have it: without `prefix`, if it is there, and without empty segments, so
+/// `/bots//widget_request/greet/` is `/widget_request/greet`.
+pub fn routed<'a>(path: &'a str, prefix: &str) -> Cow<'a, str> {
+    let mut rest = segments(path);
+    let mut after = rest.clone();
+    if segments(prefix).all(|segment| after.next() == Some(segment)) {
+        rest = after;
+    }
+    let routed: String = rest.flat_map(|segment| ["/", segment]).collect();
+    match routed {
+        none if none.is_empty() => Cow::Borrowed("/"),
+        same if same == path => Cow::Borrowed(path),
+        other => Cow::Owned(other),
+    }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_served_with_and_without_the_prefix_and_extra_slashes() {
+        for (path, prefix, expected) in [
+            ("/widget_request/greet", "", "/widget_request/greet"),
+            ("/widget_request/greet/", "", "/widget_request/greet"),
+            ("//widget_request//greet//", "", "/widget_request/greet"),
+            ("/widget_request/greet", "/bots", "/widget_request/greet"),
+            ("/bots/widget_request/greet", "/bots", "/widget_request/greet"),
+            ("/bots//oauth/callback/", "/bots", "/oauth/callback"),
+            ("/a/b/oauth/revoked", "/a/b", "/oauth/revoked"),
+            ("/a/oauth/revoked", "/a/b", "/a/oauth/revoked"),
+            ("/botsy/oauth/revoked", "/bots", "/botsy/oauth/revoked"),
+            ("/bots/bots/oauth/revoked", "/bots", "/bots/oauth/revoked"),
+            ("/bots", "/bots", "/"),
+            ("/", "", "/"),
+            ("", "/bots", "/"),
+            ("/widget_request/%2F", "", "/widget_request/%2F"),
+        ] {
+            assert_eq!(routed(path, prefix), expected, "{path} below {prefix}");
+        }
+    }
+
+    #[test]
+    fn addresses_lie_below_the_public_url() {
+        for (public, prefix, expected) in [
+            ("https://a.example", "", "https://a.example/oauth/callback"),
+            ("https://a.example/", "", "https://a.example/oauth/callback"),
+            ("https://a.example/bots", "/bots", "https://a.example/bots/oauth/callback"),
+            ("https://a.example:8443/x/bots/", "/x/bots", "https://a.example:8443/x/bots/oauth/callback"),
+        ] {
+            let public: Url = public.parse().unwrap();
+            assert_eq!(
+                (path_prefix(&public), below(&public, "/oauth/callback").as_str()),
+                (prefix, expected)
+            );
+            assert!(is_path_prefix(prefix));
+        }
+        for path in
+            ["/", "bots", "/bots/", "/a//b", "/widget_request/greet", "/bots/oauth/callback", "/oauth"]
+        {
+            assert!(!is_path_prefix(path), "{path}");
+        }
+    }
+}
