@@ -16,6 +16,7 @@ use crate::model::StateName;
 use super::fixture::{Jobs, fallback};
 use super::{Admin, router};
 
+mod broken_store;
 mod clock;
 mod lists;
 mod retries;
@@ -379,26 +380,4 @@ async fn stats_and_metrics_tell_the_same() {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(name.starts_with("bridge_") && value.parse::<f64>().is_ok(), "{line}");
     }
-}
-
-#[tokio::test]
-async fn a_store_that_fails_is_503_and_says_when_to_ask_again() {
-    let it = Fixture::new(None).await;
-    let id = it.jobs.make("echo", StateName::Dead).await;
-    it.jobs.store.close().await;
-    for (method, path, body) in [
-        ("GET", "/api/v1/jobs".to_owned(), ""),
-        ("GET", format!("/api/v1/jobs/{id}"), ""),
-        ("POST", format!("/api/v1/jobs/{id}/retry"), ""),
-        ("POST", format!("/api/v1/jobs/{id}/cancel"), ""),
-        ("POST", "/api/v1/jobs/retry".to_owned(), r#"{"state":"dead"}"#),
-        ("GET", "/api/v1/stats".to_owned(), ""),
-    ] {
-        let answer = it.call(method, &path, body).await;
-        answer.problem(503);
-        assert_eq!(answer.headers["retry-after"], "5");
-    }
-    let metrics = it.call("GET", "/metrics", "").await;
-    assert_eq!(metrics.status, StatusCode::OK);
-    assert!(!metrics.text.contains("bridge_jobs") && metrics.text.contains("bridge_accounts_waiting"));
 }

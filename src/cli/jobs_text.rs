@@ -259,7 +259,7 @@ mod tests {
              018bcfe5-67ff  delivering  support  lead 777001  3 min  -\n"
         );
         let text = list(&jobs, now, Screen { width: Some(120), colours: false });
-        assert!(text.contains("ACCOUNT  TRIES  LAST ERROR") && text.contains('…'), "{text}");
+        assert!(text.contains("ACCOUNT  TRIES  OUTCOME  LAST ERROR") && text.contains('…'), "{text}");
         let text = list(&jobs, now, Screen::FILE);
         assert!(text.contains(error) && text.lines().count() == 3, "{text}");
         assert_eq!(list(&[], now, Screen::FILE), "No such jobs.\n");

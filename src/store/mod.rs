@@ -45,6 +45,7 @@ mod rows;
 mod service;
 mod statement;
 mod supersede;
+mod take_over;
 mod time;
 mod transaction;
 mod unclaimed;
@@ -169,27 +170,6 @@ impl Store {
             return Err(error.while_opening(&open::file_of(url)?));
         }
         Ok(store)
-    }
-
-    /// What the owner does first.
-    async fn take_over(&self) -> Result<(), StoreError> {
-        if let Some(behind) = self.ask(service::Begin(self.0.time.clone())).await? {
-            let by_seconds = behind.as_secs();
-            tracing::warn!(
-                by_seconds,
-                "the machine's clock is behind the last time of this store; jobs that wait are due by the new time"
-            );
-        }
-        let freed = self.ask(upkeep::Free { until: None, now: self.moment().steady }).await?;
-        if freed > 0 {
-            tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
-        }
-        self.ask(keys::Load(self.0.keys.clone())).await?;
-        self.ask(account_writes::FreeRenewals).await?;
-        self.ask(waits::ForgetWaits).await?;
-        self.ask(refresh::Refresh).await?;
-        // By now the files beside the store are there, and are known from before the first request.
-        self.in_its_place()
     }
 
     /// Visits the store at `url`; none if nothing has made it yet.

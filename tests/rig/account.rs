@@ -2,6 +2,7 @@
 //! continue with its reason.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use salesbot_bridge::simulator::{BotReport, Call};
 use serde_json::json;
@@ -12,6 +13,11 @@ use super::load::Asked;
 use super::look::path_of;
 use super::plan::BotPlan;
 use super::report::{Doubles, Report};
+
+/// So long after a request the bridge takes a 404 for one that came before the bot waited.
+const EARLY: Duration = Duration::from_secs(3);
+/// The shortest time after which it then sends the continue again.
+const EARLY_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Counts everything, and says in `wrong` what must not be.
 pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report {
@@ -103,7 +109,8 @@ fn continued_with(asked: &Asked) -> Option<serde_json::Value> {
 /// Continues that came after the one that the bot took. Nobody waits by then, so each got 404.
 ///
 /// One is explained if a kill found the job's continue on its way, or if the answer was lost or came too late: the
-/// bridge cannot know then, and at least once means to send it again.
+/// bridge cannot know then, and at least once means to send it again. Within 3 s of the request it also sends it again after
+/// a 404, because the bot may not be waiting yet.
 pub fn doubles(plan: &BotPlan, told: &BotReport, calls: &[Call], in_flight: usize) -> Doubles {
     let mut left = calls.iter().filter(|call| call.status == Some(404)).count();
     let mut take = |most: usize| {
@@ -116,5 +123,11 @@ pub fn doubles(plan: &BotPlan, told: &BotReport, calls: &[Call], in_flight: usiz
     let crash = take(in_flight);
     let late = calls.windows(2).filter(|pair| pair[1].at - pair[0].at >= REQUEST_TIMEOUT).count();
     let late = take(late);
-    Doubles { crash, answer_lost, late, unexplained: take(usize::MAX) }
+    let is_early = |pair: &[Call]| {
+        pair[0].status == Some(404)
+            && pair[0].at - calls[0].at < EARLY
+            && pair[1].at - pair[0].at >= EARLY_RETRY_DELAY
+    };
+    let early = take(calls.windows(2).filter(|pair| is_early(pair)).count());
+    Doubles { crash, answer_lost, late, early, unexplained: take(usize::MAX) }
 }

@@ -72,7 +72,8 @@ impl Look {
         }
         let kept = "SELECT account_id, unfinished, stored FROM account_bytes WHERE stored > 0";
         let jobs = "SELECT account_id, sum(iif(finished_at IS NULL, bytes, 0)), sum(bytes) FROM (SELECT account_id, \
-                    finished_at, coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) AS bytes FROM jobs) \
+                    finished_at, coalesce(octet_length(data), 0) + coalesce(octet_length(completion), 0) \
+                    + coalesce(octet_length(handler_completion), 0) AS bytes FROM jobs) \
                     GROUP BY account_id HAVING sum(bytes) > 0";
         let (kept, jobs) = (by_account(database, kept).await, by_account(database, jobs).await);
         if kept != jobs {

@@ -74,6 +74,8 @@ pub struct Doubles {
     pub answer_lost: usize,
     /// Kommo's answer came later than the bridge waits.
     pub late: usize,
+    /// Kommo answered 404 so soon after the request that its bot might not have been waiting yet.
+    pub early: usize,
     /// None of these: a mistake of the bridge.
     pub unexplained: usize,
 }
@@ -160,6 +162,7 @@ impl Doubles {
         self.crash += other.crash;
         self.answer_lost += other.answer_lost;
         self.late += other.late;
+        self.early += other.early;
         self.unexplained += other.unexplained;
     }
 }
@@ -216,8 +219,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "second continues: {} killed on their way, {} with their answer lost, {} answered too late, {} unexplained",
-            doubles.crash, doubles.answer_lost, doubles.late, doubles.unexplained
+            "second continues: {} killed on their way, {} with their answer lost, {} answered too late, {} after an early 404, {} unexplained",
+            doubles.crash, doubles.answer_lost, doubles.late, doubles.early, doubles.unexplained
         )?;
         write!(f, "longest start: {} ms", self.longest_start_ms)?;
         for wrong in &self.wrong {

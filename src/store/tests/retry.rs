@@ -129,7 +129,8 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
     let other = Resend::Fallback(prepared("we are sorry").completion);
     store.retry_with(id, sending(other)).await.unwrap();
     assert_eq!(look(&store, id).await.handler_completion, Some(prepared("hi").completion));
-    assert_eq!(claim(&store).await.prepared, fallback("we are sorry"));
+    let chosen = Outcome::Fallback(FallbackReason::Operator);
+    assert_eq!(claim(&store).await.prepared, Prepared { outcome: chosen, ..fallback("we are sorry") });
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time_after_the_clock
         home.clock.advance(Duration::from_secs(1));
         pool.step().await.unwrap();
         pool.idle().await;
-        let reason = Outcome::Fallback(FallbackReason::Overdue);
+        let reason = Outcome::Fallback(FallbackReason::NoHandler);
         assert_eq!(outcome(&home.look(id).await), Some(reason), "{set}");
     }
 }
