@@ -70,21 +70,23 @@ enum Command {
 /// The store cannot be opened, read or written; there is no such account or integration, or more than one; or what OAuth
 /// needs is not configured.
 pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), Failure> {
-    let clock = Clock::system();
+    let (clock, screen) = (Clock::system(), Screen::stdout());
     let told = match args.command {
-        Command::List => list(config, &clock).await?,
+        Command::List => list(config, &clock, screen).await?,
         Command::Authorize { integration, site } => {
-            authorize(config, &clock, integration.as_deref(), &site).await?
+            authorize(config, &clock, integration.as_deref(), &site).await?.folded(screen)
         }
-        Command::Confirm(confirm) => accounts_confirm::run(config, &clock, &confirm, json).await?,
+        Command::Confirm(confirm) => {
+            accounts_confirm::run(config, &clock, &confirm, json).await?.folded(screen)
+        }
         Command::Resume { account, integration } => {
-            accounts_resume::run(config, &clock, &account, integration.as_deref()).await?
+            accounts_resume::run(config, &clock, &account, integration.as_deref()).await?.folded(screen)
         }
         Command::Remove { account, integration } => {
-            remove(config, &clock, &account, integration.as_deref()).await?
+            remove(config, &clock, &account, integration.as_deref()).await?.folded(screen)
         }
     };
-    let text = if json { told.json.to_string() } else { Screen::stdout().fold(told.text.trim_end()) };
+    let text = if json { told.json.to_string() } else { told.text.trim_end().to_owned() };
     Ok(print(&text)?)
 }
 
@@ -94,7 +96,14 @@ pub(super) struct Told {
     pub(super) text: String,
 }
 
-async fn list(config: &Config, clock: &Clock) -> Result<Told, Failure> {
+impl Told {
+    /// The same, with the lines of its text broken for this screen. A table is laid out already, and is never folded.
+    fn folded(self, screen: Screen) -> Self {
+        Self { text: screen.fold(&self.text), ..self }
+    }
+}
+
+async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<Told, Failure> {
     let (listed, installations) = visit(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         Ok((listed, accounts.installations().await.map_err(Error::from)?))
@@ -104,12 +113,9 @@ async fn list(config: &Config, clock: &Clock) -> Result<Told, Failure> {
     let ready = health::ready(config).await.unwrap_or_default();
     let everybody = &ready["everybody_waits"];
     let now = clock.now();
-    let text = format!(
-        "{}{}{}",
-        text::list(&listed, now, Screen::stdout()),
-        text::installations(&installations, now),
-        text::everybody_waits(everybody).unwrap_or_default()
-    );
+    let below =
+        text::installations(&installations, now) + &text::everybody_waits(everybody).unwrap_or_default();
+    let text = text::list(&listed, now, screen) + &screen.fold(&below);
     let json = json!({ "accounts": listed, "installations": installations, "everybody_waits": everybody });
     Ok(Told { json, text })
 }

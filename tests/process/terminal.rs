@@ -146,3 +146,26 @@ async fn ids_may_be_shortened_and_an_unclear_one_is_refused() {
     let retried = home.run(&["jobs", "retry", &short]).expect(0);
     assert_eq!(retried.out, format!("{dead} is delivering now"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_one_line_with_its_advice_below_at_every_width() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let home = Home::new(&simulator, "");
+    let serve = home.serve();
+    simulator.set_outage(Some(Fault::PaymentRequired));
+    let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
+    assert_eq!(bot.call(&serve.url("echo")).await.unwrap().status, 200);
+    let list = || home.command(&["accounts", "list"]);
+    while !String::from_utf8(list().output().unwrap().stdout).unwrap().contains("402") {}
+    for columns in (60..=220).step_by(20) {
+        let text = plain(&shown(in_colour(list()), columns));
+        let mut lines = text.lines();
+        let titles = lines.next().unwrap();
+        let row = lines.next().unwrap();
+        assert!(titles.starts_with("ACCOUNT") && titles.ends_with("WAITING"), "{columns}\n{text}");
+        assert!(row.contains("active") && row.ends_with("  1"), "{columns}\n{text}");
+        assert!(lines.next().unwrap().starts_with("  → Kommo answered 402"), "{columns}\n{text}");
+        assert!(lines.all(|line| line.starts_with("    ")), "{columns}\n{text}");
+    }
+    serve.stop();
+}
