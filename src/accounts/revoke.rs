@@ -227,11 +227,13 @@ impl Accounts {
         store.cancel_accounts(&gone.collect::<Vec<_>>(), CANCELLED).await
     }
 
-    /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it.
+    /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it. An
+    /// account that was connected again since, or removed, keeps its jobs, also if it has no token now.
     pub(super) async fn cancel_late_jobs(&self, store: &Store) -> Result<(), StoreError> {
         let now = self.0.parts.clock.elapsed();
         let lately = self.disconnected().clone();
-        let account_ids: Vec<AccountId> = lately.iter().map(|(account_id, _)| *account_id).collect();
+        let account_ids = lately.iter().map(|(account_id, _)| *account_id);
+        let account_ids: Vec<AccountId> = account_ids.filter(|account_id| self.is_revoked(*account_id)).collect();
         self.cancel_jobs(store, &account_ids).await?;
         self.disconnected().retain(|one| now < one.1 || !lately.contains(one));
         Ok(())
@@ -245,6 +247,11 @@ impl Accounts {
 
     pub(super) fn disconnected(&self) -> MutexGuard<'_, Vec<(AccountId, Duration)>> {
         self.0.disconnected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_revoked(&self, account_id: AccountId) -> bool {
+        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
+        book.numbered(account_id).any(|entry| entry.record.standing.state() == AccountState::Revoked)
     }
 
     fn still_connected(&self, account_id: AccountId) -> bool {

@@ -124,6 +124,19 @@ async fn a_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
 }
 
 #[tokio::test]
+async fn an_account_that_loses_its_token_soon_after_a_reconnection_keeps_its_jobs() {
+    let home = Home::new().await;
+    let (store, accounts) = reconnected(&home).await;
+    let bearer = accounts.bearer(home.origin()).await.unwrap();
+    home.simulator.revoke_tokens();
+    assert!(accounts.renewed(home.origin(), &bearer).await.is_err());
+    assert_eq!(state(&accounts).await, AccountState::NeedsAuthorization);
+    let job = unfinished(&home, &store, home.account_id().0).await;
+    accounts.step(&store).await;
+    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
+}
+
+#[tokio::test]
 async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_before() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
