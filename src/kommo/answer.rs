@@ -93,13 +93,13 @@ impl Problem {
             .collect();
         let mut text = ["title", "hint", "detail"]
             .into_iter()
-            .filter_map(|key| map.get(key)?.as_str())
+            .filter_map(|key| Some(unended(map.get(key)?.as_str()?)))
             .collect::<Vec<_>>()
             .join(": ");
         for fault in &faults {
             let [code, path, detail] = ["code", "path", "detail"].map(|key| word(fault, key));
             // Writing to a string cannot fail.
-            let _infallible = write!(text, "; {code} at {path}: {detail}");
+            let _infallible = write!(text, "; {code} at {path}: {}", unended(detail));
         }
         Some(Self {
             retry_after: seconds.and_then(whole_seconds),
@@ -107,6 +107,11 @@ impl Problem {
             text: shorten(&text),
         })
     }
+}
+
+/// A text of Kommo without its full stop, because a message goes on behind it.
+fn unended(text: &str) -> &str {
+    text.trim_end().trim_end_matches('.')
 }
 
 /// The entries of a list; also of an object, because that is what PHP makes of a list with gaps.
@@ -146,6 +151,14 @@ mod tests {
             problem.text,
             "Ошибка: Ошибка валидации; TooLong at execute_handlers.params.value: max 80"
         );
+    }
+
+    #[test]
+    fn full_stops_of_kommo_do_not_end_a_message_in_its_middle() {
+        let body = r#"{"title":"Error.","hint":"Wrong token.","detail":"It is invalid. ",
+            "validation-errors":[{"errors":[{"code":"TooLong","path":"data","detail":"max 80."}]}]}"#;
+        let text = Problem::read(body.as_bytes()).unwrap().text;
+        assert_eq!(text, "Error: Wrong token: It is invalid; TooLong at data: max 80");
     }
 
     #[test]
