@@ -28,8 +28,11 @@ fn check(outcomes: &RecentOutcomes) -> Option<Check> {
     if *jobs == 0 {
         return None;
     }
-    let of =
-        if *is_sample { format!("the newest {jobs} jobs") } else { format!("{jobs} jobs of the last hour") };
+    let of = match jobs {
+        _ if *is_sample => format!("the newest {jobs} jobs"),
+        1 => "1 job of the last hour".to_owned(),
+        _ => format!("{jobs} jobs of the last hour"),
+    };
     let Some(FallbackCount { handler, reason, jobs: most }) = fallbacks.first() else {
         return Some(Check::ok(NAME, format!("no fallback among {of}")));
     };
@@ -87,6 +90,7 @@ mod tests {
         assert!(outcome == Outcome::Ok && text.contains("9 of 1000"), "{text}");
         assert_eq!(told(1_000, &[("greet", FallbackReason::Failed, 10)]).unwrap().0, Outcome::Warning);
         assert_eq!(told(3, &[]).unwrap().0, Outcome::Ok);
+        assert!(told(1, &[]).unwrap().1.contains("among 1 job of the last hour"));
         assert_eq!(told(0, &[]), None);
     }
 

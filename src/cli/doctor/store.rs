@@ -76,7 +76,8 @@ fn absent(path: &str, folder: &Path, refused: Option<String>) -> Check {
 fn contents(path: &str, stats: &Stats, now: Timestamp) -> Vec<Check> {
     let count = |state| stats.jobs.get(&state).copied().unwrap_or(0);
     let unfinished = count(StateName::Queued) + count(StateName::Running) + count(StateName::Delivering);
-    let mut checks = vec![Check::ok("store", format!("{path}: {unfinished} unfinished jobs"))];
+    let jobs = if unfinished == 1 { "job" } else { "jobs" };
+    let mut checks = vec![Check::ok("store", format!("{path}: {unfinished} unfinished {jobs}"))];
     let dead = count(StateName::Dead);
     if dead > 0 {
         checks.push(Check::warning(
