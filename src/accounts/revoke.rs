@@ -233,7 +233,8 @@ impl Accounts {
         let now = self.0.parts.clock.elapsed();
         let lately = self.disconnected().clone();
         let account_ids = lately.iter().map(|(account_id, _)| *account_id);
-        let account_ids: Vec<AccountId> = account_ids.filter(|account_id| self.is_revoked(*account_id)).collect();
+        let account_ids: Vec<AccountId> =
+            account_ids.filter(|account_id| self.is_revoked(*account_id)).collect();
         self.cancel_jobs(store, &account_ids).await?;
         self.disconnected().retain(|one| now < one.1 || !lately.contains(one));
         Ok(())
