@@ -166,6 +166,7 @@ impl<W: Write> Visit<'_, W> {
     }
 
     async fn list(&mut self, list: List) -> anyhow::Result<()> {
+        let is_search = list.q.is_some() && !self.json;
         let filter = JobFilter {
             state: list.state,
             handler: list.handler,
@@ -176,12 +177,17 @@ impl<W: Write> Visit<'_, W> {
             limit: list.limit,
         };
         let page = self.search(filter).await?;
+        let refused =
+            (is_search && page.jobs.is_empty() && page.next.is_none()).then_some(text::NO_JOB_FOUND);
         let more =
             page.next.filter(|_| page.stopped || !self.json).map(|next| text::more(next, page.stopped));
         let text = if self.json { String::new() } else { self.lines(&page.jobs).await? };
         self.print(json!(PageView::from(page)), || text)?;
         if let Some(more) = more {
             (self.notice)(&more);
+        }
+        if let Some(refused) = refused {
+            (self.notice)(refused);
         }
         Ok(())
     }

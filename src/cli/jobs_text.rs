@@ -18,6 +18,10 @@ const NAME_WIDTH: usize = 14;
 /// Instead of data and completion.
 const DROPPED: &str = "data and completion were dropped to make room (budget.stored, store.body_retention)";
 
+/// Below a search that found nothing.
+pub(super) const NO_JOB_FOUND: &str = "A request that the bridge refused has no job, nor has one that came to a wrong path: \
+    the log of `serve` names each with its reason";
+
 /// A list of jobs. Each has the name by which it is shown, which `jobs show` takes.
 pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen) -> String {
     if jobs.is_empty() {

@@ -84,6 +84,10 @@ async fn a_wrong_token_is_named_by_each_job_it_holds_and_by_its_account_with_the
     let listed = home.run(&["accounts", "list", "--json"]).expect(0).json();
     assert_eq!(listed["accounts"][0]["waits_for"]["cause"], "unauthorized", "{listed}");
     has(&home.run(&["doctor"]).expect(1).out, &["accounts.main.access_token"]);
+    // A lead of which there is no job was refused, or never came here.
+    let nothing = home.run(&["jobs", "list", "--q", "777002"]).expect(0);
+    assert_eq!(nothing.out, "No such jobs.");
+    has(&nothing.err, &["refused", "wrong path", "the log"]);
 
     fs::write(home.path("account.token"), token).unwrap();
     serve.process.signal("HUP");
