@@ -1,6 +1,7 @@
 //! A bridge with a handler of its own: it answers `POST /widget_request/greet`.
 //!
-//! It is configured like the program, with a file that `BRIDGE_CONFIG` names:
+//! It is configured like the program, with the file that `BRIDGE_CONFIG` names, else
+//! `bridge.toml` in the working directory:
 //!
 //! ```sh
 //! BRIDGE_CONFIG=bridge.toml cargo run --example greeter

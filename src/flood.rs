@@ -44,8 +44,8 @@ struct Count {
 impl Flood {
     /// A limiter whose sums name `what` comes so often.
     pub fn new(what: &'static str, clock: Clock) -> Self {
-        Self::with_sum(clock, move |kind, untold| {
-            tracing::warn!(kind, untold, "{what}: there were more than are told one by one");
+        Self::with_sum(clock, move |kind, suppressed| {
+            tracing::warn!(kind, suppressed, "{what}: further lines were suppressed");
         })
     }
 }

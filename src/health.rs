@@ -215,7 +215,7 @@ impl Health {
     /// The background tasks that failed not long ago, in sentences for an operator.
     pub fn failed_tasks(&self) -> Vec<String> {
         let sentence = |(task, why): (&&str, &&str)| {
-            format!("the background task `{task}` failed ({why}) and is started again: see the log")
+            format!("the background task `{task}` failed ({why}) and is being restarted: see the log")
         };
         self.note().failed_tasks.iter().map(sentence).collect()
     }

@@ -49,14 +49,14 @@ pub struct AttemptLine<'a> {
 impl JobLog {
     /// A log whose limits follow `clock`.
     pub fn new(clock: Clock) -> Self {
-        let fallbacks = Flood::with_sum(clock.clone(), |(handler, reason), untold| {
-            tracing::warn!(%handler, %reason, untold, "more bots got the fallback than are logged one by one");
+        let fallbacks = Flood::with_sum(clock.clone(), |(handler, reason), suppressed| {
+            tracing::warn!(%handler, %reason, suppressed, "bots got the fallback: further lines were suppressed");
         });
         let retries = Flood::with_sum(
             clock.clone(),
-            |(handler, result): &(HandlerName, AttemptResult), untold| {
+            |(handler, result): &(HandlerName, AttemptResult), suppressed| {
                 let result = result.as_str();
-                tracing::warn!(%handler, result, untold, "more attempts failed and are tried again than are logged one by one");
+                tracing::warn!(%handler, result, suppressed, "handler attempts failed: further lines were suppressed");
             },
         );
         Self(Arc::new(Inner { clock, finished: Mutex::default(), fallbacks, retries }))
@@ -78,7 +78,7 @@ impl JobLog {
         let AttemptLine { job, handler, attempt, duration, error } = line;
         if self.0.retries.may_tell((handler.clone(), result)) {
             let duration_ms = whole_millis(duration);
-            tracing::warn!(job.id = %job, %handler, attempt, duration_ms, error, %due_at, "the handler failed and is tried again");
+            tracing::warn!(job.id = %job, %handler, attempt, duration_ms, error, %due_at, "handler attempt failed; retrying");
         }
     }
 

@@ -52,10 +52,10 @@ pub(crate) fn literal(text: &str) -> Result<&Path, NotAPath> {
         return refuse("must not be empty: write the path of a file");
     }
     if text.trim() != text || text.chars().any(char::is_control) {
-        return refuse("must not begin or end with a space, nor hold a line break or a control character");
+        return refuse("must not begin or end with a space, nor contain a line break or a control character");
     }
     if text.starts_with(['"', '\'']) {
-        return refuse("begins with a quote that belongs to the value: take the inner quotes out");
+        return refuse("begins with a quote that belongs to the value: remove the inner quotes");
     }
     if text == "~" || text.starts_with("~/") {
         return refuse("`~` is not expanded: write the whole path, like /home/NAME/FILE, or one without `~`");
@@ -87,12 +87,12 @@ pub(crate) fn of_sqlite(url: &str) -> Result<PathBuf, NotAPath> {
     }
     if path.contains('?') {
         return refuse(
-            "options like `?mode=rwc` would become a part of the file's name: take `?` and all behind it out; the \
+            "options like `?mode=rwc` would become part of the file's name: remove `?` and everything after it; the \
              bridge makes the file, and sets the options itself",
         );
     }
     if path.starts_with("file:") {
-        return refuse("`file:` would become a part of the file's name: write `sqlite:` and the path alone");
+        return refuse("`file:` would become part of the file's name: write `sqlite:` and the path alone");
     }
     if path.ends_with('/') {
         return refuse("names a folder: write the path of a file in it, like \"sqlite:data/bridge.db\"");

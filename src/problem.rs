@@ -2,7 +2,7 @@
 //!
 //! Callers decide on `type` and `status`; `title` and `detail` are for people. A `type` is either
 //! `about:blank`, when the status says it all, or `urn:salesbot-bridge:problem:SLUG`, where the slug of a
-//! refusal never changes. No token, secret, body or stack belongs into a problem.
+//! refusal never changes. No token, secret, body or stack belongs in a problem.
 
 use std::borrow::Cow;
 use std::time::Duration;

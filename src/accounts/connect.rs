@@ -137,7 +137,7 @@ pub enum ConnectError {
     #[error("Kommo could not be asked ({0}): try again")]
     Unavailable(String),
     /// The tokens could not be stored.
-    #[error("the tokens could not be stored ({0}): mend that, and authorize the account again")]
+    #[error("the tokens could not be stored ({0}): fix that, and authorize the account again")]
     Store(StoreError),
 }
 

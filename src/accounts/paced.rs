@@ -60,7 +60,7 @@ impl Accounts {
         let began = pass.pause(Pause { cause, hint, source: Source::Token });
         if let Some(everybody) = began.and_then(|began| began.everybody) {
             let (pause_ms, why) = (whole_millis(everybody), cause.advice());
-            tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts wait");
+            tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts paused");
         }
         answer
     }

@@ -297,7 +297,7 @@ impl Accounts {
         };
         let why = wait.told();
         if self.0.parts.health.account_waits(origin, wait) {
-            tracing::warn!(account.host = host(origin), why, "the account waits for a person");
+            tracing::warn!(account.host = host(origin), why, "deliveries paused: operator action required");
         }
     }
 }

@@ -55,7 +55,7 @@ impl Accounts {
             let retry = match self.write_waits(store).await {
                 Ok(()) => None,
                 Err(error) => {
-                    tracing::warn!(%error, "what deliveries wait for could not be stored; it is tried again");
+                    tracing::warn!(%error, "cannot store why deliveries wait; retrying");
                     Some(LOOK)
                 }
             };
@@ -94,7 +94,7 @@ impl Accounts {
 
     pub(super) async fn look_at_waits_and_log(&self, store: &Store) {
         if let Err(error) = self.look_at_waits(store).await {
-            tracing::warn!(%error, "what deliveries wait for could not be looked at; it is tried again");
+            tracing::warn!(%error, "cannot check why deliveries wait; retrying");
         }
     }
 
@@ -120,7 +120,7 @@ impl Accounts {
         tracing::info!(
             account.host = host(&origin),
             was_paused,
-            "an operator resumed this account: it is tried now"
+            "operator resumed the account: trying it now"
         );
         for lane in self.lanes(&origin) {
             store.release_refused(lane).await?;

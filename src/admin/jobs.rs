@@ -82,7 +82,7 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
     let store = shared.store.clone();
     to_the_end(PATIENCE, async move {
         store.retry_with(id, RetryOptions { send, force }).await?;
-        tracing::info!(job.id = %id, force, "an operator retries a job");
+        tracing::info!(job.id = %id, force, "operator retried a job");
         Ok(())
     })
     .await?;
@@ -129,7 +129,7 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
     let RetriedDead { retried, superseded } = to_the_end(LONG_PATIENCE, async move {
         let done = store.retry_dead(handler, force).await?;
         let RetriedDead { retried, superseded } = done;
-        tracing::info!(jobs = retried, superseded, force, "an operator retries dead jobs");
+        tracing::info!(jobs = retried, superseded, force, "operator retried dead jobs");
         Ok(done)
     })
     .await?;

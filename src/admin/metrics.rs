@@ -55,7 +55,8 @@ fn of_log(bytes: u64) -> String {
 }
 
 fn of_accounts(waiting: usize, everybody_waits: bool) -> String {
-    let mut text = head("bridge_accounts_waiting", "Accounts whose deliveries wait for a person.");
+    let mut text =
+        head("bridge_accounts_waiting", "Accounts whose deliveries are paused until an operator acts.");
     line(&mut text, "bridge_accounts_waiting", waiting);
     text.push_str(&head(
         "bridge_all_accounts_wait",

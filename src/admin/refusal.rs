@@ -43,7 +43,7 @@ pub(super) fn of_store(error: &StoreError) -> Problem {
             "There is no completion of the handler",
             sentence(error),
         ),
-        // Asking again does not mend it.
+        // Asking again does not fix it.
         StoreError::Corrupt { .. } => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "store-damaged",

@@ -82,11 +82,11 @@ impl Public {
         }
         let (path, method) = (shown(uri.path()), terminal::excerpt(method.as_str(), 16));
         match reason {
-            "method" => tracing::info!(method, path, "a call came with a method that its path does not take"),
+            "method" => tracing::info!(method, path, "request with a method that its path does not accept"),
             _ => tracing::info!(
                 method,
                 path,
-                "a call came to an unknown path; a widget block calls POST /widget_request/NAME"
+                "request to an unknown path; a widget block calls POST /widget_request/NAME"
             ),
         }
     }
@@ -192,20 +192,20 @@ mod tests {
         let text = log();
         for part in [
             "method=\"POST\" path=\"/hooks/widget_request/echo\"",
-            "a method that its path does not take method=\"GET\" path=\"/widget_request/echo\"",
+            "a method that its path does not accept method=\"GET\" path=\"/widget_request/echo\"",
             "path=\"/\"",
             "path=\"/last\"",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("private") && !text.contains(&secret), "{text}");
-        assert_eq!(text.matches("a call came").count(), 3 + 10, "{text}");
+        assert_eq!(text.matches("request ").count(), 3 + 10, "{text}");
         let counted = handle.render();
         assert!(counted.contains(r#"bridge_unknown_paths_total{reason="path"} 504"#), "{counted}");
         assert!(counted.contains(r#"bridge_unknown_paths_total{reason="method"} 1"#), "{counted}");
         tokio::task::yield_now().await;
         clock.advance(Duration::from_secs(10));
-        while !log().contains("told one by one") {
+        while !log().contains("further lines were suppressed") {
             tokio::task::yield_now().await;
         }
     }

@@ -132,7 +132,7 @@ impl Parts {
         health.draining();
         draining.cancel();
         stop_public.cancel();
-        tracing::info!("stopping: no more requests are taken");
+        tracing::info!("stopping: no longer accepting requests");
         let insisted = shutdown.insisted();
         // From the signal on, however long the last requests take.
         let grace_over = tokio::spawn(end_grace(pool.clone(), clock.clone(), stopped_at + grace));

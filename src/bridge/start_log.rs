@@ -6,9 +6,9 @@ use crate::config::{Config, nothing_read};
 pub(super) fn note(config: &Config) {
     match &config.file {
         Some(file) => tracing::info!(file = %file.display(), "read the configuration"),
-        None => tracing::info!("{}; the environment alone counts", nothing_read()),
+        None => tracing::info!("{}; using the environment variables alone", nothing_read()),
     }
-    tracing::info!(route = %config.delivery.outgoing, "calls to Kommo leave this machine");
+    tracing::info!(route = %config.delivery.outgoing, "route of calls to Kommo");
     if let Some(variable) = &config.delivery.ignored_proxy {
         tracing::warn!(
             variable,

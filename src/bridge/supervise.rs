@@ -66,7 +66,7 @@ impl Supervisor {
                 why,
                 failures,
                 pause_ms = whole_millis(pause),
-                "a background task failed; it is started again after a pause"
+                "background task failed; restarting it after a pause"
             );
             if self.stop.run_until_cancelled(self.clock.sleep(pause)).await.is_none() {
                 return;

@@ -77,7 +77,7 @@ fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
     let one = one.map_err(Usage)?;
     one.origin
         .clone()
-        .ok_or_else(|| Usage("the address of this account is not known: connect it anew".to_owned()))
+        .ok_or_else(|| Usage("the address of this account is not known: connect it again".to_owned()))
 }
 
 /// Why no account is meant.

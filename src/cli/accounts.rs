@@ -33,9 +33,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists the accounts of the configuration, the connected ones, and those that deliveries wait for
+    /// List the accounts of the configuration, the connected ones, and those that deliveries wait for
     List,
-    /// Prints the link with which a person connects an account by OAuth
+    /// Print the link with which a person connects an account by OAuth
     Authorize {
         /// The integration, by its name in the configuration; needed where several have a redirect_uri
         #[arg(long, value_name = "NAME")]
@@ -44,9 +44,9 @@ enum Command {
         #[arg(long, value_name = "URL", default_value = "https://www.kommo.com")]
         site: Url,
     },
-    /// Finishes the installation of a widget that came without a link: its code is exchanged at HOST
+    /// Finish the installation of a widget that came without a link: its code is exchanged at HOST
     Confirm(Confirm),
-    /// Tries an account now, after what its deliveries wait for was mended
+    /// Try an account now, after you have fixed what its deliveries wait for
     Resume {
         /// Its name in the configuration, its host, its subdomain or its number
         account: String,
@@ -54,7 +54,7 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         integration: Option<String>,
     },
-    /// Forgets a connected account and its tokens
+    /// Forget a connected account and its tokens
     Remove {
         /// Its host, its subdomain or its number
         account: String,

@@ -1,4 +1,4 @@
-//! `accounts resume ACCOUNT`: the bridge tries an account now, after what held it up was mended.
+//! `accounts resume ACCOUNT`: the bridge tries an account now, after an operator fixed what held it up.
 //!
 //! The bridge is another process: the command leaves its wish in the store, and the bridge takes it out within five seconds.
 //! The next delivery of the account is then its probe, and only if Kommo takes it do the others go out.

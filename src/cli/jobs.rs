@@ -38,14 +38,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists jobs, newest first
+    /// List jobs, newest first
     List(List),
-    /// Shows one job and its attempts
+    /// Show one job with its attempts, and what it waits for
     Show {
         /// The job's id, or as much of its beginning as no other job has
         id: JobPrefix,
     },
-    /// Delivers dead and gone jobs again, and waiting ones at once
+    /// Deliver dead and gone jobs again, and waiting ones at once
     Retry {
         /// The jobs' ids, or as much of their beginnings as no other job has
         #[arg(required_unless_present = "dead", conflicts_with = "dead")]
@@ -59,11 +59,11 @@ enum Command {
         /// What is sent; by default what was sent last. The fallback is the one that is configured now
         #[arg(long, value_enum, conflicts_with = "dead")]
         send: Option<Send>,
-        /// Also if a newer job has the same return_url: its bot may take the answer for one to a later question
+        /// Retry even if a newer job has the same return_url: the bot may then take this answer for the one to its newer question
         #[arg(long)]
         force: bool,
     },
-    /// Cancels unfinished jobs; their bots get no continue
+    /// Cancel unfinished jobs; their bots get no continue
     Cancel {
         /// The jobs' ids, or as much of their beginnings as no other job has
         #[arg(required = true)]
@@ -98,11 +98,11 @@ struct List {
     /// contains it
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
-    /// At most so many
+    /// The largest number of jobs to list
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
     limit: u32,
-    /// Goes on where an earlier list ended
+    /// Continue where an earlier list ended: its `next_cursor`
     #[arg(long, value_name = "ID")]
     cursor: Option<JobId>,
 }

@@ -134,7 +134,8 @@ async fn a_beginning_that_several_ids_have_names_them_and_does_nothing() {
     for command in ["show", "cancel", "retry"] {
         let (_, error) = run(&jobs, false, &[command, &short]).await;
         let error = error.unwrap();
-        let expected = format!("several jobs' ids begin with {short}: add digits to name one of them:\n  ");
+        let expected =
+            format!("several jobs have ids that begin with {short}; add digits to name one of them:\n  ");
         assert!(error.contains(&expected), "{error}");
         assert!(error.contains(&one.to_string()) && error.contains(&other.to_string()), "{error}");
     }

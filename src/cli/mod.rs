@@ -40,11 +40,11 @@ use crate::config::{Config, Sources};
 
 use exit::Failure;
 
-/// Receives the widget_requests of Kommo's SalesBots, stores them durably, runs a handler and continues the bot.
+/// Receive the widget_requests of Kommo's SalesBots, store them durably, run a handler and continue the bot.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
-    /// The configuration file; else the one that BRIDGE_CONFIG names
+    /// The configuration file [default: the one that BRIDGE_CONFIG names, else ./bridge.toml if it exists]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print results as JSON
@@ -67,14 +67,14 @@ enum Command {
     Simulate(simulate::Args),
     /// Load a bridge on this machine, measure it, and check that every request is continued once
     Bench(bench::Args),
-    /// Look at the configuration
+    /// Check or show the configuration
     #[command(subcommand)]
     Config(config::Command),
-    /// Look at jobs and move them, through the store
+    /// List jobs, and retry or cancel them, in the store
     Jobs(jobs::Args),
-    /// Look at the widgets of an account, install and uninstall them
+    /// List the widgets of an account, install or uninstall them
     Widgets(widgets::Args),
-    /// Look at accounts, connect them by OAuth, have them tried now, and forget them
+    /// List accounts, connect them by OAuth, resume or remove them
     Accounts(accounts::Args),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
     WidgetPackage(Box<widget_package::Args>),

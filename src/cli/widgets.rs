@@ -28,22 +28,22 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists the widgets that the account can see
+    /// List the widgets that the account can see
     #[command(after_help = "Examples:\n  salesbot-bridge widgets list --all\n  \
         salesbot-bridge widgets list --installed --json\n  \
         salesbot-bridge widgets list --account example --page 2 --limit 100")]
     List(List),
-    /// Shows one widget and the settings that it takes
+    /// Show one widget and the settings that it takes
     #[command(after_help = "Example:\n  salesbot-bridge widgets show amo_asterisk")]
     Show(Show),
-    /// Installs a widget, after its settings were checked against those that it takes
+    /// Install a widget, after checking its settings against those that it takes
     #[command(after_help = "Examples:\n  \
         salesbot-bridge widgets install amo_asterisk --settings asterisk.json --set login=example\n  \
         salesbot-bridge widgets install amo_asterisk --set login=example --set password=eXaMp1E \\\n    \
         --set phones.504141=1039 --set script_path=https://example.com/\n\n\
         A setting that is missing or does not fit is named, with exit status 2, and nothing is sent.")]
     Install(Install),
-    /// Uninstalls a widget, without asking
+    /// Uninstall a widget, without asking
     #[command(after_help = "Example:\n  salesbot-bridge widgets uninstall amo_asterisk")]
     Uninstall(Uninstall),
 }
@@ -59,7 +59,7 @@ struct List {
     /// Which page, from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     page: u32,
-    /// At most so many on a page [default: 50; with --all and --installed 250]
+    /// The largest number of widgets on a page [default: 50; with --all and --installed 250]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_WIDGETS)))]
     limit: Option<u32>,
     /// Print settings as they are, passwords too

@@ -74,8 +74,7 @@ fn wrong_id(text: &str) -> Option<String> {
         return None;
     }
     let is_secret = text.len() > 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let hint =
-        if is_secret { "; this looks like a secret key, which belongs into client_secret" } else { "" };
+    let hint = if is_secret { "; this looks like a secret key, which belongs in client_secret" } else { "" };
     Some(format!(
         "must be the integration's id, a UUID like \"9b2cf3a5-0c1e-4d57-8c6e-2f6f3f1f0d11\", in upper or lower case, without \
          quotes, braces or spaces{hint}"

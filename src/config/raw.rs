@@ -87,12 +87,12 @@ pub(super) struct Store {
     pub(super) encryption_key: Option<SecretString>,
     /// The path of a file that holds `encryption_key`.
     pub(super) encryption_key_file: Option<String>,
-    /// The key before it was changed; what it encrypted can still be read for as long as it stands here.
+    /// The key before it was changed; tokens that it encrypted can still be read while it is set.
     #[schemars(schema_with = "secret")]
     pub(super) previous_encryption_key: Option<SecretString>,
     /// The path of a file that holds `previous_encryption_key`.
     pub(super) previous_encryption_key_file: Option<String>,
-    /// Finished jobs older than this are deleted. 1s to 3650d.
+    /// Finished jobs older than this are deleted; only time in which the bridge runs counts. 1s to 3650d.
     pub(super) retention: Option<Text<Span>>,
     /// Delivered and cancelled jobs older than this lose `data` and `completion`; by default as `retention`. 1s to 3650d.
     pub(super) body_retention: Option<Text<Span>>,
@@ -121,7 +121,7 @@ pub(super) struct Integration {
     pub(super) client_secret: Option<SecretString>,
     /// The path of a file that holds `client_secret`.
     pub(super) client_secret_file: Option<String>,
-    /// The secret key before it was changed in Kommo, accepted as well for as long as it stands here.
+    /// The secret key before it was changed in Kommo, accepted as well while it is set.
     #[schemars(schema_with = "secret")]
     pub(super) previous_client_secret: Option<SecretString>,
     /// The path of a file that holds `previous_client_secret`.
@@ -152,12 +152,13 @@ pub(super) struct Handler {
     /// A built-in handler under this name; left out for a handler that is registered in Rust.
     #[schemars(schema_with = "kind")]
     pub(super) kind: Option<String>,
-    /// Attempts before the fallback goes out, 250 ms to 500 ms apart at first, and then each twice as far.
+    /// Attempts before the fallback goes out. The delay between them begins at 250ms to 500ms and doubles, up to 8s or a sixth of
+    /// `answer_within`, whichever is longer.
     #[schemars(range(min = 1, max = 1_000))]
     pub(super) max_attempts: Option<u32>,
     /// The longest that one attempt may take. 1ms to 1d.
     pub(super) attempt_timeout: Option<Text<Span>>,
-    /// Counted from receipt; then the fallback goes out, and no attempt but the first begins later than 1s before. 1ms to 30d.
+    /// Counted from receipt: then the fallback goes out. Only a first attempt may begin in the last second of it. 1ms to 30d.
     pub(super) answer_within: Option<Text<Span>>,
     /// What the bot gets when the handler has no answer: the body of a continue.
     #[schemars(schema_with = "fallback")]
@@ -176,7 +177,7 @@ pub(super) struct Workers {
     /// Handlers running at once.
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) concurrency: Option<u32>,
-    /// On shutdown running handlers and deliveries may take this long to finish. 0s to 1h.
+    /// On shutdown running handlers and deliveries may take this long to finish, counted from the signal. 0s to 1h.
     pub(super) grace: Option<Text<Span>>,
 }
 
@@ -184,20 +185,20 @@ pub(super) struct Workers {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Delivery {
-    /// Hosts that may get a bearer token and, with OAuth, an integration's secret key; `*.` stands for any subdomain, an entry
+    /// Hosts that may get a bearer token and, with OAuth, an integration's secret key; `*.` matches any subdomain, an entry
     /// may name a port. Only hosts that Kommo answers for.
     pub(super) allowed_hosts: Option<Vec<Text<HostPattern>>>,
     /// Allows http, IP literals and private addresses. For tests only.
     pub(super) insecure: Option<bool>,
     /// The proxy for all calls to Kommo, like `http://proxy.example:3128` (http, https, socks5, socks5h), perhaps with
-    /// `user:password@`; or `env`: the one of HTTPS_PROXY and NO_PROXY. Left out: none, whatever the environment says.
+    /// `user:password@`; or `env`: the one of HTTPS_PROXY (else ALL_PROXY), except for NO_PROXY. Left out: none, whatever the environment says.
     #[schemars(schema_with = "secret")]
     pub(super) proxy: Option<SecretString>,
     /// The path of a file that holds `proxy`.
     pub(super) proxy_file: Option<String>,
     /// The path of a file with certificates of CAs in PEM, trusted besides those of the system.
     pub(super) ca_file: Option<String>,
-    /// Allows that a host of `allowed_hosts` leads to a private address, over TLS as ever. For a gateway in one's own network.
+    /// Allows a host of `allowed_hosts` to lead to a private address, still over https: for a gateway in your own network.
     pub(super) allow_private_addresses: Option<bool>,
     /// The longest that one continue may take. 1ms to 10m.
     pub(super) request_timeout: Option<Text<Span>>,

@@ -51,20 +51,18 @@ fn mistaken(text: &str, name: &str) -> Option<String> {
     }
     if QUOTES.iter().any(|(open, close)| text.starts_with(*open) || text.trim_end().ends_with(*close)) {
         return Some(
-            "has a quote at its beginning or end that would be a part of it: take the quotes out".to_owned(),
+            "has a quote at its beginning or end that would be part of it: remove the quotes".to_owned(),
         );
     }
     let start = |prefix: &str| {
         text.trim_start().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix))
     };
     if start("Authorization:") || start("Bearer ") {
-        return Some(
-            "begins with `Authorization:` or `Bearer `: take that out; the bridge adds it".to_owned(),
-        );
+        return Some("begins with `Authorization:` or `Bearer `: remove that; the bridge adds it".to_owned());
     }
     let behind = text.trim_start().get(name.len()..).filter(|_| start(name)).map(str::trim_start);
     if behind.is_some_and(|behind| behind.starts_with(['=', ':'])) {
-        return Some(format!("begins with `{name}` and a sign: keep only what is behind that"));
+        return Some(format!("begins with `{name}` and a separator: keep only what follows it"));
     }
     let is_variable = text.starts_with("${") || text.starts_with("$(") || text.starts_with("{{");
     let is_slot = text.starts_with('<') && text.ends_with('>');
@@ -100,7 +98,7 @@ fn character(text: &str) -> Option<String> {
     } else {
         format!("holds, as character {},", at + 1)
     };
-    Some(format!("{place} {what}: take it out; a secret is printable ASCII without spaces and line breaks"))
+    Some(format!("{place} {what}: remove it; a secret is printable ASCII without spaces and line breaks"))
 }
 
 /// What another value of the configuration looks like, or another form than the one that is asked for.
@@ -120,7 +118,7 @@ fn shape(text: &str, kind: Kind) -> Option<String> {
             "is an id, like client_uuid: write the integration's secret key, which is beside it in Kommo"
         }
         Kind::ClientSecret if is_jwt(text) => {
-            "is a token: that belongs into accounts.NAME.access_token; write the integration's secret key"
+            "is a token, which belongs in accounts.NAME.access_token; write the integration's secret key"
         }
         Kind::AccessToken if is_uuid(text) => {
             "is an id, like client_uuid: write the account's long-lived token, which has three parts with dots between"
@@ -160,12 +158,12 @@ mod tests {
             ("'hidden'", "quotes"),
             ("\u{201c}hidden\u{201d}", "quotes"),
             ("hidden\"", "quotes"),
-            ("Bearer hidden", "take that out"),
-            ("bearer hidden", "take that out"),
-            ("Authorization: Bearer hidden", "take that out"),
-            ("the_key=hidden", "keep only what is behind that"),
-            ("the_key = hidden", "keep only what is behind that"),
-            ("THE_KEY: hidden", "keep only what is behind that"),
+            ("Bearer hidden", "remove that"),
+            ("bearer hidden", "remove that"),
+            ("Authorization: Bearer hidden", "remove that"),
+            ("the_key=hidden", "keep only what follows it"),
+            ("the_key = hidden", "keep only what follows it"),
+            ("THE_KEY: hidden", "keep only what follows it"),
             ("${HIDDEN}", "placeholder"),
             ("$(cat hidden)", "placeholder"),
             ("{{ hidden }}", "placeholder"),

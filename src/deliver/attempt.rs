@@ -192,13 +192,13 @@ impl Sender {
         let (pause_ms, why) = (whole_millis(length), wait.told());
         if !pause.cause.needs_operator() {
             // Most pass in a moment; the watch of the accounts notes those that do not.
-            tracing::info!(account.host = host, pause_ms, why, "deliveries wait");
+            tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
         } else if health.account_waits(&account, wait) {
-            tracing::warn!(account.host = host, pause_ms, why, "deliveries wait for a person");
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
         }
         if let Some(everybody) = began.everybody {
             let pause_ms = whole_millis(everybody);
-            tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts wait");
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
         }
         match began.alone {
             Some(alone) => judgement.until(clock.steady() + alone),

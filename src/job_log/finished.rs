@@ -168,13 +168,13 @@ impl Ends {
     pub(super) fn log(self) {
         let [delivered, fallback, gone, dead, cancelled] = self.0;
         tracing::info!(
-            untold = self.total(),
+            suppressed = self.total(),
             delivered,
             fallback,
             gone,
             dead,
             cancelled,
-            "more jobs finished in a second than are logged one by one"
+            "jobs finished: further lines were suppressed"
         );
     }
 }

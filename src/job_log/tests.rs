@@ -118,9 +118,13 @@ async fn many_finished_jobs_are_a_hundred_lines_and_a_sum_and_failures_come_firs
     tokio::task::yield_now().await;
     clock.advance(SECOND);
     lines.wait("state=\"dead\"").await;
-    let sum = lines.with("more jobs finished");
+    let sum = lines.with("jobs finished: further");
     assert_eq!(sum.len(), 1, "{sum:#?}");
-    assert!(sum[0].contains("untold=4900 delivered=4900 fallback=0 gone=0 dead=0 cancelled=0"), "{}", sum[0]);
+    assert!(
+        sum[0].contains("suppressed=4900 delivered=4900 fallback=0 gone=0 dead=0 cancelled=0"),
+        "{}",
+        sum[0]
+    );
     let dead = lines.with("state=\"dead\"");
     assert_eq!(dead.len(), 30);
     assert!(dead[0].contains("ERROR") && dead[0].contains("Kommo answered 400"), "{}", dead[0]);
@@ -146,12 +150,12 @@ async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason
     let warnings = lines.with("the bot gets the fallback");
     assert_eq!(warnings.len(), 11, "{warnings:#?}");
     assert!(warnings[0].contains("handler=greet reason=max_attempts attempt=10"), "{}", warnings[0]);
-    assert_eq!(lines.with("is tried again").len(), 10);
+    assert_eq!(lines.with("; retrying").len(), 10);
     tokio::task::yield_now().await;
     clock.advance(10 * SECOND);
-    lines.wait("more bots got the fallback").await;
-    lines.wait("more attempts failed").await;
-    let sums = lines.with("untold=490");
+    lines.wait("bots got the fallback: further").await;
+    lines.wait("attempts failed: further").await;
+    let sums = lines.with("suppressed=490");
     assert_eq!(sums.len(), 2, "{sums:#?}");
     assert!(sums.iter().any(|sum| sum.contains("handler=greet reason=max_attempts")), "{sums:#?}");
     assert!(sums.iter().any(|sum| sum.contains("handler=greet result=\"retry\"")), "{sums:#?}");

@@ -77,14 +77,14 @@ impl FallbackReason {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Failed => {
-                "read `last_error` of such a job: mend the handler, or the data that the widget sends"
+                "read `last_error` of such a job: fix the handler, or the data that the widget sends"
             }
             Self::MaxAttempts => {
-                "see whether what the handler asks is up; if it recovers within answer_within, raise \
+                "check that the backend of the handler is up; if it recovers within answer_within, raise \
                  handlers.NAME.max_attempts"
             }
             Self::AnswerWithin => {
-                "see whether what the handler asks is up and fast enough; a shorter handlers.NAME.attempt_timeout leaves time \
+                "check that the backend of the handler is up and fast enough; a shorter handlers.NAME.attempt_timeout leaves time \
                  for another attempt"
             }
             Self::Overdue => {
@@ -95,7 +95,7 @@ impl FallbackReason {
             }
             Self::NoHandler => "register the handler again, or take its block out of the bots",
             Self::InvalidCompletion | Self::Refused => {
-                "read `last_error` of such a job, and mend what the handler returns"
+                "read `last_error` of such a job, and fix what the handler returns"
             }
             Self::Operator => "nothing: someone ran `jobs retry ID --send fallback`",
         }

@@ -101,7 +101,7 @@ impl JobId {
 
 /// The text is not a [`JobPrefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a job's id is 32 hex digits; its first 4 or more are enough where no other job has them")]
+#[error("invalid job id (expected 32 hex digits, or a unique prefix of at least 4)")]
 pub struct JobPrefixError;
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl WaitCause {
                 format!("{}; {resume}", self.advice())
             }
             (Self::NotRenewed, _) => {
-                format!("mend what the error names, if anything: the bridge keeps trying, and {resume}")
+                format!("fix what the error names, if anything: the bridge keeps trying, and {resume}")
             }
         }
     }

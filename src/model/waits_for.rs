@@ -56,7 +56,7 @@ pub fn waits_for(job: &Job, around: &Surroundings<'_>) -> Option<WaitsFor> {
     }
     if around.is_served == Some(false) {
         let before = around.account.filter(|_| matches!(job.state, State::Delivering { .. }));
-        let before = before.map(|wait| format!("; the last one said of the account: {}", wait.why));
+        let before = before.map(|wait| format!("; what the last one knew of the account: {}", wait.why));
         let why = format!("no bridge works on this store{}", before.unwrap_or_default());
         return Some(WaitsFor::new("bridge", why, "start it: `salesbot-bridge serve`"));
     }
@@ -99,7 +99,7 @@ fn queued(job: &Job, due_at: Timestamp, around: &Surroundings<'_>) -> WaitsFor {
                 "attempt {} of its handler failed ({error}) and is repeated",
                 job.handler_attempts.max(1)
             ),
-            format!("mend handler `{handler}`; without an answer in time the fallback goes out"),
+            format!("fix handler `{handler}`; without an answer in time the fallback goes out"),
         )
         .until(due_at);
     }

@@ -130,7 +130,7 @@ impl Refusal {
                 "other_account",
             ),
             Self::Connect(E::Code(_)) => {
-                kind(StatusCode::BAD_REQUEST, "code-refused", "The code is good no more", "bad_code")
+                kind(StatusCode::BAD_REQUEST, "code-refused", "The code is no longer good", "bad_code")
             }
             Self::Connect(E::Refused(_)) => kind(
                 StatusCode::BAD_GATEWAY,
@@ -234,7 +234,7 @@ impl Refusal {
                  account again."
             }
             Self::Connect(E::Taken) => {
-                "Authorize the account that is there; or whoever runs the bridge forgets it with `accounts remove`."
+                "Authorize the account that is there; or ask the operator of the bridge to forget it with `accounts remove`."
             }
             Self::Reported(_) => {
                 "Authorize the account again; if that does not help, check the integration's page in Kommo."
@@ -245,7 +245,7 @@ impl Refusal {
             }
             Self::Connect(E::NoRedirectUri(_) | E::NoKey) => SET_UP,
             Self::Connect(E::Referer(_)) => {
-                "If it is an account's host, whoever runs the bridge adds it to `delivery.allowed_hosts`."
+                "If it is an account's host, the operator of the bridge has to add it to `delivery.allowed_hosts`."
             }
             Self::Connect(E::Code(_)) => {
                 "A code works once and for 20 minutes. If the account is not connected yet, authorize it again."
@@ -284,9 +284,12 @@ impl Unheard {
             Self::Query(_) | Self::Revoke(RevocationError::AccountId) => {
                 kind(StatusCode::BAD_REQUEST, "no-revocation", "Not a revocation of Kommo", "bad_request")
             }
-            Self::Revoke(RevocationError::Signature) => {
-                kind(StatusCode::FORBIDDEN, "revocation-signature", "Signed by nobody known", "bad_signature")
-            }
+            Self::Revoke(RevocationError::Signature) => kind(
+                StatusCode::FORBIDDEN,
+                "revocation-signature",
+                "Signed with an unknown secret",
+                "bad_signature",
+            ),
             Self::Revoke(RevocationError::StillConnected) => kind(
                 StatusCode::CONFLICT,
                 "still-connected",

@@ -51,7 +51,7 @@ pub(super) enum Rejection {
     NotForIntegration(Arc<str>),
     /// The account disconnected the integration.
     #[error(
-        "the account has disconnected this integration; whoever administers the account can authorize it again"
+        "the account has disconnected this integration; an administrator of the account can authorize it again"
     )]
     Disabled,
     /// Not where a bearer may go.
@@ -156,7 +156,7 @@ fn token_kind(error: TokenError) -> (StatusCode, &'static str, &'static str) {
         TokenError::TooLong | TokenError::Shape | TokenError::Algorithm | TokenError::Claims(_) => {
             ("token-malformed", "Token malformed")
         }
-        TokenError::Signature => ("token-signature", "Token signed by nobody known"),
+        TokenError::Signature => ("token-signature", "Token signed with an unknown secret"),
         TokenError::Expired => ("token-expired", "Token expired"),
         TokenError::NotYetValid => ("token-not-yet-valid", "Token not yet valid"),
         TokenError::Integration => ("token-of-other-integration", "Token of another integration"),

@@ -160,7 +160,7 @@ async fn all(pool: &SqlitePool) -> Result<Vec<AccountRecord>, StoreError> {
     // A row that the program cannot have written must not keep the others' tokens from being used.
     let (good, bad): (Vec<_>, Vec<_>) = rows.iter().map(record).partition(Result::is_ok);
     for error in bad.into_iter().filter_map(Result::err) {
-        tracing::error!(%error, "an account cannot be read; `accounts remove` and a new authorization mend it");
+        tracing::error!(%error, "an account cannot be read; `accounts remove` and a new authorization fix it");
     }
     Ok(good.into_iter().flatten().collect())
 }

@@ -113,7 +113,7 @@ pub enum StoreError {
     )]
     NoMatch(JobPrefix),
     /// Several jobs' ids begin so.
-    #[error("several jobs' ids begin with {prefix}: add digits to name one of them:{}", listed(ids, *more))]
+    #[error("several jobs have ids that begin with {prefix}; add digits to name one of them:{}", listed(ids, *more))]
     Ambiguous {
         /// What was asked for.
         prefix: JobPrefix,

@@ -15,7 +15,7 @@ impl Store {
         }
         let freed = self.ask(upkeep::Free { until: None, now: self.moment().steady }).await?;
         if freed > 0 {
-            tracing::info!(jobs = freed, "the last process ended in mid-work; its jobs go on");
+            tracing::info!(jobs = freed, "the last process ended with jobs in progress; resuming them");
         }
         self.ask(keys::Load(self.0.keys.clone())).await?;
         self.ask(account_writes::FreeRenewals).await?;

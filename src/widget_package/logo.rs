@@ -124,7 +124,7 @@ pub enum LogoError {
     #[error("is no PNG or JPEG: convert it to one of these")]
     Kind,
     /// It cannot be read to its end.
-    #[error("cannot be read ({0}): save the picture anew")]
+    #[error("cannot be read ({0}): save the picture again")]
     Damaged(String),
     /// Too many or too few pixels.
     #[error("has {width}×{height} pixels: its longer side must have {MIN_SIDE} to {MAX_SIDE}")]

@@ -68,7 +68,7 @@ async fn doctor_and_serve_say_which_file_was_read_and_how_calls_leave() {
         "{found}"
     );
     assert!(
-        found.ends_with("; HTTPS_PROXY is set, and not used") && todo.contains("delivery.proxy"),
+        found.ends_with("; HTTPS_PROXY is set but not used") && todo.contains("delivery.proxy"),
         "{found} {todo}"
     );
     let mut used = here(&["doctor", "--json"]);

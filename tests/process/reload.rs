@@ -66,7 +66,10 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
     );
     let waiting = bot();
     assert_eq!(waiting.call(&serve.url("echo")).await.unwrap().status, 200);
-    serve.process.err.wait("the account waits", |line| line.contains("wait for a person").then_some(()));
+    serve
+        .process
+        .err
+        .wait("the account waits", |line| line.contains("operator action required").then_some(()));
 
     write("account.token", access_token);
     write("admin.token", "the-new-admin");

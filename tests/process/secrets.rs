@@ -94,7 +94,10 @@ async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
     simulator.set_outage(Some(Fault::Unauthorized));
     let waiting = simulator.bot(Plan::default());
     waiting.call(&url).await.unwrap();
-    serve.process.err.wait("who must authorize", |line| line.contains("wait for a person").then_some(()));
+    serve
+        .process
+        .err
+        .wait("who must authorize", |line| line.contains("operator action required").then_some(()));
 
     let ended = serve.stop();
     assert!(ended.err.lines().any(|line| line.contains("\"level\":\"DEBUG\"")), "it was a loud log");

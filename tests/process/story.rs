@@ -74,7 +74,7 @@ async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
     serve
         .process
         .err
-        .wait("that a person is needed", |line| line.contains("wait for a person").then_some(()));
+        .wait("that a person is needed", |line| line.contains("operator action required").then_some(()));
     let (_, ready) = serve.get("/health/ready").await;
     assert!(ready["waiting"][0]["why"].as_str().unwrap().contains("accounts authorize"), "{ready}");
     let listed = typed("salesbot-bridge accounts list --config bridge.toml", folder.path()).expect(0);

@@ -133,7 +133,7 @@ async fn ids_may_be_shortened_and_an_unclear_one_is_refused() {
     let dead = &ids[0];
     // All three came within minutes, so their ids begin alike.
     let unclear = home.run(&["jobs", "retry", &dead[..4]]).expect(1);
-    assert!(unclear.err.contains("several jobs' ids begin with"), "{}", unclear.err);
+    assert!(unclear.err.contains("several jobs have ids that begin with"), "{}", unclear.err);
     assert!(ids.iter().all(|id| unclear.err.contains(id.as_str())), "{}", unclear.err);
     let unknown = home.run(&["jobs", "show", "ffff-ffff"]).expect(1);
     assert!(

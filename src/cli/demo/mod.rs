@@ -195,7 +195,7 @@ async fn stop(stop_bridge: &Shutdown, bridge: JoinHandle<Result<(), Error>>) -> 
 
 fn why(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
     match ended {
-        Ok(Ok(())) => "nobody asked it to".to_owned(),
+        Ok(Ok(())) => "no one asked it to".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
     }

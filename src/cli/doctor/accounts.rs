@@ -37,7 +37,7 @@ pub(super) fn check(one: &Listed, asked: &Asked, now: Timestamp) -> Check {
         (AccountState::Revoked, _) => Check::warning(
             name,
             format!("{reason}: its requests are refused{waiting}"),
-            "connect it anew with `accounts authorize`, or forget it with `accounts remove`",
+            "connect it again with `accounts authorize`, or forget it with `accounts remove`",
         ),
         (AccountState::Active, None) => {
             let ended = one.expires_at.map(|end| format!("its token ended {}", when(end, now)));

@@ -93,8 +93,8 @@ pub(super) fn render(checks: &[Check], screen: Screen) -> String {
     let summary = match (failed, warnings) {
         (0, 0) => "All is well.".to_owned(),
         (0, warnings) => format!("It works; {} to look at.", things(warnings)),
-        (failed, 0) => format!("{} to mend.", things(failed)),
-        (failed, warnings) => format!("{} to mend, and {} to look at.", things(failed), things(warnings)),
+        (failed, 0) => format!("{} to fix.", things(failed)),
+        (failed, warnings) => format!("{} to fix, and {} to look at.", things(failed), things(warnings)),
     };
     let _infallible = write!(lines, "\n{summary}");
     lines
@@ -121,7 +121,7 @@ mod tests {
         assert!(lines[1].starts_with("warning  clock      it is"), "{text}");
         assert_eq!(lines[2], "                    → set it");
         assert_eq!(lines[4], "                    → make one");
-        assert_eq!(lines[6], "1 thing to mend, and 1 thing to look at.");
+        assert_eq!(lines[6], "1 thing to fix, and 1 thing to look at.");
         assert!(!text.contains('\u{1b}'), "nothing from outside steers the terminal");
         let coloured = render(&checks, Screen { width: Some(40), colours: true });
         assert!(coloured.contains("\u{1b}[31mfailed \u{1b}[0m  account a"), "{coloured:?}");
@@ -148,6 +148,6 @@ mod tests {
         assert!(
             render(&[warning.clone(), warning], Screen::FILE).ends_with("It works; 2 things to look at.")
         );
-        assert!(render(&[Check::failed("a", "b", "c")], Screen::FILE).ends_with("1 thing to mend."));
+        assert!(render(&[Check::failed("a", "b", "c")], Screen::FILE).ends_with("1 thing to fix."));
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
     if config.delivery.hosts.insecure {
         warn(
             "delivery.insecure is on: bearers may go over plain HTTP and to private addresses",
-            "take it out, unless Kommo is played",
+            "remove it, unless Kommo is played",
         );
     }
     for (name, known) in &config.integrations {
@@ -36,7 +36,7 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
         if !uri.url().path().ends_with(CALLBACK) {
             warn(
                 &format!(
-                    "integrations.{name}.redirect_uri does not end in {CALLBACK}: unless a proxy rewrites it, nobody can be connected"
+                    "integrations.{name}.redirect_uri does not end in {CALLBACK}: unless a proxy rewrites it, no account can be connected"
                 ),
                 "set it to https://HOST/oauth/callback, here and on the integration's page in Kommo",
             );
@@ -65,14 +65,14 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
                 &format!(
                     "integrations.{name}.previous_client_secret is set: tokens signed with it are accepted"
                 ),
-                "take it out once Kommo uses the new one alone",
+                "remove it once Kommo uses the new one alone",
             );
         }
     }
     if config.store.previous_encryption_key.is_some() {
         warn(
             "store.previous_encryption_key is set",
-            "take it out a day after the change, when `serve` no longer says at its start that tokens are under it",
+            "remove it a day after the change, when `serve` no longer says at its start that tokens are under it",
         );
     }
     if !config.admin.listen.ip().is_loopback() {

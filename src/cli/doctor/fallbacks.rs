@@ -18,7 +18,7 @@ pub(super) async fn look(store: &Store, now: Timestamp) -> Option<Check> {
     match store.recent_outcomes(now - LATELY).await {
         Ok(outcomes) => check(&outcomes),
         Err(error) => {
-            Some(Check::failed(NAME, error.to_string(), "mend that, or set store.url to another file"))
+            Some(Check::failed(NAME, error.to_string(), "fix that, or set store.url to another file"))
         }
     }
 }
@@ -38,7 +38,7 @@ fn check(outcomes: &RecentOutcomes) -> Option<Check> {
     };
     let (all, share) = (outcomes.fallen_back(), outcomes.share());
     let found = format!(
-        "the bots of {all} of {of} got the fallback ({:.1} %), most often of `{handler}`: {} ({reason}, {most})",
+        "the bots of {all} of {of} got the fallback ({:.1} %), most often of handler `{handler}`: {} ({reason}, {most})",
         share * 100.0,
         reason.what(),
     );

@@ -72,7 +72,7 @@ fn refusals(error: &Error) -> Vec<Check> {
         }
         other => vec![other.to_string()],
     };
-    let todo = "mend it; `config check` looks at the configuration alone";
+    let todo = "fix it; `config check` checks the configuration alone";
     mistakes.into_iter().map(|mistake| Check::failed("configuration", mistake, todo)).collect()
 }
 
@@ -99,7 +99,7 @@ async fn look(loaded: &Effective) -> Vec<Check> {
             checks.push(Check::failed(
                 "accounts",
                 error.to_string(),
-                "mend that; then each account is looked at",
+                "fix that; then each account is checked",
             ));
         }
     }

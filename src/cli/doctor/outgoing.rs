@@ -15,7 +15,7 @@ fn judge(route: &str, ignored: Option<&str>) -> Check {
         None => Check::ok("outgoing", found),
         Some(variable) => Check::warning(
             "outgoing",
-            format!("{found}; {variable} is set, and not used"),
+            format!("{found}; {variable} is set but not used"),
             "set delivery.proxy to \"env\" to use it, or unset the variable for the bridge",
         ),
     }
@@ -33,7 +33,7 @@ mod tests {
         let text = serde_json::to_string(&warned).unwrap();
         assert_eq!(warned.outcome(), Outcome::Warning);
         assert!(
-            text.contains("go directly; https_proxy is set, and not used") && text.contains("\\\"env\\\""),
+            text.contains("go directly; https_proxy is set but not used") && text.contains("\\\"env\\\""),
             "{text}"
         );
     }

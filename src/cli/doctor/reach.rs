@@ -40,7 +40,7 @@ fn judge_admin(probed: health::Probed) -> Check {
         health::Probed::NotReady(why) => Check::failed(
             "bridge",
             format!("it runs here, but is not ready: {why}"),
-            "wait for it, or mend what it names",
+            "wait for it, or fix what it names",
         ),
         health::Probed::Absent(why) => {
             Check::warning("bridge", format!("none runs here with this configuration: {why}"), "run `serve`")
@@ -48,7 +48,7 @@ fn judge_admin(probed: health::Probed) -> Check {
         health::Probed::Foreign => Check::failed(
             "bridge",
             "something else answers at admin.listen",
-            "set admin.listen to an address that nobody else has",
+            "set admin.listen to an address that is not in use",
         ),
     }
 }

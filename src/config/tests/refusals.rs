@@ -60,7 +60,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[admin]\ntoken = \"two words\"",
-        &["bridge.toml:5: admin.token: holds, as character 4, a space: take it out"],
+        &["bridge.toml:5: admin.token: holds, as character 4, a space: remove it"],
     ),
     ("[store]\nurl = \"postgres://u:p@h/db\"", &["store.url: PostgreSQL is not supported by this build yet"]),
     (
@@ -99,7 +99,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[accounts.a]\nbase_url = \"https://a.kommo.com\"\naccess_token = \"Bearer eyJ\"",
-        &["bridge.toml:6: accounts.a.access_token: begins with `Authorization:` or `Bearer `: take that out"],
+        &["bridge.toml:6: accounts.a.access_token: begins with `Authorization:` or `Bearer `: remove that"],
     ),
     ("[store]\nencryption_key = \"c2hvcnQ=\"", &["store.encryption_key: must be 32 bytes in base64"]),
     (

@@ -64,12 +64,12 @@ fn what_does_not_belong_to_a_secret_is_refused_wherever_it_comes_from() {
         let by_file = Folder::with(&format!("{MINIMAL}{table}\n{key}_file = \"the.secret\"\n"));
         for (dirty, part) in [
             (format!("\u{feff}{VALUE}"), "begins with a byte order mark"),
-            (format!("\"{VALUE}\""), "take the quotes out"),
+            (format!("\"{VALUE}\""), "remove the quotes"),
             (format!(" {VALUE}"), "begins with a space"),
             (format!("{VALUE}\n\n"), "ends with a line break"),
             (format!("{}\n{}", &VALUE[..9], &VALUE[9..]), "holds, as character 10, a line break"),
-            (format!("Bearer {VALUE}"), "take that out"),
-            (format!("{key}={VALUE}"), "keep only what is behind that"),
+            (format!("Bearer {VALUE}"), "remove that"),
+            (format!("{key}={VALUE}"), "keep only what follows it"),
             ("the-secret-key".to_owned(), "is a placeholder"),
         ] {
             by_file.write("the.secret", &dirty);
