@@ -5,8 +5,8 @@
 -- They are of three clocks. What people see (received_at, started_at, finished_at) and what tokens say (expires_at) is by the
 -- calendar. What is scheduled (waiting_since, answer_by, due_at, lease_until, failing_since, refused_at) is by the steady
 -- clock of the process that serves the store: the calendar as it was when that process started, moved on by the time that
--- passes; each start moves these columns to its own clock. What is deleted by age has a second moment by the service time
--- (…_service_at): the milliseconds for which bridges have served this store.
+-- passes; each start moves these columns of unfinished and dead jobs to its own clock. What is deleted by age has a second
+-- moment by the service time (…_service_at): the milliseconds for which bridges have served this store.
 -- The CHECKs refuse the states that the types of the program refuse.
 
 -- "SBBG": tells a store of this program from any other database.

@@ -176,13 +176,16 @@ fn decide(id: JobId, found: &Found, options: &RetryOptions) -> Result<Swap, Stor
 }
 
 /// `dead, gone, delivering → delivering`: due at once, with a new time budget. When Kommo refused it stays known: many that were
-/// refused for their own sake would each pause their account again. `?2`: whether it is sent although it is superseded.
+/// refused for their own sake would each pause their account again. A start does not move that moment of a gone job to its
+/// clock, and a refusal that is still to come would count as the newest until then. `?2`: whether it is sent although it is
+/// superseded.
 ///
 /// No one waited for a job that is gone, so a further 404 does not mean that an earlier continue had arrived.
 pub(super) fn retry(swap: &str, which: &str) -> String {
     format!(
         "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, finished_service_at = NULL, \
-         failures = 0, failing_since = NULL, fence = fence + 1, answer_lost = CASE state WHEN 'gone' THEN 0 ELSE answer_lost END, \
+         failures = 0, failing_since = NULL, fence = fence + 1, \
+         answer_lost = CASE state WHEN 'gone' THEN 0 ELSE answer_lost END, \
          superseded_by = CASE WHEN ?2 THEN NULL ELSE superseded_by END{swap} WHERE {which} \
          RETURNING origin, id, account_id, {}",
         body_bytes!()
@@ -193,7 +196,7 @@ impl Swap {
     /// `?4`: the fallback.
     const fn sql(self) -> &'static str {
         match self {
-            Self::Keep => "",
+            Self::Keep => ", refused_at = min(refused_at, ?1)",
             Self::Handler => {
                 ", completion = handler_completion, outcome = 'handler', fallback_reason = NULL, \
                  handler_completion = NULL, refused_at = NULL"

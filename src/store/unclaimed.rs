@@ -8,7 +8,7 @@
 //! The keeper looks along the index of young deliveries, lane by lane, on a connection that only reads. The writer then gets
 //! few jobs at a time, and passes over those that were claimed meanwhile.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,19 +38,20 @@ pub(super) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
      SELECT name FROM lane WHERE name IS NOT NULL";
 
 /// What has waited since before `?2` in a lane, but for accounts that are known, a JSON list.
-pub(super) const OLD: &str = concat!(
-    "SELECT id, account_id, ",
-    body_bytes!(),
-    " FROM jobs WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank IN (0, 1, 2) \
-     AND waiting_since < ?2 AND account_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 0 + ?4"
-);
+pub(super) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = ?1 AND delivery_rank IN (0, 1, 2) AND waiting_since < ?2 \
+     AND account_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 0 + ?4";
 
 pub(super) const GIVE_UP: RowsStatement = RowsStatement {
     before: "WITH chosen (id, now, service, why) AS (VALUES ",
     width: 4,
-    after: ") UPDATE jobs SET state = 'dead', due_at = NULL, finished_at = chosen.now, \
-            finished_service_at = chosen.service, last_error = chosen.why, fence = fence + 1 FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'delivering' \
-            AND jobs.lease_until IS NULL RETURNING jobs.id",
+    after: concat!(
+        ") UPDATE jobs SET state = 'dead', due_at = NULL, finished_at = chosen.now, \
+         finished_service_at = chosen.service, last_error = chosen.why, fence = fence + 1 \
+         FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'delivering' AND jobs.lease_until IS NULL \
+         RETURNING jobs.account_id, ",
+        body_bytes!()
+    ),
 };
 
 /// A delivery that is given up.
@@ -58,7 +59,6 @@ pub(super) const GIVE_UP: RowsStatement = RowsStatement {
 struct Unclaimed {
     id: Uuid,
     account: i64,
-    bytes: i64,
 }
 
 impl Store {
@@ -117,9 +117,8 @@ impl Store {
             .bind(CHUNK)
             .fetch_all(&self.0.reading)
             .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(Unclaimed { id: row.try_get(0)?, account: row.try_get(1)?, bytes: row.try_get(2)? })
-        };
+        let read =
+            |row: &sqlx::sqlite::SqliteRow| Ok(Unclaimed { id: row.try_get(0)?, account: row.try_get(1)? });
         rows.iter().map(read).collect()
     }
 }
@@ -147,12 +146,8 @@ impl Request for GiveUp {
                     .push(self.why.clone());
             })
             .await?;
-        let found: HashMap<Uuid, &Unclaimed> = self.jobs.iter().map(|job| (job.id, job)).collect();
         for row in &rows {
-            // The bodies of a delivery change only with a report, which its claim makes.
-            if let Some(job) = found.get(&row.try_get::<Uuid, _>(0)?) {
-                effects.bytes.finished(job.account, job.bytes);
-            }
+            effects.bytes.finished(row.try_get(0)?, row.try_get(1)?);
         }
         effects.moved(StateName::Delivering, StateName::Dead, i64::try_from(rows.len()).unwrap_or(i64::MAX));
         Ok(rows.len() as u64)

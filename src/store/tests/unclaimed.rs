@@ -99,3 +99,31 @@ async fn more_than_one_transaction_takes_are_ended_too() {
     );
     assert_eq!(state(&store, id).await, StateName::Dead);
 }
+
+/// The keeper has found the job, and gives it up a moment later.
+#[tokio::test]
+async fn a_job_whose_completion_an_operator_changes_meanwhile_is_counted_as_it_is() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.waiting(&store).await;
+    let (url, clock) = (home.url(), home.clock.clock());
+    store.give_up_unknown(move |_, _| {
+        let (url, clock) = (url.clone(), clock.clone());
+        let operator = async move {
+            let store = Store::open(&url, Purpose::Visit, clock).await.unwrap();
+            let send = Resend::Fallback(prepared(&"sorry ".repeat(99)).completion);
+            store.retry_with(id, RetryOptions { send, force: false }).await.unwrap();
+            store.close().await;
+        };
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        std::thread::spawn(move || runtime().block_on(operator)).join().unwrap();
+        false
+    });
+    home.pass(BEYOND);
+    end(&store).await;
+    assert_eq!(state(&store, id).await, StateName::Dead);
+    let counted = async |kind| home.number(&format!("SELECT {kind} FROM account_bytes")).await;
+    let bodies =
+        "SELECT octet_length(data) + octet_length(completion) + octet_length(handler_completion) FROM jobs";
+    assert_eq!((counted("unfinished").await, counted("stored").await), (0, home.number(bodies).await));
+}
