@@ -81,7 +81,9 @@ impl FromStr for StateName {
 
 /// The text names no state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no state: queued, running, delivering, delivered, gone, dead or cancelled")]
+#[error(
+    "unknown state `{0}` (expected one of: queued, running, delivering, delivered, gone, dead, cancelled)"
+)]
 pub struct UnknownState(pub String);
 
 /// Where a job's completion came from.
