@@ -1,6 +1,9 @@
 //! What the log says, line by line, on a clock that stands still.
 
 use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use tracing::subscriber::NoSubscriber;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -39,8 +42,14 @@ impl Lines {
     }
 }
 
+/// While tracing knows one subscriber alone, it asks the thread that is the first to log a line whether anyone wants that line.
+/// Tests run side by side, and most have no subscriber: then no one does, ever. So there is always a second one.
+static SECOND_SUBSCRIBER: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(NoSubscriber::new()));
+
 /// Logs at `level` into what it returns, until the guard is dropped.
 pub(crate) fn logging(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
+    LazyLock::force(&SECOND_SUBSCRIBER);
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
