@@ -167,6 +167,16 @@ async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason
 }
 
 #[tokio::test]
+async fn the_next_attempt_is_logged_by_the_calendar_though_it_is_scheduled_by_the_steady_clock() {
+    let ((jobs, clock), (lines, _logging)) = (log(), logging(tracing::Level::WARN));
+    let due_at = clock.clock().steady() + SECOND;
+    clock.set(Timestamp::from_millis(1_700_000_000_000));
+    jobs.retries(AttemptResult::Retry, due_at, line(&"greet".parse().unwrap(), "down"));
+    let expected = format!("due_at={}", Timestamp::from_millis(1_700_000_001_000));
+    assert!(lines.with("is tried again")[0].contains(&expected), "{:?}", lines.with("due_at"));
+}
+
+#[tokio::test]
 async fn every_fallback_is_counted_under_its_handler_and_reason() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
