@@ -65,6 +65,13 @@ impl Clock {
         }
     }
 
+    /// What the calendar says when [`steady`](Self::steady) says `moment`, unless someone sets the machine's clock until then:
+    /// a scheduled moment as people see it.
+    pub fn calendar_at(&self, moment: Timestamp) -> Timestamp {
+        let (calendar, steady) = (self.now(), self.steady());
+        if moment < steady { calendar - steady.since(moment) } else { calendar + moment.since(steady) }
+    }
+
     /// Waits for `span`.
     pub async fn sleep(&self, span: Duration) {
         self.sleep_until(self.elapsed().saturating_add(span)).await;
@@ -172,6 +179,8 @@ mod tests {
             (clock.steady(), clock.elapsed()),
             (start + Duration::from_secs(1), Duration::from_secs(1))
         );
+        let at = Timestamp::from_millis;
+        assert_eq!((clock.calendar_at(at(6_007)), clock.calendar_at(at(5_999))), (at(2_007), at(1_999)));
     }
 
     #[tokio::test]

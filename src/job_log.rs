@@ -73,11 +73,11 @@ impl JobLog {
         }
     }
 
-    /// Warns of a failed attempt that is followed by another at `due_at`, within the same limits.
+    /// Warns of a failed attempt that is followed by another at `due_at`, by the steady clock, within the same limits.
     pub fn retries(&self, result: AttemptResult, due_at: Timestamp, line: AttemptLine<'_>) {
         let AttemptLine { job, handler, attempt, duration, error } = line;
         if self.0.retries.may_tell((handler.clone(), result)) {
-            let duration_ms = whole_millis(duration);
+            let (duration_ms, due_at) = (whole_millis(duration), self.0.clock.calendar_at(due_at));
             tracing::warn!(job.id = %job, %handler, attempt, duration_ms, error, %due_at, "handler attempt failed; retrying");
         }
     }

@@ -46,7 +46,7 @@ impl Sender {
             _ => None,
         };
         let judgement = self.pause_or_go_on(&job, judgement, &heard, &mut pass);
-        log_outcome(&job, &judgement, status, duration);
+        log_outcome(&job, &judgement, status, duration, clock);
         let Judgement { next, result, error, .. } = judgement;
         let attempt = result.map(|result| Attempt {
             stage: Stage::Delivery,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::job_log::{AttemptLine, Call, Finished, JobLog};
 use crate::model::{AfterDelivery, DeliveringJob, FallbackReason, StateName, Timestamp, whole_millis};
 
@@ -14,6 +15,7 @@ pub(super) fn log_outcome(
     judgement: &Judgement,
     status: Option<u16>,
     duration: Duration,
+    clock: &Clock,
 ) {
     let (id, handler, attempt) = (job.id, &job.handler, job.attempts + 1);
     let duration_ms = whole_millis(duration);
@@ -31,9 +33,11 @@ pub(super) fn log_outcome(
         AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead { .. } => {}
         // Expected, and charged to no one.
         AfterDelivery::Retry { due_at, .. } if status == Some(404) && judgement.result.is_none() => {
+            let due_at = clock.calendar_at(*due_at);
             tracing::debug!(job.id = %id, %handler, status, duration_ms, error, %due_at, "no bot waits for this continue yet; it is sent again");
         }
         AfterDelivery::Retry { due_at, .. } => {
+            let due_at = clock.calendar_at(*due_at);
             tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");
         }
         AfterDelivery::Replace { .. } if falls_back(job, &judgement.next) => {}

@@ -1,6 +1,9 @@
 //! What the log says, line by line, on a clock that stands still.
 
 use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use tracing::subscriber::NoSubscriber;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -39,8 +42,14 @@ impl Lines {
     }
 }
 
+/// While tracing knows one subscriber alone, it asks the thread that is the first to log a line whether anyone wants that line.
+/// Tests run side by side, and most have no subscriber: then no one does, ever. So there is always a second one.
+static SECOND_SUBSCRIBER: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(NoSubscriber::new()));
+
 /// Logs at `level` into what it returns, until the guard is dropped.
 pub(crate) fn logging(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
+    LazyLock::force(&SECOND_SUBSCRIBER);
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -159,6 +168,16 @@ async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason
     assert_eq!(sums.len(), 2, "{sums:#?}");
     assert!(sums.iter().any(|sum| sum.contains("handler=greet reason=max_attempts")), "{sums:#?}");
     assert!(sums.iter().any(|sum| sum.contains("handler=greet result=\"retry\"")), "{sums:#?}");
+}
+
+#[tokio::test]
+async fn the_next_attempt_is_logged_by_the_calendar_though_it_is_scheduled_by_the_steady_clock() {
+    let ((jobs, clock), (lines, _logging)) = (log(), logging(tracing::Level::WARN));
+    let due_at = clock.clock().steady() + SECOND;
+    clock.set(Timestamp::from_millis(1_700_000_000_000));
+    jobs.retries(AttemptResult::Retry, due_at, line(&"greet".parse().unwrap(), "down"));
+    let expected = format!("due_at={}", Timestamp::from_millis(1_700_000_001_000));
+    assert!(lines.with("is tried again")[0].contains(&expected), "{:?}", lines.with("due_at"));
 }
 
 #[tokio::test]
