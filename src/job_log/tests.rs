@@ -1,6 +1,7 @@
 //! What the log says, line by line, on a clock that stands still.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -41,6 +42,10 @@ impl Lines {
 
 /// Logs at `level` into what it returns, until the guard is dropped.
 pub(crate) fn logging(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
+    // While there is one subscriber in the process, a line that another test's thread reaches first, which has none, is off
+    // for all threads. With two, each thread is asked.
+    static ANOTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
+    ANOTHER.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::registry()));
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
