@@ -74,7 +74,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("[store]\nurl = \"sqlite:$HOME/bridge.db\"", &["store.url: variables like `$HOME` are not expanded"]),
     (
         "[store]\nurl = \"sqlite:a.db?mode=rwc\"",
-        &["store.url: options like `?mode=rwc` would become a part of"],
+        &["store.url: options like `?mode=rwc` would become part of"],
     ),
     ("[admin]\ntoken_file = \"~/token\"", &["bridge.toml:5: admin.token_file: `~` is not expanded"]),
     ("[delivery]\nca_file = \"$HOME/ca.pem\"", &["bridge.toml:5: delivery.ca_file: variables like `$HOME`"]),

@@ -76,7 +76,7 @@ fn what_does_not_belong_to_a_secret_is_refused_wherever_it_comes_from() {
             let refusal = by_file.refusal(&[]);
             let place = format!(".{key}_file: the.secret {part}");
             assert!(
-                part.starts_with("take") || part.starts_with("keep") || refusal.contains(&place),
+                part.starts_with("remove") || part.starts_with("keep") || refusal.contains(&place),
                 "{refusal}"
             );
             assert!(refusal.contains(part) && !refusal.contains("MDEyMz"), "{key}: {refusal}");
