@@ -212,11 +212,12 @@ async fn a_start_moves_each_moment_of_the_jobs_that_go_on_or_may_be_retried() {
     type Moments = (String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
     let home = Home::new();
     let store = home.serve().await;
-    home.queued(&store).await;
-    home.running(&store).await;
-    home.waiting(&store).await;
-    home.delivering(&store).await;
+    // In this order, because each claims what is due.
     home.dead(&store).await;
+    home.delivering(&store).await;
+    home.waiting(&store).await;
+    home.running(&store).await;
+    home.queued(&store).await;
     let failed = "UPDATE jobs SET failures = 1, failing_since = 5, refused_at = 6 WHERE state IN ('delivering', 'dead')";
     home.run(failed).await;
     let moments = async || {
