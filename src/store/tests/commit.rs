@@ -209,6 +209,10 @@ async fn a_commit_is_synced_before_it_is_acknowledged() {
     for (setting, expected) in [("synchronous", "2"), ("journal_mode", "wal")] {
         assert_eq!(store.ask(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
     }
+    // A checkpoint has to sync the database before the log starts again from its beginning.
+    let mut checkpoints = store.take_checkpoints().unwrap();
+    let synchronous = sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(&mut checkpoints).await;
+    assert_eq!(synchronous.unwrap(), 2, "of checkpoints");
 }
 
 /// Moves the store's file away inside the transaction.

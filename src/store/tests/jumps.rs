@@ -227,6 +227,73 @@ async fn a_refusal_is_not_still_to_come_when_an_operator_retries_after_the_clock
     }
 }
 
+/// The machine's clock is set by hours while the bridge runs, and the bridge starts again.
+#[tokio::test]
+async fn a_start_moves_each_moment_of_the_jobs_that_go_on_or_may_be_retried() {
+    type Moments = (String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+    let home = Home::new();
+    let store = home.serve().await;
+    // In this order, because each claims what is due.
+    home.dead(&store).await;
+    home.delivering(&store).await;
+    home.waiting(&store).await;
+    home.running(&store).await;
+    home.queued(&store).await;
+    let failed = "UPDATE jobs SET failures = 1, failing_since = 5, refused_at = 6 WHERE state IN ('delivering', 'dead')";
+    home.run(failed).await;
+    let moments = async || {
+        let sql = "SELECT state, waiting_since, answer_by, failing_since, refused_at FROM jobs ORDER BY id";
+        sqlx::query_as::<_, Moments>(sql).fetch_all(&mut home.raw().await).await.unwrap()
+    };
+    let before = moments().await;
+    home.clock.set(START + HOURS);
+    store.close().await;
+    home.restart(home.now());
+    let _store = home.serve().await;
+    let by = i64::try_from(HOURS.as_millis()).unwrap();
+    let later = |moment: Option<i64>| moment.map(|moment| moment + by);
+    for (before, after) in before.into_iter().zip(moments().await) {
+        let (state, waiting_since, answer_by, failing_since, refused_at) = before;
+        let expected = match &*state {
+            // It is finished: no one waits for an answer, and a retry starts the time again.
+            "dead" => (later(waiting_since), answer_by, failing_since, later(refused_at)),
+            _ => (later(waiting_since), later(answer_by), later(failing_since), later(refused_at)),
+        };
+        assert_eq!((after.1, after.2, after.3, after.4), expected, "{state}");
+    }
+    let noted = home.number("SELECT steady_at FROM service").await;
+    assert_eq!(noted, home.steady().as_millis(), "a kill from now on moves nothing a second time");
+}
+
+#[tokio::test]
+async fn people_see_each_moment_of_a_job_by_the_calendar() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let running = home.running(&store).await.id;
+    let delivering = home.delivering(&store).await.id;
+    let waiting = home.waiting(&store).await;
+    let queued = home.queued(&store).await;
+    let all = async || {
+        let mut all = Vec::new();
+        for id in [running, delivering, waiting, queued] {
+            let job = look(&store, id).await;
+            let (due_at, lease_until) = match job.state {
+                State::Queued { due_at } => (Some(due_at), None),
+                State::Running { lease_until } => (None, Some(lease_until)),
+                State::Delivering { due_at, lease_until, .. } => (Some(due_at), lease_until),
+                _ => (None, None),
+            };
+            all.push((Some(job.answer_by), due_at, lease_until));
+        }
+        all
+    };
+    let before = all().await;
+    home.clock.set(START + HOURS);
+    let later = |moment: Option<Timestamp>| moment.map(|moment| moment + HOURS);
+    let expected: Vec<_> = before.into_iter().map(|(a, b, c)| (later(a), later(b), later(c))).collect();
+    assert_eq!(all().await, expected);
+}
+
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 

@@ -120,17 +120,26 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
     assert_eq!(job.prepared, fallback("sorry"));
     store.sent(sent(job, AfterDelivery::Gone)).await.unwrap();
 
+    // A refusal was of what was sent, not of what is sent now.
+    let refuse = "UPDATE jobs SET refused_at = 5";
+    home.run(refuse).await;
     store.retry_with(id, sending(Resend::Handler)).await.unwrap();
     assert_eq!(look(&store, id).await.handler_completion, None);
     let job = claim(&store).await;
     assert_eq!((&job.prepared, job.delivery.refused_at), (&prepared("hi"), None));
     store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
 
-    let other = Resend::Fallback(prepared("we are sorry").completion);
-    store.retry_with(id, sending(other)).await.unwrap();
-    assert_eq!(look(&store, id).await.handler_completion, Some(prepared("hi").completion));
     let chosen = Outcome::Fallback(FallbackReason::Operator);
-    assert_eq!(claim(&store).await.prepared, Prepared { outcome: chosen, ..fallback("we are sorry") });
+    for reply in ["we are sorry", "we are very sorry"] {
+        home.run(refuse).await;
+        let other = Resend::Fallback(prepared(reply).completion);
+        store.retry_with(id, sending(other)).await.unwrap();
+        assert_eq!(look(&store, id).await.handler_completion, Some(prepared("hi").completion));
+        let job = claim(&store).await;
+        assert_eq!(job.prepared, Prepared { outcome: chosen, ..fallback(reply) });
+        assert_eq!(job.delivery.refused_at, None);
+        store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
+    }
 }
 
 #[tokio::test]

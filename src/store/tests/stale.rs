@@ -135,4 +135,11 @@ async fn whoever_takes_a_job_from_its_claim_raises_the_fence() {
     let before = fence(dead).await;
     store.retry(dead).await.unwrap();
     assert_eq!(fence(dead).await, before + 1, "retried");
+    let waiting = home.waiting(&store).await;
+    let before = fence(waiting).await;
+    store.give_up_unknown(|_, _| false);
+    home.pass(Duration::from_secs(2));
+    store.end_unclaimed(store.moment(), Duration::from_secs(1)).await.unwrap();
+    assert_eq!(state(&store, waiting).await, StateName::Dead);
+    assert_eq!(fence(waiting).await, before + 1, "given up");
 }

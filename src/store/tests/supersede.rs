@@ -137,6 +137,7 @@ async fn a_retry_of_a_superseded_job_is_refused_unless_forced() {
         store.retry_with(id, FORCED).await.unwrap();
         let [job] = due_deliveries(&store).await.try_into().unwrap();
         assert_eq!((job.id, job.superseded()), (id, None), "{state}");
+        assert_eq!(superseded_by(&home, id).await, None, "a repeated continue may go out too");
     }
 }
 

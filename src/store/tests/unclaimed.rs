@@ -127,3 +127,35 @@ async fn a_job_whose_completion_an_operator_changes_meanwhile_is_counted_as_it_i
         "SELECT octet_length(data) + octet_length(completion) + octet_length(handler_completion) FROM jobs";
     assert_eq!((counted("unfinished").await, counted("stored").await), (0, home.number(bodies).await));
 }
+
+/// Between the look at the jobs and the write an operator cancels one of them, and the sender claims the other.
+#[tokio::test]
+async fn a_job_that_is_cancelled_or_claimed_meanwhile_is_not_given_up() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let [cancelled, claimed] = [home.waiting(&store).await, home.waiting(&store).await];
+    let file = home.file();
+    store.give_up_unknown(move |_, _| {
+        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(PATIENCE);
+        let meanwhile = async move {
+            let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+            for (id, change) in [
+                (cancelled, "state = 'cancelled', due_at = NULL, finished_at = 1, finished_service_at = 1"),
+                (claimed, "lease_until = 9000000000000"),
+            ] {
+                let sql = AssertSqlSafe(format!("UPDATE jobs SET {change} WHERE id = ?"));
+                sqlx::query(sql).bind(id.as_uuid()).execute(&mut raw).await.unwrap();
+            }
+        };
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(meanwhile);
+        };
+        std::thread::scope(|scope| scope.spawn(run).join().unwrap());
+        false
+    });
+    home.pass(BEYOND);
+    end(&store).await;
+    assert_eq!(state(&store, cancelled).await, StateName::Cancelled);
+    assert_eq!(state(&store, claimed).await, StateName::Delivering);
+}
