@@ -177,7 +177,7 @@ async fn the_next_attempt_is_logged_by_the_calendar_though_it_is_scheduled_by_th
     clock.set(Timestamp::from_millis(1_700_000_000_000));
     jobs.retries(AttemptResult::Retry, due_at, line(&"greet".parse().unwrap(), "down"));
     let expected = format!("due_at={}", Timestamp::from_millis(1_700_000_001_000));
-    assert!(lines.with("is tried again")[0].contains(&expected), "{:?}", lines.with("due_at"));
+    assert!(lines.with("; retrying")[0].contains(&expected), "{:?}", lines.with("due_at"));
 }
 
 #[tokio::test]

@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(
             refused.to_string(),
             "Kommo refuses what was sent (400); Kommo says: Bad Request: failed; FieldMissing at password: This \
-             field is missing."
+             field is missing"
         );
         let Error::Invalid { errors, .. } = refused else { panic!("{refused:?}") };
         let expected = ValidationError {

@@ -18,7 +18,9 @@ fn bot(simulator: &Simulator, ms: &str) -> Bot {
 
 /// Waits until the bridge has said that it stops.
 fn stops(process: &Process) {
-    process.err.wait("stopping", |line| line.contains("stopping: no more requests").then_some(()));
+    process
+        .err
+        .wait("stopping", |line| line.contains("stopping: no longer accepting requests").then_some(()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
