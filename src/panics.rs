@@ -2,7 +2,7 @@
 //!
 //! No one writes a panic's message with a reader of logs in mind. `unwrap` shows the error, `assert_eq!` both values, slicing a
 //! string that very string: in a handler these are a customer's words, the URL of a continue, a key of some backend. A
-//! literal message is part of the program and is told, as are the numbers of an index out of range; of anything formatted
+//! literal message is part of the program and is shown, as are the numbers of an index out of range; of anything formatted
 //! otherwise only what the standard library always says is kept. The place leads to the line in any case.
 
 use std::any::Any;
@@ -93,7 +93,7 @@ mod tests {
 
     const SECRET: &str = "Äthe-customer's-own-words";
 
-    /// What is told of a panic in `work`.
+    /// What the log says of a panic in `work`.
     fn told<T>(work: impl FnOnce() -> T) -> String {
         said(&*catch_unwind(AssertUnwindSafe(work)).err().unwrap())
     }

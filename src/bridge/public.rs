@@ -172,6 +172,8 @@ mod tests {
         let writer = lines.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
         let _logging = tracing::subscriber::set_default(subscriber);
         let clock = ManualClock::new(Timestamp::from_millis(0));
         let router = served("", &clock);

@@ -128,7 +128,7 @@ async fn the_log_of_a_panic_names_its_place_and_quotes_no_one() {
     );
     assert!(
         panics.iter().any(|line| line.contains("a handler that panics")),
-        "a literal is told: {panics:#?}"
+        "a literal is shown: {panics:#?}"
     );
     let told = ended.err.lines().find(|line| line.contains("the bot gets the fallback")).unwrap();
     assert!(told.contains("own_handlers.rs:"), "{told}");

@@ -2,7 +2,7 @@
 //!
 //! It changes nothing but an account's token that Kommo no longer takes (see [`accounts`]), and works beside a bridge that runs
 //! as well as without one. Each check is a decision about facts ([`check`]); no check that fails keeps another from being made.
-//! Nothing secret is told.
+//! It never prints a secret.
 
 mod accounts;
 mod check;

@@ -29,6 +29,8 @@ async fn each_call_is_counted_and_a_refused_one_is_one_warning_without_secrets()
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
     let subscriber = subscriber.with_writer(writer).finish();
     let bench = Bench::new().await;
+    // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _logging = tracing::subscriber::set_default(subscriber);
     let _recording = metrics::set_default_local_recorder(&recorder);
     let state = bench.state();

@@ -32,6 +32,10 @@ fn logging() -> (Lines, tracing::subscriber::DefaultGuard) {
             move || lines.clone()
         })
         .finish();
+    // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
+    static SECOND: std::sync::LazyLock<tracing::Dispatch> =
+        std::sync::LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
+    std::sync::LazyLock::force(&SECOND);
     (lines, tracing::subscriber::set_default(subscriber))
 }
 

@@ -320,6 +320,8 @@ async fn a_jump_is_logged_once_with_its_size() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _logging = tracing::subscriber::set_default(subscriber);
     let home = Home::new();
     let store = home.serve().await;
