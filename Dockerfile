@@ -4,10 +4,18 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 
-# The dependencies first, under an empty program: this layer is built again only when they change.
-# Each target that Cargo.toml names must exist for it to be read.
+# The dependencies first, under empty crates: this layer is built again only when they change.
+# Each crate and target that Cargo.toml names must exist for it to be read.
 COPY Cargo.toml Cargo.lock ./
+COPY crates/kommo/Cargo.toml crates/kommo/
+COPY crates/load/Cargo.toml crates/load/
+COPY crates/model/Cargo.toml crates/model/
+COPY crates/paths/Cargo.toml crates/paths/
+COPY crates/simulator/Cargo.toml crates/simulator/
+COPY crates/store/Cargo.toml crates/store/
+COPY crates/widget-package/Cargo.toml crates/widget-package/
 RUN mkdir -p src benches/targets tests/soak \
+ && for crate in crates/*; do mkdir "$crate/src" && echo '//! Empty.' > "$crate/src/lib.rs"; done \
  && echo '//! Empty.' | tee src/lib.rs benches/targets/main.rs tests/soak/main.rs > src/main.rs \
  && echo 'fn main() {}' >> src/main.rs \
  && cargo build --release --locked --bin salesbot-bridge
@@ -15,9 +23,10 @@ RUN mkdir -p src benches/targets tests/soak \
 COPY README.md ./
 COPY config config
 COPY migrations migrations
+COPY crates crates
 COPY src src
-# Copied files keep their dates: without this, Cargo would take the empty program for the newer one.
-RUN touch src/lib.rs src/main.rs \
+# Copied files keep their dates: without this, Cargo would take the empty crates for the newer ones.
+RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs \
  && cargo build --release --locked --bin salesbot-bridge \
  && install -d -m 0750 /data
 

@@ -9,7 +9,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Clock;
+use model::clock::Clock;
 
 /// Lines of one kind in an interval.
 const LINES: u64 = 10;
@@ -87,8 +87,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Flood<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
-    use crate::model::Timestamp;
+    use model::Timestamp;
+    use model::clock::ManualClock;
 
     #[tokio::test]
     async fn of_many_the_first_are_told_and_each_kind_has_its_own() {

@@ -4,7 +4,7 @@
 //! what that is. It says whether the input was taken, so that the corpus can be held against what its names promise:
 //! `ok-…` is taken, `no-…` is not.
 
-use crate::{deliver, kommo, receive};
+use crate::{deliver, receive};
 
 /// The body of a `widget_request`; says whether it is one.
 pub fn body(input: &[u8]) -> bool {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::kommo::Client;
-use crate::model::{AccountId, BotType, Completion, Entity, JobId, Timestamp};
+use kommo::Client;
+use model::{AccountId, BotType, Completion, Entity, JobId, Timestamp};
 
 /// Answers the widget requests of one name.
 ///

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use crate::model::{ALL_ACCOUNTS, AccountWait, Timestamp};
+use model::{ALL_ACCOUNTS, AccountWait, Timestamp};
 
 /// How far the bridge is. Draining is the end: nothing leads back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -234,7 +234,7 @@ fn host(origin: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::WaitCause;
+    use model::WaitCause;
 
     fn wait(cause: WaitCause, why: &str, since: i64) -> AccountWait {
         let (why, advice) = (why.to_owned(), "do that".to_owned());

@@ -12,9 +12,9 @@ pub(crate) mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::flood::Flood;
-use crate::model::{AttemptResult, FallbackReason, HandlerName, JobId, Timestamp, whole_millis};
+use model::clock::Clock;
+use model::{AttemptResult, FallbackReason, HandlerName, JobId, Timestamp, whole_millis};
 
 pub use finished::{Call, Finished};
 

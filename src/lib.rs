@@ -4,7 +4,6 @@ mod accounts;
 mod admin;
 pub mod bridge;
 pub mod cli;
-mod clock;
 pub mod config;
 mod deliver;
 mod flood;
@@ -14,38 +13,39 @@ mod handler;
 mod handlers;
 mod health;
 mod job_log;
-pub mod kommo;
 mod listener;
-pub mod load;
-pub mod model;
 mod oauth;
-mod pace;
 mod panics;
-mod paths;
 mod problem;
 mod receive;
 mod secrets;
 mod shutdown;
-pub mod simulator;
-mod store;
 mod telemetry;
 mod terminal;
-pub mod widget_package;
 mod work;
 
+pub use ::model::clock::{Clock, ManualClock};
+pub use ::model::{self, Completion, Show, Step};
 pub use bridge::{Bridge, Listeners};
-pub use clock::{Clock, ManualClock};
 pub use config::Config;
 pub use handler::{Context, Handler, HandlerError, Request};
 pub use handlers::Echo;
-pub use model::{Completion, Show, Step};
 pub use shutdown::Shutdown;
+pub use {load, simulator, widget_package};
+
+/// Kommo, as the author of a handler sees it: the client of one account, and what it may answer.
+pub mod kommo {
+    pub use ::kommo::{
+        Client, ClientOptions, Error, MOST_WIDGETS, NoBearer, Rating, Said, SettingField, SettingMistake,
+        SettingType, Settings, ValidationError, Widget, WidgetPage,
+    };
+}
 
 /// Everything that the file of a handler needs.
 pub mod prelude {
     pub use crate::bridge::{self, Bridge};
     pub use crate::handler::{Context, Handler, HandlerError, Request};
-    pub use crate::kommo;
-    pub use crate::model::{Button, Completion, Show, Step};
+    pub use kommo;
+    pub use model::{Button, Completion, Show, Step};
     pub use serde::Deserialize;
 }

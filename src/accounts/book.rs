@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::kommo::{Bearer, NoBearer, Whose};
-use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, Standing, Timestamp};
+use kommo::{Bearer, NoBearer, Whose};
+use model::{AccountId, AccountKey, AccountRecord, AccountState, Standing, Timestamp};
 
 use super::seal::{Sealer, Tokens};
 

@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::kommo::GrantError;
-use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
-use crate::store::{StateUse, StoreError};
+use kommo::GrantError;
+use model::{AccountId, AccountKey, AccountState, Timestamp};
+use store::{StateUse, StoreError};
 
 use super::exchange::{By, Ready};
 use super::link::{State, StateError};

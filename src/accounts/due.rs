@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Backoff, Jitter, Timestamp};
+use model::{Backoff, Jitter, Timestamp};
 
 /// A token that ends so soon is not sent any more: it might end on its way.
 const TOO_SHORT: Duration = Duration::from_secs(30);

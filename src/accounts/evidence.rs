@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::kommo::{Bearer, GrantError, NoBearer};
-use crate::model::{AccountKey, AccountState};
+use kommo::{Bearer, GrantError, NoBearer};
+use model::{AccountKey, AccountState};
 
 use super::Accounts;
 use super::due;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::kommo::{Grant, GrantError, Granted, token_claims};
-use crate::model::{AccountId, AccountKey, AccountRecord, RedirectUri, Standing};
-use crate::store::{NewConnection, Store};
+use kommo::{Grant, GrantError, Granted, token_claims};
+use model::{AccountId, AccountKey, AccountRecord, RedirectUri, Standing};
+use store::{NewConnection, Store};
 
 use super::connect::{ConnectError, Connected};
 use super::paced::Teaches;

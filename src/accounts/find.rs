@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::kommo::{Bearer, NoBearer, Whose};
+use kommo::{Bearer, NoBearer, Whose};
 
 use super::Accounts;
 use super::book::Entry;

@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
 
-use crate::kommo::GrantError;
-use crate::model::{AccountId, Timestamp};
-use crate::store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
+use kommo::GrantError;
+use model::{AccountId, Timestamp};
+use store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
 
 use super::connect::{ConnectError, Connected, Connection, Kept};
 use super::exchange::{By, Ready};

@@ -1,8 +1,8 @@
 //! Whether an account is known: the store asks this of deliveries that have waited long.
 
 use super::Accounts;
-use crate::kommo::Whose;
-use crate::model::AccountId;
+use kommo::Whose;
+use model::AccountId;
 
 impl Accounts {
     /// Says whether an account with an address and a number is known. It is the store's question for as long as these

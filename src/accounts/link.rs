@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use url::Url;
 
-use crate::model::Timestamp;
+use model::Timestamp;
 
 use super::{Accounts, Integration, Keys};
 

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use crate::model::{AccountId, AccountKey, AccountOrigin, AccountState, AccountWait, Timestamp};
-use crate::store::StoreError;
+use model::{AccountId, AccountKey, AccountOrigin, AccountState, AccountWait, Timestamp};
+use store::StoreError;
 
 use super::{Accounts, host};
 

@@ -43,13 +43,13 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
 use crate::health::Health;
-use crate::kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
-use crate::model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules, RedirectUri};
-use crate::pace::Gate;
 use crate::secrets::SharedSecret;
-use crate::store::{Store, StoreError};
+use kommo::pace::Gate;
+use kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
+use model::clock::Clock;
+use model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules, RedirectUri};
+use store::{Store, StoreError};
 
 pub use connect::{Callback, ConnectError, Connected, Connection, Kept};
 pub use install::Installation;

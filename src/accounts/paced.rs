@@ -1,9 +1,9 @@
 //! Calls to the token endpoint and the questions around them: each waits for its turn, and what its answer says about the pace
 //! counts for the account, unless a stranger chose the call.
 
-use crate::kommo::GrantError;
-use crate::model::whole_millis;
-use crate::pace::{Cause, Errand, Pass, Pause, Paused, Source};
+use kommo::GrantError;
+use kommo::pace::{Cause, Errand, Pass, Pause, Paused, Source};
+use model::whole_millis;
 
 use super::{Accounts, host};
 

@@ -11,8 +11,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::model::AccountId;
-use crate::store::{Pair, Store, StoreError};
+use model::AccountId;
+use store::{Pair, Store, StoreError};
 
 use super::Accounts;
 

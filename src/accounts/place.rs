@@ -11,8 +11,8 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::kommo::GrantError;
-use crate::model::{AccountId, AccountKey, AccountState};
+use kommo::GrantError;
+use model::{AccountId, AccountKey, AccountState};
 
 use super::book::Entry;
 use super::connect::ConnectError;

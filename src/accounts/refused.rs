@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use crate::kommo::{Bearer, Whose};
-use crate::model::AccountKey;
+use kommo::{Bearer, Whose};
+use model::AccountKey;
 
 use super::book::Entry;
 use super::{Accounts, due};

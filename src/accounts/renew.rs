@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use crate::model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
-use crate::pace::Cause;
-use crate::store::{Leased, Renewal, StoreError};
+use kommo::pace::Cause;
+use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
+use model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
+use store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
 use super::due;
@@ -336,7 +336,7 @@ pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a RedirectUr
     App { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }
 
-pub(super) fn made(granted: Granted, now: crate::model::Timestamp) -> Tokens {
+pub(super) fn made(granted: Granted, now: model::Timestamp) -> Tokens {
     let expires_at = granted.expires_at(now);
     Tokens { access: granted.access, refresh: granted.refresh, obtained_at: now, expires_at }
 }

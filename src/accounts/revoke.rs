@@ -11,8 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use crate::model::{AccountId, AccountKey, AccountState};
-use crate::store::{PendingRevocation, Store, StoreError};
+use model::{AccountId, AccountKey, AccountState};
+use store::{PendingRevocation, Store, StoreError};
 
 use super::evidence::{Asked, Belief, Evidence, believe, believe_later};
 use super::{Accounts, host};

@@ -9,8 +9,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::model::{AccountKey, SealedTokens, Timestamp};
-use crate::store::SealedCode;
+use model::{AccountKey, SealedTokens, Timestamp};
+use store::SealedCode;
 
 /// Bytes of a nonce.
 const NONCE: usize = 24;
@@ -165,7 +165,7 @@ fn code_bound_to(client_uuid: &str, origin: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AccountId;
+    use model::AccountId;
 
     fn of(account_id: i64, client_uuid: &str) -> AccountKey {
         AccountKey::new(AccountId(account_id), client_uuid)

@@ -21,11 +21,11 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::*;
-use crate::clock::ManualClock;
-use crate::model::Timestamp;
-use crate::pace::Limits;
-use crate::simulator::{Fault, MovedAnswer, Options, Simulator, TimeSource};
-use crate::store::Purpose;
+use kommo::pace::Limits;
+use model::Timestamp;
+use model::clock::ManualClock;
+use simulator::{Fault, MovedAnswer, Options, Simulator, TimeSource};
+use store::Purpose;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const REDIRECT_URI: &str = "https://bots.example.com/oauth/callback";

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{ALL_ACCOUNTS, AccountOrigin, AccountState, AccountWait, Timestamp};
-use crate::pace::Cause;
-use crate::store::{Store, StoreError};
+use kommo::pace::Cause;
+use model::{ALL_ACCOUNTS, AccountOrigin, AccountState, AccountWait, Timestamp};
+use store::{Store, StoreError};
 
 use super::{Accounts, host};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{AccountKey, AccountState};
-use crate::store::{Store, StoreError};
+use model::{AccountKey, AccountState};
+use store::{Store, StoreError};
 
 use super::book::Entry;
 use super::{Accounts, due};

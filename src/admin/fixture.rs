@@ -7,13 +7,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Fallback;
-use crate::clock::ManualClock;
-use crate::model::{
+use model::clock::ManualClock;
+use model::{
     AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveringJob,
     Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, NewJob, Outcome,
     Prepared, Stage, StateName, Timestamp, WidgetRequest,
 };
-use crate::store::{Purpose, Store, Written};
+use store::{Purpose, Store, Written};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -111,7 +111,7 @@ impl Jobs {
     /// The delivery of the job with this number.
     pub(crate) async fn claim_delivery(&self, number: u32) -> DeliveringJob {
         let origin = format!("https://a{number}.kommo.com");
-        let longest_due = crate::store::LongestDue::default();
+        let longest_due = store::LongestDue::default();
         self.store.claim_deliveries(origin.into(), 1, longest_due, LEASE).await.unwrap().remove(0)
     }
 

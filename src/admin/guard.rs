@@ -15,10 +15,10 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use crate::clock::Clock;
 use crate::flood::Flood;
 use crate::problem::{Problem, SendAfter, keep_private};
 use crate::secrets::SharedSecret;
+use model::clock::Clock;
 
 /// A wrong token is answered only after this. The connection may be closed meanwhile, so guessing takes no place from
 /// others, and a good token never waits.

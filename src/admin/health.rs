@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use serde_json::json;
 
 use crate::health::{Health, Phase};
-use crate::store::StoreError;
+use store::StoreError;
 
 use super::Shared;
 

@@ -6,11 +6,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{
+use model::{
     Attempt, AttemptResult, BotType, CheckedCompletion, FallbackReason, HandlerName, JobId, JobRecord,
     JobSummary, Outcome, OutcomeName, ReturnUrl, Stage, StateName, Timestamp, WaitsFor,
 };
-use crate::store::Page;
+use store::Page;
 
 /// A job without its bodies, as lists have it.
 #[derive(Clone, Debug, Serialize)]

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::job_log::Finished;
-use crate::model::{
+use crate::problem::Problem;
+use model::{
     Attempt, HandlerName, JobId, JobRecord, OutcomeName, StateName, Surroundings, WaitsFor, waits_for,
 };
-use crate::problem::Problem;
-use crate::store::{Resend, RetriedDead, RetryOptions, StoreError};
+use store::{Resend, RetriedDead, RetryOptions, StoreError};
 
 use super::job_json::{JobWithAttempts, PageView};
 use super::outcomes_json::OutcomesView;

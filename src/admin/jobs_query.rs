@@ -3,8 +3,8 @@
 
 use url::form_urlencoded;
 
-use crate::model::AccountId;
-use crate::store::JobFilter;
+use model::AccountId;
+use store::JobFilter;
 
 use super::refusal::short;
 
@@ -76,7 +76,7 @@ fn set(filter: &mut JobFilter, name: &str, value: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{OutcomeName, StateName};
+    use model::{OutcomeName, StateName};
 
     use super::*;
 

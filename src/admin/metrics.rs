@@ -9,8 +9,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 
-use crate::model::Timestamp;
-use crate::store::Stats;
+use model::Timestamp;
+use store::Stats;
 
 use super::Shared;
 
@@ -77,7 +77,7 @@ fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::StateName;
+    use model::StateName;
 
     use super::*;
 

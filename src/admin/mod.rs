@@ -29,13 +29,13 @@ use axum::middleware;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::clock::Clock;
 use crate::health::Health;
 use crate::job_log::JobLog;
-use crate::model::{CheckedCompletion, HandlerName};
 use crate::problem::with_fallbacks;
 use crate::secrets::SharedSecret;
-use crate::store::Store;
+use model::clock::Clock;
+use model::{CheckedCompletion, HandlerName};
+use store::Store;
 
 pub use job_json::{JobView, JobWithAttempts, PageView};
 pub use jobs_query::{DEFAULT_LIMIT, MAX_LIMIT};

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::model::{FallbackReason, HandlerName};
-use crate::store::{FallbackCount, RecentOutcomes};
+use model::{FallbackReason, HandlerName};
+use store::{FallbackCount, RecentOutcomes};
 
 /// `last_hour` of `/api/v1/stats`.
 #[derive(Debug, Serialize)]

@@ -12,8 +12,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::clock::Clock;
-use crate::store::{Store, StoreError};
+use model::clock::Clock;
+use store::{Store, StoreError};
 
 /// An answer is given again for so long.
 const FRESH: Duration = Duration::from_secs(1);
@@ -91,8 +91,8 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::clock::ManualClock;
-    use crate::model::Timestamp;
+    use model::Timestamp;
+    use model::clock::ManualClock;
 
     struct Fixture {
         prober: Prober,

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 
 use crate::problem::Problem;
-use crate::store::StoreError;
+use store::StoreError;
 
 use super::jobs_query::BadParameter;
 
@@ -120,7 +120,7 @@ pub(super) fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{JobId, StateName, Timestamp};
+    use model::{JobId, StateName, Timestamp};
 
     use super::*;
 

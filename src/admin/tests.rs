@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::health::{EverybodyWaits, Health};
-use crate::model::StateName;
+use model::StateName;
 
 use super::fixture::{Jobs, fallback};
 use super::{Admin, router};

@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::config::ConfigError;
-use crate::kommo::KommoError;
-use crate::model::HandlerNameError;
-use crate::store::StoreError;
 use crate::telemetry::LogError;
+use kommo::KommoError;
+use model::HandlerNameError;
+use store::StoreError;
 
 /// Why a bridge does not run. What a person reads in [`Display`](fmt::Display) is also its debug form, because
 /// that is what a `main` that returns it prints.

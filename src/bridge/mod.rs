@@ -31,13 +31,13 @@ use std::collections::HashSet;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::clock::Clock;
 use crate::config::{Config, Sources};
 use crate::handler::Handler;
-use crate::model::{HandlerName, HandlerPolicy};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::work::Registry;
+use model::clock::Clock;
+use model::{HandlerName, HandlerPolicy};
 
 pub use error::Error;
 pub use listeners::Listeners;

@@ -7,18 +7,18 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
-use crate::clock::Clock;
 use crate::config::{self, BUILT_IN_KINDS, Config};
 use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health};
 use crate::job_log::JobLog;
-use crate::model::{HandlerName, HandlerPolicy};
-use crate::pace::Gate;
 use crate::receive::{Integration, Receiver, Route};
 use crate::secrets::SharedSecret;
-use crate::store::{Purpose, Store};
 use crate::work::{HandlerThreads, Pool, Registry};
+use kommo::pace::Gate;
+use model::clock::Clock;
+use model::{HandlerName, HandlerPolicy};
+use store::{Purpose, Store};
 
 use super::secrets::Secrets;
 use super::speaking::{self, Speaking};

@@ -13,9 +13,9 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 
 use crate::flood::Flood;
-use crate::model::routed;
 use crate::problem::{Problem, Unrouted};
 use crate::terminal;
+use model::routed;
 
 /// A longer part of a path is cut: a secret may have been put there.
 const LONGEST_SEGMENT: usize = 32;
@@ -110,9 +110,9 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::clock::ManualClock;
-    use crate::model::Timestamp;
     use crate::problem;
+    use model::Timestamp;
+    use model::clock::ManualClock;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);

@@ -8,17 +8,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
-use crate::clock::Clock;
 use crate::flood::Flood;
 use crate::health::Health;
 use crate::listener::{self, Limits, Options};
-use crate::model::path_prefix;
 use crate::oauth::{self, Oauth};
 use crate::receive;
 use crate::shutdown::Shutdown;
-use crate::store::Retention;
 use crate::telemetry;
 use crate::work::Pool;
+use model::clock::Clock;
+use model::path_prefix;
+use store::Retention;
 
 use super::parts::Parts;
 use super::supervise::Supervisor;

@@ -8,13 +8,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 
 use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
-use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::health::Health;
-use crate::kommo::{Clients, Kommo};
-use crate::pace::{Gate, Limits};
 use crate::secrets::SharedSecret;
-use crate::store::{Store, StoreError};
+use kommo::pace::{Gate, Limits};
+use kommo::{Clients, Kommo};
+use model::clock::Clock;
+use store::{Store, StoreError};
 
 use super::Error;
 

@@ -11,9 +11,9 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::clock::Clock;
 use crate::health::Health;
-use crate::model::whole_millis;
+use model::clock::Clock;
+use model::whole_millis;
 
 /// The first pause; each further one in a row is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -95,8 +95,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::clock::ManualClock;
-    use crate::model::Timestamp;
+    use model::Timestamp;
+    use model::clock::ManualClock;
 
     #[test]
     fn pauses_double_up_to_a_minute() {

@@ -7,10 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::accounts::Listed;
 use crate::bridge::speaking::Speaking;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::kommo::Client;
-use crate::store::Store;
+use kommo::Client;
+use model::clock::Clock;
+use store::Store;
 
 use super::exit::Usage;
 use super::text::clean;

@@ -1,7 +1,7 @@
 //! Which account a person means.
 
 use super::*;
-use crate::model::{AccountId, AccountKey, AccountState, Timestamp};
+use model::{AccountId, AccountKey, AccountState, Timestamp};
 
 pub(in crate::cli) fn connected(host: &str, number: i64, integration: &str) -> Listed {
     Listed {

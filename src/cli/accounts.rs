@@ -11,10 +11,10 @@ use url::Url;
 use crate::accounts::{Accounts, Integration, LINK_LIFE, Listed};
 use crate::bridge::Error;
 use crate::bridge::speaking::Speaking;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::path_prefix;
-use crate::store::Store;
+use model::clock::Clock;
+use model::path_prefix;
+use store::Store;
 
 use super::account::{self, Unclear};
 use super::accounts_confirm::{self, Confirm};

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::accounts::{ConnectError, Installation};
 use crate::bridge::Error;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::AccountId;
+use model::AccountId;
+use model::clock::Clock;
 
 use super::accounts::{Told, visit};
 use super::accounts_text as text;
@@ -135,7 +135,7 @@ fn failure(error: &ConnectError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use model::Timestamp;
 
     fn confirm(account: Option<i64>, yes: bool) -> Confirm {
         Confirm { host: "a.kommo.com".into(), account, yes, integration: None }

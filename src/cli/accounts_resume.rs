@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::accounts::Listed;
 use crate::bridge::Error;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::AccountState;
-use crate::store;
+use model::AccountState;
+use model::clock::Clock;
+use store;
 
 use super::accounts::{Told, find, visit};
 use super::exit::Failure;

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::account::tests::{configured, connected};
-use crate::model::{AccountState, Timestamp};
+use model::{AccountState, Timestamp};
 
 fn integration(name: &str, redirect_uri: Option<&str>) -> Integration {
     Integration {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::accounts::{Connected, Installation, Listed};
-use crate::model::{AccountId, AccountState, AccountWait, RedirectUri, Timestamp, routed};
+use model::{AccountId, AccountState, AccountWait, RedirectUri, Timestamp, routed};
 
 use super::screen::Screen;
 use super::table::{Cell, Column, Table};

@@ -11,13 +11,13 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
-use crate::clock::Clock;
 use crate::config::{Config, Handler};
-use crate::model::{
+use model::clock::Clock;
+use model::{
     AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
     OutcomeName, StateName, Surroundings, WaitsFor, waits_for,
 };
-use crate::store::{self, JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
+use store::{self, JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
 
 use super::exit::{notice, print_to};
 use super::jobs_text as text;

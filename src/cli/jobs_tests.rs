@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::admin::fixture::Jobs;
-use crate::model::FallbackReason;
+use model::FallbackReason;
 
 use super::*;
 
@@ -150,7 +150,7 @@ async fn a_job_without_its_bodies_says_so() {
     let id = jobs.make("echo", StateName::Delivered).await.to_string();
     let list = run_json(&jobs, &["list"]).await;
     assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
-    jobs.store.set_budget(crate::model::Budget { stored: 1, ..Default::default() });
+    jobs.store.set_budget(model::Budget { stored: 1, ..Default::default() });
     jobs.store.trim().await;
     let (text, _) = run(&jobs, false, &["show", &id]).await;
     assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");

@@ -4,10 +4,10 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::model::{
+use model::{
     Attempt, AttemptResult, JobId, JobRecord, JobSummary, Outcome, Prepared, StateName, Timestamp, WaitsFor,
 };
-use crate::store::RetriedDead;
+use store::RetriedDead;
 
 use super::screen::{Screen, wrap};
 use super::table::{Cell, Column, Table};
@@ -226,14 +226,14 @@ pub(super) fn retried(done: RetriedDead) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Entity, EntityKind};
+    use model::{Entity, EntityKind};
 
     fn summary(number: i64, state: StateName, error: Option<&str>) -> JobSummary {
         JobSummary {
             id: JobId::new(Timestamp::from_millis(1_700_000_000_000), number.unsigned_abs().into()),
             state,
             handler: "support".parse().unwrap(),
-            account_id: crate::model::AccountId(31_000_001),
+            account_id: model::AccountId(31_000_001),
             entity: Some(Entity { kind: EntityKind::Lead, id: 777_000 + number }),
             return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/2".parse().unwrap(),
             outcome: None,

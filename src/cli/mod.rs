@@ -84,7 +84,7 @@ enum Command {
     #[command(hide = true)]
     Health,
     /// Run the script of a widget that `simulate` was given
-    #[command(name = crate::simulator::SCRIPT_COMMAND, hide = true)]
+    #[command(name = simulator::SCRIPT_COMMAND, hide = true)]
     RunScript,
 }
 
@@ -164,7 +164,7 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             Ok(health::run(&config).await?)
         }
         Command::RunScript => {
-            let answer = crate::simulator::serve_script(std::io::stdin().lock());
+            let answer = simulator::serve_script(std::io::stdin().lock());
             Ok(exit::print(&answer.context("the script cannot be run")?)?)
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::kommo::Settings;
+use kommo::Settings;
 
 use super::exit::Usage;
 

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::simulator::{FAULTS, Language, Options, Simulator};
+use simulator::{FAULTS, Language, Options, Simulator};
 
 use super::exit::{Usage, print_until};
 use super::simulate_bridge::BridgeAt;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::Options;
+use simulator::Options;
 
 use super::simulate_bridge::BridgeAt;
 

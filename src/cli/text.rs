@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::model::Timestamp;
 use crate::terminal::steers;
+use model::Timestamp;
 
 /// A word in this colour.
 pub(super) fn colour(colour: AnsiColor) -> Style {

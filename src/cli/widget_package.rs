@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::config::Config;
-use crate::model::HandlerName;
-use crate::widget_package::{Draft, Mistake, Mistakes, Spec, Version, check, files, pack, version_of};
+use model::HandlerName;
+use widget_package::{Draft, Mistake, Mistakes, Spec, Version, check, files, pack, version_of};
 
 use super::exit::{Failure, complain};
 use super::widget_package_text::Written;

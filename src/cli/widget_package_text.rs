@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use crate::widget_package::Spec;
+use widget_package::Spec;
 
 /// A package that was written.
 pub(super) struct Written<'a> {

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::kommo::{self, Client, MOST_WIDGETS, Settings, Widget};
+use kommo::{self, Client, MOST_WIDGETS, Settings, Widget};
 
 use super::exit::{Usage, print_to};
 use super::screen::Screen;

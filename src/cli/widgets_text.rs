@@ -3,7 +3,7 @@
 use anstyle::AnsiColor;
 use serde_json::Value;
 
-use crate::kommo::{SettingField, Widget};
+use kommo::{SettingField, Widget};
 
 use super::screen::Screen;
 use super::table::{Cell, Column, Table};

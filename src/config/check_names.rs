@@ -9,7 +9,7 @@ use super::secret_text::is_uuid;
 use super::sections::{Account, Handler, Integration};
 use super::tree::Origin;
 use super::values::Text;
-use crate::model::{HandlerName, HandlerPolicy, HostRules};
+use model::{HandlerName, HandlerPolicy, HostRules};
 
 pub(super) fn integrations(
     raw: BTreeMap<String, raw::Integration>,

@@ -5,8 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::check::Checker;
 use super::source::Sources;
 use super::{ca_file, raw, secret};
-use crate::model::{Authorities, Outgoing, Proxy, ProxyUrl};
-use crate::paths;
+use model::{Authorities, Outgoing, Proxy, ProxyUrl};
+use paths;
 
 /// In place of an address: the one that the environment names.
 const FROM_ENVIRONMENT: &str = "env";

@@ -13,8 +13,8 @@ use super::source::{Sources, nothing_read};
 use super::tree::{Node, Origin};
 use super::values::Span;
 use super::{check, environment};
-use crate::model::HandlerPolicy;
-use crate::paths;
+use model::HandlerPolicy;
+use paths;
 
 /// The defaults, with their reasons.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");

@@ -26,7 +26,7 @@ mod source;
 mod tree;
 mod values;
 
-pub use load::Effective;
+pub use self::load::Effective;
 pub use problem::{ConfigError, Problem};
 pub use secret::SecretFile;
 pub use sections::{

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::sections::LogFormat;
 use super::values::{Size, Span, Text};
-use crate::model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, Step};
+use model::{CheckedCompletion, HostPattern, RedirectUri, RequestRate, Step};
 
 /// The configuration of salesbot-bridge.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::problem::{Problems, dotted};
 use super::secret_text;
 use super::tree::{Node, Origin};
-use crate::paths;
+use paths;
 
 pub(super) use super::secret_text::Kind;
 

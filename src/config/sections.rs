@@ -10,7 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::secret::SecretFile;
-use crate::model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri};
+use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri};
 
 /// The whole configuration, validated: see [`Config::load`].
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::environment;
 use super::problem::{ConfigError, Problem};
 use super::tree::Origin;
-use crate::paths;
+use paths;
 
 /// The file that is read where none is named.
 const FILE_HERE: &str = "bridge.toml";

@@ -12,7 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::model::{HostPattern, RedirectUri, RequestRate};
+use model::{HostPattern, RedirectUri, RequestRate};
 
 /// A type that is written as text.
 pub(super) trait Written: Sized {

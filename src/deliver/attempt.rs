@@ -3,10 +3,10 @@
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::job_log::Call;
-use crate::kommo::{Answer, Bearer, NoBearer};
-use crate::model::{AccountWait, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
-use crate::pace::{Pass, Paused, Source};
-use crate::store::Written;
+use kommo::pace::{Pass, Paused, Source};
+use kommo::{Answer, Bearer, NoBearer};
+use model::{AccountWait, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
+use store::Written;
 
 use super::blame::{self, Blame};
 use super::judge::{self, Circumstances, Got, Judgement};

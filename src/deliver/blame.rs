@@ -3,8 +3,8 @@
 //! Kommo refuses accounts: a token, a plan, the rights of a user. But a firewall may dislike the text of one job, and the
 //! answer looks the same. What tells them apart is that the account takes another job after it refused this one.
 
-use crate::model::Delivery;
-use crate::pace::Standing;
+use kommo::pace::Standing;
+use model::Delivery;
 
 /// Whom the refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) fn decide(delivery: Delivery, account: Standing) -> Blame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use model::Timestamp;
 
     fn at(seconds: i64) -> Option<Timestamp> {
         Some(Timestamp::from_millis(seconds * 1_000))

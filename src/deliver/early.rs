@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::model::Timestamp;
+use model::Timestamp;
 
 /// Up to each age, the delay before the next continue.
 const DELAYS: [(Duration, Duration); 3] = [

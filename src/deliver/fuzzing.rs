@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::judge::{Circumstances, Got, judge};
-use crate::kommo::{Answer, fuzzing};
-use crate::model::{
+use kommo::pace::Standing;
+use kommo::{Answer, fuzzing};
+use model::{
     AfterDelivery, CheckedCompletion, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
     Step, Timestamp,
 };
-use crate::pace::Standing;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);

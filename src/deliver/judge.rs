@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::kommo::{Answer, NoBearer, Problem};
-use crate::model::{
+use kommo::pace::{Cause, Pause, Paused, Source, Standing};
+use kommo::{Answer, NoBearer, Problem};
+use model::{
     AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
     Timestamp,
 };
-use crate::pace::{Cause, Pause, Paused, Source, Standing};
 
 use super::blame::{self, Blame};
 use super::early;

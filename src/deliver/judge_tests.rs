@@ -1,7 +1,7 @@
 //! What is done with an answer of Kommo, a row a test.
 
 use super::*;
-use crate::model::{CheckedCompletion, Completion, Step};
+use model::{CheckedCompletion, Completion, Step};
 
 #[path = "not_kommo_tests.rs"]
 mod not_kommo;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::job_log::{AttemptLine, Call, Finished, JobLog};
-use crate::model::{AfterDelivery, DeliveringJob, FallbackReason, StateName, Timestamp, whole_millis};
+use model::clock::Clock;
+use model::{AfterDelivery, DeliveringJob, FallbackReason, StateName, Timestamp, whole_millis};
 
 use super::judge::Judgement;
 

@@ -28,13 +28,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
-use crate::clock::Clock;
 use crate::health::Health;
 use crate::job_log::JobLog;
-use crate::kommo::Kommo;
-use crate::model::{CheckedCompletion, DeliveringJob, HandlerName, HandlerPolicy};
-use crate::pace::{Gate, Hold, Pass};
-use crate::store::{LongestDue, Slot, Store, StoreError};
+use kommo::Kommo;
+use kommo::pace::{Gate, Hold, Pass};
+use model::clock::Clock;
+use model::{CheckedCompletion, DeliveringJob, HandlerName, HandlerPolicy};
+use store::{LongestDue, Slot, Store, StoreError};
 
 use turns::Turns;
 

@@ -6,9 +6,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::ManualClock;
-use crate::model::Completion;
-use crate::pace::{Gate, Limits, Pass};
+use kommo::pace::{Gate, Limits, Pass};
+use model::Completion;
+use model::clock::ManualClock;
 
 const ACCOUNTS: [&str; 2] = ["https://a.kommo.com", "https://b.kommo.com"];
 const TICK: Duration = Duration::from_millis(500);

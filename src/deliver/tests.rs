@@ -18,15 +18,15 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::accounts::{self, Integration, Keys, LongLivedAccount};
-use crate::clock::ManualClock;
 use crate::job_log::JobLog;
-use crate::model::{
+use kommo::pace::Limits;
+use model::clock::ManualClock;
+use model::{
     AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
     State, StateName, Timestamp, WidgetRequest,
 };
-use crate::pace::Limits;
-use crate::simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
-use crate::store::Purpose;
+use simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
+use store::Purpose;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const LEASE: Duration = Duration::from_secs(60);

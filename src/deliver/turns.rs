@@ -4,7 +4,7 @@
 //! retry and a first try, so that neither an old backlog nor a retry waits for a lull that never comes. A job that was
 //! refused with its account counts as a retry here. Continues are counted, not claims: a claim may take one job or sixty-four.
 
-use crate::store::LongestDue;
+use store::LongestDue;
 
 /// One of so many continues is the one that has been due longest.
 const EVERY: usize = 4;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::handler::{Context, Handler, HandlerError, Request};
-use crate::model::Completion;
+use model::Completion;
 
 /// Sends the request's data back, with `status = "success"` unless the data has a `status` of its own.
 /// Data that is no object comes back under the key `data`.
@@ -30,9 +30,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::Clock;
-    use crate::kommo::Clients;
-    use crate::model::{AccountId, BotType, JobId, Timestamp};
+    use kommo::Clients;
+    use model::clock::Clock;
+    use model::{AccountId, BotType, JobId, Timestamp};
 
     async fn echoed(data: Value) -> Value {
         let now = Timestamp::default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{
+use model::{
     AccountId, DeliveringJob, Entity, HandlerName, JobId, JobSummary, Outcome, StateName, whole_millis,
 };
 

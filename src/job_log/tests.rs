@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use tracing::subscriber::NoSubscriber;
 
 use super::*;
-use crate::clock::ManualClock;
-use crate::model::{AccountId, Entity, EntityKind, Outcome, StateName, Timestamp};
+use model::clock::ManualClock;
+use model::{AccountId, Entity, EntityKind, Outcome, StateName, Timestamp};
 
 /// What was logged.
 #[derive(Clone, Default)]

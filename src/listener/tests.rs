@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::clock::Clock;
+use model::clock::Clock;
 
 /// Long enough that no healthy request meets it, on a busy machine either.
 pub(super) const PATIENT: Duration = Duration::from_secs(60);

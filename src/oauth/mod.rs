@@ -29,9 +29,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, Callback, ConnectError, Connected, Connection, Kept, Revocation, Revoked};
-use crate::clock::Clock;
 use crate::flood::Flood;
 use crate::problem::{self, Problem};
+use model::clock::Clock;
 use query::Key;
 use refusal::{Refusal, Unheard};
 

@@ -14,7 +14,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use crate::accounts::{Connected, Kept};
-use crate::model::AccountState;
+use model::AccountState;
 
 use super::refusal::Refusal;
 
@@ -181,7 +181,7 @@ fn with_code(text: &str) -> Markup {
 mod tests {
     use super::*;
     use crate::accounts::ConnectError;
-    use crate::model::AccountId;
+    use model::AccountId;
 
     fn account(integration: &str, was: Option<AccountState>) -> Connected {
         Connected {

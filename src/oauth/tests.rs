@@ -25,12 +25,12 @@ use url::Url;
 
 use super::*;
 use crate::accounts::{self, Integration, Keys, LINK_LIFE};
-use crate::clock::ManualClock;
 use crate::health::Health;
-use crate::kommo::Kommo;
-use crate::model::{AccountId, AccountState, HostRules, Timestamp};
-use crate::pace::{Gate, Limits};
-use crate::store::{Purpose, Store};
+use kommo::Kommo;
+use kommo::pace::{Gate, Limits};
+use model::clock::ManualClock;
+use model::{AccountId, AccountState, HostRules, Timestamp};
+use store::{Purpose, Store};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const SECRET: &str = "the-secret-of-the-integration";

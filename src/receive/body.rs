@@ -18,7 +18,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{form, multipart};
-use crate::model::repaired_json;
+use model::repaired_json;
 
 /// The deepest nesting of `data`: `data[a]` and `{"a": 1}` have depth 1.
 pub(super) const MAX_DEPTH: usize = 32;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::model::{AccountId, Entity, EntityKind, Timestamp};
+use model::{AccountId, Entity, EntityKind, Timestamp};
 
 /// The last second of the year 9999. What claims to be later is no time in seconds.
 const LAST_SECOND: f64 = 253_402_300_799.0;

@@ -10,8 +10,8 @@ use super::body::{MAX_DEPTH, MAX_FIELDS, RawRequest, deeper_than};
 use super::keyring::Integration;
 use super::return_url;
 use super::token::{BASE64, MAX_TOKEN, SKEW, Unverified, Verified};
-use crate::model::{HostRules, Timestamp};
 use base64::Engine;
+use model::{HostRules, Timestamp};
 
 /// What signs good tokens here, with the time in the middle of their lives.
 pub(crate) const SECRET: &str = "known";

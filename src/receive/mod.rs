@@ -39,14 +39,14 @@ use url::Url;
 
 pub use keyring::Integration;
 
-use crate::clock::Clock;
 use crate::flood::Flood;
-use crate::model::{AccountId, HandlerName, HostRules, JobId, NewJob, WidgetRequest};
 use crate::problem;
-use crate::store::{Accepted, Store};
 use body::RawRequest;
+use model::clock::Clock;
+use model::{AccountId, HandlerName, HostRules, JobId, NewJob, WidgetRequest};
 use reject::Rejection;
 use seen::Seen;
+use store::{Accepted, Store};
 use token::{Unfit, Unverified};
 
 /// How long an idempotency key is known beyond the last moment at which its request can be stored: the calendar may be set

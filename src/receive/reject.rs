@@ -14,7 +14,7 @@ use super::body::BodyError;
 use super::return_url::ReturnUrlRefusal;
 use super::token::TokenError;
 use crate::problem::Problem;
-use crate::store::{OverBudget, StoreError};
+use store::{OverBudget, StoreError};
 
 /// Why a request is not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -196,8 +196,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::{HostRefusal, ReturnUrlError};
     use crate::receive::claims::ClaimsError;
+    use model::{HostRefusal, ReturnUrlError};
 
     #[tokio::test]
     async fn each_refusal_has_its_status_type_and_label() {

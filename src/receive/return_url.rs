@@ -5,7 +5,7 @@
 
 use url::Url;
 
-use crate::model::{HostRefusal, HostRules, ReturnUrl, ReturnUrlError};
+use model::{HostRefusal, HostRules, ReturnUrl, ReturnUrlError};
 
 /// Reads `text` and checks it against the rules and the token's `iss`.
 ///

@@ -16,8 +16,8 @@ use tower::ServiceExt;
 
 use super::token::tests::{NOW, claims, hs512, integrations};
 use super::*;
-use crate::clock::ManualClock;
-use crate::store::{JobFilter, Purpose};
+use model::clock::ManualClock;
+use store::{JobFilter, Purpose};
 
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";
 const PATH: &str = "/widget_request/greet";

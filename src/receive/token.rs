@@ -19,7 +19,7 @@ use url::Url;
 use super::claims::{Claims, ClaimsError};
 use super::keyring::{Algorithm, Integration};
 use super::seen::Seen;
-use crate::model::{AccountId, Entity, Timestamp};
+use model::{AccountId, Entity, Timestamp};
 
 /// The longest token, in bytes. Kommo's have less than a thousand.
 pub(super) const MAX_TOKEN: usize = 8 * 1024;

@@ -82,7 +82,7 @@ fn a_good_token_tells_all() {
         client_uuid: "aa-BB".into(),
         iss: "https://example.kommo.com".parse().unwrap(),
         account_id: AccountId(31_764_961),
-        entity: Some(Entity { kind: crate::model::EntityKind::Lead, id: 99 }),
+        entity: Some(Entity { kind: model::EntityKind::Lead, id: 99 }),
         idempotency_key: "c1e8ba8a".to_owned(),
         expires_at: Timestamp::from_millis(1_700_000_360_250),
     };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::clock::Clock;
+use model::clock::Clock;
 
 use super::queue::DROPPED;
 

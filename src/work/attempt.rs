@@ -3,10 +3,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::handler::Context;
-use crate::kommo::Client;
-use crate::model::RunningJob;
+use kommo::Client;
+use model::RunningJob;
+use model::clock::Clock;
 
 use super::registry::{Received, Registered};
 use super::threads::{HandlerThreads, Ran};

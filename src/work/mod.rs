@@ -20,14 +20,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
 use crate::job_log::{AttemptLine, JobLog};
-use crate::kommo::Clients;
-use crate::model::{
+use kommo::Clients;
+use model::clock::Clock;
+use model::{
     AfterHandler, Attempt, AttemptResult, HandlerName, HandlerPolicy, HandlerReport, Outcome, RunningJob,
     Shares, Stage, Timestamp, whole_millis,
 };
-use crate::store::{Slot, Store, StoreError, Written};
+use store::{Slot, Store, StoreError, Written};
 
 pub use registry::Registry;
 pub use threads::HandlerThreads;

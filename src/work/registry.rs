@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::handler::{Context, Handler, HandlerError, Request};
-use crate::model::{Completion, HandlerName, HandlerPolicy, WidgetRequest};
+use model::{Completion, HandlerName, HandlerPolicy, WidgetRequest};
 
 use super::undecodable;
 
@@ -25,7 +25,7 @@ pub(super) trait AnyHandler: Send + Sync {
 
 /// What a request is besides its data.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Received(pub(super) crate::model::Timestamp);
+pub(super) struct Received(pub(super) model::Timestamp);
 
 impl<H: Handler> AnyHandler for H {
     fn run<'a>(&'a self, request: &'a WidgetRequest, received: Received, context: Context) -> Running<'a> {

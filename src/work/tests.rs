@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::clock::ManualClock;
 use crate::handler::{Context, Handler, HandlerError, Request};
-use crate::model::{AccountId, Completion, FallbackReason, Job, JobId, NewJob, State, WidgetRequest};
-use crate::store::Purpose;
+use model::clock::ManualClock;
+use model::{AccountId, Completion, FallbackReason, Job, JobId, NewJob, State, WidgetRequest};
+use store::Purpose;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -235,8 +235,7 @@ async fn where_there_is_one_place_the_names_take_turns() {
         pool.step().await.unwrap();
         pool.idle().await;
     }
-    let jobs =
-        home.store.jobs(&crate::store::JobFilter { limit: 9, ..Default::default() }).await.unwrap().jobs;
+    let jobs = home.store.jobs(&store::JobFilter { limit: 9, ..Default::default() }).await.unwrap().jobs;
     let mut done: Vec<_> =
         jobs.iter().filter(|job| job.outcome.is_some()).map(|job| job.handler.as_str()).collect();
     done.sort_unstable();

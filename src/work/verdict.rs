@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::handler::{HandlerError, Retry};
-use crate::model::{
+use model::{
     AfterHandler, AttemptResult, CheckedCompletion, Completion, FallbackReason, HandlerPolicy, Outcome,
     Prepared, Timestamp, next_attempt,
 };

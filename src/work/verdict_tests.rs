@@ -1,7 +1,7 @@
 //! The table of what comes after an attempt.
 
 use super::*;
-use crate::model::{Show, Step};
+use model::{Show, Step};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

@@ -19,9 +19,7 @@ pub(crate) struct Rules {
     pub(crate) rooms: &'static [(&'static str, May)],
     /// A dependency, and the rooms (`main` for the program) that alone may name it.
     pub(crate) crates: &'static [(&'static str, &'static [&'static str])],
-    /// A room, and the dependencies that it must not name.
-    pub(crate) barred: &'static [(&'static str, &'static [&'static str])],
-    /// The only room that speaks SQL.
+    /// Where the only files are that speak SQL.
     pub(crate) sql: &'static str,
     /// The most lines that a file may have.
     pub(crate) lines: usize,
@@ -43,8 +41,18 @@ pub(crate) fn source_file(rules: &Rules, path: &str, text: &str) -> Vec<String> 
         room => {
             wrong.extend(arrows(rules, path, &module, &code));
             wrong.extend(dependencies(rules, path, room, &code));
-            wrong.extend(sql(rules, path, room, &code));
+            wrong.extend(sql(rules, path, &code));
         }
+    }
+    wrong
+}
+
+/// Everything that is wrong with a file of `crates/`, where Cargo keeps the arrows.
+pub(crate) fn crate_file(rules: &Rules, path: &str, text: &str) -> Vec<String> {
+    let mut wrong = length(rules, path, text);
+    wrong.extend(opening(path, text));
+    if !is_test_file(path) {
+        wrong.extend(sql(rules, path, &without_tests(&tokens(text))));
     }
     wrong
 }
@@ -113,12 +121,7 @@ fn dependencies(rules: &Rules, path: &str, room: &str, code: &[Token]) -> Vec<St
     let reason = |name: &str| {
         let kept =
             rules.crates.iter().find(|(dependency, rooms)| *dependency == name && !rooms.contains(&room));
-        let barred = rules.barred.iter().any(|(barred, names)| *barred == room && names.contains(&name));
-        match (barred, kept) {
-            (true, _) => Some(format!("`{room}` must not name it")),
-            (false, Some((_, rooms))) => Some(format!("only {} may", rooms.join(", "))),
-            (false, None) => None,
-        }
+        kept.map(|(_, rooms)| format!("only {} may", rooms.join(", ")))
     };
     crate_names(code)
         .filter_map(|(name, line)| {
@@ -139,13 +142,13 @@ fn crate_names(code: &[Token]) -> impl Iterator<Item = (&str, usize)> {
     })
 }
 
-fn sql(rules: &Rules, path: &str, room: &str, code: &[Token]) -> Vec<String> {
-    if room == rules.sql {
+fn sql(rules: &Rules, path: &str, code: &[Token]) -> Vec<String> {
+    if path.starts_with(rules.sql) {
         return Vec::new();
     }
     code.iter()
         .filter(|token| matches!(&token.kind, Kind::Text(text) if is_sql(text)))
-        .map(|token| format!("{path}:{}: SQL in `{room}`; only `{}` speaks it", token.line, rules.sql))
+        .map(|token| format!("{path}:{}: SQL; only `{}` speaks it", token.line, rules.sql))
         .collect()
 }
 

@@ -36,7 +36,7 @@ fn the_readme_names_every_metric_and_no_other() -> io::Result<()> {
 fn every_metric_that_is_counted_is_in_the_recorders_list() -> io::Result<()> {
     let list = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(NAMED[0]))?;
     let listed = metrics(&list, &["name: \""]);
-    for (path, source) in super::rust_files("src")? {
+    for (path, source) in [super::rust_files("src")?, super::rust_files("crates")?].concat() {
         let counted = metrics(&source, &["counter!(\"", "gauge!(\"", "histogram!(\""]);
         let unknown: Vec<&&str> = counted.difference(&listed).collect();
         assert!(unknown.is_empty(), "{path} counts what METRICS does not list: {unknown:?}");

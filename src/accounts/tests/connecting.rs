@@ -1,8 +1,8 @@
 //! Who is connected by a callback, and who is not.
 
 use super::*;
-use crate::model::Standing;
-use crate::store::NewConnection;
+use model::Standing;
+use store::NewConnection;
 
 #[tokio::test]
 async fn a_code_connects_the_account_it_is_of() {

@@ -2,7 +2,7 @@
 
 use super::keeping::{hook, unfinished};
 use super::*;
-use crate::model::StateName;
+use model::StateName;
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,7 @@
 //! What goes on by itself: renewing ahead, noticing others, revocations, keys that change.
 
 use super::*;
-use crate::simulator::Bot;
+use simulator::Bot;
 
 #[tokio::test]
 async fn tokens_are_renewed_ahead_of_their_end() {
@@ -49,9 +49,9 @@ pub(super) fn hook(home: &Home) -> Revocation {
     }
 }
 
-pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> crate::model::JobId {
-    use crate::model::{JobId, NewJob, WidgetRequest};
-    let bot: Bot = home.simulator.bot(crate::simulator::Plan::default());
+pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> model::JobId {
+    use model::{JobId, NewJob, WidgetRequest};
+    let bot: Bot = home.simulator.bot(simulator::Plan::default());
     let now = home.clock.now();
     let job = NewJob {
         id: JobId::new(now, fastrand::u128(..)),
@@ -72,7 +72,7 @@ pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> c
 
 #[tokio::test]
 async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
-    use crate::model::StateName;
+    use model::StateName;
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let (ours, client_uuid) = (home.simulator.options().account_id, &home.simulator.options().client_uuid);

@@ -2,7 +2,7 @@
 
 use super::evil::Evil;
 use super::*;
-use crate::store::NewConnection;
+use store::NewConnection;
 
 /// A callback with a link of ours, from another host.
 fn from(home: &Home, accounts: &Accounts, host: String) -> Callback {
@@ -103,5 +103,5 @@ async fn a_renewal_takes_no_tokens_of_another_account() {
         "{refused}"
     );
     let stored = store.accounts().await.unwrap().into_iter().find(|one| one.key.account_id == AccountId(1));
-    assert_eq!(stored.unwrap().standing, crate::model::Standing::Active(sealed));
+    assert_eq!(stored.unwrap().standing, model::Standing::Active(sealed));
 }

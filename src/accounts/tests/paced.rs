@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::*;
-use crate::pace::{Cause, Errand, Pause, Source};
+use kommo::pace::{Cause, Errand, Pause, Source};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -91,7 +91,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
         accounts.0.parts.integrations[0].redirect_uri.as_ref().unwrap(),
     );
     let origin = home.origin().parse().unwrap();
-    let lost = accounts.0.parts.kommo.grant(&origin, app, crate::kommo::Grant::Refresh(&refresh)).await;
+    let lost = accounts.0.parts.kommo.grant(&origin, app, kommo::Grant::Refresh(&refresh)).await;
     assert!(lost.is_err());
     drop(accounts);
     store.close().await;

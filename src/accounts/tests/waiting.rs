@@ -2,12 +2,12 @@
 
 use super::keeping::unfinished;
 use super::*;
-use crate::model::{
+use kommo::pace::{Cause, Errand, Pause, Source};
+use model::{
     AccountWait, AfterDelivery, AfterHandler, CheckedCompletion, Delivery, DeliveryReport, HandlerReport,
     JobId, Outcome, Prepared, StateName,
 };
-use crate::pace::{Cause, Errand, Pause, Source};
-use crate::store::LongestDue;
+use store::LongestDue;
 
 pub(super) fn wait(cause: Cause) -> AccountWait {
     AccountWait { cause, why: cause.what().into(), advice: "do that".into(), since: START, until: None }

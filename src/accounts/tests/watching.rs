@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::waiting::wait;
 use super::*;
-use crate::pace::{Cause, Errand, Pause, Source};
+use kommo::pace::{Cause, Errand, Pause, Source};
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_does_not_keep_the_watch_awake() {

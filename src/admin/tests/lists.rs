@@ -1,6 +1,6 @@
 //! Lists neither hold up the numbers nor show what was dropped.
 
-use crate::model::{Budget, FallbackReason};
+use model::{Budget, FallbackReason};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! What an unfinished job waits for, as the API tells it.
 
 use super::*;
-use crate::model::{ALL_ACCOUNTS, AccountWait, Timestamp, WaitCause};
+use model::{ALL_ACCOUNTS, AccountWait, Timestamp, WaitCause};
 
 pub(super) fn unauthorized() -> AccountWait {
     AccountWait {

@@ -2,7 +2,7 @@
 //!
 //! The bridge is a process of its own, so that its CPU and memory are its own: a child with a generated
 //! configuration in a temporary folder, or the one that `--target` names. Kommo's side is the sink of
-//! [`load`](crate::load), in place of the simulator: cheaper, and exact about what came how often.
+//! [`load`](load), in place of the simulator: cheaper, and exact about what came how often.
 
 mod metrics;
 mod output;
@@ -17,8 +17,8 @@ use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 
 use crate::bridge::open_files;
-use crate::load::Load;
 use crate::shutdown::Shutdown;
+use load::Load;
 
 use super::exit::{Failure, print_until};
 use output::Outcome;

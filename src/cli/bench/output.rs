@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::load::{Latency, Report, Usage};
+use load::{Latency, Report, Usage};
 
 use super::Args;
 use super::metrics::Commits;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 
-use crate::load::{Account, Batch, Integration, Sink, Start, Target};
+use load::{Account, Batch, Integration, Sink, Start, Target};
 
 use super::Args;
 use super::metrics::commits;

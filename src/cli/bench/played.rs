@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::progress::Progress;
-use crate::load::{Batch, Report};
+use load::{Batch, Report};
 
 use super::Args;
 

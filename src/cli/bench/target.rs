@@ -14,8 +14,8 @@ use url::Url;
 use crate::bridge::Error;
 use crate::cli::exit::{Failure, Usage};
 use crate::config::{Config, Sources};
-use crate::load::{Account, Batch, Integration, Sink, Target, Usage as Used};
-use crate::store;
+use load::{Account, Batch, Integration, Sink, Target, Usage as Used};
+use store;
 
 use super::Args;
 use super::output::{Outcome, Spent};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::simulator::{BodyStyle, BotType, Fault, Plan};
+use simulator::{BodyStyle, BotType, Fault, Plan};
 
 /// The plan of the bot `number`: every other one goes through without a fault, the others take turns.
 pub(super) fn plan(number: u32) -> Plan {

@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 use crate::bridge::{Bridge, Error, Listeners};
 use crate::config::{Config, Sources};
 use crate::shutdown::Shutdown;
-use crate::simulator::{Bot, Options, Simulator};
 use crate::telemetry;
+use simulator::{Bot, Options, Simulator};
 
 use super::exit::print_until;
 use super::progress::Progress;

@@ -7,7 +7,7 @@ use anstyle::AnsiColor;
 use crate::cli::screen::Screen;
 use crate::cli::table::{Cell, Column, Table};
 use crate::cli::text::{clean, colour};
-use crate::simulator::{BotReport, What};
+use simulator::{BotReport, What};
 
 /// How many bots got every continue that they waited for.
 pub(super) fn continued(reports: &[BotReport]) -> usize {

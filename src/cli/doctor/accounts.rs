@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::accounts::Listed;
 use crate::cli::text::when;
-use crate::kommo::Error;
-use crate::model::{AccountState, Timestamp, WaitCause};
+use kommo::Error;
+use model::{AccountState, Timestamp, WaitCause};
 
 use super::check::Check;
 
@@ -97,8 +97,8 @@ mod tests {
     use super::super::check::Outcome;
     use super::*;
     use crate::cli::account::tests::{configured, connected};
-    use crate::kommo::NoBearer;
-    use crate::model::AccountWait;
+    use kommo::NoBearer;
+    use model::AccountWait;
 
     #[test]
     fn each_account_is_judged_by_its_state_and_by_what_kommo_says() {

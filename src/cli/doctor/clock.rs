@@ -1,6 +1,6 @@
 //! Whether this machine's clock is right enough: tokens are refused outside of their time, with a minute to spare.
 
-use crate::model::Timestamp;
+use model::Timestamp;
 
 use super::check::Check;
 

@@ -1,7 +1,7 @@
 //! What is legal in a configuration, and still worth a look.
 
 use crate::config::Config;
-use crate::model::below;
+use model::below;
 
 use super::check::Check;
 

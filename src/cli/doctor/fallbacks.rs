@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::Timestamp;
-use crate::store::{FallbackCount, RecentOutcomes, Store};
+use model::Timestamp;
+use store::{FallbackCount, RecentOutcomes, Store};
 
 use super::check::Check;
 
@@ -54,7 +54,7 @@ fn check(outcomes: &RecentOutcomes) -> Option<Check> {
 mod tests {
     use super::super::check::Outcome;
     use super::*;
-    use crate::model::FallbackReason;
+    use model::FallbackReason;
 
     fn told(jobs: u64, fallbacks: &[(&str, FallbackReason, u64)]) -> Option<(Outcome, String)> {
         let count = |(handler, reason, jobs): &(&str, FallbackReason, u64)| FallbackCount {

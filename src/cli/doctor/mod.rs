@@ -22,10 +22,10 @@ use serde_json::json;
 use crate::accounts::Listed;
 use crate::bridge::Error;
 use crate::bridge::speaking::Speaking;
-use crate::clock::Clock;
 use crate::config::{Config, Effective, Sources};
-use crate::model::Outgoing;
-use crate::store::Store;
+use ::store::Store;
+use model::Outgoing;
+use model::clock::Clock;
 
 use super::exit::{Failure, print};
 use super::screen::Screen;

@@ -9,8 +9,8 @@ use url::Url;
 
 use crate::cli::health;
 use crate::config::Config;
-use crate::kommo::client_builder;
-use crate::model::{Outgoing, Timestamp, below};
+use kommo::client_builder;
+use model::{Outgoing, Timestamp, below};
 
 use super::check::Check;
 use super::clock;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::text::span;
-use crate::model::{StateName, Timestamp};
-use crate::paths;
-use crate::store::{self, LogState, MAX_LOG_BYTES, Stats, Store, StoreError, log_state};
+use model::{StateName, Timestamp};
+use paths;
+use store::{self, LogState, MAX_LOG_BYTES, Stats, Store, StoreError, log_state};
 
 use super::check::Check;
 use super::permissions;

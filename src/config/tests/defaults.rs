@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::config::load::DEFAULTS;
-use crate::model::{Budget, HandlerPolicy};
+use model::{Budget, HandlerPolicy};
 
 /// All (section, key) of the schema.
 pub(super) fn keys_of(schema: &Json) -> Vec<(String, String)> {

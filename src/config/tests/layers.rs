@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::model::Step;
+use model::Step;
 
 type Reads = fn(&Config) -> String;
 

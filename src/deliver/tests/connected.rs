@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::accounts::Callback;
-use crate::simulator::MovedAnswer;
+use simulator::MovedAnswer;
 
 /// Connects the account, as the installation of its widget does where the account is known.
 pub(super) async fn connect(home: &Home, sender: &Sender) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::connected::connect;
 use super::*;
-use crate::pace::Errand;
+use kommo::pace::Errand;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! Which lanes are looked at, when, and which of their jobs go first.
 
 use super::*;
-use crate::simulator::MovedAnswer;
+use simulator::MovedAnswer;
 
 const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;

@@ -2,7 +2,7 @@
 
 use super::connected::connect;
 use super::*;
-use crate::simulator::MovedAnswer;
+use simulator::MovedAnswer;
 
 const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;

@@ -1,8 +1,8 @@
 //! Jobs that Kommo refuses while it takes others, and accounts that it refuses: who waits for whom, and who is charged.
 
 use super::*;
-use crate::pace::{Cause, Pause, Source};
-use crate::store::LongestDue;
+use kommo::pace::{Cause, Pause, Source};
+use store::LongestDue;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// `delivery.give_up_after` of these senders.

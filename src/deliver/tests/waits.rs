@@ -3,7 +3,7 @@
 
 use super::connected::connect;
 use super::*;
-use crate::store::RetryOptions;
+use store::RetryOptions;
 
 async fn state(home: &Home, id: JobId) -> StateName {
     home.look(id).await.state.name()

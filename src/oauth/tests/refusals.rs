@@ -3,7 +3,7 @@
 use super::*;
 use crate::accounts::{RevocationError, StateError};
 use crate::oauth::query::QueryError;
-use crate::store::StoreError;
+use store::StoreError;
 
 /// A refusal, its status, the end of its `type`, its label, and whether the same call may come again.
 type Row = (Refusal, u16, &'static str, &'static str, bool);

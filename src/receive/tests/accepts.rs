@@ -1,7 +1,7 @@
 //! Good requests: stored, answered, told apart by their `jti`.
 
 use super::*;
-use crate::model::{Entity, EntityKind, Timestamp};
+use model::{Entity, EntityKind, Timestamp};
 
 #[tokio::test]
 async fn what_is_answered_200_is_in_the_store() {

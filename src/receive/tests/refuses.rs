@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use futures_util::stream;
 
 use super::*;
-use crate::model::{Budget, RequestRate};
+use model::{Budget, RequestRate};
 
 #[tokio::test]
 async fn each_refusal_is_a_problem_and_stores_nothing() {

@@ -1,0 +1,180 @@
+//! How a call is made, with credentials and a gate that a test decides.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::*;
+use crate::pace::{Cause, Errand, Gate, Limits, Pause, Source};
+use model::clock::Clock;
+use model::{HostRules, Timestamp};
+use simulator::{Fault, Options, Simulator};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Gives out one token, and in its place another. To get that, it calls Kommo itself.
+struct Renewable {
+    origin: Arc<str>,
+    first: SecretString,
+    second: Option<SecretString>,
+    gate: Arc<Gate>,
+    renewals: AtomicU32,
+}
+
+impl Renewable {
+    fn give(&self, token: &SecretString, generation: u64) -> Bearer {
+        Bearer { origin: self.origin.clone(), token: Arc::new(token.clone()), generation }
+    }
+}
+
+impl Credentials for Renewable {
+    fn bearer<'a>(&'a self, _: Whose<'a>) -> Promise<'a> {
+        Box::pin(async { Ok(self.give(&self.first, 1)) })
+    }
+
+    fn renewed<'a>(&'a self, _: Whose<'a>, _: &'a Bearer) -> Promise<'a> {
+        Box::pin(async {
+            self.renewals.fetch_add(1, Ordering::SeqCst);
+            let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
+            self.gate.turn(&self.origin, Errand::Token, PATIENCE).await.unwrap().start().unwrap();
+            Ok(self.give(second, 2))
+        })
+    }
+}
+
+fn clients(
+    simulator: &Simulator,
+    tokens: (&str, Option<&str>),
+    clock: Clock,
+) -> (Arc<Clients>, Arc<Renewable>) {
+    let host = simulator.base_url().strip_prefix("http://").unwrap();
+    let rules = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
+    let limits = Limits { rate_per_account: 7, rate_total: None, places: 7 };
+    let gate = Gate::new(limits, clock.clone());
+    let credentials = Arc::new(Renewable {
+        origin: simulator.base_url().into(),
+        first: tokens.0.into(),
+        second: tokens.1.map(Into::into),
+        gate: gate.clone(),
+        renewals: AtomicU32::new(0),
+    });
+    let clients = Clients {
+        kommo: Kommo::new(rules, PATIENCE).unwrap(),
+        gate,
+        credentials: credentials.clone(),
+        clock,
+        random: || 0.0,
+        patience: PATIENCE,
+        runtime: None,
+    };
+    (Arc::new(clients), credentials)
+}
+
+async fn simulator() -> Simulator {
+    Simulator::start(Options::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once_and_the_call_made_again() {
+    let simulator = simulator().await;
+    let good = simulator.options().access_token.clone();
+    let (clients, credentials) = clients(&simulator, ("stale", Some(&good)), Clock::system());
+    let client = clients.of(simulator.base_url());
+    client.widget("amo_dropbox").await.unwrap();
+    // A write too: Kommo did not know who asked, so it did nothing.
+    client.uninstall_widget("amo_dropbox").await.unwrap();
+    assert_eq!(credentials.renewals.load(Ordering::SeqCst), 2);
+    let statuses: Vec<_> = simulator.api_calls().iter().map(|call| call.status).collect();
+    assert_eq!(statuses, [Some(401), Some(200), Some(401), Some(204)]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_again_or_cannot_be_renewed_is_told() {
+    let simulator = simulator().await;
+    let (both_stale, credentials) = clients(&simulator, ("stale", Some("stale-too")), Clock::system());
+    let error = both_stale.of(simulator.base_url()).widget("amo_dropbox").await.unwrap_err();
+    assert!(matches!(error, Error::Unauthorized(NoBearer::NeedsAuthorization { .. })), "{error}");
+    assert_eq!((credentials.renewals.load(Ordering::SeqCst), simulator.api_calls().len()), (1, 2));
+    let (long_lived, _) = clients(&simulator, ("stale", None), Clock::system());
+    let error = long_lived.of(simulator.base_url()).widget("amo_dropbox").await.unwrap_err();
+    assert_eq!(error, Error::Unauthorized(NoBearer::LongLived));
+    assert!(!error.is_worth_retrying());
+}
+
+#[tokio::test]
+async fn the_probe_of_a_pause_may_renew_its_token() {
+    let simulator = simulator().await;
+    let good = simulator.options().access_token.clone();
+    let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
+    let (clients, _) = clients(&simulator, ("stale", Some(&good)), manual.clock());
+    let mut pass = clients.gate.turn(simulator.base_url(), Errand::Call, PATIENCE).await.unwrap();
+    pass.start().unwrap();
+    let cause = Cause::TooMany;
+    pass.pause(Pause { cause, hint: Some(Duration::from_secs(5)), source: Source::Call });
+    drop(pass);
+    manual.advance(Duration::from_secs(5));
+    let client = clients.of(simulator.base_url());
+    let asked = tokio::time::timeout(PATIENCE, client.widget("amo_dropbox")).await;
+    assert_eq!(asked.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
+    // Its success ended the pause: four more may go, beside the two tries and the renewal.
+    assert_eq!(clients.gate.enter(simulator.base_url(), 7).len(), 4);
+}
+
+#[tokio::test]
+async fn a_call_goes_where_the_account_is_now() {
+    let (old, new) = (simulator().await, simulator().await);
+    let good = new.options().access_token.clone();
+    let (clients, _) = clients(&new, (&good, None), Clock::system());
+    let client = clients.of(old.base_url());
+    // The links of the list are those of the new address, and are followed all the same.
+    let codes: Vec<_> = futures_util::TryStreamExt::try_collect(client.all_widgets(3)).await.unwrap();
+    assert_eq!((codes.len(), old.api_calls().len(), new.api_calls().len()), (7, 0, 3));
+}
+
+#[tokio::test]
+async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
+    let simulator = simulator().await;
+    let good = simulator.options().access_token.clone();
+    let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
+    let (clients, _) = clients(&simulator, (&good, None), manual.clock());
+    let client = clients.of(simulator.base_url());
+    let too_many = |seconds| [Fault::TooManyRequests { header: Some(seconds), body: None }];
+    simulator.queue_api_faults(too_many(3_000));
+    let error = client.widget("amo_dropbox").await.unwrap_err();
+    assert_eq!(error, Error::RateLimited { retry_after: Some(Duration::from_secs(3_000)) });
+    // Who comes later is not sent at all.
+    let error = client.widget("amo_dropbox").await.unwrap_err();
+    assert_eq!(error, Error::Paused { left: Some(Duration::from_secs(3_000)) });
+    assert_eq!(simulator.api_calls().len(), 1);
+
+    manual.advance(Duration::from_secs(3_000));
+    simulator.queue_api_faults(too_many(7));
+    let asking = tokio::spawn(async move { client.uninstall_widget("amo_dropbox").await });
+    let second_pause = async {
+        while clients.gate.wait(simulator.base_url()) != Some(Duration::from_secs(7)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, second_pause).await.unwrap();
+    manual.advance(Duration::from_secs(7));
+    assert_eq!(asking.await.unwrap(), Ok(()));
+    assert_eq!(simulator.api_calls().len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_handler_may_not_do_holds_up_no_continue() {
+    let simulator = simulator().await;
+    let good = simulator.options().access_token.clone();
+    let (clients, _) = clients(&simulator, (&good, None), Clock::system());
+    let client = clients.of(simulator.base_url()).with_patience(Duration::from_secs(1));
+    for fault in [Fault::HtmlForbidden, Fault::Forbidden, Fault::PaymentRequired] {
+        simulator.queue_api_faults([fault.clone()]);
+        assert!(client.get_json("/api/v4/account").await.is_err(), "{fault}");
+        for account in [simulator.base_url(), "https://other.kommo.com"] {
+            assert_eq!(clients.gate.wait(account), Some(Duration::ZERO), "{fault}: {account}");
+        }
+    }
+    assert!(client.get_json("/api/v4/account").await.is_ok());
+}

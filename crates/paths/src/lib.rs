@@ -1,0 +1,200 @@
+//! Paths: which texts name a file, and what an error about a file has to say.
+//!
+//! A configuration is not read by a shell, so `~`, `$HOME` and the options of a URL would become parts of a name. They are
+//! refused, and the text says what to write. An error about a file names its absolute path, its owner and this process's
+//! user: most of such errors are about permissions.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The path as the system finds it, without a look at the disk: a relative one starts at the working directory.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Says whose `path` is, or else the nearest folder above it that exists, and as which user this process runs.
+pub fn whose(path: &Path) -> String {
+    let path = absolute(path);
+    let we = rustix::process::geteuid().as_raw();
+    let found = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
+    let Some((found, there)) = found else { return format!("this process runs as user {we}") };
+    let what = if found == path { "it".to_owned() } else { format!("{}", found.display()) };
+    let (owner, mode) = (there.uid(), there.mode() & 0o7777);
+    format!("{what} belongs to user {owner} (mode {mode:o}), and this process runs as user {we}")
+}
+
+/// An error about a file: `/abs/path cannot be read: …; it belongs to user 0 (mode 600), and this process runs as user 1000`.
+pub fn cannot(path: &Path, done: &str, error: &io::Error) -> String {
+    format!("{} cannot be {done}: {error}; {}", absolute(path).display(), whose(path))
+}
+
+/// Why a text of the configuration is not taken for a path. It does not repeat the text, which may be a secret under a
+/// wrong key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAPath(&'static str);
+
+impl fmt::Display for NotAPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Says whether `text` names a file as it is written.
+///
+/// # Errors
+/// It holds what only a shell or a URL would give a meaning, and would become a part of the name.
+pub fn literal(text: &str) -> Result<&Path, NotAPath> {
+    let refuse = |why| Err(NotAPath(why));
+    if text.is_empty() {
+        return refuse("must not be empty: write the path of a file");
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        return refuse("must not begin or end with a space, nor contain a line break or a control character");
+    }
+    if text.starts_with(['"', '\'']) {
+        return refuse("begins with a quote that belongs to the value: remove the inner quotes");
+    }
+    if text == "~" || text.starts_with("~/") {
+        return refuse("`~` is not expanded: write the whole path, like /home/NAME/FILE, or one without `~`");
+    }
+    if text.split('/').any(names_a_variable) {
+        return refuse("variables like `$HOME` are not expanded: write the whole path, like /home/NAME/FILE");
+    }
+    Ok(Path::new(text))
+}
+
+/// The file that `sqlite:PATH` or `sqlite://PATH` names. A relative path starts at the working directory; `sqlite:///x` is
+/// `/x`.
+///
+/// # Errors
+/// It names no file; the text says what to write.
+pub fn of_sqlite(url: &str) -> Result<PathBuf, NotAPath> {
+    let refuse = |why| Err(NotAPath(why));
+    let Some(("sqlite", path)) = url.split_once(':') else {
+        return refuse("must be `sqlite:` and the path of a file, like \"sqlite:data/bridge.db\"");
+    };
+    if path.contains(":memory:") || path.contains("mode=memory") {
+        return refuse(
+            "a store in memory would forget what was acknowledged: write `sqlite:` and the path of a file",
+        );
+    }
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() {
+        return refuse("must be `sqlite:` and the path of a file, like \"sqlite:data/bridge.db\"");
+    }
+    if path.contains('?') {
+        return refuse(
+            "options like `?mode=rwc` would become part of the file's name: remove `?` and everything after it; the \
+             bridge makes the file, and sets the options itself",
+        );
+    }
+    if path.starts_with("file:") {
+        return refuse("`file:` would become part of the file's name: write `sqlite:` and the path alone");
+    }
+    if path.ends_with('/') {
+        return refuse("names a folder: write the path of a file in it, like \"sqlite:data/bridge.db\"");
+    }
+    literal(path).map(Path::to_owned)
+}
+
+/// `$HOME`, `${HOME}`: a name with a `$` elsewhere is a name.
+fn names_a_variable(part: &str) -> bool {
+    part.strip_prefix('$')
+        .and_then(|rest| rest.chars().next())
+        .is_some_and(|first| first == '{' || first == '_' || first.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_taken_as_written_or_refused_with_what_to_write() {
+        for text in
+            ["bridge.db", "/a b/c.db", "./~/x", "a~", "~other", "a/$", "cost$5", "what?", "ключ", "C:x"]
+        {
+            assert_eq!(literal(text), Ok(Path::new(text)));
+        }
+        for (text, part) in [
+            ("", "must not be empty"),
+            (" a", "begin or end with a space"),
+            ("a\n", "begin or end with a space"),
+            ("a\u{7}b", "control character"),
+            ("\"/run/secret\"", "inner quotes"),
+            ("'/run/secret'", "inner quotes"),
+            ("~", "`~` is not expanded"),
+            ("~/bridge.db", "`~` is not expanded"),
+            ("$HOME/bridge.db", "`$HOME`"),
+            ("/var/${NAME}/x", "`$HOME`"),
+            ("a/$_x", "`$HOME`"),
+        ] {
+            let why = literal(text).unwrap_err().to_string();
+            assert!(why.contains(part), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn each_way_to_name_the_store_is_a_table() {
+        for (url, path) in [
+            ("sqlite:data/bridge.db", "data/bridge.db"),
+            ("sqlite://data/bridge.db", "data/bridge.db"),
+            ("sqlite:/data/bridge.db", "/data/bridge.db"),
+            ("sqlite:///data/bridge.db", "/data/bridge.db"),
+            ("sqlite:./a b.db", "./a b.db"),
+        ] {
+            assert_eq!(of_sqlite(url), Ok(PathBuf::from(path)), "{url}");
+        }
+        for (url, part) in [
+            ("bridge.db", "must be `sqlite:`"),
+            ("SQLITE:x", "must be `sqlite:`"),
+            ("mysql://x", "must be `sqlite:`"),
+            ("sqlite:", "and the path of a file"),
+            ("sqlite://", "and the path of a file"),
+            ("sqlite::memory:", "in memory"),
+            ("sqlite:a?mode=memory", "in memory"),
+            ("sqlite:a.db?mode=rwc", "`?mode=rwc`"),
+            ("sqlite://a.db?", "`?mode=rwc`"),
+            ("sqlite:file:a.db", "`file:`"),
+            ("sqlite:data/", "names a folder"),
+            ("sqlite:///", "names a folder"),
+            ("sqlite:~/bridge.db", "`~` is not expanded"),
+            ("sqlite://~/bridge.db", "`~` is not expanded"),
+            ("sqlite:$HOME/bridge.db", "`$HOME`"),
+            ("sqlite: data/bridge.db", "begin or end with a space"),
+        ] {
+            let why = of_sqlite(url).unwrap_err().to_string();
+            assert!(why.contains(part), "{url}: {why}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_absolute_path_the_owner_and_our_user() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o750)).unwrap();
+        let file = folder.path().join("the.secret");
+        let we = rustix::process::geteuid().as_raw();
+        let owner = fs::metadata(folder.path()).unwrap().uid();
+        let error = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let place = folder.path().display();
+        assert_eq!(
+            cannot(&file, "read", &error()),
+            format!(
+                "{place}/the.secret cannot be read: permission denied; {place} belongs to user {owner} (mode 750), and \
+                 this process runs as user {we}"
+            ),
+            "where the file is not there, its folder decides"
+        );
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+        let text = cannot(&file, "opened", &error());
+        assert!(text.contains(&format!("; it belongs to user {owner} (mode 604), and")), "{text}");
+        let relative = cannot(Path::new("no/such"), "read", &error());
+        let here = std::env::current_dir().unwrap();
+        assert!(relative.starts_with(&format!("{}/no/such cannot", here.display())), "{relative}");
+    }
+}

@@ -1,0 +1,349 @@
+//! What each account may still send: `budget.unfinished` and `budget.requests`, counted in memory.
+//!
+//! The writer asks before it stores a request and changes the counts after COMMIT, so a refused or failed request costs
+//! its account nothing. The same transactions keep the bytes in the table `account_bytes`. The bridge reads that table at
+//! start, and every few seconds, because a command beside the bridge may have cancelled jobs. The count of requests starts
+//! at zero with each start.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::{Budget, RequestRate, Timestamp};
+
+use super::room::Limits;
+
+/// When an account whose jobs take all of its bytes may ask again: some of them may be finished by then.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a request is refused although the store could take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OverBudget {
+    /// The account's unfinished jobs take all the bytes that they may.
+    #[error(
+        "the unfinished jobs of this account take all of the {limit} bytes that budget.unfinished and the size of the disk \
+         allow; send the request again when some are finished"
+    )]
+    Unfinished {
+        /// What is allowed at this moment, in bytes.
+        limit: u64,
+    },
+    /// The account has sent all requests that it may.
+    #[error(
+        "this account has sent the {limit} requests that budget.requests allows; send the request again later"
+    )]
+    Requests {
+        /// Requests in each span.
+        limit: u32,
+        /// Until the span ends.
+        retry_after: Duration,
+    },
+}
+
+impl OverBudget {
+    /// When the account may ask again.
+    pub const fn retry_after(&self) -> Duration {
+        match self {
+            Self::Unfinished { .. } => RETRY_AFTER,
+            Self::Requests { retry_after, .. } => *retry_after,
+        }
+    }
+}
+
+/// What an account has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Usage {
+    /// Bytes of its unfinished jobs.
+    unfinished: u64,
+    /// Requests in the span that ends at `until`.
+    requests: u32,
+    until: Timestamp,
+}
+
+impl Usage {
+    /// Decides whether a request with `bytes` may be stored. A request that is larger than the whole budget is admitted when
+    /// nothing else is unfinished; otherwise its bot could never be served.
+    fn decide(
+        &self,
+        bytes: u64,
+        limits: &Limits,
+        rate: Option<RequestRate>,
+        now: Timestamp,
+    ) -> Result<(), OverBudget> {
+        if let Some(RequestRate { requests: limit, .. }) = rate
+            && now < self.until
+            && self.requests >= limit
+        {
+            return Err(OverBudget::Requests { limit, retry_after: self.until.since(now) });
+        }
+        let limit = limits.unfinished;
+        if self.unfinished > 0 && self.unfinished.saturating_add(bytes) > limit {
+            return Err(OverBudget::Unfinished { limit });
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change, rate: Option<RequestRate>, now: Timestamp) {
+        self.unfinished = self.unfinished.saturating_add_signed(change.unfinished);
+        let Some(RequestRate { span, .. }) = rate.filter(|_| change.requests > 0) else { return };
+        if now >= self.until {
+            (self.requests, self.until) = (0, now + span);
+        }
+        self.requests = self.requests.saturating_add(change.requests);
+    }
+}
+
+/// What a transaction changes of one account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Bytes of its unfinished jobs.
+    pub(super) unfinished: i64,
+    /// Bytes of all its jobs.
+    pub(super) stored: i64,
+    /// New requests.
+    pub(super) requests: u32,
+}
+
+/// What a transaction changes, by account. Every statement that inserts or deletes a job, changes its bodies, or moves it
+/// between finished and unfinished must be recorded here.
+#[derive(Debug, Default)]
+pub(super) struct Changes(HashMap<i64, Change>);
+
+impl Changes {
+    /// A request became a job.
+    pub(super) fn accepted(&mut self, account: i64, bytes: i64) {
+        self.grew(account, bytes);
+        self.of(account).requests += 1;
+    }
+
+    /// A body of an unfinished job grew, or shrank if `bytes` is negative.
+    pub(super) fn grew(&mut self, account: i64, bytes: i64) {
+        let change = self.of(account);
+        change.unfinished += bytes;
+        change.stored += bytes;
+    }
+
+    /// A job with `bytes` is finished.
+    pub(super) fn finished(&mut self, account: i64, bytes: i64) {
+        self.of(account).unfinished -= bytes;
+    }
+
+    /// A finished job with `bytes` is unfinished again.
+    pub(super) fn revived(&mut self, account: i64, bytes: i64) {
+        self.of(account).unfinished += bytes;
+    }
+
+    /// A finished job with `bytes` was deleted, or its bodies were dropped.
+    pub(super) fn dropped(&mut self, account: i64, bytes: i64) {
+        self.of(account).stored -= bytes;
+    }
+
+    /// Accounts whose bytes change.
+    pub(super) fn bytes(&self) -> Vec<(i64, Change)> {
+        let all = self.0.iter().map(|(account, change)| (*account, *change));
+        all.filter(|(_, change)| (change.unfinished, change.stored) != (0, 0)).collect()
+    }
+
+    fn of(&mut self, account: i64) -> &mut Change {
+        self.0.entry(account).or_default()
+    }
+}
+
+/// The budgets of all accounts, and what they have used.
+#[derive(Default)]
+pub(super) struct Budgets(Mutex<Books>);
+
+#[derive(Default)]
+struct Books {
+    budget: Budget,
+    limits: Limits,
+    /// Whether the disk allows less than the budget.
+    is_less: bool,
+    /// Accounts with unfinished jobs, or with requests in the present span.
+    used: HashMap<i64, Usage>,
+}
+
+impl Budgets {
+    /// From now on every account has this budget.
+    pub(super) fn set(&self, budget: Budget) {
+        let mut books = self.lock();
+        books.limits = Limits::new(&budget, None);
+        books.budget = budget;
+    }
+
+    /// The disk has so much room. Where that begins or ceases to allow an account less than its budget, gives the limits
+    /// that hold from now on, and whether they are less.
+    pub(super) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
+        let mut books = self.lock();
+        let limits = Limits::new(&books.budget, Some(room));
+        let is_less = limits.unfinished < books.budget.unfinished || limits.stored < books.budget.stored;
+        books.limits = limits;
+        (std::mem::replace(&mut books.is_less, is_less) != is_less).then_some((limits, is_less))
+    }
+
+    /// The limits that hold at this moment.
+    pub(super) fn limits(&self) -> Limits {
+        self.lock().limits
+    }
+
+    /// Decides, one request after the other, which may be stored in the transaction that runs.
+    pub(super) fn admission(&self, now: Timestamp) -> Admission<'_> {
+        Admission { books: self.lock(), so_far: HashMap::new(), now }
+    }
+
+    /// After COMMIT: `all` is what the table said inside the transaction, if it was read; then came `changes`.
+    pub(super) fn carry_out(&self, all: Option<HashMap<i64, u64>>, changes: Changes, now: Timestamp) {
+        if all.is_none() && changes.0.is_empty() {
+            return;
+        }
+        let mut books = self.lock();
+        let rate = books.budget.requests;
+        if let Some(all) = all {
+            books.used.retain(|_, usage| now < usage.until);
+            books.used.values_mut().for_each(|usage| usage.unfinished = 0);
+            for (account, unfinished) in all {
+                books.used.entry(account).or_default().unfinished = unfinished;
+            }
+        }
+        for (account, change) in changes.0 {
+            books.used.entry(account).or_default().change(change, rate, now);
+        }
+    }
+
+    /// The bytes of each account's unfinished jobs, without those that have none.
+    #[cfg(test)]
+    pub(super) fn unfinished(&self) -> std::collections::BTreeMap<i64, u64> {
+        let books = self.lock();
+        let all = books.used.iter().map(|(account, usage)| (*account, usage.unfinished));
+        all.filter(|(_, unfinished)| *unfinished > 0).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Budgets::admission`]. Nothing is counted before COMMIT, so it remembers what it has admitted.
+pub(super) struct Admission<'b> {
+    books: MutexGuard<'b, Books>,
+    so_far: HashMap<i64, Usage>,
+    now: Timestamp,
+}
+
+impl Admission<'_> {
+    /// Admits a request of `account` with `bytes`.
+    ///
+    /// # Errors
+    /// The account's budget does not allow it.
+    pub(super) fn admit(&mut self, account: i64, bytes: u64) -> Result<(), OverBudget> {
+        let Books { budget, limits, used, is_less: _ } = &*self.books;
+        let known = || used.get(&account).copied().unwrap_or_default();
+        let usage = self.so_far.entry(account).or_insert_with(known);
+        usage.decide(bytes, limits, budget.requests, self.now)?;
+        let change = Change { unfinished: signed(bytes), stored: 0, requests: 1 };
+        usage.change(change, budget.requests, self.now);
+        Ok(())
+    }
+}
+
+/// A number of bytes as the table has it.
+pub(super) fn signed(bytes: impl TryInto<i64>) -> i64 {
+    bytes.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: RequestRate = RequestRate { requests: 2, span: Duration::from_secs(60) };
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn usage(unfinished: u64, requests: u32, until: i64) -> Usage {
+        Usage { unfinished, requests, until: at(until) }
+    }
+
+    #[test]
+    fn a_request_is_admitted_while_the_budget_has_room_for_it() {
+        let limits = Limits { unfinished: 100, ..Limits::default() };
+        let bytes = Err(OverBudget::Unfinished { limit: 100 });
+        let requests = |millis| {
+            let retry_after = Duration::from_millis(millis);
+            Err(OverBudget::Requests { limit: 2, retry_after })
+        };
+        for (usage, size, rate, expected) in [
+            (usage(0, 0, 0), 1, None, Ok(())),
+            (usage(60, 0, 0), 40, None, Ok(())),
+            (usage(60, 0, 0), 41, None, bytes),
+            (usage(100, 0, 0), 0, None, Ok(())),
+            (usage(200, 0, 0), 0, None, bytes),
+            (usage(u64::MAX, 0, 0), u64::MAX, None, bytes),
+            // Larger than the budget, and alone.
+            (usage(0, 0, 0), 101, None, Ok(())),
+            (usage(1, 0, 0), 101, None, bytes),
+            (usage(0, 1, 11_000), 1, Some(RATE), Ok(())),
+            (usage(0, 2, 11_000), 1, Some(RATE), requests(1_000)),
+            (usage(0, 2, 10_000), 1, Some(RATE), Ok(())),
+            (usage(0, 9, 10_001), 1, Some(RATE), requests(1)),
+            (usage(0, 9, 11_000), 1, None, Ok(())),
+        ] {
+            assert_eq!(usage.decide(size, &limits, rate, at(10_000)), expected, "{usage:?} {size} {rate:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_of_requests_begins_with_a_request_and_ends_on_its_own() {
+        let request = Change { requests: 1, ..Change::default() };
+        let mut usage = Usage::default();
+        usage.change(request, Some(RATE), at(5_000));
+        assert_eq!(usage, self::usage(0, 1, 65_000));
+        usage.change(request, Some(RATE), at(64_999));
+        assert_eq!(usage, self::usage(0, 2, 65_000));
+        usage.change(Change { unfinished: 7, ..Change::default() }, Some(RATE), at(70_000));
+        assert_eq!(usage, self::usage(7, 2, 65_000), "only a request begins a span");
+        usage.change(request, Some(RATE), at(70_000));
+        assert_eq!(usage, self::usage(7, 1, 130_000));
+        usage.change(request, None, at(999_000));
+        assert_eq!(usage, self::usage(7, 1, 130_000));
+    }
+
+    #[test]
+    fn what_a_transaction_admits_counts_for_the_next_request_in_it_and_no_further_until_it_commits() {
+        let budgets = Budgets::default();
+        budgets.set(Budget { unfinished: 100, requests: Some(RATE), ..Budget::default() });
+        for _ in 0..2 {
+            let mut admission = budgets.admission(at(0));
+            assert_eq!(admission.admit(7, 60), Ok(()));
+            assert_eq!(admission.admit(7, 60), Err(OverBudget::Unfinished { limit: 100 }));
+            assert_eq!(admission.admit(8, 60), Ok(()), "another account has a budget of its own");
+            assert_eq!(admission.admit(7, 40), Ok(()));
+            let retry_after = RATE.span;
+            assert_eq!(admission.admit(7, 0), Err(OverBudget::Requests { limit: 2, retry_after }));
+        }
+        let mut changes = Changes::default();
+        changes.accepted(7, 60);
+        budgets.carry_out(None, changes, at(0));
+        assert_eq!(budgets.admission(at(0)).admit(7, 60), Err(OverBudget::Unfinished { limit: 100 }));
+        assert_eq!(budgets.unfinished(), [(7, 60)].into());
+    }
+
+    #[test]
+    fn what_the_table_says_replaces_the_bytes_and_keeps_the_requests() {
+        let budgets = Budgets::default();
+        budgets.set(Budget { requests: Some(RATE), ..Budget::default() });
+        let accept = |account| {
+            let mut changes = Changes::default();
+            changes.accepted(account, 10);
+            changes
+        };
+        budgets.carry_out(None, accept(7), at(0));
+        budgets.carry_out(Some([(8, 5)].into()), accept(7), at(1));
+        assert_eq!(budgets.unfinished(), [(7, 10), (8, 5)].into());
+        assert!(budgets.admission(at(2)).admit(7, 0).is_err(), "two requests are two");
+        budgets.carry_out(Some(HashMap::new()), Changes::default(), at(60_000));
+        assert!(budgets.lock().used.is_empty(), "what is over is forgotten");
+    }
+}

@@ -1,0 +1,269 @@
+//! Connected accounts: who may renew, which write counts, what the schema refuses.
+
+use super::*;
+use crate::{Leased, NewConnection, Renewal};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn key(account_id: i64) -> AccountKey {
+    AccountKey::new(AccountId(account_id), "Client-1")
+}
+
+fn tokens(filler: u8) -> SealedTokens {
+    SealedTokens {
+        key_id: "0123456789abcdef".into(),
+        access: vec![filler; 41],
+        refresh: vec![filler; 60],
+        obtained_at: START,
+        expires_at: START + MINUTE,
+    }
+}
+
+fn connection(account_id: i64, origin: &str, filler: u8) -> NewConnection {
+    let (key, tokens) = (key(account_id), tokens(filler));
+    NewConnection { key, origin: origin.into(), tokens, moves_from: None, state: None }
+}
+
+/// Connects it, wherever it was.
+async fn connect(store: &Store, account_id: i64, origin: &str, filler: u8) -> Option<u64> {
+    let all = store.accounts().await.unwrap();
+    let moves_from = all.into_iter().find(|one| one.key == key(account_id)).and_then(|one| one.origin);
+    let new = NewConnection { moves_from, ..connection(account_id, origin, filler) };
+    store.connect_account(new).await.unwrap()
+}
+
+fn renewed(origin: &str, filler: u8) -> Renewal {
+    Renewal::Renewed { origin: origin.into(), tokens: tokens(filler) }
+}
+
+async fn only(store: &Store) -> AccountRecord {
+    let mut all = store.accounts().await.unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+#[tokio::test]
+async fn a_connected_account_is_found_as_it_was_stored() {
+    let home = Home::new();
+    let store = home.serve().await;
+    assert_eq!(connect(&store, 7, ORIGIN, 1).await, Some(1));
+    let expected = AccountRecord {
+        key: key(7),
+        origin: Some(ORIGIN.into()),
+        previous_origin: None,
+        standing: Standing::Active(tokens(1)),
+        generation: 1,
+        connected_at: Some(START),
+    };
+    assert_eq!(only(&store).await, expected);
+    assert_eq!(store.account_generations().await.unwrap(), [(key(7), 1)]);
+    // Again, and elsewhere meanwhile.
+    assert_eq!(connect(&store, 7, "https://two.kommo.com", 2).await, Some(2));
+    let record = only(&store).await;
+    assert_eq!(record.origin.as_deref(), Some("https://two.kommo.com"));
+    assert_eq!(record.previous_origin.as_deref(), Some(ORIGIN));
+    assert!(store.remove_account(key(7)).await.unwrap() && !store.remove_account(key(7)).await.unwrap());
+    assert!(store.accounts().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn one_renews_and_only_what_it_has_seen() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    let lease = async |generation| store.lease_renewal(key(7), generation, MINUTE).await.unwrap();
+    assert_eq!(lease(2).await, Leased::Changed);
+    assert_eq!(lease(1).await, Leased::Granted);
+    assert_eq!(lease(1).await, Leased::Busy(START + MINUTE));
+    home.clock.advance(MINUTE);
+    assert_eq!(lease(1).await, Leased::Granted, "a lease ends");
+
+    let end = async |generation, renewal| store.end_renewal(key(7), generation, renewal).await.unwrap();
+    assert_eq!(end(2, renewed(ORIGIN, 9)).await, None);
+    assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+    assert_eq!(end(1, Renewal::Failed).await, Some(1));
+    assert_eq!(lease(1).await, Leased::Granted, "a failure gives the lease back");
+    assert_eq!(end(1, renewed("https://two.kommo.com", 2)).await, Some(2));
+    let record = only(&store).await;
+    assert_eq!((record.standing, record.generation), (Standing::Active(tokens(2)), 2));
+    assert_eq!(record.previous_origin.as_deref(), Some(ORIGIN));
+    assert_eq!(end(1, renewed(ORIGIN, 9)).await, None, "who comes late changes nothing");
+
+    let dead = Standing::NeedsAuthorization { reason: "dead".into() };
+    assert_eq!(end(2, Renewal::Stopped(dead.clone())).await, Some(3));
+    assert_eq!((only(&store).await.standing, lease(3).await), (dead, Leased::Changed));
+}
+
+#[tokio::test]
+async fn the_lease_of_a_dead_owner_ends_with_it_and_a_visitors_does_not() {
+    let home = Home::new();
+    let store = home.serve().await;
+    for account in [7, 8] {
+        connect(&store, account, ORIGIN, 1).await;
+    }
+    let visit = Store::open(&home.url(), Purpose::Visit, home.clock.clock()).await.unwrap();
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
+    assert_eq!(visit.lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Granted);
+    store.close().await;
+    let store = home.serve().await;
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
+    assert_eq!(store.lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
+}
+
+#[tokio::test]
+async fn a_revoked_account_has_no_tokens_and_may_be_one_that_was_never_connected() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    for (account, seen) in [(7, Some(1)), (8, None)] {
+        assert!(store.revoke_account(key(account), seen, "gone".into()).await.unwrap());
+    }
+    let all = store.accounts().await.unwrap();
+    let revoked = Standing::Revoked { reason: "gone".into() };
+    assert!(all.iter().all(|account| account.standing == revoked));
+    assert_eq!([&all[0].origin, &all[1].origin], [&Some(ORIGIN.into()), &None]);
+    assert_eq!(home.number("SELECT count(*) FROM accounts WHERE access_token IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
+async fn who_was_connected_meanwhile_is_not_revoked() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    for seen in [None, Some(2)] {
+        assert!(!store.revoke_account(key(7), seen, "gone".into()).await.unwrap());
+        assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+    }
+}
+
+#[tokio::test]
+async fn an_account_moves_from_the_address_that_was_checked_alone() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    for moves_from in [None, Some("https://three.kommo.com".into())] {
+        let new = NewConnection { moves_from, ..connection(7, "https://two.kommo.com", 2) };
+        assert_eq!(store.connect_account(new).await.unwrap(), None);
+        assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+    }
+    let new = NewConnection { moves_from: Some(ORIGIN.into()), ..connection(7, "https://two.kommo.com", 2) };
+    assert_eq!(store.connect_account(new).await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn only_the_unfinished_jobs_of_the_account_are_cancelled() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let dead = home.dead(&store).await;
+    let unfinished = [
+        home.delivering(&store).await.id,
+        home.waiting(&store).await,
+        home.running(&store).await.id,
+        home.queued(&store).await,
+    ];
+    let account_id = look(&store, dead).await.request.account_id;
+    assert_eq!(store.cancel_accounts(&[AccountId(account_id.0 + 1)], "why").await.unwrap(), 0);
+    assert_eq!(store.cancel_accounts(&[], "why").await.unwrap(), 0);
+    assert_eq!(store.waiting_deliveries().await.unwrap(), [(ORIGIN.to_owned(), 1)]);
+    assert_eq!(store.cancel_accounts(&[AccountId(1), account_id], "why").await.unwrap(), 4);
+    for id in unfinished {
+        let job = look(&store, id).await;
+        assert_eq!((job.state.name(), job.last_error.as_deref()), (StateName::Cancelled, Some("why")));
+    }
+    assert_eq!(state(&store, dead).await, StateName::Dead);
+    assert!(store.waiting_deliveries().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_jobs_of_several_accounts_are_cancelled_in_one_pass_and_in_chunks() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let jobs = (0..300_i64).map(|number| {
+        let mut request = home.request();
+        request.request.account_id = AccountId(1 + number % 3);
+        accept(&store, request)
+    });
+    let ids = futures_util::future::join_all(jobs).await;
+    assert_eq!(store.cancel_accounts(&[AccountId(1), AccountId(3), AccountId(9)], "why").await.unwrap(), 200);
+    assert_eq!(count(&store, StateName::Queued).await, 100);
+    for id in ids.iter().skip(1).step_by(3) {
+        assert_eq!(state(&store, *id).await, StateName::Queued);
+    }
+}
+
+#[tokio::test]
+async fn every_check_of_an_account_bites() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    connect(&store, 8, ORIGIN, 1).await;
+    store.revoke_account(key(8), Some(1), "gone".into()).await.unwrap();
+    let mut raw = home.raw().await;
+    for (account, change) in [
+        (7, "account_id = 0"),
+        (7, "client_uuid = ''"),
+        (7, "state = 'asleep'"),
+        (7, "reason = 'x'"),
+        (7, "origin = NULL"),
+        (7, "origin = 'x'"),
+        (7, "generation = 0"),
+        (7, "key_id = NULL"),
+        (7, "key_id = 'short'"),
+        (7, "access_token = NULL"),
+        (7, "access_token = x'00'"),
+        (7, "refresh_token = NULL"),
+        (7, "obtained_at = NULL"),
+        (7, "expires_at = NULL"),
+        (7, "renewing_until = 1"),
+        (7, "renewing_until = 1, renewing_by = 'nobody'"),
+        (8, "reason = NULL"),
+        (8, "state = 'active', reason = NULL"),
+        (8, "renewing_until = 1, renewing_by = 'owner'"),
+        (8, "state = 'needs_authorization', origin = NULL"),
+    ] {
+        let sql = format!("UPDATE accounts SET {change} WHERE account_id = {account}");
+        let error = sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut raw).await.err();
+        assert!(error.is_some_and(|error| error.to_string().contains("CHECK constraint")), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_account_is_left_out_and_hides_no_other() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    connect(&store, 8, ORIGIN, 1).await;
+    let mut raw = home.raw().await;
+    sqlx::query("PRAGMA ignore_check_constraints = 1").execute(&mut raw).await.unwrap();
+    sqlx::query("UPDATE accounts SET state = 'asleep' WHERE account_id = 7").execute(&mut raw).await.unwrap();
+    assert_eq!(only(&store).await.key, key(8));
+}
+
+#[tokio::test]
+async fn a_lease_by_another_clock_ends_like_any_other() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    // Its owner's clock is a day ahead, and it was killed in mid-renewal.
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE * 1_440).await.unwrap(), Leased::Granted);
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
+    home.clock.advance(MINUTE / 2);
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
+    home.clock.advance(MINUTE / 2);
+    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
+}
+
+#[tokio::test]
+async fn who_left_an_address_is_remembered_there_when_another_comes() {
+    let home = Home::new();
+    let store = home.serve().await;
+    connect(&store, 7, ORIGIN, 1).await;
+    connect(&store, 7, "https://two.kommo.com", 2).await;
+    connect(&store, 8, ORIGIN, 3).await;
+    let all = store.accounts().await.unwrap();
+    let addresses: Vec<_> = all
+        .iter()
+        .map(|one| (one.key.account_id.0, one.origin.as_deref(), one.previous_origin.as_deref()))
+        .collect();
+    assert_eq!(addresses, [(7, Some("https://two.kommo.com"), Some(ORIGIN)), (8, Some(ORIGIN), None)]);
+}

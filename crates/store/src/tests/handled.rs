@@ -1,0 +1,120 @@
+//! What a worker's report makes of a job.
+
+use super::*;
+use crate::upkeep::Free;
+
+fn failure(job: RunningJob, next: AfterHandler) -> HandlerReport {
+    let attempt = Attempt {
+        result: AttemptResult::Retry,
+        error: Some("no answer from the shop".into()),
+        ..attempt(Stage::Handler, job.attempts + 1, AttemptResult::Retry)
+    };
+    HandlerReport { attempt: Some(attempt), next, error: Some("no answer from the shop".into()), job }
+}
+
+#[tokio::test]
+async fn a_completion_is_stored_and_due_at_once() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let id = job.id;
+    home.pass(Duration::from_secs(3));
+    let report = handled(job, AfterHandler::Deliver(prepared("hi")));
+    let charged = report.attempt.clone().unwrap();
+    assert_eq!(store.handled(report).await, Ok(Written::Done));
+    let job = look(&store, id).await;
+    let expected = State::Delivering { prepared: prepared("hi"), due_at: home.now(), lease_until: None };
+    assert_eq!(job.state, expected);
+    assert_eq!((job.handler_attempts, job.delivery_attempts, job.last_error), (1, 0, None));
+    assert_eq!(attempts(&store, id).await, [charged]);
+}
+
+#[tokio::test]
+async fn a_fallback_says_why() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let id = job.id;
+    let prepared = Prepared {
+        completion: CheckedCompletion::failed(),
+        outcome: Outcome::Fallback(FallbackReason::Overdue),
+    };
+    let next = AfterHandler::Deliver(prepared.clone());
+    let report = HandlerReport { job, attempt: None, next, error: Some("too late".into()) };
+    store.handled(report).await.unwrap();
+    let job = look(&store, id).await;
+    let State::Delivering { prepared: stored, .. } = job.state else { panic!() };
+    assert_eq!((stored, job.last_error.as_deref()), (prepared, Some("too late")));
+    assert_eq!((job.handler_attempts, attempts(&store, id).await), (0, vec![]));
+}
+
+#[tokio::test]
+async fn a_retry_waits_and_the_history_grows() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.queued(&store).await;
+    for number in 1..=3 {
+        let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+        assert_eq!(job.attempts, number - 1);
+        let due_at = home.now() + Duration::from_secs(2);
+        store.handled(failure(job, AfterHandler::Retry { due_at })).await.unwrap();
+        let job = look(&store, id).await;
+        assert_eq!(job.state, State::Queued { due_at });
+        assert_eq!(job.handler_attempts, number);
+        assert_eq!(job.last_error.as_deref(), Some("no answer from the shop"));
+        home.pass(Duration::from_secs(2));
+    }
+    let history = attempts(&store, id).await;
+    assert_eq!(history.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(history[2].error.as_deref(), Some("no answer from the shop"));
+    assert_eq!(history[2].result, AttemptResult::Retry);
+}
+
+#[tokio::test]
+async fn handing_back_charges_nothing_and_forgets_crashes() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let id = job.id;
+    home.pass(LEASE);
+    store.ask(Free { until: Some(home.now()), now: home.now() }).await.unwrap();
+    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    assert_eq!(job.crashes, 1);
+    let report = HandlerReport { job, attempt: None, next: AfterHandler::HandBack, error: None };
+    assert_eq!(store.handled(report).await, Ok(Written::Done));
+    let record = look(&store, id).await;
+    assert_eq!(record.state, State::Queued { due_at: home.now() });
+    assert_eq!((record.handler_attempts, attempts(&store, id).await), (0, vec![]));
+    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    assert_eq!((job.crashes, job.attempts), (0, 0));
+}
+
+#[tokio::test]
+async fn many_reports_in_one_batch_each_get_their_own_answer() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let mut jobs = Vec::new();
+    for _ in 0..70 {
+        jobs.push(home.running(&store).await);
+    }
+    let cancelled: Vec<JobId> = jobs.iter().skip(1).step_by(7).map(|job| job.id).collect();
+    for id in &cancelled {
+        store.cancel(*id).await.unwrap();
+    }
+    let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+    let open = hold(&store).await;
+    let reports = futures_util::future::join_all(
+        jobs.into_iter().map(|job| store.handled(handled(job, AfterHandler::Deliver(prepared("hi"))))),
+    );
+    let release = async {
+        gathered(&store, 70).await;
+        open.send(()).unwrap();
+    };
+    let (written, ()) = tokio::join!(reports, release);
+    for (id, written) in ids.into_iter().zip(written) {
+        let stale = cancelled.contains(&id);
+        assert_eq!(written, Ok(if stale { Written::Stale } else { Written::Done }));
+        assert_eq!(state(&store, id).await, if stale { StateName::Cancelled } else { StateName::Delivering });
+        assert_eq!(attempts(&store, id).await.len(), usize::from(!stale));
+    }
+}

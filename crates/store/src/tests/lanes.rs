@@ -1,0 +1,180 @@
+//! What the rooms know of the store without asking it.
+
+use super::*;
+use crate::refresh::{Refresh, RefreshIfChanged};
+
+#[tokio::test]
+async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {
+    let home = Home::new();
+    let store = home.serve().await;
+    assert_eq!(store.work().due(home.now()).len(), 0);
+    home.queued(&store).await;
+    home.queued(&store).await;
+    accept(&store, NewJob { handler: handler("other"), ..home.request() }).await;
+    let mut due = store.work().due(home.now());
+    due.sort();
+    assert_eq!(due, ["greet".into(), "other".into()]);
+    store.claim_work("greet".into(), 1, LEASE).await.unwrap();
+    assert_eq!(store.work().due(home.now()).len(), 2);
+    store.claim_work("greet".into(), 1, LEASE).await.unwrap();
+    assert_eq!(store.work().due(home.now()), ["other".into()]);
+}
+
+#[tokio::test]
+async fn a_claim_learns_when_the_next_job_of_its_lane_is_due() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.running(&store).await;
+    let later = home.now() + Duration::from_secs(7);
+    store.handled(handled(job, AfterHandler::Retry { due_at: later })).await.unwrap();
+    home.queued(&store).await;
+    assert_eq!(store.work().due(home.now()), ["greet".into()]);
+    store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    assert_eq!((store.work().due(home.now()).len(), store.work().next_due(home.now())), (0, Some(later)));
+    home.pass(Duration::from_secs(7));
+    assert_eq!(store.work().due(home.now()), ["greet".into()]);
+    store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    assert_eq!((store.work().due(home.now()).len(), store.work().next_due(home.now())), (0, None));
+}
+
+#[tokio::test]
+async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let job = home.delivering(&store).await;
+    let due_at = home.now() + Duration::from_secs(5);
+    let delivery =
+        Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
+    store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
+    assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
+    home.waiting(&store).await;
+    assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
+    due_deliveries(&store).await;
+    assert_eq!(store.delivery().due(home.now()).len(), 0);
+    assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
+}
+
+#[tokio::test]
+async fn the_deadline_is_that_of_the_job_that_waits_longest() {
+    let home = Home::new();
+    let store = home.serve().await;
+    assert_eq!(store.work().deadline(), None);
+    home.queued(&store).await;
+    let first = home.now() + Duration::from_secs(50);
+    home.pass(Duration::from_secs(10));
+    home.queued(&store).await;
+    assert_eq!(store.work().deadline(), Some(first));
+    home.pass(Duration::from_secs(40));
+    assert_eq!(store.claim_overdue(9, LEASE).await.unwrap().len(), 1);
+    assert_eq!(store.work().deadline(), Some(first + Duration::from_secs(10)));
+}
+
+#[tokio::test]
+async fn every_change_that_makes_a_job_due_wakes_its_room() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let changed = store.work().changed();
+    home.queued(&store).await;
+    changed.await;
+
+    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let changed = store.work().changed();
+    store.handled(handled(job, AfterHandler::Retry { due_at: home.now() })).await.unwrap();
+    changed.await;
+
+    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let id = job.id;
+    let changed = store.delivery().changed();
+    store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
+    changed.await;
+
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
+    let changed = store.delivery().changed();
+    let next = AfterDelivery::Wait { delivery: job.delivery, keeps_place: true };
+    store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+    changed.await;
+
+    let [job] = due_deliveries(&store).await.try_into().unwrap();
+    store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
+    let changed = store.delivery().changed();
+    store.retry(id).await.unwrap();
+    changed.await;
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.dead(&store).await;
+    let open = hold(&store).await;
+    let release = async {
+        gathered(&store, 2).await;
+        open.send(()).unwrap();
+    };
+    let claim = store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE);
+    let (claimed, retried, ()) = tokio::join!(claim, store.retry(id), release);
+    assert_eq!((claimed, retried), (Ok(vec![]), Ok(())));
+    assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
+}
+
+#[tokio::test]
+async fn lanes_are_read_again_only_after_another_process_changed_something() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let seen = store.ask(RefreshIfChanged { seen: None }).await.unwrap();
+    home.queued(&store).await;
+    // What memory alone knows is gone after the next reading.
+    store.work().add("only in memory", home.now(), None);
+    let is_known = || store.work().due(home.now()).contains(&"only in memory".into());
+    assert_eq!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
+    assert!(is_known());
+    home.run("UPDATE jobs SET answer_by = answer_by + 1").await;
+    assert_ne!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
+    assert!(!is_known());
+}
+
+#[tokio::test]
+async fn what_is_read_from_the_store_is_what_memory_knew() {
+    let home = Home::new();
+    let store = home.serve().await;
+    for name in ["a", "b", "c"] {
+        home.pass(Duration::from_secs(1));
+        accept(&store, NewJob { handler: handler(name), ..home.request() }).await;
+    }
+    let job = home.running(&store).await;
+    let retry_at = home.now() + Duration::from_secs(60);
+    store.handled(handled(job, AfterHandler::Retry { due_at: retry_at })).await.unwrap();
+    for (origin, seconds) in [("https://x.kommo.com", 3), ("https://y.kommo.com", 4)] {
+        let mut request = home.request();
+        request.request.return_url = return_url(origin, 0);
+        request.handler = handler("z");
+        accept(&store, request).await;
+        let [job] = store.claim_work("z".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+        store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
+        let [job] = store
+            .claim_deliveries(origin.into(), 9, LongestDue::default(), LEASE)
+            .await
+            .unwrap()
+            .try_into()
+            .unwrap();
+        let due_at = home.now() + Duration::from_secs(seconds);
+        let delivery =
+            Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
+        store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
+    }
+    let known = |store: &Store| {
+        let mut seen = Vec::new();
+        for at in (0..100).map(|second| START + Duration::from_secs(second)) {
+            let (mut work, mut delivery) = (store.work().due(at), store.delivery().due(at));
+            work.sort();
+            delivery.sort();
+            seen.push((work, delivery, store.work().next_due(at), store.delivery().next_due(at)));
+        }
+        (seen, store.work().deadline())
+    };
+    let before = known(&store);
+    store.ask(Refresh).await.unwrap();
+    assert_eq!(known(&store), before);
+    store.close().await;
+    assert_eq!(known(&home.serve().await), before);
+}

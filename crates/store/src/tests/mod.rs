@@ -1,0 +1,301 @@
+//! What holds the store: real SQLite files, each in a folder of its own, and a clock that stands still.
+
+mod accept;
+mod accounts;
+mod ages;
+mod bodies;
+mod budget;
+mod claims;
+mod commit;
+mod corrupt;
+mod disk;
+mod free;
+mod hand_over;
+mod handled;
+mod jumps;
+mod keep;
+mod lanes;
+mod lists;
+mod log;
+mod oauth;
+mod open;
+mod outcomes;
+mod people;
+mod permissions;
+mod plans;
+mod random;
+mod read;
+mod retry;
+mod schema;
+mod sent;
+mod stale;
+mod supersede;
+mod unclaimed;
+mod waits;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
+use tempfile::TempDir;
+
+use super::effects::Effects;
+use super::request::Request;
+use super::time::{Cutoff, Moment, ServiceTime};
+use super::*;
+use model::clock::ManualClock;
+use model::*;
+
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+/// Shorter than a request has to be answered, so that a job whose lease ran out is not overdue.
+const LEASE: Duration = Duration::from_secs(40);
+/// How long a test waits for a commit before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ORIGIN: &str = "https://one.kommo.com";
+
+/// A folder with a database file, and the time in it.
+struct Home {
+    folder: TempDir,
+    clock: ManualClock,
+    serial: AtomicU64,
+}
+
+/// Claims all deliveries that are due.
+async fn due_deliveries(store: &Store) -> Vec<DeliveringJob> {
+    store.claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap()
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap(), clock: ManualClock::new(START), serial: AtomicU64::new(0) }
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("bridge.db")
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.file().display())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.clock.clock().steady()
+    }
+
+    /// The calendar is `now`, and the next process starts its steady clock there.
+    fn restart(&self, now: Timestamp) {
+        self.clock.restart(now);
+    }
+
+    fn pass(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    async fn open(&self, purpose: Purpose) -> Result<Store, StoreError> {
+        Store::open(&self.url(), purpose, self.clock.clock()).await
+    }
+
+    async fn serve(&self) -> Store {
+        self.open(Purpose::Serve).await.unwrap()
+    }
+
+    /// A connection that knows nothing of the store's rules, except those of the schema.
+    async fn raw(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.file()).busy_timeout(PATIENCE);
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    async fn run(&self, sql: &str) -> u64 {
+        let mut raw = self.raw().await;
+        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut raw).await.unwrap().rows_affected()
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let mut raw = self.raw().await;
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut raw).await.unwrap()
+    }
+
+    /// A request that differs from all others of this home.
+    fn request(&self) -> NewJob {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        NewJob {
+            id: JobId::new(self.now(), u128::from(serial) << 8),
+            handler: handler("greet"),
+            request: WidgetRequest {
+                account_id: AccountId(7),
+                entity: Some(Entity { kind: EntityKind::Lead, id: 5 }),
+                return_url: return_url(ORIGIN, serial),
+                data: json!({ "name": "Ann" }),
+            },
+            idempotency_key: format!("jti-{serial}"),
+            token_expires_at: self.now() + Duration::from_secs(600),
+            received_at: self.now(),
+            answer_by: self.steady() + Duration::from_secs(50),
+        }
+    }
+
+    /// A job in `queued`.
+    async fn queued(&self, store: &Store) -> JobId {
+        accept(store, self.request()).await
+    }
+
+    /// A job in `running`, and its claim.
+    async fn running(&self, store: &Store) -> RunningJob {
+        let id = self.queued(store).await;
+        let claimed = store.claim_work("greet".into(), 100, LEASE).await.unwrap();
+        claimed.into_iter().find(|job| job.id == id).unwrap()
+    }
+
+    /// A job in `delivering` that nobody has claimed.
+    async fn waiting(&self, store: &Store) -> JobId {
+        let job = self.running(store).await;
+        let id = job.id;
+        let report = handled(job, AfterHandler::Deliver(prepared("hi")));
+        assert_eq!(store.handled(report).await.unwrap(), Written::Done);
+        id
+    }
+
+    /// A job in `delivering`, and its claim.
+    async fn delivering(&self, store: &Store) -> DeliveringJob {
+        let id = self.waiting(store).await;
+        due_deliveries(store).await.into_iter().find(|job| job.id == id).unwrap()
+    }
+
+    /// A job in `dead`.
+    async fn dead(&self, store: &Store) -> JobId {
+        let job = self.delivering(store).await;
+        let id = job.id;
+        assert_eq!(
+            store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap(),
+            Written::Done
+        );
+        id
+    }
+}
+
+/// A request on its way to the writer.
+pub(super) fn an_accept(reply: oneshot::Sender<Result<Accepted, StoreError>>) -> super::accept::Accept {
+    super::accept::Accept { job: Home::new().request(), known: None, drop_after: deadline(PATIENCE), reply }
+}
+
+fn handler(name: &str) -> HandlerName {
+    name.parse().unwrap()
+}
+
+/// Where the bot of a request waits; each serial number is another wait.
+fn return_url(origin: &str, serial: u64) -> ReturnUrl {
+    format!("{origin}/api/v4/salesbot/12/continue/34_{serial}").parse().unwrap()
+}
+
+fn prepared(reply: &str) -> Prepared {
+    let completion = Completion::success().data("reply", reply).check().unwrap();
+    Prepared { completion, outcome: Outcome::Handler }
+}
+
+async fn accept(store: &Store, job: NewJob) -> JobId {
+    let id = job.id;
+    assert_eq!(store.accept(job, PATIENCE).await.unwrap(), Accepted { id, duplicate: false });
+    id
+}
+
+fn attempt(stage: Stage, number: u32, result: AttemptResult) -> Attempt {
+    let duration = Duration::from_millis(12);
+    Attempt { stage, number, started_at: START, duration, result, status: None, error: None }
+}
+
+/// A worker's report that charges an attempt.
+fn handled(job: RunningJob, next: AfterHandler) -> HandlerReport {
+    let attempt = attempt(Stage::Handler, job.attempts + 1, AttemptResult::Ok);
+    HandlerReport { attempt: Some(attempt), next, error: None, job }
+}
+
+/// A report of the sender that charges an attempt.
+fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
+    let attempt = attempt(Stage::Delivery, job.attempts + 1, AttemptResult::Ok);
+    DeliveryReport { attempt: Some(attempt), next, error: None, job }
+}
+
+/// What is too old that finished before `at`, in a store that was served since [`START`].
+fn cutoff(at: Timestamp) -> Cutoff {
+    Cutoff { calendar: at, service: ServiceTime::from_millis(at.as_millis() - START.as_millis()) }
+}
+
+/// What is over by now.
+fn over(store: &Store) -> Cutoff {
+    store.moment().cutoff(Duration::ZERO)
+}
+
+async fn look(store: &Store, id: JobId) -> Job {
+    store.job(id).await.unwrap().unwrap().0.whole().unwrap()
+}
+
+async fn state(store: &Store, id: JobId) -> StateName {
+    look(store, id).await.state.name()
+}
+
+async fn attempts(store: &Store, id: JobId) -> Vec<Attempt> {
+    store.job(id).await.unwrap().unwrap().1
+}
+
+async fn count(store: &Store, state: StateName) -> u64 {
+    store.stats().await.unwrap().jobs[&state]
+}
+
+/// Holds the writer inside a transaction, so that operations gather behind it.
+struct Gate(tokio::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
+
+impl Request for Gate {
+    type Answer = ();
+
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        if let Some((reached, open)) = self.0.lock().await.take() {
+            let _ = reached.send(());
+            let _ = open.await;
+        }
+        Ok(())
+    }
+}
+
+/// Stops the writer; what is asked from now on shares one transaction, carried out after the answer's `send`.
+async fn hold(store: &Store) -> oneshot::Sender<()> {
+    let (reached, is_reached) = oneshot::channel();
+    let (open, is_open) = oneshot::channel();
+    let gate = Gate(tokio::sync::Mutex::new(Some((reached, is_open))));
+    let (errand, _) = Pending::new(gate);
+    store.send(Op::Errand(errand)).await.unwrap();
+    is_reached.await.unwrap();
+    open
+}
+
+/// Waits until `operations` wait in front of the writer. More than a hundred have to be sent `unconstrained`,
+/// because tokio counts a place as taken before it is filled.
+async fn gathered(store: &Store, operations: usize) {
+    let sender = lock(&store.0.operations).clone().unwrap();
+    while sender.max_capacity() - sender.capacity() < operations {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Any SQL inside the writer's transaction, on the writer's connection.
+struct Sql(String);
+
+impl Request for Sql {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        sqlx::query(AssertSqlSafe(self.0.clone())).fetch_all(connection).await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
+        self.ask(Sql(sql.into())).await
+    }
+}

@@ -1,0 +1,192 @@
+//! A job as the model has it.
+
+use super::super::*;
+use crate::delivery_claims::YOUNG;
+
+/// A job with all that the store knows of it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) job: Job,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) waiting_since: Timestamp,
+    pub(super) finished_service_at: Option<ServiceTime>,
+    pub(super) fence: i64,
+    pub(super) crashes: u32,
+    pub(super) delivery: Delivery,
+    pub(super) tried: bool,
+    pub(super) superseded_by: Option<JobId>,
+    /// The store has no bodies of it any more; the model keeps them all the same.
+    pub(super) bodies_dropped: bool,
+}
+
+impl Known {
+    pub(super) fn origin(&self) -> &str {
+        self.job.request.return_url.origin()
+    }
+
+    pub(super) fn running(&self) -> RunningJob {
+        RunningJob {
+            id: self.job.id,
+            fence: Fence(self.fence),
+            handler: self.job.handler.clone(),
+            request: self.job.request.clone().into(),
+            received_at: self.job.received_at,
+            waiting_since: self.waiting_since,
+            answer_by: self.job.answer_by,
+            attempts: self.job.handler_attempts,
+            crashes: self.crashes,
+            last_error: self.job.last_error.clone(),
+        }
+    }
+
+    pub(super) fn delivering(&self) -> DeliveringJob {
+        DeliveringJob {
+            id: self.job.id,
+            fence: Fence(self.fence),
+            handler: self.job.handler.clone(),
+            account_id: self.job.request.account_id,
+            entity: self.job.request.entity,
+            return_url: self.job.request.return_url.clone(),
+            received_at: self.job.received_at,
+            waiting_since: self.waiting_since,
+            handler_attempts: self.job.handler_attempts,
+            prepared: self.prepared().unwrap(),
+            attempts: self.job.delivery_attempts,
+            delivery: self.delivery,
+            tried: self.tried,
+            superseded_by: self.superseded_by,
+        }
+    }
+
+    pub(super) fn prepared(&self) -> Option<Prepared> {
+        self.job.state.prepared().cloned()
+    }
+
+    /// What a list shows.
+    pub(super) fn summary(&self) -> JobSummary {
+        JobSummary { bodies_dropped: self.bodies_dropped, ..JobSummary::from(&self.job) }
+    }
+
+    /// What a look at it alone shows.
+    pub(super) fn record(&self) -> JobRecord {
+        if self.bodies_dropped {
+            JobRecord::WithoutBodies(self.summary())
+        } else {
+            JobRecord::Whole(self.job.clone())
+        }
+    }
+
+    /// What its bodies take.
+    pub(super) fn bytes(&self) -> u64 {
+        let data = self.job.request.data.to_string().len();
+        let completion = self.prepared().map_or(0, |prepared| prepared.completion.as_json().len());
+        let handlers =
+            self.job.handler_completion.as_ref().map_or(0, |completion| completion.as_json().len());
+        if self.bodies_dropped { 0 } else { (data + completion + handlers) as u64 }
+    }
+
+    /// Since when it waits for a worker, and is due.
+    pub(super) fn queued(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.job.state {
+            State::Queued { due_at } if due_at <= now => Some(due_at),
+            _ => None,
+        }
+    }
+
+    /// Since when it waits for the sender, and is due.
+    pub(super) fn undelivered(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.job.state {
+            State::Delivering { due_at, lease_until: None, .. } if due_at <= now => Some(due_at),
+            _ => None,
+        }
+    }
+
+    /// How long a delivery has been due, for the order; those of one moment by their age.
+    pub(super) fn since(&self) -> (Option<Timestamp>, Timestamp, JobId) {
+        (self.undelivered(Timestamp::from_millis(i64::MAX)), self.waiting_since, self.job.id)
+    }
+
+    /// Its place in the order in which deliveries are claimed: young first tries, young retries, old ones, refused ones.
+    pub(super) fn turn(&self, now: Timestamp) -> (u8, Option<Timestamp>, Timestamp, JobId) {
+        let (due_at, waiting_since, id) = self.since();
+        let rank = self.rank();
+        if rank < 2 && waiting_since > now - YOUNG {
+            (rank, Some(waiting_since), due_at.unwrap_or(waiting_since), id)
+        } else {
+            (2 + rank, due_at, waiting_since, id)
+        }
+    }
+
+    /// 0 for a first try, 1 for a retry, 2 for one that Kommo refused.
+    pub(super) fn rank(&self) -> u8 {
+        match (self.delivery.failures, self.delivery.refused_at) {
+            (0, None) => 0,
+            (0, Some(_)) => 2,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn finished_at(&self) -> Option<Timestamp> {
+        match self.job.state {
+            State::Queued { .. } | State::Running { .. } | State::Delivering { .. } => None,
+            State::Delivered { finished_at, .. }
+            | State::Gone { finished_at, .. }
+            | State::Dead { finished_at, .. }
+            | State::Cancelled { finished_at, .. } => Some(finished_at),
+        }
+    }
+
+    /// Whether it finished before `before`, by both clocks.
+    pub(super) fn is_older(&self, before: Cutoff) -> bool {
+        self.finished_at().is_some_and(|at| at < before.calendar)
+            && self.finished_service_at.is_some_and(|at| at < before.service)
+    }
+
+    pub(super) fn charge(&mut self, attempt: Option<Attempt>, error: Option<String>) {
+        self.attempts.extend(attempt);
+        self.job.last_error = error.or(self.job.last_error.take());
+    }
+
+    /// Another completion takes the place of the one that there is.
+    pub(super) fn replace(&mut self, other: Prepared) {
+        let before = self.prepared().unwrap();
+        if matches!((before.outcome, other.outcome), (Outcome::Handler, Outcome::Fallback(_))) {
+            self.job.handler_completion = Some(before.completion);
+        }
+        let State::Delivering { prepared, .. } = &mut self.job.state else { panic!("it is not delivered") };
+        *prepared = other;
+    }
+
+    /// An operator wants it to be delivered again.
+    pub(super) fn revive(&mut self, options: &RetryOptions, now: Timestamp) {
+        let prepared = self.prepared().unwrap();
+        self.fence += 1;
+        self.finished_service_at = None;
+        let answer_lost = self.delivery.answer_lost && self.job.state.name() != StateName::Gone;
+        self.delivery = Delivery { failures: 0, failing_since: None, answer_lost, ..self.delivery };
+        self.superseded_by = self.superseded_by.filter(|_| !options.force);
+        self.job.state = State::Delivering { prepared, due_at: now, lease_until: None };
+        let other = match &options.send {
+            Resend::Last => return,
+            Resend::Handler => self
+                .job
+                .handler_completion
+                .take()
+                .map(|completion| Prepared { completion, outcome: Outcome::Handler }),
+            Resend::Fallback(fallback) => Some(Prepared {
+                completion: fallback.clone(),
+                outcome: Outcome::Fallback(FallbackReason::Operator),
+            }),
+        };
+        if let Some(other) = other {
+            self.replace(other);
+            self.delivery.refused_at = None;
+        }
+    }
+
+    /// Whether a later job with its `return_url` keeps an operator from sending it again.
+    pub(super) fn is_superseded(&self) -> bool {
+        let is_repeated = self.tried || self.job.state.name() != StateName::Delivering;
+        is_repeated && self.superseded_by.is_some()
+    }
+}

@@ -1,0 +1,388 @@
+//! Carries out what happens, on a real store and on the model, and holds the two against each other.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{BoxFuture, join_all};
+use proptest::sample::Index;
+
+use super::super::hand_over::Room;
+use super::super::*;
+use super::model::{Model, Said};
+use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
+use crate::bodies::Walked;
+use crate::keys::Move;
+use crate::refresh::Refresh;
+use crate::upkeep::{DeleteFinished, ForgetKeys, Free};
+
+pub(super) const HANDLERS: [&str; 2] = ["greet", "other"];
+pub(super) const ORIGINS: [&str; 2] = ["https://one.kommo.com", "https://two.kommo.com"];
+
+pub(super) struct Life {
+    pub(super) home: Home,
+    pub(super) store: Store,
+    pub(super) model: Model,
+    /// Claims that nobody has reported on, also those that are void by now.
+    workers: Vec<RunningJob>,
+    senders: Vec<DeliveringJob>,
+    pub(super) free_workers: Arc<Room<RunningJob>>,
+    pub(super) free_places: Arc<Room<DeliveringJob>>,
+    /// What was handed over in this transaction.
+    to_workers: BTreeMap<JobId, RunningJob>,
+    to_senders: BTreeMap<JobId, DeliveringJob>,
+    /// The last moment that was written down.
+    pub(super) noted: Moment,
+    /// All jobs and keys that there ever were.
+    ids: Vec<JobId>,
+    keys: Vec<String>,
+}
+
+/// Holds the store's answer against the model's.
+type Check = Box<dyn FnOnce(&mut Life) + Send>;
+/// The order in which a transaction carries operations out: by kind.
+type Turn = u8;
+const ACCEPTS: Turn = 0;
+const WORKERS: Turn = 1;
+const SENDERS: Turn = 2;
+const ERRANDS: Turn = 3;
+
+type Asked = (Turn, BoxFuture<'static, Check>);
+
+fn asked(turn: Turn, asking: impl Future<Output = Check> + Send + 'static) -> Asked {
+    (turn, Box::pin(asking))
+}
+
+fn check(check: impl FnOnce(&mut Life) + Send + 'static) -> Check {
+    Box::new(check)
+}
+
+impl Life {
+    pub(super) async fn begin() -> Self {
+        let home = Home::new();
+        let store = home.serve().await;
+        let noted = store.moment();
+        let mut life = Self {
+            home,
+            store,
+            noted,
+            model: Model::default(),
+            workers: Vec::new(),
+            senders: Vec::new(),
+            free_workers: Room::with(0),
+            free_places: Room::with(0),
+            to_workers: BTreeMap::new(),
+            to_senders: BTreeMap::new(),
+            ids: Vec::new(),
+            keys: Vec::new(),
+        };
+        life.offer_places(0, 0);
+        life
+    }
+
+    pub(super) async fn happen(&mut self, event: Event) {
+        match event {
+            Event::Together(steps) => self.together(steps).await,
+            Event::Pass(millis) => self.home.pass(Duration::from_millis(millis)),
+            Event::Jump(millis) => {
+                self.jump(millis);
+                // As the keeper does.
+                self.store.note_time().await.unwrap();
+                self.noted = self.store.moment();
+            }
+            Event::Places { workers, senders } => {
+                self.free_workers.free.store(workers, Ordering::SeqCst);
+                self.free_places.free.store(senders, Ordering::SeqCst);
+            }
+            Event::Crash => {
+                self.die().await;
+                self.open_again().await;
+            }
+            Event::Reopen(millis) => {
+                self.noted = self.store.moment();
+                self.store.close().await;
+                self.jump(millis);
+                // Its steady clock starts at its calendar.
+                self.home.restart(self.home.now());
+                self.open_again().await;
+            }
+            Event::MoveKeys { all } => self.move_keys(all).await,
+            Event::Visit(step) => self.visit(step).await,
+            Event::DropBodies(millis) => {
+                let before = self.store.moment().cutoff(Duration::from_millis(millis));
+                self.store.drop_aged(&mut Walked::default(), before).await.unwrap();
+                self.model.without_bodies(before);
+            }
+        }
+    }
+
+    /// Some of the keys move, or all of them, and those that are over are deleted.
+    async fn move_keys(&mut self, all: bool) {
+        let now = over(&self.store);
+        if all {
+            self.store.move_keys(now, 1).await.unwrap();
+            self.store.ask(ForgetKeys { now }).await.unwrap();
+            self.model.forgotten(now);
+        } else if self.store.0.keys.gathered(1) {
+            let keys = self.store.0.keys.clone();
+            self.store.ask(Move { keys, after: None, now }).await.unwrap();
+        }
+    }
+
+    /// What another process changed is known here after the next look.
+    async fn visit(&mut self, step: Step) {
+        let visitor = self.home.open(Purpose::Visit).await.unwrap();
+        let own = std::mem::replace(&mut self.store, visitor);
+        self.together(vec![step]).await;
+        let visitor = std::mem::replace(&mut self.store, own);
+        visitor.close().await;
+        self.store.ask(Refresh).await.unwrap();
+    }
+
+    /// All of them in one transaction, unless it is one.
+    async fn together(&mut self, steps: Vec<Step>) {
+        let mut operations = Vec::new();
+        for step in steps {
+            self.ask(step, &mut operations);
+        }
+        let count = operations.len();
+        let (turns, asking): (Vec<Turn>, Vec<_>) = operations.into_iter().unzip();
+        let answers = if count > 1 {
+            let open = hold(&self.store).await;
+            let release = async {
+                gathered(&self.store, count).await;
+                open.send(()).unwrap();
+            };
+            tokio::join!(join_all(asking), release).0
+        } else {
+            join_all(asking).await
+        };
+        self.to_workers = self.free_workers.taken().into_iter().map(|job| (job.id, job)).collect();
+        self.to_senders = self.free_places.taken().into_iter().map(|job| (job.id, job)).collect();
+        let mut checks: Vec<(Turn, Check)> = turns.into_iter().zip(answers).collect();
+        checks.sort_by_key(|(turn, _)| *turn);
+        for (_, check) in checks {
+            check(self);
+        }
+        assert!(self.to_workers.is_empty() && self.to_senders.is_empty(), "nobody asked for these");
+    }
+
+    fn ask(&mut self, step: Step, operations: &mut Vec<Asked>) {
+        let store = self.store.clone();
+        let moment = self.store.moment();
+        let now = moment.steady;
+        let until = |lease: u64| now + Duration::from_millis(lease);
+        operations.push(match step {
+            Step::Accept { lane, bot, account, key, answer_within, token_life } => {
+                let new = self.request((lane, bot), account, key, answer_within, token_life);
+                asked(ACCEPTS, async move {
+                    let answer = store.accept(new.clone(), PATIENCE).await;
+                    check(move |life| life.accepted(new, answer, moment))
+                })
+            }
+            Step::Handled { claim, next, about } => {
+                if self.workers.is_empty() {
+                    return;
+                }
+                let job = self.workers.swap_remove(claim.index(self.workers.len()));
+                self.handled(job, next, about)
+            }
+            Step::Sent { claim, next, about } => {
+                if self.senders.is_empty() {
+                    return;
+                }
+                let job = self.senders.swap_remove(claim.index(self.senders.len()));
+                self.sent(job, next, about)
+            }
+            Step::Duel(whose) => return self.duel(whose, operations),
+            Step::ClaimWork { lane, limit, lease } => {
+                let (lane, until) = (HANDLERS[lane], until(lease));
+                asked(ERRANDS, async move {
+                    let got =
+                        store.claim_work(lane.into(), limit, Duration::from_millis(lease)).await.unwrap();
+                    check(move |life| {
+                        life.model.claimed_work(lane, limit, until, now, &got);
+                        life.workers.extend(got);
+                    })
+                })
+            }
+            Step::ClaimOverdue { limit, lease } => {
+                let until = until(lease);
+                asked(ERRANDS, async move {
+                    let got = store.claim_overdue(limit, Duration::from_millis(lease)).await.unwrap();
+                    check(move |life| {
+                        life.model.claimed_overdue(limit, until, now, &got);
+                        life.workers.extend(got);
+                    })
+                })
+            }
+            Step::ClaimDeliveries { lane, limit, longest_due, retries_first, lease } => {
+                let longest_due = LongestDue { jobs: longest_due, retries_first };
+                let (lane, until) = (ORIGINS[lane], until(lease));
+                asked(ERRANDS, async move {
+                    let lease = Duration::from_millis(lease);
+                    let got = store.claim_deliveries(lane.into(), limit, longest_due, lease).await.unwrap();
+                    check(move |life| {
+                        life.model.claimed_deliveries((lane, longest_due), limit, until, now, &got);
+                        life.senders.extend(got);
+                    })
+                })
+            }
+            Step::Cancel(whom) => {
+                let Some(id) = self.anyone(whom) else { return };
+                asked(ERRANDS, async move {
+                    let answer = store.cancel(id).await;
+                    check(move |life| life.model.cancelled(id, &answer, moment))
+                })
+            }
+            Step::Retry { whom, handlers, force } => {
+                let Some(id) = self.anyone(whom) else { return };
+                let options = retry_options(handlers, force);
+                asked(ERRANDS, async move {
+                    let answer = store.retry_with(id, options.clone()).await;
+                    check(move |life| life.model.retried(id, &options, &answer, now))
+                })
+            }
+            Step::RetryDead { lane, force } => asked(ERRANDS, async move {
+                let answer = store.retry_dead(lane.map(|lane| handler(HANDLERS[lane])), force).await;
+                let lane = lane.map(|lane| HANDLERS[lane]);
+                let retried = answer.unwrap().retried;
+                check(move |life| assert_eq!(retried, life.model.retried_dead(lane, force, now)))
+            }),
+            Step::Free => {
+                let until = Some(now);
+                asked(ERRANDS, async move {
+                    let answer = store.ask(Free { until, now }).await;
+                    check(move |life| assert_eq!(answer, Ok(life.model.freed(until, now))))
+                })
+            }
+            Step::DeleteFinished(millis) => {
+                let before = moment.cutoff(Duration::from_millis(millis));
+                asked(ERRANDS, async move {
+                    let answer = store.ask(DeleteFinished { before }).await;
+                    check(move |life| assert_eq!(answer.unwrap().jobs, life.model.deleted(before)))
+                })
+            }
+            Step::Refresh => asked(ERRANDS, async move {
+                store.ask(Refresh).await.unwrap();
+                check(|_| {})
+            }),
+        });
+    }
+
+    fn request(
+        &mut self,
+        (lane, bot): (usize, u64),
+        account: i64,
+        key: Option<Index>,
+        answer_within: u64,
+        token_life: u64,
+    ) -> NewJob {
+        let mut new = self.home.request();
+        new.handler = handler(HANDLERS[lane]);
+        new.request.return_url = return_url(ORIGINS[lane], bot);
+        new.request.account_id = AccountId(account);
+        new.answer_by = self.home.steady() + Duration::from_millis(answer_within);
+        new.token_expires_at = new.received_at + Duration::from_millis(token_life);
+        match key.filter(|_| !self.keys.is_empty()) {
+            Some(known) => new.idempotency_key.clone_from(known.get(&self.keys)),
+            None => self.keys.push(new.idempotency_key.clone()),
+        }
+        self.ids.push(new.id);
+        new
+    }
+
+    fn accepted(&mut self, new: NewJob, answer: Result<Accepted, StoreError>, now: Moment) {
+        let id = new.id;
+        let job = self.to_workers.remove(&id);
+        let lease = job.as_ref().map(|_| self.home.clock.clock().steady() + LEASE);
+        assert_eq!(answer, Ok(self.model.accepted(new, lease, now)));
+        if let Some(job) = job {
+            assert_eq!(job, self.model.jobs[&id].running());
+            self.workers.push(job);
+        }
+    }
+
+    fn duel(&mut self, whose: Index, operations: &mut Vec<Asked>) {
+        let Some(id) = self.anyone(whose) else { return };
+        let about = About { charged: true, error: false };
+        for job in Vec::from_iter(self.workers.extract_if(.., |job| job.id == id)) {
+            operations.push(self.handled(job, AfterWork::Deliver { fallback: false }, about));
+        }
+        for job in Vec::from_iter(self.senders.extract_if(.., |job| job.id == id)) {
+            operations.push(self.sent(job, AfterCall::Dead { answer_lost: false }, about));
+        }
+    }
+
+    fn handled(&self, job: RunningJob, next: AfterWork, about: About) -> Asked {
+        let (store, now, id) = (self.store.clone(), self.home.steady(), job.id);
+        let next = match next {
+            AfterWork::Deliver { fallback: false } => AfterHandler::Deliver(prepared("hi")),
+            AfterWork::Deliver { fallback: true } => AfterHandler::Deliver(Prepared {
+                outcome: Outcome::Fallback(FallbackReason::MaxAttempts),
+                ..prepared("sorry")
+            }),
+            AfterWork::Retry(after) => AfterHandler::Retry { due_at: now + Duration::from_millis(after) },
+            AfterWork::HandBack => AfterHandler::HandBack,
+        };
+        let mut report = handled(job, next.clone());
+        report.attempt = report.attempt.filter(|_| about.charged);
+        report.error = about.error.then(|| format!("handler, claim {}", report.job.fence.0));
+        let (attempt, error) = (report.attempt.clone(), report.error.clone());
+        let said = Said { id, fence: report.job.fence, attempt, tried: false, next, error };
+        asked(WORKERS, async move {
+            let answer = store.handled(report).await;
+            check(move |life| {
+                // Two claims of one job may report in one transaction: what was handed over follows on one of them.
+                let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == said.fence.0 + 1);
+                let job = follows.then(|| life.to_senders.remove(&id)).flatten();
+                let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
+                assert_eq!(answer, Ok(life.model.handled(said, lease, now)));
+                if let Some(job) = job {
+                    let known = DeliveringJob { superseded_by: None, ..life.model.jobs[&id].delivering() };
+                    assert_eq!(job, known);
+                    life.senders.push(job);
+                }
+            })
+        })
+    }
+
+    fn sent(&self, mut job: DeliveringJob, next: AfterCall, about: About) -> Asked {
+        job.tried |= about.charged;
+        let (store, moment) = (self.store.clone(), self.store.moment());
+        let now = moment.steady;
+        let failing_since = job.delivery.failing_since.or(Some(now));
+        let failed = Delivery { failures: job.delivery.failures + 1, failing_since, ..job.delivery };
+        let (calm, refused) = calmed(job.delivery, now);
+        let next = match next {
+            AfterCall::Delivered => AfterDelivery::Delivered,
+            AfterCall::Gone => AfterDelivery::Gone,
+            AfterCall::Dead { answer_lost } => AfterDelivery::Dead { answer_lost },
+            AfterCall::Retry { after, answer_lost } => AfterDelivery::Retry {
+                due_at: now + Duration::from_millis(after),
+                delivery: Delivery { answer_lost, ..failed },
+            },
+            AfterCall::Wait { failing, keeps_place } => {
+                AfterDelivery::Wait { delivery: if failing { failed } else { refused }, keeps_place }
+            }
+            AfterCall::Replace { fallback } => {
+                let outcome =
+                    if fallback { Outcome::Fallback(FallbackReason::Refused) } else { job.prepared.outcome };
+                AfterDelivery::Replace { prepared: Prepared { outcome, ..prepared("else") }, delivery: calm }
+            }
+        };
+        let mut report = sent(job, next.clone());
+        report.attempt = report.attempt.filter(|_| about.charged);
+        report.error = about.error.then(|| format!("delivery, claim {}", report.job.fence.0));
+        let (id, fence, tried) = (report.job.id, report.job.fence, report.job.tried);
+        let (attempt, error) = (report.attempt.clone(), report.error.clone());
+        let said = Said { id, fence, attempt, tried, next, error };
+        asked(SENDERS, async move {
+            let answer = store.sent(report).await;
+            check(move |life| assert_eq!(answer, Ok(life.model.sent(said, moment))))
+        })
+    }
+
+    /// Any job, even one that was deleted, or was never one because its key was known.
+    fn anyone(&self, whom: Index) -> Option<JobId> {
+        (!self.ids.is_empty()).then(|| *whom.get(&self.ids))
+    }
+}

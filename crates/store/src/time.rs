@@ -1,0 +1,219 @@
+//! The three clocks of the store, and what each is for.
+//!
+//! - The **calendar** is for people and tokens: `received_at`, `finished_at`, `expires_at`. It jumps when someone sets the
+//!   machine's clock.
+//! - The **steady clock** is for scheduling: `due_at`, `answer_by`, `waiting_since`, `failing_since`, `refused_at`,
+//!   `lease_until`. It starts at the calendar when the process starts, and then only time that passes moves it.
+//! - The **service time** is for deleting: how long bridges have served this store. It never jumps and survives a restart;
+//!   time while no bridge runs does not count. What is deleted by its age has to be too old by the calendar *and* by the
+//!   service time.
+
+use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use model::clock::{Clock, SMALLEST_JUMP};
+use model::{Job, JobRecord, JobSummary, State, Timestamp};
+
+/// How long bridges have served the store, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ServiceTime(i64);
+
+impl ServiceTime {
+    pub(super) const fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    pub(super) const fn as_millis(self) -> i64 {
+        self.0
+    }
+}
+
+impl Add<Duration> for ServiceTime {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+}
+
+impl Sub<Duration> for ServiceTime {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(span)))
+    }
+}
+
+/// One moment, by each of the clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) calendar: Timestamp,
+    pub(super) steady: Timestamp,
+    pub(super) service: ServiceTime,
+}
+
+/// The end of what is too old. What is deleted by its age lies before both moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cutoff {
+    pub(super) calendar: Timestamp,
+    pub(super) service: ServiceTime,
+}
+
+impl Moment {
+    /// What is older than `age`.
+    pub(super) fn cutoff(self, age: Duration) -> Cutoff {
+        Cutoff { calendar: self.calendar - age, service: self.service - age }
+    }
+
+    /// What the service time is when the calendar says `moment`, if the bridge runs until then and no one sets the clock.
+    pub(super) fn service_at(self, moment: Timestamp) -> ServiceTime {
+        ServiceTime(self.service.0.saturating_add(between(self.calendar, moment)))
+    }
+
+    /// What the steady clock says when the calendar says `moment`.
+    pub(super) fn steady_at(self, moment: Timestamp) -> Timestamp {
+        moved(self.steady, between(self.calendar, moment))
+    }
+
+    /// What the calendar says when the steady clock says `moment`.
+    pub(super) fn calendar_at(self, moment: Timestamp) -> Timestamp {
+        moved(self.calendar, between(self.steady, moment))
+    }
+
+    /// A moment of the steady clock as people see it: by the calendar, unless the two say the same.
+    fn shown(self, moment: Timestamp) -> Timestamp {
+        if is_jump(between(self.steady, self.calendar)) { self.calendar_at(moment) } else { moment }
+    }
+
+    /// `summary` with its schedule by the calendar.
+    pub(super) fn show_summary(self, mut summary: JobSummary) -> JobSummary {
+        summary.due_at = summary.due_at.map(|due_at| self.shown(due_at));
+        summary
+    }
+
+    /// `record` with its schedule by the calendar.
+    pub(super) fn show(self, record: JobRecord) -> JobRecord {
+        match record {
+            JobRecord::Whole(job) => JobRecord::Whole(self.show_job(job)),
+            JobRecord::WithoutBodies(summary) => JobRecord::WithoutBodies(self.show_summary(summary)),
+        }
+    }
+
+    fn show_job(self, mut job: Job) -> Job {
+        job.answer_by = self.shown(job.answer_by);
+        match &mut job.state {
+            State::Queued { due_at } => *due_at = self.shown(*due_at),
+            State::Running { lease_until } => *lease_until = self.shown(*lease_until),
+            State::Delivering { due_at, lease_until, .. } => {
+                *due_at = self.shown(*due_at);
+                *lease_until = lease_until.map(|until| self.shown(until));
+            }
+            State::Delivered { .. } | State::Gone { .. } | State::Dead { .. } | State::Cancelled { .. } => {}
+        }
+        job
+    }
+}
+
+/// Tells the time by all three clocks.
+#[derive(Debug)]
+pub(super) struct StoreClock {
+    clock: Clock,
+    /// The service time when `clock` had not run yet.
+    service_base: AtomicI64,
+    /// How far our steady clock is ahead of the owner's, in milliseconds; 0 for the owner.
+    ahead_of_owner: AtomicI64,
+}
+
+impl StoreClock {
+    /// Until the store is read, nothing was ever served.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, service_base: AtomicI64::new(0), ahead_of_owner: AtomicI64::new(0) }
+    }
+
+    /// From now on the service time goes on from `service`.
+    pub(super) fn serve_from(&self, service: ServiceTime) {
+        let base = service.0.saturating_sub(millis(self.clock.elapsed()));
+        self.service_base.store(base, Ordering::Relaxed);
+    }
+
+    /// From now on [`Moment::steady`] is by the clock of the owner, whose calendar is `ahead` milliseconds ahead of it. Two
+    /// processes have the calendar in common, and not where their steady clocks started.
+    pub(super) fn follow_owner(&self, ahead: i64) {
+        let owners = moved(self.clock.now(), ahead.saturating_neg());
+        self.ahead_of_owner.store(between(owners, self.clock.steady()), Ordering::Relaxed);
+    }
+
+    /// Now.
+    pub(super) fn moment(&self) -> Moment {
+        let base = self.service_base.load(Ordering::Relaxed);
+        let ahead = self.ahead_of_owner.load(Ordering::Relaxed);
+        Moment {
+            calendar: self.clock.now(),
+            steady: moved(self.clock.steady(), ahead.saturating_neg()),
+            service: ServiceTime(base.saturating_add(millis(self.clock.elapsed()))),
+        }
+    }
+
+    /// The time that passes, for measuring.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+}
+
+/// Milliseconds from one moment to another; negative if `to` is earlier.
+pub(super) fn between(from: Timestamp, to: Timestamp) -> i64 {
+    to.as_millis().saturating_sub(from.as_millis())
+}
+
+/// Whether a difference is more than the drift of a clock.
+pub(super) fn is_jump(ms: i64) -> bool {
+    u128::from(ms.unsigned_abs()) >= SMALLEST_JUMP.as_millis()
+}
+
+fn moved(moment: Timestamp, by: i64) -> Timestamp {
+    Timestamp::from_millis(moment.as_millis().saturating_add(by))
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::clock::ManualClock;
+
+    #[test]
+    fn a_moment_translates_between_the_clocks() {
+        let at = Timestamp::from_millis;
+        let moment =
+            Moment { calendar: at(9_000), steady: at(2_000), service: ServiceTime::from_millis(500) };
+        assert_eq!(moment.steady_at(at(9_100)), at(2_100));
+        assert_eq!(moment.calendar_at(at(1_900)), at(8_900));
+        assert_eq!(moment.service_at(at(9_007)), ServiceTime::from_millis(507));
+        let cutoff = moment.cutoff(Duration::from_secs(1));
+        assert_eq!((cutoff.calendar, cutoff.service), (at(8_000), ServiceTime::from_millis(-500)));
+    }
+
+    #[test]
+    fn people_see_the_calendar_and_no_drift() {
+        let at = Timestamp::from_millis;
+        for (calendar, shown) in [(2_999, 5_000), (3_000, 6_000), (1_000, 4_000), (1_001, 5_000)] {
+            let moment =
+                Moment { calendar: at(calendar), steady: at(2_000), service: ServiceTime::default() };
+            assert_eq!(moment.shown(at(5_000)), at(shown), "{calendar}");
+        }
+    }
+
+    #[test]
+    fn the_service_time_goes_on_from_what_was_served_whatever_the_calendar_does() {
+        let manual = ManualClock::new(Timestamp::from_millis(1_000_000));
+        manual.advance(Duration::from_secs(5));
+        let clock = StoreClock::new(manual.clock());
+        clock.serve_from(ServiceTime::from_millis(70_000));
+        manual.set(Timestamp::from_millis(1));
+        manual.advance(Duration::from_secs(2));
+        assert_eq!(clock.moment().service, ServiceTime::from_millis(72_000));
+    }
+}

@@ -1,0 +1,264 @@
+//! The address that Kommo will call: refused here if Kommo could not call it, because a bot that asks
+//! nobody leaves its customer waiting, and nothing would say why.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+use model::{HandlerName, is_path_prefix};
+
+/// The longest address that goes into a script, in bytes.
+const LONGEST: usize = 2_000;
+
+/// Names that lead nowhere on the Internet: reserved ones, and those of private networks.
+const PRIVATE: [&str; 10] = [
+    "localhost",
+    "local",
+    "localdomain",
+    "internal",
+    "intranet",
+    "lan",
+    "home.arpa",
+    "test",
+    "invalid",
+    "example",
+];
+
+/// `https://bridge.example.com/widget_request/greet`: the address of a handler of a bridge. There may be a path before
+/// `/widget_request/`, that of `server.public_url`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeUrl {
+    url: Url,
+    handler: HandlerName,
+}
+
+impl BridgeUrl {
+    /// Takes an address that Kommo can call. `insecure` also takes `http` and every host, for tests with a Kommo
+    /// that is played on this machine.
+    ///
+    /// # Errors
+    /// The first rule that it breaks. Nothing of the address is in the error: it might hold a password.
+    pub fn parse(text: &str, insecure: bool) -> Result<Self, BridgeUrlError> {
+        let url = Url::parse(text.trim()).map_err(BridgeUrlError::NoUrl)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BridgeUrlError::Credentials);
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if insecure => {}
+            _ => return Err(BridgeUrlError::Scheme),
+        }
+        if url.fragment().is_some() || url.query().is_some() {
+            return Err(BridgeUrlError::Behind);
+        }
+        if !insecure {
+            check_host(url.host())?;
+        }
+        let handler = url
+            .path()
+            .rsplit_once("/widget_request/")
+            .filter(|(prefix, _)| is_path_prefix(prefix))
+            .and_then(|(_, name)| name.parse().ok())
+            .ok_or(BridgeUrlError::Path)?;
+        if url.as_str().len() > LONGEST {
+            return Err(BridgeUrlError::Long);
+        }
+        Ok(Self { url, handler })
+    }
+
+    /// The handler that it names.
+    pub const fn handler(&self) -> &HandlerName {
+        &self.handler
+    }
+
+    /// The address as it goes into the script.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Scheme, host and port: `https://bridge.example.com`.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
+
+impl fmt::Display for BridgeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn check_host(host: Option<Host<&str>>) -> Result<(), BridgeUrlError> {
+    let Some(Host::Domain(name)) = host else { return Err(BridgeUrlError::Address) };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let private = PRIVATE.iter().any(|private| {
+        name.strip_suffix(private).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    });
+    if private || !name.contains('.') {
+        return Err(BridgeUrlError::Private);
+    }
+    Ok(())
+}
+
+/// Why an address cannot be called by Kommo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BridgeUrlError {
+    /// It is none at all.
+    #[error("is no address ({0}): write it whole, like https://bridge.example.com/widget_request/greet")]
+    NoUrl(url::ParseError),
+    /// Neither `https` nor, where that is allowed, `http`.
+    #[error(
+        "must begin with https://: Kommo sends a token with each call (--insecure allows http, for tests)"
+    )]
+    Scheme,
+    /// An IP address in place of a name.
+    #[error("must have a host name, not an IP address (--insecure allows it, for tests)")]
+    Address,
+    /// A name that only means something on this machine or in this network.
+    #[error(
+        "must have a host that Kommo can find on the Internet: this name belongs to a private network \
+         (--insecure allows it, for tests)"
+    )]
+    Private,
+    /// `https://user:password@…`
+    #[error("must carry no user name or password: everybody who edits the bot could read it")]
+    Credentials,
+    /// Something behind the path.
+    #[error("must end with the handler's name, without `?` or `#` behind it: the bridge does not read that")]
+    Behind,
+    /// Not the path of a handler.
+    #[error(
+        "must end in /widget_request/HANDLER, where HANDLER is 1 to 64 ASCII letters, digits, `-` or `_`"
+    )]
+    Path,
+    /// Longer than a script should carry.
+    #[error("is longer than {LONGEST} bytes")]
+    Long,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BridgeUrlError::{Address, Behind, Credentials, Path, Private, Scheme};
+    use super::*;
+
+    #[test]
+    fn what_kommo_can_call_is_taken_and_brought_into_one_form() {
+        for (text, taken) in [
+            (
+                "https://bridge.example.com/widget_request/greet",
+                "https://bridge.example.com/widget_request/greet",
+            ),
+            (
+                "  HTTPS://Bridge.Example.com:443/widget_request/a-B_9 ",
+                "https://bridge.example.com/widget_request/a-B_9",
+            ),
+            (
+                "https://bots.example.com:8443/widget_request/echo",
+                "https://bots.example.com:8443/widget_request/echo",
+            ),
+            (
+                "https://мост.example.com/widget_request/echo",
+                "https://xn--l1aeje.example.com/widget_request/echo",
+            ),
+            (
+                "https://local.example.com/widget_request/echo",
+                "https://local.example.com/widget_request/echo",
+            ),
+            (
+                "https://bridge.example.com/x/bots/widget_request/echo",
+                "https://bridge.example.com/x/bots/widget_request/echo",
+            ),
+            ("https://mylocal.com/widget_request/echo", "https://mylocal.com/widget_request/echo"),
+        ] {
+            let url = BridgeUrl::parse(text, false).unwrap();
+            assert_eq!(url.as_str(), taken);
+            assert!(taken.ends_with(url.handler().as_str()));
+        }
+        let url = BridgeUrl::parse("https://bots.example.com:8443/widget_request/echo", false).unwrap();
+        assert_eq!(
+            (url.origin().as_str(), url.handler().as_str()),
+            ("https://bots.example.com:8443", "echo")
+        );
+    }
+
+    #[test]
+    fn what_kommo_cannot_call_is_refused_with_its_reason() {
+        let cases: &[(&str, BridgeUrlError)] = &[
+            ("http://bridge.example.com/widget_request/a", Scheme),
+            ("ftp://bridge.example.com/widget_request/a", Scheme),
+            ("javascript:alert(1)", Scheme),
+            ("https://203.0.113.7/widget_request/a", Address),
+            ("https://8.8.8.8/widget_request/a", Address),
+            ("https://2130706433/widget_request/a", Address),
+            ("https://0x7f.1/widget_request/a", Address),
+            ("https://[::1]/widget_request/a", Address),
+            ("https://[::ffff:127.0.0.1]/widget_request/a", Address),
+            ("https://localhost/widget_request/a", Private),
+            ("https://localhost:8080/widget_request/a", Private),
+            ("https://LOCALHOST./widget_request/a", Private),
+            ("https://a.localhost/widget_request/a", Private),
+            ("https://bridge/widget_request/a", Private),
+            ("https://bridge./widget_request/a", Private),
+            ("https://bridge.local/widget_request/a", Private),
+            ("https://bridge.corp.internal/widget_request/a", Private),
+            ("https://nas.lan/widget_request/a", Private),
+            ("https://nas.home.arpa/widget_request/a", Private),
+            ("https://bridge.test/widget_request/a", Private),
+            ("https://user@bridge.example.com/widget_request/a", Credentials),
+            ("https://user:secret@bridge.example.com/widget_request/a", Credentials),
+            ("http://:secret@bridge.example.com/widget_request/a", Credentials),
+            ("https://bridge.example.com/widget_request/a#top", Behind),
+            ("https://bridge.example.com/widget_request/a?b=c", Behind),
+            ("https://bridge.example.com", Path),
+            ("https://bridge.example.com/", Path),
+            ("https://bridge.example.com/widget_request", Path),
+            ("https://bridge.example.com/widget_request/", Path),
+            ("https://bridge.example.com/widget_request/a/", Path),
+            ("https://bridge.example.com/widget_request/a/b", Path),
+            ("https://bridge.example.com/Widget_request/a", Path),
+            ("https://bridge.example.com/widget_request/widget_request/a", Path),
+            ("https://bridge.example.com/oauth/widget_request/a", Path),
+            ("https://bridge.example.com/x//widget_request/a", Path),
+            ("https://bridge.example.com/widget_request/%61", Path),
+            ("https://bridge.example.com/widget_request/a b", Path),
+        ];
+        for (text, refusal) in cases {
+            assert_eq!(BridgeUrl::parse(text, false), Err(*refusal), "{text}");
+        }
+        for text in
+            ["", "greet", "bridge.example.com/widget_request/a", "https://", "https://a b/widget_request/a"]
+        {
+            let refused = BridgeUrl::parse(text, false);
+            assert!(matches!(refused, Err(BridgeUrlError::NoUrl(_))), "{text}: {refused:?}");
+        }
+        let endless = format!("https://{}com/widget_request/a", "label.".repeat(400));
+        assert!(BridgeUrl::parse(&endless, false).is_err());
+    }
+
+    #[test]
+    fn insecure_lifts_the_rules_for_scheme_and_host_and_no_other() {
+        for text in [
+            "http://127.0.0.1:8080/widget_request/a",
+            "http://[::1]/widget_request/a",
+            "https://nas.lan/widget_request/a",
+        ] {
+            assert!(BridgeUrl::parse(text, true).is_ok(), "{text}");
+        }
+        for (text, refusal) in [
+            ("ws://127.0.0.1/widget_request/a", Scheme),
+            ("http://u:p@127.0.0.1/widget_request/a", Credentials),
+            ("http://127.0.0.1/widget_request/a#b", Behind),
+            ("http://127.0.0.1/other/a", Path),
+        ] {
+            assert_eq!(BridgeUrl::parse(text, true), Err(refusal), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_repeats_nothing_of_the_address() {
+        for text in ["https://user:hunter2@bridge.example.com/widget_request/a", "https://a b:hunter2@"] {
+            let refused = BridgeUrl::parse(text, false).unwrap_err();
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a block makes of itself for the bot: steps that ask first, and that always leave by a declared exit.
+//! A wrong step number loops a bot for ever, and a step that ends without an exit leaves it standing.
+
+use serde_json::Value as Json;
+
+use crate::script::MAX_BYTES;
+
+/// What is wrong with `source`, the JSON of a block that declares the exits `codes`.
+pub(super) fn complaints(source: &str, codes: &[String]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if source.len() > MAX_BYTES {
+        wrong.push(format!("returns {} bytes; {MAX_BYTES} at most", source.len()));
+    }
+    let Ok(Json::Array(steps)) = serde_json::from_str::<Json>(source) else {
+        wrong.push("must return a JSON array of steps".to_owned());
+        return wrong;
+    };
+    if !steps.iter().all(|step| step["question"].is_array() && step["require"].is_array()) {
+        wrong.push("must return steps of the form {\"question\": [handlers], \"require\": []}".to_owned());
+    }
+    request(&steps, &mut wrong);
+    handlers(&Json::Array(steps.clone()), &mut |handler, params| match handler {
+        "goto" => {
+            let there = params["step"].as_u64().is_some_and(|step| step < steps.len() as u64);
+            if params["type"] != "question" || !there {
+                wrong.push(format!("has a goto to a step that does not exist: {params}"));
+            }
+        }
+        "exits" if !params["value"].as_str().is_some_and(|code| codes.iter().any(|known| known == code)) => {
+            wrong.push(format!("leaves by the exit {}, which is not declared", params["value"]));
+        }
+        _ => {}
+    });
+    let last = steps.last().and_then(|step| step["question"].as_array()).and_then(|question| question.last());
+    if last.is_none_or(|handler| handler["handler"] != "exits") {
+        wrong.push("must end with an exit for every other status".to_owned());
+    }
+    wrong
+}
+
+/// The first step asks, and goes on only where the answer is looked at.
+fn request(steps: &[Json], wrong: &mut Vec<String>) {
+    let Some(first) = steps.first() else { return };
+    let (ask, next) = (&first["question"][0], &first["question"][1]);
+    let url = ask["params"]["url"].as_str().unwrap_or_default();
+    let calls = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    if ask["handler"] != "widget_request" || !calls || !ask["params"]["data"].is_object() {
+        wrong.push("must begin with a widget_request that has a url and data".to_owned());
+    }
+    if next["handler"] != "goto" || next["params"]["step"] != 1 {
+        wrong.push("must go on with step 1 after the widget_request".to_owned());
+    }
+}
+
+/// Shows every handler with its parameters, those within conditions too.
+fn handlers(value: &Json, show: &mut impl FnMut(&str, &Json)) {
+    match value {
+        Json::Array(list) => list.iter().for_each(|value| handlers(value, show)),
+        Json::Object(map) => {
+            if let Some(handler) = map.get("handler").and_then(Json::as_str) {
+                show(handler, &value["params"]);
+            }
+            map.values().for_each(|value| handlers(value, show));
+        }
+        _ => {}
+    }
+}

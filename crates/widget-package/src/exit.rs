@@ -1,0 +1,95 @@
+//! A way out of the block: which connector of it the bot takes, by the `status` in the handler's answer.
+
+use std::str::FromStr;
+
+/// What a handler's [`Completion::success`](model::Completion::success) leads to.
+pub(super) const SUCCESS: &str = "success";
+/// Where every status leads that has no exit of its own.
+pub(super) const FAIL: &str = "fail";
+
+/// The longest code, in bytes.
+const MAX_CODE: usize = 32;
+/// The longest title, in characters.
+const MAX_TITLE: usize = 60;
+
+/// An exit: `silent=Nothing to say`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    code: String,
+    title: Option<String>,
+}
+
+impl Exit {
+    /// The two that each block has, `success` and `fail`; their titles are translated.
+    pub(super) fn standard() -> [Self; 2] {
+        [SUCCESS, FAIL].map(|code| Self { code: code.to_owned(), title: None })
+    }
+
+    /// What stands in the answer's `status`.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What the bot designer shows in every language; if there is none, a translated one.
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+}
+
+impl FromStr for Exit {
+    type Err = ExitError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (code, title) = text.split_once('=').ok_or(ExitError::NoTitle)?;
+        let mut bytes = code.bytes();
+        let is_code = code.len() <= MAX_CODE
+            && bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+            && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let title = title.trim();
+        let is_title =
+            !title.is_empty() && title.chars().count() <= MAX_TITLE && !title.chars().any(char::is_control);
+        match (is_code, is_title) {
+            (true, true) => Ok(Self { code: code.to_owned(), title: Some(title.to_owned()) }),
+            (false, _) => Err(ExitError::Code),
+            (true, false) => Err(ExitError::Title),
+        }
+    }
+}
+
+/// Why a text is no [`Exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExitError {
+    /// There is no `=`.
+    #[error("has no title: write it as CODE=TITLE, like silent=Nothing to say")]
+    NoTitle,
+    /// The code cannot be one.
+    #[error("has a code that cannot be one: a small letter, then up to 31 small letters, digits or `_`")]
+    Code,
+    /// The title cannot be one.
+    #[error("has a title that cannot be one: 1 to {MAX_TITLE} characters on one line")]
+    Title,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_has_a_code_and_a_title() {
+        let exit: Exit = "silent_2= Nothing = said ".parse().unwrap();
+        assert_eq!((exit.code(), exit.title()), ("silent_2", Some("Nothing = said")));
+        for (text, error) in [
+            ("silent", ExitError::NoTitle),
+            ("=Title", ExitError::Code),
+            ("Silent=Title", ExitError::Code),
+            ("a-b=Title", ExitError::Code),
+            ("{{x}}=Title", ExitError::Code),
+            (&format!("{}=Title", "x".repeat(33)), ExitError::Code),
+            ("silent= ", ExitError::Title),
+            ("silent=two\nlines", ExitError::Title),
+            (&format!("silent={}", "x".repeat(61)), ExitError::Title),
+        ] {
+            assert_eq!(text.parse::<Exit>(), Err(error), "{text}");
+        }
+    }
+}

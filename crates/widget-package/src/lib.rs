@@ -1,0 +1,56 @@
+//! Makes the `widget.zip` that is uploaded to a private integration, so that a SalesBot can ask this bridge.
+//!
+//! ```
+//! use salesbot_bridge_widget_package::{Draft, build, check};
+//!
+//! let draft = Draft {
+//!     url: "https://bridge.example.com/widget_request/greet".to_owned(),
+//!     fields: vec!["message={{message_text}}".to_owned(), "lead.id={{lead.id}}".to_owned()],
+//!     ..Draft::default()
+//! };
+//! let archive = build(&draft.check()?)?;
+//! assert!(check(&archive).is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it promises
+//!
+//! - A [`Draft`] is taken as a whole or refused with all its mistakes; a [`Spec`] can always be built.
+//! - The same description gives the same bytes.
+//! - Nothing that was written into a description can become code in the script.
+//! - [`check`] reads the finished bytes as Kommo does, and runs the script. With [`build`] it shares only what both
+//!   must know: Kommo's sizes, limits and languages, and which text reads as a key of the files of texts.
+
+mod archive;
+mod bridge_url;
+mod build;
+mod check;
+mod draft;
+mod engine;
+mod exit;
+mod field;
+mod i18n;
+mod locale;
+mod logo;
+mod manifest;
+mod mark;
+mod ordered;
+mod pictures;
+mod script;
+mod spec;
+mod texts;
+mod version;
+
+pub use bridge_url::{BridgeUrl, BridgeUrlError};
+pub use build::{BuildError, build, files, pack};
+pub use check::{Finding, check, version_of};
+pub use draft::{Draft, Mistake, Mistakes};
+pub use exit::{Exit, ExitError};
+pub use field::{Field, FieldError, FieldKind};
+pub use locale::{Locale, LocaleError};
+pub use logo::{Logo, LogoError};
+pub use spec::Spec;
+pub use version::{Version, VersionError};
+
+#[cfg(test)]
+mod tests;

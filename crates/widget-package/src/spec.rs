@@ -1,0 +1,88 @@
+//! What a package is made from, once all of it was found good. A [`Spec`] comes from a
+//! [`Draft`](super::Draft) and from nowhere else, so whatever builds a package trusts it.
+
+use super::bridge_url::BridgeUrl;
+use super::exit::{Exit, FAIL, SUCCESS};
+use super::field::Field;
+use super::locale::Locale;
+use super::logo::Logo;
+use super::texts::texts;
+use super::version::Version;
+use model::HandlerName;
+
+/// Keys of a manifest's `salesbot_designer` that are no block.
+const RESERVED_BLOCKS: [&str; 2] = ["logo", "conditions"];
+
+/// A package that can be built.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub(super) url: BridgeUrl,
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) short_description: Option<String>,
+    pub(super) support_email: Option<String>,
+    pub(super) support_link: String,
+    pub(super) locales: Vec<Locale>,
+    pub(super) fields: Vec<Field>,
+    pub(super) exits: Vec<Exit>,
+    pub(super) version: Version,
+    pub(super) logo: Option<Logo>,
+}
+
+impl Spec {
+    /// What the block calls.
+    pub const fn url(&self) -> &BridgeUrl {
+        &self.url
+    }
+
+    /// The handler that the block calls.
+    pub const fn handler(&self) -> &HandlerName {
+        self.url.handler()
+    }
+
+    /// The code of the block in the manifest: the handler's name, in the form of a name in a script.
+    pub fn block(&self) -> String {
+        let code = self.handler().as_str().replace('-', "_");
+        if RESERVED_BLOCKS.contains(&code.as_str()) { format!("{code}_block") } else { code }
+    }
+
+    /// What people see in Kommo, in every language.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version of this upload.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The languages; at least one, none twice.
+    pub fn locales(&self) -> &[Locale] {
+        &self.locales
+    }
+
+    /// What the block sends.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The exits of the block; `success` and `fail` are among them.
+    pub fn exits(&self) -> &[Exit] {
+        &self.exits
+    }
+
+    /// What the bot designer shows for an exit, in the package's first language.
+    pub fn title<'a>(&'a self, exit: &'a Exit) -> &'a str {
+        let own = texts(self.locales.first().copied().unwrap_or(Locale::En));
+        exit.title().unwrap_or_else(|| match exit.code() {
+            SUCCESS => own.success,
+            FAIL => own.fail,
+            code => code,
+        })
+    }
+
+    /// The logo that was given; if there is none, one is drawn.
+    pub const fn logo(&self) -> Option<&Logo> {
+        self.logo.as_ref()
+    }
+}
