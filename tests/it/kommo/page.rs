@@ -32,7 +32,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_function_and_test_on_the_page_exists() {
     let page = fs::read_to_string(package("docs/kommo-api.md")).unwrap();
-    let (client, tests) = (source("src/kommo"), source("tests") + &source("src/kommo"));
+    let (client, tests) = (source("crates/kommo/src"), source("tests") + &source("crates/kommo/src"));
     let mut rows = [0, 0];
     for line in page.lines().filter(|line| line.starts_with('|')) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
