@@ -46,7 +46,7 @@ impl Parts {
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
         let kommo = speaking::kommo(&config)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
-        store.set_budget(config.budget.clone());
+        store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
         let gate = speaking::gate(&config, &clock);
         note_everybody(&health, &gate, &store, &clock);
@@ -57,7 +57,7 @@ impl Parts {
             clock: clock.clone(),
         };
         let accounts = speaking.clone().accounts(&config, Some(store.clone())).await?;
-        store.give_up_unknown(accounts.known());
+        store.maintenance().give_up_unknown(accounts.known());
         // On this runtime, not on the handlers' own threads, which they may block.
         let clients = speaking.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =

@@ -150,8 +150,8 @@ async fn a_job_without_its_bodies_says_so() {
     let id = jobs.make("echo", StateName::Delivered).await.to_string();
     let list = run_json(&jobs, &["list"]).await;
     assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
-    jobs.store.set_budget(model::Budget { stored: 1, ..Default::default() });
-    jobs.store.trim().await;
+    jobs.store.maintenance().set_budget(model::Budget { stored: 1, ..Default::default() });
+    jobs.store.maintenance().trim().await;
     let (text, _) = run(&jobs, false, &["show", &id]).await;
     assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
     assert!(!text.contains("hello"), "{text}");

@@ -139,7 +139,7 @@ impl Sender {
     /// Says whether the report was written.
     async fn report(&self, report: DeliveryReport) -> bool {
         let (id, handler) = (report.job.id, report.job.handler.clone());
-        match self.0.parts.store.sent(report).await {
+        match self.0.parts.store.jobs().sent(report).await {
             Ok(Written::Done) => return true,
             Ok(Written::Stale) => {
                 tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this answer is dropped");

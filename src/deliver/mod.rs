@@ -216,7 +216,7 @@ impl Sender {
             self.turns(&origin, |turns| turns.longest_due(limit))
         };
         let store = &self.0.parts.store;
-        let jobs = store.claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
+        let jobs = store.jobs().claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
         let claimed = jobs.len();
         self.turns(&origin, |turns| turns.claimed(claimed));
         jobs.into_iter().zip(passes).for_each(|(job, pass)| self.start(job, pass));
@@ -280,7 +280,7 @@ impl Sender {
         tasks.spawn(async move {
             let Parts { store, accounts, .. } = &self.0.parts;
             for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
-                if let Err(error) = store.release_refused(lane.clone()).await {
+                if let Err(error) = store.jobs().release_refused(lane.clone()).await {
                     tracing::warn!(account = &*lane, %error, "refused deliveries were not made due; they go out later");
                 }
             }

@@ -230,7 +230,7 @@ impl Receiver {
         if within.is_zero() {
             return Err(refused(Rejection::Late));
         }
-        let accepted = self.store.accept(job, within).await.map_err(|error| refused(error.into()))?;
+        let accepted = self.store.jobs().accept(job, within).await.map_err(|error| refused(error.into()))?;
         // The `return_url` has the scheme, host and port of the token's `iss`.
         (self.was_seen)(&verified.client_uuid, &origin, account_id);
         tracing::debug!(

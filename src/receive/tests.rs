@@ -92,7 +92,7 @@ impl Bench {
     }
 
     async fn jobs(&self) -> usize {
-        self.store.jobs(&JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap().jobs.len()
+        self.store.jobs().list(&JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap().jobs.len()
     }
 }
 

@@ -118,7 +118,7 @@ impl Pool {
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (store, now) = (&self.0.store, self.0.clock.steady());
         if store.work().deadline().is_some_and(|deadline| deadline <= now) {
-            for job in store.claim_overdue(OVERDUE, LEASE_MARGIN).await? {
+            for job in store.jobs().claim_overdue(OVERDUE, LEASE_MARGIN).await? {
                 let known = self.0.registry.get(job.handler.as_str()).is_some();
                 let ended = if known { Ended::Overdue } else { Ended::NoHandler };
                 self.0.tasks.spawn(self.clone().finish(job, ended, self.begin()));
@@ -144,7 +144,7 @@ impl Pool {
         }
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
         let lease = self.lease(&name);
-        for job in self.0.store.claim_work(name, places.len(), lease).await? {
+        for job in self.0.store.jobs().claim_work(name, places.len(), lease).await? {
             if let Some(place) = places.pop() {
                 self.start(job, place);
             }
@@ -259,7 +259,7 @@ impl Pool {
             error: error.clone(),
         });
         let (id, name) = (job.id, job.handler.clone());
-        match self.0.store.handled(HandlerReport { job, attempt, next, error }).await {
+        match self.0.store.jobs().handled(HandlerReport { job, attempt, next, error }).await {
             Ok(Written::Done) => {
                 if let Some(reason) = fallback {
                     let line =

@@ -5,13 +5,15 @@
 //! start, and every few seconds, because a command beside the bridge may have cancelled jobs. The count of requests starts
 //! at zero with each start.
 
+mod limits;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Budget, RequestRate, Timestamp};
 
-use crate::sqlite::file::room::Limits;
+pub(crate) use limits::{Limits, low_water};
 
 /// When an account whose jobs take all of its bytes may ask again: some of them may be finished by then.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

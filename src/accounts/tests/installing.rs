@@ -48,7 +48,7 @@ async fn an_anonymous_call_gives_a_host_neither_the_secret_nor_an_account() {
         accounts.step(&store).await;
         assert_eq!(evil.asked(), 0, "the secret was sent");
         assert_eq!(home.continues_at(&accounts).await, home.origin());
-        assert_eq!(store.kept_codes().await.unwrap().len(), usize::from(install_without_link));
+        assert_eq!(store.oauth().kept_codes().await.unwrap().len(), usize::from(install_without_link));
     }
 }
 
@@ -62,7 +62,7 @@ async fn a_host_of_another_account_takes_no_account_away() {
     let done = accounts.connect(claim("junk", &evil.host())).await;
     assert_eq!(done, Err(ConnectError::OtherAccount(home.account_id())));
     assert_eq!(home.continues_at(&accounts).await, home.origin());
-    assert_eq!(store.accounts().await.unwrap().len(), 1);
+    assert_eq!(store.accounts().all().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn an_installation_that_is_kept_is_exchanged_once_its_address_is_known() {
     home.is_known(&accounts);
     accounts.step(&store).await;
     assert!(accounts.bearer(home.origin()).await.is_ok());
-    assert!(store.kept_codes().await.unwrap().is_empty());
+    assert!(store.oauth().kept_codes().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn what_the_operator_does_not_want_or_comes_too_late_is_not_connected() {
     kept(accounts.connect(home.installation()).await);
     let waiting = accounts.installations().await.unwrap().remove(0);
     assert_eq!(accounts.confirm(&waiting, |_| false).await, Err(ConnectError::Declined(home.account_id())));
-    assert!(store.accounts().await.unwrap().is_empty());
+    assert!(store.accounts().all().await.unwrap().is_empty());
     kept(accounts.connect(home.installation()).await);
     home.clock.advance(Duration::from_secs(20 * 60));
     assert!(accounts.installations().await.unwrap().is_empty());

@@ -67,7 +67,7 @@ pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> m
         received_at: now,
         answer_by: now + DAY,
     };
-    store.accept(job, DAY).await.unwrap().id
+    store.jobs().accept(job, DAY).await.unwrap().id
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
     let (ours, client_uuid) = (home.simulator.options().account_id, &home.simulator.options().client_uuid);
     let mine = unfinished(&home, &store, ours).await;
     let other = unfinished(&home, &store, 7).await;
-    let state = async |id| store.job(id).await.unwrap().unwrap().0.summary().state;
+    let state = async |id| store.jobs().get(id).await.unwrap().unwrap().0.summary().state;
 
     let forged = Revocation { account_id: "7".into(), ..hook(&home) };
     assert_eq!(accounts.revoke(forged).await, Err(RevocationError::Signature));

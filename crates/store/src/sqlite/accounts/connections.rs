@@ -3,31 +3,17 @@
 //! Tokens are renewed by one process at a time: whoever renews holds a lease, and its write names the
 //! generation that it renewed. A write that names another changes nothing.
 
-use std::sync::Arc;
-
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use model::{AccountKey, SealedTokens, Standing, Timestamp};
+use model::{AccountKey, Timestamp};
 
+use crate::Leased;
+use crate::NewConnection;
+use crate::Renewal;
 use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
 use crate::{Purpose, StoreError};
-
-/// An account that an authorization connects.
-#[derive(Clone)]
-pub struct NewConnection {
-    /// Which.
-    pub key: AccountKey,
-    /// Where it is: scheme, host and port.
-    pub origin: Arc<str>,
-    /// Its tokens.
-    pub tokens: SealedTokens,
-    /// The address that it may be moved away from, if it is known at another one.
-    pub moves_from: Option<Arc<str>>,
-    /// The random part of the `state` of the link that led here; `None` if there was no link.
-    pub state: Option<[u8; 16]>,
-}
 
 /// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
 /// at an address that it may not be moved away from, and then nothing is changed.
@@ -76,17 +62,6 @@ impl Request for Connect {
         }
         Ok(Some(u64::try_from(generation).unwrap_or(0)))
     }
-}
-
-/// Whether the tokens may be renewed by the one who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leased {
-    /// Yes, and by nobody else until the lease ends.
-    Granted,
-    /// Somebody else does it, until then at the latest, by the steady clock.
-    Busy(Timestamp),
-    /// The tokens are not those any more: look again.
-    Changed,
 }
 
 /// Takes the lease for renewing the tokens of a generation.
@@ -154,22 +129,6 @@ impl LeaseRenewal {
             .await?;
         Ok(())
     }
-}
-
-/// How a renewal ended.
-#[derive(Clone, Debug)]
-pub enum Renewal {
-    /// Kommo gave a new pair; the account is at this address now.
-    Renewed {
-        /// Scheme, host and port.
-        origin: Arc<str>,
-        /// The new pair.
-        tokens: SealedTokens,
-    },
-    /// Nothing came of it; the tokens stay as they are.
-    Failed,
-    /// The tokens are good no more.
-    Stopped(Standing),
 }
 
 /// Ends the renewal of a generation. Gives the generation from now on; none if it was another one meanwhile, and then

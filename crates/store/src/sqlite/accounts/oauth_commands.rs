@@ -4,8 +4,12 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{AccountId, AccountKey, Timestamp};
 
+use crate::CodeLimits;
+use crate::NewCode;
+use crate::Pair;
+use crate::SealedCode;
+use crate::StateUse;
 use crate::StoreError;
-use crate::sqlite::accounts::oauth::{CodeLimits, NewCode, Pair, SealedCode, StateUse};
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
 use crate::time::Moment;

@@ -16,6 +16,7 @@ use sqlx::SqliteConnection;
 use paths;
 
 use super::create;
+use super::path::with;
 use crate::StoreError;
 
 /// Where the store is, and what was there when it was opened.
@@ -132,12 +133,6 @@ fn free_name(path: &Path) -> PathBuf {
 
 fn identity(of: &Metadata) -> Identity {
     (of.dev(), of.ino())
-}
-
-pub(crate) fn with(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{identity, locks, open};
+use super::{path, proc_locks};
 use crate::StoreError;
 
 /// Pages in the log from which on it has to restart: 64 MiB.
@@ -58,7 +58,7 @@ impl LogWatch {
         let bytes = bytes_of(path);
         match self.changes(bytes) {
             Some(true) => {
-                let readers = locks::foreign_readers(path);
+                let readers = proc_locks::foreign_readers(path);
                 tracing::warn!(
                     wal_bytes = bytes,
                     ?readers,
@@ -97,13 +97,13 @@ pub struct LogState {
 /// # Errors
 /// `url` is not one of a store.
 pub fn log_state(url: &str) -> Result<LogState, StoreError> {
-    let path = open::file_of(url)?;
-    Ok(LogState { bytes: bytes_of(&path), readers: locks::foreign_readers(&path) })
+    let path = path::file_of(url)?;
+    Ok(LogState { bytes: bytes_of(&path), readers: proc_locks::foreign_readers(&path) })
 }
 
 /// The length of the log beside `path`; 0 if there is none.
 pub(crate) fn bytes_of(path: &Path) -> u64 {
-    fs::metadata(identity::with(path, "-wal")).map_or(0, |log| log.len())
+    fs::metadata(path::with(path, "-wal")).map_or(0, |log| log.len())
 }
 
 #[cfg(test)]

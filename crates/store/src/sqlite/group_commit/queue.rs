@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 
+use super::batch::Batch;
 use crate::sqlite::file::log::LogStep;
-use crate::sqlite::group_commit::writer::{Batch, Op};
+use crate::sqlite::write::message::Op;
 
 /// Operations that may wait here; further ones wait in front, in the channel.
 pub(crate) const WAITING: usize = 4_096;
@@ -56,15 +57,19 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::sqlite::maintenance::delete::Probe;
+    use crate::sqlite::accounts::waits::ForgetWaits;
+    use crate::sqlite::jobs::accept::deadline;
     use crate::sqlite::write::command::Pending;
+    use crate::sqlite::write::message::Accept;
+    use crate::tests::{Home, PATIENCE};
 
     fn errand() -> Op {
-        Op::Errand(Pending::new(Probe).0)
+        Op::Errand(Pending::new(ForgetWaits).0)
     }
 
     fn accept() -> Op {
-        Op::Accept(Box::new(crate::tests::an_accept(oneshot::channel().0)))
+        let (job, drop_after) = (Home::new().request(), deadline(PATIENCE));
+        Op::Accept(Box::new(Accept { job, known: None, drop_after, reply: oneshot::channel().0 }))
     }
 
     #[test]

@@ -14,23 +14,14 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use model::{DeliveringJob, Timestamp};
 
+use crate::LongestDue;
 use crate::StoreError;
+use crate::records::YOUNG;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::jobs::work_claims::{by_age, count};
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
-
-/// A job that was received no longer ago is young.
-pub(crate) const YOUNG: Duration = Duration::from_secs(60);
-
-/// How many jobs of a claim are to be those that have been due longest. By default none: young jobs go first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LongestDue {
-    /// So many, if there are that many.
-    pub jobs: usize,
-    /// Refused jobs and then retries come before first tries among them; else the reverse.
-    pub retries_first: bool,
-}
 
 pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) AS due_at FROM jobs \
@@ -147,5 +138,18 @@ impl ClaimDeliveries {
             .fetch_all(connection)
             .await?;
         Ok(rows)
+    }
+}
+
+impl Engine {
+    pub(crate) async fn claim_deliveries(
+        &self,
+        origin: Arc<str>,
+        limit: usize,
+        longest_due: LongestDue,
+        lease: Duration,
+    ) -> Result<Vec<DeliveringJob>, StoreError> {
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
+        self.ask(ClaimDeliveries { origin, limit, longest_due, now, lease_until }).await
     }
 }

@@ -12,11 +12,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use tokio::sync::SemaphorePermit;
 
-use model::{AccountId, HandlerName, JobId, JobPrefix, JobSummary, OutcomeName, StateName};
+use model::{AccountId, JobId, JobPrefix, JobSummary, OutcomeName, StateName};
 
+use crate::JobFilter;
+use crate::Page;
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list_source::Source;
 use crate::sqlite::jobs::rows::{self, SUMMARY};
-use crate::{Store, StoreError};
 
 /// Lists that run at once.
 pub(crate) const LISTS: usize = 2;
@@ -28,37 +31,6 @@ const WINDOWS: (i64, i64) = (32, 4_096);
 const SHORT: Duration = Duration::from_millis(50);
 /// What a job takes beside its texts, roughly, in a page.
 const FIXED_BYTES: usize = 512;
-
-/// Which jobs to list.
-#[derive(Clone, Debug, Default)]
-pub struct JobFilter {
-    /// Only this state.
-    pub state: Option<StateName>,
-    /// Only this handler's.
-    pub handler: Option<HandlerName>,
-    /// Only this account's.
-    pub account_id: Option<AccountId>,
-    /// Only those whose bots get this.
-    pub outcome: Option<OutcomeName>,
-    /// Only those whose return_url, data or last error contains this text, whose id begins with it, or whose entity (a lead
-    /// perhaps) or account has this number.
-    pub text: Option<String>,
-    /// Only older ones than this.
-    pub before: Option<JobId>,
-    /// The most jobs of a page.
-    pub limit: u32,
-}
-
-/// Some jobs, newest first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// The jobs. There can be fewer than asked for though more follow.
-    pub jobs: Vec<JobSummary>,
-    /// Where to go on; none at the end.
-    pub next: Option<JobId>,
-    /// Whether the search stopped before the page was full, because it would have taken too long: older jobs may match.
-    pub stopped: bool,
-}
 
 /// What a page may cost.
 pub(crate) struct Bounds<'b> {
@@ -77,16 +49,12 @@ const SCAN: i64 = 20_000;
 const BYTES: usize = 1 << 20;
 const TIME: Duration = Duration::from_secs(1);
 
-impl Store {
-    /// Lists jobs, newest first.
-    ///
-    /// # Errors
-    /// The store cannot be read, or too many lists are read already.
-    pub async fn jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
+impl Engine {
+    pub(crate) async fn list_jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
         let _turn = self.turn().await?;
         let elapsed = || self.clock().elapsed();
         let bounds = Bounds { scan: SCAN, bytes: BYTES, time: TIME, elapsed: &elapsed };
-        let mut page = page(&self.0.reading, filter, &bounds).await?;
+        let mut page = page(&self.reading, filter, &bounds).await?;
         let now = self.moment();
         page.jobs = page.jobs.into_iter().map(|job| now.show_summary(job)).collect();
         Ok(page)
@@ -95,7 +63,7 @@ impl Store {
     async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         tokio::select! {
             biased;
-            turn = self.0.lists.acquire() => turn.map_err(|_| StoreError::Closed),
+            turn = self.lists.acquire() => turn.map_err(|_| StoreError::Closed),
             () = self.clock().sleep(TURN) => Err(StoreError::TooManyLists),
         }
     }

@@ -6,16 +6,13 @@ use sqlx::SqliteConnection;
 
 use model::Timestamp;
 
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
-use crate::{Store, StoreError};
 
-impl Store {
-    /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; says how many.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
+impl Engine {
+    pub(crate) async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
         self.ask(Release { origin, now: self.moment().steady }).await
     }
 }

@@ -15,20 +15,15 @@ use model::{
 };
 
 use crate::StoreError;
+use crate::Written;
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::message::Op;
 use crate::sqlite::write::statement::{RowsStatement, Values};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-
-/// Whether a report was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// It was.
-    Done,
-    /// Somebody else has the job by now, or it was cancelled: nothing changed.
-    Stale,
-}
+use std::sync::Arc;
 
 /// What the transaction did with a worker's report.
 pub(crate) enum Handled {
@@ -299,4 +294,16 @@ pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_
                 .push(attempt.error.as_deref());
         })
         .await
+}
+
+impl Engine {
+    pub(crate) async fn handled(&self, report: HandlerReport) -> Result<Written, StoreError> {
+        let report = Arc::new(report);
+        self.insist(|reply| Op::Handled(report.clone(), reply)).await
+    }
+
+    pub(crate) async fn sent(&self, report: DeliveryReport) -> Result<Written, StoreError> {
+        let report = Arc::new(report);
+        self.insist(|reply| Op::Sent(report.clone(), reply)).await
+    }
 }

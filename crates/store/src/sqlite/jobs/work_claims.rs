@@ -10,9 +10,11 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use model::{RunningJob, StateName, Timestamp};
 
 use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
+use std::time::Duration;
 
 // `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
 // claim itself.
@@ -24,6 +26,28 @@ pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'q
 pub(crate) const OVERDUE: &str = "SELECT id FROM jobs \
      WHERE state = 'queued' AND answer_by <= ?2 ORDER BY answer_by LIMIT 0 + ?3";
 pub(crate) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
+
+impl Engine {
+    pub(crate) async fn claim_work(
+        &self,
+        handler: Arc<str>,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<RunningJob>, StoreError> {
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
+        self.ask(ClaimWork { handler, limit, now, lease_until }).await
+    }
+
+    pub(crate) async fn claim_overdue(
+        &self,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<RunningJob>, StoreError> {
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
+        self.ask(ClaimOverdue { limit, now, lease_until }).await
+    }
+}
+
 /// Jobs of one handler that are due, and whose time to answer is not over.
 pub(crate) struct ClaimWork {
     pub(crate) handler: Arc<str>,

@@ -13,15 +13,16 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
+use crate::StoreError;
+use crate::budget::low_water;
 use crate::budget::signed;
-use crate::sqlite::file::room::low_water;
-use crate::sqlite::maintenance::delete::CHUNK_BYTES;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::write::account_bytes::{self, body_bytes};
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Cutoff;
-use crate::{Store, StoreError};
 
 /// Finished jobs that one look passes.
 pub(crate) const WINDOW: i64 = 2_000;
@@ -155,13 +156,13 @@ async fn look(
     Ok(Look { found, too_young, next })
 }
 
-impl Store {
+impl Engine {
     /// Drops bodies of jobs that finished before `before`. Says whether there may be more.
     pub(crate) async fn drop_aged(&self, walked: &mut Walked, before: Cutoff) -> Result<bool, StoreError> {
         let mut bytes = 0;
         for _ in 0..LOOKS {
             let Look { found, too_young, next } =
-                look(&self.0.reading, walked.aged, Some(before), None).await?;
+                look(&self.reading, walked.aged, Some(before), None).await?;
             bytes += self.drop_bodies("retention", &found).await?;
             walked.too_young = walked.too_young.or(too_young);
             let Some(next) = next else {
@@ -178,9 +179,9 @@ impl Store {
 
     /// Drops bodies of accounts that have more than `budget.stored` or the disk allows, until they have a little less.
     pub(crate) async fn drop_beyond_budget(&self, walked: &mut Walked) -> Result<(), StoreError> {
-        let totals = account_bytes::totals(&self.0.reading).await?;
-        let share = self.0.budgets.limits().share(totals.stored, totals.accounts);
-        let above = account_bytes::above(&self.0.reading, share).await?;
+        let totals = account_bytes::totals(&self.reading).await?;
+        let share = self.budgets.limits().share(totals.stored, totals.accounts);
+        let above = account_bytes::above(&self.reading, share).await?;
         let mut excess: HashMap<i64, i64> =
             above.into_iter().map(|(account, stored)| (account, signed(stored - low_water(share)))).collect();
         let mut bytes = 0;
@@ -188,7 +189,7 @@ impl Store {
             let Some(from) = excess.keys().map(|account| walked.of(*account)).min() else { return Ok(()) };
             let accounts: Vec<i64> = excess.keys().copied().collect();
             let accounts = serde_json::Value::from(accounts).to_string();
-            let Look { found, next, .. } = look(&self.0.reading, from, None, Some(accounts)).await?;
+            let Look { found, next, .. } = look(&self.reading, from, None, Some(accounts)).await?;
             let mut chosen = Vec::new();
             for job in found {
                 if let Some(left) = excess.get_mut(&job.account) {

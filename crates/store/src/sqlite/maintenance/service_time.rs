@@ -8,6 +8,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use model::Timestamp;
 
 use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
 use crate::time::{Moment, ServiceTime, StoreClock, between, is_jump};
@@ -140,6 +141,13 @@ pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), 
         clock.follow_owner(between(steady, calendar));
     }
     Ok(())
+}
+
+impl Engine {
+    /// Writes down how long the store has been served, and by which clocks.
+    pub(crate) async fn note_time(&self) -> Result<(), StoreError> {
+        self.ask(Note { moment: self.moment() }).await
+    }
 }
 
 #[cfg(test)]

@@ -17,17 +17,15 @@ use uuid::Uuid;
 
 use model::{AccountId, StateName, Timestamp};
 
-use crate::sqlite::maintenance::delete::CHUNK;
-use crate::sqlite::maintenance::schedule::CHUNKS;
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::maintenance::chunks::CHUNK;
+use crate::sqlite::maintenance::chunks::CHUNKS;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Moment;
-use crate::{Store, StoreError};
-
-/// Says whether an account with this address and number is known, whether it can be called at the moment or not.
-pub(crate) type IsKnown = Arc<dyn Fn(&str, AccountId) -> bool + Send + Sync>;
 
 /// The lanes of the sender: jumps from one to the next along the index.
 pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
@@ -61,23 +59,22 @@ struct Unclaimed {
     account: i64,
 }
 
-impl Store {
-    /// From now on the keeper gives up old deliveries of accounts that are not known. Only the first call counts.
-    pub fn give_up_unknown(&self, is_known: impl Fn(&str, AccountId) -> bool + Send + Sync + 'static) {
-        let _first_counts = self.0.is_known.set(Arc::new(is_known));
+impl Engine {
+    pub(crate) fn give_up_unknown(&self, is_known: impl Fn(&str, AccountId) -> bool + Send + Sync + 'static) {
+        let _first_counts = self.is_known.set(Arc::new(is_known));
     }
 
     /// Gives up deliveries that have waited for longer than `retention` by the steady clock, if their account is not known; up to [`CHUNKS`]
     /// transactions, and the rest the next time.
     pub(crate) async fn end_unclaimed(&self, now: Moment, retention: Duration) -> Result<(), StoreError> {
-        let Some(is_known) = self.0.is_known.get() else { return Ok(()) };
+        let Some(is_known) = self.is_known.get() else { return Ok(()) };
         let before = now.steady - retention;
         let why = format!(
             "its account was not connected within store.retention ({} s) of its receipt: connect the account, then retry the job",
             retention.as_secs()
         );
         let mut left = CHUNKS;
-        for row in sqlx::query(LANES).fetch_all(&self.0.reading).await? {
+        for row in sqlx::query(LANES).fetch_all(&self.reading).await? {
             let origin: String = row.try_get(0)?;
             let mut known = BTreeSet::new();
             while left > 0 {
@@ -115,7 +112,7 @@ impl Store {
             .bind(before.as_millis())
             .bind(serde_json::Value::from(known).to_string())
             .bind(CHUNK)
-            .fetch_all(&self.0.reading)
+            .fetch_all(&self.reading)
             .await?;
         let read =
             |row: &sqlx::sqlite::SqliteRow| Ok(Unclaimed { id: row.try_get(0)?, account: row.try_get(1)? });

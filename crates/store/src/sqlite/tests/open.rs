@@ -22,12 +22,12 @@ async fn what_was_stored_is_there_after_a_close() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.dead(&store).await;
-    let before = store.job(id).await.unwrap();
+    let before = store.jobs().get(id).await.unwrap();
     store.close().await;
     store.close().await;
     assert!(!home.folder.path().join("bridge.db-wal").exists(), "the log is brought in");
     let store = home.serve().await;
-    assert_eq!(store.job(id).await.unwrap(), before);
+    assert_eq!(store.jobs().get(id).await.unwrap(), before);
 }
 
 #[tokio::test]
@@ -49,9 +49,9 @@ async fn nobody_else_owns_it_before_the_last_write() {
     let store = home.serve().await;
     let id = home.queued(&store).await;
     let open = hold(&store).await;
-    let (cancel, _) = Pending::new(Cancel { id, now: store.moment(), why: None });
-    store.send(Op::Errand(cancel)).await.unwrap();
-    let writer = lock(&store.0.writer).take().unwrap();
+    let (cancel, _) = Pending::new(Cancel { id, now: store.0.moment(), why: None });
+    store.0.send(Op::Errand(cancel)).await.unwrap();
+    let writer = crate::sqlite::engine::lock(&store.0.writer).take().unwrap();
     drop(store);
     assert!(matches!(home.open(Purpose::Serve).await.err(), Some(StoreError::InUse { .. })));
     open.send(()).unwrap();
@@ -78,13 +78,16 @@ async fn a_visitor_looks_and_moves_beside_the_owner() {
         (home.dead(&store).await, home.queued(&store).await, home.running(&store).await);
     let visitor = home.open(Purpose::Visit).await.unwrap();
     assert_eq!(state(&visitor, running.id).await, StateName::Running, "a visitor frees nothing");
-    assert_eq!(visitor.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(), 3);
-    visitor.retry(dead).await.unwrap();
-    visitor.cancel(queued).await.unwrap();
+    assert_eq!(
+        visitor.jobs().list(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(),
+        3
+    );
+    visitor.jobs().retry(dead).await.unwrap();
+    visitor.jobs().cancel(queued).await.unwrap();
     visitor.close().await;
     assert_eq!(state(&store, dead).await, StateName::Delivering);
     assert_eq!(state(&store, queued).await, StateName::Cancelled);
-    assert_eq!(store.handled(handled(running, AfterHandler::HandBack)).await, Ok(Written::Done));
+    assert_eq!(store.jobs().handled(handled(running, AfterHandler::HandBack)).await, Ok(Written::Done));
 }
 
 #[tokio::test]

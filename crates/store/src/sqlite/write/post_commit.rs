@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use model::{DeliveringJob, RunningJob, StateName, Timestamp};
 
+use super::known_keys::{Key, Keys, Known};
 use crate::budget::{Budgets, Changes};
 use crate::lanes::Lanes;
-use crate::sqlite::jobs::keys::{Key, Keys, Known};
 
 /// Collected while a transaction runs; carried out after COMMIT, forgotten after ROLLBACK.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! For tests of this crate and of its users: a store in a state that only time or a failing disk would bring about.
+//! For tests: a store in a state that only time or a failing disk would bring about.
 #![allow(clippy::unwrap_used, reason = "only tests get here")]
 
 use std::sync::Arc;
@@ -8,50 +8,27 @@ use model::{JobId, StateName};
 use sqlx::SqliteConnection;
 use tokio::sync::SemaphorePermit;
 
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list::LISTS;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
-use crate::{RetryOptions, Store, StoreError};
 
-impl Store {
-    /// Delivers what was sent last again.
-    ///
-    /// # Errors
-    /// As [`retry_with`](Self::retry_with).
-    pub async fn retry(&self, id: JobId) -> Result<(), StoreError> {
-        self.retry_with(id, RetryOptions::default()).await
+impl Engine {
+    pub(crate) async fn hold_lists(&self) -> SemaphorePermit<'_> {
+        self.lists.acquire_many(u32::try_from(LISTS).unwrap()).await.unwrap()
     }
 
-    /// Takes all turns, as lists do that are read for long.
-    ///
-    /// # Panics
-    /// The store is closed.
-    pub async fn hold_lists(&self) -> SemaphorePermit<'_> {
-        self.0.lists.acquire_many(u32::try_from(LISTS).unwrap()).await.unwrap()
-    }
-
-    /// Drops what is beyond the budget, as maintenance does.
-    ///
-    /// # Panics
-    /// The store cannot be written.
-    pub async fn trim(&self) {
+    pub(crate) async fn trim(&self) {
         self.drop_beyond_budget(&mut Walked::default()).await.unwrap();
     }
 
-    /// More dead jobs like this one.
-    ///
-    /// # Panics
-    /// The store cannot be written.
-    pub async fn copy_dead(&self, id: JobId, copies: i64) {
+    pub(crate) async fn copy_dead(&self, id: JobId, copies: i64) {
         self.ask(CopyDead { id, copies }).await.unwrap();
     }
 
-    /// A flag: while it is set, no transaction can be committed, though each statement in it succeeds.
-    ///
-    /// # Panics
-    /// The store cannot be written.
-    pub async fn commit_refusal(&self) -> Arc<AtomicBool> {
+    pub(crate) async fn commit_refusal(&self) -> Arc<AtomicBool> {
         let refuses = Arc::new(AtomicBool::new(false));
         self.ask(RefuseCommits(refuses.clone())).await.unwrap();
         refuses
@@ -71,7 +48,7 @@ impl Request for RefuseCommits {
     }
 }
 
-/// See [`Store::copy_dead`].
+/// More dead jobs like one.
 struct CopyDead {
     id: JobId,
     copies: i64,
