@@ -21,14 +21,11 @@ mod tests;
 
 pub use budget::OverBudget;
 pub use error::StoreError;
-pub use handles::{Accounts, Jobs, Maintenance, OAuth, Store};
+pub use handles::{Accounts, Jobs, Maintenance, OAuth, Store, file_of, is_served, log_state, owner};
 pub use lanes::{Lanes, Slot};
 pub use records::{
-    Accepted, CodeLimits, FallbackCount, JobFilter, KeptCode, Leased, LongestDue, NewCode, NewConnection,
-    Page, Pair, PendingRevocation, Purpose, RecentOutcomes, Renewal, Retention, SealedCode, StateUse, Stats,
-    Waits, Written,
+    Accepted, CodeLimits, FallbackCount, JobFilter, KeptCode, Leased, LogState, LongestDue, MAX_LOG_BYTES,
+    NewCode, NewConnection, Page, Pair, PendingRevocation, Purpose, RecentOutcomes, Renewal, Retention,
+    SealedCode, StateUse, Stats, Waits, Written,
 };
 pub use retry::{Resend, RetriedDead, RetryOptions};
-pub use sqlite::file::log::{LogState, MAX_LOG_BYTES, log_state};
-pub use sqlite::file::path::file_of;
-pub use sqlite::file::proc_locks::{is_served, owner};

@@ -8,7 +8,6 @@ use model::{DeliveringJob, RunningJob};
 use super::{Accounts, Jobs, Maintenance, OAuth};
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::file::path;
 use crate::{Purpose, StoreError};
 
 /// An open store. Cheap to clone; clones are the same store.
@@ -29,7 +28,7 @@ impl Store {
     /// # Errors
     /// It is there and cannot be opened.
     pub async fn visit(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
-        if path::is_there(url)? { Self::open(url, Purpose::Visit, clock).await.map(Some) } else { Ok(None) }
+        if Engine::is_there(url)? { Self::open(url, Purpose::Visit, clock).await.map(Some) } else { Ok(None) }
     }
 
     /// The jobs.

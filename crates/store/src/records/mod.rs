@@ -3,6 +3,7 @@
 mod accounts;
 mod jobs;
 mod listing;
+mod log;
 mod maintenance;
 mod oauth;
 mod outcomes;
@@ -12,6 +13,7 @@ pub use accounts::{Leased, NewConnection, Renewal, Waits};
 pub(crate) use jobs::YOUNG;
 pub use jobs::{Accepted, LongestDue, Stats, Written};
 pub use listing::{JobFilter, Page};
+pub use log::{LogState, MAX_LOG_BYTES};
 pub(crate) use maintenance::IsKnown;
 pub use maintenance::Retention;
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};

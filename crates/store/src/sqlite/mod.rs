@@ -6,6 +6,7 @@
 
 mod accounts;
 pub(crate) mod engine;
+mod error;
 pub(crate) mod file;
 mod group_commit;
 mod jobs;

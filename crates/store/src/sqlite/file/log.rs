@@ -8,15 +8,12 @@ use std::fs;
 use std::path::Path;
 
 use super::{path, proc_locks};
-use crate::StoreError;
+use crate::{LogState, MAX_LOG_BYTES, StoreError};
 
 /// Pages in the log from which on it has to restart: 64 MiB.
 const LONG_LOG: i64 = 16_384;
 /// Pages that the writer may have to copy itself when it restarts the log: requests wait for that.
 const FEW_PAGES: i64 = 1_024;
-/// A log that is longer is told of, and is cut once it can be: 128 MiB, twice of what a burst leaves.
-pub const MAX_LOG_BYTES: u64 = 128 << 20;
-
 /// What the writer does with the log after a checkpoint beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogStep {
@@ -83,20 +80,11 @@ fn advice(readers: &BTreeSet<u32>) -> &'static str {
     }
 }
 
-/// The log of a store, for those who look from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogState {
-    /// The length of its file.
-    pub bytes: u64,
-    /// Processes that read in a transaction, beside the owner and this one.
-    pub readers: BTreeSet<u32>,
-}
-
 /// The log of the store of `url`.
 ///
 /// # Errors
 /// `url` is not one of a store.
-pub fn log_state(url: &str) -> Result<LogState, StoreError> {
+pub(crate) fn log_state(url: &str) -> Result<LogState, StoreError> {
     let path = path::file_of(url)?;
     Ok(LogState { bytes: bytes_of(&path), readers: proc_locks::foreign_readers(&path) })
 }

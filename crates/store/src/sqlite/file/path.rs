@@ -13,7 +13,7 @@ pub(crate) fn is_there(url: &str) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// It names none.
-pub fn file_of(url: &str) -> Result<PathBuf, StoreError> {
+pub(crate) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     path(url).map(resolved)
 }
 

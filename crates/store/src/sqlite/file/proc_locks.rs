@@ -63,12 +63,12 @@ pub(crate) fn holder(path: &Path) -> Option<u32> {
 /// The id of the process that serves the store of `url` on this machine; `None` if there is none, or it cannot be told.
 ///
 /// Unlike an attempt to lock it, the look disturbs no one who is about to.
-pub fn owner(url: &str) -> Option<u32> {
+pub(crate) fn owner(url: &str) -> Option<u32> {
     holder(&lock_path(&file_of(url).ok()?))
 }
 
 /// Whether a bridge serves the store of `url`; `None` if that cannot be found out.
-pub fn is_served(url: &str) -> Option<bool> {
+pub(crate) fn is_served(url: &str) -> Option<bool> {
     let path = lock_path(&file_of(url).ok()?);
     if holder(&path).is_some() {
         return Some(true);

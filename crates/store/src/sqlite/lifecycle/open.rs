@@ -21,6 +21,11 @@ use crate::{Purpose, StoreError};
 const WAITING: usize = 4_096;
 
 impl Engine {
+    /// Whether there is something to open at `url`.
+    pub(crate) fn is_there(url: &str) -> Result<bool, StoreError> {
+        path::is_there(url)
+    }
+
     /// Opens `url`. As the owner it first frees what a dead owner held, so that all of it goes on at once.
     pub(crate) async fn open(url: &str, purpose: Purpose, clock: Clock) -> Result<Self, StoreError> {
         let opened = open::open(url, purpose).await?;

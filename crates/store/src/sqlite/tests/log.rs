@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::sqlite::file::log::MAX_LOG_BYTES;
+use crate::MAX_LOG_BYTES;
 
 /// What one write adds to the log.
 const PIECE: u64 = 16 << 20;
