@@ -12,9 +12,9 @@ use model::{DeliveringJob, RunningJob, Timestamp};
 
 use super::file::identity::Place;
 use super::file::open::Writing;
-use super::write::command::{Pending, Request};
+use super::write::command::{Command, Queued};
 use super::write::known_keys::Keys;
-use super::write::message::{Op, Reply};
+use super::write::message::{Message, Reply};
 use crate::budget::Budgets;
 use crate::lanes::Lanes;
 use crate::records::IsKnown;
@@ -26,7 +26,7 @@ pub(crate) const AGAIN: Duration = Duration::from_millis(500);
 
 /// An open store.
 pub(crate) struct Engine {
-    pub(super) operations: Mutex<Option<mpsc::Sender<Op>>>,
+    pub(super) operations: Mutex<Option<mpsc::Sender<Message>>>,
     pub(super) reading: SqlitePool,
     pub(super) checkpoints: Mutex<Option<SqliteConnection>>,
     pub(super) keys: Arc<Keys>,
@@ -45,17 +45,17 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Has the writer carry out `request`, and gives its answer after COMMIT.
-    pub(crate) async fn ask<R: Request>(&self, request: R) -> Result<R::Answer, StoreError> {
-        let (errand, answered) = Pending::new(request);
-        self.send(Op::Errand(errand)).await?;
+    /// Has the writer carry out `command`; returns its answer after COMMIT.
+    pub(crate) async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
+        let (command, answered) = Queued::new(command);
+        self.send(Message::Command(command)).await?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Has the writer carry out `operation`. While the disk is full it goes on trying.
     pub(crate) async fn insist(
         &self,
-        operation: impl Fn(Reply<Written>) -> Op,
+        operation: impl Fn(Reply<Written>) -> Message,
     ) -> Result<Written, StoreError> {
         loop {
             let (reply, answered) = oneshot::channel();
@@ -67,7 +67,7 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn send(&self, operation: Op) -> Result<(), StoreError> {
+    pub(crate) async fn send(&self, operation: Message) -> Result<(), StoreError> {
         let sender = lock(&self.operations).clone().ok_or(StoreError::Closed)?;
         sender.send(operation).await.map_err(|_| StoreError::Closed)
     }

@@ -11,8 +11,8 @@ use crate::Leased;
 use crate::NewConnection;
 use crate::Renewal;
 use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::{Purpose, StoreError};
 
 /// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
@@ -22,13 +22,13 @@ pub(crate) struct Connect {
     pub(crate) now: Timestamp,
 }
 
-impl Request for Connect {
+impl Command for Connect {
     type Answer = Option<u64>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Option<u64>, StoreError> {
         let NewConnection { key, origin, tokens, moves_from, state } = &self.new;
         let generation: Option<i64> = sqlx::query_scalar(
@@ -73,10 +73,14 @@ pub(crate) struct LeaseRenewal {
     pub(crate) until: Timestamp,
 }
 
-impl Request for LeaseRenewal {
+impl Command for LeaseRenewal {
     type Answer = Leased;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<Leased, StoreError> {
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut PostCommit,
+    ) -> Result<Leased, StoreError> {
         let row = sqlx::query(
             "SELECT renewing_until FROM accounts WHERE account_id = ? AND client_uuid = ? AND generation = ? AND state = 'active'",
         )
@@ -142,13 +146,13 @@ pub(crate) struct EndRenewal {
 const OF_GENERATION: &str =
     " WHERE account_id = ?1 AND client_uuid = ?2 AND generation = ?3 AND state = 'active'";
 
-impl Request for EndRenewal {
+impl Command for EndRenewal {
     type Answer = Option<u64>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Option<u64>, StoreError> {
         let (set, next) = match &self.renewal {
             Renewal::Renewed { .. } => (
@@ -196,10 +200,10 @@ pub(crate) struct Revoke {
     pub(crate) reason: String,
 }
 
-impl Request for Revoke {
+impl Command for Revoke {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "INSERT INTO accounts (account_id, client_uuid, state, reason, generation) VALUES (?, ?, 'revoked', ?, 1) \
              ON CONFLICT (account_id, client_uuid) DO UPDATE SET state = 'revoked', reason = excluded.reason, \
@@ -222,10 +226,10 @@ pub(crate) struct Remove {
     pub(crate) key: AccountKey,
 }
 
-impl Request for Remove {
+impl Command for Remove {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
         let done = sqlx::query("DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?")
             .bind(self.key.account_id.0)
             .bind(&*self.key.client_uuid)
@@ -239,10 +243,10 @@ impl Request for Remove {
 /// Ends the leases of an owner that died in mid-renewal: its old tokens still work.
 pub(crate) struct FreeRenewals;
 
-impl Request for FreeRenewals {
+impl Command for FreeRenewals {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL WHERE renewing_by = 'owner'",
         )

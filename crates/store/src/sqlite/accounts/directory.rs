@@ -25,7 +25,7 @@ impl Engine {
     }
 
     pub(crate) async fn connect_account(&self, new: NewConnection) -> Result<Option<u64>, StoreError> {
-        self.ask(Connect { new, now: self.clock().now() }).await
+        self.execute(Connect { new, now: self.clock().now() }).await
     }
 
     pub(crate) async fn lease_renewal(
@@ -35,7 +35,7 @@ impl Engine {
         lease: Duration,
     ) -> Result<Leased, StoreError> {
         let (steady, until) = (self.moment().steady, self.lease(lease));
-        self.ask(LeaseRenewal { key, generation, by: self.purpose, steady, until }).await
+        self.execute(LeaseRenewal { key, generation, by: self.purpose, steady, until }).await
     }
 
     pub(crate) async fn end_renewal(
@@ -44,7 +44,7 @@ impl Engine {
         generation: u64,
         renewal: Renewal,
     ) -> Result<Option<u64>, StoreError> {
-        self.ask(EndRenewal { key, generation, renewal }).await
+        self.execute(EndRenewal { key, generation, renewal }).await
     }
 
     pub(crate) async fn revoke_account(
@@ -53,11 +53,11 @@ impl Engine {
         seen: Option<u64>,
         reason: String,
     ) -> Result<bool, StoreError> {
-        self.ask(Revoke { key, seen, reason }).await
+        self.execute(Revoke { key, seen, reason }).await
     }
 
     pub(crate) async fn remove_account(&self, key: AccountKey) -> Result<bool, StoreError> {
-        self.ask(Remove { key }).await
+        self.execute(Remove { key }).await
     }
 }
 

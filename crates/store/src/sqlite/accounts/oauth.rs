@@ -35,11 +35,11 @@ impl Engine {
     }
 
     pub(crate) async fn add_pairs(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
-        self.ask(AddPairs(pairs)).await
+        self.execute(AddPairs(pairs)).await
     }
 
     pub(crate) async fn keep_code(&self, code: NewCode, limits: CodeLimits) -> Result<(), StoreError> {
-        self.ask(KeepCode { code, limits, now: self.moment() }).await
+        self.execute(KeepCode { code, limits, now: self.moment() }).await
     }
 
     pub(crate) async fn kept_codes(&self) -> Result<Vec<KeptCode>, StoreError> {
@@ -64,7 +64,7 @@ impl Engine {
     }
 
     pub(crate) async fn take_code(&self, id: i64) -> Result<Option<SealedCode>, StoreError> {
-        self.ask(TakeCode { id }).await
+        self.execute(TakeCode { id }).await
     }
 
     pub(crate) async fn use_state(
@@ -73,11 +73,11 @@ impl Engine {
         code_hash: [u8; 32],
         until: Timestamp,
     ) -> Result<StateUse, StoreError> {
-        self.ask(UseState { nonce, code_hash, until, now: self.moment() }).await
+        self.execute(UseState { nonce, code_hash, until, now: self.moment() }).await
     }
 
     pub(crate) async fn note_revocation(&self, key: AccountKey, pending: bool) -> Result<bool, StoreError> {
-        self.ask(NoteRevocation { key, pending, now: self.clock().now() }).await
+        self.execute(NoteRevocation { key, pending, now: self.clock().now() }).await
     }
 
     pub(crate) async fn pending_revocations(&self) -> Result<Vec<PendingRevocation>, StoreError> {
@@ -95,6 +95,6 @@ impl Engine {
     }
 
     pub(crate) async fn settle_revocation(&self, key: AccountKey) -> Result<(), StoreError> {
-        self.ask(SettleRevocation { key }).await
+        self.execute(SettleRevocation { key }).await
     }
 }

@@ -11,8 +11,8 @@ use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownCause};
 use crate::StoreError;
 use crate::Waits;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 impl Engine {
     pub(crate) async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
@@ -38,11 +38,11 @@ impl Engine {
         &self,
         waits: Vec<(Arc<str>, Option<AccountWait>)>,
     ) -> Result<(), StoreError> {
-        self.ask(WriteWaits(waits)).await
+        self.execute(WriteWaits(waits)).await
     }
 
     pub(crate) async fn ask_resume(&self, origin: Arc<str>) -> Result<(), StoreError> {
-        self.ask(AskResume { origin, now: self.clock().now() }).await
+        self.execute(AskResume { origin, now: self.clock().now() }).await
     }
 
     pub(crate) async fn take_resumes(&self) -> Result<Vec<Arc<str>>, StoreError> {
@@ -51,7 +51,7 @@ impl Engine {
         if any.is_none() {
             return Ok(Vec::new());
         }
-        self.ask(TakeResumes).await
+        self.execute(TakeResumes).await
     }
 }
 
@@ -80,10 +80,10 @@ fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
 /// Writes what deliveries wait for.
 struct WriteWaits(Vec<(Arc<str>, Option<AccountWait>)>);
 
-impl Request for WriteWaits {
+impl Command for WriteWaits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         for (origin, wait) in &self.0 {
             let Some(wait) = wait else {
                 sqlx::query("DELETE FROM account_waits WHERE origin = ?")
@@ -113,10 +113,10 @@ impl Request for WriteWaits {
 /// Forgets what a dead owner knew: the first deliveries of this one find out again, and try every account.
 pub(crate) struct ForgetWaits;
 
-impl Request for ForgetWaits {
+impl Command for ForgetWaits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM account_waits").execute(&mut *connection).await?;
         sqlx::query("DELETE FROM account_resumes").execute(connection).await?;
         Ok(())
@@ -129,10 +129,10 @@ struct AskResume {
     now: Timestamp,
 }
 
-impl Request for AskResume {
+impl Command for AskResume {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO account_resumes (origin, asked_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
             .bind(&*self.origin)
             .bind(self.now.as_millis())
@@ -145,13 +145,13 @@ impl Request for AskResume {
 /// Takes out what is to be tried now.
 struct TakeResumes;
 
-impl Request for TakeResumes {
+impl Command for TakeResumes {
     type Answer = Vec<Arc<str>>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query("DELETE FROM account_resumes RETURNING origin").fetch_all(connection).await?;
         rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()

@@ -6,35 +6,35 @@ use std::time::Instant;
 use model::{DeliveryReport, HandlerReport};
 
 use crate::sqlite::file::log::LogStep;
-use crate::sqlite::write::command::Errand;
-use crate::sqlite::write::message::{Accept, Op, Reply, answer};
+use crate::sqlite::write::command::QueuedCommand;
+use crate::sqlite::write::message::{Accept, Message, Reply, answer};
 use crate::{StoreError, Written};
 
-/// Operations by kind, in the order in which a transaction carries them out: errands last, because
+/// Operations by kind, in the order in which a transaction carries them out: commands last, because
 /// claims then see what the same transaction made due.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) accepts: Vec<Accept>,
     pub(crate) handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
     pub(crate) sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
-    pub(crate) errands: Vec<Box<dyn Errand>>,
+    pub(crate) commands: Vec<Box<dyn QueuedCommand>>,
 }
 
 impl Batch {
     /// Sorts an operation in; gives back what is not part of a transaction.
-    pub(crate) fn add(&mut self, operation: Op) -> Option<LogStep> {
+    pub(crate) fn add(&mut self, operation: Message) -> Option<LogStep> {
         match operation {
-            Op::Accept(accept) => self.accepts.push(*accept),
-            Op::Handled(report, reply) => self.handled.push((report, reply)),
-            Op::Sent(report, reply) => self.sent.push((report, reply)),
-            Op::Errand(errand) => self.errands.push(errand),
-            Op::Log(step) => return Some(step),
+            Message::Accept(accept) => self.accepts.push(*accept),
+            Message::Handled(report, reply) => self.handled.push((report, reply)),
+            Message::Sent(report, reply) => self.sent.push((report, reply)),
+            Message::Command(command) => self.commands.push(command),
+            Message::Log(step) => return Some(step),
         }
         None
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.accepts.len() + self.handled.len() + self.sent.len() + self.errands.len()
+        self.accepts.len() + self.handled.len() + self.sent.len() + self.commands.len()
     }
 
     #[cfg(test)]
@@ -50,11 +50,11 @@ impl Batch {
     }
 
     pub(crate) fn singles(self) -> impl Iterator<Item = Self> {
-        let accepts = self.accepts.into_iter().map(|accept| Op::Accept(Box::new(accept)));
-        let handled = self.handled.into_iter().map(|(report, reply)| Op::Handled(report, reply));
-        let sent = self.sent.into_iter().map(|(report, reply)| Op::Sent(report, reply));
-        let errands = self.errands.into_iter().map(Op::Errand);
-        accepts.chain(handled).chain(sent).chain(errands).map(|operation| {
+        let accepts = self.accepts.into_iter().map(|accept| Message::Accept(Box::new(accept)));
+        let handled = self.handled.into_iter().map(|(report, reply)| Message::Handled(report, reply));
+        let sent = self.sent.into_iter().map(|(report, reply)| Message::Sent(report, reply));
+        let commands = self.commands.into_iter().map(Message::Command);
+        accepts.chain(handled).chain(sent).chain(commands).map(|operation| {
             let mut single = Self::default();
             single.add(operation);
             single
@@ -66,6 +66,6 @@ impl Batch {
         self.accepts.into_iter().for_each(|accept| answer(accept.reply, Err(error.clone())));
         self.handled.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));
         self.sent.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));
-        self.errands.into_iter().for_each(|errand| errand.settle(Err(error.clone())));
+        self.commands.into_iter().for_each(|command| command.complete(Err(error.clone())));
     }
 }

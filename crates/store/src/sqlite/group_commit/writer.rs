@@ -21,8 +21,8 @@ use crate::sqlite::group_commit::queue::{Queue, WAITING};
 use crate::sqlite::jobs::accept::{self, Stored};
 use crate::sqlite::jobs::reports::{self, Handled};
 use crate::sqlite::write::known_keys::Keys;
-use crate::sqlite::write::message::{Accept, Op, answer};
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::message::{Accept, Message, answer};
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::{Moment, StoreClock};
 use crate::{Accepted, StoreError, Written};
@@ -42,14 +42,14 @@ struct Done {
     accepts: Vec<Stored>,
     handled: Vec<Handled>,
     sent: Vec<Written>,
-    effects: Effects,
+    post_commit: PostCommit,
     /// The time of the transaction.
     moment: Moment,
 }
 
 impl Writer {
     /// Writes until every sender of operations is gone; the connection is then to be closed last.
-    pub(crate) async fn run(mut self, mut operations: mpsc::Receiver<Op>) -> Writing {
+    pub(crate) async fn run(mut self, mut operations: mpsc::Receiver<Message>) -> Writing {
         let mut queue = Queue::default();
         loop {
             if queue.is_empty() {
@@ -85,7 +85,7 @@ impl Writer {
         metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
         metrics::histogram!("bridge_commit_operations").record(precise(batch.len()));
         match result {
-            Ok(done) => self.settle(batch, done),
+            Ok(done) => self.complete(batch, done),
             // One bad operation must not take the others with it.
             Err(error) if batch.len() > 1 && !error.concerns_all() => {
                 let mut hopeless = None;
@@ -95,7 +95,7 @@ impl Writer {
                         continue;
                     }
                     match self.transaction(&mut single).await {
-                        Ok(done) => self.settle(single, done),
+                        Ok(done) => self.complete(single, done),
                         Err(error) => {
                             let error = self.named(error);
                             single.fail(&error);
@@ -140,18 +140,18 @@ impl Writer {
         let sent: Vec<&DeliveryReport> = batch.sent.iter().map(|(report, _)| &**report).collect();
         let sent = reports::sent(&mut transaction, &mut charged, &sent).await?;
         reports::keep(&mut transaction, &charged).await?;
-        if !batch.errands.is_empty() {
-            let (connection, effects) = transaction.open().await?;
-            for errand in &mut batch.errands {
-                errand.apply(connection, effects).await?;
+        if !batch.commands.is_empty() {
+            let (connection, post_commit) = transaction.open().await?;
+            for command in &mut batch.commands {
+                command.apply(connection, post_commit).await?;
             }
         }
         let moment = transaction.moment;
-        let effects = transaction.commit().await?;
-        Ok(Done { accepts, handled, sent, effects, moment })
+        let post_commit = transaction.commit().await?;
+        Ok(Done { accepts, handled, sent, post_commit, moment })
     }
 
-    fn settle(&self, batch: Batch, done: Done) {
+    fn complete(&self, batch: Batch, done: Done) {
         // Once more: only what is at its path after the commit is on a disk that the next start reads.
         let there = self.in_its_place(done.accepts.len());
         for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(done.accepts) {
@@ -179,9 +179,15 @@ impl Writer {
             answer(reply, Ok(written));
         }
         // Before the answers to claims, so that the claimer sees what the claim learnt.
-        done.effects.carry_out(&self.keys, &self.budgets, &self.work, &self.delivery, done.moment.steady);
-        for errand in batch.errands {
-            errand.settle(Ok(()));
+        done.post_commit.apply_after_commit(
+            &self.keys,
+            &self.budgets,
+            &self.work,
+            &self.delivery,
+            done.moment.steady,
+        );
+        for command in batch.commands {
+            command.complete(Ok(()));
         }
     }
 

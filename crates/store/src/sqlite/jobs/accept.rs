@@ -21,7 +21,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::supersede;
 use crate::sqlite::write::known_keys::{Key, Keys};
 use crate::sqlite::write::message::Accept;
-use crate::sqlite::write::message::Op;
+use crate::sqlite::write::message::Message;
 use crate::sqlite::write::statement::{RowsStatement, Values};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
@@ -88,14 +88,14 @@ pub(crate) async fn apply(
     supersede::older(transaction, &new).await?;
     insert(transaction, &rows).await?;
     supersede::within(transaction, &new).await?;
-    let effects = &mut transaction.effects;
+    let post_commit = &mut transaction.post_commit;
     for NewRow { job, data, lease_until } in rows {
-        effects.bytes.accepted(job.request.account_id.0, signed(data.len()));
+        post_commit.bytes.accepted(job.request.account_id.0, signed(data.len()));
         if lease_until.is_some() {
-            effects.count(StateName::Running, 1);
+            post_commit.count(StateName::Running, 1);
         } else {
-            effects.count(StateName::Queued, 1);
-            effects.queued(job.handler.as_str(), moment.steady, job.answer_by);
+            post_commit.count(StateName::Queued, 1);
+            post_commit.queued(job.handler.as_str(), moment.steady, job.answer_by);
         }
     }
     Ok(results)
@@ -181,7 +181,7 @@ impl Engine {
         let (reply, answered) = oneshot::channel();
         let accept = Accept { job, known: None, drop_after: deadline(within), reply };
         let stored = async {
-            self.send(Op::Accept(Box::new(accept))).await?;
+            self.send(Message::Accept(Box::new(accept))).await?;
             answered.await.unwrap_or(Err(StoreError::Closed))
         };
         tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))

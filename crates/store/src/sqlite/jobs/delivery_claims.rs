@@ -20,8 +20,8 @@ use crate::records::YOUNG;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::jobs::work_claims::{by_age, count};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) AS due_at FROM jobs \
@@ -96,13 +96,13 @@ pub(crate) struct ClaimDeliveries {
     pub(crate) lease_until: Timestamp,
 }
 
-impl Request for ClaimDeliveries {
+impl Command for ClaimDeliveries {
     type Answer = Vec<DeliveringJob>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let mut rows = Vec::new();
         let LongestDue { jobs, retries_first } = self.longest_due;
@@ -116,7 +116,7 @@ impl Request for ClaimDeliveries {
         }
         let next: Option<i64> =
             sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
-        effects.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
+        post_commit.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
         Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.waiting_since))
     }
 }
@@ -150,6 +150,6 @@ impl Engine {
         lease: Duration,
     ) -> Result<Vec<DeliveringJob>, StoreError> {
         let (now, lease_until) = (self.moment().steady, self.lease(lease));
-        self.ask(ClaimDeliveries { origin, limit, longest_due, now, lease_until }).await
+        self.execute(ClaimDeliveries { origin, limit, longest_due, now, lease_until }).await
     }
 }

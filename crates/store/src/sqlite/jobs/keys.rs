@@ -17,9 +17,9 @@ use uuid::Uuid;
 use model::{JobId, NewJob, Timestamp};
 
 use crate::StoreError;
-use crate::sqlite::write::command::Request;
+use crate::sqlite::write::command::Command;
 use crate::sqlite::write::known_keys::{Key, Keys, Known};
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::ServiceTime;
@@ -84,17 +84,17 @@ pub(crate) async fn append(
             row.push(known.expires_service_at.as_millis());
         })
         .await?;
-    transaction.effects.known(new);
+    transaction.post_commit.known(new);
     Ok(())
 }
 
 /// Reads what has not been moved, at start.
 pub(crate) struct Load(pub(crate) std::sync::Arc<Keys>);
 
-impl Request for Load {
+impl Command for Load {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         let rows = sqlx::query(
             "SELECT id, account_id, key, job_id, expires_at, expires_service_at FROM recent_keys ORDER BY id",
         )

@@ -12,8 +12,8 @@ use model::{RunningJob, StateName, Timestamp};
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use std::time::Duration;
 
 // `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
@@ -35,7 +35,7 @@ impl Engine {
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
         let (now, lease_until) = (self.moment().steady, self.lease(lease));
-        self.ask(ClaimWork { handler, limit, now, lease_until }).await
+        self.execute(ClaimWork { handler, limit, now, lease_until }).await
     }
 
     pub(crate) async fn claim_overdue(
@@ -44,7 +44,7 @@ impl Engine {
         lease: Duration,
     ) -> Result<Vec<RunningJob>, StoreError> {
         let (now, lease_until) = (self.moment().steady, self.lease(lease));
-        self.ask(ClaimOverdue { limit, now, lease_until }).await
+        self.execute(ClaimOverdue { limit, now, lease_until }).await
     }
 }
 
@@ -56,13 +56,13 @@ pub(crate) struct ClaimWork {
     pub(crate) lease_until: Timestamp,
 }
 
-impl Request for ClaimWork {
+impl Command for ClaimWork {
     type Answer = Vec<RunningJob>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(run(DUE)))
             .bind(self.lease_until.as_millis())
@@ -71,7 +71,7 @@ impl Request for ClaimWork {
             .bind(count(self.limit))
             .fetch_all(&mut *connection)
             .await?;
-        started(connection, effects, &self.handler, rows.len()).await?;
+        started(connection, post_commit, &self.handler, rows.len()).await?;
         Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
     }
 }
@@ -83,13 +83,13 @@ pub(crate) struct ClaimOverdue {
     pub(crate) lease_until: Timestamp,
 }
 
-impl Request for ClaimOverdue {
+impl Command for ClaimOverdue {
     type Answer = Vec<RunningJob>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(run(OVERDUE)))
             .bind(self.lease_until.as_millis())
@@ -97,9 +97,9 @@ impl Request for ClaimOverdue {
             .bind(count(self.limit))
             .fetch_all(&mut *connection)
             .await?;
-        effects.moved(StateName::Queued, StateName::Running, signed(rows.len()));
+        post_commit.moved(StateName::Queued, StateName::Running, signed(rows.len()));
         let next: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(connection).await?;
-        effects.work_deadline(next.map(Timestamp::from_millis));
+        post_commit.work_deadline(next.map(Timestamp::from_millis));
         Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
     }
 }
@@ -113,13 +113,13 @@ pub(crate) fn run(select: &str) -> String {
 
 async fn started(
     connection: &mut SqliteConnection,
-    effects: &mut Effects,
+    post_commit: &mut PostCommit,
     handler: &str,
     jobs: usize,
 ) -> Result<(), StoreError> {
-    effects.moved(StateName::Queued, StateName::Running, signed(jobs));
+    post_commit.moved(StateName::Queued, StateName::Running, signed(jobs));
     let next: Option<i64> = sqlx::query_scalar(NEXT_DUE).bind(handler).fetch_one(connection).await?;
-    effects.work_lane(handler, next.map(Timestamp::from_millis));
+    post_commit.work_lane(handler, next.map(Timestamp::from_millis));
     Ok(())
 }
 

@@ -10,21 +10,21 @@ impl Engine {
     /// Takes over from the last owner: its schedule by the clock of this process, its claims freed, its keys known. So all of
     /// its work goes on at once.
     pub(crate) async fn take_over(&self) -> Result<(), StoreError> {
-        if let Some(behind) = self.ask(service_time::Begin(self.time.clone())).await? {
+        if let Some(behind) = self.execute(service_time::Begin(self.time.clone())).await? {
             let by_seconds = behind.as_secs();
             tracing::warn!(
                 by_seconds,
                 "the machine's clock is behind the last time of this store; jobs that wait are due by the new time"
             );
         }
-        let freed = self.ask(leases::Free { until: None, now: self.moment().steady }).await?;
+        let freed = self.execute(leases::Free { until: None, now: self.moment().steady }).await?;
         if freed > 0 {
             tracing::info!(jobs = freed, "the last process ended with jobs in progress; resuming them");
         }
-        self.ask(keys::Load(self.keys.clone())).await?;
-        self.ask(connections::FreeRenewals).await?;
-        self.ask(waits::ForgetWaits).await?;
-        self.ask(lane_reload::Refresh).await?;
+        self.execute(keys::Load(self.keys.clone())).await?;
+        self.execute(connections::FreeRenewals).await?;
+        self.execute(waits::ForgetWaits).await?;
+        self.execute(lane_reload::Refresh).await?;
         // By now the files beside the store are there, and are known from before the first request.
         self.in_its_place()
     }

@@ -19,8 +19,8 @@ use crate::budget::signed;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::write::account_bytes::{self, body_bytes};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Cutoff;
 
@@ -219,7 +219,7 @@ impl Engine {
         let (mut rest, mut dropped) = (jobs, 0);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(chunk(rest));
-            dropped += self.ask(DropBodies { jobs: now.to_vec() }).await?;
+            dropped += self.execute(DropBodies { jobs: now.to_vec() }).await?;
             rest = later;
         }
         if dropped > 0 {
@@ -263,13 +263,13 @@ struct DropBodies {
     jobs: Vec<Droppable>,
 }
 
-impl Request for DropBodies {
+impl Command for DropBodies {
     type Answer = u64;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<u64, StoreError> {
         let rows = DROP_BODIES
             .run(connection, &self.jobs, |job, row| {
@@ -280,7 +280,7 @@ impl Request for DropBodies {
         for row in &rows {
             // A finished job does not change until its bodies are dropped, so these are the bytes that were found.
             if let Some(job) = found.get(&row.try_get::<Uuid, _>(0)?) {
-                effects.bytes.dropped(job.account, job.bytes);
+                post_commit.bytes.dropped(job.account, job.bytes);
             }
         }
         Ok(rows.len() as u64)

@@ -4,7 +4,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::sqlite::engine::{Engine, lock};
 use crate::sqlite::file::log;
-use crate::sqlite::write::message::Op;
+use crate::sqlite::write::message::Message;
 
 /// The connection for checkpoints, borrowed from the store. It goes back even if maintenance panics or is aborted, so that
 /// maintenance can be started again.
@@ -36,7 +36,7 @@ impl Engine {
                 let pages = |column: usize| row.try_get(column).unwrap_or_default();
                 if let Some(step) = log::decide(pages(1), pages(2), self.log_bytes()) {
                     // If the writer is gone, the log is brought in when the store is closed.
-                    let _gone = self.send(Op::Log(step)).await;
+                    let _gone = self.send(Message::Log(step)).await;
                 }
             }
             Err(error) => tracing::debug!(%error, "no checkpoint"),

@@ -14,8 +14,8 @@ use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::maintenance::chunks::CHUNKS;
 use crate::sqlite::maintenance::keys::ForgetKeys;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Cutoff;
 use crate::time::Moment;
 use std::time::Duration;
@@ -43,13 +43,13 @@ pub(crate) struct DeleteFinished {
     pub(crate) before: Cutoff,
 }
 
-impl Request for DeleteFinished {
+impl Command for DeleteFinished {
     type Answer = Deleted;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Deleted, StoreError> {
         let rows = sqlx::query(OLDEST_FINISHED)
             .bind(self.before.service.as_millis())
@@ -67,9 +67,9 @@ impl Request for DeleteFinished {
             total = total.saturating_add(bytes);
             last = Some((row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?, row.try_get::<Uuid, _>(0)?));
             if let Ok(state) = row.try_get::<&str, _>(3)?.parse::<StateName>() {
-                effects.count(state, -1);
+                post_commit.count(state, -1);
             }
-            effects.bytes.dropped(row.try_get(4)?, bytes);
+            post_commit.bytes.dropped(row.try_get(4)?, bytes);
             deleted.jobs += 1;
         }
         let Some((service_at, finished_at, id)) = last else { return Ok(deleted) };
@@ -96,8 +96,8 @@ impl Engine {
         let (mut jobs, mut keys) = (true, true);
         let (before, over) = (now.cutoff(retention.jobs), now.cutoff(Duration::ZERO));
         for _ in 0..CHUNKS {
-            jobs = jobs && self.ask(DeleteFinished { before }).await?.more;
-            keys = keys && self.ask(ForgetKeys { now: over }).await? == CHUNK.unsigned_abs();
+            jobs = jobs && self.execute(DeleteFinished { before }).await?.more;
+            keys = keys && self.execute(ForgetKeys { now: over }).await? == CHUNK.unsigned_abs();
         }
         // Where bodies may stay as long as their jobs, they went with them.
         let bodies =

@@ -5,9 +5,9 @@ use sqlx::SqliteConnection;
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK;
-use crate::sqlite::write::command::Request;
+use crate::sqlite::write::command::Command;
 use crate::sqlite::write::known_keys::{Key, Keys};
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Cutoff;
 
@@ -32,13 +32,13 @@ pub(crate) struct Move {
     pub(crate) now: Cutoff,
 }
 
-impl Request for Move {
+impl Command for Move {
     type Answer = Option<Key>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Option<Key>, StoreError> {
         let mut next = self.keys.next(self.after.as_ref(), MOVE);
         let last = next.last().map(|(key, _)| key.clone());
@@ -62,10 +62,10 @@ pub(crate) struct DropMoved {
 pub(crate) const DROP_MOVED: &str = "DELETE FROM recent_keys WHERE id <= min(?1, \
      (SELECT min(id) FROM recent_keys) + ?2)";
 
-impl Request for DropMoved {
+impl Command for DropMoved {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
         sqlx::query(DROP_MOVED).bind(self.until).bind(DROP).execute(&mut *connection).await?;
         let first: Option<i64> =
             sqlx::query_scalar("SELECT min(id) FROM recent_keys").fetch_one(connection).await?;
@@ -82,10 +82,10 @@ pub(crate) struct ForgetKeys {
     pub(crate) now: Cutoff,
 }
 
-impl Request for ForgetKeys {
+impl Command for ForgetKeys {
     type Answer = u64;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<u64, StoreError> {
         let deleted = sqlx::query(FORGET_KEYS)
             .bind(self.now.service.as_millis())
             .bind(self.now.calendar.as_millis())
@@ -105,13 +105,13 @@ impl Engine {
         }
         let mut after = None;
         loop {
-            after = self.ask(Move { keys: keys.clone(), after, now }).await?;
+            after = self.execute(Move { keys: keys.clone(), after, now }).await?;
             if after.is_none() {
                 break;
             }
         }
         if let Some(until) = keys.moved_rows() {
-            while self.ask(DropMoved { until }).await? {}
+            while self.execute(DropMoved { until }).await? {}
         }
         keys.moved();
         Ok(())

@@ -5,8 +5,8 @@ use sqlx::{Row, SqliteConnection};
 use model::{StateName, Timestamp};
 
 use crate::StoreError;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 pub(crate) const FREE_RUNNING: &str = "UPDATE jobs \
      SET state = 'queued', due_at = ?1, lease_until = NULL, fence = fence + 1, crashes = crashes + 1, \
@@ -27,24 +27,28 @@ pub(crate) struct Free {
     pub(crate) now: Timestamp,
 }
 
-impl Request for Free {
+impl Command for Free {
     type Answer = u64;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<u64, StoreError> {
         let until = self.until.map_or(i64::MAX, Timestamp::as_millis);
         let now = self.now.as_millis();
         let ran = sqlx::query(FREE_RUNNING).bind(now).bind(until).fetch_all(&mut *connection).await?;
         for row in &ran {
-            effects.queued(row.try_get(0)?, self.now, Timestamp::from_millis(row.try_get(1)?));
+            post_commit.queued(row.try_get(0)?, self.now, Timestamp::from_millis(row.try_get(1)?));
         }
-        effects.moved(StateName::Running, StateName::Queued, i64::try_from(ran.len()).unwrap_or(i64::MAX));
+        post_commit.moved(
+            StateName::Running,
+            StateName::Queued,
+            i64::try_from(ran.len()).unwrap_or(i64::MAX),
+        );
         let sent = sqlx::query(FREE_DELIVERING).bind(now).bind(until).fetch_all(connection).await?;
         for row in &sent {
-            effects.undelivered(row.try_get(0)?, self.now);
+            post_commit.undelivered(row.try_get(0)?, self.now);
         }
         Ok((ran.len() + sent.len()) as u64)
     }

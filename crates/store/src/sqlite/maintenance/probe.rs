@@ -4,16 +4,16 @@ use sqlx::SqliteConnection;
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 /// Writes as much as a large request does: it needs the same room on the disk, and changes no job.
 pub(crate) struct Probe;
 
-impl Request for Probe {
+impl Command for Probe {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query("UPDATE probe SET filler = randomblob(65536) WHERE id = 1").execute(connection).await?;
         Ok(())
     }
@@ -22,7 +22,7 @@ impl Request for Probe {
 impl Engine {
     /// Writes something that changes nothing.
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {
-        self.ask(Probe).await?;
+        self.execute(Probe).await?;
         self.in_its_place()
     }
 }

@@ -150,10 +150,10 @@ impl Engine {
 
     /// Frees leases that ran out, and reads the lanes if another process changed something since `seen`.
     async fn look(&self, now: Moment, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
-        let freed = self.ask(Free { until: Some(now.steady), now: now.steady }).await?;
+        let freed = self.execute(Free { until: Some(now.steady), now: now.steady }).await?;
         if freed > 0 {
             tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
         }
-        self.ask(RefreshIfChanged { seen }).await
+        self.execute(RefreshIfChanged { seen }).await
     }
 }

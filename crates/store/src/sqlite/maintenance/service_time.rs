@@ -9,8 +9,8 @@ use model::Timestamp;
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::{Moment, ServiceTime, StoreClock, between, is_jump};
 
 /// How much the service time may have grown since it was last written, for one who reads it beside the bridge.
@@ -46,10 +46,10 @@ pub(crate) struct Note {
     pub(crate) moment: Moment,
 }
 
-impl Request for Note {
+impl Command for Note {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         let Moment { calendar, steady, service } = self.moment;
         sqlx::query("UPDATE service SET service_at = ?, steady_at = ?, calendar_at = ?")
             .bind(service.as_millis())
@@ -106,13 +106,13 @@ pub(crate) const SHIFT_FAILING_LEASED: &str = "UPDATE jobs SET failing_since = f
 /// [`Refresh`](crate::sqlite::jobs::lane_reload::Refresh) have to follow.
 pub(crate) struct Begin(pub(crate) Arc<StoreClock>);
 
-impl Request for Begin {
+impl Command for Begin {
     type Answer = Option<Duration>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let noted = Noted::read(&sqlx::query(SELECT).fetch_one(&mut *connection).await?)?;
         // A process that was killed has finished jobs since it wrote its time for the last time.
@@ -127,7 +127,7 @@ impl Request for Begin {
         for (sql, by) in promised.into_iter().chain(budgeted).filter(|(_, by)| is_jump(*by)) {
             sqlx::query(sql).bind(by).execute(&mut *connection).await?;
         }
-        Note { moment }.apply(connection, effects).await?;
+        Note { moment }.apply(connection, post_commit).await?;
         Ok(Some(behind).filter(|behind| is_jump(*behind)).map(|ms| Duration::from_millis(ms.unsigned_abs())))
     }
 }
@@ -146,7 +146,7 @@ pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), 
 impl Engine {
     /// Writes down how long the store has been served, and by which clocks.
     pub(crate) async fn note_time(&self) -> Result<(), StoreError> {
-        self.ask(Note { moment: self.moment() }).await
+        self.execute(Note { moment: self.moment() }).await
     }
 }
 

@@ -22,8 +22,8 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK;
 use crate::sqlite::maintenance::chunks::CHUNKS;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Moment;
 
@@ -85,7 +85,7 @@ impl Engine {
                 jobs.retain(|job| !known.contains(&job.account));
                 if !jobs.is_empty() {
                     left -= 1;
-                    let ended = self.ask(GiveUp { jobs, now, why: why.clone() }).await?;
+                    let ended = self.execute(GiveUp { jobs, now, why: why.clone() }).await?;
                     tracing::warn!(
                         account = origin,
                         jobs = ended,
@@ -127,13 +127,13 @@ struct GiveUp {
     why: String,
 }
 
-impl Request for GiveUp {
+impl Command for GiveUp {
     type Answer = u64;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<u64, StoreError> {
         let rows = GIVE_UP
             .run(connection, &self.jobs, |job, row| {
@@ -144,9 +144,13 @@ impl Request for GiveUp {
             })
             .await?;
         for row in &rows {
-            effects.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+            post_commit.bytes.finished(row.try_get(0)?, row.try_get(1)?);
         }
-        effects.moved(StateName::Delivering, StateName::Dead, i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        post_commit.moved(
+            StateName::Delivering,
+            StateName::Dead,
+            i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        );
         Ok(rows.len() as u64)
     }
 }

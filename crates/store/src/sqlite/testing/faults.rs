@@ -12,8 +12,8 @@ use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list::LISTS;
 use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 impl Engine {
     pub(crate) async fn hold_lists(&self) -> SemaphorePermit<'_> {
@@ -25,12 +25,12 @@ impl Engine {
     }
 
     pub(crate) async fn copy_dead(&self, id: JobId, copies: i64) {
-        self.ask(CopyDead { id, copies }).await.unwrap();
+        self.execute(CopyDead { id, copies }).await.unwrap();
     }
 
     pub(crate) async fn commit_refusal(&self) -> Arc<AtomicBool> {
         let refuses = Arc::new(AtomicBool::new(false));
-        self.ask(RefuseCommits(refuses.clone())).await.unwrap();
+        self.execute(RefuseCommits(refuses.clone())).await.unwrap();
         refuses
     }
 }
@@ -38,10 +38,10 @@ impl Engine {
 /// Lets COMMIT fail at its very end for as long as the flag is set.
 struct RefuseCommits(Arc<AtomicBool>);
 
-impl Request for RefuseCommits {
+impl Command for RefuseCommits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         let refuses = self.0.clone();
         connection.lock_handle().await?.set_commit_hook(move || !refuses.load(Ordering::SeqCst));
         Ok(())
@@ -54,13 +54,13 @@ struct CopyDead {
     copies: i64,
 }
 
-impl Request for CopyDead {
+impl Command for CopyDead {
     type Answer = ();
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) \
@@ -73,7 +73,7 @@ impl Request for CopyDead {
         .bind(self.copies)
         .execute(connection)
         .await?;
-        effects.count(StateName::Dead, self.copies);
+        post_commit.count(StateName::Dead, self.copies);
         Ok(())
     }
 }

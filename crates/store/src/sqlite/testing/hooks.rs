@@ -16,9 +16,9 @@ use crate::sqlite::maintenance::delete::DeleteFinished;
 use crate::sqlite::maintenance::keys::{ForgetKeys, Move};
 use crate::sqlite::maintenance::leases::Free;
 use crate::sqlite::maintenance::schedule::Schedule;
-use crate::sqlite::write::command::{Pending, Request};
-use crate::sqlite::write::message::Op;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::{Command, Queued};
+use crate::sqlite::write::message::Message;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Cutoff;
 use crate::{Retention, StoreError};
 
@@ -28,8 +28,8 @@ impl Engine {
         let (reached, is_reached) = oneshot::channel();
         let (open, is_open) = oneshot::channel();
         let gate = Gate(tokio::sync::Mutex::new(Some((reached, is_open))));
-        let (errand, _) = Pending::new(gate);
-        self.send(Op::Errand(errand)).await.unwrap();
+        let (command, _) = Queued::new(gate);
+        self.send(Message::Command(command)).await.unwrap();
         is_reached.await.unwrap();
         open
     }
@@ -71,28 +71,28 @@ impl Engine {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.ask(Free { until, now }).await
+        self.execute(Free { until, now }).await
     }
 
     /// Reads all lanes and the bytes of all accounts.
     pub(crate) async fn reload(&self) {
-        self.ask(Refresh).await.unwrap();
+        self.execute(Refresh).await.unwrap();
     }
 
     /// One transaction that deletes finished jobs; returns how many.
     pub(crate) async fn delete_finished(&self, before: Cutoff) -> Result<u64, StoreError> {
-        self.ask(DeleteFinished { before }).await.map(|deleted| deleted.jobs)
+        self.execute(DeleteFinished { before }).await.map(|deleted| deleted.jobs)
     }
 
     /// Forgets idempotency keys whose tokens are over; returns how many.
     pub(crate) async fn forget_keys(&self, now: Cutoff) -> Result<u64, StoreError> {
-        self.ask(ForgetKeys { now }).await
+        self.execute(ForgetKeys { now }).await
     }
 
     /// Begins to move idempotency keys to where they stay, and is cut off. Returns whether there were any.
     pub(crate) async fn move_some_keys(&self, now: Cutoff) -> bool {
         let keys = self.keys.clone();
-        keys.gathered(1) && self.ask(Move { keys, after: None, now }).await.unwrap().is_some()
+        keys.gathered(1) && self.execute(Move { keys, after: None, now }).await.unwrap().is_some()
     }
 
     /// Drops the bodies of all jobs that finished before `before`, in one go.
@@ -112,17 +112,17 @@ impl Engine {
 
     /// Any SQL inside the writer's transaction, on the writer's connection.
     pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
-        self.ask(Sql(sql.into())).await
+        self.execute(Sql(sql.into())).await
     }
 }
 
 /// Holds the writer inside a transaction, so that operations gather behind it.
 struct Gate(tokio::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
 
-impl Request for Gate {
+impl Command for Gate {
     type Answer = ();
 
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         if let Some((reached, open)) = self.0.lock().await.take() {
             let _ = reached.send(());
             let _ = open.await;
@@ -134,10 +134,10 @@ impl Request for Gate {
 /// See [`Engine::sql`].
 struct Sql(String);
 
-impl Request for Sql {
+impl Command for Sql {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query(AssertSqlSafe(self.0.clone())).fetch_all(connection).await?;
         Ok(())
     }

@@ -138,7 +138,7 @@ async fn a_transaction_deletes_no_more_bytes_than_others_can_wait_for() {
     }
     let mut chunks = Vec::new();
     loop {
-        let deleted = store.0.ask(DeleteFinished { before: cutoff(home.now() + HOUR) }).await.unwrap();
+        let deleted = store.0.execute(DeleteFinished { before: cutoff(home.now() + HOUR) }).await.unwrap();
         chunks.push(deleted.jobs);
         if !deleted.more {
             break;

@@ -11,10 +11,10 @@ use crate::sqlite::engine::lock;
 /// Counts the commits of the writer's connection, from its own transaction on.
 struct CountCommits(Arc<AtomicUsize>);
 
-impl Request for CountCommits {
+impl Command for CountCommits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         let commits = self.0.clone();
         connection.lock_handle().await?.set_commit_hook(move || {
             commits.fetch_add(1, Ordering::SeqCst);
@@ -26,7 +26,7 @@ impl Request for CountCommits {
 
 async fn commits(store: &Store) -> Arc<AtomicUsize> {
     let commits = Arc::new(AtomicUsize::new(0));
-    store.0.ask(CountCommits(commits.clone())).await.unwrap();
+    store.0.execute(CountCommits(commits.clone())).await.unwrap();
     commits.store(0, Ordering::SeqCst);
     commits
 }
@@ -131,7 +131,7 @@ async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
     home.queued(&store).await;
     store
         .0
-        .send(crate::sqlite::write::message::Op::Log(crate::sqlite::file::log::LogStep::Restart))
+        .send(crate::sqlite::write::message::Message::Log(crate::sqlite::file::log::LogStep::Restart))
         .await
         .unwrap();
     store.0.taken().await;
@@ -143,10 +143,14 @@ async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
 /// What the writer's connection says of a setting.
 struct Setting(&'static str);
 
-impl Request for Setting {
+impl Command for Setting {
     type Answer = String;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<String, StoreError> {
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut PostCommit,
+    ) -> Result<String, StoreError> {
         let sql = format!("SELECT CAST({0} AS TEXT) FROM pragma_{0}", self.0);
         Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
     }
@@ -157,7 +161,7 @@ async fn a_commit_is_synced_before_it_is_acknowledged() {
     let home = Home::new();
     let store = home.serve().await;
     for (setting, expected) in [("synchronous", "2"), ("journal_mode", "wal")] {
-        assert_eq!(store.0.ask(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
+        assert_eq!(store.0.execute(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
     }
     // A checkpoint has to sync the database before the log starts again from its beginning.
     let mut checkpoints = lock(&store.0.checkpoints).take().unwrap();
@@ -171,10 +175,10 @@ struct MoveAway {
     to: std::path::PathBuf,
 }
 
-impl Request for MoveAway {
+impl Command for MoveAway {
     type Answer = ();
 
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         std::fs::rename(&self.from, &self.to).unwrap();
         Ok(())
     }
@@ -195,7 +199,7 @@ async fn a_commit_into_a_file_that_was_moved_away_meanwhile_is_not_acknowledged(
     // The file is in its place when the transaction begins, and not when it has committed.
     let moved = MoveAway { from: from.clone(), to: to.clone() };
     let (accepted, moved, ()) =
-        tokio::join!(store.jobs().accept(request.clone(), PATIENCE), store.0.ask(moved), release);
+        tokio::join!(store.jobs().accept(request.clone(), PATIENCE), store.0.execute(moved), release);
     assert_eq!(moved, Ok(()));
     assert!(matches!(accepted, Err(StoreError::Moved { .. })), "{accepted:?}");
     std::fs::rename(to, from).unwrap();

@@ -7,10 +7,10 @@ use super::*;
 /// Fails as it is told, and counts how often it was tried.
 struct Fails(StoreError, Arc<AtomicUsize>);
 
-impl Request for Fails {
+impl Command for Fails {
     type Answer = ();
 
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         self.1.fetch_add(1, Ordering::SeqCst);
         Err(self.0.clone())
     }
@@ -99,7 +99,7 @@ async fn what_cannot_succeed_is_not_tried_one_by_one() {
     let home = Home::new();
     let store = home.serve().await;
     let tries = Arc::new(AtomicUsize::new(0));
-    let fails = |error| store.0.ask(Fails(error, tries.clone()));
+    let fails = |error| store.0.execute(Fails(error, tries.clone()));
     let broken = StoreError::Database("broken".into());
     let open = hold(&store).await;
     let release = async {

@@ -17,7 +17,7 @@ async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
     let (old, unfinished) = (home.dead(&store).await, home.waiting(&store).await);
     home.pass(Duration::from_secs(100));
     let young = home.dead(&store).await;
-    let delete = |before| store.0.ask(DeleteFinished { before: cutoff(before) });
+    let delete = |before| store.0.execute(DeleteFinished { before: cutoff(before) });
     assert_eq!(delete(START).await, Ok(Deleted { jobs: 0, more: false }));
     assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(Deleted { jobs: 1, more: false }));
     assert_eq!(store.jobs().get(old).await, Ok(None));
@@ -35,7 +35,7 @@ async fn the_retention_deletes_in_chunks_until_all_are_gone() {
     let ids = futures_util::future::join_all((0..jobs).map(|_| home.queued(&store))).await;
     futures_util::future::join_all(ids.iter().map(|id| store.jobs().cancel(*id))).await;
     assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
-    let first = store.0.ask(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
+    let first = store.0.execute(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
     assert_eq!(first, Ok(Deleted { jobs: CHUNK.unsigned_abs(), more: true }));
     let kept = Kept::start(&store, Duration::from_secs(3_600));
     home.pass(Duration::from_secs(3_600));

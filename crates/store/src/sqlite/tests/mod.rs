@@ -29,7 +29,7 @@ mod supersede;
 mod unclaimed;
 mod waits;
 
-use super::write::command::{Pending, Request};
-use super::write::message::Op;
-use super::write::post_commit::Effects;
+use super::write::command::{Command, Queued};
+use super::write::message::Message;
+use super::write::post_commit::PostCommit;
 use crate::tests::*;

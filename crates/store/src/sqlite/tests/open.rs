@@ -49,8 +49,8 @@ async fn nobody_else_owns_it_before_the_last_write() {
     let store = home.serve().await;
     let id = home.queued(&store).await;
     let open = hold(&store).await;
-    let (cancel, _) = Pending::new(Cancel { id, now: store.0.moment(), why: None });
-    store.0.send(Op::Errand(cancel)).await.unwrap();
+    let (cancel, _) = Queued::new(Cancel { id, now: store.0.moment(), why: None });
+    store.0.send(Message::Command(cancel)).await.unwrap();
     let writer = crate::sqlite::engine::lock(&store.0.writer).take().unwrap();
     drop(store);
     assert!(matches!(home.open(Purpose::Serve).await.err(), Some(StoreError::InUse { .. })));

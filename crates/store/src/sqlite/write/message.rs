@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use model::{DeliveryReport, HandlerReport, JobId, NewJob};
 
-use super::command::Errand;
+use super::command::QueuedCommand;
 use crate::sqlite::file::log::LogStep;
 use crate::{Accepted, StoreError, Written};
 
@@ -15,11 +15,11 @@ use crate::{Accepted, StoreError, Written};
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Something to write, and whom to tell.
-pub(crate) enum Op {
+pub(crate) enum Message {
     Accept(Box<Accept>),
     Handled(Arc<HandlerReport>, Reply<Written>),
     Sent(Arc<DeliveryReport>, Reply<Written>),
-    Errand(Box<dyn Errand>),
+    Command(Box<dyn QueuedCommand>),
     /// Restart the log.
     Log(LogStep),
 }

@@ -39,7 +39,7 @@ type Turn = u8;
 const ACCEPTS: Turn = 0;
 const WORKERS: Turn = 1;
 const SENDERS: Turn = 2;
-const ERRANDS: Turn = 3;
+const COMMANDS: Turn = 3;
 
 type Asked = (Turn, BoxFuture<'static, Check>);
 
@@ -190,7 +190,7 @@ impl Life {
             Step::Duel(whose) => return self.duel(whose, operations),
             Step::ClaimWork { lane, limit, lease } => {
                 let (lane, until) = (HANDLERS[lane], until(lease));
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let got = store
                         .jobs()
                         .claim_work(lane.into(), limit, Duration::from_millis(lease))
@@ -204,7 +204,7 @@ impl Life {
             }
             Step::ClaimOverdue { limit, lease } => {
                 let until = until(lease);
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let got = store.jobs().claim_overdue(limit, Duration::from_millis(lease)).await.unwrap();
                     check(move |life| {
                         life.model.claimed_overdue(limit, until, now, &got);
@@ -215,7 +215,7 @@ impl Life {
             Step::ClaimDeliveries { lane, limit, longest_due, retries_first, lease } => {
                 let longest_due = LongestDue { jobs: longest_due, retries_first };
                 let (lane, until) = (ORIGINS[lane], until(lease));
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let lease = Duration::from_millis(lease);
                     let got =
                         store.jobs().claim_deliveries(lane.into(), limit, longest_due, lease).await.unwrap();
@@ -227,7 +227,7 @@ impl Life {
             }
             Step::Cancel(whom) => {
                 let Some(id) = self.anyone(whom) else { return };
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let answer = store.jobs().cancel(id).await;
                     check(move |life| life.model.cancelled(id, &answer, moment))
                 })
@@ -235,12 +235,12 @@ impl Life {
             Step::Retry { whom, handlers, force } => {
                 let Some(id) = self.anyone(whom) else { return };
                 let options = retry_options(handlers, force);
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let answer = store.jobs().retry_with(id, options.clone()).await;
                     check(move |life| life.model.retried(id, &options, &answer, now))
                 })
             }
-            Step::RetryDead { lane, force } => asked(ERRANDS, async move {
+            Step::RetryDead { lane, force } => asked(COMMANDS, async move {
                 let answer = store.jobs().retry_dead(lane.map(|lane| handler(HANDLERS[lane])), force).await;
                 let lane = lane.map(|lane| HANDLERS[lane]);
                 let retried = answer.unwrap().retried;
@@ -248,19 +248,19 @@ impl Life {
             }),
             Step::Free => {
                 let until = Some(now);
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let answer = store.0.free_leases(until, now).await;
                     check(move |life| assert_eq!(answer, Ok(life.model.freed(until, now))))
                 })
             }
             Step::DeleteFinished(millis) => {
                 let before = moment.cutoff(Duration::from_millis(millis));
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let answer = store.0.delete_finished(before).await;
                     check(move |life| assert_eq!(answer.unwrap(), life.model.deleted(before)))
                 })
             }
-            Step::Refresh => asked(ERRANDS, async move {
+            Step::Refresh => asked(COMMANDS, async move {
                 store.0.reload().await;
                 check(|_| {})
             }),

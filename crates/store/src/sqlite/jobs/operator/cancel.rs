@@ -8,15 +8,15 @@ use model::{JobId, StateName};
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Moment;
 use model::AccountId;
 use sqlx::SqlitePool;
 
 impl Engine {
     pub(crate) async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
-        self.ask(Cancel { id, now: self.moment(), why: None }).await?
+        self.execute(Cancel { id, now: self.moment(), why: None }).await?
     }
 
     pub(crate) async fn cancel_accounts(
@@ -30,7 +30,7 @@ impl Engine {
         let mut cancelled = 0;
         for some in unfinished(&self.reading, account_ids).await?.chunks(TOGETHER) {
             let now = self.moment();
-            let asked = some.iter().map(|&id| self.ask(Cancel { id, now, why: Some(why) }));
+            let asked = some.iter().map(|&id| self.execute(Cancel { id, now, why: Some(why) }));
             for answer in futures_util::future::join_all(asked).await {
                 // One that ended meanwhile needs no cancelling.
                 cancelled += u64::from(answer?.is_ok());
@@ -54,13 +54,13 @@ pub(crate) struct Cancel {
     pub(crate) why: Option<&'static str>,
 }
 
-impl Request for Cancel {
+impl Command for Cancel {
     type Answer = Result<(), StoreError>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let Some(state) = state_of(connection, self.id).await? else {
             return Ok(Err(StoreError::NoJob(self.id)));
@@ -78,9 +78,9 @@ impl Request for Cancel {
             .fetch_all(connection)
             .await?;
         for row in &rows {
-            effects.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+            post_commit.bytes.finished(row.try_get(0)?, row.try_get(1)?);
         }
-        effects.moved(state, StateName::Cancelled, 1);
+        post_commit.moved(state, StateName::Cancelled, 1);
         Ok(Ok(()))
     }
 }

@@ -15,15 +15,15 @@ use crate::retry::Swap;
 use crate::retry::decide;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 /// Dead jobs that one transaction retries: it must not hold up those who wait to be acknowledged.
 const RETRY_CHUNK: i64 = 500;
 
 impl Engine {
     pub(crate) async fn retry_with(&self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
-        self.ask(Retry { id, options, now: self.moment().steady }).await?
+        self.execute(Retry { id, options, now: self.moment().steady }).await?
     }
 
     pub(crate) async fn retry_dead(
@@ -36,7 +36,7 @@ impl Engine {
         loop {
             let now = self.moment().steady;
             let request = RetryDead { handler: handler.clone(), force, after, limit: RETRY_CHUNK, now };
-            let some = self.ask(request).await?;
+            let some = self.execute(request).await?;
             done.retried += some.jobs;
             after = some.last;
             if after.is_none() {
@@ -106,13 +106,13 @@ struct Retry {
     now: Timestamp,
 }
 
-impl Request for Retry {
+impl Command for Retry {
     type Answer = Result<(), StoreError>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let Self { id, options, now } = self;
         let row = sqlx::query(FIND).bind(id.as_uuid()).fetch_optional(&mut *connection).await?;
@@ -135,11 +135,11 @@ impl Request for Retry {
             .await?;
         let (account, after): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
         if found.state.is_finished() {
-            effects.moved(found.state, StateName::Delivering, 1);
-            effects.bytes.revived(account, before);
+            post_commit.moved(found.state, StateName::Delivering, 1);
+            post_commit.bytes.revived(account, before);
         }
-        effects.bytes.grew(account, after - before);
-        effects.undelivered(row.try_get(0)?, *now);
+        post_commit.bytes.grew(account, after - before);
+        post_commit.undelivered(row.try_get(0)?, *now);
         Ok(Ok(()))
     }
 }
@@ -179,13 +179,13 @@ pub(crate) struct Retried {
     pub(crate) last: Option<JobId>,
 }
 
-impl Request for RetryDead {
+impl Command for RetryDead {
     type Answer = Retried;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Retried, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(retry(Swap::Keep.sql(), DEAD)))
             .bind(self.now.as_millis())
@@ -197,11 +197,15 @@ impl Request for RetryDead {
             .await?;
         let mut last = None;
         for row in &rows {
-            effects.undelivered(row.try_get(0)?, self.now);
-            effects.bytes.revived(row.try_get(2)?, row.try_get(3)?);
+            post_commit.undelivered(row.try_get(0)?, self.now);
+            post_commit.bytes.revived(row.try_get(2)?, row.try_get(3)?);
             last = last.max(Some(JobId::from_uuid(row.try_get(1)?)));
         }
-        effects.moved(StateName::Dead, StateName::Delivering, i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        post_commit.moved(
+            StateName::Dead,
+            StateName::Delivering,
+            i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        );
         Ok(Retried { jobs: rows.len() as u64, last })
     }
 }
