@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use model::clock::Clock;
 use model::{DeliveringJob, RunningJob, Timestamp};
 
-use super::file::identity::Place;
+use super::file::identity::FileIdentity;
 use super::file::open::Writing;
 use super::write::command::{Command, Queued};
 use super::write::known_keys::Keys;
@@ -22,7 +22,7 @@ use crate::time::{Moment, StoreClock};
 use crate::{Purpose, StoreError, Written};
 
 /// Between two tries to write a report while the disk is full.
-pub(crate) const AGAIN: Duration = Duration::from_millis(500);
+pub(crate) const REPORT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// An open store.
 pub(crate) struct Engine {
@@ -38,7 +38,7 @@ pub(crate) struct Engine {
     pub(super) clock: Clock,
     pub(super) time: Arc<StoreClock>,
     pub(super) purpose: Purpose,
-    pub(super) place: Option<Arc<Place>>,
+    pub(super) file: Option<Arc<FileIdentity>>,
     /// Whether an account is known; unset where no one can say.
     pub(super) is_known: OnceLock<IsKnown>,
     pub(super) writer: Mutex<Option<JoinHandle<Writing>>>,
@@ -53,7 +53,7 @@ impl Engine {
     }
 
     /// Has the writer carry out `operation`. While the disk is full it goes on trying.
-    pub(crate) async fn insist(
+    pub(crate) async fn write_until_ok(
         &self,
         operation: impl Fn(Reply<Written>) -> Message,
     ) -> Result<Written, StoreError> {
@@ -61,7 +61,7 @@ impl Engine {
             let (reply, answered) = oneshot::channel();
             self.send(operation(reply)).await?;
             match answered.await.unwrap_or(Err(StoreError::Closed)) {
-                Err(error) if error.is_passing() => self.clock.sleep(AGAIN).await,
+                Err(error) if error.is_passing() => self.clock.sleep(REPORT_RETRY_DELAY).await,
                 settled => return settled,
             }
         }
@@ -81,8 +81,8 @@ impl Engine {
     }
 
     /// Whether the open file is still the one at its path.
-    pub(crate) fn in_its_place(&self) -> Result<(), StoreError> {
-        self.place.as_ref().map_or(Ok(()), |place| place.check())
+    pub(crate) fn check_file(&self) -> Result<(), StoreError> {
+        self.file.as_ref().map_or(Ok(()), |file| file.check())
     }
 
     /// The end of a lease that begins now. Leases end by the time that passes, not by the calendar: setting the clock must

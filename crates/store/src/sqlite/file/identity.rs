@@ -20,7 +20,7 @@ use super::path::with;
 use crate::StoreError;
 
 /// Where the store is, and what was there when it was opened.
-pub(crate) struct Place {
+pub(crate) struct FileIdentity {
     path: PathBuf,
     file: Identity,
     /// The files beside it, which SQLite makes at the first write.
@@ -31,7 +31,7 @@ pub(crate) struct Place {
 /// What makes a file the same file: its device and its number on it.
 type Identity = (u64, u64);
 
-impl Place {
+impl FileIdentity {
     /// The store at `path`, which is open by now.
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let beside = ["-wal", "-shm"].map(|ending| (with(path, ending), OnceLock::new()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
-use super::identity::Place;
+use super::identity::FileIdentity;
 use super::path::file_of;
 use super::{create, owner_lock, schema};
 use crate::{Purpose, StoreError};
@@ -17,10 +17,10 @@ use crate::{Purpose, StoreError};
 /// Negative, as SQLite counts KiB; it is taken only as it is needed.
 const CACHE_KIB: &str = "-16384";
 /// How long a statement waits for another process's lock.
-pub(crate) const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a burst the log is cut back to this.
-const LOG_BYTES: i64 = 64 << 20;
-const READERS: u32 = 4;
+const LOG_SIZE_LIMIT: i64 = 64 << 20;
+const MAX_READERS: u32 = 4;
 
 /// The connections to an opened store.
 pub(crate) struct Opened {
@@ -33,7 +33,7 @@ pub(crate) struct Opened {
 pub(crate) struct Writing {
     pub(crate) connection: SqliteConnection,
     /// Of the owner, who has to notice when somebody takes the file away.
-    pub(crate) place: Option<Arc<Place>>,
+    pub(crate) file: Option<Arc<FileIdentity>>,
     /// Says who owns the store. It is kept here, because nobody else may own it before the last write.
     lock: Option<File>,
 }
@@ -41,9 +41,9 @@ pub(crate) struct Writing {
 impl Writing {
     /// Closes the connection, as the last one.
     pub(crate) async fn close(self) {
-        let Self { mut connection, place, lock } = self;
-        if let Some(place) = place {
-            place.write_back(&mut connection).await;
+        let Self { mut connection, file, lock } = self;
+        if let Some(file) = file {
+            file.write_back(&mut connection).await;
         }
         // The last connection brings the log into the database, and only this one may write.
         if let Err(error) = connection.close().await {
@@ -90,11 +90,11 @@ pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .create_if_missing(purpose == Purpose::Serve)
         // We acknowledge after COMMIT, so COMMIT has to mean "on the disk".
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY)
+        .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         // Checkpoints are made on a connection of their own, beside the commits and not inside them.
         .pragma("wal_autocheckpoint", "0")
-        .pragma("journal_size_limit", LOG_BYTES.to_string())
+        .pragma("journal_size_limit", LOG_SIZE_LIMIT.to_string())
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging();
@@ -110,17 +110,19 @@ pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     let connection = connect(options.clone().pragma("cache_size", CACHE_KIB)).await?;
     let checkpoints = connect(options.clone()).await?;
     let reading = SqlitePoolOptions::new()
-        .max_connections(READERS)
+        .max_connections(MAX_READERS)
         .min_connections(0)
-        .acquire_timeout(BUSY)
+        .acquire_timeout(BUSY_TIMEOUT)
         .connect_with(options.read_only(true).statement_cache_capacity(32))
         .await
         .map_err(|error| cannot(error.to_string()))?;
-    let place = match purpose {
-        Purpose::Serve => Some(Arc::new(Place::new(&path).map_err(|error| cannot(error.to_string()))?)),
+    let file = match purpose {
+        Purpose::Serve => {
+            Some(Arc::new(FileIdentity::new(&path).map_err(|error| cannot(error.to_string()))?))
+        }
         Purpose::Visit => None,
     };
-    Ok(Opened { writing: Writing { connection, place, lock }, checkpoints, reading })
+    Ok(Opened { writing: Writing { connection, file, lock }, checkpoints, reading })
 }
 
 /// The store at `path` cannot be opened.

@@ -11,7 +11,7 @@ use crate::sqlite::file::log::LogStep;
 use crate::sqlite::write::message::Message;
 
 /// Operations that may wait here; further ones wait in front, in the channel.
-pub(crate) const WAITING: usize = 4_096;
+pub(crate) const MAX_QUEUED: usize = 4_096;
 /// The most requests in one transaction.
 const MAX_ACCEPTS: usize = 512;
 /// The most of all else: more in one transaction makes it hardly cheaper, and longer for those who come meanwhile.

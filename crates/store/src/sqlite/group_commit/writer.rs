@@ -15,9 +15,9 @@ use model::{DeliveringJob, DeliveryReport, HandlerReport, RunningJob};
 use crate::budget::Budgets;
 use crate::lanes::Lanes;
 use crate::sqlite::file::log::LogStep;
-use crate::sqlite::file::open::{BUSY, Writing};
+use crate::sqlite::file::open::{BUSY_TIMEOUT, Writing};
 use crate::sqlite::group_commit::batch::Batch;
-use crate::sqlite::group_commit::queue::{Queue, WAITING};
+use crate::sqlite::group_commit::queue::{MAX_QUEUED, Queue};
 use crate::sqlite::jobs::accept::{self, Stored};
 use crate::sqlite::jobs::reports::{self, Handled};
 use crate::sqlite::write::known_keys::Keys;
@@ -58,7 +58,7 @@ impl Writer {
             }
             // Whoever can run now may have something to write too: the answers to the last batch have just gone out.
             tokio::task::yield_now().await;
-            while queue.len() < WAITING
+            while queue.len() < MAX_QUEUED
                 && let Ok(operation) = operations.try_recv()
             {
                 queue.push(operation);
@@ -74,7 +74,7 @@ impl Writer {
     }
 
     async fn write(&mut self, mut batch: Batch) {
-        if let Err(error) = self.in_its_place(batch.accepts.len()) {
+        if let Err(error) = self.check_file(batch.accepts.len()) {
             batch.accepts.drain(..).for_each(|accept| answer(accept.reply, Err(error.clone())));
             if batch.len() == 0 {
                 return;
@@ -110,12 +110,12 @@ impl Writer {
 
     /// The error with the file that it is about.
     fn named(&self, error: StoreError) -> StoreError {
-        self.writing.place.as_ref().map_or(error.clone(), |place| error.named(place.path()))
+        self.writing.file.as_ref().map_or(error.clone(), |file| error.named(file.path()))
     }
 
     /// Whether requests that are stored now are found again; asked only where there are some.
-    fn in_its_place(&self, accepts: usize) -> Result<(), StoreError> {
-        self.writing.place.as_ref().filter(|_| accepts > 0).map_or(Ok(()), |place| place.check())
+    fn check_file(&self, accepts: usize) -> Result<(), StoreError> {
+        self.writing.file.as_ref().filter(|_| accepts > 0).map_or(Ok(()), |file| file.check())
     }
 
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
@@ -153,7 +153,7 @@ impl Writer {
 
     fn complete(&self, batch: Batch, done: Done) {
         // Once more: only what is at its path after the commit is on a disk that the next start reads.
-        let there = self.in_its_place(done.accepts.len());
+        let there = self.check_file(done.accepts.len());
         for (Accept { job, reply, .. }, stored) in batch.accepts.into_iter().zip(done.accepts) {
             let accepted = match &stored {
                 Stored::New(_) => Ok(Accepted { id: job.id, duplicate: false }),
@@ -205,7 +205,7 @@ impl Writer {
         };
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut self.writing.connection).await?;
         let restarted = sqlx::query(checkpoint).execute(&mut self.writing.connection).await;
-        let patience = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
+        let patience = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
         sqlx::query(AssertSqlSafe(patience)).execute(&mut self.writing.connection).await?;
         restarted?;
         Ok(())

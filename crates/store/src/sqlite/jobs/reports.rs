@@ -299,11 +299,11 @@ pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_
 impl Engine {
     pub(crate) async fn handled(&self, report: HandlerReport) -> Result<Written, StoreError> {
         let report = Arc::new(report);
-        self.insist(|reply| Message::Handled(report.clone(), reply)).await
+        self.write_until_ok(|reply| Message::Handled(report.clone(), reply)).await
     }
 
     pub(crate) async fn sent(&self, report: DeliveryReport) -> Result<Written, StoreError> {
         let report = Arc::new(report);
-        self.insist(|reply| Message::Sent(report.clone(), reply)).await
+        self.write_until_ok(|reply| Message::Sent(report.clone(), reply)).await
     }
 }

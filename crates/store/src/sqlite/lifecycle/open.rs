@@ -18,7 +18,7 @@ use crate::time::StoreClock;
 use crate::{Purpose, StoreError};
 
 /// Operations that may wait for the writer; further ones wait in front.
-const WAITING: usize = 4_096;
+const MAX_QUEUED_MESSAGES: usize = 4_096;
 
 impl Engine {
     /// Whether there is something to open at `url`.
@@ -33,8 +33,8 @@ impl Engine {
         let keys = Arc::new(Keys::default());
         let budgets = Arc::new(Budgets::default());
         let time = Arc::new(StoreClock::new(clock.clone()));
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let place = opened.writing.place.clone();
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
+        let file = opened.writing.file.clone();
         let writer = Writer {
             writing: opened.writing,
             keys: keys.clone(),
@@ -56,12 +56,12 @@ impl Engine {
             clock,
             time,
             purpose,
-            place,
+            file,
             is_known: OnceLock::new(),
             writer: Mutex::new(Some(writer)),
         };
         let begun = match purpose {
-            Purpose::Serve => engine.take_over().await,
+            Purpose::Serve => engine.recover().await,
             Purpose::Visit => service_time::follow(&engine.reading, &engine.time).await,
         };
         match begun {

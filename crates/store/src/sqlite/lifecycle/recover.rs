@@ -9,7 +9,7 @@ use crate::sqlite::maintenance::{leases, service_time};
 impl Engine {
     /// Takes over from the last owner: its schedule by the clock of this process, its claims freed, its keys known. So all of
     /// its work goes on at once.
-    pub(crate) async fn take_over(&self) -> Result<(), StoreError> {
+    pub(crate) async fn recover(&self) -> Result<(), StoreError> {
         if let Some(behind) = self.execute(service_time::Begin(self.time.clone())).await? {
             let by_seconds = behind.as_secs();
             tracing::warn!(
@@ -26,6 +26,6 @@ impl Engine {
         self.execute(waits::ForgetWaits).await?;
         self.execute(lane_reload::Refresh).await?;
         // By now the files beside the store are there, and are known from before the first request.
-        self.in_its_place()
+        self.check_file()
     }
 }

@@ -23,6 +23,6 @@ impl Engine {
     /// Writes something that changes nothing.
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {
         self.execute(Probe).await?;
-        self.in_its_place()
+        self.check_file()
     }
 }

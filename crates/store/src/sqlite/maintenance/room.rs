@@ -14,7 +14,7 @@ impl Engine {
     /// Measures the room of the disk, which may allow an account less than its budget. Logs when that begins and when it
     /// ends.
     pub(crate) fn measure_room(&self) {
-        let Some(room) = self.place.as_ref().and_then(|place| room(place.path())) else { return };
+        let Some(room) = self.file.as_ref().and_then(|file| room(file.path())) else { return };
         match self.budgets.set_room(room) {
             Some((limits, true)) => tracing::info!(
                 room,
@@ -29,6 +29,6 @@ impl Engine {
 
     /// The length of the write-ahead log in bytes; 0 for an observer.
     pub(crate) fn log_bytes(&self) -> u64 {
-        self.place.as_ref().map_or(0, |place| log::bytes_of(place.path()))
+        self.file.as_ref().map_or(0, |file| log::bytes_of(file.path()))
     }
 }

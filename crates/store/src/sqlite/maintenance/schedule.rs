@@ -99,8 +99,8 @@ impl Schedule {
     /// Does what is due after another [`TICK`].
     pub(crate) async fn step(&mut self, store: &Engine) {
         self.tick += 1;
-        if let Some(place) = &store.place {
-            self.log.look(place.path());
+        if let Some(file) = &store.file {
+            self.log.look(file.path());
         }
         let jump = self.calendar.look();
         jump.iter().for_each(log_jump);
@@ -137,7 +137,7 @@ impl Engine {
         let mut ticked = self.clock().elapsed();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
             // It is told in the log, also where nobody calls and nobody asks.
-            let _told = self.in_its_place();
+            let _told = self.check_file();
             if let Some(connection) = &mut connection.borrowed {
                 self.checkpoint(connection).await;
             }

@@ -81,13 +81,13 @@ async fn reports_insist_until_there_is_room() {
     });
     for _ in 0..5 {
         assert_eq!(store.jobs().accept(big(&home), PATIENCE).await, Err(StoreError::Full));
-        home.pass(crate::sqlite::engine::AGAIN);
+        home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
     }
     assert!(!writing.is_finished());
     assert_eq!(state(&store, id).await, StateName::Running);
     make_room(&store).await;
     while !writing.is_finished() {
-        home.pass(crate::sqlite::engine::AGAIN);
+        home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
         store.probe().await.unwrap();
     }
     assert_eq!(writing.await.unwrap(), Ok(Written::Done));
