@@ -2,7 +2,7 @@
 //!
 //! Keys are random, so in a table that is sorted by them each new one changes a page of its own; that alone was
 //! more than half of all that the bridge wrote to the disk. Therefore a new key is appended to `recent_keys`, in the
-//! transaction of its job, and remembered here. When enough of them have gathered, the keeper moves them into
+//! transaction of its job, and remembered here. When enough of them have gathered, maintenance moves them into
 //! `idempotency_keys` in the order of that table: many to a page, and without those that are over by then.
 //!
 //! What it promises: a key is known from the commit of its job until its token is over, through any crash, because
@@ -89,9 +89,9 @@ pub(crate) async fn append(
 }
 
 /// Reads what has not been moved, at start.
-pub(crate) struct Load(pub(crate) std::sync::Arc<Keys>);
+pub(crate) struct LoadKeys(pub(crate) std::sync::Arc<Keys>);
 
-impl Command for Load {
+impl Command for LoadKeys {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {

@@ -40,9 +40,9 @@ pub(crate) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      FROM lane WHERE name IS NOT NULL";
 
 /// Reads all lanes, and the bytes of all accounts.
-pub(crate) struct Refresh;
+pub(crate) struct ReloadLanes;
 
-impl Command for Refresh {
+impl Command for ReloadLanes {
     type Answer = ();
 
     async fn apply(
@@ -61,12 +61,12 @@ impl Command for Refresh {
 
 /// Reads all lanes if another connection has changed the file since `seen`: reading them costs as much as there are lanes,
 /// and what the writer changes itself it tells them. Gives what is seen now.
-pub(crate) struct RefreshIfChanged {
+pub(crate) struct ReloadLanesIfChanged {
     /// What the last one gave; `None` reads in any case.
     pub(crate) seen: Option<i64>,
 }
 
-impl Command for RefreshIfChanged {
+impl Command for ReloadLanesIfChanged {
     type Answer = Option<i64>;
 
     async fn apply(
@@ -76,7 +76,7 @@ impl Command for RefreshIfChanged {
     ) -> Result<Option<i64>, StoreError> {
         let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
         if self.seen != Some(version) {
-            Refresh.apply(connection, post_commit).await?;
+            ReloadLanes.apply(connection, post_commit).await?;
         }
         Ok(Some(version))
     }

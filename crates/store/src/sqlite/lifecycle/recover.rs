@@ -10,21 +10,21 @@ impl Engine {
     /// Takes over from the last owner: its schedule by the clock of this process, its claims freed, its keys known. So all of
     /// its work goes on at once.
     pub(crate) async fn recover(&self) -> Result<(), StoreError> {
-        if let Some(behind) = self.execute(service_time::Begin(self.time.clone())).await? {
+        if let Some(behind) = self.execute(service_time::BeginService(self.time.clone())).await? {
             let by_seconds = behind.as_secs();
             tracing::warn!(
                 by_seconds,
                 "the machine's clock is behind the last time of this store; jobs that wait are due by the new time"
             );
         }
-        let freed = self.execute(leases::Free { until: None, now: self.moment().steady }).await?;
+        let freed = self.execute(leases::FreeLeases { until: None, now: self.moment().steady }).await?;
         if freed > 0 {
             tracing::info!(jobs = freed, "the last process ended with jobs in progress; resuming them");
         }
-        self.execute(keys::Load(self.keys.clone())).await?;
+        self.execute(keys::LoadKeys(self.keys.clone())).await?;
         self.execute(connections::FreeRenewals).await?;
         self.execute(waits::ForgetWaits).await?;
-        self.execute(lane_reload::Refresh).await?;
+        self.execute(lane_reload::ReloadLanes).await?;
         // By now the files beside the store are there, and are known from before the first request.
         self.check_file()
     }

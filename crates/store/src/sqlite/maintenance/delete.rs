@@ -9,9 +9,9 @@ use crate::Retention;
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::chunks::CHUNK;
 use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
-use crate::sqlite::maintenance::chunks::CHUNKS;
+use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
+use crate::sqlite::maintenance::chunks::CHUNKS_PER_TICK;
 use crate::sqlite::maintenance::keys::ForgetKeys;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
@@ -38,7 +38,7 @@ pub(crate) struct Deleted {
     pub(crate) more: bool,
 }
 
-/// Deletes finished jobs, with their attempts; at most [`CHUNK`], and fewer where their bodies are large.
+/// Deletes finished jobs, with their attempts; at most [`CHUNK_ROWS`], and fewer where their bodies are large.
 pub(crate) struct DeleteFinished {
     pub(crate) before: Cutoff,
 }
@@ -54,7 +54,7 @@ impl Command for DeleteFinished {
         let rows = sqlx::query(OLDEST_FINISHED)
             .bind(self.before.service.as_millis())
             .bind(self.before.calendar.as_millis())
-            .bind(CHUNK)
+            .bind(CHUNK_ROWS)
             .fetch_all(&mut *connection)
             .await?;
         let (mut deleted, mut total, mut last) = (Deleted::default(), 0_i64, None);
@@ -80,13 +80,13 @@ impl Command for DeleteFinished {
             .bind(self.before.calendar.as_millis())
             .execute(connection)
             .await?;
-        deleted.more |= deleted.jobs == CHUNK.unsigned_abs();
+        deleted.more |= deleted.jobs == CHUNK_ROWS.unsigned_abs();
         Ok(deleted)
     }
 }
 
 impl Engine {
-    /// Deletes what is over, up to [`CHUNKS`] of each kind; says whether there may be more.
+    /// Deletes what is over, up to [`CHUNKS_PER_TICK`] of each kind; says whether there may be more.
     pub(crate) async fn delete(
         &self,
         walked: &mut Walked,
@@ -95,9 +95,9 @@ impl Engine {
     ) -> Result<bool, StoreError> {
         let (mut jobs, mut keys) = (true, true);
         let (before, over) = (now.cutoff(retention.jobs), now.cutoff(Duration::ZERO));
-        for _ in 0..CHUNKS {
+        for _ in 0..CHUNKS_PER_TICK {
             jobs = jobs && self.execute(DeleteFinished { before }).await?.more;
-            keys = keys && self.execute(ForgetKeys { now: over }).await? == CHUNK.unsigned_abs();
+            keys = keys && self.execute(ForgetKeys { now: over }).await? == CHUNK_ROWS.unsigned_abs();
         }
         // Where bodies may stay as long as their jobs, they went with them.
         let bodies =

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::maintenance::chunks::CHUNK;
+use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::known_keys::{Key, Keys};
 use crate::sqlite::write::post_commit::PostCommit;
@@ -12,9 +12,9 @@ use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Cutoff;
 
 /// Keys that one transaction moves: it must not hold up those who wait to be acknowledged.
-const MOVE: usize = 512;
+const MAX_MOVED_KEYS: usize = 512;
 /// Rows of `recent_keys` that one transaction deletes; they lie together, so they are cheap.
-const DROP: i64 = 4_096;
+const MAX_DROPPED_ROWS: i64 = 4_096;
 
 const SETTLE: RowsStatement = RowsStatement {
     before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at, expires_service_at) \
@@ -26,13 +26,13 @@ const SETTLE: RowsStatement = RowsStatement {
 };
 
 /// Moves some keys; answers with the last of them, or none where there were none left.
-pub(crate) struct Move {
+pub(crate) struct MoveKeys {
     pub(crate) keys: std::sync::Arc<Keys>,
     pub(crate) after: Option<Key>,
     pub(crate) now: Cutoff,
 }
 
-impl Command for Move {
+impl Command for MoveKeys {
     type Answer = Option<Key>;
 
     async fn apply(
@@ -40,7 +40,7 @@ impl Command for Move {
         connection: &mut SqliteConnection,
         _: &mut PostCommit,
     ) -> Result<Option<Key>, StoreError> {
-        let mut next = self.keys.next(self.after.as_ref(), MOVE);
+        let mut next = self.keys.next(self.after.as_ref(), MAX_MOVED_KEYS);
         let last = next.last().map(|(key, _)| key.clone());
         next.retain(|(_, known)| !known.is_over(self.now));
         SETTLE
@@ -55,18 +55,18 @@ impl Command for Move {
 }
 
 /// Deletes rows of `recent_keys` up to `until`, whose keys have been moved; says whether some are left.
-pub(crate) struct DropMoved {
+pub(crate) struct DropMovedKeys {
     pub(crate) until: i64,
 }
 
 pub(crate) const DROP_MOVED: &str = "DELETE FROM recent_keys WHERE id <= min(?1, \
      (SELECT min(id) FROM recent_keys) + ?2)";
 
-impl Command for DropMoved {
+impl Command for DropMovedKeys {
     type Answer = bool;
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
-        sqlx::query(DROP_MOVED).bind(self.until).bind(DROP).execute(&mut *connection).await?;
+        sqlx::query(DROP_MOVED).bind(self.until).bind(MAX_DROPPED_ROWS).execute(&mut *connection).await?;
         let first: Option<i64> =
             sqlx::query_scalar("SELECT min(id) FROM recent_keys").fetch_one(connection).await?;
         Ok(first.is_some_and(|first| first <= self.until))
@@ -77,7 +77,7 @@ pub(crate) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (accoun
      SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < ?1 AND expires_at < ?2 \
      ORDER BY expires_service_at LIMIT 0 + ?3)";
 
-/// Forgets idempotency keys whose tokens are over by now, by both clocks; at most [`CHUNK`].
+/// Forgets idempotency keys whose tokens are over by now, by both clocks; at most [`CHUNK_ROWS`].
 pub(crate) struct ForgetKeys {
     pub(crate) now: Cutoff,
 }
@@ -89,7 +89,7 @@ impl Command for ForgetKeys {
         let deleted = sqlx::query(FORGET_KEYS)
             .bind(self.now.service.as_millis())
             .bind(self.now.calendar.as_millis())
-            .bind(CHUNK)
+            .bind(CHUNK_ROWS)
             .execute(connection)
             .await?;
         Ok(deleted.rows_affected())
@@ -105,13 +105,13 @@ impl Engine {
         }
         let mut after = None;
         loop {
-            after = self.execute(Move { keys: keys.clone(), after, now }).await?;
+            after = self.execute(MoveKeys { keys: keys.clone(), after, now }).await?;
             if after.is_none() {
                 break;
             }
         }
         if let Some(until) = keys.moved_rows() {
-            while self.execute(DropMoved { until }).await? {}
+            while self.execute(DropMovedKeys { until }).await? {}
         }
         keys.moved();
         Ok(())

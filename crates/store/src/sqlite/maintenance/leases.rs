@@ -20,14 +20,14 @@ pub(crate) const FREE_DELIVERING: &str = "UPDATE jobs \
 ///
 /// No attempt is charged, but a job that was running counts a crash. A delivery that was on its way
 /// may have arrived.
-pub(crate) struct Free {
+pub(crate) struct FreeLeases {
     /// Leases up to this moment; `None` for all.
     pub(crate) until: Option<Timestamp>,
     /// When the jobs are due again.
     pub(crate) now: Timestamp,
 }
 
-impl Command for Free {
+impl Command for FreeLeases {
     type Answer = u64;
 
     async fn apply(

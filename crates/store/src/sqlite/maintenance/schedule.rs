@@ -1,4 +1,4 @@
-//! What the store does by itself, now and then.
+//! What the store does on its own, once a second and more rarely.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::Retention;
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
-use crate::sqlite::jobs::lane_reload::RefreshIfChanged;
+use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::checkpoints::Checkpoints;
-use crate::sqlite::maintenance::leases::Free;
-use crate::sqlite::write::known_keys::GATHER;
+use crate::sqlite::maintenance::leases::FreeLeases;
+use crate::sqlite::write::known_keys::GATHERED_KEYS;
 use crate::time::Moment;
 
 /// The log is brought into the database this often. Commits wait for the disk while that is synced, so it
 /// has to be little each time.
-const CHECKPOINT: Duration = Duration::from_millis(50);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
 /// The rhythm of all else.
-const TICK: Duration = Duration::from_secs(1);
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// Ticks between looks at leases and lanes, the fallback behind the wake-ups.
-const LOOK: u64 = 5;
+const POLL_TICKS: u64 = 5;
 /// Ticks between deletions.
-const DELETE: u64 = 60;
+const DELETE_TICKS: u64 = 60;
 fn log_jump(jump: &Jump) {
     let (by, direction) = match jump {
         Jump::Forward(by) => (by, "forward"),
@@ -75,7 +75,7 @@ pub(crate) struct Schedule {
     note: bool,
     walked: Walked,
     calendar: CalendarWatch,
-    /// What the last look at the lanes saw.
+    /// What the last poll of the lanes saw.
     seen: Option<i64>,
     log: LogWatch,
 }
@@ -96,7 +96,7 @@ impl Schedule {
         }
     }
 
-    /// Does what is due after another [`TICK`].
+    /// Does what is due after another [`TICK_INTERVAL`].
     pub(crate) async fn step(&mut self, store: &Engine) {
         self.tick += 1;
         if let Some(file) = &store.file {
@@ -105,21 +105,21 @@ impl Schedule {
         let jump = self.calendar.look();
         jump.iter().for_each(log_jump);
         let now = store.moment();
-        self.delete |= self.tick.is_multiple_of(DELETE);
-        self.note |= self.tick.is_multiple_of(DELETE) || jump.is_some();
+        self.delete |= self.tick.is_multiple_of(DELETE_TICKS);
+        self.note |= self.tick.is_multiple_of(DELETE_TICKS) || jump.is_some();
         // Each alone: what fails again and again must not keep the others from their work.
         let mut failed = Failed::default();
         if self.note {
             self.note = failed.note(store.note_time().await).is_none();
         }
-        if self.tick.is_multiple_of(LOOK) {
+        if self.tick.is_multiple_of(POLL_TICKS) {
             store.measure_room();
             // Now and then in any case, for whatever was missed.
             let seen = self.seen.filter(|_| !self.delete);
-            self.seen = failed.note(store.look(now, seen).await).flatten();
+            self.seen = failed.note(store.poll(now, seen).await).flatten();
         }
         failed.note(store.drop_beyond_budget(&mut self.walked).await);
-        let least = if self.delete { 1 } else { GATHER };
+        let least = if self.delete { 1 } else { GATHERED_KEYS };
         failed.note(store.move_keys(now.cutoff(Duration::ZERO), least).await);
         if self.delete {
             failed.note(store.end_unclaimed(now, self.retention.jobs).await);
@@ -135,13 +135,13 @@ impl Engine {
         let Some(mut connection) = Checkpoints::take(self) else { return };
         let mut schedule = Schedule::new(self, retention);
         let mut ticked = self.clock().elapsed();
-        while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT)).await.is_some() {
+        while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT_INTERVAL)).await.is_some() {
             // It is told in the log, also where nobody calls and nobody asks.
             let _told = self.check_file();
             if let Some(connection) = &mut connection.borrowed {
                 self.checkpoint(connection).await;
             }
-            if self.clock().elapsed() - ticked >= TICK {
+            if self.clock().elapsed() - ticked >= TICK_INTERVAL {
                 ticked = self.clock().elapsed();
                 schedule.step(self).await;
             }
@@ -149,11 +149,11 @@ impl Engine {
     }
 
     /// Frees leases that ran out, and reads the lanes if another process changed something since `seen`.
-    async fn look(&self, now: Moment, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
-        let freed = self.execute(Free { until: Some(now.steady), now: now.steady }).await?;
+    async fn poll(&self, now: Moment, seen: Option<i64>) -> Result<Option<i64>, StoreError> {
+        let freed = self.execute(FreeLeases { until: Some(now.steady), now: now.steady }).await?;
         if freed > 0 {
             tracing::warn!(jobs = freed, "leases ran out; the jobs go on from where they were");
         }
-        self.execute(RefreshIfChanged { seen }).await
+        self.execute(ReloadLanesIfChanged { seen }).await
     }
 }

@@ -1,11 +1,11 @@
 //! Deliveries whose account was never connected: they end as `dead` once they are older than `store.retention`.
 //!
 //! A job whose account is unknown waits without a charge, because the account may be connected at any time. If that never
-//! happens, the job would stay for good, and so would its bytes. So the keeper gives it up after the time for which a finished
+//! happens, the job would stay for good, and so would its bytes. So maintenance gives it up after the time for which a finished
 //! job would be kept. No attempt is charged. An operator can connect the account and retry the job; else the retention deletes
 //! it like any dead job.
 //!
-//! The keeper looks along the index of young deliveries, lane by lane, on a connection that only reads. The writer then gets
+//! Maintenance looks along the index of young deliveries, lane by lane, on a connection that only reads. The writer then gets
 //! few jobs at a time, and passes over those that were claimed meanwhile.
 
 use std::collections::BTreeSet;
@@ -19,8 +19,8 @@ use model::{AccountId, StateName, Timestamp};
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::maintenance::chunks::CHUNK;
-use crate::sqlite::maintenance::chunks::CHUNKS;
+use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
+use crate::sqlite::maintenance::chunks::CHUNKS_PER_TICK;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
@@ -64,7 +64,7 @@ impl Engine {
         let _first_counts = self.is_known.set(Arc::new(is_known));
     }
 
-    /// Gives up deliveries that have waited for longer than `retention` by the steady clock, if their account is not known; up to [`CHUNKS`]
+    /// Gives up deliveries that have waited for longer than `retention` by the steady clock, if their account is not known; up to [`CHUNKS_PER_TICK`]
     /// transactions, and the rest the next time.
     pub(crate) async fn end_unclaimed(&self, now: Moment, retention: Duration) -> Result<(), StoreError> {
         let Some(is_known) = self.is_known.get() else { return Ok(()) };
@@ -73,7 +73,7 @@ impl Engine {
             "its account was not connected within store.retention ({} s) of its receipt: connect the account, then retry the job",
             retention.as_secs()
         );
-        let mut left = CHUNKS;
+        let mut left = CHUNKS_PER_TICK;
         for row in sqlx::query(LANES).fetch_all(&self.reading).await? {
             let origin: String = row.try_get(0)?;
             let mut known = BTreeSet::new();
@@ -81,7 +81,7 @@ impl Engine {
                 let found = self.unclaimed(&origin, before, &known).await?;
                 let accounts: BTreeSet<i64> = found.iter().map(|job| job.account).collect();
                 known.extend(accounts.into_iter().filter(|account| is_known(&origin, AccountId(*account))));
-                let (is_last, mut jobs) = ((found.len() as u64) < CHUNK.unsigned_abs(), found);
+                let (is_last, mut jobs) = ((found.len() as u64) < CHUNK_ROWS.unsigned_abs(), found);
                 jobs.retain(|job| !known.contains(&job.account));
                 if !jobs.is_empty() {
                     left -= 1;
@@ -111,7 +111,7 @@ impl Engine {
             .bind(origin)
             .bind(before.as_millis())
             .bind(serde_json::Value::from(known).to_string())
-            .bind(CHUNK)
+            .bind(CHUNK_ROWS)
             .fetch_all(&self.reading)
             .await?;
         let read =

@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 use model::Timestamp;
 
 use crate::sqlite::engine::{Engine, lock};
-use crate::sqlite::jobs::lane_reload::Refresh;
+use crate::sqlite::jobs::lane_reload::ReloadLanes;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::maintenance::delete::DeleteFinished;
-use crate::sqlite::maintenance::keys::{ForgetKeys, Move};
-use crate::sqlite::maintenance::leases::Free;
+use crate::sqlite::maintenance::keys::{ForgetKeys, MoveKeys};
+use crate::sqlite::maintenance::leases::FreeLeases;
 use crate::sqlite::maintenance::schedule::Schedule;
 use crate::sqlite::write::command::{Command, Queued};
 use crate::sqlite::write::message::Message;
@@ -71,12 +71,12 @@ impl Engine {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.execute(Free { until, now }).await
+        self.execute(FreeLeases { until, now }).await
     }
 
     /// Reads all lanes and the bytes of all accounts.
     pub(crate) async fn reload(&self) {
-        self.execute(Refresh).await.unwrap();
+        self.execute(ReloadLanes).await.unwrap();
     }
 
     /// One transaction that deletes finished jobs; returns how many.
@@ -92,7 +92,7 @@ impl Engine {
     /// Begins to move idempotency keys to where they stay, and is cut off. Returns whether there were any.
     pub(crate) async fn move_some_keys(&self, now: Cutoff) -> bool {
         let keys = self.keys.clone();
-        keys.gathered(1) && self.execute(Move { keys, after: None, now }).await.unwrap().is_some()
+        keys.gathered(1) && self.execute(MoveKeys { keys, after: None, now }).await.unwrap().is_some()
     }
 
     /// Drops the bodies of all jobs that finished before `before`, in one go.

@@ -1,7 +1,7 @@
 //! What is deleted by its age goes when the calendar and the service time both call it too old.
 
 use super::*;
-use crate::sqlite::maintenance::bodies::{WINDOW, Walked};
+use crate::sqlite::maintenance::bodies::{WINDOW_JOBS, Walked};
 use crate::tests::jumps::{DAYS, HOUR, HOURS, keep};
 use crate::{CodeLimits, NewCode, SealedCode, StateUse};
 
@@ -52,7 +52,7 @@ async fn jobs_and_bodies_go_when_both_clocks_call_them_too_old() {
     home.clock.set(START - HOURS);
     let second = deliver().await;
     // So many without bodies that a walk needs more than one look.
-    let others = WINDOW + 7;
+    let others = WINDOW_JOBS + 7;
     home.run(&format!(
         "UPDATE job_counts SET jobs = jobs + {others} WHERE state = 'cancelled'; \
          WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {others}) \

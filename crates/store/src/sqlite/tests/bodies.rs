@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::sqlite::maintenance::bodies::{WINDOW, Walked};
+use crate::sqlite::maintenance::bodies::{WINDOW_JOBS, Walked};
 use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::maintenance::delete::DeleteFinished;
 use crate::tests::bodies::{bare, delivered, finished};
@@ -53,7 +53,7 @@ async fn beyond_the_budget_the_oldest_delivered_and_cancelled_jobs_lose_their_bo
 async fn the_walk_passes_any_number_of_other_jobs_and_each_once() {
     let home = Home::new();
     let store = home.serve().await;
-    let others = 2 * WINDOW + 7;
+    let others = 2 * WINDOW_JOBS + 7;
     home.run(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {others}) \
          INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \

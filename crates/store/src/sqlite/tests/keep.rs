@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::chunks::{CHUNK, CHUNKS};
+use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::maintenance::delete::{DeleteFinished, Deleted};
 use crate::tests::keep::{Kept, until};
 
@@ -31,12 +31,12 @@ async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
 async fn the_retention_deletes_in_chunks_until_all_are_gone() {
     let home = Home::new();
     let store = home.serve().await;
-    let jobs = usize::try_from(CHUNK).unwrap() + 20;
+    let jobs = usize::try_from(CHUNK_ROWS).unwrap() + 20;
     let ids = futures_util::future::join_all((0..jobs).map(|_| home.queued(&store))).await;
     futures_util::future::join_all(ids.iter().map(|id| store.jobs().cancel(*id))).await;
     assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
     let first = store.0.execute(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
-    assert_eq!(first, Ok(Deleted { jobs: CHUNK.unsigned_abs(), more: true }));
+    assert_eq!(first, Ok(Deleted { jobs: CHUNK_ROWS.unsigned_abs(), more: true }));
     let kept = Kept::start(&store, Duration::from_secs(3_600));
     home.pass(Duration::from_secs(3_600));
     until(&home, &store, async || count(&store, StateName::Cancelled).await == 0).await;
@@ -103,7 +103,7 @@ async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
     let home = Home::new();
     let store = home.serve().await;
     home.dead(&store).await;
-    let (chunks, chunk) = (i64::from(CHUNKS), CHUNK);
+    let (chunks, chunk) = (i64::from(CHUNKS_PER_TICK), CHUNK_ROWS);
     home.run(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
          INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \

@@ -10,7 +10,7 @@ use crate::time::{Cutoff, ServiceTime};
 
 /// Keys that gather before they are moved: few enough to be held in memory and to be read at a start, and so
 /// many that several go into each page of a table of a million.
-pub(crate) const GATHER: usize = 16_384;
+pub(crate) const GATHERED_KEYS: usize = 16_384;
 
 /// The number of the account, and the token's `jti`.
 pub(crate) type Key = (i64, String);
