@@ -10,13 +10,13 @@ use crate::StoreError;
 use crate::sqlite::engine::Engine;
 
 /// The most jobs that are looked at: the newest. So a look costs the same however many there are.
-pub(crate) const SAMPLE: u32 = 10_000;
+pub(crate) const MAX_SAMPLED_JOBS: u32 = 10_000;
 
 impl Engine {
     pub(crate) async fn recent_outcomes(&self, since: Timestamp) -> Result<RecentOutcomes, StoreError> {
         let rows = sqlx::query(RECENT)
             .bind(JobId::new(since, 0).as_uuid())
-            .bind(SAMPLE)
+            .bind(MAX_SAMPLED_JOBS)
             .fetch_all(&self.reading)
             .await?;
         let (mut seen, mut outcomes) = (0, RecentOutcomes::default());
@@ -40,7 +40,7 @@ impl Engine {
             });
         }
         outcomes.fallbacks.sort_by_key(|count| std::cmp::Reverse(count.jobs));
-        outcomes.is_sample = seen >= u64::from(SAMPLE);
+        outcomes.is_sample = seen >= u64::from(MAX_SAMPLED_JOBS);
         Ok(outcomes)
     }
 }

@@ -190,7 +190,7 @@ pub(crate) async fn sent<'r>(
             continue;
         }
         charged.extend(attempt.as_ref().map(|attempt| (job.id, attempt)));
-        let (state, due_at) = place(next, job, moment.steady);
+        let (state, due_at) = next_state(next, job, moment.steady);
         match due_at {
             Some(due_at) => post_commit.undelivered(job.return_url.origin(), due_at),
             None => {
@@ -212,7 +212,7 @@ pub(crate) async fn sent<'r>(
 
 fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
     let DeliveryReport { job, attempt, next, error } = report;
-    let (state, due_at) = place(next, job, moment.steady);
+    let (state, due_at) = next_state(next, job, moment.steady);
     let finished = due_at.is_none().then_some(moment);
     let (delivery, prepared) = match next {
         AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
@@ -237,7 +237,7 @@ fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
 }
 
 /// The state that a delivery goes to, and when it is due again if that is no end.
-fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
+fn next_state(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
     match next {
         AfterDelivery::Delivered => (StateName::Delivered, None),
         AfterDelivery::Gone => (StateName::Gone, None),

@@ -50,7 +50,7 @@ impl Engine {
             checkpoints: Mutex::new(Some(opened.checkpoints)),
             keys,
             budgets,
-            lists: Semaphore::new(list::LISTS),
+            lists: Semaphore::new(list::MAX_CONCURRENT_LISTS),
             work,
             delivery,
             clock,

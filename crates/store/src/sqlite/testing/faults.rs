@@ -10,14 +10,14 @@ use tokio::sync::SemaphorePermit;
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::jobs::list::LISTS;
+use crate::sqlite::jobs::list::MAX_CONCURRENT_LISTS;
 use crate::sqlite::maintenance::bodies::Walked;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
 impl Engine {
     pub(crate) async fn hold_lists(&self) -> SemaphorePermit<'_> {
-        self.lists.acquire_many(u32::try_from(LISTS).unwrap()).await.unwrap()
+        self.lists.acquire_many(u32::try_from(MAX_CONCURRENT_LISTS).unwrap()).await.unwrap()
     }
 
     pub(crate) async fn trim(&self) {

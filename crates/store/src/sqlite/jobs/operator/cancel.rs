@@ -28,7 +28,7 @@ impl Engine {
             return Ok(0);
         }
         let mut cancelled = 0;
-        for some in unfinished(&self.reading, account_ids).await?.chunks(TOGETHER) {
+        for some in unfinished(&self.reading, account_ids).await?.chunks(CANCELLED_AT_ONCE) {
             let now = self.moment();
             let asked = some.iter().map(|&id| self.execute(Cancel { id, now, why: Some(why) }));
             for answer in futures_util::future::join_all(asked).await {
@@ -102,7 +102,7 @@ async fn state_of(connection: &mut SqliteConnection, id: JobId) -> Result<Option
 }
 
 /// Jobs that are cancelled at once: they share transactions, and leave room for others in them.
-const TOGETHER: usize = 128;
+const CANCELLED_AT_ONCE: usize = 128;
 
 /// What waits is found by its account; what is under way is as much as there are places for. The accounts are a JSON array.
 pub(crate) const UNFINISHED: &str = "SELECT id FROM jobs WHERE due_at IS NOT NULL AND lease_until IS NULL \
