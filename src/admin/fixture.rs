@@ -13,7 +13,7 @@ use model::{
     Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, NewJob, Outcome,
     Prepared, Stage, StateName, Timestamp, WidgetRequest,
 };
-use store::{Purpose, Store, Written};
+use store::{Role, Store, Written};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -37,7 +37,7 @@ impl Jobs {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         Self { store, clock, url, made: AtomicU32::new(0), _folder: folder }
     }
 

@@ -18,7 +18,7 @@ use crate::work::{HandlerThreads, Pool, Registry};
 use kommo::pace::Gate;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
-use store::{Purpose, Store};
+use store::{Role, Store};
 
 use super::secrets::Secrets;
 use super::speaking::{self, Speaking};
@@ -45,7 +45,7 @@ impl Parts {
         let registry = registry(&config, registrations)?;
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
         let kommo = speaking::kommo(&config)?;
-        let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
+        let store = Store::open(&config.store.url, Role::Owner, clock.clone()).await?;
         store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
         let gate = speaking::gate(&config, &clock);

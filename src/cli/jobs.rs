@@ -17,7 +17,7 @@ use model::{
     AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
     OutcomeName, StateName, Surroundings, WaitsFor, waits_for,
 };
-use store::{self, JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
+use store::{self, JobFilter, Page, Resend, RetryOptions, Role, Store, StoreError};
 
 use super::exit::{notice, print_to};
 use super::jobs_text as text;
@@ -114,7 +114,7 @@ struct List {
 /// others were.
 pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let store = Store::open(&config.store.url, Purpose::Visit, clock.clone()).await?;
+    let store = Store::open(&config.store.url, Role::Observer, clock.clone()).await?;
     let mut visit = Visit {
         store: &store,
         configured: &config.handlers,

@@ -25,7 +25,7 @@ async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<Str
 }
 
 async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
-    let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
+    let store = Store::open(&jobs.url, Role::Observer, jobs.clock.clock()).await.unwrap();
     let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
     let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
     let configured = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);

@@ -150,7 +150,7 @@ impl Sender {
     /// Sends until `stop`, then what may go at once, and lets what is in flight finish within `grace`. What
     /// is not answered by then is sent again by the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
-        self.0.parts.store.delivery().attend(&self.0.parts.clock, &stop, || self.step()).await;
+        self.0.parts.store.delivery().run_loop(&self.0.parts.clock, &stop, || self.step()).await;
         // The handlers that ended last: their bots need not wait for the next start.
         if let Err(error) = self.step().await {
             tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
@@ -180,7 +180,7 @@ impl Sender {
                 break;
             }
         }
-        Ok(lanes.next_look(clock.steady(), clock.elapsed()))
+        Ok(lanes.next_poll(clock.steady(), clock.elapsed()))
     }
 
     /// Goes through the line once: claims for the lanes that may go, parks those that may not, and stops where none may.

@@ -26,7 +26,7 @@ use model::{
     State, StateName, Timestamp, WidgetRequest,
 };
 use simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
-use store::Purpose;
+use store::Role;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const LEASE: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ impl Home {
         let folder = TempDir::new().unwrap();
         let clock = ManualClock::new(START);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         let simulator = Simulator::start(options(&clock)).await.unwrap();
         Self { store, clock, simulator, _folder: folder }
     }

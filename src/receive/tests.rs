@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use super::token::tests::{NOW, claims, hs512, integrations};
 use super::*;
 use model::clock::ManualClock;
-use store::{JobFilter, Purpose};
+use store::{JobFilter, Role};
 
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";
 const PATH: &str = "/widget_request/greet";
@@ -56,7 +56,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(NOW);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         let draining = CancellationToken::new();
         let random = std::sync::atomic::AtomicU64::new(1);
         let mut receiver = Receiver {

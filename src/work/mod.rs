@@ -107,7 +107,7 @@ impl Pool {
 
     /// Works until `stop`, then lets what runs finish until [`interrupt`](Self::interrupt), and hands back the rest.
     pub async fn run(&self, stop: CancellationToken) {
-        self.0.store.work().attend(&self.0.clock, &stop, || self.step()).await;
+        self.0.store.work().run_loop(&self.0.clock, &stop, || self.step()).await;
         self.drain().await;
     }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::handler::{Context, Handler, HandlerError, Request};
 use model::clock::ManualClock;
 use model::{AccountId, Completion, FallbackReason, Job, JobId, NewJob, State, WidgetRequest};
-use store::Purpose;
+use store::Role;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -41,7 +41,7 @@ impl Home {
         let folder = TempDir::new().unwrap();
         let clock = ManualClock::new(START);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         Self { store, clock, _folder: folder }
     }
 

@@ -25,7 +25,7 @@ pub use handles::{Accounts, Jobs, Maintenance, OAuth, Store, file_of, is_served,
 pub use lanes::{Lanes, Slot};
 pub use records::{
     Accepted, CodeLimits, FallbackCount, JobFilter, KeptCode, Leased, LogState, LongestDue, MAX_LOG_BYTES,
-    NewCode, NewConnection, Page, Pair, PendingRevocation, Purpose, RecentOutcomes, Renewal, Retention,
+    NewCode, NewConnection, Page, Pair, PendingRevocation, RecentOutcomes, Renewal, Retention, Role,
     SealedCode, StateUse, Stats, Waits, Written,
 };
 pub use retry::{Resend, RetriedDead, RetryOptions};

@@ -22,7 +22,7 @@ async fn a_code_connects_the_account_it_is_of() {
 async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
     let home = Home::new().await;
     let stranger = Simulator::start(options(&home.clock)).await.unwrap();
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let good = || home.callback(&accounts);
     let foreign = ConnectError::State(StateError::Foreign);
@@ -54,7 +54,7 @@ async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
 #[tokio::test]
 async fn what_cannot_be_stored_is_not_connected() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     store.close().await;
     let error = accounts.connect(home.callback(&accounts)).await.unwrap_err();

@@ -64,7 +64,7 @@ async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says()
         assert_eq!(state(&accounts).await, AccountState::Active);
         drop(accounts);
         // It outlives the process.
-        let store = home.store(Purpose::Visit).await;
+        let store = home.store(Role::Observer).await;
         let accounts = home.accounts(&store).await;
         accounts.step(&store).await;
         assert_eq!(state(&accounts).await, AccountState::Active);
@@ -157,7 +157,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_befo
 #[tokio::test]
 async fn an_account_of_the_configuration_is_asked_with_its_long_lived_token() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let token = home.simulator.options().access_token.clone();
     let account =
         LongLivedAccount { name: "shop".into(), origin: home.origin().to_owned(), token: token.into() };
@@ -198,7 +198,7 @@ async fn an_account_that_does_not_answer_holds_up_none_of_the_others() {
     };
     tokio::time::timeout(PATIENT, is_asked).await.expect("it is not asked");
     // Meanwhile another process changes something.
-    home.store(Purpose::Visit).await.accounts().remove(key.clone()).await.unwrap();
+    home.store(Role::Observer).await.accounts().remove(key.clone()).await.unwrap();
     let is_noticed = async {
         while accounts.entry_of(&key).is_some() {
             home.clock.advance(Duration::from_secs(5));

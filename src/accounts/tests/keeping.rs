@@ -25,7 +25,7 @@ async fn tokens_are_renewed_ahead_of_their_end() {
 async fn what_another_process_changed_is_noticed() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let other = home.accounts(&visit).await;
     let stale = other.bearer(home.origin()).await.unwrap();
     let renewed = other.renewed(home.origin(), &stale).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
 #[tokio::test]
 async fn a_revocation_of_one_who_was_never_connected_is_remembered() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)));
     let accounts = home.accounts(&store).await;

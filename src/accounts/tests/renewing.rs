@@ -96,7 +96,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     drop(accounts);
     store.close().await;
 
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
     let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
     drop(accounts);
     store.close().await;
 
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let found = accounts.bearer(home.origin()).await.unwrap();
     assert_eq!((token(&found), found.generation), (token(&renewed), renewed.generation));
@@ -124,7 +124,7 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
 async fn two_processes_renew_one_after_the_other() {
     let home = Home::new().await;
     let (_store, serving) = home.connected().await;
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let visiting = home.accounts(&visit).await;
     let stale = serving.bearer(home.origin()).await.unwrap();
     let moving = {

@@ -58,7 +58,7 @@ async fn each_change_of_a_wait_is_written_and_one_that_was_not_is_written_later(
     assert!(accounts.write_waits(&store).await.is_err());
     assert_eq!(health.take_changed_waits(), [(home.origin().into(), None)]);
     // A start finds out again; until then nothing is known.
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     assert_eq!(store.accounts().waits().await.unwrap(), []);
 }
 
@@ -136,7 +136,7 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
     store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     refused(&home, &accounts, Cause::PaymentRequired).await;
 
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let command = home.accounts(&visit).await;
     assert!(command.ask_resume(home.origin()).await.unwrap());
     accounts.step(&store).await;

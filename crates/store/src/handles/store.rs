@@ -8,7 +8,7 @@ use model::{DeliveringJob, RunningJob};
 use super::{Accounts, Jobs, Maintenance, OAuth};
 use crate::lanes::Lanes;
 use crate::sqlite::engine::Engine;
-use crate::{Purpose, StoreError};
+use crate::{Role, StoreError};
 
 /// An open store. Cheap to clone; clones are the same store.
 #[derive(Clone)]
@@ -19,16 +19,16 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be opened, another process owns it, or a newer version made it.
-    pub async fn open(url: &str, purpose: Purpose, clock: Clock) -> Result<Self, StoreError> {
-        Engine::open(url, purpose, clock).await.map(|engine| Self(Arc::new(engine)))
+    pub async fn open(url: &str, role: Role, clock: Clock) -> Result<Self, StoreError> {
+        Engine::open(url, role, clock).await.map(|engine| Self(Arc::new(engine)))
     }
 
     /// Opens the store at `url` beside its owner; `None` if nothing has made it yet.
     ///
     /// # Errors
     /// It is there and cannot be opened.
-    pub async fn visit(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
-        if Engine::is_there(url)? { Self::open(url, Purpose::Visit, clock).await.map(Some) } else { Ok(None) }
+    pub async fn observe(url: &str, clock: Clock) -> Result<Option<Self>, StoreError> {
+        if Engine::is_there(url)? { Self::open(url, Role::Observer, clock).await.map(Some) } else { Ok(None) }
     }
 
     /// The jobs.

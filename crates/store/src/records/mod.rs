@@ -18,4 +18,4 @@ pub(crate) use maintenance::IsKnown;
 pub use maintenance::Retention;
 pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
 pub use outcomes::{FallbackCount, RecentOutcomes};
-pub use role::Purpose;
+pub use role::Role;

@@ -1,10 +1,10 @@
-//! What a process is to a store.
+//! The role of a process.
 
-/// What a process wants with the store.
+/// The role of a process beside others that open the same store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Own it: make it if need be, bring its schema up to date, free what a dead owner held.
-    Serve,
-    /// Look at it and move jobs beside a possible owner. It must exist.
-    Visit,
+pub enum Role {
+    /// Makes the store if there is none, brings its schema up to date, frees what a dead owner held, and serves it.
+    Owner,
+    /// Reads it and moves jobs beside a possible owner. It must exist.
+    Observer,
 }

@@ -19,7 +19,7 @@ use crate::budget::Budgets;
 use crate::lanes::Lanes;
 use crate::records::IsKnown;
 use crate::time::{Moment, StoreClock};
-use crate::{Purpose, StoreError, Written};
+use crate::{Role, StoreError, Written};
 
 /// Between two tries to write a report while the disk is full.
 pub(crate) const REPORT_RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ pub(crate) struct Engine {
     pub(crate) delivery: Arc<Lanes<DeliveringJob>>,
     pub(super) clock: Clock,
     pub(super) time: Arc<StoreClock>,
-    pub(super) purpose: Purpose,
+    pub(super) role: Role,
     pub(super) file: Option<Arc<FileIdentity>>,
     /// Whether an account is known; unset where no one can say.
     pub(super) is_known: OnceLock<IsKnown>,

@@ -104,7 +104,7 @@ async fn the_lease_of_a_dead_owner_ends_with_it_and_a_visitors_does_not() {
     for account in [7, 8] {
         connect(&store, account, ORIGIN, 1).await;
     }
-    let visit = Store::open(&home.url(), Purpose::Visit, home.clock.clock()).await.unwrap();
+    let visit = Store::open(&home.url(), Role::Observer, home.clock.clock()).await.unwrap();
     assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
     assert_eq!(visit.accounts().lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Granted);
     store.close().await;

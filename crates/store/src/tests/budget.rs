@@ -46,7 +46,7 @@ async fn what_a_visitor_cancels_counts_no_longer_after_the_next_look() {
     let store = home.serve().await;
     store.maintenance().set_budget(limit(150));
     let id = accept(&store, sized(&home, 7, 98)).await;
-    let visitor = home.open(Purpose::Visit).await.unwrap();
+    let visitor = home.open(Role::Observer).await.unwrap();
     visitor.jobs().cancel(id).await.unwrap();
     assert_eq!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await, over(150));
     store.0.reload().await;

@@ -115,7 +115,7 @@ async fn what_a_command_beside_the_bridge_retries_is_due_at_once_after_the_clock
         kept.pass(2).await;
         // Another process has the calendar in common with the bridge, and not where its steady clock starts.
         let own = ManualClock::new(home.now());
-        let visitor = Store::open(&home.url(), Purpose::Visit, own.clock()).await.unwrap();
+        let visitor = Store::open(&home.url(), Role::Observer, own.clock()).await.unwrap();
         visitor.jobs().retry(dead).await.unwrap();
         assert_eq!(due_deliveries(&store).await.len(), 1);
         store.close().await;

@@ -53,7 +53,7 @@ async fn the_owner_sees_what_a_visitor_changed() {
     let home = Home::new();
     let store = home.serve().await;
     let (dead, queued) = (home.dead(&store).await, home.queued(&store).await);
-    let visitor = home.open(Purpose::Visit).await.unwrap();
+    let visitor = home.open(Role::Observer).await.unwrap();
     visitor.jobs().retry(dead).await.unwrap();
     visitor.jobs().cancel(queued).await.unwrap();
     assert_eq!(store.delivery().due(home.now()).len(), 0);

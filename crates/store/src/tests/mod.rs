@@ -89,12 +89,12 @@ impl Home {
         self.clock.advance(span);
     }
 
-    pub(crate) async fn open(&self, purpose: Purpose) -> Result<Store, StoreError> {
-        Store::open(&self.url(), purpose, self.clock.clock()).await
+    pub(crate) async fn open(&self, role: Role) -> Result<Store, StoreError> {
+        Store::open(&self.url(), role, self.clock.clock()).await
     }
 
     pub(crate) async fn serve(&self) -> Store {
-        self.open(Purpose::Serve).await.unwrap()
+        self.open(Role::Owner).await.unwrap()
     }
 
     /// A connection that knows nothing of the store's rules, except those of the schema.

@@ -13,7 +13,7 @@ use crate::Renewal;
 use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::{Purpose, StoreError};
+use crate::{Role, StoreError};
 
 /// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
 /// at an address that it may not be moved away from, and then nothing is changed.
@@ -68,7 +68,7 @@ impl Command for Connect {
 pub(crate) struct LeaseRenewal {
     pub(crate) key: AccountKey,
     pub(crate) generation: u64,
-    pub(crate) by: Purpose,
+    pub(crate) by: Role,
     pub(crate) steady: Timestamp,
     pub(crate) until: Timestamp,
 }
@@ -106,8 +106,8 @@ impl Command for LeaseRenewal {
         )
         .bind(self.until.as_millis())
         .bind(match self.by {
-            Purpose::Serve => "owner",
-            Purpose::Visit => "visitor",
+            Role::Owner => "owner",
+            Role::Observer => "visitor",
         })
         .bind(self.key.account_id.0)
         .bind(&*self.key.client_uuid)

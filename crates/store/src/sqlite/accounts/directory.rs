@@ -35,7 +35,7 @@ impl Engine {
         lease: Duration,
     ) -> Result<Leased, StoreError> {
         let (steady, until) = (self.moment().steady, self.lease(lease));
-        self.execute(LeaseRenewal { key, generation, by: self.purpose, steady, until }).await
+        self.execute(LeaseRenewal { key, generation, by: self.role, steady, until }).await
     }
 
     pub(crate) async fn end_renewal(

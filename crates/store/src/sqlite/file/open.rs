@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use super::identity::FileIdentity;
 use super::path::file_of;
 use super::{create, owner_lock, schema};
-use crate::{Purpose, StoreError};
+use crate::{Role, StoreError};
 
 /// Room for the pages that a busy minute touches: idempotency keys are random, so each is in another page.
 /// Negative, as SQLite counts KiB; it is taken only as it is needed.
@@ -54,7 +54,7 @@ impl Writing {
 }
 
 /// Opens `url`, `sqlite:PATH`.
-pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreError> {
+pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
     let path = file_of(url)?;
     let shown = path.display().to_string();
     let cannot = |why: String| cannot(&path, why);
@@ -66,8 +66,8 @@ pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
     if path.is_dir() {
         return Err(no_store("it is a folder: set store.url to a file in it"));
     }
-    let lock = match purpose {
-        Purpose::Serve => {
+    let lock = match role {
+        Role::Owner => {
             let folder = create::folder_of(&path);
             create::make_folder(folder)
                 .map_err(|error| cannot(format!("its folder cannot be made: {error}")))?;
@@ -78,16 +78,16 @@ pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
             create::sync_names(folder);
             Some(lock)
         }
-        Purpose::Visit if !path.exists() => {
+        Role::Observer if !path.exists() => {
             return Err(cannot(
                 "there is no such file; `serve` makes it, and store.url says where it is".into(),
             ));
         }
-        Purpose::Visit => None,
+        Role::Observer => None,
     };
     let mut options = SqliteConnectOptions::new()
         .filename(&path)
-        .create_if_missing(purpose == Purpose::Serve)
+        .create_if_missing(role == Role::Owner)
         // We acknowledge after COMMIT, so COMMIT has to mean "on the disk".
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
@@ -98,14 +98,14 @@ pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging();
-    if purpose == Purpose::Serve {
+    if role == Role::Owner {
         if path.exists() && schema::is_foreign(&options).await.map_err(failed)? {
             return Err(no_store("it is the database of another program: set store.url to another file"));
         }
         // The file remembers it. A visitor must not change a file before it knows that it is a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
-    schema::migrate(&options, purpose, &path).await?;
+    schema::migrate(&options, role, &path).await?;
     let connect = async |options: SqliteConnectOptions| options.connect().await.map_err(failed);
     let connection = connect(options.clone().pragma("cache_size", CACHE_KIB)).await?;
     let checkpoints = connect(options.clone()).await?;
@@ -116,11 +116,9 @@ pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Opened, StoreErr
         .connect_with(options.read_only(true).statement_cache_capacity(32))
         .await
         .map_err(|error| cannot(error.to_string()))?;
-    let file = match purpose {
-        Purpose::Serve => {
-            Some(Arc::new(FileIdentity::new(&path).map_err(|error| cannot(error.to_string()))?))
-        }
-        Purpose::Visit => None,
+    let file = match role {
+        Role::Owner => Some(Arc::new(FileIdentity::new(&path).map_err(|error| cannot(error.to_string()))?)),
+        Role::Observer => None,
     };
     Ok(Opened { writing: Writing { connection, file, lock }, checkpoints, reading })
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 
 use super::open::cannot;
-use crate::{Purpose, StoreError};
+use crate::{Role, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -16,14 +16,14 @@ const APPLICATION_ID: i64 = 1_396_851_271;
 
 pub(crate) async fn migrate(
     options: &SqliteConnectOptions,
-    purpose: Purpose,
+    role: Role,
     path: &Path,
 ) -> Result<(), StoreError> {
     let shown = path.display().to_string();
     let connected = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
     let pool = connected.map_err(|error| StoreError::from(error).at(path))?;
-    let result = match purpose {
-        Purpose::Serve => MIGRATIONS.run(&pool).await.map_err(|error| match error {
+    let result = match role {
+        Role::Owner => MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.clone(), version },
             MigrateError::VersionMismatch(_) => StoreError::Unreleased { path: shown.clone() },
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
@@ -31,7 +31,7 @@ pub(crate) async fn migrate(
             }
             other => cannot(path, other.to_string()),
         }),
-        Purpose::Visit => up_to_date(&pool, &shown).await,
+        Role::Observer => up_to_date(&pool, &shown).await,
     };
     pool.close().await;
     result

@@ -2,12 +2,12 @@
 
 use sqlx::Connection;
 
-use crate::Purpose;
+use crate::Role;
 use crate::sqlite::engine::{Engine, lock};
 
 impl Engine {
     pub(crate) async fn close(&self) {
-        if self.purpose == Purpose::Serve
+        if self.role == Role::Owner
             && let Err(error) = self.note_time().await
         {
             tracing::debug!(%error, "the time of the end was not written; the next start takes the last one that was");

@@ -15,7 +15,7 @@ use crate::sqlite::jobs::list;
 use crate::sqlite::maintenance::service_time;
 use crate::sqlite::write::known_keys::Keys;
 use crate::time::StoreClock;
-use crate::{Purpose, StoreError};
+use crate::{Role, StoreError};
 
 /// Operations that may wait for the writer; further ones wait in front.
 const MAX_QUEUED_MESSAGES: usize = 4_096;
@@ -27,8 +27,8 @@ impl Engine {
     }
 
     /// Opens `url`. As the owner it first frees what a dead owner held, so that all of it goes on at once.
-    pub(crate) async fn open(url: &str, purpose: Purpose, clock: Clock) -> Result<Self, StoreError> {
-        let opened = open::open(url, purpose).await?;
+    pub(crate) async fn open(url: &str, role: Role, clock: Clock) -> Result<Self, StoreError> {
+        let opened = open::open(url, role).await?;
         let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
         let keys = Arc::new(Keys::default());
         let budgets = Arc::new(Budgets::default());
@@ -55,14 +55,14 @@ impl Engine {
             delivery,
             clock,
             time,
-            purpose,
+            role,
             file,
             is_known: OnceLock::new(),
             writer: Mutex::new(Some(writer)),
         };
-        let begun = match purpose {
-            Purpose::Serve => engine.recover().await,
-            Purpose::Visit => service_time::follow(&engine.reading, &engine.time).await,
+        let begun = match role {
+            Role::Owner => engine.recover().await,
+            Role::Observer => service_time::follow(&engine.reading, &engine.time).await,
         };
         match begun {
             Ok(()) => Ok(engine),

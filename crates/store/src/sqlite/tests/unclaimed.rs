@@ -110,7 +110,7 @@ async fn a_job_whose_completion_an_operator_changes_meanwhile_is_counted_as_it_i
     store.maintenance().give_up_unknown(move |_, _| {
         let (url, clock) = (url.clone(), clock.clone());
         let operator = async move {
-            let store = Store::open(&url, Purpose::Visit, clock).await.unwrap();
+            let store = Store::open(&url, Role::Observer, clock).await.unwrap();
             let send = Resend::Fallback(prepared(&"sorry ".repeat(99)).completion);
             store.jobs().retry_with(id, RetryOptions { send, force: false }).await.unwrap();
             store.close().await;

@@ -101,7 +101,7 @@ impl Life {
                 self.open_again().await;
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
-            Event::Visit(step) => self.visit(step).await,
+            Event::Visit(step) => self.observe(step).await,
             Event::DropBodies(millis) => {
                 let before = self.store.0.moment().cutoff(Duration::from_millis(millis));
                 self.store.0.drop_bodies_before(before).await;
@@ -123,8 +123,8 @@ impl Life {
     }
 
     /// What another process changed is known here after the next look.
-    async fn visit(&mut self, step: Step) {
-        let visitor = self.home.open(Purpose::Visit).await.unwrap();
+    async fn observe(&mut self, step: Step) {
+        let visitor = self.home.open(Role::Observer).await.unwrap();
         let own = std::mem::replace(&mut self.store, visitor);
         self.together(vec![step]).await;
         let visitor = std::mem::replace(&mut self.store, own);
