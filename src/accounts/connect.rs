@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use kommo::GrantError;
-use model::{AccountId, AccountKey, AccountState, Timestamp};
+use model::{AccountId, AccountKey, AccountState, Timestamp, error_chain};
 use store::{StateUse, StoreError};
 
 use super::exchange::{By, Ready};
@@ -233,13 +233,15 @@ pub(super) type LinkTurns = HashMap<[u8; 16], Weak<tokio::sync::Mutex<()>>>;
 
 impl From<GrantError> for ConnectError {
     fn from(error: GrantError) -> Self {
-        let text = error.to_string();
+        let text = error_chain(&error);
         match error {
             GrantError::NotAllowed(_) => Self::Referer(text),
             GrantError::Dead { .. } => Self::Code(text),
-            GrantError::Refused { is_block: true, .. } => Self::Blocked(text),
+            GrantError::Blocked => Self::Blocked(text),
             GrantError::Refused { .. } => Self::Refused(text),
-            GrantError::TooMany { .. } | GrantError::Unavailable(_) => Self::Unavailable(text),
+            GrantError::TooMany { .. } | GrantError::NotKommo { .. } | GrantError::Unavailable(_) => {
+                Self::Unavailable(text)
+            }
         }
     }
 }

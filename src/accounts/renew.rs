@@ -11,8 +11,8 @@ use std::time::Duration;
 use url::Url;
 
 use kommo::pace::Cause;
-use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
+use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, Reason, token_claims};
+use model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, error_chain, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
@@ -144,7 +144,9 @@ impl Accounts {
         };
         let perhaps_moved = matches!(
             first,
-            GrantError::Dead { status: 401, .. } | GrantError::Refused { status: 401 | 404, .. }
+            GrantError::Dead { status: 401, .. }
+                | GrantError::Refused { status: 401 | 404, .. }
+                | GrantError::NotKommo { status: 404 }
         );
         let moved = if perhaps_moved { self.moved(entry, origin, &open.tokens).await } else { None };
         let Some(new) = moved else { return Err(Trouble::of(first)) };
@@ -168,7 +170,12 @@ impl Accounts {
         let address = match self.renewal_call(&asked, call).await {
             Ok(address) => address,
             Err(error) => {
-                tracing::warn!(account.host = host(origin), %error, "Kommo does not say whether the account has moved");
+                let error = error_chain(&error);
+                tracing::warn!(
+                    account.host = host(origin),
+                    error,
+                    "Kommo does not say whether the account has moved"
+                );
                 return None;
             }
         };
@@ -316,7 +323,7 @@ impl Trouble {
         match error {
             GrantError::Dead { .. } => Self::Dead(error.to_string()),
             GrantError::Refused { status: 400 | 401, .. } => Self::Refused(error.to_string()),
-            other => Self::Passing(other.to_string()),
+            other => Self::Passing(error_chain(&other)),
         }
     }
 }
@@ -342,7 +349,7 @@ pub(super) fn made(granted: Granted, now: model::Timestamp) -> Tokens {
 }
 
 pub(super) fn url_of(origin: &str) -> Result<Url, GrantError> {
-    Url::parse(origin).map_err(|_| GrantError::NotAllowed("the account's address is no URL".to_owned()))
+    Url::parse(origin).map_err(|_| GrantError::NotAllowed(Reason::new("the account's address is no URL")))
 }
 
 /// `host`, which may name a port, under the scheme of `here`; none if it is anything but a host.

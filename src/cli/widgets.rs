@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use kommo::{self, Client, MOST_WIDGETS, Settings, Widget};
+use model::error_chain;
 
 use super::exit::{Usage, print_to};
 use super::screen::Screen;
@@ -186,7 +187,7 @@ impl<W: Write> Work<W> {
     /// What was asked wrongly, before anything was sent, is wrong usage.
     fn failed(&self, error: kommo::Error, what: &str) -> anyhow::Error {
         match error {
-            kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error.to_string()).into(),
+            kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error_chain(&error)).into(),
             error => anyhow::Error::new(error).context(format!("{}: {what}", self.client.account_url())),
         }
     }

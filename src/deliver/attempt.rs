@@ -4,7 +4,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::job_log::Call;
 use kommo::pace::{Pass, Paused, Source};
-use kommo::{Answer, Bearer, NoBearer};
+use kommo::{Bearer, CallFailure, CallOutcome, NoBearer, Reason};
 use model::{AccountWait, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
 use store::Written;
 
@@ -23,7 +23,7 @@ impl Sender {
         let mut idle = Some(self.0.between_calls.token());
         let got = match job.superseded() {
             Some(newer) => Got::Superseded(newer),
-            None => self.call(&job, &mut pass, &mut idle).await.map_or_else(|got| got, Got::Answer),
+            None => self.call(&job, &mut pass, &mut idle).await.map_or_else(|got| got, Got::Outcome),
         };
         job.tried |= pass.has_started();
         let (now, duration) = (clock.steady(), clock.elapsed() - begun);
@@ -41,8 +41,8 @@ impl Sender {
         };
         let judgement = judge::judge(&got, circumstances);
         let heard = judge::heard(&got);
-        let status = match got {
-            Got::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => Some(status),
+        let status = match &got {
+            Got::Outcome(outcome) => outcome.status(),
             _ => None,
         };
         let judgement = self.pause_or_go_on(&job, judgement, &heard, &mut pass);
@@ -74,7 +74,7 @@ impl Sender {
     }
 
     /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
-    async fn call(&self, job: &DeliveringJob, pass: &mut Pass, idle: &mut Idle) -> Result<Answer, Got> {
+    async fn call(&self, job: &DeliveringJob, pass: &mut Pass, idle: &mut Idle) -> Result<CallOutcome, Got> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
@@ -90,10 +90,10 @@ impl Sender {
         if !at_hand {
             self.unless_stopped(pass.renew(patience)).await?.map_err(Got::NotItsTurn)?;
         }
-        let answer = self.post(job, &bearer, pass, idle).await?;
-        let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
+        let outcome = self.post(job, &bearer, pass, idle).await?;
+        let is_unauthorized = matches!(outcome, CallOutcome::Unauthorized { .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, pass) {
-            return Ok(answer);
+            return Ok(outcome);
         }
         pass.give_back();
         let bearer = self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(Got::NoBearer)?;
@@ -112,7 +112,7 @@ impl Sender {
         bearer: &Bearer,
         pass: &mut Pass,
         idle: &mut Idle,
-    ) -> Result<Answer, Got> {
+    ) -> Result<CallOutcome, Got> {
         let DeliveringJob { return_url, prepared, .. } = job;
         let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
         if self.0.parts.accounts.is_refused((return_url.origin(), job.account_id), bearer) {
@@ -124,16 +124,17 @@ impl Sender {
             None => return_url,
             Some(Ok(moved)) => moved,
             Some(Err(error)) => {
-                let why = format!("the account has moved, and its new address cannot be used: {error}");
-                return Ok(Answer::NotSent(why));
+                let text = "the account has moved, and its new address cannot be used";
+                let reason = Reason::caused_by(text, *error);
+                return Ok(CallOutcome::NoResponse(CallFailure::NotSent(reason)));
             }
         };
         pass.start().map_err(Got::NotItsTurn)?;
         // From here to the answer no one knows whether the continue has arrived.
         idle.take();
-        let answer = kommo.continue_bot(url, &bearer.token, completion).await;
+        let outcome = kommo.continue_bot(url, &bearer.token, completion).await;
         *idle = Some(self.0.between_calls.token());
-        Ok(answer)
+        Ok(outcome)
     }
 
     /// Says whether the report was written.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kommo::pace::{Cause, Pause, Paused, Source, Standing};
-use kommo::{Answer, NoBearer, Problem};
+use kommo::{CallFailure, CallOutcome, NoBearer};
 use model::{
     AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
     Timestamp,
@@ -15,11 +15,11 @@ use super::early;
 /// Between two looks whether a job that waits by itself can go.
 const ALONE: Duration = Duration::from_secs(60);
 
-/// What an attempt brought, besides an [`Answer`].
+/// What an attempt brought, besides a [`CallOutcome`].
 #[derive(Clone, Debug)]
 pub(super) enum Got {
     /// A call was made.
-    Answer(Answer),
+    Outcome(CallOutcome),
     /// There is no bearer for that address, so no call was made.
     NoBearer(NoBearer),
     /// The turn of a second call did not come in time, or a pause began before the call went out.
@@ -78,7 +78,7 @@ impl Judgement {
 
 /// Judges.
 pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
-    let (status, retry_after, problem) = match got {
+    let outcome = match got {
         Got::NoBearer(no) => {
             let cause = no.cause();
             if cause.may_be_of_one_job() {
@@ -90,42 +90,36 @@ pub(super) fn judge(got: &Got, at: Circumstances<'_>) -> Judgement {
         Got::Stopped => return at.handed_back(),
         Got::Superseded(newer) => return at.superseded(*newer),
         Got::Stranger => return at.alone(&NoBearer::Unknown.to_string()),
-        Got::Answer(Answer::NotSent(why)) => return at.again(why, AttemptResult::Retry, false),
-        Got::Answer(Answer::Lost { why, timed_out }) => {
-            let result = if *timed_out { AttemptResult::Timeout } else { AttemptResult::Retry };
-            return at.again(&format!("the answer was lost: {why}"), result, true);
-        }
-        Got::Answer(Answer::Foreign { status }) => return at.foreign(*status),
-        Got::Answer(Answer::Status { status, retry_after, problem }) => {
-            (*status, *retry_after, problem.as_ref())
-        }
+        Got::Outcome(outcome) => outcome,
     };
-    let text = said(status, problem);
-    match status {
-        // Kommo says 202, 200 or 204; whatever else is a success must not be sent twice either.
-        200..=299 => at.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
-        404 if let Some(early) = at.early(&text) => Judgement { account_is_fine: true, ..early },
-        404 if at.delivery.answer_lost => {
-            let text = format!("{text}: the attempt whose answer was lost had arrived");
-            at.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
+    let text = outcome.to_string();
+    match outcome {
+        // Kommo says 202, 200 or 204; any other success must not be sent twice either.
+        CallOutcome::Accepted { .. } => at.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
+        CallOutcome::NotFound { .. } => at.not_found(text),
+        CallOutcome::NotKommo { status } => at.not_kommo(*status, outcome.may_have_arrived()),
+        CallOutcome::Unauthorized { .. } => at.refused(Cause::Unauthorized, &text),
+        CallOutcome::PaymentRequired { .. } => at.refused(Cause::PaymentRequired, &text),
+        CallOutcome::Forbidden { .. } => at.refused(Cause::Forbidden, &text),
+        CallOutcome::Blocked => at.refused(Cause::Blocked, &text),
+        CallOutcome::TooManyRequests { retry_after, .. } => at.wait(Cause::TooMany, *retry_after, &text),
+        CallOutcome::Rejected { status: 400, problem }
+            if at.prepared.completion.is_data_alone() && problem.has_code("TooFew") =>
+        {
+            at.with_goto(text)
         }
-        404 => at.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text)),
-        401 => at.refused(Cause::Unauthorized, &text),
-        402 => at.refused(Cause::PaymentRequired, &text),
-        403 if problem.is_some() => at.refused(Cause::Forbidden, &text),
-        403 => at.refused(Cause::Blocked, &text),
-        429 => {
-            let hint = retry_after.or_else(|| problem.and_then(|problem| problem.retry_after));
-            at.wait(Cause::TooMany, hint, &text)
+        CallOutcome::Rejected { .. } => at.instead(text),
+        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => {
+            at.again(&format!("return_url may not be called: {refusal}"), AttemptResult::Retry, false)
         }
-        400 if at.prepared.completion.is_data_alone() && too_few(problem) => at.with_goto(text),
-        400 | 422 => at.instead(text),
-        // Behind a gateway the answer of Kommo may be lost though it is Kommo's own gateway that tells.
-        502 | 504 => at.again(&text, AttemptResult::Retry, true),
-        408 | 425 | 500..=599 => at.again(&text, AttemptResult::Retry, false),
-        300..=399 => at.again(&format!("{text}: redirects are not followed"), AttemptResult::Retry, false),
-        // What Kommo never says: 405, 413, 1xx, …. Nothing else would come of the same call at once.
-        _ => at.again(&text, AttemptResult::Retry, false),
+        CallOutcome::NoResponse(CallFailure::Lost { timed_out: true, .. }) => {
+            at.again(&text, AttemptResult::Timeout, true)
+        }
+        // What Kommo never says (405, 413, …) is among these: nothing else would come of the same call at once.
+        CallOutcome::Redirected { .. }
+        | CallOutcome::Unavailable { .. }
+        | CallOutcome::Unexpected { .. }
+        | CallOutcome::NoResponse(_) => at.again(&text, AttemptResult::Retry, outcome.may_have_arrived()),
     }
 }
 
@@ -135,22 +129,9 @@ pub(super) fn heard(got: &Got) -> String {
         Got::NoBearer(no) => no.what(),
         Got::NotItsTurn(paused) => paused.to_string(),
         Got::Stranger => NoBearer::Unknown.what(),
-        Got::Answer(Answer::NotSent(why) | Answer::Lost { why, .. }) => why.clone(),
-        Got::Answer(Answer::Status { status, problem, .. }) => said(*status, problem.as_ref()),
-        Got::Answer(Answer::Foreign { status }) => said(*status, None),
+        Got::Outcome(outcome) => outcome.to_string(),
         // Neither says anything of the account.
         Got::Superseded(_) | Got::Stopped => String::new(),
-    }
-}
-
-fn too_few(problem: Option<&Problem>) -> bool {
-    problem.is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"))
-}
-
-fn said(status: u16, problem: Option<&Problem>) -> String {
-    match problem {
-        Some(problem) if !problem.text.is_empty() => format!("Kommo answered {status}: {}", problem.text),
-        _ => format!("Kommo answered {status}"),
     }
 }
 
@@ -212,16 +193,27 @@ impl Circumstances<'_> {
         Some(Judgement { next, ..self.later(&format!("{text}; the bot may not be waiting yet")) })
     }
 
-    /// Something answered in place of Kommo's API, as a 503 does. A success of it may hide one of Kommo's.
-    fn foreign(&self, status: u16) -> Judgement {
-        let is_success = (200..300).contains(&status);
-        let what = if is_success { "with an HTML page" } else { "without JSON" };
+    /// No bot waits: not yet, no longer, or because the attempt whose response was lost had arrived.
+    fn not_found(&self, text: String) -> Judgement {
+        if let Some(early) = self.early(&text) {
+            return Judgement { account_is_fine: true, ..early };
+        }
+        if !self.delivery.answer_lost {
+            return self.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text));
+        }
+        let text = format!("{text}: the attempt whose answer was lost had arrived");
+        self.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
+    }
+
+    /// Something answered in place of Kommo's API: as after a 503.
+    fn not_kommo(&self, status: u16, may_have_arrived: bool) -> Judgement {
+        let what = if may_have_arrived { "with an HTML page" } else { "without JSON" };
         let text = format!(
             "{status} {what}: this is not Kommo's API but something in its place, such as a proxy, a parked domain or a \
              captive portal; check the account's address and the network"
         );
         let early = if status == 404 { self.early(&text) } else { None };
-        early.unwrap_or_else(|| self.again(&text, AttemptResult::Retry, is_success))
+        early.unwrap_or_else(|| self.again(&text, AttemptResult::Retry, may_have_arrived))
     }
 
     /// A newer job has the same `return_url`, so this answer would go to its question.

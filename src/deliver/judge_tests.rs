@@ -1,6 +1,7 @@
 //! What is done with an answer of Kommo, a row a test.
 
 use super::*;
+use kommo::{ApiProblem, Reason, Response, classify};
 use model::{CheckedCompletion, Completion, Step};
 
 #[path = "not_kommo_tests.rs"]
@@ -68,21 +69,33 @@ impl Case {
     }
 }
 
+/// A response with this body.
+fn response(status: u16, body: &str) -> Got {
+    Got::Outcome(classify(&Response { status, body: body.into(), ..Response::default() }))
+}
+
 fn status(status: u16) -> Got {
-    Got::Answer(Answer::Status { status, retry_after: None, problem: Some(Problem::default()) })
+    response(status, "{}")
+}
+
+fn web_page(status: u16) -> Got {
+    response(status, "<html>")
 }
 
 fn with_code(status: u16, code: &str) -> Got {
-    let problem = Problem { codes: vec![code.into()], text: format!("{code} somewhere"), retry_after: None };
-    Got::Answer(Answer::Status { status, retry_after: None, problem: Some(problem) })
+    let body = format!(r#"{{"validation-errors":[{{"errors":[{{"code":"{code}","path":"somewhere"}}]}}]}}"#);
+    response(status, &body)
 }
 
 fn lost() -> Got {
-    Got::Answer(Answer::Lost { why: "reset".into(), timed_out: false })
+    Got::Outcome(CallOutcome::NoResponse(CallFailure::Lost {
+        reason: Reason::new("reset"),
+        timed_out: false,
+    }))
 }
 
 fn not_sent() -> Got {
-    Got::Answer(Answer::NotSent("refused".into()))
+    Got::Outcome(CallOutcome::NoResponse(CallFailure::NotSent(Reason::new("refused"))))
 }
 
 fn answer_was_lost() -> Delivery {
@@ -132,12 +145,11 @@ fn the_account_waits_and_no_attempt_is_burnt() {
     let failing =
         Delivery { failures: 3, failing_since: Some(NOW - HOUR), answer_lost: true, refused_at: None };
     let case = Case { delivery: failing, ..Case::default() };
-    let html = Got::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
     for (got, cause) in [
         (status(401), Cause::Unauthorized),
         (status(402), Cause::PaymentRequired),
         (status(403), Cause::Forbidden),
-        (html, Cause::Blocked),
+        (web_page(403), Cause::Blocked),
         (status(429), Cause::TooMany),
         (Got::NoBearer(NoBearer::Unknown), Cause::NotConnected),
         (Got::NoBearer(NoBearer::NeedsAuthorization { why: "x".into() }), Cause::NotConnected),
@@ -156,8 +168,7 @@ fn the_account_waits_and_no_attempt_is_burnt() {
 }
 
 fn refusals() -> [Got; 4] {
-    let html = Got::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
-    [status(401), status(402), status(403), html]
+    [status(401), status(402), status(403), web_page(403)]
 }
 
 fn refused(failing_since: Option<Timestamp>, refused_at: Timestamp) -> Delivery {
@@ -255,15 +266,9 @@ fn a_stranger_waits_by_itself() {
 
 #[test]
 fn too_many_requests_wait_as_long_as_kommo_says() {
-    let secs = Duration::from_secs;
-    let problem = |after: Option<Duration>| Some(Problem { retry_after: after, ..Problem::default() });
-    for (header, body, hint) in [
-        (Some(secs(3)), problem(Some(secs(300))), Some(secs(3))),
-        (None, problem(Some(secs(300))), Some(secs(300))),
-        (None, problem(None), None),
-        (None, None, None),
-    ] {
-        let got = Got::Answer(Answer::Status { status: 429, retry_after: header, problem: body });
+    for hint in [Some(Duration::from_secs(300)), None] {
+        let problem = ApiProblem::default();
+        let got = Got::Outcome(CallOutcome::TooManyRequests { retry_after: hint, problem });
         assert_eq!(Case::default().judge(&got).pause.unwrap().hint, hint);
     }
 }
@@ -312,7 +317,7 @@ fn a_refused_completion_is_replaced_by_the_fallback_once() {
         assert_eq!(last.judge(&got).next, AfterDelivery::Dead { answer_lost: false }, "{got:?}");
     }
     let case = Case { prepared: alone(Outcome::Fallback(FallbackReason::Refused)), ..Case::default() };
-    assert!(case.judge(&with_code(400, "TooLong")).error.unwrap().contains("TooLong somewhere"));
+    assert!(case.judge(&with_code(400, "TooLong")).error.unwrap().contains("TooLong at somewhere"));
 }
 
 #[test]

@@ -15,7 +15,9 @@ use model::{BotType, CheckedCompletion, ReturnUrl};
 
 use super::client::{Client, Reply};
 use super::error::Error;
+use super::reason::Reason;
 use super::request::{Ask, segment};
+use super::response::BodyEnd;
 use super::settings::Settings;
 use super::transport::MOST_LIST;
 use super::widgets::{Widget, WidgetList, WidgetPage};
@@ -123,10 +125,10 @@ impl Client {
         completion: &CheckedCompletion,
     ) -> Result<(), Error> {
         if return_url.origin() != self.account_url() {
-            return Err(Error::Refused(format!(
+            return Err(Error::Refused(Reason::new(format!(
                 "the return_url is of another account than {}: ask that account's client",
                 self.account_url()
-            )));
+            ))));
         }
         let ask = Ask::post(return_url.url().path(), completion.as_json().to_owned());
         self.call(ask).await.map(drop)
@@ -146,7 +148,7 @@ impl Client {
         let bot_type = bot_type.as_str();
         let text = format!("{}/api/v4/{bot_type}/{bot_id}/continue/{continue_id}", self.account_url());
         let return_url = text.parse().map_err(|_| {
-            Error::Refused("this is no bot and continue id: both come with a widget_request".to_owned())
+            Error::Refused(Reason::new("this is no bot and continue id: both come with a widget_request"))
         })?;
         self.continue_bot(&return_url, completion).await
     }
@@ -213,9 +215,9 @@ impl Client {
 
 fn list_path(page: u32, limit: u32) -> Result<String, Error> {
     if page == 0 || limit == 0 || limit > MOST_WIDGETS {
-        return Err(Error::Refused(format!(
+        return Err(Error::Refused(Reason::new(format!(
             "there is no page {page} of {limit} widgets: pages count from 1 and hold 1 to {MOST_WIDGETS}"
-        )));
+        ))));
     }
     Ok(format!("{WIDGETS}?limit={limit}&page={page}"))
 }
@@ -242,12 +244,13 @@ fn path_of(link: &str, origin: &str) -> Result<String, Error> {
 /// The body as a value; `expected` says what it should be.
 fn decoded<T: DeserializeOwned>(reply: &Reply, expected: &str) -> Result<T, Error> {
     let body = &reply.response.body;
-    if reply.response.broke_off(MOST_LIST) {
-        return Err(Error::Transport { why: "the answer broke off".to_owned(), sent: true });
-    }
     let unexpected = |why: String| Error::Unexpected { expected: expected.to_owned(), why };
-    if reply.response.is_cut {
-        return Err(unexpected(format!("it is longer than {} MiB", MOST_LIST >> 20)));
+    match reply.response.body_end {
+        BodyEnd::Complete => {}
+        BodyEnd::BrokeOff => {
+            return Err(Error::Transport { reason: Reason::new("the answer broke off"), sent: true });
+        }
+        BodyEnd::TooLong => return Err(unexpected(format!("it is longer than {} MiB", MOST_LIST >> 20))),
     }
     let body = if body.is_empty() { b"null" } else { body.as_slice() };
     let mut reader = serde_json::Deserializer::from_slice(body);

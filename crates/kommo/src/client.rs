@@ -19,9 +19,12 @@ use model::{AccountId, HostRules, Outgoing};
 
 use super::credentials::{Bearer, Credentials, LongLived, Whose};
 use super::error::Error;
+use super::outcome::{CallFailure, CallOutcome};
+use super::reason::Reason;
 use super::request::Ask;
-use super::retry::{Next, Tried, judge};
-use super::transport::{Call, Failure, Kommo, MOST_LIST, Response};
+use super::response::Response;
+use super::retry::{Decision, RetryContext, decide};
+use super::transport::{Call, Kommo, MOST_LIST};
 
 /// Makes calls to one Kommo account. Cheap to clone; clones share the pace and the connections.
 ///
@@ -128,21 +131,19 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, Error> {
         let text = base_url.as_ref();
-        let refused = |why: &dyn fmt::Display| {
-            Error::Refused(format!(
-                "`{text}` is no address of an account, like https://example.kommo.com: {why}"
-            ))
+        let refused = |source: Box<dyn std::error::Error + Send + Sync>| {
+            let text = format!("`{text}` is no address of an account, like https://example.kommo.com");
+            Error::Refused(Reason::caused_by(text, source))
         };
-        let url = Url::parse(text).map_err(|error| refused(&error))?;
+        let url = Url::parse(text).map_err(|error| refused(error.into()))?;
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(refused(&"there is something behind the host"));
+            return Err(refused("there is something behind the host".into()));
         }
-        options.hosts.check(&url).map_err(|refusal| refused(&refusal))?;
+        options.hosts.check(&url).map_err(|refusal| refused(refusal.into()))?;
         let origin = url.origin().ascii_serialization();
         let limits = Limits { rate_per_account: options.rate_per_second.max(1), rate_total: None, places: 0 };
         let clock = Clock::system();
-        let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)
-            .map_err(|error| Error::Setup(error.to_string()))?;
+        let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)?;
         let clients = Clients {
             kommo,
             gate: Gate::new(limits, clock.clone()),
@@ -173,7 +174,7 @@ impl Client {
         let Some(runtime) = &self.shared.runtime else { return client.run(ask).await };
         let running = AbortOnDropHandle::new(runtime.spawn(async move { client.run(ask).await }));
         running.await.unwrap_or_else(|_| {
-            Err(Error::Transport { why: "the program is stopping".to_owned(), sent: true })
+            Err(Error::Transport { reason: Reason::new("the program is stopping"), sent: true })
         })
     }
 
@@ -199,49 +200,38 @@ impl Client {
             let call = Call::with_method(ask.method.clone(), url, ask.body.clone())
                 .bearer(&bearer.token)
                 .most_body(MOST_LIST);
-            let got = match kommo.send(call).await {
-                Ok(response) if ask.is_read() && response.broke_off(MOST_LIST) => {
-                    Err(Failure::Lost { why: "the answer broke off".to_owned(), timed_out: false })
-                }
-                // A read finds out when it is decoded; of a write the body is not looked at.
-                Ok(response) if !ask.is_read() && response.is_web_page() => {
-                    let why = format!("{} with an HTML page, which is not Kommo's API", response.status);
-                    Err(Failure::Lost { why, timed_out: false })
-                }
-                got => got,
-            };
-            let tried = Tried { is_read: ask.is_read(), tries, renewed, jitter: random() };
-            match judge(&got, tried) {
-                Next::Done { account_is_fine } => {
+            let result = kommo.send(call).await;
+            let outcome = outcome_of(&ask, &result);
+            let context = RetryContext { is_read: ask.is_read(), tries, renewed, jitter: random() };
+            match decide(&outcome, context) {
+                Decision::Finish { account_is_fine } => {
                     if account_is_fine {
                         pass.fine();
                     }
-                    let response = got?;
-                    let origin = bearer.origin;
-                    return if response.is_success() {
-                        Ok(Reply { response, origin })
-                    } else {
-                        Err(Error::of(&response))
-                    };
+                    Error::check(outcome)?;
+                    // An outcome is accepted only if there is a response.
+                    let response = result.unwrap_or_default();
+                    return Ok(Reply { response, origin: bearer.origin });
                 }
-                Next::Renew => {
+                Decision::RenewToken => {
                     // Renewing needs a turn itself, and this ticket could be the only one.
                     drop(pass);
                     tries -= 1;
                     renewed = true;
                     bearer = credentials.renewed(whose, &bearer).await.map_err(Error::Unauthorized)?;
                 }
-                Next::TooMany { hint, again } => {
+                Decision::PauseAccount { retry_after: hint, retry } => {
                     pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call });
-                    if !again {
+                    if !retry {
                         return Err(Error::RateLimited { retry_after: hint });
                     }
                     asked_to_wait = true;
                 }
-                Next::After(delay) => {
+                Decision::RetryAfter(delay) => {
                     drop(pass);
                     if clock.elapsed().saturating_add(delay) >= deadline {
-                        return Err(got.map_or_else(Error::from, |response| Error::of(&response)));
+                        // Only what was not accepted is tried again.
+                        Error::check(outcome)?;
                     }
                     clock.sleep(delay).await;
                 }
@@ -254,6 +244,17 @@ impl Client {
         self.shared.gate.turn(&bearer.origin, Errand::Call, left).await.map_err(|Paused { left }| {
             if asked_to_wait { Error::RateLimited { retry_after: left } } else { Error::Paused { left } }
         })
+    }
+}
+
+/// What came of the call. A read needs its whole body: one that broke off is lost.
+fn outcome_of(ask: &Ask, result: &Result<Response, CallFailure>) -> CallOutcome {
+    match result {
+        Ok(response) if ask.is_read() && response.broke_off() => {
+            let reason = Reason::new("the answer broke off");
+            CallOutcome::NoResponse(CallFailure::Lost { reason, timed_out: false })
+        }
+        result => CallOutcome::of(result),
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::error::Error;
+use super::reason::Reason;
 
 /// One thing to ask.
 #[derive(Clone)]
@@ -41,7 +42,7 @@ impl Ask {
         body: &(impl Serialize + ?Sized),
     ) -> Result<Self, Error> {
         let json = serde_json::to_string(body)
-            .map_err(|error| Error::Refused(format!("the body for {path} does not become JSON: {error}")))?;
+            .map_err(|error| refused(format!("the body for {path} does not become JSON"), error))?;
         Ok(Self { method, path: path.to_owned(), body: Some(json) })
     }
 
@@ -52,31 +53,34 @@ impl Ask {
 
     /// Where to send it while the account is at `origin`.
     pub(super) fn url(&self, origin: &str) -> Result<Url, Error> {
-        let base = Url::parse(origin).map_err(|error| {
-            Error::Refused(format!("the account's address `{origin}` is no URL: {error}"))
-        })?;
-        let refused = || {
-            Error::Refused(format!(
+        let base = Url::parse(origin)
+            .map_err(|error| refused(format!("the account's address `{origin}` is no URL"), error))?;
+        let no_path = || {
+            Error::Refused(Reason::new(format!(
                 "`{}` is no path of the account: write it with one `/` at its beginning, as in /api/v4/leads",
                 shown(&self.path)
-            ))
+            )))
         };
         if !self.path.starts_with('/') {
-            return Err(refused());
+            return Err(no_path());
         }
-        let url = base.join(&self.path).map_err(|_| refused())?;
+        let url = base.join(&self.path).map_err(|_| no_path())?;
         if url.origin() != base.origin() || !url.username().is_empty() || url.password().is_some() {
-            return Err(refused());
+            return Err(no_path());
         }
         Ok(url)
     }
+}
+
+fn refused(text: String, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Refused(Reason::caused_by(text, source))
 }
 
 /// One part of a path, in which nothing can mean more than itself.
 pub(super) fn segment(text: &str) -> Result<String, Error> {
     // These are no names in a path, and encoding cannot make them any.
     if text.is_empty() || text == "." || text == ".." {
-        return Err(Error::Refused(format!("`{text}` is no code of a widget")));
+        return Err(Error::Refused(Reason::new(format!("`{text}` is no code of a widget"))));
     }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -5,8 +5,6 @@
 //! that; through a proxy that looks up names, the proxy decides. An IP literal never reaches the resolver, so the URL is
 //! checked too, each time.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,19 +13,18 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl};
+use model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl, error_chain};
 
+use super::outcome::{CallFailure, CallOutcome};
 use super::outgoing::{Route, client_builder};
-use super::problem::{Answer, Problem, begins_as_markup};
+use super::reason::Reason;
 use super::resolver::{Lookup, PublicOnly, system_lookup};
-use super::retry_after;
+use super::response::{MAX_BODY_BYTES, Response};
 
 /// Establishing a connection, TLS included, may take this long.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Idle connections are closed before Kommo closes them.
 const IDLE: Duration = Duration::from_secs(15);
-/// No answer to a continue, and no error, that matters is longer.
-const MOST_BODY: usize = 64 << 10;
 /// The longest list that is read: 250 widgets with long templates are well below.
 pub(super) const MOST_LIST: usize = 8 << 20;
 
@@ -63,7 +60,7 @@ impl Kommo {
             proxy: outgoing.proxy.as_ref().map(|proxy| proxy.url.host().to_owned()),
         };
         let client = client_builder(outgoing)
-            .map_err(|error| KommoError(told(&error)))?
+            .map_err(|error| KommoError(error_chain(&Reason::from(error))))?
             .https_only(!rules.insecure)
             .connect_timeout(CONNECT)
             .timeout(timeout)
@@ -72,28 +69,26 @@ impl Kommo {
             .user_agent(concat!("salesbot-bridge/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(resolver))
             .build()
-            .map_err(|error| KommoError(told(&error)))?;
+            .map_err(|error| KommoError(error_chain(&Reason::from(error))))?;
         Ok(Self { client, rules, route: Route::new(outgoing).map(Arc::new) })
     }
 
-    /// Makes one call. Whatever status comes back is an answer.
+    /// Makes one call. Any status is a response.
     ///
     /// # Errors
-    /// There is none: the URL may not be called, nothing was sent, or the answer was lost.
-    pub async fn send(&self, call: Call<'_>) -> Result<Response, Failure> {
-        if let Err(refusal) = self.rules.check(&call.url) {
-            return Err(Failure::NotAllowed(refusal.to_string()));
-        }
-        let most = call.most_body;
+    /// There is no response: the URL may not be called, nothing was sent, or the response was lost.
+    pub async fn send(&self, call: Call<'_>) -> Result<Response, CallFailure> {
+        self.rules.check(&call.url).map_err(CallFailure::NotAllowed)?;
+        let max_body_bytes = call.most_body;
         let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
-        let response =
-            self.request(call).send().await.map_err(|error| Failure::from(error).through(proxy))?;
+        let response = self.request(call).send().await.map_err(|error| failure(error, proxy))?;
         match proxy {
-            // Kommo has no such answer: the proxy did not pass the call on.
-            Some(_) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(Failure::NotSent("proxy authentication required (407)".to_owned()).through(proxy))
+            // Kommo never answers so: the proxy did not pass the call on.
+            Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                let reason = Reason::new("proxy authentication required (407)");
+                Err(CallFailure::NotSent(through_proxy(proxy, reason)))
             }
-            _ => Ok(read(response, most).await),
+            _ => Ok(Response::read(response, max_body_bytes).await),
         }
     }
 
@@ -125,15 +120,26 @@ impl Kommo {
         url: &ReturnUrl,
         bearer: &SecretString,
         completion: &CheckedCompletion,
-    ) -> Answer {
+    ) -> CallOutcome {
         let call = Call::post(url.url().clone(), completion.as_json().to_owned()).bearer(bearer);
-        match self.send(call).await {
-            Ok(response) => Answer::read(&response),
-            Err(Failure::NotAllowed(why)) => Answer::NotSent(format!("return_url may not be called: {why}")),
-            Err(Failure::NotSent(why)) => Answer::NotSent(why),
-            Err(Failure::Lost { why, timed_out }) => Answer::Lost { why, timed_out },
-        }
+        CallOutcome::of(&self.send(call).await)
     }
+}
+
+/// Why there is no response, if the call went through this proxy or directly.
+fn failure(error: reqwest::Error, proxy: Option<&str>) -> CallFailure {
+    let (timed_out, not_sent) = (error.is_timeout(), error.is_connect() || error.is_builder());
+    let reason = Reason::from(error);
+    match proxy {
+        // The proxy may be the reason.
+        Some(proxy) if not_sent => CallFailure::NotSent(through_proxy(proxy, reason)),
+        None if not_sent => CallFailure::NotSent(reason),
+        _ => CallFailure::Lost { reason, timed_out },
+    }
+}
+
+fn through_proxy(proxy: &str, reason: Reason) -> Reason {
+    Reason::caused_by(format!("through the proxy {proxy} (delivery.proxy)"), reason)
 }
 
 /// One call.
@@ -150,7 +156,7 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     fn new(method: Method, url: Url, body: Option<String>) -> Self {
         let accept = "application/hal+json, application/json, application/problem+json";
-        Self { method, url, accept, bearer: None, secret_header: None, body, most_body: MOST_BODY }
+        Self { method, url, accept, bearer: None, secret_header: None, body, most_body: MAX_BODY_BYTES }
     }
 
     /// Reads `url`.
@@ -187,140 +193,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What came back.
-#[derive(Clone, Default)]
-pub struct Response {
-    /// The HTTP status.
-    pub status: u16,
-    /// What the header `Retry-After` asks for, if there was one.
-    pub retry_after: Option<Duration>,
-    /// Whether the header `Content-Type` says that the body is JSON.
-    pub says_json: bool,
-    /// The body, as far as it was read.
-    pub body: Vec<u8>,
-    /// Whether that is less than there was.
-    pub is_cut: bool,
-}
-
-impl fmt::Debug for Response {
-    /// Without the body: tokens and what an account holds come in it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("retry_after", &self.retry_after)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Response {
-    /// 2xx.
-    pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// A success with an HTML page, which Kommo's API never sends: something else answered in its place.
-    pub(super) fn is_web_page(&self) -> bool {
-        matches!(self.status, 200 | 206) && begins_as_markup(&self.body)
-    }
-
-    /// What the body of an error says; none if it is no JSON object, nor the beginning of one.
-    ///
-    /// A body that broke off says nothing that can be read, but that it was JSON decides what a 403 means. Where not even
-    /// its first byte came, the header decides.
-    pub(super) fn problem(&self) -> Option<Problem> {
-        Problem::read(&self.body).or_else(|| {
-            let body = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
-            let begins_as_json = match body.trim_ascii_start().first() {
-                Some(first) => *first == b'{',
-                None => self.says_json,
-            };
-            (self.is_cut && begins_as_json).then(Problem::default)
-        })
-    }
-
-    /// A success whose body ended before its end, and not because it is longer than the `most` that were read.
-    pub(super) fn broke_off(&self, most: usize) -> bool {
-        self.is_success() && self.is_cut && self.body.len() <= most
-    }
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The rules forbid this URL; nothing was sent.
-    NotAllowed(String),
-    /// There was no connection, so the call cannot have arrived.
-    NotSent(String),
-    /// The call may have arrived, but its answer did not.
-    Lost {
-        /// What went wrong.
-        why: String,
-        /// Whether it was that time ran out.
-        timed_out: bool,
-    },
-}
-
-impl Failure {
-    /// The same for a call that goes through this proxy: a connection that failed is perhaps the proxy's doing.
-    fn through(self, proxy: Option<&str>) -> Self {
-        match (self, proxy) {
-            (Self::NotSent(why), Some(proxy)) => {
-                Self::NotSent(format!("through the proxy {proxy} (delivery.proxy): {why}"))
-            }
-            (failure, _) => failure,
-        }
-    }
-}
-
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        if error.is_connect() || error.is_builder() {
-            return Self::NotSent(told(&error));
-        }
-        Self::Lost { why: told(&error), timed_out: error.is_timeout() }
-    }
-}
-
-async fn read(mut response: reqwest::Response, most: usize) -> Response {
-    let status = response.status().as_u16();
-    // What matters of an error is short.
-    let most = if response.status().is_success() { most } else { most.min(MOST_BODY) };
-    let retry_after = retry_after::read(response.headers());
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let says_json = content_type.is_some_and(|value| value.as_bytes().windows(4).any(|part| part == b"json"));
-    // To the end, if it is near: only then can the connection be used again.
-    let mut body = Vec::new();
-    let is_cut = loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break false,
-            // Kommo has spoken, and a body that breaks off takes nothing from its status.
-            Err(_) => break true,
-        }
-        if body.len() > most {
-            break true;
-        }
-    };
-    Response { status, retry_after, says_json, body, is_cut }
-}
-
-/// The error and its causes on one line, without the URL: it names bot and wait, the caller knows them.
-fn told(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timed out".to_owned() } else { String::new() };
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if text.is_empty() { "the request failed".to_owned() } else { text }
-}
-
 /// There is no client.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates, or name some in \
      delivery.ca_file"
@@ -335,7 +209,7 @@ mod tests {
         HostRules { allowed: vec!["localhost:1".parse().unwrap(), "*.kommo.com".parse().unwrap()], insecure }
     }
 
-    async fn call(rules: HostRules, url: &str) -> Answer {
+    async fn call(rules: HostRules, url: &str) -> CallOutcome {
         let kommo = Kommo::new(rules, Duration::from_secs(5)).unwrap();
         let url = format!("{url}/api/v4/salesbot/1/continue/1").parse().unwrap();
         kommo.continue_bot(&url, &"a-bearer".into(), &CheckedCompletion::failed()).await
@@ -344,8 +218,11 @@ mod tests {
     #[tokio::test]
     async fn a_bearer_goes_nowhere_else() {
         for url in ["https://example.org", "http://a.kommo.com", "https://127.0.0.1"] {
-            let Answer::NotSent(why) = call(rules(false), url).await else { panic!("{url} was called") };
-            assert!(why.starts_with("return_url may not be called"), "{why}");
+            let outcome = call(rules(false), url).await;
+            assert!(
+                matches!(outcome, CallOutcome::NoResponse(CallFailure::NotAllowed(_))),
+                "{url} was called: {outcome:?}"
+            );
         }
     }
 
@@ -365,14 +242,14 @@ mod tests {
 
     #[tokio::test]
     async fn names_of_private_addresses_are_not_called() {
-        let Answer::NotSent(why) = call(rules(false), "https://localhost:1").await else {
-            panic!("it was called")
-        };
-        assert!(why.contains("private"), "{why}");
+        let outcome = call(rules(false), "https://localhost:1").await;
+        assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
+        assert!(outcome.to_string().contains("private"), "{outcome}");
     }
 
     #[tokio::test]
     async fn a_refused_connection_was_not_sent() {
-        assert!(matches!(call(rules(true), "http://localhost:1").await, Answer::NotSent(_)));
+        let outcome = call(rules(true), "http://localhost:1").await;
+        assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
     }
 }

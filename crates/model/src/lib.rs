@@ -8,6 +8,7 @@ mod attempt;
 mod budget;
 pub mod clock;
 mod completion;
+mod error_chain;
 mod fallback;
 mod finite;
 mod hosts;
@@ -34,6 +35,7 @@ pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standin
 pub use attempt::{Attempt, AttemptResult, Stage};
 pub use budget::{Budget, RequestRate};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
+pub use error_chain::error_chain;
 pub use fallback::{FallbackReason, UnknownReason};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
