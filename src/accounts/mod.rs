@@ -46,7 +46,7 @@ use tokio::sync::Notify;
 use crate::health::Health;
 use crate::secrets::SharedSecret;
 use kommo::pace::Gate;
-use kommo::{Bearer, Credentials, Kommo, NoBearer, Promise, Whose};
+use kommo::{Bearer, Credentials, HttpClient, NoBearer, Promise, Whose};
 use model::clock::Clock;
 use model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules, RedirectUri};
 use store::{Store, StoreError};
@@ -106,7 +106,7 @@ pub struct Parts {
     /// Which hosts may get a secret.
     pub hosts: HostRules,
     /// How Kommo is asked.
-    pub kommo: Kommo,
+    pub kommo: HttpClient,
     /// When Kommo may be asked.
     pub gate: Arc<Gate>,
     /// Where it is noted what an account waits for.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::config::ConfigError;
 use crate::telemetry::LogError;
-use kommo::KommoError;
+use kommo::HttpClientError;
 use model::HandlerNameError;
 use store::StoreError;
 
@@ -84,8 +84,8 @@ pub enum Error {
 #[error("{0}")]
 pub struct KommoErrorText(String);
 
-impl From<KommoError> for Error {
-    fn from(error: KommoError) -> Self {
+impl From<HttpClientError> for Error {
+    fn from(error: HttpClientError) -> Self {
         Self::Client(KommoErrorText(error.to_string()))
     }
 }

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Accounts;
 use crate::health::Health;
 use crate::job_log::JobLog;
-use kommo::Kommo;
+use kommo::HttpClient;
 use kommo::pace::{Gate, Hold, Pass};
 use model::clock::Clock;
 use model::{CheckedCompletion, DeliveringJob, HandlerName, HandlerPolicy};
@@ -67,7 +67,7 @@ pub struct Parts {
     /// Where deliveries come from.
     pub store: Store,
     /// How they are sent.
-    pub kommo: Kommo,
+    pub kommo: HttpClient,
     /// Whose token they carry.
     pub accounts: Accounts,
     /// When they may go.

@@ -15,11 +15,11 @@ use model::{BotType, CheckedCompletion, ReturnUrl};
 
 use super::client::{Client, Reply};
 use super::error::Error;
+use super::http_client::MAX_LIST_BYTES;
 use super::reason::Reason;
 use super::request::{Ask, segment};
 use super::response::BodyEnd;
 use super::settings::Settings;
-use super::transport::MOST_LIST;
 use super::widgets::{Widget, WidgetList, WidgetPage};
 
 const WIDGETS: &str = "/api/v4/widgets";
@@ -250,7 +250,9 @@ fn decoded<T: DeserializeOwned>(reply: &Reply, expected: &str) -> Result<T, Erro
         BodyEnd::BrokeOff => {
             return Err(Error::Transport { reason: Reason::new("the answer broke off"), sent: true });
         }
-        BodyEnd::TooLong => return Err(unexpected(format!("it is longer than {} MiB", MOST_LIST >> 20))),
+        BodyEnd::TooLong => {
+            return Err(unexpected(format!("it is longer than {} MiB", MAX_LIST_BYTES >> 20)));
+        }
     }
     let body = if body.is_empty() { b"null" } else { body.as_slice() };
     let mut reader = serde_json::Deserializer::from_slice(body);

@@ -19,12 +19,12 @@ use model::{AccountId, HostRules, Outgoing};
 
 use super::credentials::{Bearer, Credentials, LongLived, Whose};
 use super::error::Error;
+use super::http_client::{Call, HttpClient, MAX_LIST_BYTES};
 use super::outcome::{CallFailure, CallOutcome};
 use super::reason::Reason;
 use super::request::Ask;
 use super::response::Response;
 use super::retry::{Decision, RetryContext, decide};
-use super::transport::{Call, Kommo, MOST_LIST};
 
 /// Makes calls to one Kommo account. Cheap to clone; clones share the pace and the connections.
 ///
@@ -85,7 +85,7 @@ impl Default for ClientOptions {
 /// What the clients of all accounts share.
 pub struct Clients {
     /// The one HTTP client.
-    pub kommo: Kommo,
+    pub kommo: HttpClient,
     /// The pace, shared with the sender.
     pub gate: Arc<Gate>,
     /// Where bearers come from.
@@ -143,7 +143,7 @@ impl Client {
         let origin = url.origin().ascii_serialization();
         let limits = Limits { rate_per_account: options.rate_per_second.max(1), rate_total: None, places: 0 };
         let clock = Clock::system();
-        let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)?;
+        let kommo = HttpClient::new(&options.outgoing, options.hosts, options.timeout)?;
         let clients = Clients {
             kommo,
             gate: Gate::new(limits, clock.clone()),
@@ -199,7 +199,7 @@ impl Client {
             tries += 1;
             let call = Call::with_method(ask.method.clone(), url, ask.body.clone())
                 .bearer(&bearer.token)
-                .most_body(MOST_LIST);
+                .max_body_bytes(MAX_LIST_BYTES);
             let result = kommo.send(call).await;
             let outcome = outcome_of(&ask, &result);
             let context = RetryContext { is_read: ask.is_read(), tries, renewed, jitter: random() };

@@ -8,11 +8,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::credentials::NoBearer;
+use super::http_client::HttpClientError;
 use super::outcome::{CallFailure, CallOutcome, not_kommo};
 use super::problem::ValidationError;
 use super::reason::Reason;
 use super::settings::SettingMistake;
-use super::transport::KommoError;
 
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -106,7 +106,7 @@ pub enum Error {
     },
     /// There is no HTTP client.
     #[error(transparent)]
-    Setup(#[from] KommoError),
+    Setup(#[from] HttpClientError),
 }
 
 /// What Kommo wrote about an error: title, hint and detail in one line, perhaps Russian, perhaps nothing.

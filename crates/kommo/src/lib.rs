@@ -12,6 +12,7 @@ mod credentials;
 mod error;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub mod fuzzing;
+mod http_client;
 mod lenient;
 mod oauth;
 mod outcome;
@@ -28,7 +29,7 @@ mod settings;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
 mod token_response;
-mod transport;
+
 mod widgets;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use widgets::{Rating, SettingField, SettingType, Widget, WidgetPage};
 
 pub use client::Clients;
 pub use credentials::{Bearer, Credentials, Promise, Whose};
+pub use http_client::{HttpClient, HttpClientError};
 pub use oauth::{App, Grant, GrantError, token_claims};
 pub use outcome::{CallFailure, CallOutcome, classify};
 pub use outgoing::client_builder;
@@ -50,4 +52,3 @@ pub use problem::{ApiProblem, ValidationError};
 pub use reason::Reason;
 pub use response::{BodyEnd, Response};
 pub use token_response::Granted;
-pub use transport::{Kommo, KommoError};

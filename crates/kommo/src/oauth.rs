@@ -15,13 +15,13 @@ use url::Url;
 use crate::pace::Cause;
 use model::{AccountId, RedirectUri};
 
+use super::http_client::{Call, HttpClient};
 use super::lenient;
 use super::outcome::{CallFailure, CallOutcome, not_kommo};
 use super::problem::ApiProblem;
 use super::reason::Reason;
 use super::response::Response;
 use super::token_response::{self, Granted};
-use super::transport::{Call, Kommo};
 
 /// The integration that asks.
 #[derive(Clone)]
@@ -103,7 +103,7 @@ pub struct TokenClaims {
     pub api_domain: Option<String>,
 }
 
-impl Kommo {
+impl HttpClient {
     /// Asks `origin` for new tokens.
     ///
     /// # Errors

@@ -60,8 +60,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
+    use super::super::http_client::HttpClient;
     use super::super::outcome::{CallFailure, CallOutcome};
-    use super::super::transport::Kommo;
     use super::*;
     use model::{CheckedCompletion, Outgoing};
 
@@ -84,7 +84,7 @@ mod tests {
         PublicOnly { rules: rules(false, 443).into(), lookup, allow_private: false, proxy: None }
     }
 
-    async fn continued(kommo: &Kommo, url: &str) -> CallOutcome {
+    async fn continued(kommo: &HttpClient, url: &str) -> CallOutcome {
         let url = format!("{url}/api/v4/salesbot/1/continue/1").parse().unwrap();
         kommo.continue_bot(&url, &"a-bearer".into(), &CheckedCompletion::failed()).await
     }
@@ -125,7 +125,7 @@ mod tests {
         let timeout = Duration::from_secs(5);
         let direct = Outgoing::default();
         let kommo =
-            Kommo::that_looks_up(lookup.clone(), &direct, rules(false, address.port()), timeout).unwrap();
+            HttpClient::with_lookup(lookup.clone(), &direct, rules(false, address.port()), timeout).unwrap();
         let url = format!("https://changes.kommo.com:{}", address.port());
         for _ in 0..3 {
             let outcome = continued(&kommo, &url).await;
@@ -133,7 +133,7 @@ mod tests {
             assert!(outcome.to_string().contains("private"), "{outcome}");
         }
         // Where private addresses are allowed the same lookup does lead there, so it was the check that refused.
-        let allowed = Kommo::that_looks_up(lookup, &direct, rules(true, address.port()), timeout).unwrap();
+        let allowed = HttpClient::with_lookup(lookup, &direct, rules(true, address.port()), timeout).unwrap();
         let url = format!("http://changes.kommo.com:{}", address.port());
         let heard = async {
             let (mut stream, _) = inside.accept().await.unwrap();

@@ -9,15 +9,15 @@ use model::{HostRules, Outgoing};
 
 use crate::credentials::LongLived;
 use crate::pace::{Gate, Limits, Pass};
-use crate::{Clients, Kommo, KommoError};
+use crate::{Clients, HttpClient, HttpClientError};
 
-impl Kommo {
-    /// A client that keeps `rules`, gives each call `timeout`, and calls directly.
+impl HttpClient {
+    /// An HTTP client that keeps `rules`, gives each call `timeout`, and calls directly.
     ///
     /// # Errors
-    /// As [`leaving`](Self::leaving).
-    pub fn new(rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
-        Self::leaving(&Outgoing::default(), rules, timeout)
+    /// As [`leaving`](Self::new).
+    pub fn direct(rules: HostRules, timeout: Duration) -> Result<Self, HttpClientError> {
+        Self::new(&Outgoing::default(), rules, timeout)
     }
 }
 
@@ -28,7 +28,7 @@ impl Clients {
     /// TLS cannot be set up.
     pub fn of_nobody(clock: Clock) -> Arc<Self> {
         let patience = Duration::from_secs(1);
-        let kommo = Kommo::new(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
+        let kommo = HttpClient::direct(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
         let limits = Limits { rate_per_account: 7, rate_total: None, places: 1 };
         let gate = Gate::new(limits, clock.clone());
         let credentials = Arc::new(LongLived::new("https://nobody.kommo.com", "a-token".into()));

@@ -61,7 +61,7 @@ fn clients(
         renewals: AtomicU32::new(0),
     });
     let clients = Clients {
-        kommo: Kommo::new(rules, PATIENCE).unwrap(),
+        kommo: HttpClient::direct(rules, PATIENCE).unwrap(),
         gate,
         credentials: credentials.clone(),
         clock,

@@ -16,42 +16,42 @@ use url::Url;
 use model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl, error_chain};
 
 use super::outcome::{CallFailure, CallOutcome};
-use super::outgoing::{Route, client_builder};
+use super::outgoing::{ProxyRoute, client_builder};
 use super::reason::Reason;
 use super::resolver::{Lookup, PublicOnly, system_lookup};
 use super::response::{MAX_BODY_BYTES, Response};
 
 /// Establishing a connection, TLS included, may take this long.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are closed before Kommo closes them.
-const IDLE: Duration = Duration::from_secs(15);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest list that is read: 250 widgets with long templates are well below.
-pub(super) const MOST_LIST: usize = 8 << 20;
+pub(super) const MAX_LIST_BYTES: usize = 8 << 20;
 
-/// Speaks to Kommo. Cheap to clone; clones share connections.
+/// The HTTP client of every call to Kommo. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
-pub struct Kommo {
+pub struct HttpClient {
     client: Client,
     rules: Arc<HostRules>,
-    route: Option<Arc<Route>>,
+    route: Option<Arc<ProxyRoute>>,
 }
 
-impl Kommo {
+impl HttpClient {
     /// A client that keeps `rules` and gives each call `timeout`, and whose calls leave as `outgoing` says.
     ///
     /// # Errors
     /// TLS cannot be set up; most often the system has no CA certificates.
-    pub fn leaving(outgoing: &Outgoing, rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
-        Self::that_looks_up(system_lookup(), outgoing, rules, timeout)
+    pub fn new(outgoing: &Outgoing, rules: HostRules, timeout: Duration) -> Result<Self, HttpClientError> {
+        Self::with_lookup(system_lookup(), outgoing, rules, timeout)
     }
 
-    /// The same, which learns the addresses of names by `lookup`.
-    pub(super) fn that_looks_up(
+    /// The same, with its own way to look up the addresses of a name.
+    pub(super) fn with_lookup(
         lookup: Lookup,
         outgoing: &Outgoing,
         rules: HostRules,
         timeout: Duration,
-    ) -> Result<Self, KommoError> {
+    ) -> Result<Self, HttpClientError> {
         let rules = Arc::new(rules);
         let resolver = PublicOnly {
             rules: rules.clone(),
@@ -60,17 +60,17 @@ impl Kommo {
             proxy: outgoing.proxy.as_ref().map(|proxy| proxy.url.host().to_owned()),
         };
         let client = client_builder(outgoing)
-            .map_err(|error| KommoError(error_chain(&Reason::from(error))))?
+            .map_err(|error| HttpClientError(error_chain(&Reason::from(error))))?
             .https_only(!rules.insecure)
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .user_agent(concat!("salesbot-bridge/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(resolver))
             .build()
-            .map_err(|error| KommoError(error_chain(&Reason::from(error))))?;
-        Ok(Self { client, rules, route: Route::new(outgoing).map(Arc::new) })
+            .map_err(|error| HttpClientError(error_chain(&Reason::from(error))))?;
+        Ok(Self { client, rules, route: ProxyRoute::new(outgoing).map(Arc::new) })
     }
 
     /// Makes one call. Any status is a response.
@@ -79,7 +79,7 @@ impl Kommo {
     /// There is no response: the URL may not be called, nothing was sent, or the response was lost.
     pub async fn send(&self, call: Call<'_>) -> Result<Response, CallFailure> {
         self.rules.check(&call.url).map_err(CallFailure::NotAllowed)?;
-        let max_body_bytes = call.most_body;
+        let max_body_bytes = call.max_body_bytes;
         let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
         let response = self.request(call).send().await.map_err(|error| failure(error, proxy))?;
         match proxy {
@@ -104,7 +104,7 @@ impl Kommo {
                     value.set_sensitive(true);
                     request.header(name, value)
                 }
-                // The call then fails by itself: there is no such request.
+                // The call then fails: no request can have this header.
                 Err(_) => request.header(name, "\n"),
             };
         }
@@ -150,13 +150,13 @@ pub struct Call<'a> {
     bearer: Option<&'a SecretString>,
     secret_header: Option<(&'static str, &'a SecretString)>,
     body: Option<String>,
-    most_body: usize,
+    max_body_bytes: usize,
 }
 
 impl<'a> Call<'a> {
     fn new(method: Method, url: Url, body: Option<String>) -> Self {
         let accept = "application/hal+json, application/json, application/problem+json";
-        Self { method, url, accept, bearer: None, secret_header: None, body, most_body: MAX_BODY_BYTES }
+        Self { method, url, accept, bearer: None, secret_header: None, body, max_body_bytes: MAX_BODY_BYTES }
     }
 
     /// Reads `url`.
@@ -174,10 +174,10 @@ impl<'a> Call<'a> {
         Self::new(method, url, json)
     }
 
-    /// Reads a body of up to so many bytes.
+    /// Reads at most this many bytes of the body.
     #[must_use]
-    pub(super) fn most_body(self, bytes: usize) -> Self {
-        Self { most_body: bytes, ..self }
+    pub(super) fn max_body_bytes(self, bytes: usize) -> Self {
+        Self { max_body_bytes: bytes, ..self }
     }
 
     /// Authorized by this token.
@@ -199,7 +199,7 @@ impl<'a> Call<'a> {
     "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates, or name some in \
      delivery.ca_file"
 )]
-pub struct KommoError(String);
+pub struct HttpClientError(String);
 
 #[cfg(test)]
 mod tests {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     async fn call(rules: HostRules, url: &str) -> CallOutcome {
-        let kommo = Kommo::new(rules, Duration::from_secs(5)).unwrap();
+        let kommo = HttpClient::direct(rules, Duration::from_secs(5)).unwrap();
         let url = format!("{url}/api/v4/salesbot/1/continue/1").parse().unwrap();
         kommo.continue_bot(&url, &"a-bearer".into(), &CheckedCompletion::failed()).await
     }
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_secret_of_a_call_can_be_read_in_its_headers() {
-        let kommo = Kommo::new(rules(false), Duration::from_secs(5)).unwrap();
+        let kommo = HttpClient::direct(rules(false), Duration::from_secs(5)).unwrap();
         let secret = SecretString::from("the-secret");
         let url = || Url::parse("https://a.kommo.com/").unwrap();
         for call in
