@@ -17,7 +17,7 @@ use model::Timestamp;
 use super::arbiter::{Turns, Who};
 use super::breaker::{Pauses, Permission};
 use super::cause::{Cause, Pause, Source};
-use super::effects::{GoesOn, PauseBegan, Standing};
+use super::effects::{AccountEvidence, PauseStarted, Resumed};
 use super::global_breaker::Everybody;
 
 mod hold;
@@ -44,7 +44,7 @@ const AT_WORK: Duration = Duration::from_secs(60);
 
 /// The pace of all calls.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct LimiterState {
     rate_per_account: usize,
     accounts: HashMap<Arc<str>, Account>,
     /// With so many accounts, those of which nothing is to be remembered are forgotten.
@@ -73,7 +73,7 @@ struct Account {
 
 /// A reserved call. It belongs to the pauses that were in force when it was made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket {
+pub(super) struct Reservation {
     account_era: u64,
     everybody_era: u64,
     /// It is not the probe of the account's pause.
@@ -82,7 +82,7 @@ pub(super) struct Ticket {
     is_probe: bool,
 }
 
-impl Ticket {
+impl Reservation {
     pub(super) const fn is_probe(&self) -> bool {
         self.is_probe
     }
@@ -103,7 +103,7 @@ impl Errand {
     }
 }
 
-impl Pace {
+impl LimiterState {
     /// A pace of so many calls per second and account, and per second in all.
     pub(super) fn new(rate_per_account: u32, rate_total: Option<u32>) -> Self {
         let limit = |rate: u32| usize::try_from(rate).unwrap_or(usize::MAX);
@@ -118,22 +118,22 @@ impl Pace {
     }
 
     /// Reserves up to `wanted` calls to `account` for the sender.
-    pub(super) fn reserve(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Ticket> {
+    pub(super) fn reserve(&mut self, account: &str, wanted: usize, now: Duration) -> Vec<Reservation> {
         self.tidy(account, now);
         let entry = self.account(account);
         entry.asked_at = Some(now);
         let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
         let room = entry.window.room(now).saturating_sub(left_to_guests);
-        let tickets = self.permit(account, wanted.min(room), Who::Sender, Errand::Call, now);
+        let reservations = self.grant(account, wanted.min(room), Who::Sender, Errand::Call, now);
         let entry = self.account(account);
-        if !tickets.is_empty() {
+        if !reservations.is_empty() {
             entry.guest_is_next = true;
             entry.sender_waits_until = Duration::ZERO;
         } else if wanted > 0 {
             let is_probed = entry.pauses.permission(now) == Permission::Wait(None);
             entry.sender_waits_until = now + if is_probed { AFTER_PROBE } else { WINDOW * 2 };
         }
-        tickets
+        reservations
     }
 
     /// Reserves a call to `account` for somebody who waits for it.
@@ -142,7 +142,7 @@ impl Pace {
         account: &str,
         errand: Errand,
         now: Duration,
-    ) -> Option<Ticket> {
+    ) -> Option<Reservation> {
         let entry = self.account(account);
         let is_senders = entry.is_senders(errand, now);
         if entry.window.room(now) <= usize::from(is_senders) {
@@ -152,9 +152,9 @@ impl Pace {
         if is_senders && entry.pauses.permission(now) == Permission::Probe {
             return None;
         }
-        let ticket = self.permit(account, 1, Who::Guest, errand, now).pop()?;
+        let reservation = self.grant(account, 1, Who::Guest, errand, now).pop()?;
         self.account(account).guest_is_next = false;
-        Some(ticket)
+        Some(reservation)
     }
 
     /// Somebody begins to wait for a single call to `account`.
@@ -169,14 +169,14 @@ impl Pace {
         entry.guests = entry.guests.saturating_sub(1);
     }
 
-    fn permit(
+    fn grant(
         &mut self,
         account: &str,
         wanted: usize,
         who: Who,
         errand: Errand,
         now: Duration,
-    ) -> Vec<Ticket> {
+    ) -> Vec<Reservation> {
         // Without a token nobody gets on, so the call that brings one leaves none.
         let left = if errand == Errand::Token { 0 } else { self.turns.left_to_others(who, now) };
         let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now).saturating_sub(left));
@@ -209,7 +209,7 @@ impl Pace {
         }
         self.everybody.begin();
         self.turns.got(who);
-        vec![Ticket { account_era, everybody_era: self.everybody.era(), passes_by, is_probe }; permitted]
+        vec![Reservation { account_era, everybody_era: self.everybody.era(), passes_by, is_probe }; permitted]
     }
 
     /// When it may be worth to ask for `account` again, if nothing else happens; none if only a probe that
@@ -232,13 +232,13 @@ impl Pace {
     }
 
     /// A reserved call is about to go out. Says whether it may: not if a pause has begun since it was reserved. Then its
-    /// ticket is given back.
-    pub(super) fn start(&mut self, account: &str, ticket: &mut Ticket, now: Duration) -> bool {
+    /// reservation is given back.
+    pub(super) fn start(&mut self, account: &str, reservation: &mut Reservation, now: Duration) -> bool {
         let entry = self.account(account);
-        let passes_by = ticket.passes_by && entry.pauses.is_for_want_of_a_token();
-        let admitted = passes_by || entry.pauses.admits(&mut ticket.account_era);
-        if !(admitted && self.everybody.admits(&mut ticket.everybody_era)) {
-            self.release(account, *ticket);
+        let passes_by = reservation.passes_by && entry.pauses.is_for_want_of_a_token();
+        let admitted = passes_by || entry.pauses.admits(&mut reservation.account_era);
+        if !(admitted && self.everybody.admits(&mut reservation.everybody_era)) {
+            self.release(account, *reservation);
             return false;
         }
         self.account(account).window.start(now);
@@ -249,43 +249,53 @@ impl Pace {
     }
 
     /// A reserved call does not go out.
-    pub(super) fn release(&mut self, account: &str, ticket: Ticket) {
+    pub(super) fn release(&mut self, account: &str, reservation: Reservation) {
         let entry = self.account(account);
         entry.window.reserved = entry.window.reserved.saturating_sub(1);
-        if !ticket.passes_by {
-            entry.pauses.unknown(ticket.account_era);
+        if !reservation.passes_by {
+            entry.pauses.unknown(reservation.account_era);
         }
         if let Some(total) = &mut self.total {
             total.reserved = total.reserved.saturating_sub(1);
         }
-        self.everybody.unknown(ticket.everybody_era);
+        self.everybody.unknown(reservation.everybody_era);
     }
 
     /// The answer shows that the account takes calls: its pause, if there was one, is over. `continued`: it was the answer
     /// to a continue, which began then.
-    pub(super) fn fine(&mut self, account: &str, ticket: Ticket, continued: Option<Timestamp>) -> GoesOn {
+    pub(super) fn fine(
+        &mut self,
+        account: &str,
+        reservation: Reservation,
+        continued: Option<Timestamp>,
+    ) -> Resumed {
         if continued.is_some() {
             self.everybody.continued();
         }
         let entry = self.account(account);
         entry.taken_at = entry.taken_at.max(continued);
-        let ended = entry.pauses.fine(ticket.account_era, continued.is_some());
-        let everybody = self.everybody.fine(ticket.everybody_era);
-        GoesOn { account: ended, everybody: everybody.is_some(), refused: everybody.unwrap_or_default() }
+        let ended = entry.pauses.fine(reservation.account_era, continued.is_some());
+        let everybody = self.everybody.fine(reservation.everybody_era);
+        Resumed { account: ended, all_accounts: everybody.is_some(), refused: everybody.unwrap_or_default() }
     }
 
     /// How the account is, seen from that call.
-    pub(super) fn standing(&mut self, account: &str, ticket: Ticket, source: Source) -> Standing {
+    pub(super) fn evidence(
+        &mut self,
+        account: &str,
+        reservation: Reservation,
+        source: Source,
+    ) -> AccountEvidence {
         let entry = self.account(account);
-        let refuses_others = entry.pauses.is_of_others(ticket.account_era, source);
-        Standing { taken_at: entry.taken_at, refuses_others }
+        let refuses_others = entry.pauses.is_of_others(reservation.account_era, source);
+        AccountEvidence { taken_at: entry.taken_at, refuses_others }
     }
 
     /// The answer shows nothing about the account.
-    pub(super) fn unknown(&mut self, account: &str, ticket: Ticket) {
-        self.everybody.unknown(ticket.everybody_era);
-        if !ticket.passes_by {
-            self.account(account).pauses.unknown(ticket.account_era);
+    pub(super) fn unknown(&mut self, account: &str, reservation: Reservation) {
+        self.everybody.unknown(reservation.everybody_era);
+        if !reservation.passes_by {
+            self.account(account).pauses.unknown(reservation.account_era);
         }
     }
 
@@ -293,26 +303,26 @@ impl Pace {
     pub(super) fn pause(
         &mut self,
         account: &str,
-        ticket: Ticket,
+        reservation: Reservation,
         pause: Pause,
         now: Duration,
-    ) -> Option<PauseBegan> {
-        let begun = self.account(account).pauses.pause(ticket.account_era, pause, now);
+    ) -> Option<PauseStarted> {
+        let begun = self.account(account).pauses.pause(reservation.account_era, pause, now);
         let mut everybody_until = None;
         if pause.cause == Cause::Blocked && begun.is_some() {
             let (name, others_work) = (Arc::from(account), self.others_work(account, now));
-            let era = ticket.everybody_era;
+            let era = reservation.everybody_era;
             everybody_until = self.everybody.refused(&name, pause.source, others_work, era, now);
         } else if pause.cause == Cause::Blocked || !pause.cause.was_answered() {
-            self.everybody.unknown(ticket.everybody_era);
+            self.everybody.unknown(reservation.everybody_era);
         } else {
-            self.everybody.fine(ticket.everybody_era);
+            self.everybody.fine(reservation.everybody_era);
         }
         let left = |until: Duration| until.saturating_sub(now);
-        begun.map(|begun| PauseBegan {
+        begun.map(|begun| PauseStarted {
             account: left(begun.until),
             alone: begun.alone_until.map(left),
-            everybody: everybody_until.map(left),
+            all_accounts: everybody_until.map(left),
         })
     }
 

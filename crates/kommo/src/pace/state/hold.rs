@@ -1,13 +1,13 @@
 //! What holds the sender up at an account: whether that concerns this account or all, and until when.
 //!
-//! It mirrors [`Pace::reserve`], which says only how many calls there are. With it the sender leaves a lane alone until
+//! It mirrors [`LimiterState::reserve`], which says only how many calls there are. With it the sender leaves a lane alone until
 //! there is a reason to look, and stops looking at further lanes where none of them could go.
 
 use std::time::Duration;
 
 use super::super::arbiter::Who;
 use super::super::breaker::Permission;
-use super::Pace;
+use super::LimiterState;
 
 /// Why no continue to an account may go now. Moments are by the elapsed time; `None`: not before another event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Hold {
     All(Option<Duration>),
 }
 
-impl Pace {
+impl LimiterState {
     /// Why [`reserve`](Self::reserve) gives the sender no call to `account`; `None` if it does.
     pub(in crate::pace) fn hold(&mut self, account: &str, now: Duration) -> Option<Hold> {
         let everybody = self.everybody.permission(account, now);
