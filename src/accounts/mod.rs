@@ -359,7 +359,7 @@ impl Accounts {
 
     /// The tokens of the account are new: deliveries that waited for nothing else go on.
     fn is_renewed(&self, origin: &str) {
-        if self.0.parts.gate.lift_unasked(origin) {
+        if self.0.parts.gate.resume_after_renewal(origin) {
             self.0.parts.health.account_goes_on(origin);
         }
     }
@@ -367,7 +367,7 @@ impl Accounts {
     /// The account can be called: its deliveries go on.
     fn goes_on(&self, origin: &str) {
         self.0.parts.health.account_goes_on(origin);
-        self.0.parts.gate.lift(origin);
+        self.0.parts.gate.resume_with_new_token(origin);
     }
 }
 

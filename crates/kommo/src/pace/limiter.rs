@@ -19,7 +19,7 @@ use super::permit::Permit;
 use super::state::{Errand, Hold, LimiterState, Reservation};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
 /// How many calls may start, and how many continues may be in flight.
 #[derive(Clone, Copy, Debug)]
@@ -165,8 +165,8 @@ impl CallLimiter {
     }
 
     /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
-    pub fn lift(&self, account: &str) -> bool {
-        let lifted = self.lock().state.lift(account);
+    pub fn resume_with_new_token(&self, account: &str) -> bool {
+        let lifted = self.lock().state.resume_with_new_token(account);
         self.notify(account);
         self.notify_resumed(account, lifted);
         lifted
@@ -174,8 +174,8 @@ impl CallLimiter {
 
     /// The tokens of `account` were renewed: ends its pause, if Kommo was not even asked for want of them. One who was
     /// refused by Kommo is not let through by that. Says whether there was such a pause.
-    pub fn lift_unasked(&self, account: &str) -> bool {
-        let lifted = self.lock().state.lift_unasked(account);
+    pub fn resume_after_renewal(&self, account: &str) -> bool {
+        let lifted = self.lock().state.resume_after_renewal(account);
         if lifted {
             self.notify(account);
         }
@@ -206,7 +206,7 @@ impl CallLimiter {
             }
             tokio::select! {
                 () = changed => {}
-                () = self.clock.sleep(wait.unwrap_or(left).max(SHORTEST_WAIT)) => {}
+                () = self.clock.sleep(wait.unwrap_or(left).max(MIN_WAIT)) => {}
             }
         }
     }

@@ -79,7 +79,7 @@ impl Permit {
     pub fn succeeded(&mut self) -> Resumed {
         self.stage = Stage::Settled;
         let continued = self.started_at.filter(|_| self.is_continue);
-        let ended = self.limiter.lock().state.fine(&self.account, self.reservation, continued);
+        let ended = self.limiter.lock().state.succeeded(&self.account, self.reservation, continued);
         if ended.account || ended.all_accounts {
             self.limiter.notify(&self.account);
         }
@@ -125,7 +125,7 @@ impl Permit {
         let mut inner = self.limiter.lock();
         match self.stage {
             Stage::Reserved => inner.state.release(&self.account, self.reservation),
-            Stage::Started => inner.state.unknown(&self.account, self.reservation),
+            Stage::Started => inner.state.inconclusive(&self.account, self.reservation),
             Stage::Settled => {}
         }
         self.stage = Stage::Settled;

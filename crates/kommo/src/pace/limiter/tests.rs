@@ -126,11 +126,11 @@ async fn nobody_waits_longer_than_the_patience() {
 #[tokio::test]
 async fn a_lifted_pause_lets_those_who_wait_through() {
     let (limiter, _clock) = limiter(5);
-    assert!(!limiter.lift(ACCOUNT));
+    assert!(!limiter.resume_with_new_token(ACCOUNT));
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
     let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
     assert!(pending(&mut waiting).await);
-    assert!(limiter.lift(ACCOUNT));
+    assert!(limiter.resume_with_new_token(ACCOUNT));
     assert!(waiting.await.unwrap().is_ok());
     assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 5, "what was not started counts no more");
 }

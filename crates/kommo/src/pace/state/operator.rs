@@ -9,9 +9,9 @@ use super::{Account, LimiterState};
 impl LimiterState {
     /// The accounts whose refusals hold up all of them, until when, and whether others are held up at all.
     pub(in crate::pace) fn everybody_waits(&self) -> Option<(Vec<Arc<str>>, Duration, bool)> {
-        let (accounts, until) = self.everybody.holders()?;
+        let (accounts, until) = self.global.holders()?;
         let holds_all = until.is_some();
-        let of_account = |name: &Arc<str>| self.accounts.get(name).and_then(|known| known.pauses.until());
+        let of_account = |name: &Arc<str>| self.accounts.get(name).and_then(|known| known.breaker.until());
         // One account that is alone at work waits for its own pause.
         let until = until.or_else(|| accounts.first().and_then(of_account))?;
         Some((accounts, until, holds_all))
@@ -19,18 +19,18 @@ impl LimiterState {
 
     /// The account's next call is the probe of its pause, if one holds it. Says whether one does.
     pub(in crate::pace) fn probe_next(&mut self, account: &str, now: Duration) -> bool {
-        self.accounts.get_mut(account).is_some_and(|known| known.pauses.resume(now))
+        self.accounts.get_mut(account).is_some_and(|known| known.breaker.resume(now))
     }
 
     /// The same for the pause of all accounts, which this account may end.
     pub(in crate::pace) fn resume_all(&mut self, account: &str, now: Duration) -> bool {
-        self.everybody.resume(account, now)
+        self.global.resume(account, now)
     }
 
     /// The accounts that are paused, why and until when.
     pub(in crate::pace) fn paused(&self) -> Vec<(Arc<str>, Cause, Duration)> {
         let paused = |(name, known): (&Arc<str>, &Account)| {
-            known.pauses.cause().map(|(cause, until)| (name.clone(), cause, until))
+            known.breaker.cause().map(|(cause, until)| (name.clone(), cause, until))
         };
         self.accounts.iter().filter_map(paused).collect()
     }
@@ -78,7 +78,7 @@ mod tests {
             let mut probe = probe.remove(0);
             assert!(probe.is_probe() && state.start("a", &mut probe, secs(0)), "{cause}");
             assert_eq!(state.reserve("a", 5, secs(0)).len(), 0, "{cause}: until it is answered");
-            assert!(state.fine("a", probe, Some(Timestamp::from_millis(0))).account, "{cause}");
+            assert!(state.succeeded("a", probe, Some(Timestamp::from_millis(0))).account, "{cause}");
             assert_eq!(state.reserve("a", 5, secs(0)).len(), 5, "{cause}");
 
             let mut state = refused(&["a"], cause);
@@ -104,7 +104,7 @@ mod tests {
         let mut probe = state.reserve("a", 5, secs(1)).pop().expect("it need not leave the probe to others");
         assert_eq!(state.reserve("c", 1, secs(1)).len(), 0, "one probe at a time");
         assert!(state.start("a", &mut probe, secs(1)));
-        assert!(state.fine("a", probe, Some(Timestamp::from_millis(0))).all_accounts);
+        assert!(state.succeeded("a", probe, Some(Timestamp::from_millis(0))).all_accounts);
         assert_eq!(state.reserve("c", 1, secs(1)).len(), 1);
     }
 

@@ -122,7 +122,7 @@ fn a_paused_account_delays_nobody_else() {
     assert_eq!(state.reserve(ACCOUNT, 7, ms(1_200)).len(), 0);
     assert_eq!(state.next(ACCOUNT, Errand::Call, ms(1_200)), None);
     assert!(state.start(ACCOUNT, &mut probe[0], ms(1_200)));
-    assert!(state.fine(ACCOUNT, probe[0], None).account);
+    assert!(state.succeeded(ACCOUNT, probe[0], None).account);
     assert_eq!(state.reserve(ACCOUNT, 7, ms(1_300)).len(), 6);
 }
 
@@ -148,7 +148,7 @@ fn a_403_without_json_stops_its_account_and_of_two_in_a_row_everybody() {
     let mut probe = state.reserve(THIRD, 5, until);
     assert_eq!(probe.len(), 1, "one call of one account finds out");
     assert!(state.start(THIRD, &mut probe[0], until));
-    assert!(state.fine(THIRD, probe[0], Some(Timestamp::from_millis(0))).all_accounts);
+    assert!(state.succeeded(THIRD, probe[0], Some(Timestamp::from_millis(0))).all_accounts);
     assert_eq!(state.everybody_waits(), None);
     assert_eq!(state.reserve(THIRD, 7, until).len(), 6);
     assert_eq!(state.reserve(ACCOUNT, 7, until).len(), 1, "its own pause has its own probe");
@@ -163,7 +163,7 @@ fn two_refused_jobs_of_the_only_account_at_work_are_shown_until_its_next_success
     assert_eq!(state.everybody_waits(), Some((vec![ACCOUNT.into()], ms(180_000), false)));
     assert_eq!(state.reserve(OTHER, 7, ms(60_000)).len(), 7, "who was not refused is not held up");
     let probe = started(&mut state, ACCOUNT, ms(180_000));
-    state.fine(ACCOUNT, probe, Some(Timestamp::from_millis(0)));
+    state.succeeded(ACCOUNT, probe, Some(Timestamp::from_millis(0)));
     assert_eq!(state.everybody_waits(), None);
 }
 
@@ -236,7 +236,7 @@ fn accounts_that_anybody_names_do_not_pile_up_and_the_others_are_remembered() {
     let hour = Pause { cause: Cause::TooMany, hint: Some(ms(3_600_000)), source: job(1) };
     state.pause(ACCOUNT, paused, hour, ms(0)).unwrap();
     state.guest_comes(OTHER, ms(0));
-    for nth in 0..10 * TIDY {
+    for nth in 0..10 * MIN_ACCOUNTS_TO_TIDY {
         let now = ms(10 * u64::try_from(nth).unwrap());
         let named = format!("https://a{nth}.kommo.com");
         state.guest_comes(&named, now);
@@ -245,7 +245,7 @@ fn accounts_that_anybody_names_do_not_pile_up_and_the_others_are_remembered() {
         assert!(state.reserve(&named, 1, now).is_empty(), "it is not forgotten while it counts");
         state.guest_leaves(&named);
     }
-    assert!(state.accounts.len() <= 2 * TIDY, "{}", state.accounts.len());
+    assert!(state.accounts.len() <= 2 * MIN_ACCOUNTS_TO_TIDY, "{}", state.accounts.len());
     assert!(state.reserve(ACCOUNT, 1, ms(200_000)).is_empty(), "it is paused still");
     assert_eq!(state.accounts[OTHER].guests, 1);
 }

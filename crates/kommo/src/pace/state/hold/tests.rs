@@ -145,9 +145,9 @@ proptest! {
                 Step::Settle(call, fine) if call < started.len() => {
                     let (account, reservation) = started.swap_remove(call);
                     if fine {
-                        state.fine(account, reservation, None);
+                        state.succeeded(account, reservation, None);
                     } else {
-                        state.unknown(account, reservation);
+                        state.inconclusive(account, reservation);
                     }
                 }
                 Step::Pause(call, all, hint) if call < started.len() => {

@@ -29,8 +29,8 @@ enum Act {
     Unknown(Index),
     /// 429, or another reason to wait; with so many milliseconds if Kommo says how long, to one of a few jobs.
     Pause(Index, Cause, Option<u64>, u128),
-    Lift(usize),
-    LiftUnasked(usize),
+    NewToken(usize),
+    Renewal(usize),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -56,8 +56,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<Index>().prop_map(Act::Unknown),
         3 => (any::<Index>(), cause, prop::option::of(0..9_000_u64), 0..3_u128)
             .prop_map(|(call, cause, hint, job)| Act::Pause(call, cause, hint, job)),
-        1 => (0..3_usize).prop_map(Act::Lift),
-        1 => (0..3_usize).prop_map(Act::LiftUnasked),
+        1 => (0..3_usize).prop_map(Act::NewToken),
+        1 => (0..3_usize).prop_map(Act::Renewal),
     ]
 }
 
@@ -128,19 +128,20 @@ impl Callers {
             }
             Act::Fine(which) => {
                 let Some((account, reservation)) = take(&mut self.flying, which) else { return };
-                let ended = self.state.fine(ACCOUNTS[account], reservation, Some(Timestamp::from_millis(0)));
+                let ended =
+                    self.state.succeeded(ACCOUNTS[account], reservation, Some(Timestamp::from_millis(0)));
                 self.go_on_after(account, ended);
             }
             Act::Unknown(which) => {
                 let Some((account, reservation)) = take(&mut self.flying, which) else { return };
-                self.state.unknown(ACCOUNTS[account], reservation);
+                self.state.inconclusive(ACCOUNTS[account], reservation);
             }
             Act::Pause(which, cause, hint, number) => {
                 let Some((account, reservation)) = take(&mut self.flying, which) else { return };
                 let source = Source::Job(JobId::new(Timestamp::from_millis(0), number));
                 let pause = Pause { cause, hint: hint.map(ms), source };
                 let (was_on, began) = (
-                    self.state.accounts[ACCOUNTS[account]].pauses.is_on(),
+                    self.state.accounts[ACCOUNTS[account]].breaker.is_tripped(),
                     self.state.pause(ACCOUNTS[account], reservation, pause, self.now),
                 );
                 // Any answer but a block shows that the address is not blocked, if it is the answer to the probe.
@@ -148,7 +149,7 @@ impl Callers {
                     self.all_quiet = Duration::ZERO;
                 }
                 let Some(began) = began else {
-                    assert!(was_on || cause != Cause::TooMany, "a 429 that pauses nothing");
+                    assert!(was_on || cause != Cause::TooMany, "a 429 that breaker nothing");
                     return;
                 };
                 assert!(began.alone.is_some() || !began.account.is_zero(), "a pause of no time");
@@ -159,13 +160,13 @@ impl Callers {
                     self.all_quiet = self.now + everybody;
                 }
             }
-            Act::Lift(account) => {
-                if self.state.lift(ACCOUNTS[account]) {
+            Act::NewToken(account) => {
+                if self.state.resume_with_new_token(ACCOUNTS[account]) {
                     self.quiet[account] = Duration::ZERO;
                 }
             }
-            Act::LiftUnasked(account) => {
-                if self.state.lift_unasked(ACCOUNTS[account]) {
+            Act::Renewal(account) => {
+                if self.state.resume_after_renewal(ACCOUNTS[account]) {
                     self.quiet[account] = Duration::ZERO;
                 }
             }
@@ -194,7 +195,7 @@ impl Callers {
             self.state.release(ACCOUNTS[account], reservation);
         }
         for (account, reservation) in std::mem::take(&mut self.flying) {
-            self.state.unknown(ACCOUNTS[account], reservation);
+            self.state.inconclusive(ACCOUNTS[account], reservation);
         }
         self.now += Duration::from_secs(2 * 60 * 60);
     }
@@ -220,8 +221,12 @@ impl Callers {
                 .enumerate()
                 {
                     for mut reservation in reservations {
-                        assert!(self.state.start(name, &mut reservation, self.now), "nothing pauses it");
-                        self.state.fine(name, reservation, (who == 0).then_some(Timestamp::from_millis(0)));
+                        assert!(self.state.start(name, &mut reservation, self.now), "nothing breaker it");
+                        self.state.succeeded(
+                            name,
+                            reservation,
+                            (who == 0).then_some(Timestamp::from_millis(0)),
+                        );
                         self.starts.push((account, self.now));
                         calls[account][who] += 1;
                     }
