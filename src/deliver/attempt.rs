@@ -8,8 +8,8 @@ use kommo::{Answer, Bearer, NoBearer};
 use model::{AccountWait, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
 use store::Written;
 
-use super::blame::{self, Blame};
-use super::judge::{self, Circumstances, Got, Judgement};
+use super::decide::blame::{self, Blame};
+use super::decide::{self, Circumstances, Got, Judgement};
 use super::log::{Outcome, log_outcome};
 use super::{Parts, Sender};
 
@@ -39,8 +39,8 @@ impl Sender {
             now,
             jitter: random(),
         };
-        let judgement = judge::judge(&got, circumstances);
-        let heard = judge::heard(&got);
+        let judgement = decide::judge(&got, circumstances);
+        let heard = decide::heard(&got);
         let status = match got {
             Got::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => Some(status),
             _ => None,

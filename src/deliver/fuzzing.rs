@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::judge::{Circumstances, Got, judge};
+use super::decide::{Circumstances, Got, judge};
 use kommo::pace::AccountEvidence;
 use kommo::{Answer, fuzzing};
 use model::{

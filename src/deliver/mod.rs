@@ -8,14 +8,12 @@
 //! first, and every fourth continue is one that has been due longest ([`turns`]).
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
-//! takes it. What is done with an answer is in [`judge`], and whom a refusal is about in [`blame`].
+//! takes it. What is done with an answer is in [`decide`].
 
 mod attempt;
-mod blame;
-mod early;
+mod decide;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod judge;
 mod log;
 mod turns;
 

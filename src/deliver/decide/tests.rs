@@ -1,10 +1,10 @@
 //! What is done with an answer of Kommo, a row a test.
 
+mod not_kommo;
+mod refusal_props;
+
 use super::*;
 use model::{CheckedCompletion, Completion, Step};
-
-#[path = "not_kommo_tests.rs"]
-mod not_kommo;
 
 const NOW: Timestamp = Timestamp::from_millis(10_000_000);
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,5 +1,8 @@
 //! What is done with an answer of Kommo: one table, no I/O. ARCHITECTURE.md has it for people.
 
+pub(super) mod blame;
+mod early;
+
 use std::time::Duration;
 
 use kommo::pace::{AccountEvidence, Cause, Pause, Paused, Source};
@@ -9,8 +12,7 @@ use model::{
     Timestamp,
 };
 
-use super::blame::{self, Blame};
-use super::early;
+use blame::Blame;
 
 /// Between two looks whether a job that waits by itself can go.
 const ALONE: Duration = Duration::from_secs(60);
@@ -316,9 +318,4 @@ impl Circumstances<'_> {
 }
 
 #[cfg(test)]
-#[path = "judge_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "refusal_props.rs"]
-mod props;

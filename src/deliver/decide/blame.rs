@@ -8,7 +8,7 @@ use model::Delivery;
 
 /// Whom the refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blame {
+pub(in crate::deliver) enum Blame {
     /// The account, as far as is known: it waits, and nothing is charged.
     Account,
     /// The job: it alone waits, and is charged.
@@ -19,7 +19,7 @@ pub(super) enum Blame {
 }
 
 /// Decides whom the refusal of a job is about that went so far like this.
-pub(super) fn decide(delivery: Delivery, account: AccountEvidence) -> Blame {
+pub(in crate::deliver) fn decide(delivery: Delivery, account: AccountEvidence) -> Blame {
     let is_known = delivery.is_refused_alone();
     if account.refuses_others {
         return if is_known { Blame::Unclear } else { Blame::Account };

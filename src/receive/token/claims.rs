@@ -67,7 +67,7 @@ impl Claims {
 
 /// Why a payload cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ClaimsError {
+pub(in crate::receive) enum ClaimsError {
     /// Not a JSON object, or one with a claim twice.
     #[error("its claims are no JSON object")]
     Json,

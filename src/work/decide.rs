@@ -141,5 +141,4 @@ impl Circumstances<'_> {
 }
 
 #[cfg(test)]
-#[path = "verdict_tests.rs"]
 mod tests;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::body::{BodyError, MAX_DEPTH, MAX_FIELDS, RawRequest, from_text};
+use super::{BodyError, MAX_DEPTH, MAX_FIELDS, RawRequest, from_text};
 
 /// Reads a form.
 pub(super) fn parse(body: &[u8]) -> Result<RawRequest, BodyError> {

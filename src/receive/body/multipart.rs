@@ -2,11 +2,11 @@
 //!
 //! The boundary is the first line of the body, so no header is needed. Names are read as in a form. A part without a name,
 //! and a file, is ignored: Kommo sends none. The body is bounded by `server.max_body`, its parts by
-//! [`MAX_FIELDS`](super::body::MAX_FIELDS).
+//! [`MAX_FIELDS`](super::MAX_FIELDS).
 
 use std::borrow::Cow;
 
-use super::body::{BodyError, MAX_FIELDS};
+use super::{BodyError, MAX_FIELDS};
 
 /// RFC 2046 allows 70 characters; some clients take more.
 const LONGEST_BOUNDARY: usize = 200;
@@ -140,7 +140,7 @@ fn parameter(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
 mod tests {
     use serde_json::json;
 
-    use super::super::body::RawRequest;
+    use super::super::RawRequest;
     use super::*;
 
     fn multipart(parts: &[(&str, &str)], end: &str) -> Vec<u8> {

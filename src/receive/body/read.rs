@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::reject::Rejection;
+use crate::receive::decide::Rejection;
 
 /// A body that is too large is read on, and thrown away, up to this many times the limit: whoever closes a
 /// connection on a caller that still sends takes the answer from it.
@@ -18,7 +18,11 @@ const PATIENCE: usize = 4;
 ///
 /// # Errors
 /// It is larger than `limit` bytes, takes longer than `within`, or breaks off.
-pub(super) async fn read(mut body: Body, limit: usize, within: Duration) -> Result<Bytes, Rejection> {
+pub(in crate::receive) async fn read(
+    mut body: Body,
+    limit: usize,
+    within: Duration,
+) -> Result<Bytes, Rejection> {
     let too_large = Rejection::TooLarge { limit };
     let most = limit.saturating_mul(PATIENCE);
     if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {

@@ -196,7 +196,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::receive::claims::ClaimsError;
+    use crate::receive::token::claims::ClaimsError;
     use model::{HostRefusal, ReturnUrlError};
 
     #[tokio::test]
