@@ -12,7 +12,7 @@ use crate::config::{self, Config};
 use crate::health::Health;
 use crate::secrets::SharedSecret;
 use kommo::pace::{CallLimiter, CallLimits};
-use kommo::{Clients, HttpClient};
+use kommo::{ClientFactory, HttpClient};
 use model::clock::Clock;
 use store::{Store, StoreError};
 
@@ -103,8 +103,8 @@ impl Speaking {
         config: &Config,
         accounts: &Accounts,
         runtime: Option<Handle>,
-    ) -> Arc<Clients> {
-        Arc::new(Clients {
+    ) -> Arc<ClientFactory> {
+        Arc::new(ClientFactory {
             kommo: self.kommo.clone(),
             gate: self.gate.clone(),
             credentials: Arc::new(accounts.clone()),

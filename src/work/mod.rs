@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::job_log::{AttemptLine, JobLog};
-use kommo::Clients;
+use kommo::ClientFactory;
 use model::clock::Clock;
 use model::{
     AfterHandler, Attempt, AttemptResult, HandlerName, HandlerPolicy, HandlerReport, Outcome, RunningJob,
@@ -51,7 +51,7 @@ struct Inner {
     store: Store,
     registry: Registry,
     threads: HandlerThreads,
-    clients: Arc<Clients>,
+    clients: Arc<ClientFactory>,
     job_log: JobLog,
     clock: Clock,
     random: fn() -> f64,
@@ -74,7 +74,7 @@ impl Pool {
         store: Store,
         registry: Registry,
         threads: HandlerThreads,
-        clients: Arc<Clients>,
+        clients: Arc<ClientFactory>,
         concurrency: usize,
         clock: Clock,
         random: fn() -> f64,
@@ -208,7 +208,7 @@ impl Pool {
                 _ if pool.0.draining.is_cancelled() => Ended::Interrupted,
                 Some(registered) => {
                     let kommo =
-                        pool.0.clients.of_account(job.request.return_url.origin(), job.request.account_id);
+                        pool.0.clients.client_of(job.request.return_url.origin(), job.request.account_id);
                     let (threads, clock) = (&pool.0.threads, &pool.0.clock);
                     attempt::run(registered, &job, kommo, threads, clock, &pool.0.interrupt).await
                 }

@@ -58,7 +58,7 @@ impl Home {
 
     fn pool_with(&self, places: usize, registry: Registry) -> Pool {
         let threads = HandlerThreads::start().unwrap();
-        let clients = Clients::of_nobody(self.clock.clock());
+        let clients = ClientFactory::offline(self.clock.clock());
         Pool::new(self.store.clone(), registry, threads, clients, places, self.clock.clock(), || 1.0)
     }
 

@@ -42,8 +42,8 @@ pub use error::{Error, Said};
 pub use settings::{SettingMistake, Settings};
 pub use widgets::{Rating, SettingField, SettingType, Widget, WidgetPage};
 
-pub use client::Clients;
-pub use credentials::{Bearer, Credentials, Promise, Whose};
+pub use client::ClientFactory;
+pub use credentials::{AccountRef, Bearer, BearerFuture, Credentials};
 pub use http_client::{HttpClient, HttpClientError};
 pub use oauth::{App, Grant, GrantError, token_claims};
 pub use outcome::{CallFailure, CallOutcome, classify};
