@@ -11,7 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 use kommo::pace::Cause;
-use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, Reason, token_claims};
+use kommo::{Bearer, Grant, GrantError, GrantedTokens, NoBearer, OAuthApp, Reason, token_claims};
 use model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, error_chain, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
@@ -125,7 +125,7 @@ impl Accounts {
     }
 
     /// Asks Kommo, at the new address if the account has moved.
-    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, Granted), Trouble> {
+    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, GrantedTokens), Trouble> {
         let (open, origin) = entry.open().map_err(|error| Trouble::Passing(error.to_string()))?;
         let key = &entry.record.key;
         let integration = self.integration(&key.client_uuid);
@@ -155,7 +155,12 @@ impl Accounts {
         Ok((new, own(key, granted)?))
     }
 
-    async fn grant(&self, origin: &Arc<str>, app: App<'_>, tokens: &Tokens) -> Result<Granted, GrantError> {
+    async fn grant(
+        &self,
+        origin: &Arc<str>,
+        app: OAuthApp<'_>,
+        tokens: &Tokens,
+    ) -> Result<GrantedTokens, GrantError> {
         let url = url_of(origin)?;
         let call = self.0.parts.kommo.grant(&url, app, Grant::Refresh(&tokens.refresh));
         self.renewal_call(origin, call).await
@@ -190,7 +195,7 @@ impl Accounts {
     async fn settle(
         &self,
         entry: &Entry,
-        outcome: Result<(Arc<str>, Granted), Trouble>,
+        outcome: Result<(Arc<str>, GrantedTokens), Trouble>,
         failures: &mut Failures,
     ) -> Result<Bearer, NoBearer> {
         let parts = &self.0.parts;
@@ -329,7 +334,7 @@ impl Trouble {
 }
 
 /// New tokens, if they are of this account: an address may have passed on to another one.
-fn own(key: &AccountKey, granted: Granted) -> Result<Granted, Trouble> {
+fn own(key: &AccountKey, granted: GrantedTokens) -> Result<GrantedTokens, Trouble> {
     match token_claims(&granted.access).account_id {
         Some(other) if other != key.account_id => {
             Err(Trouble::Passing(format!("Kommo gave tokens of account {} in its place", other.0)))
@@ -338,12 +343,12 @@ fn own(key: &AccountKey, granted: Granted) -> Result<Granted, Trouble> {
     }
 }
 
-pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a RedirectUri) -> App<'a> {
+pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a RedirectUri) -> OAuthApp<'a> {
     let client_secret = integration.client_secret.get();
-    App { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
+    OAuthApp { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }
 
-pub(super) fn made(granted: Granted, now: model::Timestamp) -> Tokens {
+pub(super) fn made(granted: GrantedTokens, now: model::Timestamp) -> Tokens {
     let expires_at = granted.expires_at(now);
     Tokens { access: granted.access, refresh: granted.refresh, obtained_at: now, expires_at }
 }

@@ -24,7 +24,7 @@ use super::error::Error;
 use super::http_client::{Call, HttpClient, MAX_LIST_BYTES};
 use super::outcome::{CallFailure, CallOutcome};
 use super::reason::Reason;
-use super::request::Ask;
+use super::request::ApiRequest;
 use super::response::Response;
 use super::retry::{Decision, RetryContext, decide};
 
@@ -113,23 +113,23 @@ impl Client {
     }
 
     /// Makes the call, with all that belongs to it. Only a success is a reply.
-    pub(super) async fn call(&self, ask: Ask) -> Result<Reply, Error> {
+    pub(super) async fn call(&self, request: ApiRequest) -> Result<Reply, Error> {
         let client = self.clone();
-        let Some(runtime) = &self.shared.runtime else { return client.run(ask).await };
-        let running = AbortOnDropHandle::new(runtime.spawn(async move { client.run(ask).await }));
+        let Some(runtime) = &self.shared.runtime else { return client.run(request).await };
+        let running = AbortOnDropHandle::new(runtime.spawn(async move { client.run(request).await }));
         running.await.unwrap_or_else(|_| {
             Err(Error::Transport { reason: Reason::new("the program is stopping"), sent: true })
         })
     }
 
-    async fn run(self, ask: Ask) -> Result<Reply, Error> {
+    async fn run(self, request: ApiRequest) -> Result<Reply, Error> {
         let ClientFactory { kommo, clock, credentials, random, .. } = &*self.shared;
         let deadline = clock.elapsed().saturating_add(self.patience);
         let account = AccountRef { origin: &self.origin, account_id: self.account_id };
         let mut bearer = credentials.bearer(account).await.map_err(Error::NotConnected)?;
         let (mut tries, mut renewed, mut asked_to_wait) = (0, false, false);
         loop {
-            let url = ask.url(&bearer.origin)?;
+            let url = request.url(&bearer.origin)?;
             let mut pass = self.turn(&bearer, deadline, asked_to_wait).await?;
             if credentials.is_refused(account, &bearer) {
                 drop(pass);
@@ -141,12 +141,12 @@ impl Client {
                 continue;
             }
             tries += 1;
-            let call = Call::with_method(ask.method.clone(), url, ask.body.clone())
+            let call = Call::with_method(request.method.clone(), url, request.body.clone())
                 .bearer(&bearer.token)
                 .max_body_bytes(MAX_LIST_BYTES);
             let result = kommo.send(call).await;
-            let outcome = outcome_of(&ask, &result);
-            let context = RetryContext { is_read: ask.is_read(), tries, renewed, jitter: random() };
+            let outcome = outcome_of(&request, &result);
+            let context = RetryContext { is_read: request.is_read(), tries, renewed, jitter: random() };
             match decide(&outcome, context) {
                 Decision::Finish { account_is_fine } => {
                     if account_is_fine {
@@ -192,9 +192,9 @@ impl Client {
 }
 
 /// What came of the call. A read needs its whole body: one that broke off is lost.
-fn outcome_of(ask: &Ask, result: &Result<Response, CallFailure>) -> CallOutcome {
+fn outcome_of(request: &ApiRequest, result: &Result<Response, CallFailure>) -> CallOutcome {
     match result {
-        Ok(response) if ask.is_read() && response.broke_off() => {
+        Ok(response) if request.is_read() && response.broke_off() => {
             let reason = Reason::new("the answer broke off");
             CallOutcome::NoResponse(CallFailure::Lost { reason, timed_out: false })
         }

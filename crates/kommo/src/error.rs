@@ -46,10 +46,10 @@ pub enum Error {
     Unauthorized(NoBearer),
     /// 402
     #[error("the account's plan has ended (402): its owner has to renew it{0}")]
-    PaymentRequired(Said),
+    PaymentRequired(ProblemText),
     /// 403: the token's user may not do this.
     #[error("the user of the token may not do this (403): most such calls want an administrator's token{0}")]
-    Forbidden(Said),
+    Forbidden(ProblemText),
     /// 403 without JSON.
     #[error(
         "Kommo answered 403 without JSON: it blocks this address (make fewer calls a second, or ask Kommo's support), or \
@@ -58,14 +58,14 @@ pub enum Error {
     Blocked,
     /// 404
     #[error("Kommo does not know it, or does not show it to this user (404){0}")]
-    NotFound(Said),
+    NotFound(ProblemText),
     /// 400 or 422: Kommo does not take what was sent.
     #[error("Kommo refuses what was sent ({status}){said}")]
     Invalid {
         /// The HTTP status.
         status: u16,
         /// What Kommo wrote.
-        said: Said,
+        said: ProblemText,
         /// What is wrong, place by place; empty if Kommo did not say.
         errors: Vec<ValidationError>,
     },
@@ -81,7 +81,7 @@ pub enum Error {
         /// The HTTP status.
         status: u16,
         /// What Kommo wrote.
-        said: Said,
+        said: ProblemText,
     },
     /// Kommo answered well, but with something else than it should.
     #[error("Kommo's answer is not {expected}: {why}")]
@@ -111,16 +111,16 @@ pub enum Error {
 
 /// What Kommo wrote about an error: title, hint and detail in one line, perhaps Russian, perhaps nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said(String);
+pub struct ProblemText(String);
 
-impl Said {
+impl ProblemText {
     /// The text; empty if Kommo wrote nothing.
     pub fn text(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ProblemText {
     /// With a colon before it, to be put behind a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, "; Kommo says: {}", self.0) }
@@ -165,7 +165,7 @@ impl Error {
     /// # Errors
     /// The call was not accepted.
     pub(super) fn check(outcome: CallOutcome) -> Result<(), Self> {
-        let said = Said(outcome.problem().map(|problem| problem.text.clone()).unwrap_or_default());
+        let said = ProblemText(outcome.problem().map(|problem| problem.text.clone()).unwrap_or_default());
         Err(match outcome {
             CallOutcome::Accepted { .. } => return Ok(()),
             CallOutcome::Unauthorized { .. } => Self::Unauthorized(NoBearer::NeedsAuthorization {
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn each_status_has_its_error_and_says_whether_to_retry() {
-        let said = |text: &str| Said(text.to_owned());
+        let said = |text: &str| ProblemText(text.to_owned());
         let not_kommo = |text: &'static str, sent| Error::Transport { reason: Reason::new(text), sent };
         let problem = r#"{"title":"Нет","detail":"прав"}"#;
         for (status, body, expected, retry) in [

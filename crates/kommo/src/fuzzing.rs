@@ -10,7 +10,7 @@ use super::oauth::{GrantError, check, token_claims};
 use super::outcome::{CallOutcome, classify};
 use super::problem::whole_seconds;
 use super::response::Response;
-use super::token_response::{self, DEFAULT_LIFE, LONGEST_LIFE};
+use super::token_response::{self, DEFAULT_TOKEN_LIFE, MAX_TOKEN_LIFE};
 
 /// The answer in `input`: the status in its first line, `Retry-After` in the second, then the body.
 fn response(input: &[u8]) -> Response {
@@ -69,7 +69,10 @@ pub fn grant(input: &[u8]) -> bool {
     }
     let now = Timestamp::from_millis(1_700_000_000_000);
     let life = tokens.expires_at(now).since(now);
-    assert!(life == DEFAULT_LIFE || (Duration::from_secs(1)..=LONGEST_LIFE).contains(&life), "{life:?}");
+    assert!(
+        life == DEFAULT_TOKEN_LIFE || (Duration::from_secs(1)..=MAX_TOKEN_LIFE).contains(&life),
+        "{life:?}"
+    );
     let claims = token_claims(&tokens.access);
     assert!(claims.account_id.is_none_or(|account| account.0 > 0));
     (200..300).contains(&status)

@@ -21,11 +21,11 @@ use super::outcome::{CallFailure, CallOutcome, not_kommo};
 use super::problem::ApiProblem;
 use super::reason::Reason;
 use super::response::Response;
-use super::token_response::{self, Granted};
+use super::token_response::{self, GrantedTokens};
 
 /// The integration that asks.
 #[derive(Clone)]
-pub struct App<'a> {
+pub struct OAuthApp<'a> {
     /// Its id.
     pub client_uuid: &'a str,
     /// Its secret key.
@@ -87,7 +87,7 @@ pub enum GrantError {
 
 /// Where an account is, as Kommo tells after it has moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct AccountAddress {
     /// Kommo's number of the account.
     pub id: i64,
     /// Its whole host name.
@@ -108,7 +108,12 @@ impl HttpClient {
     ///
     /// # Errors
     /// There are none; the error says whether asking again may help.
-    pub async fn grant(&self, origin: &Url, app: App<'_>, grant: Grant<'_>) -> Result<Granted, GrantError> {
+    pub async fn grant(
+        &self,
+        origin: &Url,
+        app: OAuthApp<'_>,
+        grant: Grant<'_>,
+    ) -> Result<GrantedTokens, GrantError> {
         let mut body = json!({
             "client_id": app.client_uuid,
             "client_secret": app.client_secret.expose_secret(),
@@ -132,7 +137,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// It does not tell.
-    pub async fn address(&self, api: &Url, refresh: &SecretString) -> Result<Address, GrantError> {
+    pub async fn address(&self, api: &Url, refresh: &SecretString) -> Result<AccountAddress, GrantError> {
         let url = joined(api, "/oauth2/account/current/subdomain")?;
         let call = Call::get(url).secret_header("x-refresh-token", refresh);
         let response = self.accepted(call).await?;
@@ -178,11 +183,11 @@ pub(super) fn claims_of(access: &SecretString) -> Map<String, Value> {
     bytes.and_then(|bytes| lenient::object_of(&bytes)).unwrap_or_default()
 }
 
-fn address_of(body: &[u8]) -> Option<Address> {
+fn address_of(body: &[u8]) -> Option<AccountAddress> {
     let map = lenient::object_of(body)?;
     let id = map.get("id").and_then(lenient::whole)?;
     let domain = map.get("domain")?.as_str()?.trim().to_owned();
-    Some(Address { id, domain })
+    Some(AccountAddress { id, domain })
 }
 
 fn joined(origin: &Url, path: &str) -> Result<Url, GrantError> {
@@ -297,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_address_is_read_from_numbers_and_texts() {
-        let expected = Some(Address { id: 7, domain: "a.kommo.com".into() });
+        let expected = Some(AccountAddress { id: 7, domain: "a.kommo.com".into() });
         for body in [
             r#"{"id":7,"subdomain":"a","domain":"a.kommo.com","top_level_domain":"com"}"#,
             r#"{"id":"7","domain":"a.kommo.com"}"#,

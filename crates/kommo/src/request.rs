@@ -10,16 +10,16 @@ use url::Url;
 use super::error::Error;
 use super::reason::Reason;
 
-/// One thing to ask.
+/// One thing to request.
 #[derive(Clone)]
-pub(super) struct Ask {
+pub(super) struct ApiRequest {
     pub(super) method: Method,
     /// Path and query.
     path: String,
     pub(super) body: Option<String>,
 }
 
-impl Ask {
+impl ApiRequest {
     /// Reads.
     pub(super) fn get(path: impl Into<String>) -> Self {
         Self { method: Method::GET, path: path.into(), body: None }
@@ -113,7 +113,7 @@ mod tests {
             ("/a/../../b", "https://example.kommo.com/b"),
             ("/", "https://example.kommo.com/"),
         ] {
-            assert_eq!(Ask::get(path).url(ORIGIN).unwrap().as_str(), expected, "{path}");
+            assert_eq!(ApiRequest::get(path).url(ORIGIN).unwrap().as_str(), expected, "{path}");
         }
         for path in [
             "",
@@ -127,14 +127,14 @@ mod tests {
             "//example.kommo.com:444/",
             "@evil.example/",
         ] {
-            let refused = Ask::get(path).url(ORIGIN);
+            let refused = ApiRequest::get(path).url(ORIGIN);
             assert!(matches!(refused, Err(Error::Refused(_))), "{path} became {refused:?}");
         }
     }
 
     #[test]
     fn a_refused_path_is_told_without_its_query() {
-        let error = Ask::get("leads?token=abc").url(ORIGIN).unwrap_err().to_string();
+        let error = ApiRequest::get("leads?token=abc").url(ORIGIN).unwrap_err().to_string();
         assert!(error.contains("`leads`") && !error.contains("abc"), "{error}");
     }
 

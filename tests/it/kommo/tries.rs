@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::kommo::{Client, ClientOptions, Error, Settings};
+use salesbot_bridge::kommo::{Client, ClientOptions, Error, WidgetSettings};
 use salesbot_bridge::simulator::{Fault, Options, Simulator};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn a_read_gives_up_in_the_end_and_says_how_it_was() {
 #[tokio::test]
 async fn a_write_is_not_repeated_where_it_may_have_been_carried_out() {
     let kommo = kommo().await;
-    let settings = Settings::new().text("greeting", "Hi");
+    let settings = WidgetSettings::new().text("greeting", "Hi");
     for (name, status) in [("500", Some(500)), ("answer-lost", None), ("408", Some(408))] {
         let before = calls(&kommo).len();
         kommo.queue_api_faults(faults([name]));
