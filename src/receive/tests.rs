@@ -9,6 +9,7 @@ mod slow;
 mod token_props;
 
 use axum::body::Body;
+use axum::extract::Request;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +18,7 @@ use tower::ServiceExt;
 use super::token::tests::{NOW, claims, hs512, integrations};
 use super::*;
 use model::clock::ManualClock;
+use model::{JobId, WidgetRequest};
 use store::{JobFilter, Purpose};
 
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::receive::fuzzing;
-use crate::receive::token::{MAX_TOKEN, TokenError, Verified};
+use crate::receive::token::{MAX_TOKEN, TokenError, Unverified, Verified};
 
 fn verify(token: &str) -> Result<Verified, TokenError> {
     Unverified::parse(token)?.verify(&integrations(), None, NOW).map_err(|unfit| unfit.error)
