@@ -8,10 +8,15 @@ use std::sync::mpsc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::places::Place;
 use super::*;
 use crate::handler::{Context, Handler, HandlerError, Request};
+use crate::stage::Started;
 use model::clock::ManualClock;
-use model::{AccountId, Completion, FallbackReason, Job, JobId, NewJob, State, WidgetRequest};
+use model::{
+    AccountId, Completion, FallbackReason, HandlerPolicy, Job, JobId, NewJob, Outcome, State, Timestamp,
+    WidgetRequest,
+};
 use store::Purpose;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -258,7 +263,7 @@ async fn a_fallback_is_counted_once_it_is_written_and_not_before() {
     }
     let pool = home.pool();
     for (job, counted) in claimed.into_iter().zip([false, true]) {
-        pool.clone().finish(job, Ended::NoHandler, pool.begin()).await;
+        pool.clone().finish(job, Ended::NoHandler, Started::now(&pool.0.clock)).await;
         let text = handle.render();
         let line = r#"bridge_fallbacks_total{handler="gone",reason="no_handler"} 1"#;
         assert_eq!(text.contains(line), counted, "{text}");
