@@ -1,8 +1,10 @@
 //! One attempt, from the claimed job to its report: posts the continue and decides what comes of the answer.
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::Instrument;
 
 use crate::job_log::Call;
+use crate::stage::job_span;
 use kommo::pace::{Pass, Paused, Source};
 use kommo::{Answer, Bearer, NoBearer};
 use model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage};
@@ -22,7 +24,11 @@ impl Sender {
         let mut idle = Some(self.0.between_calls.token());
         let got = match job.superseded() {
             Some(newer) => Got::Superseded(newer),
-            None => self.call(&job, &mut pass, &mut idle).await.map_or_else(|got| got, Got::Answer),
+            None => {
+                let span = job_span(job.id, &job.handler, job.attempts + 1);
+                let call = self.call(&job, &mut pass, &mut idle).instrument(span);
+                call.await.map_or_else(|got| got, Got::Answer)
+            }
         };
         job.tried |= pass.has_started();
         let (now, duration) = (clock.steady(), started.duration(clock));

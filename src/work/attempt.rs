@@ -2,10 +2,11 @@
 //! that a panic, or code that blocks its thread, stops neither the worker nor the clock that watches it.
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::handler::Context;
 use crate::job_log::AttemptLine;
-use crate::stage::Started;
+use crate::stage::{Started, job_span};
 use model::{AfterHandler, Attempt, HandlerPolicy, HandlerReport, RunningJob, Stage};
 
 use super::decide::{self, Circumstances, Ended, Verdict};
@@ -66,7 +67,8 @@ impl Pool {
             // Here, because writing an error out and dropping it is the author's code too, which may panic.
             result.map_err(|error| error.as_text(shortened))
         };
-        let handler = threads.spawn(work, cancelled);
+        let span = job_span(job.id, &job.handler, job.attempts + 1);
+        let handler = threads.spawn(work.instrument(span), cancelled);
         let ended = tokio::select! {
             biased;
             finished = handler => match finished {
