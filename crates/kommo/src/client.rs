@@ -1,7 +1,7 @@
 //! The client of one account: how a program gets one, and how it makes a call.
 //!
 //! Every call goes the same way: a bearer, a turn at the gate that all calls to the account share, the host rules, the
-//! call, and then what [`again`](super::again) says. While it waits for a turn or for another token it holds no ticket
+//! call, and then what [`again`](super::retry) says. While it waits for a turn or for another token it holds no ticket
 //! of the gate, so calls that wait for each other cannot stop each other.
 
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Source};
 use model::clock::Clock;
 use model::{AccountId, HostRules, Outgoing};
 
-use super::again::{Next, Tried, judge};
 use super::credentials::{Bearer, Credentials, LongLived, Whose};
 use super::error::Error;
 use super::request::Ask;
+use super::retry::{Next, Tried, judge};
 use super::transport::{Call, Failure, Kommo, MOST_LIST, Response};
 
 /// Makes calls to one Kommo account. Cheap to clone; clones share the pace and the connections.

@@ -4,17 +4,17 @@
 //! through one [`Gate`]. What it promises: in no window more calls to an account start than its rate
 //! allows, a pause that one caller hears of holds for all, and what was reserved before it does not start in it.
 
+mod arbiter;
+mod breaker;
 mod cause;
-mod everybody;
-mod gate;
-mod outcome;
-mod pass;
-mod pause;
-mod rate;
-mod turns;
+mod effects;
+mod global_breaker;
+mod limiter;
+mod permit;
+mod state;
 
 pub use cause::{Cause, Pause, Source};
-pub use gate::{Gate, Limits, Paused};
-pub use outcome::Standing;
-pub use pass::Pass;
-pub use rate::{Errand, Hold};
+pub use effects::Standing;
+pub use limiter::{Gate, Limits, Paused};
+pub use permit::Pass;
+pub use state::{Errand, Hold};

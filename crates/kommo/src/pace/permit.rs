@@ -6,9 +6,9 @@ use std::time::Duration;
 use model::Timestamp;
 
 use super::cause::{Pause, Source};
-use super::gate::{Gate, Paused};
-use super::outcome::{GoesOn, PauseBegan, Standing};
-use super::rate::{Errand, Ticket};
+use super::effects::{GoesOn, PauseBegan, Standing};
+use super::limiter::{Gate, Paused};
+use super::state::{Errand, Ticket};
 
 /// How far the call of a [`Pass`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

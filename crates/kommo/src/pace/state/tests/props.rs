@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::*;
+use super::super::*;
 use model::JobId;
 
 const ACCOUNTS: [&str; 3] = ["https://a.kommo.com", "https://b.kommo.com", "https://c.kommo.com"];

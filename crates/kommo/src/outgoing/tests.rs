@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::answer::Answer;
+use crate::problem::Answer;
 use crate::resolver::Lookup;
 use crate::transport::Kommo;
 use model::{Authorities, CheckedCompletion, HostRules, Outgoing, Proxy, ProxyUrl};

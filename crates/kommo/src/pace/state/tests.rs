@@ -3,6 +3,8 @@
 use super::*;
 use model::JobId;
 
+mod props;
+
 const ACCOUNT: &str = "https://a.kommo.com";
 const OTHER: &str = "https://b.kommo.com";
 const THIRD: &str = "https://c.kommo.com";

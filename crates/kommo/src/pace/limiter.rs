@@ -14,8 +14,8 @@ use model::Shares;
 use model::clock::Clock;
 
 use super::cause::Cause;
-use super::pass::Pass;
-use super::rate::{Errand, Hold, Pace, Ticket};
+use super::permit::Pass;
+use super::state::{Errand, Hold, Pace, Ticket};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -287,5 +287,4 @@ impl Drop for Guest<'_> {
 }
 
 #[cfg(test)]
-#[path = "gate_tests.rs"]
 mod tests;

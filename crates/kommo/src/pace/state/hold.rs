@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::super::pause::Permission;
-use super::super::turns::Who;
+use super::super::arbiter::Who;
+use super::super::breaker::Permission;
 use super::Pace;
 
 /// Why no continue to an account may go now. Moments are by the elapsed time; `None`: not before another event.
@@ -45,5 +45,4 @@ impl Pace {
 }
 
 #[cfg(test)]
-#[path = "hold_tests.rs"]
 mod tests;

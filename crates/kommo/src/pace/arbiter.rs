@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::rate::WINDOW;
+use super::state::WINDOW;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

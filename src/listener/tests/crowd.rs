@@ -4,12 +4,8 @@ use std::io::Write;
 use std::sync::Mutex;
 
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http::StatusCode;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, mpsc};
 
-use super::tests::{PATIENT, Running, hello, options, until, until_closed};
 use super::*;
 use crate::problem::SendAfter;
 

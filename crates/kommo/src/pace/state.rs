@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use model::Timestamp;
 
+use super::arbiter::{Turns, Who};
+use super::breaker::{Pauses, Permission};
 use super::cause::{Cause, Pause, Source};
-use super::everybody::Everybody;
-use super::outcome::{GoesOn, PauseBegan, Standing};
-use super::pause::{Pauses, Permission};
-use super::turns::{Turns, Who};
+use super::effects::{GoesOn, PauseBegan, Standing};
+use super::global_breaker::Everybody;
 
 mod hold;
 mod operator;
@@ -368,9 +368,4 @@ impl Account {
 }
 
 #[cfg(test)]
-#[path = "rate_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "pace_props.rs"]
-mod props;

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::breaker::{Pauses, Permission};
 use super::cause::{Cause, Source};
-use super::pause::{Pauses, Permission};
-use super::rate::WINDOW;
+use super::state::WINDOW;
 
 /// For this long after the pause only accounts that were not refused may send the probe.
 const LEFT_TO_OTHERS: Duration = WINDOW.saturating_mul(2);
