@@ -54,7 +54,7 @@ pub(super) fn log_outcome(
     }
 }
 
-/// Logs a report that was not written. Returns whether it was.
+/// Logs why a report was not written. Returns whether it was written.
 pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handler: &HandlerName) -> bool {
     match written {
         Ok(Written::Done) => return true,

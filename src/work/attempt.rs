@@ -9,47 +9,47 @@ use crate::job_log::AttemptLine;
 use crate::stage::{Started, job_span};
 use model::{AfterHandler, Attempt, HandlerPolicy, HandlerReport, RunningJob, Stage};
 
-use super::decide::{self, Circumstances, Ended, Verdict};
+use super::decide::{AttemptOutcome, Decision, DecisionContext, decide};
 use super::log::{log_outcome, log_written};
-use super::places::Place;
-use super::registry::{Received, Registered};
-use super::threads::Ran;
+use super::permits::Permit;
+use super::registry::{ReceivedAt, Registered};
+use super::threads::TaskOutcome;
 use super::{Inner, Pool};
 
-/// Crashes in a row after which a job is not run again.
+/// Crashes in a row after which the handler no longer runs for a job.
 pub(super) const CRASH_BUDGET: u32 = 3;
 
-/// The longest text of an error that is kept, in characters: it goes into the store, the log and tables.
-const MOST_TEXT: usize = 2_000;
+/// The longest error text that is kept, in characters: the store, the log and tables hold it.
+const MAX_ERROR_CHARS: usize = 2_000;
 
 impl Pool {
     /// Starts an attempt on `job`.
-    pub(super) fn start(&self, job: RunningJob, place: Place) {
+    pub(super) fn start(&self, job: RunningJob, permit: Permit) {
         let pool = self.clone();
         self.0.runtime.spawn(async move {
-            let begun = pool.0.runtime.begin();
-            let ended = match pool.0.registry.get(job.handler.as_str()) {
-                _ if pool.0.runtime.is_draining() => Ended::Interrupted,
+            let started = pool.0.runtime.begin();
+            let outcome = match pool.0.registry.get(job.handler.as_str()) {
+                _ if pool.0.runtime.is_draining() => AttemptOutcome::Interrupted,
                 Some(registered) => pool.run_handler(registered, &job).await,
-                None => Ended::NoHandler,
+                None => AttemptOutcome::NoHandler,
             };
-            pool.0.runtime.write_bounded(place, pool.clone().finish(job, ended, begun)).await;
+            pool.0.runtime.write_bounded(permit, pool.clone().finish(job, outcome, started)).await;
         });
     }
 
     /// Runs the handler on `job` until it ends, its time is over, or the pool hands back.
-    async fn run_handler(&self, registered: &Registered, job: &RunningJob) -> Ended {
+    async fn run_handler(&self, registered: &Registered, job: &RunningJob) -> AttemptOutcome {
         if job.crashes >= CRASH_BUDGET {
-            return Ended::Crashed(job.crashes);
+            return AttemptOutcome::Crashed(job.crashes);
         }
         let Inner { threads, clock, clients, .. } = &*self.0;
         let now = clock.steady();
         if now >= job.answer_by {
-            return Ended::Overdue;
+            return AttemptOutcome::Overdue;
         }
         let kommo = clients.of_account(job.request.return_url.origin(), job.request.account_id);
         let limit = registered.policy.attempt_timeout.min(job.answer_by.since(now));
-        // Whatever ends the attempt, the handler's own tasks hear of it.
+        // However the attempt ends, the handler's own tasks learn of it.
         let cancelled = CancellationToken::new();
         let over = cancelled.clone().drop_guard();
         let context = Context {
@@ -63,42 +63,42 @@ impl Pool {
         };
         let (handler, request, received) = (registered.handler.clone(), job.request.clone(), job.received_at);
         let work = async move {
-            let result = handler.run(&request, Received(received), context).await;
+            let result = handler.run(&request, ReceivedAt(received), context).await;
             // Here, because writing an error out and dropping it is the author's code too, which may panic.
             result.map_err(|error| error.as_text(shortened))
         };
         let span = job_span(job.id, &job.handler, job.attempts + 1);
         let handler = threads.spawn(work.instrument(span), cancelled);
-        let ended = tokio::select! {
+        let outcome = tokio::select! {
             biased;
             finished = handler => match finished {
-                Ok(Ran::Ended(result)) => Ended::Returned(result),
-                Ok(Ran::Panicked(said)) => Ended::Panicked(shortened(said)),
+                Ok(TaskOutcome::Ended(result)) => AttemptOutcome::Returned(result),
+                Ok(TaskOutcome::Panicked(message)) => AttemptOutcome::Panicked(shortened(message)),
                 // Only threads that are going down end it otherwise.
-                Ok(Ran::Cancelled) | Err(_) => Ended::Interrupted,
+                Ok(TaskOutcome::Cancelled) | Err(_) => AttemptOutcome::Interrupted,
             },
-            () = clock.sleep(limit) => Ended::TimedOut,
-            () = self.0.runtime.handing_back().cancelled() => Ended::Interrupted,
+            () = clock.sleep(limit) => AttemptOutcome::TimedOut,
+            () = self.0.runtime.handing_back().cancelled() => AttemptOutcome::Interrupted,
         };
         drop(over);
-        ended
+        outcome
     }
 
-    /// Decides what comes after an attempt that `ended`, and reports it to the store.
-    pub(super) async fn finish(self, job: RunningJob, ended: Ended, begun: Started) {
+    /// Decides what comes after an attempt, and reports it to the store.
+    pub(super) async fn finish(self, job: RunningJob, outcome: AttemptOutcome, started: Started) {
         let now = self.0.clock.steady();
-        let duration = begun.duration(&self.0.clock);
+        let duration = started.duration(&self.0.clock);
         let number = job.attempts + 1;
         let fallback = HandlerPolicy::default();
         let policy =
             self.0.registry.get(job.handler.as_str()).map_or(&fallback, |registered| &registered.policy);
         let jitter = (self.0.random)();
-        let verdict = decide::judge(
-            ended,
-            Circumstances { policy, attempts: number, now, answer_by: job.answer_by, jitter },
+        let decision = decide(
+            outcome,
+            DecisionContext { policy, attempts: number, now, answer_by: job.answer_by, jitter },
         );
-        log_outcome(&self.0.job_log, &job, number, &verdict, duration);
-        let Verdict { next, result, error, .. } = verdict;
+        log_outcome(&self.0.job_log, &job, number, &decision, duration);
+        let Decision { next, result, error, .. } = decision;
         let fallback = match &next {
             AfterHandler::Deliver(prepared) => prepared.outcome.fallback_reason(),
             AfterHandler::Retry { .. } | AfterHandler::HandBack => None,
@@ -107,7 +107,7 @@ impl Pool {
         let attempt = result.map(|result| Attempt {
             stage: Stage::Handler,
             number,
-            started_at: begun.at,
+            started_at: started.at,
             duration,
             result,
             status: None,
@@ -125,7 +125,7 @@ impl Pool {
 }
 
 fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MOST_TEXT) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_ERROR_CHARS) {
         text.truncate(end);
         text.push('…');
     }

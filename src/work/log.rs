@@ -6,31 +6,31 @@ use crate::job_log::{AttemptLine, JobLog};
 use model::{AfterHandler, AttemptResult, HandlerName, JobId, Outcome, RunningJob, whole_millis};
 use store::{StoreError, Written};
 
-use super::decide::Verdict;
+use super::decide::Decision;
 
-/// Logs and counts what came of one attempt. A fallback is logged once it is written.
+/// Logs and counts the outcome of one attempt. A fallback is logged once the store has it.
 pub(super) fn log_outcome(
     jobs: &JobLog,
     job: &RunningJob,
     attempt: u32,
-    verdict: &Verdict,
+    decision: &Decision,
     duration: Duration,
 ) {
     let (id, handler) = (job.id, &job.handler);
-    let outcome = match (&verdict.next, verdict.result) {
+    let label = match (&decision.next, decision.result) {
         (AfterHandler::HandBack, _) => "handed_back",
         (_, Some(result)) => result.as_str(),
         (_, None) => "not_run",
     };
-    metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => outcome)
+    metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => label)
         .increment(1);
-    match (&verdict.next, verdict.result) {
+    match (&decision.next, decision.result) {
         (AfterHandler::Deliver(prepared), _) if prepared.outcome == Outcome::Handler => {
             let duration_ms = whole_millis(duration);
             tracing::debug!(job.id = %id, %handler, attempt, duration_ms, "handled");
         }
         (AfterHandler::Retry { due_at }, Some(result)) => {
-            let error = verdict.error.as_deref().unwrap_or_default();
+            let error = decision.error.as_deref().unwrap_or_default();
             let line = AttemptLine { job: id, handler, attempt, duration, error };
             jobs.retries(result, *due_at, line);
         }
@@ -39,13 +39,13 @@ pub(super) fn log_outcome(
         }
         (AfterHandler::Deliver(_) | AfterHandler::Retry { .. }, _) => {}
     }
-    if !verdict.empty_values.is_empty() && verdict.result == Some(AttemptResult::Ok) {
-        let keys = verdict.empty_values.join(", ");
+    if !decision.empty_values.is_empty() && decision.result == Some(AttemptResult::Ok) {
+        let keys = decision.empty_values.join(", ");
         tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
     }
 }
 
-/// Logs a report that was not written. Returns whether it was.
+/// Logs why a report was not written. Returns whether it was written.
 pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handler: &HandlerName) -> bool {
     match written {
         Ok(Written::Done) => return true,

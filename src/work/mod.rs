@@ -1,8 +1,8 @@
 //! The worker pool: takes queued jobs, runs their handlers, and writes down what comes of it.
 //!
-//! A job gets here on one of two ways: handed over from memory by the commit that stored it, when a
-//! place is free; or claimed from the store, when a wake-up says that something is due. Places are
-//! shared between handlers ([`Shares`]), so that slow ones of one name do not starve another.
+//! A job arrives in one of two ways: the commit that stored it hands it over from memory, if a permit is free; or
+//! the pool claims it from the store, after a wake-up. Handlers share the permits ([`permits`]), so slow ones of one name
+//! do not starve another.
 //!
 //! What it promises: a claimed job always leaves `running`: with a completion, with a time for the next
 //! attempt, with the fallback, or, when the bridge stops, back in the queue.
@@ -10,7 +10,7 @@
 mod attempt;
 mod decide;
 mod log;
-mod places;
+mod permits;
 mod registry;
 mod threads;
 mod undecodable;
@@ -27,15 +27,15 @@ use model::Shares;
 use model::clock::Clock;
 use store::{Slot, Store, StoreError};
 
-use decide::Ended;
+use decide::AttemptOutcome;
 
 pub use registry::Registry;
 pub use threads::HandlerThreads;
 
-/// Handing back takes one commit; waiting longer is in vain.
-const HAND_BACK: Duration = Duration::from_secs(5);
-/// Overdue jobs that get their fallback in one go.
-const OVERDUE: usize = 256;
+/// The time that a stop waits for jobs to be handed back, which takes one commit.
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Overdue jobs that one claim takes to give them their fallback.
+const MAX_OVERDUE_PER_CLAIM: usize = 256;
 
 /// The worker pool. Cheap to clone; clones are the same pool.
 #[derive(Clone)]
@@ -50,14 +50,14 @@ struct Inner {
     clock: Clock,
     random: fn() -> f64,
     shares: Mutex<Shares>,
-    /// The lane that was claimed for last.
-    last: Mutex<Arc<str>>,
+    /// The lane of the last claim.
+    last_claimed: Mutex<Arc<str>>,
     runtime: StageRuntime,
 }
 
 impl Pool {
-    /// A pool of `concurrency` places whose handlers run on `threads` and ask their accounts by `clients`; from now on
-    /// the store hands jobs over to it. `random` is uniform in 0 to 1.
+    /// A pool with `concurrency` permits, whose handlers run on `threads` and call their accounts through `clients`. From now
+    /// on the store hands jobs over to it. `random` is uniform in 0 to 1.
     pub fn new(
         store: Store,
         registry: Registry,
@@ -79,39 +79,39 @@ impl Pool {
             clock,
             random,
             shares,
-            last: Mutex::new(Arc::from("")),
+            last_claimed: Mutex::new(Arc::from("")),
             runtime,
         }));
         let taker = Arc::downgrade(&pool.0);
         pool.0.store.work().hand_over_to(Box::new(move |name| {
             let pool = Self(taker.upgrade()?);
-            let place = pool.places(name, 1).pop()?;
-            Some(Slot { lease: pool.lease(name), take: Box::new(move |job| pool.start(job, place)) })
+            let permit = pool.permits(name, 1).pop()?;
+            Some(Slot { lease: pool.lease(name), take: Box::new(move |job| pool.start(job, permit)) })
         }));
         pool
     }
 
-    /// Works until `stop`, then lets what runs finish until [`interrupt`](Self::interrupt), and hands back the rest.
+    /// Runs until `stop`. Then lets handlers finish until [`interrupt`](Self::interrupt), and hands the rest back.
     pub async fn run(&self, stop: CancellationToken) {
         self.0.runtime.run_loop(self.0.store.work(), &stop, || self.step()).await;
         self.drain().await;
     }
 
-    /// Takes what is due and starts it; waits for no handler. Says how long nothing more is due, if it knows.
+    /// Claims what is due and starts it, without waiting for a handler. Returns how long nothing more is due, if it knows.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (store, now) = (&self.0.store, self.0.clock.steady());
         if store.work().deadline().is_some_and(|deadline| deadline <= now) {
-            for job in store.claim_overdue(OVERDUE, LEASE_MARGIN).await? {
+            for job in store.claim_overdue(MAX_OVERDUE_PER_CLAIM, LEASE_MARGIN).await? {
                 let known = self.0.registry.get(job.handler.as_str()).is_some();
-                let ended = if known { Ended::Overdue } else { Ended::NoHandler };
-                self.0.runtime.spawn(self.clone().finish(job, ended, self.0.runtime.begin()));
+                let outcome = if known { AttemptOutcome::Overdue } else { AttemptOutcome::NoHandler };
+                self.0.runtime.spawn(self.clone().finish(job, outcome, self.0.runtime.begin()));
             }
         }
         // A name without a handler is left until its jobs are overdue and get their fallback.
-        let due = self.in_turn(store.work().due(now));
+        let due = self.rotated(store.work().due(now));
         let due = due.into_iter().filter(|name| self.0.registry.get(name).is_some());
         claim_together(due.map(|name| self.claim(name))).await?;
         let now = self.0.clock.steady();
@@ -120,25 +120,25 @@ impl Pool {
     }
 
     async fn claim(&self, name: Arc<str>) -> Result<(), StoreError> {
-        let mut places = self.places(&name, usize::MAX);
-        if places.is_empty() {
+        let mut permits = self.permits(&name, usize::MAX);
+        if permits.is_empty() {
             return Ok(());
         }
-        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
+        *self.0.last_claimed.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
         let lease = self.lease(&name);
-        for job in self.0.store.claim_work(name, places.len(), lease).await? {
-            if let Some(place) = places.pop() {
-                self.start(job, place);
+        for job in self.0.store.claim_work(name, permits.len(), lease).await? {
+            if let Some(permit) = permits.pop() {
+                self.start(job, permit);
             }
         }
         Ok(())
     }
 
-    /// The lanes, the one after the last that was claimed for first: where places are few, or the store fails
-    /// for one of them, the first would otherwise be first for ever.
-    fn in_turn(&self, mut lanes: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    /// Rotates the lanes, so that the one after the last claim comes first. Otherwise, if permits are few or the store fails
+    /// for one lane, the same lane would always come first.
+    fn rotated(&self, mut lanes: Vec<Arc<str>>) -> Vec<Arc<str>> {
         lanes.sort_unstable();
-        let last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.0.last_claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let next = lanes.partition_point(|lane| *lane <= *last);
         lanes.rotate_left(next);
         lanes
@@ -161,7 +161,7 @@ impl Pool {
         }
         self.0.runtime.hand_back();
         // Without a disk a hand-back cannot be written; the next start finds the jobs all the same.
-        if !self.0.runtime.ended_within(HAND_BACK).await {
+        if !self.0.runtime.ended_within(HAND_BACK_TIMEOUT).await {
             let jobs = self.0.runtime.running();
             tracing::warn!(jobs, "jobs could not be handed back; the next start does it");
         }

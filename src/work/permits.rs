@@ -1,4 +1,4 @@
-//! Places in the pool: how many handlers may run at once, shared between their names.
+//! The permits of the pool: how many handlers may run at once, shared between their names.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -6,20 +6,20 @@ use model::Shares;
 
 use super::Pool;
 
-/// A place in the pool; dropping it gives it back and wakes the pool.
-pub(super) struct Place {
+/// Allows one handler to run. Dropping it returns it and wakes the pool.
+pub(super) struct Permit {
     pub(super) pool: Pool,
     pub(super) name: Arc<str>,
 }
 
 impl Pool {
-    /// Up to `wanted` places for jobs of the handler `name`; none while the pool drains.
-    pub(super) fn places(&self, name: &str, wanted: usize) -> Vec<Place> {
+    /// Takes up to `wanted` permits for jobs of the handler `name`; none while the pool drains.
+    pub(super) fn permits(&self, name: &str, wanted: usize) -> Vec<Permit> {
         if self.0.runtime.is_draining() {
             return Vec::new();
         }
         let got = self.shares().take(name, wanted);
-        (0..got).map(|_| Place { pool: self.clone(), name: name.into() }).collect()
+        (0..got).map(|_| Permit { pool: self.clone(), name: name.into() }).collect()
     }
 
     fn shares(&self) -> MutexGuard<'_, Shares> {
@@ -27,7 +27,7 @@ impl Pool {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.pool.shares().give_back(&self.name);
         self.pool.0.store.work().wake_if_waiting();
