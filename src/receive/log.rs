@@ -2,11 +2,11 @@
 
 use store::Accepted;
 
-use super::attempt::Refused;
-use super::seen::Seen;
+use super::attempt::Refusal;
+use super::faulty_value::FaultyValue;
 
 /// Counts a request for `handler`, or for `unknown`.
-pub(super) fn count(handler: &str, answered: &Result<Accepted, Refused>) {
+pub(super) fn count(handler: &str, answered: &Result<Accepted, Refusal>) {
     let outcome = match answered {
         Ok(Accepted { duplicate: false, .. }) => "accepted",
         Ok(Accepted { duplicate: true, .. }) => "duplicate",
@@ -16,12 +16,14 @@ pub(super) fn count(handler: &str, answered: &Result<Accepted, Refused>) {
         .increment(1);
 }
 
-impl Refused {
+impl Refusal {
     /// Logs the refusal.
     pub(super) fn log(&self, handler: &str) {
         let reason = self.rejection.reason();
         let account_id = self.account_id.map(|account| account.0);
-        let seen = |is: fn(&Seen) -> bool| self.seen.as_ref().filter(|seen| is(seen)).map(Seen::text);
+        let faulty_value = |is: fn(&FaultyValue) -> bool| {
+            self.faulty_value.as_ref().filter(|faulty_value| is(faulty_value)).map(FaultyValue::text)
+        };
         // A macro, because a line has its level from the start. What is `None` is left out of it.
         macro_rules! log {
             ($level:ident) => {
@@ -29,16 +31,20 @@ impl Refused {
                     handler,
                     reason,
                     account.id = account_id,
-                    path.handler = seen(|seen| matches!(seen, Seen::Handler(_))),
-                    token.client_uuid = seen(|seen| matches!(seen, Seen::ClientUuid(_))),
-                    token.aud = seen(|seen| matches!(seen, Seen::Audience(_))),
-                    return_url.host = seen(|seen| matches!(seen, Seen::Host(_))),
-                    content_encoding = seen(|seen| matches!(seen, Seen::Encoding(_))),
+                    path.handler =
+                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Handler(_))),
+                    token.client_uuid =
+                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::ClientUuid(_))),
+                    token.aud = faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Audience(_))),
+                    return_url.host =
+                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Host(_))),
+                    content_encoding =
+                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Encoding(_))),
                     "a widget_request was refused"
                 )
             };
         }
-        if self.rejection.is_worth_a_warning() {
+        if self.rejection.needs_warning() {
             log!(warn);
         } else {
             log!(info);

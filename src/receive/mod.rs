@@ -1,10 +1,10 @@
 //! Receives `widget_request`s: `POST /widget_request/{handler}`.
 //!
 //! Kommo waits two seconds for the answer, so this room does nothing but read, verify and store. A 200
-//! says that the job is on the disk; whoever sends a request with a known `jti` again learns the first
+//! says that the job is on the disk; a caller that repeats a request with a known `jti` gets the first
 //! one's id. The checks go from cheap to dear, and each has its refusal: the handler's name, the body, the
 //! token, the `return_url`, the store. Nothing of a body, a token or a URL goes into a log line, but for the name, the claim or
-//! the host that a refusal is about ([`seen`]); of many refusals of one outcome not each has a line of its own.
+//! the host that a refusal is about ([`faulty_value`]); of many refusals of one outcome not each has a line of its own.
 //!
 //! Metrics: the counter `bridge_requests_total{handler, outcome}`, where `handler` is `unknown` unless it is
 //! registered, and the histogram `bridge_ack_seconds`, from a request's head to its 200.
@@ -12,11 +12,11 @@
 mod attempt;
 mod body;
 mod decide;
+mod faulty_value;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod log;
 mod return_url;
-mod seen;
 mod token;
 
 use std::collections::{BTreeSet, HashMap};
@@ -34,12 +34,12 @@ use model::clock::Clock;
 use model::{AccountId, HandlerName, HostRules};
 use store::Store;
 
-pub use token::keyring::Integration;
+pub use token::signer::TokenSigner;
 
 /// Whether an account has disconnected the integration of a `client_uuid`.
 pub type IsDisabled = Arc<dyn Fn(AccountId, &str) -> bool + Send + Sync>;
 
-/// What receiving has to know of a handler.
+/// What the receiver has to know of a handler.
 pub struct Route {
     /// A job's time to be answered, from receipt on.
     pub answer_within: Duration,
@@ -54,14 +54,14 @@ impl Route {
 }
 
 /// Notes that a verified token of an integration (its `client_uuid`) names an address and an account together.
-pub type WasSeen = Arc<dyn Fn(&str, &str, AccountId) + Send + Sync>;
+pub type OnAccountSeen = Arc<dyn Fn(&str, &str, AccountId) + Send + Sync>;
 
-/// All that receiving takes.
+/// The settings and the collaborators of the receiver.
 pub struct Receiver {
     /// The handlers.
     pub handlers: HashMap<HandlerName, Route>,
-    /// Whose tokens are good.
-    pub integrations: Vec<Integration>,
+    /// The integrations whose tokens are accepted.
+    pub signers: Vec<TokenSigner>,
     /// `server.public_url`: when set, a token's `aud` must have its scheme and host.
     pub public_url: Option<Url>,
     /// Where a `return_url` may lead.
@@ -72,17 +72,17 @@ pub struct Receiver {
     pub read_timeout: Duration,
     /// `server.ack_deadline`, from the request's head on: past it the answer is 503.
     pub ack_deadline: Duration,
-    /// Whether Kommo has told that an account disconnected the integration of this `client_uuid`.
+    /// Whether an account has disconnected the integration of a `client_uuid`, according to Kommo.
     pub is_disabled: IsDisabled,
     /// Called for each accepted request: which account was at which address.
-    pub was_seen: WasSeen,
+    pub on_account_seen: OnAccountSeen,
     /// Where the jobs go.
     pub store: Store,
     /// The time.
     pub clock: Clock,
     /// Random bits, for the ids of jobs.
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
-    /// Once it is cancelled every request is answered 503.
+    /// Once it fires, the answer to every request is 503.
     pub draining: CancellationToken,
 }
 
@@ -90,10 +90,10 @@ pub struct Receiver {
 pub fn router(receiver: Receiver) -> Router {
     let router = Router::new().route("/widget_request/{handler}", post(attempt::widget_request));
     let flood = Flood::new("widget_requests refused", receiver.clock.clone());
-    problem::with_fallbacks(router).with_state(Arc::new(Receiving { receiver, flood }))
+    problem::with_fallbacks(router).with_state(Arc::new(ReceiverState { receiver, flood }))
 }
 
-struct Receiving {
+struct ReceiverState {
     receiver: Receiver,
     flood: Flood,
 }
