@@ -1,6 +1,6 @@
 //! What an answer means for its account: its pause begins or ends, and who has to know learns of it.
 
-use kommo::pace::Pass;
+use kommo::pace::Permit;
 use model::{AccountWait, DeliveringJob, whole_millis};
 
 use super::decide::Judgement;
@@ -13,7 +13,7 @@ impl Sender {
         job: &DeliveringJob,
         judgement: Judgement,
         heard: &str,
-        pass: &mut Pass,
+        pass: &mut Permit,
     ) -> Judgement {
         let Parts { health, clock, accounts, .. } = &self.0.parts;
         // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
@@ -21,11 +21,11 @@ impl Sender {
         let account = pass.account();
         let host = account.split_once("://").map_or(&*account, |(_, host)| host);
         if judgement.account_is_fine {
-            let ended = pass.fine();
+            let ended = pass.succeeded();
             if ended.account {
                 tracing::info!(account.host = host, "deliveries to this account go on");
             }
-            if ended.everybody {
+            if ended.all_accounts {
                 tracing::info!(account.host = host, "deliveries of all accounts go on");
             }
             health.account_goes_on(&account);
@@ -52,7 +52,7 @@ impl Sender {
         } else if health.account_waits(&account, wait) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
         }
-        if let Some(everybody) = began.everybody {
+        if let Some(everybody) = began.all_accounts {
             let pause_ms = whole_millis(everybody);
             tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
         }

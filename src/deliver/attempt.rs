@@ -5,7 +5,7 @@ use tracing::Instrument;
 
 use crate::job_log::Call;
 use crate::stage::job_span;
-use kommo::pace::{Pass, Paused, Source};
+use kommo::pace::{Paused, Permit, Source};
 use kommo::{Answer, Bearer, NoBearer};
 use model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage};
 
@@ -18,7 +18,7 @@ use super::{Parts, Sender};
 type Idle = Option<TaskTrackerToken>;
 
 impl Sender {
-    pub(super) async fn send(self, mut job: DeliveringJob, mut pass: Pass) {
+    pub(super) async fn send(self, mut job: DeliveringJob, mut pass: Permit) {
         let Parts { clock, policies, random, .. } = &self.0.parts;
         let started = self.0.runtime.begin();
         let mut idle = Some(self.0.between_calls.token());
@@ -38,7 +38,7 @@ impl Sender {
             waiting_since: job.waiting_since,
             prepared: &job.prepared,
             delivery: job.delivery,
-            account: pass.standing(Source::Job(job.id)),
+            account: pass.evidence(Source::Job(job.id)),
             policy: policies.get(&job.handler).unwrap_or(&default_policy),
             give_up_after: self.0.settings.give_up_after,
             now,
@@ -80,13 +80,13 @@ impl Sender {
     }
 
     /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
-    async fn call(&self, job: &DeliveringJob, pass: &mut Pass, idle: &mut Idle) -> Result<Answer, Got> {
+    async fn call(&self, job: &DeliveringJob, pass: &mut Permit, idle: &mut Idle) -> Result<Answer, Got> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
         let at_hand = accounts.is_at_hand(whose);
         if !at_hand {
-            pass.give_back();
+            pass.release();
         }
         let bearer = match self.unless_stopped(accounts.bearer(whose)).await? {
             Ok(bearer) => bearer,
@@ -94,16 +94,16 @@ impl Sender {
             Err(none) => return Err(Got::NoBearer(none)),
         };
         if !at_hand {
-            self.unless_stopped(pass.renew(patience)).await?.map_err(Got::NotItsTurn)?;
+            self.unless_stopped(pass.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
         }
         let answer = self.post(job, &bearer, pass, idle).await?;
         let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, pass) {
             return Ok(answer);
         }
-        pass.give_back();
+        pass.release();
         let bearer = self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(Got::NoBearer)?;
-        self.unless_stopped(pass.renew(patience)).await?.map_err(Got::NotItsTurn)?;
+        self.unless_stopped(pass.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
         self.post(job, &bearer, pass, idle).await
     }
 
@@ -116,7 +116,7 @@ impl Sender {
         &self,
         job: &DeliveringJob,
         bearer: &Bearer,
-        pass: &mut Pass,
+        pass: &mut Permit,
         idle: &mut Idle,
     ) -> Result<Answer, Got> {
         let DeliveringJob { return_url, prepared, .. } = job;
@@ -145,6 +145,6 @@ impl Sender {
 
 /// Whether the 401 of this call is about the job alone. Then the token is good, and renewing it each time that the job is
 /// tried would only hold up the others.
-fn is_refused_alone(job: &DeliveringJob, pass: &Pass) -> bool {
-    blame::decide(job.delivery, pass.standing(Source::Job(job.id))) != Blame::Account
+fn is_refused_alone(job: &DeliveringJob, pass: &Permit) -> bool {
+    blame::decide(job.delivery, pass.evidence(Source::Job(job.id))) != Blame::Account
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::stage::LEASE_MARGIN;
-use kommo::pace::{Hold, Pass};
+use kommo::pace::{Hold, Permit};
 use model::DeliveringJob;
 use store::{LongestDue, StoreError};
 
@@ -48,9 +48,9 @@ impl Sender {
     }
 
     /// Claims as many jobs as there are passes, and sends them off. Returns whether there were as many.
-    async fn claim(&self, origin: Arc<str>, passes: Vec<Pass>) -> Result<bool, StoreError> {
+    async fn claim(&self, origin: Arc<str>, passes: Vec<Permit>) -> Result<bool, StoreError> {
         let limit = passes.len();
-        let longest_due = if passes.iter().any(Pass::is_probe) {
+        let longest_due = if passes.iter().any(Permit::is_probe) {
             // Jobs that were refused come last then: one that is refused for its own sake would prolong the pause.
             LongestDue::default()
         } else {
@@ -69,7 +69,7 @@ impl Sender {
         then(turns.entry(origin.clone()).or_default())
     }
 
-    pub(super) fn start(&self, job: DeliveringJob, pass: Pass) {
+    pub(super) fn start(&self, job: DeliveringJob, pass: Permit) {
         self.0.runtime.spawn(self.clone().send(job, pass));
     }
 
@@ -79,10 +79,10 @@ impl Sender {
         lane: &str,
         moved: Option<&Arc<str>>,
         wanted: usize,
-    ) -> Result<Vec<Pass>, Hold> {
+    ) -> Result<Vec<Permit>, Hold> {
         #[cfg(test)]
         self.0.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.0.parts.gate.admit(moved.map_or(lane, |account| account), wanted)
+        self.0.parts.gate.try_acquire(moved.map_or(lane, |account| account), wanted)
     }
 
     /// Where the account of a lane is now, if it has moved.

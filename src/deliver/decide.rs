@@ -5,7 +5,7 @@ mod early;
 
 use std::time::Duration;
 
-use kommo::pace::{Cause, Pause, Paused, Source, Standing};
+use kommo::pace::{AccountEvidence, Cause, Pause, Paused, Source};
 use kommo::{Answer, NoBearer, Problem};
 use model::{
     AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
@@ -45,7 +45,7 @@ pub(super) struct Circumstances<'a> {
     /// How the delivery went before.
     pub(super) delivery: Delivery,
     /// How its account is, as far as the pace knows.
-    pub(super) account: Standing,
+    pub(super) account: AccountEvidence,
     pub(super) policy: &'a HandlerPolicy,
     pub(super) give_up_after: Duration,
     /// By the steady clock, as are the moments of `delivery` and `account`.

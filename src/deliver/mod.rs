@@ -2,7 +2,7 @@
 //!
 //! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
 //! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
-//! due. Either way it passes the [gate](Gate): the pace of its account, and a place among the calls in flight.
+//! due. Either way it passes the [gate](CallLimiter): the pace of its account, and a place among the calls in flight.
 //! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
 //! delays no other; a lane that the gate holds is parked until there is a reason to look. Within a lane young jobs go
 //! first, and every fourth continue is one that has been due longest ([`turns`]).
@@ -31,7 +31,7 @@ use crate::health::Health;
 use crate::job_log::JobLog;
 use crate::stage::{StageRuntime, claim_together};
 use kommo::Kommo;
-use kommo::pace::Gate;
+use kommo::pace::CallLimiter;
 use model::clock::Clock;
 use model::{CheckedCompletion, HandlerName, HandlerPolicy};
 use store::{Slot, Store, StoreError};
@@ -62,7 +62,7 @@ pub struct Parts {
     /// Whose token they carry.
     pub accounts: Accounts,
     /// When they may go.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<CallLimiter>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted what an account waits for.
@@ -108,7 +108,7 @@ impl Sender {
             between_calls: TaskTracker::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);
-        sender.0.parts.gate.on_account_went_on(move |origin| {
+        sender.0.parts.gate.on_account_resumed(move |origin| {
             if let Some(inner) = releaser.upgrade() {
                 Self(inner).release(origin.into());
             }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Source};
+use crate::pace::{CallKind, CallLimiter, CallLimits, Cause, Pause, Paused, Permit, Source};
 use model::clock::Clock;
 use model::{AccountId, HostRules, Outgoing};
 
@@ -84,7 +84,7 @@ pub struct Clients {
     /// The one HTTP client.
     pub kommo: Kommo,
     /// The pace, shared with the sender.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<CallLimiter>,
     /// Where bearers come from.
     pub credentials: Arc<dyn Credentials>,
     /// Measures waiting.
@@ -139,13 +139,14 @@ impl Client {
         }
         options.hosts.check(&url).map_err(|refusal| refused(&refusal))?;
         let origin = url.origin().ascii_serialization();
-        let limits = Limits { rate_per_account: options.rate_per_second.max(1), rate_total: None, places: 0 };
+        let limits =
+            CallLimits { rate_per_account: options.rate_per_second.max(1), rate_total: None, concurrency: 0 };
         let clock = Clock::system();
         let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)
             .map_err(|error| Error::Setup(error.to_string()))?;
         let clients = Clients {
             kommo,
-            gate: Gate::new(limits, clock.clone()),
+            gate: CallLimiter::new(limits, clock.clone()),
             credentials: Arc::new(LongLived::new(&origin, token)),
             clock,
             random: fastrand::f64,
@@ -214,7 +215,7 @@ impl Client {
             match judge(&got, tried) {
                 Next::Done { account_is_fine } => {
                     if account_is_fine {
-                        pass.fine();
+                        pass.succeeded();
                     }
                     let response = got?;
                     let origin = bearer.origin;
@@ -249,9 +250,9 @@ impl Client {
         }
     }
 
-    async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Pass, Error> {
+    async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Permit, Error> {
         let left = deadline.saturating_sub(self.shared.clock.elapsed());
-        self.shared.gate.turn(&bearer.origin, Errand::Call, left).await.map_err(|Paused { left }| {
+        self.shared.gate.acquire(&bearer.origin, CallKind::Api, left).await.map_err(|Paused { left }| {
             if asked_to_wait { Error::RateLimited { retry_after: left } } else { Error::Paused { left } }
         })
     }

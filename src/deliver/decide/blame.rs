@@ -3,7 +3,7 @@
 //! Kommo refuses accounts: a token, a plan, the rights of a user. But a firewall may dislike the text of one job, and the
 //! answer looks the same. What tells them apart is that the account takes another job after it refused this one.
 
-use kommo::pace::Standing;
+use kommo::pace::AccountEvidence;
 use model::Delivery;
 
 /// Whom the refusal is about.
@@ -19,7 +19,7 @@ pub(in crate::deliver) enum Blame {
 }
 
 /// Decides whom the refusal of a job is about that went so far like this.
-pub(in crate::deliver) fn decide(delivery: Delivery, account: Standing) -> Blame {
+pub(in crate::deliver) fn decide(delivery: Delivery, account: AccountEvidence) -> Blame {
     let is_known = delivery.is_refused_alone();
     if account.refuses_others {
         return if is_known { Blame::Unclear } else { Blame::Account };
@@ -65,7 +65,7 @@ mod tests {
             ("now others are refused too", None, at(5), at(6), true, Account),
             ("now others are refused too, and it is known", at(5), at(9), at(6), true, Unclear),
         ] {
-            let account = Standing { taken_at, refuses_others };
+            let account = AccountEvidence { taken_at, refuses_others };
             assert_eq!(decide(job(failing_since, refused_at), account), expected, "{what}");
         }
     }

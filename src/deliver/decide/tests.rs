@@ -31,7 +31,7 @@ fn fallback() -> CheckedCompletion {
 struct Case {
     prepared: Prepared,
     delivery: Delivery,
-    account: Standing,
+    account: AccountEvidence,
     goto: Option<Step>,
     waiting_since: Timestamp,
 }
@@ -41,7 +41,7 @@ impl Default for Case {
         Self {
             prepared: alone(Outcome::Handler),
             delivery: Delivery::default(),
-            account: Standing::default(),
+            account: AccountEvidence::default(),
             goto: None,
             waiting_since: NOW - Duration::from_secs(3),
         }
@@ -167,7 +167,7 @@ fn refused(failing_since: Option<Timestamp>, refused_at: Timestamp) -> Delivery 
 
 #[test]
 fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charged_until_it_gives_up() {
-    let account = Standing { taken_at: Some(NOW), refuses_others: false };
+    let account = AccountEvidence { taken_at: Some(NOW), refuses_others: false };
     let before = NOW - Duration::from_secs(1);
     for got in refusals() {
         let first = Case { delivery: refused(None, before), account, ..Case::default() }.judge(&got);
@@ -178,7 +178,7 @@ fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charg
         assert!(delivery.is_refused_alone() && first.error.unwrap().contains("takes other jobs"), "{got:?}");
 
         // From then on it is known, also to a process that has seen no other job.
-        let (since, standing) = (NOW - HOUR, Standing::default());
+        let (since, standing) = (NOW - HOUR, AccountEvidence::default());
         let almost = refused(Some(since + Duration::from_millis(1)), before);
         let again = Case { delivery: almost, account: standing, ..Case::default() }.judge(&got);
         assert!(matches!(again.next, AfterDelivery::Retry { .. }) && again.pause.is_none(), "{got:?}");
@@ -190,7 +190,7 @@ fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charg
 
 #[test]
 fn an_outage_of_the_account_charges_no_job_and_forgets_no_refused_one() {
-    let account = Standing { taken_at: Some(NOW), refuses_others: true };
+    let account = AccountEvidence { taken_at: Some(NOW), refuses_others: true };
     let before = NOW - Duration::from_secs(1);
     for got in refusals() {
         let good = Case { delivery: refused(None, before), account, ..Case::default() }.judge(&got);

@@ -1,37 +1,37 @@
-//! What an answer did to the pauses, as its caller learns it.
+//! What a response did to the pauses, as the caller learns it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
 
-/// How an account is, seen from a call that it refused.
+/// What is known about an account that has refused a call: the evidence for whom the refusal is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// When the last continue began that the account took, by the steady clock, as far as this process knows.
+pub struct AccountEvidence {
+    /// When the last continue that the account took started, by the steady clock, as far as this process knows.
     pub taken_at: Option<Timestamp>,
-    /// The account refuses others too, or asked to wait, since the call was reserved.
+    /// Since the call was reserved, the account refuses others too, or has asked to wait.
     pub refuses_others: bool,
 }
 
-/// A pause that an answer began.
+/// The pause that a response started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PauseBegan {
-    /// For how long no call to the account goes out; zero if only the job that was refused has to wait.
+pub struct PauseStarted {
+    /// For how long no call to the account goes out; zero if only the refused job has to wait.
     pub account: Duration,
-    /// For how long the job that was refused waits alone, if only it has to.
+    /// For how long the refused job waits alone, if only it has to wait.
     pub alone: Option<Duration>,
     /// For how long all accounts wait, if they do.
-    pub everybody: Option<Duration>,
+    pub all_accounts: Option<Duration>,
 }
 
-/// What a good answer ended.
+/// Which pauses a good response ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GoesOn {
-    /// The account's pause.
+pub struct Resumed {
+    /// The pause of the account.
     pub account: bool,
     /// The pause of all accounts.
-    pub everybody: bool,
-    /// The accounts whose refusals had begun that pause. They had to leave its end to the others.
+    pub all_accounts: bool,
+    /// The accounts whose refusals had started that pause. They left the probe to the others.
     pub(super) refused: Vec<Arc<str>>,
 }

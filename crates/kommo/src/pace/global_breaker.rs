@@ -1,28 +1,27 @@
-//! The pause of all accounts: when Kommo seems to block the bridge's address.
+//! The circuit breaker of all accounts: it opens when Kommo seems to block the bridge's address.
 //!
-//! A 403 without JSON can mean a blocked address, or a firewall that dislikes the text of one call. So it is the account's
-//! matter first. All accounts wait only after such refusals of two of them in a row, and then an account that was not
-//! refused is the first to find out whether it is over. While only accounts are refused that were refused before, the
-//! others are not held up again.
+//! A 403 without JSON can mean a blocked address, or a firewall that dislikes the text of one call. At first it concerns
+//! its account only. All accounts wait after such refusals at two of them in a row. An account that was not refused then
+//! sends the first probe. As long as the refused accounts are the same ones, the others are not held up again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::breaker::{Pauses, Permission};
+use super::breaker::{Breaker, BreakerState};
 use super::cause::{Cause, Source};
 use super::state::WINDOW;
 
 /// For this long after the pause only accounts that were not refused may send the probe.
 const LEFT_TO_OTHERS: Duration = WINDOW.saturating_mul(2);
 
-/// The pause of all accounts.
+/// The circuit breaker of all accounts.
 #[derive(Debug, Default)]
-pub(super) struct Everybody {
-    pauses: Pauses,
+pub(super) struct GlobalBreaker {
+    breaker: Breaker,
     /// The last refusal without JSON, if no continue has succeeded since.
     suspect: Option<Suspect>,
-    /// The accounts whose refusals began the pause.
+    /// The accounts whose refusals started the pause.
     refused: HashSet<Arc<str>>,
     /// The only account that has something to send, if two of its jobs were refused in a row.
     alone: Option<Arc<str>>,
@@ -36,88 +35,88 @@ struct Suspect {
     source: Source,
 }
 
-impl Everybody {
-    pub(super) const fn era(&self) -> u64 {
-        self.pauses.era()
+impl GlobalBreaker {
+    pub(super) const fn epoch(&self) -> u64 {
+        self.breaker.epoch()
     }
 
-    /// Whether a call to `account` may go out, as far as all accounts are concerned.
-    pub(super) fn permission(&self, account: &str, now: Duration) -> Permission {
-        let permission = self.pauses.permission(now);
-        let left = self.pauses.until().map(|until| until + LEFT_TO_OTHERS).filter(|left| now < *left);
+    /// What the breaker lets through to `account`: an account that was refused leaves the probe to the others for a while.
+    pub(super) fn state(&self, account: &str, now: Duration) -> BreakerState {
+        let state = self.breaker.state(now);
+        let left = self.breaker.until().map(|until| until + LEFT_TO_OTHERS).filter(|left| now < *left);
         let leaves_it = self.refused.contains(account) && self.resumed.as_deref() != Some(account);
-        match (permission, left) {
-            (Permission::Probe, Some(left)) if leaves_it => Permission::Wait(Some(left)),
-            (permission, _) => permission,
+        match (state, left) {
+            (BreakerState::HalfOpen, Some(left)) if leaves_it => BreakerState::Open(Some(left)),
+            (state, _) => state,
         }
     }
 
-    /// Whether no account at all may be called, until when if that is known.
+    /// Until when no account at all may be called; `None` if some may, `Some(None)` if the end is unknown.
     pub(super) fn holds_all(&self, now: Duration) -> Option<Option<Duration>> {
-        match self.pauses.permission(now) {
-            Permission::Wait(until) => Some(until),
-            Permission::Go | Permission::Probe => None,
+        match self.breaker.state(now) {
+            BreakerState::Open(until) => Some(until),
+            BreakerState::Closed | BreakerState::HalfOpen => None,
         }
     }
 
-    pub(super) fn begin(&mut self) {
-        self.pauses.begin();
+    pub(super) fn call_reserved(&mut self) {
+        self.breaker.call_reserved();
     }
 
     /// An operator asks to try `account` now: its next call may be the probe.
     pub(super) fn resume(&mut self, account: &str, now: Duration) -> bool {
-        let is_on = self.pauses.resume(now);
-        self.resumed = is_on.then(|| account.into());
-        is_on
+        let is_tripped = self.breaker.resume(now);
+        self.resumed = is_tripped.then(|| account.into());
+        is_tripped
     }
 
-    pub(super) fn admits(&self, era: &mut u64) -> bool {
-        self.pauses.admits(era)
+    pub(super) fn admits(&self, epoch: &mut u64) -> bool {
+        self.breaker.admits(epoch)
     }
 
-    pub(super) fn unknown(&mut self, era: u64) {
-        self.pauses.unknown(era);
+    pub(super) fn inconclusive(&mut self, epoch: u64) {
+        self.breaker.inconclusive(epoch);
     }
 
-    /// A call of that era was answered by Kommo, so the address is not blocked. Returns the accounts whose refusals had begun
-    /// the pause, if that ended one.
-    pub(super) fn fine(&mut self, era: u64) -> Option<Vec<Arc<str>>> {
-        let ended = self.pauses.fine(era, true);
+    /// Kommo answered a call of that epoch, so the address is not blocked. If that ended a pause, returns the accounts whose
+    /// refusals had started it.
+    pub(super) fn succeeded(&mut self, epoch: u64) -> Option<Vec<Arc<str>>> {
+        let ended = self.breaker.succeeded(epoch, true);
         if ended {
             self.resumed = None;
         }
         ended.then(|| self.refused.drain().collect())
     }
 
-    /// A continue succeeded: refusals before it count no longer.
-    pub(super) fn continued(&mut self) {
+    /// A continue succeeded: earlier refusals no longer count.
+    pub(super) fn continue_succeeded(&mut self) {
         self.suspect = None;
         self.alone = None;
     }
 
-    /// A call of that era to `account` was answered 403 without JSON. `others_work`: other accounts have something to
-    /// send too. Says until when all accounts wait, if this began a pause.
+    /// A call of that epoch to `account` was answered 403 without JSON. `others_work`: other accounts have something to
+    /// send too. Returns until when all accounts wait, if this started a pause.
     pub(super) fn refused(
         &mut self,
         account: &Arc<str>,
         source: Source,
         others_work: bool,
-        era: u64,
+        epoch: u64,
         now: Duration,
     ) -> Option<Duration> {
-        if self.pauses.is_on() {
+        if self.breaker.is_tripped() {
             self.resumed = None;
-            if era == self.pauses.era() && self.refused.insert(account.clone()) {
-                return self.hold(era, now);
+            if epoch == self.breaker.epoch() && self.refused.insert(account.clone()) {
+                return self.hold(epoch, now);
             }
-            self.pauses.unknown(era);
+            self.breaker.inconclusive(epoch);
             return None;
         }
         let before = self.suspect.replace(Suspect { account: account.clone(), source });
         match before {
             Some(before) if before.account != *account => {
                 self.refused = HashSet::from([before.account, account.clone()]);
-                self.hold(era, now)
+                self.hold(epoch, now)
             }
             Some(before) if before.source != source && !others_work => {
                 self.alone = Some(account.clone());
@@ -127,14 +126,14 @@ impl Everybody {
         }
     }
 
-    fn hold(&mut self, era: u64, now: Duration) -> Option<Duration> {
+    fn hold(&mut self, epoch: u64, now: Duration) -> Option<Duration> {
         (self.suspect, self.alone, self.resumed) = (None, None, None);
-        self.pauses.of_everybody(era, Cause::Blocked, now)
+        self.breaker.trip_for_all(epoch, Cause::Blocked, now)
     }
 
-    /// Whose refusals hold up everybody, and until when; none if nothing does.
+    /// Whose refusals hold up the accounts, and until when; `None` if none do.
     pub(super) fn holders(&self) -> Option<(Vec<Arc<str>>, Option<Duration>)> {
-        if let Some(until) = self.pauses.until() {
+        if let Some(until) = self.breaker.until() {
             let mut refused: Vec<Arc<str>> = self.refused.iter().cloned().collect();
             refused.sort();
             return Some((refused, Some(until)));
@@ -157,18 +156,18 @@ mod tests {
     }
 
     /// Refusals as (account, job), or a success in between, at 0 s; and until when all wait after them.
-    fn after(events: &[Option<(&str, u128)>], others_work: bool) -> (Everybody, Option<Duration>) {
-        let (mut everybody, mut until) = (Everybody::default(), None);
+    fn after(events: &[Option<(&str, u128)>], others_work: bool) -> (GlobalBreaker, Option<Duration>) {
+        let (mut global, mut until) = (GlobalBreaker::default(), None);
         for event in events {
             match event {
                 Some((account, number)) => {
-                    let era = everybody.era();
-                    until = everybody.refused(&(*account).into(), job(*number), others_work, era, secs(0));
+                    let epoch = global.epoch();
+                    until = global.refused(&(*account).into(), job(*number), others_work, epoch, secs(0));
                 }
-                None => everybody.continued(),
+                None => global.continue_succeeded(),
             }
         }
-        (everybody, until)
+        (global, until)
     }
 
     #[test]
@@ -183,10 +182,10 @@ mod tests {
             (vec![Some(("a", 1)), None, Some(("b", 2))], None),
             (vec![Some(("a", 1)), None, Some(("b", 2)), Some(("a", 1))], minute),
         ] {
-            let (everybody, until) = after(&events, true);
+            let (global, until) = after(&events, true);
             assert_eq!(until, expected, "{events:?}");
-            assert_eq!(everybody.holders().is_some(), expected.is_some(), "{events:?}");
-            let held = everybody.permission("c", secs(0)) != Permission::Go;
+            assert_eq!(global.holders().is_some(), expected.is_some(), "{events:?}");
+            let held = global.state("c", secs(0)) != BreakerState::Closed;
             assert_eq!(held, expected.is_some(), "{events:?}");
         }
     }
@@ -199,38 +198,38 @@ mod tests {
             (vec![Some(("a", 1)), Some(("a", 2))], false, true),
             (vec![Some(("a", 1)), Some(("a", 2)), None], false, false),
         ] {
-            let (everybody, _) = after(&events, others_work);
-            assert_eq!(everybody.holders().is_some(), shown, "{events:?}");
-            assert_eq!(everybody.permission("b", secs(0)), Permission::Go, "{events:?}");
+            let (global, _) = after(&events, others_work);
+            assert_eq!(global.holders().is_some(), shown, "{events:?}");
+            assert_eq!(global.state("b", secs(0)), BreakerState::Closed, "{events:?}");
         }
     }
 
     #[test]
-    fn who_was_not_refused_finds_out_whether_it_is_over() {
-        let (mut everybody, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
+    fn an_account_that_was_not_refused_sends_the_probe() {
+        let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
         let left = Some(secs(60) + LEFT_TO_OTHERS);
-        assert_eq!(everybody.permission("a", secs(60)), Permission::Wait(left));
-        assert_eq!(everybody.permission("c", secs(60)), Permission::Probe);
-        assert_eq!(everybody.holds_all(secs(60)), None, "the others need not wait for that");
-        assert_eq!(everybody.permission("a", secs(63)), Permission::Probe, "no other has come");
-        everybody.begin();
-        let mut refused = everybody.fine(everybody.era()).unwrap();
+        assert_eq!(global.state("a", secs(60)), BreakerState::Open(left));
+        assert_eq!(global.state("c", secs(60)), BreakerState::HalfOpen);
+        assert_eq!(global.holds_all(secs(60)), None, "the others need not wait for that");
+        assert_eq!(global.state("a", secs(63)), BreakerState::HalfOpen, "no other has come");
+        global.call_reserved();
+        let mut refused = global.succeeded(global.epoch()).unwrap();
         refused.sort();
         assert_eq!(refused, ["a".into(), "b".into()]);
-        assert_eq!(everybody.permission("a", secs(60)), Permission::Go);
+        assert_eq!(global.state("a", secs(60)), BreakerState::Closed);
     }
 
     #[test]
-    fn who_is_refused_again_holds_up_no_other_and_who_is_new_among_them_does() {
-        let (mut everybody, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
-        everybody.begin();
-        let era = everybody.era();
-        assert_eq!(everybody.refused(&"a".into(), job(1), true, era, secs(60)), None);
-        assert_eq!(everybody.permission("c", secs(60)), Permission::Probe);
-        everybody.begin();
-        assert_eq!(everybody.refused(&"c".into(), job(3), true, era, secs(60)), Some(secs(180)));
-        assert_eq!(everybody.permission("d", secs(179)), Permission::Wait(Some(secs(180))));
+    fn an_account_refused_again_holds_up_no_other_and_a_new_one_does() {
+        let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
+        global.call_reserved();
+        let epoch = global.epoch();
+        assert_eq!(global.refused(&"a".into(), job(1), true, epoch, secs(60)), None);
+        assert_eq!(global.state("c", secs(60)), BreakerState::HalfOpen);
+        global.call_reserved();
+        assert_eq!(global.refused(&"c".into(), job(3), true, epoch, secs(60)), Some(secs(180)));
+        assert_eq!(global.state("d", secs(179)), BreakerState::Open(Some(secs(180))));
         // One that was under way before the pause began says nothing.
-        assert_eq!(everybody.refused(&"d".into(), job(4), true, era, secs(61)), None);
+        assert_eq!(global.refused(&"d".into(), job(4), true, epoch, secs(61)), None);
     }
 }

@@ -1,8 +1,9 @@
-//! The gate through which every call to Kommo goes: pace and places together.
+//! The limiter that every call to Kommo passes: rates, circuit breakers, and the number of continues in flight.
 //!
-//! The sender asks for as many passes as it may have and never waits ([`Gate::admit`]); whoever makes a
-//! single call waits for its turn ([`Gate::turn`]). A busy sender leaves every second call to those who
-//! wait, and they leave it every other, so that neither a handler's question nor a continue stands behind all of the others.
+//! There are two ways to get a [`Permit`]. The sender takes as many as it may have and never waits
+//! ([`CallLimiter::try_acquire`]). A single call waits until it gets one ([`CallLimiter::acquire`]). The two sides take
+//! turns, so a handler's call does not wait behind all continues, nor a continue behind all handlers.
+//! `docs/decisions/2026-11-29-pace-two-ways-in.md` says why there is not one queue for both.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,222 +15,225 @@ use model::Shares;
 use model::clock::Clock;
 
 use super::cause::Cause;
-use super::permit::Pass;
-use super::state::{Errand, Hold, Pace, Ticket};
+use super::permit::Permit;
+use super::state::{CallKind, Hold, LimiterState, Reservation};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// How many calls.
+/// How many calls may start, and how many continues may be in flight.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct CallLimits {
     /// Calls per second and account.
     pub rate_per_account: u32,
     /// Calls per second of the whole bridge, if that is limited.
     pub rate_total: Option<u32>,
     /// Continues in flight at once, over all accounts.
-    pub places: usize,
+    pub concurrency: usize,
 }
 
-/// Hears of an account for which something changed.
+/// Called with the account for which something changed.
 type ForAccount = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Shared by all who call Kommo.
-pub struct Gate {
-    inside: Mutex<Inside>,
+/// Decides when a call to Kommo may start. All callers share one.
+pub struct CallLimiter {
+    inner: Mutex<Inner>,
     pub(super) clock: Clock,
-    /// Tells those who wait for a turn that it may have come.
+    /// Wakes waiters: a call may be possible now.
     changed: Notify,
-    /// Called with an account whenever a place of it becomes free, or something else that may let its continues go.
+    /// Called with an account after an event that may let its continues go.
     freed: OnceLock<ForAccount>,
     /// Called when an account's pause has ended.
-    went_on: OnceLock<ForAccount>,
+    resumed: OnceLock<ForAccount>,
 }
 
-pub(super) struct Inside {
-    pub(super) pace: Pace,
-    pub(super) shares: Shares,
+pub(super) struct Inner {
+    pub(super) state: LimiterState,
+    pub(super) permits: Shares,
 }
 
-impl Gate {
-    /// A gate that nobody has passed.
-    pub fn new(limits: Limits, clock: Clock) -> Arc<Self> {
-        let pace = Pace::new(limits.rate_per_account, limits.rate_total);
-        let inside = Mutex::new(Inside { pace, shares: Shares::for_anybody(limits.places) });
+impl CallLimiter {
+    /// A limiter that no call has passed yet.
+    pub fn new(limits: CallLimits, clock: Clock) -> Arc<Self> {
+        let state = LimiterState::new(limits.rate_per_account, limits.rate_total);
+        let inner = Mutex::new(Inner { state, permits: Shares::for_anybody(limits.concurrency) });
         Arc::new(Self {
-            inside,
+            inner,
             clock,
             changed: Notify::new(),
             freed: OnceLock::new(),
-            went_on: OnceLock::new(),
+            resumed: OnceLock::new(),
         })
     }
 
-    /// Calls `freed` with an account after whatever may let its continues go: a place of it that became free, the end of a
-    /// call or of a pause, a waiter that left. The first wish counts.
+    /// Calls `freed` with an account after each event that may let its continues go: a permit of it was returned, a call or
+    /// a pause ended, a waiter left. Only the first callback is kept.
     pub fn on_freed(&self, freed: impl Fn(&str) + Send + Sync + 'static) {
         let _there_is_one_sender = self.freed.set(Box::new(freed));
     }
 
-    /// Calls `went_on` with the account whenever an account's pause has ended. The first wish counts.
-    pub fn on_account_went_on(&self, went_on: impl Fn(&str) + Send + Sync + 'static) {
-        let _there_is_one_sender = self.went_on.set(Box::new(went_on));
+    /// Calls `resumed` with an account when its pause has ended. Only the first callback is kept.
+    pub fn on_account_resumed(&self, resumed: impl Fn(&str) + Send + Sync + 'static) {
+        let _there_is_one_sender = self.resumed.set(Box::new(resumed));
     }
 
     /// Whether all accounts wait, and what for.
     pub fn everybody_waits(&self) -> Option<EverybodyWaits> {
         let now = self.clock.elapsed();
-        let (accounts, until, holds_all) = self.lock().pace.everybody_waits()?;
+        let (accounts, until, holds_all) = self.lock().state.everybody_waits()?;
         let left = until.saturating_sub(now);
         Some(EverybodyWaits { accounts, left: (!left.is_zero()).then_some(left), holds_all })
     }
 
-    /// Up to `wanted` passes for continues to `account`, each with a place.
+    /// Takes up to `wanted` permits for continues to `account`, without waiting.
     ///
     /// # Errors
-    /// None may go now. It may be worth asking again at the moment that the error names, or after the next event of the
+    /// No continue may go now. A retry may succeed at the moment that the error names, or after the next event of the
     /// account ([`on_freed`](Self::on_freed)).
-    pub fn admit(self: &Arc<Self>, account: &str, wanted: usize) -> Result<Vec<Pass>, Hold> {
+    pub fn try_acquire(self: &Arc<Self>, account: &str, wanted: usize) -> Result<Vec<Permit>, Hold> {
         let now = self.clock.elapsed();
-        let mut inside = self.lock();
-        let places = inside.shares.take(account, wanted);
-        let tickets = inside.pace.reserve(account, places, now);
-        for _ in tickets.len()..places {
-            inside.shares.give_back(account);
+        let mut inner = self.lock();
+        let in_flight = inner.permits.take(account, wanted);
+        let reservations = inner.state.reserve(account, in_flight, now);
+        for _ in reservations.len()..in_flight {
+            inner.permits.give_back(account);
         }
-        if tickets.is_empty() {
-            let for_want_of_places = if inside.shares.is_full() { Hold::All(None) } else { Hold::Share };
-            return Err(inside.pace.hold(account, now).unwrap_or(for_want_of_places));
+        if reservations.is_empty() {
+            let no_permit_left = if inner.permits.is_full() { Hold::All(None) } else { Hold::Share };
+            return Err(inner.state.hold(account, now).unwrap_or(no_permit_left));
         }
-        drop(inside);
+        drop(inner);
         let account: Arc<str> = account.into();
-        Ok(tickets.into_iter().map(|ticket| self.pass(account.clone(), ticket, true)).collect())
+        Ok(reservations
+            .into_iter()
+            .map(|reservation| self.permit(account.clone(), reservation, true))
+            .collect())
     }
 
-    /// Waits for the turn of a single call to `account`, at most `patience`.
+    /// Waits for the permit of a single call to `account`, at most `patience`.
     ///
     /// # Errors
-    /// It does not come in time.
-    pub async fn turn(
+    /// There is none in time.
+    pub async fn acquire(
         self: &Arc<Self>,
         account: &str,
-        errand: Errand,
+        kind: CallKind,
         patience: Duration,
-    ) -> Result<Pass, Paused> {
-        let ticket = self.ticket(account, errand, patience).await?;
-        Ok(self.pass(account.into(), ticket, false))
+    ) -> Result<Permit, Paused> {
+        let reservation = self.reserve(account, kind, patience).await?;
+        Ok(self.permit(account.into(), reservation, false))
     }
 
     /// Time until a single call to `account` may go; `None` if that depends on another event.
     pub fn wait(&self, account: &str) -> Option<Duration> {
-        self.wait_for(account, Errand::Call)
+        self.wait_for(account, CallKind::Api)
     }
 
-    fn wait_for(&self, account: &str, errand: Errand) -> Option<Duration> {
+    fn wait_for(&self, account: &str, kind: CallKind) -> Option<Duration> {
         let now = self.clock.elapsed();
-        self.lock().pace.next(account, errand, now).map(|next| next.saturating_sub(now))
+        self.lock().state.next(account, kind, now).map(|next| next.saturating_sub(now))
     }
 
-    /// Something outside the gate changed that may let the continues of `account` go.
-    pub fn look_again(&self, account: &str) {
-        self.tell(account);
+    /// Something outside the limiter changed that may let the continues of `account` go.
+    pub fn recheck(&self, account: &str) {
+        self.notify(account);
     }
 
-    /// An operator asks to try `account` now: whatever pauses it, or all accounts, goes on to its probe, which is one call.
-    /// Says whether something paused it.
+    /// An operator asks to try `account` now: the pause of the account, and that of all accounts, go on to their probe, which
+    /// is one call. Returns whether there was a pause.
     pub fn resume(&self, account: &str) -> bool {
         let now = self.clock.elapsed();
-        let of_all = self.lock().pace.resume_all(account, now);
+        let of_all = self.lock().state.resume_all(account, now);
         self.probe_next(account) || of_all
     }
 
-    /// The next call to `account` is the probe of its pause, if it is paused. Says whether it is.
+    /// The next call to `account` is the probe of its pause, if it is paused. Returns whether it is.
     pub fn probe_next(&self, account: &str) -> bool {
         let now = self.clock.elapsed();
-        let is_paused = self.lock().pace.probe_next(account, now);
-        self.tell(account);
+        let is_paused = self.lock().state.probe_next(account, now);
+        self.notify(account);
         is_paused
     }
 
     /// The accounts that are paused for `least` or longer from now on, why, and for how long.
     pub fn paused(&self, least: Duration) -> Vec<(Arc<str>, Cause, Duration)> {
         let now = self.clock.elapsed();
-        let paused = self.lock().pace.paused();
+        let paused = self.lock().state.paused();
         let left =
             paused.into_iter().map(|(account, cause, until)| (account, cause, until.saturating_sub(now)));
         left.filter(|(_, _, left)| *left >= least).collect()
     }
 
-    /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
-    pub fn lift(&self, account: &str) -> bool {
-        let lifted = self.lock().pace.lift(account);
-        self.tell(account);
-        self.tell_went_on(account, lifted);
+    /// There is a new token for `account`: ends its pause if that was for want of one. Returns whether it was.
+    pub fn resume_with_new_token(&self, account: &str) -> bool {
+        let lifted = self.lock().state.resume_with_new_token(account);
+        self.notify(account);
+        self.notify_resumed(account, lifted);
         lifted
     }
 
-    /// The tokens of `account` were renewed: ends its pause, if Kommo was not even asked for want of them. One who was
-    /// refused by Kommo is not let through by that. Says whether there was such a pause.
-    pub fn lift_unasked(&self, account: &str) -> bool {
-        let lifted = self.lock().pace.lift_unasked(account);
+    /// The tokens of `account` were renewed: ends its pause if Kommo was not asked for want of a token. A pause that began
+    /// with a refusal of Kommo goes on. Returns whether this ended one.
+    pub fn resume_after_renewal(&self, account: &str) -> bool {
+        let lifted = self.lock().state.resume_after_renewal(account);
         if lifted {
-            self.tell(account);
+            self.notify(account);
         }
-        self.tell_went_on(account, lifted);
+        self.notify_resumed(account, lifted);
         lifted
     }
 
-    pub(super) async fn ticket(
+    pub(super) async fn reserve(
         &self,
         account: &str,
-        errand: Errand,
+        kind: CallKind,
         patience: Duration,
-    ) -> Result<Ticket, Paused> {
+    ) -> Result<Reservation, Paused> {
         let deadline = self.clock.elapsed() + patience;
-        let _guest = Guest::new(self, account);
+        let _waiter = Waiter::new(self, account);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             let now = self.clock.elapsed();
-            if let Some(ticket) = self.lock().pace.reserve_for_guest(account, errand, now) {
-                return Ok(ticket);
+            if let Some(reservation) = self.lock().state.reserve_for_waiter(account, kind, now) {
+                return Ok(reservation);
             }
             let left = deadline.saturating_sub(now);
-            let wait = self.wait_for(account, errand);
+            let wait = self.wait_for(account, kind);
             if wait.is_some_and(|wait| wait > left) || left.is_zero() {
                 return Err(Paused { left: wait });
             }
             tokio::select! {
                 () = changed => {}
-                () = self.clock.sleep(wait.unwrap_or(left).max(SHORTEST_WAIT)) => {}
+                () = self.clock.sleep(wait.unwrap_or(left).max(MIN_WAIT)) => {}
             }
         }
     }
 
-    fn pass(self: &Arc<Self>, account: Arc<str>, ticket: Ticket, has_place: bool) -> Pass {
-        Pass::new(self.clone(), account, ticket, has_place)
+    fn permit(self: &Arc<Self>, account: Arc<str>, reservation: Reservation, is_continue: bool) -> Permit {
+        Permit::new(self.clone(), account, reservation, is_continue)
     }
 
-    pub(super) fn tell_went_on(&self, account: &str, it_did: bool) {
-        if let Some(went_on) = self.went_on.get().filter(|_| it_did) {
-            went_on(account);
+    pub(super) fn notify_resumed(&self, account: &str, it_did: bool) {
+        if let Some(resumed) = self.resumed.get().filter(|_| it_did) {
+            resumed(account);
         }
     }
 
-    pub(super) fn tell(&self, account: &str) {
+    pub(super) fn notify(&self, account: &str) {
         self.changed.notify_waiters();
         if let Some(freed) = self.freed.get() {
             freed(account);
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The turn does not come in time.
+/// There is no permit in time, because calls to the account are paused or its rate is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("calls to this account are paused{}", match left {
     Some(left) => format!(" for {} s more", left.as_secs_f64().ceil()),
@@ -264,25 +268,25 @@ impl fmt::Display for EverybodyWaits {
     }
 }
 
-/// Somebody who waits for a turn, counted for as long as it lives.
-struct Guest<'a> {
-    gate: &'a Gate,
+/// A caller that waits for a permit, counted for as long as this lives.
+struct Waiter<'a> {
+    limiter: &'a CallLimiter,
     account: &'a str,
 }
 
-impl<'a> Guest<'a> {
-    fn new(gate: &'a Gate, account: &'a str) -> Self {
-        let now = gate.clock.elapsed();
-        gate.lock().pace.guest_comes(account, now);
-        Self { gate, account }
+impl<'a> Waiter<'a> {
+    fn new(limiter: &'a CallLimiter, account: &'a str) -> Self {
+        let now = limiter.clock.elapsed();
+        limiter.lock().state.waiter_arrives(account, now);
+        Self { limiter, account }
     }
 }
 
-impl Drop for Guest<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.gate.lock().pace.guest_leaves(self.account);
-        // What was left to a guest who went away is the others' again.
-        self.gate.tell(self.account);
+        self.limiter.lock().state.waiter_leaves(self.account);
+        // The call that was left to this waiter is available to the others again.
+        self.limiter.notify(self.account);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The permission for one call: from its reservation to what its answer says of the account.
+//! The permit for one call, from its reservation to what the response says about the account.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,36 +6,41 @@ use std::time::Duration;
 use model::Timestamp;
 
 use super::cause::{Pause, Source};
-use super::effects::{GoesOn, PauseBegan, Standing};
-use super::limiter::{Gate, Paused};
-use super::state::{Errand, Ticket};
+use super::effects::{AccountEvidence, PauseStarted, Resumed};
+use super::limiter::{CallLimiter, Paused};
+use super::state::{CallKind, Reservation};
 
-/// How far the call of a [`Pass`] is.
+/// How far the call of a [`Permit`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It has a ticket, and has not gone out.
+    /// It has a reservation, and has not gone out.
     Reserved,
     /// It has gone out.
     Started,
-    /// The pace knows what its answer says about the account, or has the ticket back.
+    /// The limiter knows what the response says about the account, or has the reservation back.
     Settled,
 }
 
-/// The permission for one call, and perhaps a place for it. Dropping it gives back what was not used.
-pub struct Pass {
-    gate: Arc<Gate>,
+/// The permission for one call. Dropping it returns what was not used.
+pub struct Permit {
+    limiter: Arc<CallLimiter>,
     account: Arc<str>,
-    ticket: Ticket,
-    /// It is for a continue, which holds a place; any other call holds none.
-    has_place: bool,
+    reservation: Reservation,
+    /// A continue counts against the limit of continues in flight; no other call does.
+    is_continue: bool,
     stage: Stage,
     /// By the steady clock.
     started_at: Option<Timestamp>,
 }
 
-impl Pass {
-    pub(super) const fn new(gate: Arc<Gate>, account: Arc<str>, ticket: Ticket, has_place: bool) -> Self {
-        Self { gate, account, ticket, has_place, stage: Stage::Reserved, started_at: None }
+impl Permit {
+    pub(super) const fn new(
+        limiter: Arc<CallLimiter>,
+        account: Arc<str>,
+        reservation: Reservation,
+        is_continue: bool,
+    ) -> Self {
+        Self { limiter, account, reservation, is_continue, stage: Stage::Reserved, started_at: None }
     }
 
     /// The address by which the account is paced.
@@ -45,23 +50,23 @@ impl Pass {
 
     /// Whether the answer to this call decides if a pause is over.
     pub const fn is_probe(&self) -> bool {
-        self.ticket.is_probe()
+        self.reservation.is_probe()
     }
 
     /// The call goes out now, if it still may.
     ///
     /// # Errors
-    /// A pause of the account, or of all, has begun since the call was reserved. Its ticket is given back.
+    /// A pause of the account, or of all accounts, has begun since the reservation, which is returned.
     pub fn start(&mut self) -> Result<(), Paused> {
-        let now = self.gate.clock.elapsed();
-        let started = self.gate.lock().pace.start(&self.account, &mut self.ticket, now);
+        let now = self.limiter.clock.elapsed();
+        let started = self.limiter.lock().state.start(&self.account, &mut self.reservation, now);
         if !started {
             self.stage = Stage::Settled;
-            self.gate.tell(&self.account);
-            return Err(Paused { left: self.gate.wait(&self.account) });
+            self.limiter.notify(&self.account);
+            return Err(Paused { left: self.limiter.wait(&self.account) });
         }
         self.stage = Stage::Started;
-        self.started_at = Some(self.gate.clock.steady());
+        self.started_at = Some(self.limiter.clock.steady());
         Ok(())
     }
 
@@ -70,70 +75,69 @@ impl Pass {
         self.started_at.is_some()
     }
 
-    /// The answer shows that the account takes calls. Says what that ended.
-    pub fn fine(&mut self) -> GoesOn {
+    /// The response shows that the account takes calls. Returns which pauses that ended.
+    pub fn succeeded(&mut self) -> Resumed {
         self.stage = Stage::Settled;
-        let continued = self.started_at.filter(|_| self.has_place);
-        let ended = self.gate.lock().pace.fine(&self.account, self.ticket, continued);
-        if ended.account || ended.everybody {
-            self.gate.tell(&self.account);
+        let continued = self.started_at.filter(|_| self.is_continue);
+        let ended = self.limiter.lock().state.succeeded(&self.account, self.reservation, continued);
+        if ended.account || ended.all_accounts {
+            self.limiter.notify(&self.account);
         }
-        ended.refused.iter().for_each(|account| self.gate.tell(account));
-        self.gate.tell_went_on(&self.account, ended.account);
+        ended.refused.iter().for_each(|account| self.limiter.notify(account));
+        self.limiter.notify_resumed(&self.account, ended.account);
         ended
     }
 
-    /// How the account is, seen from this call, which it refused.
-    pub fn standing(&self, source: Source) -> Standing {
-        self.gate.lock().pace.standing(&self.account, self.ticket, source)
+    /// What is known about the account when it has refused this call.
+    pub fn evidence(&self, source: Source) -> AccountEvidence {
+        self.limiter.lock().state.evidence(&self.account, self.reservation, source)
     }
 
-    /// The answer asks to wait. Says which pause this began; none if a later one is on already.
-    pub fn pause(&mut self, pause: Pause) -> Option<PauseBegan> {
-        let now = self.gate.clock.elapsed();
-        let mut inside = self.gate.lock();
+    /// The response asks to wait. Returns the pause that this starts; `None` if a later one is already on.
+    pub fn pause(&mut self, pause: Pause) -> Option<PauseStarted> {
+        let now = self.limiter.clock.elapsed();
+        let mut inner = self.limiter.lock();
         if self.stage == Stage::Reserved {
-            inside.pace.release(&self.account, self.ticket);
+            inner.state.release(&self.account, self.reservation);
         }
         self.stage = Stage::Settled;
-        inside.pace.pause(&self.account, self.ticket, pause, now)
+        inner.state.pause(&self.account, self.reservation, pause, now)
     }
 
-    /// Gives the ticket back, and keeps the place: something has to be waited for before the call can go out.
-    pub fn give_back(&mut self) {
+    /// Returns the reservation, because the call has to wait for something else first. A continue still counts as in flight.
+    pub fn release(&mut self) {
         self.settle();
-        self.gate.tell(&self.account);
+        self.limiter.notify(&self.account);
     }
 
-    /// Waits, at most `patience`, for another ticket in the same place: for a call in addition, or for one whose ticket
-    /// was given back.
+    /// Waits, at most `patience`, for another reservation: for an additional call, or after [`release`](Self::release).
     ///
     /// # Errors
-    /// The turn does not come in time. Then there is no ticket any more.
-    pub async fn renew(&mut self, patience: Duration) -> Result<(), Paused> {
-        self.give_back();
-        self.ticket = self.gate.ticket(&self.account, Errand::Call, patience).await?;
+    /// There is none in time. The permit then holds no reservation.
+    pub async fn reacquire(&mut self, patience: Duration) -> Result<(), Paused> {
+        self.release();
+        self.reservation = self.limiter.reserve(&self.account, CallKind::Api, patience).await?;
         self.stage = Stage::Reserved;
         Ok(())
     }
 
     fn settle(&mut self) {
-        let mut inside = self.gate.lock();
+        let mut inner = self.limiter.lock();
         match self.stage {
-            Stage::Reserved => inside.pace.release(&self.account, self.ticket),
-            Stage::Started => inside.pace.unknown(&self.account, self.ticket),
+            Stage::Reserved => inner.state.release(&self.account, self.reservation),
+            Stage::Started => inner.state.inconclusive(&self.account, self.reservation),
             Stage::Settled => {}
         }
         self.stage = Stage::Settled;
     }
 }
 
-impl Drop for Pass {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.settle();
-        if self.has_place {
-            self.gate.lock().shares.give_back(&self.account);
+        if self.is_continue {
+            self.limiter.lock().permits.give_back(&self.account);
         }
-        self.gate.tell(&self.account);
+        self.limiter.notify(&self.account);
     }
 }

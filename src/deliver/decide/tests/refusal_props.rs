@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use kommo::pace::{Gate, Limits, Pass};
+use kommo::pace::{CallLimiter, CallLimits, Permit};
 use model::Completion;
 use model::clock::ManualClock;
 
@@ -29,13 +29,13 @@ struct Played {
 }
 
 struct Day {
-    gate: std::sync::Arc<Gate>,
+    gate: std::sync::Arc<CallLimiter>,
     clock: ManualClock,
     jobs: Vec<Played>,
     /// Which of them have not ended.
     open: Vec<usize>,
     /// When its answer comes, which job, what it says.
-    flying: Vec<(Timestamp, usize, u16, Pass)>,
+    flying: Vec<(Timestamp, usize, u16, Permit)>,
     refusal: u16,
     /// The first account refuses all, from and to.
     outage: Option<(Timestamp, Timestamp)>,
@@ -58,11 +58,11 @@ fn answer(status: u16) -> Got {
 impl Day {
     fn new(refusal: u16, outage: Option<(u64, u64)>) -> Self {
         let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));
-        let limits = Limits { rate_per_account: 7, rate_total: None, places: 64 };
+        let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 64 };
         let at = |seconds| clock.now() + Duration::from_secs(seconds);
         let outage = outage.map(|(from, to)| (at(from), at(to)));
         Self {
-            gate: Gate::new(limits, clock.clock()),
+            gate: CallLimiter::new(limits, clock.clock()),
             clock,
             jobs: Vec::new(),
             open: Vec::new(),
@@ -98,7 +98,7 @@ impl Day {
             if due.is_empty() {
                 continue;
             }
-            for (job, mut pass) in due.into_iter().zip(self.gate.enter(origin, 8)) {
+            for (job, mut pass) in due.into_iter().zip(self.gate.acquire_now(origin, 8)) {
                 if pass.start().is_err() {
                     continue;
                 }
@@ -120,7 +120,7 @@ impl Day {
         let read = Vec::from_iter(self.flying.extract_if(.., |(at, ..)| *at <= now));
         for (_, number, status, mut pass) in read {
             let job = &mut self.jobs[number];
-            let account = pass.standing(Source::Job(id(number)));
+            let account = pass.evidence(Source::Job(id(number)));
             let mut judgement = judge(
                 &answer(status),
                 Circumstances {
@@ -136,7 +136,7 @@ impl Day {
                 },
             );
             if status == 202 {
-                let ended = pass.fine();
+                let ended = pass.succeeded();
                 if ended.account {
                     self.release(number);
                 }

@@ -1,4 +1,4 @@
-//! The pace as a simulation: no matter how calls are asked for, no window sees more than the rate.
+//! The limiter's decisions as a simulation: however calls are asked for, no window has more of them than the rate.
 
 use super::*;
 use model::JobId;
@@ -13,10 +13,16 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// An answer to a call of that ticket asks to wait; says until when the account does.
-fn pause(pace: &mut Pace, account: &str, ticket: Ticket, cause: Cause, now: Duration) -> Option<Duration> {
+/// An answer to a call of that reservation asks to wait; says until when the account does.
+fn pause(
+    state: &mut LimiterState,
+    account: &str,
+    reservation: Reservation,
+    cause: Cause,
+    now: Duration,
+) -> Option<Duration> {
     let hint = (cause == Cause::TooMany).then_some(ms(1_000));
-    let began = pace.pause(account, ticket, Pause { cause, hint, source: job(1) }, now);
+    let began = state.pause(account, reservation, Pause { cause, hint, source: job(1) }, now);
     began.map(|began| now + began.account)
 }
 
@@ -25,28 +31,28 @@ fn job(number: u128) -> Source {
 }
 
 /// Reserves a call to `account`, and starts it.
-fn started(pace: &mut Pace, account: &str, now: Duration) -> Ticket {
-    let mut ticket = pace.reserve(account, 1, now).remove(0);
-    assert!(pace.start(account, &mut ticket, now));
-    ticket
+fn started(state: &mut LimiterState, account: &str, now: Duration) -> Reservation {
+    let mut reservation = state.reserve(account, 1, now).remove(0);
+    assert!(state.start(account, &mut reservation, now));
+    reservation
 }
 
 /// Asks for as much as it gets, every few milliseconds, and starts each call a random time after its reservation.
 fn starts(rate: u32, total: Option<u32>, accounts: &[&str], seed: u64) -> Vec<(String, Duration)> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut pace = Pace::new(rate, total);
-    let mut waiting: Vec<(Duration, String, Ticket)> = Vec::new();
+    let mut state = LimiterState::new(rate, total);
+    let mut waiting: Vec<(Duration, String, Reservation)> = Vec::new();
     let mut starts = Vec::new();
     for now in (0..10_000).map(ms) {
         waiting.sort_by_key(|(due, ..)| *due);
         while waiting.first().is_some_and(|(due, ..)| *due <= now) {
-            let (_, account, mut ticket) = waiting.remove(0);
-            assert!(pace.start(&account, &mut ticket, now));
+            let (_, account, mut reservation) = waiting.remove(0);
+            assert!(state.start(&account, &mut reservation, now));
             starts.push((account, now));
         }
         let account = accounts[random.usize(..accounts.len())];
-        for ticket in pace.reserve(account, random.usize(..20), now) {
-            waiting.push((now + ms(random.u64(..400)), account.to_owned(), ticket));
+        for reservation in state.reserve(account, random.usize(..20), now) {
+            waiting.push((now + ms(random.u64(..400)), account.to_owned(), reservation));
         }
     }
     starts
@@ -85,90 +91,90 @@ fn the_total_rate_holds_over_all_accounts() {
 
 #[test]
 fn what_is_released_can_be_reserved_again() {
-    let mut pace = Pace::new(2, Some(2));
-    let tickets = pace.reserve(ACCOUNT, 5, ms(0));
-    assert_eq!(tickets.len(), 2);
-    assert_eq!(pace.reserve(ACCOUNT, 1, ms(0)).len(), 0);
-    pace.release(ACCOUNT, tickets[0]);
-    assert_eq!(pace.reserve(OTHER, 5, ms(0)).len(), 1);
+    let mut state = LimiterState::new(2, Some(2));
+    let reservations = state.reserve(ACCOUNT, 5, ms(0));
+    assert_eq!(reservations.len(), 2);
+    assert_eq!(state.reserve(ACCOUNT, 1, ms(0)).len(), 0);
+    state.release(ACCOUNT, reservations[0]);
+    assert_eq!(state.reserve(OTHER, 5, ms(0)).len(), 1);
 }
 
 #[test]
 fn it_says_when_to_ask_again() {
-    let mut pace = Pace::new(1, None);
-    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(5)), Some(ms(5)));
-    let mut ticket = pace.reserve(ACCOUNT, 1, ms(5)).remove(0);
-    assert!(pace.start(ACCOUNT, &mut ticket, ms(10)));
-    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(20)), Some(ms(10) + WINDOW));
+    let mut state = LimiterState::new(1, None);
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(5)), Some(ms(5)));
+    let mut reservation = state.reserve(ACCOUNT, 1, ms(5)).remove(0);
+    assert!(state.start(ACCOUNT, &mut reservation, ms(10)));
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(20)), Some(ms(10) + WINDOW));
 }
 
 #[test]
-fn a_paused_account_delays_nobody_else() {
-    let mut pace = Pace::new(7, None);
-    let ticket = started(&mut pace, ACCOUNT, ms(0));
-    assert_eq!(pause(&mut pace, ACCOUNT, ticket, Cause::TooMany, ms(100)), Some(ms(1_100)));
-    assert_eq!(pace.reserve(ACCOUNT, 1, ms(1_099)).len(), 0);
-    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(200)), Some(ms(1_100)));
-    assert_eq!(pace.reserve(OTHER, 3, ms(200)).len(), 3);
+fn a_paused_account_delays_no_other() {
+    let mut state = LimiterState::new(7, None);
+    let reservation = started(&mut state, ACCOUNT, ms(0));
+    assert_eq!(pause(&mut state, ACCOUNT, reservation, Cause::TooMany, ms(100)), Some(ms(1_100)));
+    assert_eq!(state.reserve(ACCOUNT, 1, ms(1_099)).len(), 0);
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(200)), Some(ms(1_100)));
+    assert_eq!(state.reserve(OTHER, 3, ms(200)).len(), 3);
     // Then one probe, and no second before it is answered.
-    let mut probe = pace.reserve(ACCOUNT, 7, ms(1_100));
+    let mut probe = state.reserve(ACCOUNT, 7, ms(1_100));
     assert_eq!(probe.len(), 1);
-    assert_eq!(pace.reserve(ACCOUNT, 7, ms(1_200)).len(), 0);
-    assert_eq!(pace.next(ACCOUNT, Errand::Call, ms(1_200)), None);
-    assert!(pace.start(ACCOUNT, &mut probe[0], ms(1_200)));
-    assert!(pace.fine(ACCOUNT, probe[0], None).account);
-    assert_eq!(pace.reserve(ACCOUNT, 7, ms(1_300)).len(), 6);
+    assert_eq!(state.reserve(ACCOUNT, 7, ms(1_200)).len(), 0);
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(1_200)), None);
+    assert!(state.start(ACCOUNT, &mut probe[0], ms(1_200)));
+    assert!(state.succeeded(ACCOUNT, probe[0], None).account);
+    assert_eq!(state.reserve(ACCOUNT, 7, ms(1_300)).len(), 6);
 }
 
 /// The next is refused without JSON. Says until when all wait.
-fn blocked(pace: &mut Pace, account: &str, number: u128, now: Duration) -> Option<Duration> {
-    let ticket = started(pace, account, now);
+fn blocked(state: &mut LimiterState, account: &str, number: u128, now: Duration) -> Option<Duration> {
+    let reservation = started(state, account, now);
     let pause = Pause { cause: Cause::Blocked, hint: None, source: job(number) };
-    pace.pause(account, ticket, pause, now).unwrap().everybody.map(|span| now + span)
+    state.pause(account, reservation, pause, now).unwrap().all_accounts.map(|span| now + span)
 }
 
 #[test]
-fn a_403_without_json_stops_its_account_and_of_two_in_a_row_everybody() {
-    let mut pace = Pace::new(7, None);
-    assert_eq!(blocked(&mut pace, ACCOUNT, 1, ms(0)), None);
-    assert_eq!(pace.reserve(ACCOUNT, 1, ms(0)).len(), 0);
-    let until = blocked(&mut pace, OTHER, 2, ms(0)).unwrap();
+fn a_403_without_json_stops_its_account_and_two_in_a_row_stop_all() {
+    let mut state = LimiterState::new(7, None);
+    assert_eq!(blocked(&mut state, ACCOUNT, 1, ms(0)), None);
+    assert_eq!(state.reserve(ACCOUNT, 1, ms(0)).len(), 0);
+    let until = blocked(&mut state, OTHER, 2, ms(0)).unwrap();
     assert_eq!(until, ms(60_000));
-    assert_eq!(pace.reserve(THIRD, 1, until - ms(1)).len(), 0);
-    let (refused, all_until, _) = pace.everybody_waits().unwrap();
+    assert_eq!(state.reserve(THIRD, 1, until - ms(1)).len(), 0);
+    let (refused, all_until, _) = state.everybody_waits().unwrap();
     assert_eq!((refused.len(), all_until), (2, until));
-    // Who was not refused finds out.
-    assert_eq!(pace.reserve(ACCOUNT, 1, until).len(), 0);
-    let mut probe = pace.reserve(THIRD, 5, until);
+    // Caller was not refused finds out.
+    assert_eq!(state.reserve(ACCOUNT, 1, until).len(), 0);
+    let mut probe = state.reserve(THIRD, 5, until);
     assert_eq!(probe.len(), 1, "one call of one account finds out");
-    assert!(pace.start(THIRD, &mut probe[0], until));
-    assert!(pace.fine(THIRD, probe[0], Some(Timestamp::from_millis(0))).everybody);
-    assert_eq!(pace.everybody_waits(), None);
-    assert_eq!(pace.reserve(THIRD, 7, until).len(), 6);
-    assert_eq!(pace.reserve(ACCOUNT, 7, until).len(), 1, "its own pause has its own probe");
+    assert!(state.start(THIRD, &mut probe[0], until));
+    assert!(state.succeeded(THIRD, probe[0], Some(Timestamp::from_millis(0))).all_accounts);
+    assert_eq!(state.everybody_waits(), None);
+    assert_eq!(state.reserve(THIRD, 7, until).len(), 6);
+    assert_eq!(state.reserve(ACCOUNT, 7, until).len(), 1, "its own pause has its own probe");
 }
 
 #[test]
 fn two_refused_jobs_of_the_only_account_at_work_are_shown_until_its_next_success() {
-    let mut pace = Pace::new(7, None);
-    assert_eq!(blocked(&mut pace, ACCOUNT, 1, ms(0)), None);
-    assert_eq!(pace.everybody_waits(), None);
-    assert_eq!(blocked(&mut pace, ACCOUNT, 2, ms(60_000)), None);
-    assert_eq!(pace.everybody_waits(), Some((vec![ACCOUNT.into()], ms(180_000), false)));
-    assert_eq!(pace.reserve(OTHER, 7, ms(60_000)).len(), 7, "who was not refused is not held up");
-    let probe = started(&mut pace, ACCOUNT, ms(180_000));
-    pace.fine(ACCOUNT, probe, Some(Timestamp::from_millis(0)));
-    assert_eq!(pace.everybody_waits(), None);
+    let mut state = LimiterState::new(7, None);
+    assert_eq!(blocked(&mut state, ACCOUNT, 1, ms(0)), None);
+    assert_eq!(state.everybody_waits(), None);
+    assert_eq!(blocked(&mut state, ACCOUNT, 2, ms(60_000)), None);
+    assert_eq!(state.everybody_waits(), Some((vec![ACCOUNT.into()], ms(180_000), false)));
+    assert_eq!(state.reserve(OTHER, 7, ms(60_000)).len(), 7, "who was not refused is not held up");
+    let probe = started(&mut state, ACCOUNT, ms(180_000));
+    state.succeeded(ACCOUNT, probe, Some(Timestamp::from_millis(0)));
+    assert_eq!(state.everybody_waits(), None);
 }
 
 #[test]
 fn a_probe_that_is_not_sent_leaves_room_for_the_next() {
-    let mut pace = Pace::new(7, None);
-    let ticket = started(&mut pace, ACCOUNT, ms(0));
-    pause(&mut pace, ACCOUNT, ticket, Cause::TooMany, ms(0));
-    let probe = pace.reserve(ACCOUNT, 1, ms(1_000))[0];
-    pace.release(ACCOUNT, probe);
-    assert_eq!(pace.reserve(ACCOUNT, 1, ms(1_000)).len(), 1);
+    let mut state = LimiterState::new(7, None);
+    let reservation = started(&mut state, ACCOUNT, ms(0));
+    pause(&mut state, ACCOUNT, reservation, Cause::TooMany, ms(0));
+    let probe = state.reserve(ACCOUNT, 1, ms(1_000))[0];
+    state.release(ACCOUNT, probe);
+    assert_eq!(state.reserve(ACCOUNT, 1, ms(1_000)).len(), 1);
 }
 
 #[test]
@@ -176,70 +182,70 @@ fn what_was_reserved_before_a_pause_does_not_go_out_in_it() {
     for cause in
         [Cause::TooMany, Cause::Unauthorized, Cause::PaymentRequired, Cause::Forbidden, Cause::Blocked]
     {
-        let mut pace = Pace::new(7, Some(7));
-        let ticket = started(&mut pace, ACCOUNT, ms(0));
-        let mut reserved = pace.reserve(ACCOUNT, 3, ms(0));
-        assert!(pace.start(ACCOUNT, &mut reserved[0], ms(0)), "{cause:?}: nothing is wrong yet");
-        let until = pause(&mut pace, ACCOUNT, ticket, cause, ms(0)).unwrap();
-        assert!(!pace.start(ACCOUNT, &mut reserved[1], ms(0)), "{cause:?}");
-        assert!(!pace.start(ACCOUNT, &mut reserved[2], until), "{cause:?}: only a probe may");
+        let mut state = LimiterState::new(7, Some(7));
+        let reservation = started(&mut state, ACCOUNT, ms(0));
+        let mut reserved = state.reserve(ACCOUNT, 3, ms(0));
+        assert!(state.start(ACCOUNT, &mut reserved[0], ms(0)), "{cause:?}: nothing is wrong yet");
+        let until = pause(&mut state, ACCOUNT, reservation, cause, ms(0)).unwrap();
+        assert!(!state.start(ACCOUNT, &mut reserved[1], ms(0)), "{cause:?}");
+        assert!(!state.start(ACCOUNT, &mut reserved[2], until), "{cause:?}: only a probe may");
         // What they had reserved is free again, and the probe is not one of them.
-        assert_eq!(pace.reserve(OTHER, 7, until).len(), if until > WINDOW { 7 } else { 5 }, "{cause:?}");
+        assert_eq!(state.reserve(OTHER, 7, until).len(), if until > WINDOW { 7 } else { 5 }, "{cause:?}");
     }
 }
 
 #[test]
 fn what_was_reserved_before_the_pause_of_all_does_not_go_out_in_it() {
-    let mut pace = Pace::new(7, None);
-    let mut reserved = pace.reserve(THIRD, 1, ms(0)).remove(0);
-    blocked(&mut pace, ACCOUNT, 1, ms(0));
-    blocked(&mut pace, OTHER, 2, ms(0)).unwrap();
-    assert!(!pace.start(THIRD, &mut reserved, ms(0)));
-    assert!(!pace.start(THIRD, &mut reserved, ms(60_000)), "only a probe may");
+    let mut state = LimiterState::new(7, None);
+    let mut reserved = state.reserve(THIRD, 1, ms(0)).remove(0);
+    blocked(&mut state, ACCOUNT, 1, ms(0));
+    blocked(&mut state, OTHER, 2, ms(0)).unwrap();
+    assert!(!state.start(THIRD, &mut reserved, ms(0)));
+    assert!(!state.start(THIRD, &mut reserved, ms(60_000)), "only a probe may");
 }
 
 #[test]
 fn the_call_that_brings_a_token_passes_a_pause_for_want_of_one_and_no_other() {
-    let mut pace = Pace::new(7, None);
-    let ticket = started(&mut pace, ACCOUNT, ms(0));
-    pause(&mut pace, ACCOUNT, ticket, Cause::Unauthorized, ms(0));
-    let mut fetch = || pace.reserve_for_guest(ACCOUNT, Errand::Token, ms(0)).unwrap();
+    let mut state = LimiterState::new(7, None);
+    let reservation = started(&mut state, ACCOUNT, ms(0));
+    pause(&mut state, ACCOUNT, reservation, Cause::Unauthorized, ms(0));
+    let mut fetch = || state.reserve_for_waiter(ACCOUNT, CallKind::Token, ms(0)).unwrap();
     let (mut one, mut other) = (fetch(), fetch());
-    assert!(pace.start(ACCOUNT, &mut one, ms(0)));
-    pause(&mut pace, ACCOUNT, one, Cause::TooMany, ms(0)).unwrap();
-    assert!(!pace.start(ACCOUNT, &mut other, ms(0)), "429 to one of them");
+    assert!(state.start(ACCOUNT, &mut one, ms(0)));
+    pause(&mut state, ACCOUNT, one, Cause::TooMany, ms(0)).unwrap();
+    assert!(!state.start(ACCOUNT, &mut other, ms(0)), "429 to one of them");
 }
 
 #[test]
 fn an_account_without_a_token_says_nothing_about_a_block() {
-    let mut pace = Pace::new(7, None);
-    blocked(&mut pace, ACCOUNT, 1, ms(0));
-    blocked(&mut pace, OTHER, 2, ms(0)).unwrap();
-    let probe = pace.reserve(THIRD, 7, ms(60_000));
+    let mut state = LimiterState::new(7, None);
+    blocked(&mut state, ACCOUNT, 1, ms(0));
+    blocked(&mut state, OTHER, 2, ms(0)).unwrap();
+    let probe = state.reserve(THIRD, 7, ms(60_000));
     assert_eq!(probe.len(), 1);
     // Nothing was sent: there is no token for that account.
-    pace.release(THIRD, probe[0]);
-    pause(&mut pace, THIRD, probe[0], Cause::NotConnected, ms(60_000));
-    assert_eq!(pace.reserve(ACCOUNT, 7, ms(62_200)).len(), 1, "the block still has to be probed");
+    state.release(THIRD, probe[0]);
+    pause(&mut state, THIRD, probe[0], Cause::NotConnected, ms(60_000));
+    assert_eq!(state.reserve(ACCOUNT, 7, ms(62_200)).len(), 1, "the block still has to be probed");
 }
 
 #[test]
-fn accounts_that_anybody_names_do_not_pile_up_and_the_others_are_remembered() {
-    let mut pace = Pace::new(1, None);
-    let paused = started(&mut pace, ACCOUNT, ms(0));
+fn accounts_that_anyone_names_do_not_pile_up_and_the_others_are_remembered() {
+    let mut state = LimiterState::new(1, None);
+    let paused = started(&mut state, ACCOUNT, ms(0));
     let hour = Pause { cause: Cause::TooMany, hint: Some(ms(3_600_000)), source: job(1) };
-    pace.pause(ACCOUNT, paused, hour, ms(0)).unwrap();
-    pace.guest_comes(OTHER, ms(0));
-    for nth in 0..10 * TIDY {
+    state.pause(ACCOUNT, paused, hour, ms(0)).unwrap();
+    state.waiter_arrives(OTHER, ms(0));
+    for nth in 0..10 * MIN_ACCOUNTS_TO_TIDY {
         let now = ms(10 * u64::try_from(nth).unwrap());
         let named = format!("https://a{nth}.kommo.com");
-        pace.guest_comes(&named, now);
-        let mut ticket = pace.reserve_for_guest(&named, Errand::Token, now).unwrap();
-        assert!(pace.start(&named, &mut ticket, now));
-        assert!(pace.reserve(&named, 1, now).is_empty(), "it is not forgotten while it counts");
-        pace.guest_leaves(&named);
+        state.waiter_arrives(&named, now);
+        let mut reservation = state.reserve_for_waiter(&named, CallKind::Token, now).unwrap();
+        assert!(state.start(&named, &mut reservation, now));
+        assert!(state.reserve(&named, 1, now).is_empty(), "it is not forgotten while it counts");
+        state.waiter_leaves(&named);
     }
-    assert!(pace.accounts.len() <= 2 * TIDY, "{}", pace.accounts.len());
-    assert!(pace.reserve(ACCOUNT, 1, ms(200_000)).is_empty(), "it is paused still");
-    assert_eq!(pace.accounts[OTHER].guests, 1);
+    assert!(state.accounts.len() <= 2 * MIN_ACCOUNTS_TO_TIDY, "{}", state.accounts.len());
+    assert!(state.reserve(ACCOUNT, 1, ms(200_000)).is_empty(), "it is paused still");
+    assert_eq!(state.accounts[OTHER].waiters, 1);
 }
