@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::bridge::PATIENCE;
 use crate::handlers::Does;
 use crate::played::{bot, continued, kommo};
 use crate::setup::Setup;
@@ -293,24 +294,26 @@ async fn a_panic_quotes_no_customer() {
     }
 }
 
-/// Blocks its thread until the test drops the other end.
-fn blocking() -> (impl Handler, mpsc::Sender<()>) {
+/// Blocks its thread until the test drops the sender, and then says in the receiver that it returns.
+fn blocking() -> (impl Handler, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let (hold, held) = mpsc::channel::<()>();
+    let (returns, returned) = mpsc::channel();
     let held = Arc::new(Mutex::new(held));
     let block = Does(move |_: Request<Value>, _: Context| {
-        let held = held.clone();
+        let (held, returns) = (held.clone(), returns.clone());
         async move {
             let _released = held.lock().map(|held| held.recv());
+            let _test_is_over = returns.send(());
             Ok(Completion::new().data("status", "late"))
         }
     });
-    (block, hold)
+    (block, hold, returned)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answers_change_nothing() {
     let kommo = kommo().await;
-    let (block, hold) = blocking();
+    let (block, hold, returned) = blocking();
     let timed = Does(|_: Request<Value>, _: Context| async {
         tokio::time::sleep(Duration::from_millis(10)).await;
         Ok(Completion::success())
@@ -339,7 +342,10 @@ async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answe
         bridge.in_state(id, "delivered").await;
     }
     drop(hold);
-    bridge.a_while().await;
+    for _ in &blocked {
+        returned.recv_timeout(PATIENCE).unwrap();
+    }
+    bridge.another_job_passes(&kommo).await;
     for (id, bot) in &blocked {
         let job = bridge.job(id).await;
         assert_eq!((&job["state"], &job["outcome"]), (&json!("delivered"), &json!("fallback")), "{job:#}");

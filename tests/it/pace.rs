@@ -87,19 +87,20 @@ async fn the_rate_of_the_bridge_holds_over_all_accounts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_have_a_rate_each() {
-    let (kommo, other) = (kommo().await, account(2).await);
+    let (kommo, other, third) = (kommo().await, account(2).await, account(3).await);
     let clock = manual_clock();
     let config = "delivery.rate_per_account = 5";
     // Time stands still: whatever goes out, goes out in the first window.
-    let bridge = Setup::with(&[&kommo, &other]).config(config).clock(clock.clock()).start().await;
+    let bridge = Setup::with(&[&kommo, &other, &third]).config(config).clock(clock.clock()).start().await;
     let all = [bots(&kommo, 5), bots(&other, 5)].concat();
     ask_all(&bridge, &all).await;
     for bot in &all {
         continued(bot).await;
     }
     let late = bot(&kommo);
-    bridge.ask(&late, "echo").await;
-    bridge.a_while().await;
+    let late_id = bridge.ask(&late, "echo").await;
+    bridge.in_state(&late_id, "delivering").await;
+    bridge.another_job_passes(&third).await;
     assert_eq!(kommo.calls().len(), 5);
     clock.advance(Duration::from_millis(1_100));
     continued(&late).await;
@@ -155,9 +156,11 @@ async fn first_tries_go_before_old_retries() {
         assert!(windows <= 7, "the new one waits behind the retries");
         window().await;
     }
-    while !old.iter().all(|bot| bot.report().is_done()) {
+    let is_done = || old.iter().all(|bot| bot.report().is_done());
+    while !is_done() {
+        let calls = kommo.calls().len();
         clock.advance(Duration::from_millis(1_100));
-        bridge.a_while().await;
+        bridge.until("the next call", || async { kommo.calls().len() > calls || is_done() }).await;
     }
     bridge.settled().await;
 }

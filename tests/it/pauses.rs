@@ -41,16 +41,16 @@ async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
 
         // It asks again after the pause, once, and then later: nothing is charged for that.
         advance(&clock, pause - 1);
-        bridge.a_while().await;
+        bridge.another_job_passes(&other).await;
         assert_eq!(kommo.calls().len(), 1, "{fault}");
         advance(&clock, 1);
         bridge.until("the probe", || async { kommo.calls().len() >= 2 }).await;
-        bridge.a_while().await;
+        bridge.another_job_passes(&other).await;
         // Each of the two is refused once more at most.
         let probes = kommo.calls().len();
         assert!(probes <= 3, "{fault}");
         advance(&clock, pause);
-        bridge.a_while().await;
+        bridge.another_job_passes(&other).await;
         assert_eq!(kommo.calls().len(), probes, "{fault}: the pause does not grow");
         let job = bridge.job(&id).await;
         assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivering"), &json!(0)), "{fault}");
@@ -94,11 +94,15 @@ async fn a_403_without_json_stops_its_account_and_of_two_accounts_in_a_row_all()
     let waiting = bridge.ask(&good, "echo").await;
     bridge.in_state(&waiting, "delivering").await;
     advance(&clock, 59);
-    bridge.a_while().await;
+    let late = bot(&three);
+    let late_id = bridge.ask(&late, "echo").await;
+    bridge.in_state(&late_id, "delivering").await;
     assert!(three.calls().is_empty(), "a call to another account, though the address is blocked");
     advance(&clock, 1);
-    continued(&good).await;
-    // It ended the pause of all; each of the others has its own probe.
+    for bot in [&good, &late] {
+        continued(bot).await;
+    }
+    // They ended the pause of all; each of the others has its own probe.
     for (id, bot) in &refused {
         continued(bot).await;
         assert_eq!(bridge.in_state(id, "delivered").await["delivery_attempts"], 1);
@@ -196,7 +200,6 @@ async fn a_wrong_bearer_is_not_tried_on_every_bot() {
     bridge
         .until("all to wait", || async { bridge.get("/api/v1/stats").await.1["jobs"]["delivering"] == 11 })
         .await;
-    bridge.a_while().await;
     assert_eq!(wrong.calls().len(), 1);
 }
 

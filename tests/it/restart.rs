@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use salesbot_bridge::simulator::{Bot, Fault};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bridge::{PATIENCE, client};
 use crate::handlers::{Does, held};
@@ -55,10 +55,15 @@ async fn the_grace_of_handlers_begins_with_the_stop_and_not_with_the_end_of_the_
     let context = held.entered().await;
     // A request that never becomes whole holds the public listener up for as long as it may.
     let mut slow = tokio::net::TcpStream::connect(bridge.address()).await.unwrap();
-    slow.write_all(b"POST /widget_request/slow HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\na")
-        .await
-        .unwrap();
-    bridge.a_while().await;
+    slow.write_all(
+        b"POST /widget_request/slow HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n",
+    )
+    .await
+    .unwrap();
+    // The bridge asks for the body, so the request is in progress.
+    let mut asked = [0; 12];
+    slow.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
     // The grace of `Setup`, all at once: a grace that began later would never be over.
@@ -132,7 +137,7 @@ async fn a_known_request_is_still_known_after_a_restart() {
     let folder = bridge.stop().await;
     let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;
     assert_eq!(bridge.call(&bot, "echo").await.json(), json!({ "job_id": id, "duplicate": true }));
-    bridge.a_while().await;
+    bridge.settled().await;
     assert_eq!(calls_for(&kommo, &bot).len(), 1);
 }
 
@@ -154,7 +159,7 @@ async fn a_job_whose_handler_is_gone_gets_its_fallback_when_its_time_is_over() {
 
     let bridge = Setup::with(&[&kommo]).folder(&folder).clock(clock.clock()).start().await;
     assert_eq!(bridge.call(&bot, "former").await.status, 404);
-    bridge.a_while().await;
+    bridge.another_job_passes(&kommo).await;
     assert_eq!(bridge.job(&id).await["state"], "queued", "a program with the handler may come back");
     clock.advance(Duration::from_secs(51));
     assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));

@@ -85,7 +85,7 @@ async fn an_unfinished_job_can_be_cancelled_wherever_it_is() {
     let after = bot(&kommo);
     bridge.ask(&after, "echo").await;
     continued(&after).await;
-    bridge.a_while().await;
+    bridge.another_job_passes(&kommo).await;
     for id in [&queued, &running, &delivering] {
         assert_eq!(bridge.job(id).await["state"], "cancelled");
     }
