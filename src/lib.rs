@@ -1,8 +1,13 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, unused_imports, reason = "some of what the rooms offer is for commands alone")
+)]
 
 mod accounts;
 mod admin;
 pub mod bridge;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 mod deliver;
@@ -31,7 +36,10 @@ pub use config::Config;
 pub use handler::{Context, Handler, HandlerError, Request};
 pub use handlers::Echo;
 pub use shutdown::Shutdown;
-pub use {load, simulator, widget_package};
+#[cfg(any(feature = "testing", feature = "tools"))]
+pub use simulator;
+#[cfg(feature = "tools")]
+pub use {load, widget_package};
 
 /// Kommo, as the author of a handler sees it: the client of one account, and what it may answer.
 pub mod kommo {

@@ -15,7 +15,7 @@ use crate::job_log::JobLog;
 use crate::receive::{Integration, Receiver, Route};
 use crate::secrets::SharedSecret;
 use crate::work::{HandlerThreads, Pool, Registry};
-use kommo::pace::Gate;
+use kommo::pace::CallLimiter;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 use store::{Purpose, Store};
@@ -111,7 +111,7 @@ impl Parts {
 
 /// Health learns from the gate whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
 /// waits, no one has to do anything.
-fn note_everybody(health: &Health, gate: &Arc<Gate>, store: &Store, clock: &Clock) {
+fn note_everybody(health: &Health, gate: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
     let (gate, store, clock) = (gate.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
         let waits = gate.everybody_waits()?;

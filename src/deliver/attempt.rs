@@ -3,13 +3,13 @@
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::job_log::Call;
-use kommo::pace::{Pass, Paused, Source};
+use kommo::pace::{Paused, Permit, Source};
 use kommo::{Answer, Bearer, NoBearer};
 use model::{AccountWait, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
 use store::Written;
 
-use super::blame::{self, Blame};
-use super::judge::{self, Circumstances, Got, Judgement};
+use super::decide::blame::{self, Blame};
+use super::decide::{self, Circumstances, Got, Judgement};
 use super::log::{Outcome, log_outcome};
 use super::{Parts, Sender};
 
@@ -17,7 +17,7 @@ use super::{Parts, Sender};
 type Idle = Option<TaskTrackerToken>;
 
 impl Sender {
-    pub(super) async fn send(self, mut job: DeliveringJob, mut pass: Pass) {
+    pub(super) async fn send(self, mut job: DeliveringJob, mut pass: Permit) {
         let Parts { clock, policies, random, .. } = &self.0.parts;
         let (started_at, begun) = (clock.now(), clock.elapsed());
         let mut idle = Some(self.0.between_calls.token());
@@ -33,14 +33,14 @@ impl Sender {
             waiting_since: job.waiting_since,
             prepared: &job.prepared,
             delivery: job.delivery,
-            account: pass.standing(Source::Job(job.id)),
+            account: pass.evidence(Source::Job(job.id)),
             policy: policies.get(&job.handler).unwrap_or(&default_policy),
             give_up_after: self.0.settings.give_up_after,
             now,
             jitter: random(),
         };
-        let judgement = judge::judge(&got, circumstances);
-        let heard = judge::heard(&got);
+        let judgement = decide::judge(&got, circumstances);
+        let heard = decide::heard(&got);
         let status = match got {
             Got::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => Some(status),
             _ => None,
@@ -74,13 +74,13 @@ impl Sender {
     }
 
     /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
-    async fn call(&self, job: &DeliveringJob, pass: &mut Pass, idle: &mut Idle) -> Result<Answer, Got> {
+    async fn call(&self, job: &DeliveringJob, pass: &mut Permit, idle: &mut Idle) -> Result<Answer, Got> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
         let at_hand = accounts.is_at_hand(whose);
         if !at_hand {
-            pass.give_back();
+            pass.release();
         }
         let bearer = match self.unless_stopped(accounts.bearer(whose)).await? {
             Ok(bearer) => bearer,
@@ -88,16 +88,16 @@ impl Sender {
             Err(none) => return Err(Got::NoBearer(none)),
         };
         if !at_hand {
-            self.unless_stopped(pass.renew(patience)).await?.map_err(Got::NotItsTurn)?;
+            self.unless_stopped(pass.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
         }
         let answer = self.post(job, &bearer, pass, idle).await?;
         let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, pass) {
             return Ok(answer);
         }
-        pass.give_back();
+        pass.release();
         let bearer = self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(Got::NoBearer)?;
-        self.unless_stopped(pass.renew(patience)).await?.map_err(Got::NotItsTurn)?;
+        self.unless_stopped(pass.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
         self.post(job, &bearer, pass, idle).await
     }
 
@@ -110,7 +110,7 @@ impl Sender {
         &self,
         job: &DeliveringJob,
         bearer: &Bearer,
-        pass: &mut Pass,
+        pass: &mut Permit,
         idle: &mut Idle,
     ) -> Result<Answer, Got> {
         let DeliveringJob { return_url, prepared, .. } = job;
@@ -157,7 +157,7 @@ impl Sender {
         job: &DeliveringJob,
         judgement: Judgement,
         heard: &str,
-        pass: &mut Pass,
+        pass: &mut Permit,
     ) -> Judgement {
         let Parts { health, clock, accounts, .. } = &self.0.parts;
         // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
@@ -165,11 +165,11 @@ impl Sender {
         let account = pass.account();
         let host = account.split_once("://").map_or(&*account, |(_, host)| host);
         if judgement.account_is_fine {
-            let ended = pass.fine();
+            let ended = pass.succeeded();
             if ended.account {
                 tracing::info!(account.host = host, "deliveries to this account go on");
             }
-            if ended.everybody {
+            if ended.all_accounts {
                 tracing::info!(account.host = host, "deliveries of all accounts go on");
             }
             health.account_goes_on(&account);
@@ -196,7 +196,7 @@ impl Sender {
         } else if health.account_waits(&account, wait) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
         }
-        if let Some(everybody) = began.everybody {
+        if let Some(everybody) = began.all_accounts {
             let pause_ms = whole_millis(everybody);
             tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
         }
@@ -209,6 +209,6 @@ impl Sender {
 
 /// Whether the 401 of this call is about the job alone. Then the token is good, and renewing it each time that the job is
 /// tried would only hold up the others.
-fn is_refused_alone(job: &DeliveringJob, pass: &Pass) -> bool {
-    blame::decide(job.delivery, pass.standing(Source::Job(job.id))) != Blame::Account
+fn is_refused_alone(job: &DeliveringJob, pass: &Permit) -> bool {
+    blame::decide(job.delivery, pass.evidence(Source::Job(job.id))) != Blame::Account
 }

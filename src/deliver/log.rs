@@ -6,7 +6,7 @@ use crate::job_log::{AttemptLine, Call, Finished, JobLog};
 use model::clock::Clock;
 use model::{AfterDelivery, DeliveringJob, FallbackReason, StateName, Timestamp, whole_millis};
 
-use super::judge::Judgement;
+use super::decide::Judgement;
 
 /// Logs and counts what came of one attempt. What ends the job, or puts the fallback in its place, is logged once it is
 /// written ([`Outcome`]).

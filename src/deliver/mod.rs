@@ -2,20 +2,18 @@
 //!
 //! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
 //! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
-//! due. Either way it passes the [gate](Gate): the pace of its account, and a place among the calls in flight.
+//! due. Either way it passes the [gate](CallLimiter): the pace of its account, and a place among the calls in flight.
 //! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
 //! delays no other; a lane that the gate holds is parked until there is a reason to look. Within a lane young jobs go
 //! first, and every fourth continue is one that has been due longest ([`turns`]).
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
-//! takes it. What is done with an answer is in [`judge`], and whom a refusal is about in [`blame`].
+//! takes it. What is done with an answer is in [`decide`].
 
 mod attempt;
-mod blame;
-mod early;
+mod decide;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod judge;
 mod log;
 mod turns;
 
@@ -31,7 +29,7 @@ use crate::accounts::Accounts;
 use crate::health::Health;
 use crate::job_log::JobLog;
 use kommo::Kommo;
-use kommo::pace::{Gate, Hold, Pass};
+use kommo::pace::{CallLimiter, Hold, Permit};
 use model::clock::Clock;
 use model::{CheckedCompletion, DeliveringJob, HandlerName, HandlerPolicy};
 use store::{LongestDue, Slot, Store, StoreError};
@@ -71,7 +69,7 @@ pub struct Parts {
     /// Whose token they carry.
     pub accounts: Accounts,
     /// When they may go.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<CallLimiter>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted what an account waits for.
@@ -130,7 +128,7 @@ impl Sender {
             handing_back: CancellationToken::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);
-        sender.0.parts.gate.on_account_went_on(move |origin| {
+        sender.0.parts.gate.on_account_resumed(move |origin| {
             if let Some(inner) = releaser.upgrade() {
                 Self(inner).release(origin.into());
             }
@@ -207,9 +205,9 @@ impl Sender {
     }
 
     /// Claims as many jobs as there are passes, and sends them off. Returns whether there were as many.
-    async fn claim(&self, origin: Arc<str>, passes: Vec<Pass>) -> Result<bool, StoreError> {
+    async fn claim(&self, origin: Arc<str>, passes: Vec<Permit>) -> Result<bool, StoreError> {
         let limit = passes.len();
-        let longest_due = if passes.iter().any(Pass::is_probe) {
+        let longest_due = if passes.iter().any(Permit::is_probe) {
             // Jobs that were refused come last then: one that is refused for its own sake would prolong the pause.
             LongestDue::default()
         } else {
@@ -269,7 +267,7 @@ impl Sender {
         policy.map_or_else(|| HandlerPolicy::default().fallback, |policy| policy.fallback.clone())
     }
 
-    fn start(&self, job: DeliveringJob, pass: Pass) {
+    fn start(&self, job: DeliveringJob, pass: Permit) {
         self.0.tasks.spawn(self.clone().send(job, pass));
     }
 
@@ -288,10 +286,10 @@ impl Sender {
     }
 
     /// Passes for a lane, or why there is none. An account that has moved has two lanes, and one pace.
-    fn enter(&self, lane: &str, moved: Option<&Arc<str>>, wanted: usize) -> Result<Vec<Pass>, Hold> {
+    fn enter(&self, lane: &str, moved: Option<&Arc<str>>, wanted: usize) -> Result<Vec<Permit>, Hold> {
         #[cfg(test)]
         self.0.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.0.parts.gate.admit(moved.map_or(lane, |account| account), wanted)
+        self.0.parts.gate.try_acquire(moved.map_or(lane, |account| account), wanted)
     }
 
     /// Where the account of a lane is now, if it has moved.

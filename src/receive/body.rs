@@ -13,11 +13,14 @@
 //!
 //! A form has at most [`MAX_FIELDS`] fields, and `data` nests at most [`MAX_DEPTH`] deep.
 
+mod form;
+mod multipart;
+pub(super) mod read;
+
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{form, multipart};
 use model::repaired_json;
 
 /// The deepest nesting of `data`: `data[a]` and `{"a": 1}` have depth 1.
@@ -148,5 +151,4 @@ pub(super) enum BodyError {
 }
 
 #[cfg(test)]
-#[path = "body_tests.rs"]
 mod tests;

@@ -7,8 +7,8 @@ use sha2::{Sha256, Sha512};
 use url::Url;
 
 use super::body::{MAX_DEPTH, MAX_FIELDS, RawRequest, deeper_than};
-use super::keyring::Integration;
 use super::return_url;
+use super::token::keyring::Integration;
 use super::token::{BASE64, MAX_TOKEN, SKEW, Unverified, Verified};
 use base64::Engine;
 use model::{HostRules, Timestamp};

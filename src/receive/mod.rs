@@ -10,14 +10,9 @@
 //! registered, and the histogram `bridge_ack_seconds`, from a request's head to its 200.
 
 mod body;
-mod claims;
-mod form;
+mod decide;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod keyring;
-mod multipart;
-mod read;
-mod reject;
 mod return_url;
 mod seen;
 mod token;
@@ -37,14 +32,14 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use keyring::Integration;
+pub use token::keyring::Integration;
 
 use crate::flood::Flood;
 use crate::problem;
 use body::RawRequest;
+use decide::Rejection;
 use model::clock::Clock;
 use model::{AccountId, HandlerName, HostRules, JobId, NewJob, WidgetRequest};
-use reject::Rejection;
 use seen::Seen;
 use store::{Accepted, Store};
 use token::{Unfit, Unverified};
@@ -193,7 +188,7 @@ impl Receiver {
         let (received_at, waiting_since) = (self.clock.now(), self.clock.steady());
         let encoding = encoding(request.headers());
         // It is read in any case: a caller that still sends does not see the answer.
-        let body = read::read(request.into_body(), self.max_body, self.read_timeout).await?;
+        let body = body::read::read(request.into_body(), self.max_body, self.read_timeout).await?;
         if let Some(encoding) = encoding {
             return Err(Refused { seen: Some(Seen::Encoding(encoding)), ..Rejection::Encoded.into() });
         }

@@ -4,6 +4,9 @@
 //! [`Unverified::verify`], which checks the signature first. Tokens are verified once, at receipt; how long
 //! they live is undocumented, so nothing later depends on them.
 
+pub(super) mod claims;
+pub(super) mod keyring;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +19,9 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::claims::{Claims, ClaimsError};
-use super::keyring::{Algorithm, Integration};
 use super::seen::Seen;
+use claims::{Claims, ClaimsError};
+use keyring::{Algorithm, Integration};
 use model::{AccountId, Entity, Timestamp};
 
 /// The longest token, in bytes. Kommo's have less than a thousand.
@@ -217,5 +220,4 @@ impl TokenError {
 }
 
 #[cfg(test)]
-#[path = "token_tests.rs"]
 pub(super) mod tests;

@@ -8,9 +8,9 @@ use kommo::Client;
 use model::RunningJob;
 use model::clock::Clock;
 
+use super::decide::Ended;
 use super::registry::{Received, Registered};
 use super::threads::{HandlerThreads, Ran};
-use super::verdict::Ended;
 
 /// Crashes in a row after which a job is not run again.
 pub(super) const CRASH_BUDGET: u32 = 3;

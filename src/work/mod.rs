@@ -8,10 +8,10 @@
 //! attempt, with the fallback, or, when the bridge stops, back in the queue.
 
 mod attempt;
+mod decide;
 mod registry;
 mod threads;
 mod undecodable;
-mod verdict;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +32,7 @@ use store::{Slot, Store, StoreError, Written};
 pub use registry::Registry;
 pub use threads::HandlerThreads;
 
-use verdict::{Circumstances, Ended, Verdict};
+use decide::{Circumstances, Ended, Verdict};
 
 /// What a lease lasts beyond the attempt: time to write the report.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
@@ -238,7 +238,7 @@ impl Pool {
         let policy =
             self.0.registry.get(job.handler.as_str()).map_or(&fallback, |registered| &registered.policy);
         let jitter = (self.0.random)();
-        let verdict = verdict::judge(
+        let verdict = decide::judge(
             ended,
             Circumstances { policy, attempts: number, now, answer_by: job.answer_by, jitter },
         );

@@ -27,6 +27,7 @@ mod list;
 mod list_source;
 mod locks;
 mod log;
+mod migrations;
 mod oauth;
 mod oauth_writes;
 mod open;

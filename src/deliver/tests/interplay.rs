@@ -107,10 +107,10 @@ impl Day {
             }
             Event::Call(account) => {
                 let (gate, origin) = (&self.sender.0.parts.gate, self.accounts[account].base_url());
-                if let Ok(mut pass) = gate.turn(origin, Errand::Call, Duration::ZERO).await
+                if let Ok(mut pass) = gate.acquire(origin, Errand::Call, Duration::ZERO).await
                     && pass.start().is_ok()
                 {
-                    pass.fine();
+                    pass.succeeded();
                 }
             }
             Event::Pass(millis) => self.pass(Duration::from_millis(millis)).await,
