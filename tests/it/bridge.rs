@@ -8,15 +8,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Response};
-use salesbot_bridge::simulator::{Ack, Bot, Simulator};
+use salesbot_bridge::simulator::{Ack, Bot};
 use salesbot_bridge::{Bridge, Listeners, Shutdown};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-
-use crate::played::{bot, continued};
 
 /// Longer than anything here takes, on a machine with other things to do.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -187,15 +185,6 @@ impl TestBridge {
             assert!(Instant::now() < limit, "waited in vain for {what}");
             self.get("/health/live").await;
         }
-    }
-
-    /// Waits until one more job has passed every stage: a bot of `kommo` asks and is continued. For tests of what must not
-    /// happen: the bridge had the time to do it.
-    pub async fn another_job_passes(&self, kommo: &Simulator) {
-        let bot = bot(kommo);
-        let id = self.ask(&bot, "echo").await;
-        continued(&bot).await;
-        self.in_state(&id, "delivered").await;
     }
 
     /// Asks it to stop, and does not wait for it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::pending;
 use std::panic::panic_any;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use salesbot_bridge::simulator::Plan;
@@ -14,9 +14,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::bridge::PATIENCE;
 use crate::handlers::Does;
-use crate::played::{bot, continued, kommo};
+use crate::played::{bot, continued, kommo, one_more_continued};
 use crate::setup::Setup;
 
 /// Panics when it is dropped, with itself.
@@ -294,26 +293,25 @@ async fn a_panic_quotes_no_customer() {
     }
 }
 
-/// Blocks its thread until the test drops the sender, and then says in the receiver that it returns.
-fn blocking() -> (impl Handler, mpsc::Sender<()>, mpsc::Receiver<()>) {
+/// Blocks its thread until the test drops the sender. While it runs, the last one has more than one owner.
+fn blocking() -> (impl Handler, mpsc::Sender<()>, Weak<Mutex<mpsc::Receiver<()>>>) {
     let (hold, held) = mpsc::channel::<()>();
-    let (returns, returned) = mpsc::channel();
     let held = Arc::new(Mutex::new(held));
+    let runs = Arc::downgrade(&held);
     let block = Does(move |_: Request<Value>, _: Context| {
-        let (held, returns) = (held.clone(), returns.clone());
+        let held = held.clone();
         async move {
             let _released = held.lock().map(|held| held.recv());
-            let _test_is_over = returns.send(());
             Ok(Completion::new().data("status", "late"))
         }
     });
-    (block, hold, returned)
+    (block, hold, runs)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answers_change_nothing() {
     let kommo = kommo().await;
-    let (block, hold, returned) = blocking();
+    let (block, hold, runs) = blocking();
     let timed = Does(|_: Request<Value>, _: Context| async {
         tokio::time::sleep(Duration::from_millis(10)).await;
         Ok(Completion::success())
@@ -342,10 +340,8 @@ async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answe
         bridge.in_state(id, "delivered").await;
     }
     drop(hold);
-    for _ in &blocked {
-        returned.recv_timeout(PATIENCE).unwrap();
-    }
-    bridge.another_job_passes(&kommo).await;
+    bridge.until("the late answers", || async { runs.strong_count() == 1 }).await;
+    one_more_continued(&bridge, &kommo).await;
     for (id, bot) in &blocked {
         let job = bridge.job(id).await;
         assert_eq!((&job["state"], &job["outcome"]), (&json!("delivered"), &json!("fallback")), "{job:#}");
