@@ -2,7 +2,7 @@
 //!
 //! A job gets here on one of two ways: handed over from memory by the commit that stored it, when a
 //! place is free; or claimed from the store, when a wake-up says that something is due. Places are
-//! shared between handlers ([`Shares`]), so that slow ones of one name do not starve another.
+//! shared between handlers ([`FairSemaphore`]), so that slow ones of one name do not starve another.
 //!
 //! What it promises: a claimed job always leaves `running`: with a completion, with a time for the next
 //! attempt, with the fallback, or, when the bridge stops, back in the queue.
@@ -24,8 +24,8 @@ use crate::job_log::{AttemptLine, JobLog};
 use kommo::Clients;
 use model::clock::Clock;
 use model::{
-    AfterHandler, Attempt, AttemptResult, HandlerName, HandlerPolicy, HandlerReport, Outcome, RunningJob,
-    Shares, Stage, Timestamp, whole_millis,
+    AfterHandler, Attempt, AttemptResult, FairSemaphore, HandlerName, HandlerPolicy, HandlerReport, Outcome,
+    RunningJob, Stage, Timestamp, whole_millis,
 };
 use store::{Slot, Store, StoreError, Written};
 
@@ -55,7 +55,7 @@ struct Inner {
     job_log: JobLog,
     clock: Clock,
     random: fn() -> f64,
-    shares: Mutex<Shares>,
+    shares: Mutex<FairSemaphore>,
     /// The lane that was claimed for last.
     last: Mutex<Arc<str>>,
     tasks: TaskTracker,
@@ -80,7 +80,7 @@ impl Pool {
         random: fn() -> f64,
     ) -> Self {
         let names = registry.iter().map(|(name, _)| Arc::from(name.as_str()));
-        let shares = Mutex::new(Shares::among(concurrency, names));
+        let shares = Mutex::new(FairSemaphore::among_known(concurrency, names));
         let pool = Self(Arc::new(Inner {
             store,
             registry,
@@ -311,7 +311,7 @@ impl Pool {
         if self.0.draining.is_cancelled() {
             return Vec::new();
         }
-        let got = self.shares().take(name, wanted);
+        let got = self.shares().try_acquire(name, wanted);
         (0..got).map(|_| Place { pool: self.clone(), name: name.into() }).collect()
     }
 
@@ -320,7 +320,7 @@ impl Pool {
         attempt + LEASE_MARGIN
     }
 
-    fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {
+    fn shares(&self) -> std::sync::MutexGuard<'_, FairSemaphore> {
         self.0.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -340,7 +340,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.pool.shares().give_back(&self.name);
+        self.pool.shares().release(&self.name);
         self.pool.0.store.work().wake_if_waiting();
     }
 }

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::limits::{CompletionError, MAX_BUTTONS, MAX_BYTES, MAX_DEPTH, MAX_HANDLERS, MAX_SHOW_UNITS};
 use super::strict_json;
 
-/// The most empty values that are named: they all stand in one line of the log.
-const MOST_EMPTY: usize = 20;
+/// The most empty values that are named, because one line of the log lists them.
+const MAX_EMPTY_VALUES: usize = 20;
 
 /// The answer to a bot, under construction. Mistakes are reported when it is checked, which the bridge
 /// does as soon as a handler returns it.
@@ -64,7 +64,7 @@ impl Completion {
                 self.mistake.get_or_insert(CompletionError::Data { found });
             }
             (Err(error), _) => {
-                self.mistake.get_or_insert(CompletionError::Value { key, why: error.to_string() });
+                self.mistake.get_or_insert(CompletionError::Value { key, error: error.into() });
             }
         }
         self
@@ -160,7 +160,7 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
 }
 
 fn collect_empty(value: &Value, path: &str, levels: usize, found: &mut Vec<String>) {
-    let Some(left) = levels.checked_sub(1).filter(|_| found.len() < MOST_EMPTY) else { return };
+    let Some(left) = levels.checked_sub(1).filter(|_| found.len() < MAX_EMPTY_VALUES) else { return };
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
         Value::String(text) if text.is_empty() => found.push(path.to_owned()),
@@ -260,7 +260,7 @@ pub enum Button {
     },
 }
 
-/// Where a bot goes on: a step of the widget's own JSON. A wrong number loops the bot for ever.
+/// Where a bot goes on: a step of the widget's own JSON. A wrong number makes the bot loop forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Step {
@@ -333,7 +333,7 @@ impl CheckedCompletion {
     /// # Errors
     /// It is no completion, or breaks one of Kommo's limits.
     pub fn from_json(json: &str) -> Result<Self, CompletionError> {
-        let shape = |error: serde_json::Error| CompletionError::Shape(error.to_string());
+        let shape = |error: serde_json::Error| CompletionError::Shape(error.into());
         // Through a map, because serde would also read the struct from a list.
         let map: Map<String, Value> = serde_json::from_str(json).map_err(shape)?;
         let body: Body = serde_json::from_value(Value::Object(map)).map_err(shape)?;
@@ -345,7 +345,7 @@ impl CheckedCompletion {
     }
 
     fn from_body(body: &Body) -> Result<Self, CompletionError> {
-        let json = serde_json::to_string(body).map_err(|error| CompletionError::Shape(error.to_string()))?;
+        let json = serde_json::to_string(body).map_err(|error| CompletionError::Shape(error.into()))?;
         Ok(Self { json: json.into(), data_alone: body.execute_handlers.is_none() })
     }
 
@@ -365,7 +365,7 @@ impl CheckedCompletion {
     /// Never for a completion that was checked; the type says so to avoid a panic.
     pub fn with_goto(&self, step: Step) -> Result<Self, CompletionError> {
         let body: Body =
-            serde_json::from_str(&self.json).map_err(|error| CompletionError::Shape(error.to_string()))?;
+            serde_json::from_str(&self.json).map_err(|error| CompletionError::Shape(error.into()))?;
         Self::from_body(&Body { data: body.data, execute_handlers: Some(vec![Instruction::Goto(step)]) })
     }
 }

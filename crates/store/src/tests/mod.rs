@@ -193,9 +193,9 @@ fn return_url(origin: &str, serial: u64) -> ReturnUrl {
     format!("{origin}/api/v4/salesbot/12/continue/34_{serial}").parse().unwrap()
 }
 
-fn prepared(reply: &str) -> Prepared {
+fn prepared(reply: &str) -> PreparedCompletion {
     let completion = Completion::success().data("reply", reply).check().unwrap();
-    Prepared { completion, outcome: Outcome::Handler }
+    PreparedCompletion { completion, outcome: Outcome::Handler }
 }
 
 async fn accept(store: &Store, job: NewJob) -> JobId {
