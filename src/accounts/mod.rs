@@ -276,7 +276,7 @@ impl Accounts {
             return false;
         }
         let entry = book.get(&AccountKey::new(account_id, client_uuid));
-        entry.is_some_and(|entry| entry.record.standing.state() == AccountState::Revoked)
+        entry.is_some_and(|entry| entry.record.authorization.state() == AccountState::Revoked)
     }
 
     /// The integrations that accounts are connected through.
@@ -347,7 +347,7 @@ impl Accounts {
         let mut book = self.0.book.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut book);
         for state in AccountState::ALL {
-            let there = book.entries().filter(|entry| entry.record.standing.state() == state).count();
+            let there = book.entries().filter(|entry| entry.record.authorization.state() == state).count();
             let there = u32::try_from(there).unwrap_or(u32::MAX);
             metrics::gauge!("bridge_accounts", "state" => state.as_str()).set(there);
         }

@@ -12,7 +12,7 @@ use url::Url;
 
 use kommo::pace::Cause;
 use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
+use model::{AccountKey, AccountRecord, AccountWait, Authorization, RedirectUri, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
@@ -200,7 +200,7 @@ impl Accounts {
             Ok(renewed) => (renewed, None),
             Err(Trouble::Passing(why) | Trouble::Refused(why)) => (Renewal::Failed, Some(why)),
             Err(Trouble::Dead(why)) => {
-                (Renewal::Stopped(Standing::NeedsAuthorization { reason: why.clone() }), Some(why))
+                (Renewal::Stopped(Authorization::Needed { reason: why.clone() }), Some(why))
             }
         };
         let outcome = match &renewal {
@@ -235,10 +235,10 @@ impl Accounts {
                 self.0.changed.notify_one();
                 Err(NoBearer::NotRenewed { why })
             }
-            Renewal::Stopped(standing) => {
+            Renewal::Stopped(authorization) => {
                 let why = why.unwrap_or_default();
                 *failures = Failures::default();
-                self.put(AccountRecord { standing, generation, ..entry.record.clone() });
+                self.put(AccountRecord { authorization, generation, ..entry.record.clone() });
                 if let Some(origin) = &entry.record.origin {
                     self.needs_person(origin, &why);
                 }
@@ -248,10 +248,10 @@ impl Accounts {
                 *failures = Failures::default();
                 let old = entry.record.origin.clone().filter(|old| *old != origin);
                 let previous_origin = old.or_else(|| entry.record.previous_origin.clone());
-                let standing = Standing::Active(tokens);
+                let authorization = Authorization::Active(tokens);
                 let addresses = [Some(origin.clone()), previous_origin.clone()];
                 self.put(AccountRecord {
-                    standing,
+                    authorization,
                     generation,
                     origin: Some(origin),
                     previous_origin,
@@ -295,7 +295,7 @@ impl Accounts {
             since: self.0.parts.clock.now(),
             until: None,
         };
-        let why = wait.told();
+        let why = wait.text();
         if self.0.parts.health.account_waits(origin, wait) {
             tracing::warn!(account.host = host(origin), why, "deliveries paused: operator action required");
         }
