@@ -13,6 +13,7 @@ COPY crates/model/Cargo.toml crates/model/
 COPY crates/paths/Cargo.toml crates/paths/
 COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/store/Cargo.toml crates/store/
+COPY crates/test-log/Cargo.toml crates/test-log/
 COPY crates/widget-package/Cargo.toml crates/widget-package/
 RUN mkdir -p src benches/targets tests/soak \
  && for crate in crates/*; do mkdir "$crate/src" && echo '//! Empty.' > "$crate/src/lib.rs"; done \

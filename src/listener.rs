@@ -9,8 +9,6 @@
 //! The time limit for a body is not here: who reads the body keeps it, and can answer 408.
 
 mod answer;
-#[cfg(test)]
-mod crowd_tests;
 mod line;
 mod observed;
 mod places;

@@ -2,7 +2,7 @@
 //! counts for the account, unless a stranger chose the call.
 
 use kommo::GrantError;
-use kommo::pace::{Cause, Errand, Pass, Pause, Paused, Source};
+use kommo::pace::{CallKind, Cause, Pause, Paused, Permit, Source};
 use model::whole_millis;
 
 use super::{Accounts, host};
@@ -58,7 +58,7 @@ impl Accounts {
             _ => return answer,
         };
         let began = pass.pause(Pause { cause, hint, source: Source::Token });
-        if let Some(everybody) = began.and_then(|began| began.everybody) {
+        if let Some(everybody) = began.and_then(|began| began.all_accounts) {
             let (pause_ms, why) = (whole_millis(everybody), cause.advice());
             tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts paused");
         }
@@ -66,11 +66,11 @@ impl Accounts {
     }
 
     /// A pass for a call for a token that goes out now.
-    async fn started(&self, origin: &str) -> Result<Pass, GrantError> {
+    async fn started(&self, origin: &str) -> Result<Permit, GrantError> {
         let unavailable = |paused: Paused| GrantError::Unavailable(paused.to_string());
         loop {
             let patience = self.0.parts.request_timeout;
-            let turn = self.0.parts.gate.turn(origin, Errand::Token, patience).await;
+            let turn = self.0.parts.gate.acquire(origin, CallKind::Token, patience).await;
             let mut pass = turn.map_err(unavailable)?;
             // A pause that began since it had its turn is waited for like any other.
             if pass.start().is_ok() {

@@ -100,8 +100,6 @@ fn shown(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use axum::body::Body;
@@ -113,19 +111,6 @@ mod tests {
     use crate::problem;
     use model::Timestamp;
     use model::clock::ManualClock;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn served(prefix: &str, clock: &ManualClock) -> Router {
         let routes = Router::new()
@@ -168,13 +153,7 @@ mod tests {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let _recording = metrics::set_default_local_recorder(&recorder);
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
-        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-        let _logging = tracing::subscriber::set_default(subscriber);
+        let log = test_log::collect(tracing::Level::INFO);
         let clock = ManualClock::new(Timestamp::from_millis(0));
         let router = served("", &clock);
         let secret = "s".repeat(60);
@@ -190,8 +169,7 @@ mod tests {
             send(&router, "GET", "/wp-login.php").await;
         }
         send(&router, "POST", "/last").await;
-        let log = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let text = log();
+        let text = log.text();
         for part in [
             "method=\"POST\" path=\"/hooks/widget_request/echo\"",
             "a method that its path does not accept method=\"GET\" path=\"/widget_request/echo\"",
@@ -207,8 +185,6 @@ mod tests {
         assert!(counted.contains(r#"bridge_unknown_paths_total{reason="method"} 1"#), "{counted}");
         tokio::task::yield_now().await;
         clock.advance(Duration::from_secs(10));
-        while !log().contains("further lines were suppressed") {
-            tokio::task::yield_now().await;
-        }
+        log.wait("further lines were suppressed").await;
     }
 }

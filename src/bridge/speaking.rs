@@ -11,7 +11,7 @@ use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
 use crate::config::{self, Config};
 use crate::health::Health;
 use crate::secrets::SharedSecret;
-use kommo::pace::{Gate, Limits};
+use kommo::pace::{CallLimiter, CallLimits};
 use kommo::{Clients, Kommo};
 use model::clock::Clock;
 use store::{Store, StoreError};
@@ -22,19 +22,19 @@ use super::Error;
 #[derive(Clone)]
 pub(crate) struct Speaking {
     pub(crate) kommo: Kommo,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<CallLimiter>,
     pub(crate) health: Health,
     pub(crate) clock: Clock,
 }
 
 /// The gate of the configuration.
-pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<Gate> {
-    let limits = Limits {
+pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
+    let limits = CallLimits {
         rate_per_account: config.delivery.rate_per_account,
         rate_total: config.delivery.rate_total,
-        places: config.delivery.concurrency,
+        concurrency: config.delivery.concurrency,
     };
-    Gate::new(limits, clock.clone())
+    CallLimiter::new(limits, clock.clone())
 }
 
 /// The HTTP client of the configuration: every call to Kommo is one of its calls.

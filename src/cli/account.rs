@@ -126,5 +126,4 @@ fn subdomain(one: &Listed) -> Option<&str> {
 }
 
 #[cfg(test)]
-#[path = "account_tests.rs"]
 pub(super) mod tests;

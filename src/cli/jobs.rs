@@ -306,5 +306,4 @@ impl<W: Write> Visit<'_, W> {
 }
 
 #[cfg(test)]
-#[path = "jobs_tests.rs"]
 mod tests;

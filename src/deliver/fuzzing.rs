@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::judge::{Circumstances, Got, judge};
-use kommo::pace::Standing;
+use super::decide::{Circumstances, Got, judge};
+use kommo::pace::AccountEvidence;
 use kommo::{Answer, fuzzing};
 use model::{
     AfterDelivery, CheckedCompletion, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
@@ -55,7 +55,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
     let circumstances = Circumstances {
         job: JobId::new(NOW, 1),
         waiting_since,
-        account: Standing::default(),
+        account: AccountEvidence::default(),
         prepared: &prepared,
         delivery,
         policy: &policy,

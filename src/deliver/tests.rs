@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::accounts::{self, Integration, Keys, LongLivedAccount};
 use crate::job_log::JobLog;
-use kommo::pace::Limits;
+use kommo::pace::CallLimits;
 use model::clock::ManualClock;
 use model::{
     AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
@@ -66,7 +66,10 @@ impl Home {
             |simulator: &&Simulator| simulator.base_url().trim_start_matches("http://").parse().unwrap();
         let hosts = HostRules { allowed: hosts.iter().map(host).collect(), insecure: true };
         let kommo = Kommo::new(hosts.clone(), LEASE).unwrap();
-        let gate = Gate::new(Limits { rate_per_account, rate_total: None, places: 8 }, self.clock.clock());
+        let gate = CallLimiter::new(
+            CallLimits { rate_per_account, rate_total: None, concurrency: 8 },
+            self.clock.clock(),
+        );
         let Options { client_uuid, client_secret, redirect_uri, .. } = self.simulator.options();
         let health = Health::new();
         let accounts = accounts::Parts {

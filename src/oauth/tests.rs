@@ -27,7 +27,7 @@ use super::*;
 use crate::accounts::{self, Integration, Keys, LINK_LIFE};
 use crate::health::Health;
 use kommo::Kommo;
-use kommo::pace::{Gate, Limits};
+use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
 use model::{AccountId, AccountState, HostRules, Timestamp};
 use store::{Purpose, Store};
@@ -96,7 +96,10 @@ impl Bench {
             store: Some(store.clone()),
             kommo: Kommo::new(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
-            gate: Gate::new(Limits { rate_per_account: 1000, rate_total: None, places: 100 }, clock.clock()),
+            gate: CallLimiter::new(
+                CallLimits { rate_per_account: 1000, rate_total: None, concurrency: 100 },
+                clock.clock(),
+            ),
             health: Health::new(),
             request_timeout: Duration::from_secs(20),
             clock: clock.clock(),

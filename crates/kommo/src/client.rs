@@ -1,7 +1,7 @@
 //! The client of one account: how a program gets one, and how it makes a call.
 //!
 //! Every call goes the same way: a bearer, a turn at the gate that all calls to the account share, the host rules, the
-//! call, and then what [`again`](super::again) says. While it waits for a turn or for another token it holds no ticket
+//! call, and then what [`again`](super::retry) says. While it waits for a turn or for another token it holds no ticket
 //! of the gate, so calls that wait for each other cannot stop each other.
 
 use std::fmt;
@@ -13,14 +13,14 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use crate::pace::{Cause, Errand, Gate, Limits, Pass, Pause, Paused, Source};
+use crate::pace::{CallKind, CallLimiter, CallLimits, Cause, Pause, Paused, Permit, Source};
 use model::clock::Clock;
 use model::{AccountId, HostRules, Outgoing};
 
-use super::again::{Next, Tried, judge};
 use super::credentials::{Bearer, Credentials, LongLived, Whose};
 use super::error::Error;
 use super::request::Ask;
+use super::retry::{Next, Tried, judge};
 use super::transport::{Call, Failure, Kommo, MOST_LIST, Response};
 
 /// Makes calls to one Kommo account. Cheap to clone; clones share the pace and the connections.
@@ -84,7 +84,7 @@ pub struct Clients {
     /// The one HTTP client.
     pub kommo: Kommo,
     /// The pace, shared with the sender.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<CallLimiter>,
     /// Where bearers come from.
     pub credentials: Arc<dyn Credentials>,
     /// Measures waiting.
@@ -139,13 +139,14 @@ impl Client {
         }
         options.hosts.check(&url).map_err(|refusal| refused(&refusal))?;
         let origin = url.origin().ascii_serialization();
-        let limits = Limits { rate_per_account: options.rate_per_second.max(1), rate_total: None, places: 0 };
+        let limits =
+            CallLimits { rate_per_account: options.rate_per_second.max(1), rate_total: None, concurrency: 0 };
         let clock = Clock::system();
         let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)
             .map_err(|error| Error::Setup(error.to_string()))?;
         let clients = Clients {
             kommo,
-            gate: Gate::new(limits, clock.clone()),
+            gate: CallLimiter::new(limits, clock.clone()),
             credentials: Arc::new(LongLived::new(&origin, token)),
             clock,
             random: fastrand::f64,
@@ -214,7 +215,7 @@ impl Client {
             match judge(&got, tried) {
                 Next::Done { account_is_fine } => {
                     if account_is_fine {
-                        pass.fine();
+                        pass.succeeded();
                     }
                     let response = got?;
                     let origin = bearer.origin;
@@ -249,9 +250,9 @@ impl Client {
         }
     }
 
-    async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Pass, Error> {
+    async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Permit, Error> {
         let left = deadline.saturating_sub(self.shared.clock.elapsed());
-        self.shared.gate.turn(&bearer.origin, Errand::Call, left).await.map_err(|Paused { left }| {
+        self.shared.gate.acquire(&bearer.origin, CallKind::Api, left).await.map_err(|Paused { left }| {
             if asked_to_wait { Error::RateLimited { retry_after: left } } else { Error::Paused { left } }
         })
     }

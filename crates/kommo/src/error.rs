@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::{Problem, entries, shorten, word};
 use super::credentials::NoBearer;
+use super::problem::{Problem, entries, shorten, word};
 use super::settings::SettingMistake;
 use super::transport::{Failure, Response};
 

@@ -6,9 +6,9 @@ use secrecy::ExposeSecret;
 
 use model::Timestamp;
 
-use super::answer::whole_seconds;
 use super::oauth::{judged, token_claims};
-use super::token_answer::{self, DEFAULT_LIFE, LONGEST_LIFE};
+use super::problem::whole_seconds;
+use super::token_response::{self, DEFAULT_LIFE, LONGEST_LIFE};
 use super::transport::Response;
 use super::{Answer, GrantError};
 
@@ -56,7 +56,7 @@ pub fn grant(input: &[u8]) -> bool {
         }
         Err(GrantError::NotAllowed(_)) => panic!("it was asked"),
     }
-    let Ok(tokens) = token_answer::read(&response.body, None) else { return false };
+    let Ok(tokens) = token_response::read(&response.body, None) else { return false };
     for token in [&tokens.access, &tokens.refresh] {
         let text = token.expose_secret();
         assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()), "no token of a header");

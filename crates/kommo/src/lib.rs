@@ -6,8 +6,6 @@
 //! What it promises: a token goes to its account alone, no call goes past the pace, and no error tells a token, a
 //! secret or a body.
 
-mod again;
-mod answer;
 mod calls;
 mod client;
 mod credentials;
@@ -18,13 +16,15 @@ mod lenient;
 mod oauth;
 mod outgoing;
 pub mod pace;
+mod problem;
 mod request;
 mod resolver;
+mod retry;
 mod retry_after;
 mod settings;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
-mod token_answer;
+mod token_response;
 mod transport;
 mod widgets;
 
@@ -38,10 +38,10 @@ pub use error::{Error, Said, ValidationError};
 pub use settings::{SettingMistake, Settings};
 pub use widgets::{Rating, SettingField, SettingType, Widget, WidgetPage};
 
-pub use answer::{Answer, Problem};
 pub use client::Clients;
 pub use credentials::{Bearer, Credentials, Promise, Whose};
 pub use oauth::{App, Grant, GrantError, token_claims};
 pub use outgoing::client_builder;
-pub use token_answer::Granted;
+pub use problem::{Answer, Problem};
+pub use token_response::Granted;
 pub use transport::{Kommo, KommoError};

@@ -16,7 +16,7 @@ use crate::pace::Cause;
 use model::{AccountId, RedirectUri};
 
 use super::lenient;
-use super::token_answer::{self, Granted};
+use super::token_response::{self, Granted};
 use super::transport::{Call, Failure, Kommo, Response};
 
 /// The integration that asks.
@@ -112,7 +112,7 @@ impl Kommo {
         let url = joined(origin, "/oauth2/access_token")?;
         let response = self.send(Call::post(url, body.to_string())).await.map_err(GrantError::from)?;
         judged(&response)?;
-        token_answer::read(&response.body, old).map_err(|why| {
+        token_response::read(&response.body, old).map_err(|why| {
             GrantError::Unavailable(format!("Kommo answered {} without tokens: {why}", response.status))
         })
     }

@@ -58,5 +58,4 @@ impl std::fmt::Debug for Route {
 }
 
 #[cfg(test)]
-#[path = "outgoing_tests.rs"]
 mod tests;

@@ -60,7 +60,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    use super::super::answer::Answer;
+    use super::super::problem::Answer;
     use super::super::transport::Kommo;
     use super::*;
     use model::{CheckedCompletion, Outgoing};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-use super::answer::whole_seconds;
+use super::problem::whole_seconds;
 
 /// What the header asks for; none if it is absent, no sensible number, or a date that is not to come.
 pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {

@@ -268,5 +268,4 @@ fn mask(value: &Value) -> Value {
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

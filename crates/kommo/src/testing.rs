@@ -8,7 +8,7 @@ use model::clock::Clock;
 use model::{HostRules, Outgoing};
 
 use crate::credentials::LongLived;
-use crate::pace::{Gate, Limits, Pass};
+use crate::pace::{CallLimiter, CallLimits, Permit};
 use crate::{Clients, Kommo, KommoError};
 
 impl Kommo {
@@ -29,16 +29,16 @@ impl Clients {
     pub fn of_nobody(clock: Clock) -> Arc<Self> {
         let patience = Duration::from_secs(1);
         let kommo = Kommo::new(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
-        let limits = Limits { rate_per_account: 7, rate_total: None, places: 1 };
-        let gate = Gate::new(limits, clock.clone());
+        let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 1 };
+        let gate = CallLimiter::new(limits, clock.clone());
         let credentials = Arc::new(LongLived::new("https://nobody.kommo.com", "a-token".into()));
         Arc::new(Self { kommo, gate, credentials, clock, random: || 1.0, patience, runtime: None })
     }
 }
 
-impl Gate {
-    /// The passes of [`admit`](Self::admit), where the reason for none does not matter.
-    pub fn enter(self: &Arc<Self>, account: &str, wanted: usize) -> Vec<Pass> {
-        self.admit(account, wanted).unwrap_or_default()
+impl CallLimiter {
+    /// The permits of [`try_acquire`](Self::try_acquire), where the reason for none does not matter.
+    pub fn acquire_now(self: &Arc<Self>, account: &str, wanted: usize) -> Vec<Permit> {
+        self.try_acquire(account, wanted).unwrap_or_default()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::*;
-use crate::pace::{Cause, Errand, Gate, Limits, Pause, Source};
+use crate::pace::{CallKind, CallLimiter, CallLimits, Cause, Pause, Source};
 use model::clock::Clock;
 use model::{HostRules, Timestamp};
 use simulator::{Fault, Options, Simulator};
@@ -19,7 +19,7 @@ struct Renewable {
     origin: Arc<str>,
     first: SecretString,
     second: Option<SecretString>,
-    gate: Arc<Gate>,
+    gate: Arc<CallLimiter>,
     renewals: AtomicU32,
 }
 
@@ -38,7 +38,7 @@ impl Credentials for Renewable {
         Box::pin(async {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
-            self.gate.turn(&self.origin, Errand::Token, PATIENCE).await.unwrap().start().unwrap();
+            self.gate.acquire(&self.origin, CallKind::Token, PATIENCE).await.unwrap().start().unwrap();
             Ok(self.give(second, 2))
         })
     }
@@ -51,8 +51,8 @@ fn clients(
 ) -> (Arc<Clients>, Arc<Renewable>) {
     let host = simulator.base_url().strip_prefix("http://").unwrap();
     let rules = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
-    let limits = Limits { rate_per_account: 7, rate_total: None, places: 7 };
-    let gate = Gate::new(limits, clock.clone());
+    let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 7 };
+    let gate = CallLimiter::new(limits, clock.clone());
     let credentials = Arc::new(Renewable {
         origin: simulator.base_url().into(),
         first: tokens.0.into(),
@@ -109,7 +109,7 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let good = simulator.options().access_token.clone();
     let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
     let (clients, _) = clients(&simulator, ("stale", Some(&good)), manual.clock());
-    let mut pass = clients.gate.turn(simulator.base_url(), Errand::Call, PATIENCE).await.unwrap();
+    let mut pass = clients.gate.acquire(simulator.base_url(), CallKind::Api, PATIENCE).await.unwrap();
     pass.start().unwrap();
     let cause = Cause::TooMany;
     pass.pause(Pause { cause, hint: Some(Duration::from_secs(5)), source: Source::Call });
@@ -119,7 +119,7 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let asked = tokio::time::timeout(PATIENCE, client.widget("amo_dropbox")).await;
     assert_eq!(asked.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
     // Its success ended the pause: four more may go, beside the two tries and the renewal.
-    assert_eq!(clients.gate.enter(simulator.base_url(), 7).len(), 4);
+    assert_eq!(clients.gate.acquire_now(simulator.base_url(), 7).len(), 4);
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use url::Url;
 
 use model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl};
 
-use super::answer::{Answer, Problem, begins_as_markup};
 use super::outgoing::{Route, client_builder};
+use super::problem::{Answer, Problem, begins_as_markup};
 use super::resolver::{Lookup, PublicOnly, system_lookup};
 use super::retry_after;
 

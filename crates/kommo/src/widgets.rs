@@ -203,5 +203,4 @@ fn as_php<S: Serializer>(settings: &Option<Settings>, serializer: S) -> Result<S
 }
 
 #[cfg(test)]
-#[path = "widgets_tests.rs"]
 mod tests;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::finite;
 use super::limits::{CompletionError, MAX_BUTTONS, MAX_BYTES, MAX_DEPTH, MAX_HANDLERS, MAX_SHOW_UNITS};
+use super::strict_json;
 
 /// The most empty values that are named: they all stand in one line of the log.
 const MOST_EMPTY: usize = 20;
@@ -55,7 +55,7 @@ impl Completion {
     #[must_use]
     pub fn data(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
-        match (finite::to_value(&value), &mut self.data) {
+        match (strict_json::to_value(&value), &mut self.data) {
             (Ok(value), Value::Object(map)) => {
                 map.insert(key, value);
             }
@@ -385,5 +385,4 @@ impl Serialize for CheckedCompletion {
 }
 
 #[cfg(test)]
-#[path = "completion_tests.rs"]
 mod tests;

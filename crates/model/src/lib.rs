@@ -8,8 +8,8 @@ mod attempt;
 mod budget;
 pub mod clock;
 mod completion;
+mod fair_semaphore;
 mod fallback;
-mod finite;
 mod hosts;
 mod ids;
 mod job;
@@ -21,8 +21,8 @@ mod public_path;
 mod redirect_uri;
 mod retry;
 mod return_url;
-mod shares;
 mod state;
+mod strict_json;
 mod summary;
 mod time;
 pub mod transition;
@@ -34,6 +34,7 @@ pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standin
 pub use attempt::{Attempt, AttemptResult, Stage};
 pub use budget::{Budget, RequestRate};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
+pub use fair_semaphore::Shares;
 pub use fallback::{FallbackReason, UnknownReason};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
@@ -46,7 +47,6 @@ pub use public_path::{below, is_path_prefix, path_prefix, routed};
 pub use redirect_uri::{RedirectUri, RedirectUriError};
 pub use retry::{Backoff, HandlerPolicy, Jitter, LAST_ATTEMPT, next_attempt};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
-pub use shares::Shares;
 pub use state::{Outcome, OutcomeName, Prepared, State, StateName, UnknownOutcome, UnknownState};
 pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
@@ -56,5 +56,4 @@ pub use waits_for::{Surroundings, WaitsFor, waits_for};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};
 
 #[cfg(test)]
-#[path = "hidden_tests.rs"]
-mod hidden_tests;
+mod tests;

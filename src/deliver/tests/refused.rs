@@ -200,7 +200,7 @@ async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_it
         let id = home.completed(&home.bot([])).await;
         let sender = home.with(&[]).await;
         let (origin, gate) = (home.simulator.base_url(), &sender.0.parts.gate);
-        let [mut other, reserved] = gate.enter(origin, 2).try_into().ok().unwrap();
+        let [mut other, reserved] = gate.acquire_now(origin, 2).try_into().ok().unwrap();
         let job = home
             .store
             .claim_deliveries(origin.into(), 1, LongestDue::default(), LEASE)
