@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use kommo::{Bearer, NoBearer, Whose};
 use model::{AccountId, AccountKey, AccountRecord, AccountState, Standing, Timestamp};
 
-use super::seal::{Sealer, Tokens};
+use super::seal::{Sealer, Tokens, Unsealable};
 
 /// The accounts by their key, and where they are.
 #[derive(Default)]
@@ -33,7 +33,16 @@ pub(super) struct Book {
 pub(super) struct Entry {
     pub(super) record: AccountRecord,
     /// Its tokens if it is active, or why they cannot be used.
-    pub(super) tokens: Option<Result<Open, String>>,
+    pub(super) tokens: Option<Result<Open, Unreadable>>,
+}
+
+/// Why the tokens of an active account cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("store.encryption_key is missing, so its tokens cannot be read")]
+    NoKey,
+    #[error(transparent)]
+    Sealed(#[from] Unsealable),
 }
 
 /// Tokens in the clear.
@@ -48,14 +57,14 @@ impl Entry {
     fn new(record: AccountRecord, sealer: Option<&Sealer>) -> Self {
         let tokens = match &record.standing {
             Standing::Active(sealed) => Some(match sealer {
-                None => Err("store.encryption_key is missing, so its tokens cannot be read".to_owned()),
+                None => Err(Unreadable::NoKey),
                 Some(sealer) => match sealer.open(&record.key, sealed) {
                     Ok(tokens) => Ok(Open {
                         access: Arc::new(tokens.access.clone()),
                         tokens,
                         is_current: sealer.is_current(sealed),
                     }),
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(error.into()),
                 },
             }),
             Standing::NeedsAuthorization { .. } | Standing::Revoked { .. } => None,
@@ -70,7 +79,7 @@ impl Entry {
     pub(super) fn open(&self) -> Result<(&Open, &Arc<str>), NoBearer> {
         match (&self.tokens, &self.record.origin) {
             (Some(Ok(open)), Some(origin)) => Ok((open, origin)),
-            (Some(Err(why)), _) => Err(NoBearer::NeedsAuthorization { why: why.clone() }),
+            (Some(Err(error)), _) => Err(NoBearer::NeedsAuthorization { why: error.to_string() }),
             _ => {
                 let why = self.record.standing.reason().unwrap_or("it was not connected").to_owned();
                 Err(NoBearer::NeedsAuthorization { why })

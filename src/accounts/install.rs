@@ -18,7 +18,7 @@ use kommo::GrantError;
 use model::{AccountId, Timestamp};
 use store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
 
-use super::connect::{ConnectError, Connected, Connection, Kept};
+use super::connect::{ConnectError, Connected, Connection, ExchangeError, Kept};
 use super::exchange::{By, Ready};
 use super::renew::url_of;
 use super::throttle::Throttle;
@@ -226,8 +226,8 @@ impl Accounts {
     ) -> Result<Connected, ConnectError> {
         let integration = self.integration(&installation.client_uuid);
         let ready = self.ready(integration.ok_or(ConnectError::UnknownIntegration)?)?;
-        let url = self.origin_of(&installation.origin).map_err(ConnectError::Referer)?;
-        let mut refused = ConnectError::Code("no code waits any more".to_owned());
+        let url = self.origin_of(&installation.origin)?;
+        let mut refused = ConnectError::Code(ExchangeError::NoCode);
         for kept in ready.store.kept_codes().await.map_err(ConnectError::Store)? {
             if (&kept.client_uuid, &kept.origin) != (&installation.client_uuid, &installation.origin) {
                 continue;

@@ -12,7 +12,7 @@ use url::Url;
 
 use kommo::pace::Cause;
 use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
+use model::{AccountId, AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
 use super::book::Entry;
@@ -125,18 +125,13 @@ impl Accounts {
     }
 
     /// Asks Kommo, at the new address if the account has moved.
-    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, Granted), Trouble> {
-        let (open, origin) = entry.open().map_err(|error| Trouble::Passing(error.to_string()))?;
+    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, Granted), RenewalError> {
+        let (open, origin) = entry.open()?;
         let key = &entry.record.key;
         let integration = self.integration(&key.client_uuid);
         let (integration, redirect_uri) = integration
             .and_then(|integration| Some((integration, integration.redirect_uri.as_ref()?)))
-            .ok_or_else(|| {
-                Trouble::Passing(format!(
-                    "no integration with client_uuid {} and a redirect_uri is configured",
-                    key.client_uuid
-                ))
-            })?;
+            .ok_or_else(|| RenewalError::NoIntegration { client_uuid: key.client_uuid.clone() })?;
         let app = app(integration, redirect_uri);
         let first = match self.grant(origin, app.clone(), &open.tokens).await {
             Ok(granted) => return Ok((origin.clone(), own(key, granted)?)),
@@ -147,9 +142,9 @@ impl Accounts {
             GrantError::Dead { status: 401, .. } | GrantError::Refused { status: 401 | 404, .. }
         );
         let moved = if perhaps_moved { self.moved(entry, origin, &open.tokens).await } else { None };
-        let Some(new) = moved else { return Err(Trouble::of(first)) };
+        let Some(new) = moved else { return Err(first.into()) };
         tracing::info!(account.host = host(origin), account.now = host(&new), "the account has moved");
-        let granted = self.grant(&new, app, &open.tokens).await.map_err(Trouble::of)?;
+        let granted = self.grant(&new, app, &open.tokens).await?;
         Ok((new, own(key, granted)?))
     }
 
@@ -183,25 +178,24 @@ impl Accounts {
     async fn settle(
         &self,
         entry: &Entry,
-        outcome: Result<(Arc<str>, Granted), Trouble>,
+        outcome: Result<(Arc<str>, Granted), RenewalError>,
         failures: &mut Failures,
     ) -> Result<Bearer, NoBearer> {
         let parts = &self.0.parts;
         let (key, shown) = (&entry.record.key, entry.record.origin.as_deref().map_or("?", host).to_owned());
-        let was_refused = matches!(outcome, Err(Trouble::Refused(_)));
         let outcome = outcome.and_then(|(origin, granted)| {
             let tokens = made(granted, parts.clock.now());
             let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
-            let tokens =
-                sealed.ok_or_else(|| Trouble::Passing("the tokens cannot be encrypted".to_owned()))?;
-            Ok(Renewal::Renewed { origin, tokens })
+            Ok(Renewal::Renewed { origin, tokens: sealed.ok_or(RenewalError::NotEncrypted)? })
         });
+        let was_refused = outcome.as_ref().is_err_and(RenewalError::is_refusal);
         let (renewal, why) = match outcome {
             Ok(renewed) => (renewed, None),
-            Err(Trouble::Passing(why) | Trouble::Refused(why)) => (Renewal::Failed, Some(why)),
-            Err(Trouble::Dead(why)) => {
-                (Renewal::Stopped(Standing::NeedsAuthorization { reason: why.clone() }), Some(why))
+            Err(error) if error.is_final() => {
+                let reason = error.to_string();
+                (Renewal::Stopped(Standing::NeedsAuthorization { reason: reason.clone() }), Some(reason))
             }
+            Err(error) => (Renewal::Failed, Some(error.to_string())),
         };
         let outcome = match &renewal {
             Renewal::Renewed { .. } => "renewed",
@@ -302,31 +296,39 @@ impl Accounts {
     }
 }
 
-/// Why there are no new tokens: for now, or for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Trouble {
-    Passing(String),
-    /// For now too: Kommo refuses, and that may be the integration's fault.
-    Refused(String),
-    Dead(String),
+/// Why there are no new tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum RenewalError {
+    /// Kommo gave none, or was not reached.
+    #[error(transparent)]
+    Kommo(#[from] GrantError),
+    /// The old tokens cannot be read.
+    #[error(transparent)]
+    NoTokens(#[from] NoBearer),
+    #[error("no integration with client_uuid {client_uuid} and a redirect_uri is configured")]
+    NoIntegration { client_uuid: Arc<str> },
+    #[error("Kommo gave tokens of account {0} in its place")]
+    OtherAccount(AccountId),
+    #[error("the tokens cannot be encrypted")]
+    NotEncrypted,
 }
 
-impl Trouble {
-    fn of(error: GrantError) -> Self {
-        match error {
-            GrantError::Dead { .. } => Self::Dead(error.to_string()),
-            GrantError::Refused { status: 400 | 401, .. } => Self::Refused(error.to_string()),
-            other => Self::Passing(other.to_string()),
-        }
+impl RenewalError {
+    /// Whether no later renewal can succeed: the account has to be authorized again.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::Kommo(GrantError::Dead { .. }))
+    }
+
+    /// Whether Kommo refuses for now, which may be the integration's fault.
+    const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Kommo(GrantError::Refused { status: 400 | 401, .. }))
     }
 }
 
 /// New tokens, if they are of this account: an address may have passed on to another one.
-fn own(key: &AccountKey, granted: Granted) -> Result<Granted, Trouble> {
+fn own(key: &AccountKey, granted: Granted) -> Result<Granted, RenewalError> {
     match token_claims(&granted.access).account_id {
-        Some(other) if other != key.account_id => {
-            Err(Trouble::Passing(format!("Kommo gave tokens of account {} in its place", other.0)))
-        }
+        Some(other) if other != key.account_id => Err(RenewalError::OtherAccount(other)),
         _ => Ok(granted),
     }
 }

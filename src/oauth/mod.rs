@@ -142,7 +142,7 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
         metrics::counter!("bridge_oauth_callbacks_total", "outcome" => outcome).increment(1);
         done
     });
-    let cut = |_| Err(ConnectError::Unavailable("the exchange ended in mid-work".to_owned()).into());
+    let cut = |_| Err(ConnectError::interrupted().into());
     let done = task.await.unwrap_or_else(cut);
     if answer::wants_page(&headers) { answer::page(&done) } else { answer::json(&done) }
 }
