@@ -25,6 +25,7 @@ mod problem;
 mod receive;
 mod secrets;
 mod shutdown;
+mod stage;
 mod telemetry;
 mod terminal;
 mod work;

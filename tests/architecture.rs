@@ -39,9 +39,10 @@ const ROOMS: &[(&str, May)] = &[
     ("config", May::Only(&[])),
     ("handler", May::Only(&[])),
     ("handlers", May::Only(&["handler"])),
+    ("stage", May::Only(&[])),
     ("receive", May::Only(&["flood", "problem", "terminal"])),
-    ("work", May::Only(&["handler", "job_log", "panics"])),
-    ("deliver", May::Only(&["accounts", "health", "job_log"])),
+    ("work", May::Only(&["stage", "handler", "job_log", "panics"])),
+    ("deliver", May::Only(&["stage", "accounts", "health", "job_log"])),
     ("accounts", May::Only(&["health", "secrets"])),
     ("oauth", May::Only(&["accounts", "problem", "flood"])),
     ("admin", May::Only(&["health", "job_log", "flood", "problem", "secrets"])),
@@ -54,7 +55,7 @@ const ROOMS: &[(&str, May)] = &[
 
 /// Between crates Cargo draws the arrows. These are the crates that only some rooms of the bridge may name.
 const CRATES: &[(&str, &[&str])] = &[
-    ("store", &["receive", "work", "deliver", "accounts", "admin", "bridge", "cli"]),
+    ("store", &["stage", "receive", "work", "deliver", "accounts", "admin", "bridge", "cli"]),
     ("kommo", &["handler", "work", "accounts", "deliver", "bridge", "cli", "fuzzing"]),
     ("simulator", &["cli"]),
     ("load", &["cli"]),

@@ -2,7 +2,7 @@
 //! counts for the account, unless a stranger chose the call.
 
 use kommo::GrantError;
-use kommo::pace::{Cause, Errand, Pause, Paused, Permit, Source};
+use kommo::pace::{CallKind, Cause, Pause, Paused, Permit, Source};
 use model::whole_millis;
 
 use super::{Accounts, host};
@@ -70,7 +70,7 @@ impl Accounts {
         let unavailable = |paused: Paused| GrantError::Unavailable(paused.to_string());
         loop {
             let patience = self.0.parts.request_timeout;
-            let turn = self.0.parts.gate.acquire(origin, Errand::Token, patience).await;
+            let turn = self.0.parts.gate.acquire(origin, CallKind::Token, patience).await;
             let mut pass = turn.map_err(unavailable)?;
             // A pause that began since it had its turn is waited for like any other.
             if pass.start().is_ok() {

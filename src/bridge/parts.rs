@@ -12,7 +12,7 @@ use crate::deliver::{self, Sender, Settings};
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health};
 use crate::job_log::JobLog;
-use crate::receive::{Integration, Receiver, Route};
+use crate::receive::{Receiver, Route, TokenSigner};
 use crate::secrets::SharedSecret;
 use crate::work::{HandlerThreads, Pool, Registry};
 use kommo::pace::CallLimiter;
@@ -65,7 +65,7 @@ impl Parts {
         let draining = CancellationToken::new();
         let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
         let admin_token = config.admin.token.clone().map(SharedSecret::from);
-        let secrets = Arc::new(Secrets::new(&config, &receiver.integrations, &accounts, admin_token));
+        let secrets = Arc::new(Secrets::new(&config, &receiver.signers, &accounts, admin_token));
         let job_log = JobLog::new(clock.clone());
         let sender = Sender::new(
             deliver::Parts {
@@ -174,13 +174,13 @@ fn receiver(
     clock: &Clock,
     draining: &CancellationToken,
 ) -> Receiver {
-    let integrations = config.integrations.iter().map(|(name, known)| {
+    let signers = config.integrations.iter().map(|(name, known)| {
         let (secret, previous) = (&known.client_secret, known.previous_client_secret.as_ref());
-        Integration::new(name, &known.client_uuid, secret, previous)
+        TokenSigner::new(name, &known.client_uuid, secret, previous)
     });
     Receiver {
         handlers: policies.iter().map(|(name, policy)| (name.clone(), route(config, name, policy))).collect(),
-        integrations: integrations.collect(),
+        signers: signers.collect(),
         public_url: config.server.public_url.clone(),
         hosts: config.delivery.hosts.clone(),
         max_body: config.server.max_body,
@@ -190,7 +190,7 @@ fn receiver(
             let accounts = accounts.clone();
             Arc::new(move |account_id, client_uuid| accounts.is_disabled(account_id, client_uuid))
         },
-        was_seen: {
+        on_account_seen: {
             let accounts = accounts.clone();
             Arc::new(move |client_uuid, origin, account_id| {
                 accounts.was_seen(client_uuid, origin, account_id)

@@ -15,7 +15,7 @@ use crate::secrets::SharedSecret;
 pub(super) struct Secrets {
     files: Vec<SecretFile>,
     /// The integrations whose tokens are accepted, by their names.
-    signers: Vec<(String, receive::Integration)>,
+    signers: Vec<(String, receive::TokenSigner)>,
     accounts: Accounts,
     admin_token: Option<SharedSecret>,
 }
@@ -60,7 +60,7 @@ struct Reloaded {
 impl Secrets {
     pub(super) fn new(
         config: &Config,
-        signers: &[receive::Integration],
+        signers: &[receive::TokenSigner],
         accounts: &Accounts,
         admin_token: Option<SharedSecret>,
     ) -> Self {
@@ -125,16 +125,16 @@ impl Secrets {
     }
 
     /// The integration of `integrations.NAME` as the accounts and as the receiver have it.
-    fn integration(&self, name: &str) -> Option<(&crate::accounts::Integration, &receive::Integration)> {
+    fn integration(&self, name: &str) -> Option<(&crate::accounts::Integration, &receive::TokenSigner)> {
         let known = self.accounts.integrations().iter().find(|known| known.name == name)?;
         let (_, signer) = self.signers.iter().find(|(signer, _)| signer == name)?;
         Some((known, signer))
     }
 }
 
-fn renew(known: &crate::accounts::Integration, signer: &receive::Integration) {
+fn renew(known: &crate::accounts::Integration, signer: &receive::TokenSigner) {
     let previous = known.previous_client_secret.as_ref().map(SharedSecret::get);
-    signer.exchange(&known.client_secret.get(), previous.as_deref());
+    signer.replace_secrets(&known.client_secret.get(), previous.as_deref());
 }
 
 impl Reloaded {

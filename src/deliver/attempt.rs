@@ -1,16 +1,17 @@
-//! One attempt: posts the continue, says what the answer means for the account, and reports to the store.
+//! One attempt, from the claimed job to its report: posts the continue and decides what comes of the answer.
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::Instrument;
 
 use crate::job_log::Call;
+use crate::stage::job_span;
 use kommo::pace::{Paused, Permit, Source};
 use kommo::{Answer, Bearer, NoBearer};
-use model::{AccountWait, Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage, whole_millis};
-use store::Written;
+use model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage};
 
 use super::decide::blame::{self, Blame};
 use super::decide::{self, Circumstances, Got, Judgement};
-use super::log::{Outcome, log_outcome};
+use super::log::{Outcome, log_outcome, log_written};
 use super::{Parts, Sender};
 
 /// Held by a delivery while no call of it is under way. A stop waits for those that hold one.
@@ -19,14 +20,18 @@ type Idle = Option<TaskTrackerToken>;
 impl Sender {
     pub(super) async fn send(self, mut job: DeliveringJob, mut pass: Permit) {
         let Parts { clock, policies, random, .. } = &self.0.parts;
-        let (started_at, begun) = (clock.now(), clock.elapsed());
+        let started = self.0.runtime.begin();
         let mut idle = Some(self.0.between_calls.token());
         let got = match job.superseded() {
             Some(newer) => Got::Superseded(newer),
-            None => self.call(&job, &mut pass, &mut idle).await.map_or_else(|got| got, Got::Answer),
+            None => {
+                let span = job_span(job.id, &job.handler, job.attempts + 1);
+                let call = self.call(&job, &mut pass, &mut idle).instrument(span);
+                call.await.map_or_else(|got| got, Got::Answer)
+            }
         };
         job.tried |= pass.has_started();
-        let (now, duration) = (clock.steady(), clock.elapsed() - begun);
+        let (now, duration) = (clock.steady(), started.duration(clock));
         let default_policy = HandlerPolicy::default();
         let circumstances = Circumstances {
             job: job.id,
@@ -51,7 +56,7 @@ impl Sender {
         let attempt = result.map(|result| Attempt {
             stage: Stage::Delivery,
             number: job.attempts + 1,
-            started_at,
+            started_at: started.at,
             duration,
             result,
             status,
@@ -59,18 +64,19 @@ impl Sender {
         });
         let outcome =
             Outcome::of(&job, &next, error.as_deref(), attempt.is_some(), Call { status, duration }, now);
-        // The place is for calls. While the store is slow, though, what waits to be written has to stay
-        // bounded: then the place is kept until it is.
-        let mut pass = Some(pass);
-        let writing = self.0.writing.try_acquire().ok();
-        if writing.is_some() {
-            pass.take();
-        }
-        let written = self.report(DeliveryReport { job, attempt, next, error }).await;
-        if written && let Some(outcome) = outcome {
-            outcome.log(&self.0.parts.job_log);
-        }
-        drop((writing, pass, idle));
+        self.0
+            .runtime
+            .write_bounded(pass, async {
+                let (id, handler) = (job.id, job.handler.clone());
+                let written = self.0.parts.store.sent(DeliveryReport { job, attempt, next, error }).await;
+                if log_written(written, id, &handler)
+                    && let Some(outcome) = outcome
+                {
+                    outcome.log(&self.0.parts.job_log);
+                }
+            })
+            .await;
+        drop(idle);
     }
 
     /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
@@ -103,7 +109,7 @@ impl Sender {
 
     /// Waits for what has to come before a call, but not beyond a stop.
     async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, Got> {
-        self.0.handing_back.run_until_cancelled(wait).await.ok_or(Got::Stopped)
+        self.0.runtime.handing_back().run_until_cancelled(wait).await.ok_or(Got::Stopped)
     }
 
     async fn post(
@@ -134,76 +140,6 @@ impl Sender {
         let answer = kommo.continue_bot(url, &bearer.token, completion).await;
         *idle = Some(self.0.between_calls.token());
         Ok(answer)
-    }
-
-    /// Says whether the report was written.
-    async fn report(&self, report: DeliveryReport) -> bool {
-        let (id, handler) = (report.job.id, report.job.handler.clone());
-        match self.0.parts.store.sent(report).await {
-            Ok(Written::Done) => return true,
-            Ok(Written::Stale) => {
-                tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this answer is dropped");
-            }
-            Err(error) => {
-                tracing::error!(job.id = %id, %handler, %error, "what Kommo answered could not be stored; the continue is sent again");
-            }
-        }
-        false
-    }
-
-    /// Says what the answer, which was `heard`, means for the account, and what comes of the job with that.
-    fn pause_or_go_on(
-        &self,
-        job: &DeliveringJob,
-        judgement: Judgement,
-        heard: &str,
-        pass: &mut Permit,
-    ) -> Judgement {
-        let Parts { health, clock, accounts, .. } = &self.0.parts;
-        // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
-        // the account is now, which all of its jobs have in common.
-        let account = pass.account();
-        let host = account.split_once("://").map_or(&*account, |(_, host)| host);
-        if judgement.account_is_fine {
-            let ended = pass.succeeded();
-            if ended.account {
-                tracing::info!(account.host = host, "deliveries to this account go on");
-            }
-            if ended.all_accounts {
-                tracing::info!(account.host = host, "deliveries of all accounts go on");
-            }
-            health.account_goes_on(&account);
-            // It may have waited before it moved.
-            if *job.return_url.origin() != *account {
-                health.account_goes_on(job.return_url.origin());
-            }
-        }
-        let Some(pause) = judgement.pause else { return judgement };
-        // None: a pause that began after this call is in force, and has been told.
-        let Some(began) = pass.pause(pause) else { return judgement };
-        let length = began.alone.unwrap_or(began.account);
-        let wait = AccountWait {
-            cause: pause.cause,
-            why: heard.to_owned(),
-            advice: accounts.advice(pause.cause, &account),
-            since: clock.now(),
-            until: Some(clock.now() + length),
-        };
-        let (pause_ms, why) = (whole_millis(length), wait.told());
-        if !pause.cause.needs_operator() {
-            // Most pass in a moment; the watch of the accounts notes those that do not.
-            tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
-        } else if health.account_waits(&account, wait) {
-            tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
-        }
-        if let Some(everybody) = began.all_accounts {
-            let pause_ms = whole_millis(everybody);
-            tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
-        }
-        match began.alone {
-            Some(alone) => judgement.until(clock.steady() + alone),
-            None => judgement,
-        }
     }
 }
 

@@ -1,10 +1,13 @@
-//! What the log and the metrics say of an attempt, and of what it did to its job.
+//! What the log and the metrics say of an attempt, of its report, and of what it did to its job.
 
 use std::time::Duration;
 
 use crate::job_log::{AttemptLine, Call, Finished, JobLog};
 use model::clock::Clock;
-use model::{AfterDelivery, DeliveringJob, FallbackReason, StateName, Timestamp, whole_millis};
+use model::{
+    AfterDelivery, DeliveringJob, FallbackReason, HandlerName, JobId, StateName, Timestamp, whole_millis,
+};
+use store::{StoreError, Written};
 
 use super::decide::Judgement;
 
@@ -49,6 +52,20 @@ pub(super) fn log_outcome(
             tracing::debug!(job.id = %id, %handler, status, duration_ms, error, "the delivery waits for its account");
         }
     }
+}
+
+/// Logs why a report was not written. Returns whether it was written.
+pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handler: &HandlerName) -> bool {
+    match written {
+        Ok(Written::Done) => return true,
+        Ok(Written::Stale) => {
+            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this answer is dropped");
+        }
+        Err(error) => {
+            tracing::error!(job.id = %id, %handler, %error, "what Kommo answered could not be stored; the continue is sent again");
+        }
+    }
+    false
 }
 
 /// Whether the bot now gets the fallback in place of the handler's answer.

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use crate::pace::{CallLimiter, CallLimits, Cause, Errand, Pause, Paused, Permit, Source};
+use crate::pace::{CallKind, CallLimiter, CallLimits, Cause, Pause, Paused, Permit, Source};
 use model::clock::Clock;
 use model::{AccountId, HostRules, Outgoing};
 
@@ -252,7 +252,7 @@ impl Client {
 
     async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Permit, Error> {
         let left = deadline.saturating_sub(self.shared.clock.elapsed());
-        self.shared.gate.acquire(&bearer.origin, Errand::Call, left).await.map_err(|Paused { left }| {
+        self.shared.gate.acquire(&bearer.origin, CallKind::Api, left).await.map_err(|Paused { left }| {
             if asked_to_wait { Error::RateLimited { retry_after: left } } else { Error::Paused { left } }
         })
     }

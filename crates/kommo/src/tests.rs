@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::*;
-use crate::pace::{CallLimiter, CallLimits, Cause, Errand, Pause, Source};
+use crate::pace::{CallKind, CallLimiter, CallLimits, Cause, Pause, Source};
 use model::clock::Clock;
 use model::{HostRules, Timestamp};
 use simulator::{Fault, Options, Simulator};
@@ -38,7 +38,7 @@ impl Credentials for Renewable {
         Box::pin(async {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
-            self.gate.acquire(&self.origin, Errand::Token, PATIENCE).await.unwrap().start().unwrap();
+            self.gate.acquire(&self.origin, CallKind::Token, PATIENCE).await.unwrap().start().unwrap();
             Ok(self.give(second, 2))
         })
     }
@@ -109,7 +109,7 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let good = simulator.options().access_token.clone();
     let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
     let (clients, _) = clients(&simulator, ("stale", Some(&good)), manual.clock());
-    let mut pass = clients.gate.acquire(simulator.base_url(), Errand::Call, PATIENCE).await.unwrap();
+    let mut pass = clients.gate.acquire(simulator.base_url(), CallKind::Api, PATIENCE).await.unwrap();
     pass.start().unwrap();
     let cause = Cause::TooMany;
     pass.pause(Pause { cause, hint: Some(Duration::from_secs(5)), source: Source::Call });

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use model::{Budget, RequestRate, Timestamp};
 
-use super::room::Limits;
+use crate::sqlite::file::room::Limits;
 
 /// When an account whose jobs take all of its bytes may ask again: some of them may be finished by then.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -95,51 +95,51 @@ impl Usage {
 
 /// What a transaction changes of one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// Bytes of its unfinished jobs.
-    pub(super) unfinished: i64,
+    pub(crate) unfinished: i64,
     /// Bytes of all its jobs.
-    pub(super) stored: i64,
+    pub(crate) stored: i64,
     /// New requests.
-    pub(super) requests: u32,
+    pub(crate) requests: u32,
 }
 
 /// What a transaction changes, by account. Every statement that inserts or deletes a job, changes its bodies, or moves it
 /// between finished and unfinished must be recorded here.
 #[derive(Debug, Default)]
-pub(super) struct Changes(HashMap<i64, Change>);
+pub(crate) struct Changes(HashMap<i64, Change>);
 
 impl Changes {
     /// A request became a job.
-    pub(super) fn accepted(&mut self, account: i64, bytes: i64) {
+    pub(crate) fn accepted(&mut self, account: i64, bytes: i64) {
         self.grew(account, bytes);
         self.of(account).requests += 1;
     }
 
     /// A body of an unfinished job grew, or shrank if `bytes` is negative.
-    pub(super) fn grew(&mut self, account: i64, bytes: i64) {
+    pub(crate) fn grew(&mut self, account: i64, bytes: i64) {
         let change = self.of(account);
         change.unfinished += bytes;
         change.stored += bytes;
     }
 
     /// A job with `bytes` is finished.
-    pub(super) fn finished(&mut self, account: i64, bytes: i64) {
+    pub(crate) fn finished(&mut self, account: i64, bytes: i64) {
         self.of(account).unfinished -= bytes;
     }
 
     /// A finished job with `bytes` is unfinished again.
-    pub(super) fn revived(&mut self, account: i64, bytes: i64) {
+    pub(crate) fn revived(&mut self, account: i64, bytes: i64) {
         self.of(account).unfinished += bytes;
     }
 
     /// A finished job with `bytes` was deleted, or its bodies were dropped.
-    pub(super) fn dropped(&mut self, account: i64, bytes: i64) {
+    pub(crate) fn dropped(&mut self, account: i64, bytes: i64) {
         self.of(account).stored -= bytes;
     }
 
     /// Accounts whose bytes change.
-    pub(super) fn bytes(&self) -> Vec<(i64, Change)> {
+    pub(crate) fn bytes(&self) -> Vec<(i64, Change)> {
         let all = self.0.iter().map(|(account, change)| (*account, *change));
         all.filter(|(_, change)| (change.unfinished, change.stored) != (0, 0)).collect()
     }
@@ -151,7 +151,7 @@ impl Changes {
 
 /// The budgets of all accounts, and what they have used.
 #[derive(Default)]
-pub(super) struct Budgets(Mutex<Books>);
+pub(crate) struct Budgets(Mutex<Books>);
 
 #[derive(Default)]
 struct Books {
@@ -165,7 +165,7 @@ struct Books {
 
 impl Budgets {
     /// From now on every account has this budget.
-    pub(super) fn set(&self, budget: Budget) {
+    pub(crate) fn set(&self, budget: Budget) {
         let mut books = self.lock();
         books.limits = Limits::new(&budget, None);
         books.budget = budget;
@@ -173,7 +173,7 @@ impl Budgets {
 
     /// The disk has so much room. Where that begins or ceases to allow an account less than its budget, gives the limits
     /// that hold from now on, and whether they are less.
-    pub(super) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
+    pub(crate) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
         let mut books = self.lock();
         let limits = Limits::new(&books.budget, Some(room));
         let is_less = limits.unfinished < books.budget.unfinished || limits.stored < books.budget.stored;
@@ -182,17 +182,17 @@ impl Budgets {
     }
 
     /// The limits that hold at this moment.
-    pub(super) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         self.lock().limits
     }
 
     /// Decides, one request after the other, which may be stored in the transaction that runs.
-    pub(super) fn admission(&self, now: Timestamp) -> Admission<'_> {
+    pub(crate) fn admission(&self, now: Timestamp) -> Admission<'_> {
         Admission { books: self.lock(), so_far: HashMap::new(), now }
     }
 
     /// After COMMIT: `all` is what the table said inside the transaction, if it was read; then came `changes`.
-    pub(super) fn carry_out(&self, all: Option<HashMap<i64, u64>>, changes: Changes, now: Timestamp) {
+    pub(crate) fn carry_out(&self, all: Option<HashMap<i64, u64>>, changes: Changes, now: Timestamp) {
         if all.is_none() && changes.0.is_empty() {
             return;
         }
@@ -212,7 +212,7 @@ impl Budgets {
 
     /// The bytes of each account's unfinished jobs, without those that have none.
     #[cfg(test)]
-    pub(super) fn unfinished(&self) -> std::collections::BTreeMap<i64, u64> {
+    pub(crate) fn unfinished(&self) -> std::collections::BTreeMap<i64, u64> {
         let books = self.lock();
         let all = books.used.iter().map(|(account, usage)| (*account, usage.unfinished));
         all.filter(|(_, unfinished)| *unfinished > 0).collect()
@@ -225,7 +225,7 @@ impl Budgets {
 }
 
 /// See [`Budgets::admission`]. Nothing is counted before COMMIT, so it remembers what it has admitted.
-pub(super) struct Admission<'b> {
+pub(crate) struct Admission<'b> {
     books: MutexGuard<'b, Books>,
     so_far: HashMap<i64, Usage>,
     now: Timestamp,
@@ -236,7 +236,7 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// The account's budget does not allow it.
-    pub(super) fn admit(&mut self, account: i64, bytes: u64) -> Result<(), OverBudget> {
+    pub(crate) fn admit(&mut self, account: i64, bytes: u64) -> Result<(), OverBudget> {
         let Books { budget, limits, used, is_less: _ } = &*self.books;
         let known = || used.get(&account).copied().unwrap_or_default();
         let usage = self.so_far.entry(account).or_insert_with(known);
@@ -248,7 +248,7 @@ impl Admission<'_> {
 }
 
 /// A number of bytes as the table has it.
-pub(super) fn signed(bytes: impl TryInto<i64>) -> i64 {
+pub(crate) fn signed(bytes: impl TryInto<i64>) -> i64 {
     bytes.try_into().unwrap_or(i64::MAX)
 }
 

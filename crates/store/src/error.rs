@@ -5,7 +5,7 @@ use std::path::Path;
 use model::{JobId, JobPrefix, StateName};
 use paths;
 
-use super::budget::OverBudget;
+use crate::budget::OverBudget;
 
 /// Why the store could not do something. Cheap to clone, because one failed transaction answers many.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -191,12 +191,12 @@ impl StoreError {
     }
 
     /// The same, met while the store at `path` was opened.
-    pub(super) fn at(self, path: &Path) -> Self {
+    pub(crate) fn at(self, path: &Path) -> Self {
         self.named(path).while_opening(path)
     }
 
     /// The same, with the file that could not be written, its owner, and our user.
-    pub(super) fn named(self, path: &Path) -> Self {
+    pub(crate) fn named(self, path: &Path) -> Self {
         match self {
             Self::ReadOnly(why) => {
                 Self::ReadOnly(format!("{}: {why}; {}", path.display(), paths::whose(path)))
@@ -206,7 +206,7 @@ impl StoreError {
     }
 
     /// The same as a reason why the store at `path` cannot be opened.
-    pub(super) fn while_opening(self, path: &Path) -> Self {
+    pub(crate) fn while_opening(self, path: &Path) -> Self {
         let path = path.display().to_string();
         match self {
             Self::NoDatabase => Self::NotAStore { path, why: self.to_string() },
@@ -218,7 +218,7 @@ impl StoreError {
     }
 
     /// Whether it concerns the disk or the file, and so every write alike.
-    pub(super) const fn concerns_all(&self) -> bool {
+    pub(crate) const fn concerns_all(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Closed | Self::NoDatabase)
     }
 }

@@ -12,6 +12,8 @@
 //! from memory, already claimed in the same transaction. Nothing is handed over in a lane where older
 //! jobs wait, so nobody is overtaken.
 
+mod queue;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -23,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use model::Timestamp;
 use model::clock::Clock;
 
-use super::StoreError;
-use super::lane_queue::LaneQueue;
+use crate::StoreError;
+use crate::lanes::queue::LaneQueue;
 
 /// A look without a wake-up: the fallback for whatever was missed.
 const POLL: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ struct Waiting {
 }
 
 impl<J> Lanes<J> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { waiting: Mutex::default(), changed: Notify::new(), taker: OnceLock::new() }
     }
 
@@ -183,7 +185,7 @@ impl<J> Lanes<J> {
     }
 
     /// Places for the jobs of one transaction.
-    pub(super) fn offers(&self, now: Timestamp) -> Offers<'_, J> {
+    pub(crate) fn offers(&self, now: Timestamp) -> Offers<'_, J> {
         Offers { lanes: self, now, waiting: HashSet::new() }
     }
 
@@ -194,7 +196,7 @@ impl<J> Lanes<J> {
     }
 
     /// A job waits in `lane`.
-    pub(super) fn add(&self, lane: &str, due: Timestamp, deadline: Option<Timestamp>) {
+    pub(crate) fn add(&self, lane: &str, due: Timestamp, deadline: Option<Timestamp>) {
         let mut waiting = self.lock();
         let look = waiting.queue.add(lane, due);
         waiting.deadline = waiting.deadline.into_iter().chain(deadline).min();
@@ -205,17 +207,17 @@ impl<J> Lanes<J> {
     }
 
     /// The earliest due time in `lane` is now `due`; `None` if nothing waits there.
-    pub(super) fn set(&self, lane: &str, due: Option<Timestamp>) {
+    pub(crate) fn set(&self, lane: &str, due: Option<Timestamp>) {
         self.lock().queue.set(lane, due);
     }
 
     /// The earliest moment when a waiting job runs out of time.
-    pub(super) fn set_deadline(&self, deadline: Option<Timestamp>) {
+    pub(crate) fn set_deadline(&self, deadline: Option<Timestamp>) {
         self.lock().deadline = deadline;
     }
 
     /// Replaces all that is known of what is due, and wakes the room.
-    pub(super) fn replace(&self, due: HashMap<Arc<str>, Timestamp>) {
+    pub(crate) fn replace(&self, due: HashMap<Arc<str>, Timestamp>) {
         self.lock().queue.replace(due);
         self.wake();
     }
@@ -227,7 +229,7 @@ impl<J> Lanes<J> {
 }
 
 /// Places for the jobs of one transaction: after the first job that gets none, none of its lane gets one.
-pub(super) struct Offers<'l, J> {
+pub(crate) struct Offers<'l, J> {
     lanes: &'l Lanes<J>,
     now: Timestamp,
     waiting: HashSet<Box<str>>,
@@ -235,7 +237,7 @@ pub(super) struct Offers<'l, J> {
 
 impl<J> Offers<'_, J> {
     /// A place for a job of `lane`, if nothing older waits there and the room has room.
-    pub(super) fn next(&mut self, lane: &str) -> Option<Slot<J>> {
+    pub(crate) fn next(&mut self, lane: &str) -> Option<Slot<J>> {
         if self.waiting.contains(lane) {
             return None;
         }

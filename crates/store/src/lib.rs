@@ -7,54 +7,13 @@
 //! What it promises: a job that [`Store::accept`] acknowledged is there after any crash; a job changes
 //! state only from the state and the claim that the writer of the change has seen (fencing).
 
-mod accept;
-mod account_bytes;
-mod account_writes;
-mod accounts;
-mod bodies;
 mod budget;
-mod claims;
-mod delivery_claims;
-mod effects;
 mod error;
-mod files;
-mod find;
-mod keeper;
-mod keys;
-mod lane_queue;
 mod lanes;
-mod list;
-mod list_source;
-mod locks;
-mod log;
-mod migrations;
-mod oauth;
-mod oauth_writes;
-mod open;
-mod outcomes;
-mod people;
-mod place;
-mod queue;
-mod read;
-mod refresh;
-mod release;
-mod reports;
-mod request;
-mod retry;
-mod room;
-mod rows;
-mod service;
-mod statement;
-mod supersede;
-mod take_over;
+mod sqlite;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
 mod time;
-mod transaction;
-mod unclaimed;
-mod upkeep;
-mod waits;
-mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -71,32 +30,37 @@ use model::{
     Attempt, DeliveringJob, DeliveryReport, HandlerReport, JobId, JobRecord, NewJob, RunningJob, Timestamp,
 };
 
-pub use accept::Accepted;
-pub use account_writes::{Leased, NewConnection, Renewal};
 pub use budget::OverBudget;
-pub use delivery_claims::LongestDue;
 pub use error::StoreError;
-pub use keeper::Retention;
 pub use lanes::{Lanes, Slot};
-pub use list::{JobFilter, Page};
-pub use locks::{is_served, owner};
-pub use log::{LogState, MAX_LOG_BYTES, log_state};
-pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
-pub use open::Purpose;
-pub use open::file_of;
-pub use outcomes::{FallbackCount, RecentOutcomes};
-pub use read::Stats;
-pub use reports::Written;
-pub use retry::{Resend, RetriedDead, RetryOptions};
+pub use sqlite::accounts::connections::{Leased, NewConnection, Renewal};
+pub use sqlite::accounts::oauth::{
+    CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse,
+};
+pub use sqlite::file::locks::{is_served, owner};
+pub use sqlite::file::log::{LogState, MAX_LOG_BYTES, log_state};
+pub use sqlite::file::open::Purpose;
+pub use sqlite::file::open::file_of;
+pub use sqlite::jobs::accept::Accepted;
+pub use sqlite::jobs::delivery_claims::LongestDue;
+pub use sqlite::jobs::list::{JobFilter, Page};
+pub use sqlite::jobs::operator::retry::{Resend, RetriedDead, RetryOptions};
+pub use sqlite::jobs::outcomes::{FallbackCount, RecentOutcomes};
+pub use sqlite::jobs::read::Stats;
+pub use sqlite::jobs::reports::Written;
+pub use sqlite::maintenance::schedule::Retention;
 
 use budget::Budgets;
-use claims::{ClaimOverdue, ClaimWork};
-use delivery_claims::ClaimDeliveries;
-use keys::Keys;
-use place::Place;
-use request::{Pending, Request};
+use sqlite::file::identity::Place;
+use sqlite::file::{log, open};
+use sqlite::group_commit::writer::{Op, Reply, Writer};
+use sqlite::jobs::delivery_claims::ClaimDeliveries;
+use sqlite::jobs::keys::Keys;
+use sqlite::jobs::work_claims::{ClaimOverdue, ClaimWork};
+use sqlite::jobs::{accept, list, read};
+use sqlite::maintenance::{delete, service_time, unclaimed};
+use sqlite::write::command::{Pending, Request};
 use time::{Moment, StoreClock};
-use writer::{Op, Reply, Writer};
 
 /// Operations that may wait for the writer; further ones wait in front.
 const WAITING: usize = 4_096;
@@ -167,7 +131,7 @@ impl Store {
         }));
         let begun = match purpose {
             Purpose::Serve => store.take_over().await,
-            Purpose::Visit => service::follow(&store.0.reading, &store.0.time).await,
+            Purpose::Visit => service_time::follow(&store.0.reading, &store.0.time).await,
         };
         if let Err(error) = begun {
             return Err(error.while_opening(&open::file_of(url)?));
@@ -277,7 +241,7 @@ impl Store {
     /// # Errors
     /// It cannot.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        self.ask(upkeep::Probe).await?;
+        self.ask(delete::Probe).await?;
         self.in_its_place()
     }
 
@@ -347,7 +311,7 @@ impl Store {
 
     /// Writes down how long the store has been served, and by which clocks.
     async fn note_time(&self) -> Result<(), StoreError> {
-        self.ask(service::Note { moment: self.moment() }).await
+        self.ask(service_time::Note { moment: self.moment() }).await
     }
 
     fn moment(&self) -> Moment {

@@ -8,10 +8,10 @@ use model::{JobId, StateName};
 use sqlx::SqliteConnection;
 use tokio::sync::SemaphorePermit;
 
-use crate::bodies::Walked;
-use crate::effects::Effects;
-use crate::list::LISTS;
-use crate::request::Request;
+use crate::sqlite::jobs::list::LISTS;
+use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
 use crate::{RetryOptions, Store, StoreError};
 
 impl Store {

@@ -17,14 +17,14 @@ use model::{Job, JobRecord, JobSummary, State, Timestamp};
 
 /// How long bridges have served the store, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ServiceTime(i64);
+pub(crate) struct ServiceTime(i64);
 
 impl ServiceTime {
-    pub(super) const fn from_millis(ms: i64) -> Self {
+    pub(crate) const fn from_millis(ms: i64) -> Self {
         Self(ms)
     }
 
-    pub(super) const fn as_millis(self) -> i64 {
+    pub(crate) const fn as_millis(self) -> i64 {
         self.0
     }
 }
@@ -47,37 +47,37 @@ impl Sub<Duration> for ServiceTime {
 
 /// One moment, by each of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
-    pub(super) calendar: Timestamp,
-    pub(super) steady: Timestamp,
-    pub(super) service: ServiceTime,
+pub(crate) struct Moment {
+    pub(crate) calendar: Timestamp,
+    pub(crate) steady: Timestamp,
+    pub(crate) service: ServiceTime,
 }
 
 /// The end of what is too old. What is deleted by its age lies before both moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cutoff {
-    pub(super) calendar: Timestamp,
-    pub(super) service: ServiceTime,
+pub(crate) struct Cutoff {
+    pub(crate) calendar: Timestamp,
+    pub(crate) service: ServiceTime,
 }
 
 impl Moment {
     /// What is older than `age`.
-    pub(super) fn cutoff(self, age: Duration) -> Cutoff {
+    pub(crate) fn cutoff(self, age: Duration) -> Cutoff {
         Cutoff { calendar: self.calendar - age, service: self.service - age }
     }
 
     /// What the service time is when the calendar says `moment`, if the bridge runs until then and no one sets the clock.
-    pub(super) fn service_at(self, moment: Timestamp) -> ServiceTime {
+    pub(crate) fn service_at(self, moment: Timestamp) -> ServiceTime {
         ServiceTime(self.service.0.saturating_add(between(self.calendar, moment)))
     }
 
     /// What the steady clock says when the calendar says `moment`.
-    pub(super) fn steady_at(self, moment: Timestamp) -> Timestamp {
+    pub(crate) fn steady_at(self, moment: Timestamp) -> Timestamp {
         moved(self.steady, between(self.calendar, moment))
     }
 
     /// What the calendar says when the steady clock says `moment`.
-    pub(super) fn calendar_at(self, moment: Timestamp) -> Timestamp {
+    pub(crate) fn calendar_at(self, moment: Timestamp) -> Timestamp {
         moved(self.calendar, between(self.steady, moment))
     }
 
@@ -87,13 +87,13 @@ impl Moment {
     }
 
     /// `summary` with its schedule by the calendar.
-    pub(super) fn show_summary(self, mut summary: JobSummary) -> JobSummary {
+    pub(crate) fn show_summary(self, mut summary: JobSummary) -> JobSummary {
         summary.due_at = summary.due_at.map(|due_at| self.shown(due_at));
         summary
     }
 
     /// `record` with its schedule by the calendar.
-    pub(super) fn show(self, record: JobRecord) -> JobRecord {
+    pub(crate) fn show(self, record: JobRecord) -> JobRecord {
         match record {
             JobRecord::Whole(job) => JobRecord::Whole(self.show_job(job)),
             JobRecord::WithoutBodies(summary) => JobRecord::WithoutBodies(self.show_summary(summary)),
@@ -117,7 +117,7 @@ impl Moment {
 
 /// Tells the time by all three clocks.
 #[derive(Debug)]
-pub(super) struct StoreClock {
+pub(crate) struct StoreClock {
     clock: Clock,
     /// The service time when `clock` had not run yet.
     service_base: AtomicI64,
@@ -127,25 +127,25 @@ pub(super) struct StoreClock {
 
 impl StoreClock {
     /// Until the store is read, nothing was ever served.
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, service_base: AtomicI64::new(0), ahead_of_owner: AtomicI64::new(0) }
     }
 
     /// From now on the service time goes on from `service`.
-    pub(super) fn serve_from(&self, service: ServiceTime) {
+    pub(crate) fn serve_from(&self, service: ServiceTime) {
         let base = service.0.saturating_sub(millis(self.clock.elapsed()));
         self.service_base.store(base, Ordering::Relaxed);
     }
 
     /// From now on [`Moment::steady`] is by the clock of the owner, whose calendar is `ahead` milliseconds ahead of it. Two
     /// processes have the calendar in common, and not where their steady clocks started.
-    pub(super) fn follow_owner(&self, ahead: i64) {
+    pub(crate) fn follow_owner(&self, ahead: i64) {
         let owners = moved(self.clock.now(), ahead.saturating_neg());
         self.ahead_of_owner.store(between(owners, self.clock.steady()), Ordering::Relaxed);
     }
 
     /// Now.
-    pub(super) fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self) -> Moment {
         let base = self.service_base.load(Ordering::Relaxed);
         let ahead = self.ahead_of_owner.load(Ordering::Relaxed);
         Moment {
@@ -156,18 +156,18 @@ impl StoreClock {
     }
 
     /// The time that passes, for measuring.
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
 }
 
 /// Milliseconds from one moment to another; negative if `to` is earlier.
-pub(super) fn between(from: Timestamp, to: Timestamp) -> i64 {
+pub(crate) fn between(from: Timestamp, to: Timestamp) -> i64 {
     to.as_millis().saturating_sub(from.as_millis())
 }
 
 /// Whether a difference is more than the drift of a clock.
-pub(super) fn is_jump(ms: i64) -> bool {
+pub(crate) fn is_jump(ms: i64) -> bool {
     u128::from(ms.unsigned_abs()) >= SMALLEST_JUMP.as_millis()
 }
 

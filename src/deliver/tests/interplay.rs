@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::connected::connect;
 use super::*;
-use kommo::pace::Errand;
+use kommo::pace::CallKind;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -107,7 +107,7 @@ impl Day {
             }
             Event::Call(account) => {
                 let (gate, origin) = (&self.sender.0.parts.gate, self.accounts[account].base_url());
-                if let Ok(mut pass) = gate.acquire(origin, Errand::Call, Duration::ZERO).await
+                if let Ok(mut pass) = gate.acquire(origin, CallKind::Api, Duration::ZERO).await
                     && pass.start().is_ok()
                 {
                     pass.succeeded();

@@ -1,53 +1,55 @@
-//! Whose turn the next call of the whole bridge is, where the total rate is what everybody waits for.
+//! Which side gets the next call when the total rate is short.
 //!
-//! As at each account, the sender and those who wait for a single call take turns, or whoever asks first would get all.
-//! Here those who wait cannot be counted, because most of them wait for their own account: whoever was refused for the
-//! total alone is left a call, for as long as it is likely to come back.
+//! The sender and the waiters take turns, as they do at each account; otherwise the side that asks first would get every
+//! call. The waiters cannot be counted here, because most of them wait for their own account. So a side that was refused
+//! for the total alone is left one call, for as long as it is likely to come back.
 
 use std::time::Duration;
 
 use super::state::WINDOW;
 
-/// Who asks.
+/// The side that asks for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum Caller {
+    /// The sender of continues: it asks for many calls, and never waits.
     Sender,
-    Guest,
+    /// A caller that waits for one call.
+    Waiter,
 }
 
-/// The turns of the two sides.
+/// Lets the two sides take turns.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
-    last: Option<Who>,
+pub(super) struct Arbiter {
+    last: Option<Caller>,
     sender_waits_until: Duration,
-    guests_wait_until: Duration,
+    waiters_wait_until: Duration,
 }
 
-impl Turns {
-    /// How many calls `who` has to leave to the other side.
-    pub(super) fn left_to_others(&self, who: Who, now: Duration) -> usize {
-        let others_wait_until = match who {
-            Who::Sender => self.guests_wait_until,
-            Who::Guest => self.sender_waits_until,
+impl Arbiter {
+    /// How many calls `caller` has to leave to the other side.
+    pub(super) fn left_to_others(&self, caller: Caller, now: Duration) -> usize {
+        let others_wait_until = match caller {
+            Caller::Sender => self.waiters_wait_until,
+            Caller::Waiter => self.sender_waits_until,
         };
-        usize::from(self.last == Some(who) && now < others_wait_until)
+        usize::from(self.last == Some(caller) && now < others_wait_until)
     }
 
-    /// `who` got a call.
-    pub(super) fn got(&mut self, who: Who) {
-        self.last = Some(who);
-        self.waits_until(who, Duration::ZERO);
+    /// `caller` got a call.
+    pub(super) fn granted(&mut self, caller: Caller) {
+        self.last = Some(caller);
+        self.waits_until(caller, Duration::ZERO);
     }
 
-    /// `who` got none, only for want of room in the total.
-    pub(super) fn refused(&mut self, who: Who, now: Duration) {
-        self.waits_until(who, now + WINDOW * 2);
+    /// `caller` got none, and only the total rate was in the way.
+    pub(super) fn refused(&mut self, caller: Caller, now: Duration) {
+        self.waits_until(caller, now + WINDOW * 2);
     }
 
-    fn waits_until(&mut self, who: Who, until: Duration) {
-        match who {
-            Who::Sender => self.sender_waits_until = until,
-            Who::Guest => self.guests_wait_until = until,
+    fn waits_until(&mut self, caller: Caller, until: Duration) {
+        match caller {
+            Caller::Sender => self.sender_waits_until = until,
+            Caller::Waiter => self.waiters_wait_until = until,
         }
     }
 }

@@ -157,17 +157,17 @@ mod tests {
 
     /// Refusals as (account, job), or a success in between, at 0 s; and until when all wait after them.
     fn after(events: &[Option<(&str, u128)>], others_work: bool) -> (GlobalBreaker, Option<Duration>) {
-        let (mut everybody, mut until) = (GlobalBreaker::default(), None);
+        let (mut global, mut until) = (GlobalBreaker::default(), None);
         for event in events {
             match event {
                 Some((account, number)) => {
-                    let epoch = everybody.epoch();
-                    until = everybody.refused(&(*account).into(), job(*number), others_work, epoch, secs(0));
+                    let epoch = global.epoch();
+                    until = global.refused(&(*account).into(), job(*number), others_work, epoch, secs(0));
                 }
-                None => everybody.continue_succeeded(),
+                None => global.continue_succeeded(),
             }
         }
-        (everybody, until)
+        (global, until)
     }
 
     #[test]
@@ -182,10 +182,10 @@ mod tests {
             (vec![Some(("a", 1)), None, Some(("b", 2))], None),
             (vec![Some(("a", 1)), None, Some(("b", 2)), Some(("a", 1))], minute),
         ] {
-            let (everybody, until) = after(&events, true);
+            let (global, until) = after(&events, true);
             assert_eq!(until, expected, "{events:?}");
-            assert_eq!(everybody.holders().is_some(), expected.is_some(), "{events:?}");
-            let held = everybody.state("c", secs(0)) != BreakerState::Closed;
+            assert_eq!(global.holders().is_some(), expected.is_some(), "{events:?}");
+            let held = global.state("c", secs(0)) != BreakerState::Closed;
             assert_eq!(held, expected.is_some(), "{events:?}");
         }
     }
@@ -198,38 +198,38 @@ mod tests {
             (vec![Some(("a", 1)), Some(("a", 2))], false, true),
             (vec![Some(("a", 1)), Some(("a", 2)), None], false, false),
         ] {
-            let (everybody, _) = after(&events, others_work);
-            assert_eq!(everybody.holders().is_some(), shown, "{events:?}");
-            assert_eq!(everybody.state("b", secs(0)), BreakerState::Closed, "{events:?}");
+            let (global, _) = after(&events, others_work);
+            assert_eq!(global.holders().is_some(), shown, "{events:?}");
+            assert_eq!(global.state("b", secs(0)), BreakerState::Closed, "{events:?}");
         }
     }
 
     #[test]
-    fn who_was_not_refused_finds_out_whether_it_is_over() {
-        let (mut everybody, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
+    fn an_account_that_was_not_refused_sends_the_probe() {
+        let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
         let left = Some(secs(60) + LEFT_TO_OTHERS);
-        assert_eq!(everybody.state("a", secs(60)), BreakerState::Open(left));
-        assert_eq!(everybody.state("c", secs(60)), BreakerState::HalfOpen);
-        assert_eq!(everybody.holds_all(secs(60)), None, "the others need not wait for that");
-        assert_eq!(everybody.state("a", secs(63)), BreakerState::HalfOpen, "no other has come");
-        everybody.call_reserved();
-        let mut refused = everybody.succeeded(everybody.epoch()).unwrap();
+        assert_eq!(global.state("a", secs(60)), BreakerState::Open(left));
+        assert_eq!(global.state("c", secs(60)), BreakerState::HalfOpen);
+        assert_eq!(global.holds_all(secs(60)), None, "the others need not wait for that");
+        assert_eq!(global.state("a", secs(63)), BreakerState::HalfOpen, "no other has come");
+        global.call_reserved();
+        let mut refused = global.succeeded(global.epoch()).unwrap();
         refused.sort();
         assert_eq!(refused, ["a".into(), "b".into()]);
-        assert_eq!(everybody.state("a", secs(60)), BreakerState::Closed);
+        assert_eq!(global.state("a", secs(60)), BreakerState::Closed);
     }
 
     #[test]
-    fn who_is_refused_again_holds_up_no_other_and_who_is_new_among_them_does() {
-        let (mut everybody, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
-        everybody.call_reserved();
-        let epoch = everybody.epoch();
-        assert_eq!(everybody.refused(&"a".into(), job(1), true, epoch, secs(60)), None);
-        assert_eq!(everybody.state("c", secs(60)), BreakerState::HalfOpen);
-        everybody.call_reserved();
-        assert_eq!(everybody.refused(&"c".into(), job(3), true, epoch, secs(60)), Some(secs(180)));
-        assert_eq!(everybody.state("d", secs(179)), BreakerState::Open(Some(secs(180))));
+    fn an_account_refused_again_holds_up_no_other_and_a_new_one_does() {
+        let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
+        global.call_reserved();
+        let epoch = global.epoch();
+        assert_eq!(global.refused(&"a".into(), job(1), true, epoch, secs(60)), None);
+        assert_eq!(global.state("c", secs(60)), BreakerState::HalfOpen);
+        global.call_reserved();
+        assert_eq!(global.refused(&"c".into(), job(3), true, epoch, secs(60)), Some(secs(180)));
+        assert_eq!(global.state("d", secs(179)), BreakerState::Open(Some(secs(180))));
         // One that was under way before the pause began says nothing.
-        assert_eq!(everybody.refused(&"d".into(), job(4), true, epoch, secs(61)), None);
+        assert_eq!(global.refused(&"d".into(), job(4), true, epoch, secs(61)), None);
     }
 }

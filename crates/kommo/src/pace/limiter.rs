@@ -16,7 +16,7 @@ use model::clock::Clock;
 
 use super::cause::Cause;
 use super::permit::Permit;
-use super::state::{Errand, Hold, LimiterState, Reservation};
+use super::state::{CallKind, Hold, LimiterState, Reservation};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -117,21 +117,21 @@ impl CallLimiter {
     pub async fn acquire(
         self: &Arc<Self>,
         account: &str,
-        errand: Errand,
+        kind: CallKind,
         patience: Duration,
     ) -> Result<Permit, Paused> {
-        let reservation = self.reserve(account, errand, patience).await?;
+        let reservation = self.reserve(account, kind, patience).await?;
         Ok(self.permit(account.into(), reservation, false))
     }
 
     /// Time until a single call to `account` may go; `None` if that depends on another event.
     pub fn wait(&self, account: &str) -> Option<Duration> {
-        self.wait_for(account, Errand::Call)
+        self.wait_for(account, CallKind::Api)
     }
 
-    fn wait_for(&self, account: &str, errand: Errand) -> Option<Duration> {
+    fn wait_for(&self, account: &str, kind: CallKind) -> Option<Duration> {
         let now = self.clock.elapsed();
-        self.lock().state.next(account, errand, now).map(|next| next.saturating_sub(now))
+        self.lock().state.next(account, kind, now).map(|next| next.saturating_sub(now))
     }
 
     /// Something outside the limiter changed that may let the continues of `account` go.
@@ -139,15 +139,15 @@ impl CallLimiter {
         self.notify(account);
     }
 
-    /// An operator asks to try `account` now: whatever pauses it, or all accounts, goes on to its probe, which is one call.
-    /// Says whether something paused it.
+    /// An operator asks to try `account` now: the pause of the account, and that of all accounts, go on to their probe, which
+    /// is one call. Returns whether there was a pause.
     pub fn resume(&self, account: &str) -> bool {
         let now = self.clock.elapsed();
         let of_all = self.lock().state.resume_all(account, now);
         self.probe_next(account) || of_all
     }
 
-    /// The next call to `account` is the probe of its pause, if it is paused. Says whether it is.
+    /// The next call to `account` is the probe of its pause, if it is paused. Returns whether it is.
     pub fn probe_next(&self, account: &str) -> bool {
         let now = self.clock.elapsed();
         let is_paused = self.lock().state.probe_next(account, now);
@@ -164,7 +164,7 @@ impl CallLimiter {
         left.filter(|(_, _, left)| *left >= least).collect()
     }
 
-    /// There is a new token for `account`: ends its pause, if it was for want of one. Says whether it was.
+    /// There is a new token for `account`: ends its pause if that was for want of one. Returns whether it was.
     pub fn resume_with_new_token(&self, account: &str) -> bool {
         let lifted = self.lock().state.resume_with_new_token(account);
         self.notify(account);
@@ -172,8 +172,8 @@ impl CallLimiter {
         lifted
     }
 
-    /// The tokens of `account` were renewed: ends its pause, if Kommo was not even asked for want of them. One who was
-    /// refused by Kommo is not let through by that. Says whether there was such a pause.
+    /// The tokens of `account` were renewed: ends its pause if Kommo was not asked for want of a token. A pause that began
+    /// with a refusal of Kommo goes on. Returns whether this ended one.
     pub fn resume_after_renewal(&self, account: &str) -> bool {
         let lifted = self.lock().state.resume_after_renewal(account);
         if lifted {
@@ -186,21 +186,21 @@ impl CallLimiter {
     pub(super) async fn reserve(
         &self,
         account: &str,
-        errand: Errand,
+        kind: CallKind,
         patience: Duration,
     ) -> Result<Reservation, Paused> {
         let deadline = self.clock.elapsed() + patience;
-        let _guest = Guest::new(self, account);
+        let _waiter = Waiter::new(self, account);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             let now = self.clock.elapsed();
-            if let Some(reservation) = self.lock().state.reserve_for_guest(account, errand, now) {
+            if let Some(reservation) = self.lock().state.reserve_for_waiter(account, kind, now) {
                 return Ok(reservation);
             }
             let left = deadline.saturating_sub(now);
-            let wait = self.wait_for(account, errand);
+            let wait = self.wait_for(account, kind);
             if wait.is_some_and(|wait| wait > left) || left.is_zero() {
                 return Err(Paused { left: wait });
             }
@@ -268,24 +268,24 @@ impl fmt::Display for EverybodyWaits {
     }
 }
 
-/// Somebody who waits for a turn, counted for as long as it lives.
-struct Guest<'a> {
+/// A caller that waits for a permit, counted for as long as this lives.
+struct Waiter<'a> {
     limiter: &'a CallLimiter,
     account: &'a str,
 }
 
-impl<'a> Guest<'a> {
+impl<'a> Waiter<'a> {
     fn new(limiter: &'a CallLimiter, account: &'a str) -> Self {
         let now = limiter.clock.elapsed();
-        limiter.lock().state.guest_comes(account, now);
+        limiter.lock().state.waiter_arrives(account, now);
         Self { limiter, account }
     }
 }
 
-impl Drop for Guest<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.limiter.lock().state.guest_leaves(self.account);
-        // What was left to a guest who went away is the others' again.
+        self.limiter.lock().state.waiter_leaves(self.account);
+        // The call that was left to this waiter is available to the others again.
         self.limiter.notify(self.account);
     }
 }

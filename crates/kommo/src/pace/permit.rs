@@ -8,7 +8,7 @@ use model::Timestamp;
 use super::cause::{Pause, Source};
 use super::effects::{AccountEvidence, PauseStarted, Resumed};
 use super::limiter::{CallLimiter, Paused};
-use super::state::{Errand, Reservation};
+use super::state::{CallKind, Reservation};
 
 /// How far the call of a [`Permit`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Permit {
     /// There is none in time. The permit then holds no reservation.
     pub async fn reacquire(&mut self, patience: Duration) -> Result<(), Paused> {
         self.release();
-        self.reservation = self.limiter.reserve(&self.account, Errand::Call, patience).await?;
+        self.reservation = self.limiter.reserve(&self.account, CallKind::Api, patience).await?;
         self.stage = Stage::Reserved;
         Ok(())
     }

@@ -1,12 +1,12 @@
-//! When the next call may go out: the rate of each account and of the bridge, and pauses.
+//! When the next call may go out: the decisions of the limiter, without I/O and without a clock.
 //!
-//! No I/O and no clock: the time comes in, as the time since some fixed moment. A call is reserved, then
-//! started, and counts from its reservation until a window after its start; so in no window more
-//! calls start than the rate allows, however long the store takes in between.
+//! Each moment comes in as the time since some fixed moment. A call is reserved, then started, and counts from its
+//! reservation until a window after its start. So no window has more starts than the rate allows, however long the store
+//! takes between the two.
 //!
-//! A pause ends with a probe: one call, and the others wait for what becomes of it. If it fails the same
-//! way the pause grows; answers to calls that left before the pause began change nothing. A call that was reserved
-//! before the pause began does not start in it.
+//! A pause ends with a probe: one call goes out, and the others wait for its response. If the probe fails in the same way, the
+//! pause grows. Responses to calls that started before the pause change nothing, and a call that was reserved before
+//! the pause does not start in it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,97 +14,47 @@ use std::time::Duration;
 
 use model::Timestamp;
 
-use super::arbiter::{Turns, Who};
-use super::breaker::{Breaker, BreakerState};
+use super::arbiter::{Arbiter, Caller};
+use super::breaker::BreakerState;
 use super::cause::{Cause, Pause, Source};
 use super::effects::{AccountEvidence, PauseStarted, Resumed};
 use super::global_breaker::GlobalBreaker;
 
+mod account;
 mod hold;
 mod operator;
+mod reservation;
 mod window;
 
+use account::Account;
 pub use hold::Hold;
+pub use reservation::CallKind;
+pub(super) use reservation::Reservation;
+pub(super) use window::WINDOW;
 use window::Window;
 
-/// The window in which a rate is counted. It is a tenth longer than the second that Kommo counts in, because
-/// calls that leave a second apart can arrive closer together.
-pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
-
-/// Accounts that are kept without a look at what they are good for. Anybody can name new ones: a callback has to be tried
-/// before it is known to be none.
+/// Up to so many accounts are kept without looking for idle ones. Anyone can name new accounts: a callback has to be tried
+/// before it is known to be false.
 const MIN_ACCOUNTS_TO_TIDY: usize = 1_024;
 
-/// For so long the sender may be expected back that was refused because a probe is under way: it asks again when that is
-/// answered, and after 5 s at the latest.
-const SENDER_BACK_AFTER_PROBE: Duration = WINDOW.saturating_mul(5);
-
-/// An account that asked for calls no longer ago than this has something to send.
+/// If the sender asked for calls to an account within this time, the account has something to send.
 const ACTIVE_FOR: Duration = Duration::from_secs(60);
 
-/// The pace of all calls.
+/// The rates and the breakers of all accounts.
 #[derive(Debug)]
 pub(super) struct LimiterState {
     rate_per_account: usize,
     accounts: HashMap<Arc<str>, Account>,
-    /// With so many accounts, those of which nothing is to be remembered are forgotten.
+    /// At this number of accounts the idle ones are forgotten.
     tidy_at: usize,
     total: Option<Window>,
-    /// Whose turn it is when the total is short.
-    turns: Turns,
+    /// Decides whose turn it is when the total is short.
+    arbiter: Arbiter,
     global: GlobalBreaker,
 }
 
-#[derive(Debug)]
-struct Account {
-    window: Window,
-    breaker: Breaker,
-    /// Those who wait for a single call.
-    guests: usize,
-    /// The sender had the last call, so the next is a guest's if there is one.
-    guest_is_next: bool,
-    /// The sender was refused not long ago, and is likely to come back until then.
-    sender_waits_until: Duration,
-    /// When the sender asked last.
-    asked_at: Option<Duration>,
-    /// When the last continue began that the account took.
-    taken_at: Option<Timestamp>,
-}
-
-/// A reserved call. It belongs to the pauses that were in force when it was made.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reservation {
-    account_epoch: u64,
-    global_epoch: u64,
-    /// It is not the probe of the account's pause.
-    passes_by: bool,
-    /// Its answer decides whether a pause is over.
-    is_probe: bool,
-}
-
-impl Reservation {
-    pub(super) const fn is_probe(&self) -> bool {
-        self.is_probe
-    }
-}
-
-/// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errand {
-    /// Whatever needs a token.
-    Call,
-    /// Getting one: a pause for want of a token does not hold it.
-    Token,
-}
-
-impl Errand {
-    fn passes(self, breaker: &Breaker) -> bool {
-        self == Self::Token && breaker.waits_for_token()
-    }
-}
-
 impl LimiterState {
-    /// A pace of so many calls per second and account, and per second in all.
+    /// With these rates per second: of each account, and in total.
     pub(super) fn new(rate_per_account: u32, rate_total: Option<u32>) -> Self {
         let limit = |rate: u32| usize::try_from(rate).unwrap_or(usize::MAX);
         Self {
@@ -112,7 +62,7 @@ impl LimiterState {
             accounts: HashMap::new(),
             tidy_at: MIN_ACCOUNTS_TO_TIDY,
             total: rate_total.map(|rate| Window::new(limit(rate))),
-            turns: Turns::default(),
+            arbiter: Arbiter::default(),
             global: GlobalBreaker::default(),
         }
     }
@@ -122,122 +72,117 @@ impl LimiterState {
         self.tidy(account, now);
         let entry = self.account(account);
         entry.asked_at = Some(now);
-        let left_to_guests = usize::from(entry.guests > 0 && entry.guest_is_next);
-        let room = entry.window.room(now).saturating_sub(left_to_guests);
-        let reservations = self.grant(account, wanted.min(room), Who::Sender, Errand::Call, now);
+        let room = entry.window.room(now).saturating_sub(entry.left_to_waiters());
+        let reservations = self.grant(account, wanted.min(room), Caller::Sender, CallKind::Api, now);
         let entry = self.account(account);
         if !reservations.is_empty() {
-            entry.guest_is_next = true;
-            entry.sender_waits_until = Duration::ZERO;
+            entry.granted_to_sender();
         } else if wanted > 0 {
-            let is_probed = entry.breaker.state(now) == BreakerState::Open(None);
-            entry.sender_waits_until = now + if is_probed { SENDER_BACK_AFTER_PROBE } else { WINDOW * 2 };
+            entry.refused_to_sender(now);
         }
         reservations
     }
 
-    /// Reserves a call to `account` for somebody who waits for it.
-    pub(super) fn reserve_for_guest(
+    /// Reserves a call to `account` for a waiter.
+    pub(super) fn reserve_for_waiter(
         &mut self,
         account: &str,
-        errand: Errand,
+        kind: CallKind,
         now: Duration,
     ) -> Option<Reservation> {
         let entry = self.account(account);
-        let is_senders = entry.is_senders(errand, now);
-        if entry.window.room(now) <= usize::from(is_senders) {
+        let is_left_to_sender = entry.is_left_to_sender(kind, now);
+        if entry.window.room(now) <= usize::from(is_left_to_sender) {
             return None;
         }
-        // Of a pause that began with a refusal no call but a continue shows the end.
-        if is_senders && entry.breaker.state(now) == BreakerState::HalfOpen {
+        // Only a continue shows the end of a pause that began with a refusal.
+        if is_left_to_sender && entry.breaker.state(now) == BreakerState::HalfOpen {
             return None;
         }
-        let reservation = self.grant(account, 1, Who::Guest, errand, now).pop()?;
-        self.account(account).guest_is_next = false;
+        let reservation = self.grant(account, 1, Caller::Waiter, kind, now).pop()?;
+        self.account(account).granted_to_waiter();
         Some(reservation)
     }
 
-    /// Somebody begins to wait for a single call to `account`.
-    pub(super) fn guest_comes(&mut self, account: &str, now: Duration) {
+    /// A caller begins to wait for a single call to `account`.
+    pub(super) fn waiter_arrives(&mut self, account: &str, now: Duration) {
         self.tidy(account, now);
-        self.account(account).guests += 1;
+        self.account(account).waiters += 1;
     }
 
-    /// Somebody waits no more.
-    pub(super) fn guest_leaves(&mut self, account: &str) {
+    /// A waiter has its call, or gives up.
+    pub(super) fn waiter_leaves(&mut self, account: &str) {
         let entry = self.account(account);
-        entry.guests = entry.guests.saturating_sub(1);
+        entry.waiters = entry.waiters.saturating_sub(1);
     }
 
     fn grant(
         &mut self,
         account: &str,
         wanted: usize,
-        who: Who,
-        errand: Errand,
+        caller: Caller,
+        kind: CallKind,
         now: Duration,
     ) -> Vec<Reservation> {
-        // Without a token nobody gets on, so the call that brings one leaves none.
-        let left = if errand == Errand::Token { 0 } else { self.turns.left_to_others(who, now) };
+        // Without a token no call gets on, so the call that brings one leaves none to the other side.
+        let left = if kind == CallKind::Token { 0 } else { self.arbiter.left_to_others(caller, now) };
         let total = self.total.as_mut().map_or(usize::MAX, |window| window.room(now).saturating_sub(left));
         let entry = self.account(account);
         let wanted = entry.window.room(now).min(wanted);
-        let passes_by = errand.passes(&entry.breaker);
-        let own = if passes_by { BreakerState::Closed } else { entry.breaker.state(now) };
-        let everybody = self.global.state(account, now);
+        let is_exempt = kind.is_exempt_from(&entry.breaker);
+        let own = entry.state(kind, now);
+        let global = self.global.state(account, now);
         let room = total.min(wanted);
-        let (permitted, is_probe) = match (own, everybody) {
+        let (granted, is_probe) = match (own, global) {
             (BreakerState::Open(_), _) | (_, BreakerState::Open(_)) => (0, false),
             (BreakerState::HalfOpen, _) | (_, BreakerState::HalfOpen) => (room.min(1), true),
             (BreakerState::Closed, BreakerState::Closed) => (room, false),
         };
-        if permitted == 0 {
-            let may_go =
-                ![own, everybody].iter().any(|permission| matches!(permission, BreakerState::Open(_)));
-            if may_go && wanted > 0 {
-                self.turns.refused(who, now);
+        if granted == 0 {
+            let is_held = [own, global].iter().any(|state| matches!(state, BreakerState::Open(_)));
+            if !is_held && wanted > 0 {
+                self.arbiter.refused(caller, now);
             }
             return Vec::new();
         }
         let entry = self.account(account);
-        entry.window.reserved += permitted;
-        if !passes_by {
+        entry.window.reserved += granted;
+        if !is_exempt {
             entry.breaker.call_reserved();
         }
         let account_epoch = entry.breaker.epoch();
         if let Some(total) = &mut self.total {
-            total.reserved += permitted;
+            total.reserved += granted;
         }
         self.global.call_reserved();
-        self.turns.got(who);
-        vec![Reservation { account_epoch, global_epoch: self.global.epoch(), passes_by, is_probe }; permitted]
+        self.arbiter.granted(caller);
+        vec![Reservation { account_epoch, global_epoch: self.global.epoch(), is_exempt, is_probe }; granted]
     }
 
-    /// When it may be worth to ask for `account` again, if nothing else happens; none if only a probe that
-    /// is under way can change something.
-    pub(super) fn next(&mut self, account: &str, errand: Errand, now: Duration) -> Option<Duration> {
-        let everybody = self.global.state(account, now);
+    /// When a retry for `account` may succeed, if nothing else happens; `None` if that depends on the response to a probe.
+    pub(super) fn next(&mut self, account: &str, kind: CallKind, now: Duration) -> Option<Duration> {
+        let global = self.global.state(account, now);
         let total = self.total.as_mut().map(|window| window.next(now));
         let entry = self.account(account);
         let mut next = entry.window.next(now).max(total.unwrap_or_default());
-        let own = if errand.passes(&entry.breaker) { BreakerState::Closed } else { entry.breaker.state(now) };
-        if own == BreakerState::HalfOpen && entry.is_senders(errand, now) {
+        let own = entry.state(kind, now);
+        if own == BreakerState::HalfOpen && entry.is_left_to_sender(kind, now) {
             next = next.max(entry.sender_waits_until);
         }
-        for permission in [own, everybody] {
-            if let BreakerState::Open(until) = permission {
+        for state in [own, global] {
+            if let BreakerState::Open(until) = state {
                 next = next.max(until?);
             }
         }
         Some(next)
     }
 
-    /// A reserved call is about to go out. Says whether it may: not if a pause has begun since it was reserved. Then its
-    /// reservation is given back.
+    /// A reserved call is about to go out. Returns whether it may: not if a pause has begun since its reservation, which is
+    /// then released.
     pub(super) fn start(&mut self, account: &str, reservation: &mut Reservation, now: Duration) -> bool {
         let entry = self.account(account);
-        let passes_by = reservation.passes_by && entry.breaker.waits_for_token();
-        let admitted = passes_by || entry.breaker.admits(&mut reservation.account_epoch);
+        let is_exempt = reservation.is_exempt && entry.breaker.waits_for_token();
+        let admitted = is_exempt || entry.breaker.admits(&mut reservation.account_epoch);
         if !(admitted && self.global.admits(&mut reservation.global_epoch)) {
             self.release(account, *reservation);
             return false;
@@ -251,19 +196,15 @@ impl LimiterState {
 
     /// A reserved call does not go out.
     pub(super) fn release(&mut self, account: &str, reservation: Reservation) {
-        let entry = self.account(account);
-        entry.window.reserved = entry.window.reserved.saturating_sub(1);
-        if !reservation.passes_by {
-            entry.breaker.inconclusive(reservation.account_epoch);
-        }
+        self.account(account).window.release();
         if let Some(total) = &mut self.total {
-            total.reserved = total.reserved.saturating_sub(1);
+            total.release();
         }
-        self.global.inconclusive(reservation.global_epoch);
+        self.inconclusive(account, reservation);
     }
 
-    /// The answer shows that the account takes calls: its pause, if there was one, is over. `continued`: it was the answer
-    /// to a continue, which began then.
+    /// The response shows that the account takes calls, so its pause is over. `continued`: when the call started, if it was
+    /// a continue.
     pub(super) fn succeeded(
         &mut self,
         account: &str,
@@ -276,11 +217,11 @@ impl LimiterState {
         let entry = self.account(account);
         entry.taken_at = entry.taken_at.max(continued);
         let ended = entry.breaker.succeeded(reservation.account_epoch, continued.is_some());
-        let everybody = self.global.succeeded(reservation.global_epoch);
-        Resumed { account: ended, all_accounts: everybody.is_some(), refused: everybody.unwrap_or_default() }
+        let refused = self.global.succeeded(reservation.global_epoch);
+        Resumed { account: ended, all_accounts: refused.is_some(), refused: refused.unwrap_or_default() }
     }
 
-    /// How the account is, seen from that call.
+    /// What is known about the account, as far as that call can tell.
     pub(super) fn evidence(
         &mut self,
         account: &str,
@@ -292,15 +233,15 @@ impl LimiterState {
         AccountEvidence { taken_at: entry.taken_at, refuses_others }
     }
 
-    /// The answer shows nothing about the account.
+    /// The response shows nothing about the account, or there is none.
     pub(super) fn inconclusive(&mut self, account: &str, reservation: Reservation) {
         self.global.inconclusive(reservation.global_epoch);
-        if !reservation.passes_by {
+        if !reservation.is_exempt {
             self.account(account).breaker.inconclusive(reservation.account_epoch);
         }
     }
 
-    /// The answer asks to wait. Says which pause this began; none if a later one is on already.
+    /// The response asks to wait. Returns the pause that this starts; `None` if a later one is already on.
     pub(super) fn pause(
         &mut self,
         account: &str,
@@ -308,33 +249,38 @@ impl LimiterState {
         pause: Pause,
         now: Duration,
     ) -> Option<PauseStarted> {
-        let begun = self.account(account).breaker.trip(reservation.account_epoch, pause, now);
-        let mut everybody_until = None;
-        if pause.cause == Cause::Blocked && begun.is_some() {
+        let opened = self.account(account).breaker.trip(reservation.account_epoch, pause, now);
+        let epoch = reservation.global_epoch;
+        let mut all_until = None;
+        if pause.cause == Cause::Blocked && opened.is_some() {
             let (name, others_work) = (Arc::from(account), self.others_work(account, now));
-            let epoch = reservation.global_epoch;
-            everybody_until = self.global.refused(&name, pause.source, others_work, epoch, now);
+            all_until = self.global.refused(&name, pause.source, others_work, epoch, now);
         } else if pause.cause == Cause::Blocked || !pause.cause.was_answered() {
-            self.global.inconclusive(reservation.global_epoch);
+            self.global.inconclusive(epoch);
         } else {
-            self.global.succeeded(reservation.global_epoch);
+            self.global.succeeded(epoch);
         }
         let left = |until: Duration| until.saturating_sub(now);
-        begun.map(|begun| PauseStarted {
-            account: left(begun.until),
-            alone: begun.alone_until.map(left),
-            all_accounts: everybody_until.map(left),
+        opened.map(|opened| PauseStarted {
+            account: left(opened.until),
+            alone: opened.alone_until.map(left),
+            all_accounts: all_until.map(left),
         })
     }
 
     fn others_work(&self, account: &str, now: Duration) -> bool {
-        let is_at_work = |asked_at: Duration| asked_at + ACTIVE_FOR > now;
-        self.accounts.iter().any(|(name, other)| &**name != account && other.asked_at.is_some_and(is_at_work))
+        let is_active = |asked_at: Duration| asked_at + ACTIVE_FOR > now;
+        self.accounts.iter().any(|(name, other)| &**name != account && other.asked_at.is_some_and(is_active))
     }
 
-    /// There is a new token for the account. Says whether that ended a pause.
+    /// There is a new token for the account. Returns whether that ended a pause.
     pub(super) fn resume_with_new_token(&mut self, account: &str) -> bool {
         self.account(account).breaker.close_with_new_token()
+    }
+
+    /// The tokens of the account were renewed. Returns whether that ended a pause.
+    pub(super) fn resume_after_renewal(&mut self, account: &str) -> bool {
+        self.account(account).breaker.close_after_renewal()
     }
 
     /// Makes room for `account`, if it is a new one.
@@ -343,38 +289,13 @@ impl LimiterState {
             return;
         }
         self.accounts.retain(|_, known| !known.is_as_new(now));
-        // A sweep over many pays only after as many again.
+        // The next sweep comes only after as many new accounts, so its cost stays in proportion.
         self.tidy_at = MIN_ACCOUNTS_TO_TIDY.max(self.accounts.len() * 2);
     }
 
-    /// The account's tokens were renewed. Says whether that ended a pause.
-    pub(super) fn resume_after_renewal(&mut self, account: &str) -> bool {
-        self.account(account).breaker.close_after_renewal()
-    }
-
     fn account(&mut self, account: &str) -> &mut Account {
-        let fresh = || Account {
-            window: Window::new(self.rate_per_account),
-            breaker: Breaker::default(),
-            guests: 0,
-            guest_is_next: false,
-            sender_waits_until: Duration::ZERO,
-            asked_at: None,
-            taken_at: None,
-        };
-        self.accounts.entry(account.into()).or_insert_with(fresh)
-    }
-}
-
-impl Account {
-    /// Whether the next call is to be left to the sender: a guest had the last one, and the sender is likely to come back.
-    fn is_senders(&self, errand: Errand, now: Duration) -> bool {
-        errand == Errand::Call && !self.guest_is_next && now < self.sender_waits_until
-    }
-
-    /// Whether a fresh one in its place would not be told from it.
-    fn is_as_new(&mut self, now: Duration) -> bool {
-        self.guests == 0 && self.window.room(now) == self.window.limit && self.breaker.never_tripped()
+        let rate = self.rate_per_account;
+        self.accounts.entry(account.into()).or_insert_with(|| Account::new(rate))
     }
 }
 

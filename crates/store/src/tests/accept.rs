@@ -89,13 +89,13 @@ async fn a_key_is_known_until_its_token_is_over() {
 
     home.pass(expires.since(home.now()));
     store.move_keys(over(&store), 1).await.unwrap();
-    assert_eq!(store.ask(upkeep::ForgetKeys { now: over(&store) }).await, Ok(0));
+    assert_eq!(store.ask(crate::sqlite::maintenance::delete::ForgetKeys { now: over(&store) }).await, Ok(0));
     assert_eq!(store.accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
 
     home.pass(Duration::from_millis(1));
     let later = accept(&store, again()).await;
     assert_ne!(later, id, "a key that is over is not known, even before it is deleted");
-    assert_eq!(store.ask(upkeep::ForgetKeys { now: over(&store) }).await, Ok(1));
+    assert_eq!(store.ask(crate::sqlite::maintenance::delete::ForgetKeys { now: over(&store) }).await, Ok(1));
 }
 
 #[tokio::test]
@@ -162,7 +162,8 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
 
     // The process dies when some are moved.
     assert!(store.0.keys.gathered(1));
-    let moved = keys::Move { keys: store.0.keys.clone(), after: None, now: over(&store) };
+    let moved =
+        crate::sqlite::jobs::keys::Move { keys: store.0.keys.clone(), after: None, now: over(&store) };
     assert!(store.ask(moved).await.unwrap().is_some());
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 512);
     still_known(&store).await;

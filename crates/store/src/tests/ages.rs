@@ -2,8 +2,8 @@
 
 use super::jumps::{DAYS, HOUR, HOURS, keep};
 use super::*;
-use crate::bodies::{WINDOW, Walked};
-use crate::keeper::Retention;
+use crate::sqlite::maintenance::bodies::{WINDOW, Walked};
+use crate::sqlite::maintenance::schedule::Retention;
 use crate::{CodeLimits, NewCode, SealedCode, StateUse};
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::bodies::{WINDOW, Walked};
-use crate::keeper::Retention;
-use crate::upkeep::{CHUNK_BYTES, DeleteFinished};
+use crate::sqlite::maintenance::bodies::{WINDOW, Walked};
+use crate::sqlite::maintenance::delete::{CHUNK_BYTES, DeleteFinished};
+use crate::sqlite::maintenance::schedule::Retention;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -1,7 +1,7 @@
 //! What an account may have unfinished, and how it is known.
 
 use super::*;
-use crate::refresh::Refresh;
+use crate::sqlite::jobs::lane_reload::Refresh;
 
 /// A request of `account` with about `bytes`.
 fn sized(home: &Home, account: i64, bytes: usize) -> NewJob {

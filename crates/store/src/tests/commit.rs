@@ -149,7 +149,7 @@ async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
     sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
     sqlx::query("SELECT count(*) FROM jobs").fetch_one(&mut reader).await.unwrap();
     home.queued(&store).await;
-    store.send(Op::Log(crate::log::LogStep::Restart)).await.unwrap();
+    store.send(Op::Log(crate::sqlite::file::log::LogStep::Restart)).await.unwrap();
     let operations = lock(&store.0.operations).clone().unwrap();
     while operations.capacity() < operations.max_capacity() {
         tokio::task::yield_now().await;

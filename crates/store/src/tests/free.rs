@@ -1,7 +1,7 @@
 //! Claims that are over, because their owner died or did not finish in time.
 
 use super::*;
-use crate::upkeep::Free;
+use crate::sqlite::maintenance::delete::Free;
 
 #[tokio::test]
 async fn what_was_under_way_at_a_crash_goes_on_at_once() {

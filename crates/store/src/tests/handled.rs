@@ -1,7 +1,7 @@
 //! What a worker's report makes of a job.
 
 use super::*;
-use crate::upkeep::Free;
+use crate::sqlite::maintenance::delete::Free;
 
 fn failure(job: RunningJob, next: AfterHandler) -> HandlerReport {
     let attempt = Attempt {

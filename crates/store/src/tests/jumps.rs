@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::hand_over::Room;
 use super::*;
-use crate::keeper::{Maintenance, Retention};
+use crate::sqlite::maintenance::schedule::{Maintenance, Retention};
 
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const HOURS: Duration = Duration::from_secs(3 * 3_600);

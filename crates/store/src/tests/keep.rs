@@ -3,9 +3,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::bodies::Walked;
-use crate::keeper::CHUNKS;
-use crate::upkeep::{CHUNK, DeleteFinished, Deleted};
+use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::maintenance::delete::{CHUNK, DeleteFinished, Deleted};
+use crate::sqlite::maintenance::schedule::CHUNKS;
 
 /// A store that keeps itself, and whose clock goes on second by second.
 struct Kept {

@@ -1,7 +1,7 @@
 //! What the rooms know of the store without asking it.
 
 use super::*;
-use crate::refresh::{Refresh, RefreshIfChanged};
+use crate::sqlite::jobs::lane_reload::{Refresh, RefreshIfChanged};
 
 #[tokio::test]
 async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {

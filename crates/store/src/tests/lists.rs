@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicU32;
 
 use super::*;
-use crate::list::{self, Bounds};
-use crate::list_source::Source;
+use crate::sqlite::jobs::list::{self, Bounds};
+use crate::sqlite::jobs::list_source::Source;
 
 async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> {
     let mut ids = Vec::new();

@@ -7,7 +7,6 @@ mod bodies;
 mod budget;
 mod claims;
 mod commit;
-mod corrupt;
 mod disk;
 mod free;
 mod hand_over;
@@ -16,113 +15,108 @@ mod jumps;
 mod keep;
 mod lanes;
 mod lists;
-mod log;
 mod oauth;
-mod open;
 mod outcomes;
 mod people;
-mod permissions;
-mod plans;
 mod random;
 mod read;
 mod retry;
-mod schema;
 mod sent;
 mod stale;
 mod supersede;
 mod unclaimed;
 mod waits;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use std::time::Duration;
 
-use serde_json::json;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
-use tempfile::TempDir;
+pub(crate) use serde_json::json;
+pub(crate) use sqlx::sqlite::SqliteConnectOptions;
+pub(crate) use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
+pub(crate) use tempfile::TempDir;
 
-use super::effects::Effects;
-use super::request::Request;
-use super::time::{Cutoff, Moment, ServiceTime};
-use super::*;
-use model::clock::ManualClock;
-use model::*;
+pub(crate) use super::*;
+pub(crate) use crate::sqlite::write::command::Request;
+pub(crate) use crate::sqlite::write::post_commit::Effects;
+pub(crate) use crate::time::{Cutoff, Moment, ServiceTime};
+pub(crate) use model::clock::ManualClock;
+pub(crate) use model::*;
 
-const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// Shorter than a request has to be answered, so that a job whose lease ran out is not overdue.
-const LEASE: Duration = Duration::from_secs(40);
+pub(crate) const LEASE: Duration = Duration::from_secs(40);
 /// How long a test waits for a commit before it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
-const ORIGIN: &str = "https://one.kommo.com";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const ORIGIN: &str = "https://one.kommo.com";
 
 /// A folder with a database file, and the time in it.
-struct Home {
-    folder: TempDir,
-    clock: ManualClock,
-    serial: AtomicU64,
+pub(crate) struct Home {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: ManualClock,
+    pub(crate) serial: AtomicU64,
 }
 
 /// Claims all deliveries that are due.
-async fn due_deliveries(store: &Store) -> Vec<DeliveringJob> {
+pub(crate) async fn due_deliveries(store: &Store) -> Vec<DeliveringJob> {
     store.claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap()
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: TempDir::new().unwrap(), clock: ManualClock::new(START), serial: AtomicU64::new(0) }
     }
 
-    fn file(&self) -> std::path::PathBuf {
+    pub(crate) fn file(&self) -> std::path::PathBuf {
         self.folder.path().join("bridge.db")
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("sqlite:{}", self.file().display())
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    fn steady(&self) -> Timestamp {
+    pub(crate) fn steady(&self) -> Timestamp {
         self.clock.clock().steady()
     }
 
     /// The calendar is `now`, and the next process starts its steady clock there.
-    fn restart(&self, now: Timestamp) {
+    pub(crate) fn restart(&self, now: Timestamp) {
         self.clock.restart(now);
     }
 
-    fn pass(&self, span: Duration) {
+    pub(crate) fn pass(&self, span: Duration) {
         self.clock.advance(span);
     }
 
-    async fn open(&self, purpose: Purpose) -> Result<Store, StoreError> {
+    pub(crate) async fn open(&self, purpose: Purpose) -> Result<Store, StoreError> {
         Store::open(&self.url(), purpose, self.clock.clock()).await
     }
 
-    async fn serve(&self) -> Store {
+    pub(crate) async fn serve(&self) -> Store {
         self.open(Purpose::Serve).await.unwrap()
     }
 
     /// A connection that knows nothing of the store's rules, except those of the schema.
-    async fn raw(&self) -> SqliteConnection {
+    pub(crate) async fn raw(&self) -> SqliteConnection {
         let options = SqliteConnectOptions::new().filename(self.file()).busy_timeout(PATIENCE);
         SqliteConnection::connect_with(&options).await.unwrap()
     }
 
-    async fn run(&self, sql: &str) -> u64 {
+    pub(crate) async fn run(&self, sql: &str) -> u64 {
         let mut raw = self.raw().await;
         sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut raw).await.unwrap().rows_affected()
     }
 
-    async fn number(&self, sql: &str) -> i64 {
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
         let mut raw = self.raw().await;
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut raw).await.unwrap()
     }
 
     /// A request that differs from all others of this home.
-    fn request(&self) -> NewJob {
+    pub(crate) fn request(&self) -> NewJob {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         NewJob {
             id: JobId::new(self.now(), u128::from(serial) << 8),
@@ -141,19 +135,19 @@ impl Home {
     }
 
     /// A job in `queued`.
-    async fn queued(&self, store: &Store) -> JobId {
+    pub(crate) async fn queued(&self, store: &Store) -> JobId {
         accept(store, self.request()).await
     }
 
     /// A job in `running`, and its claim.
-    async fn running(&self, store: &Store) -> RunningJob {
+    pub(crate) async fn running(&self, store: &Store) -> RunningJob {
         let id = self.queued(store).await;
         let claimed = store.claim_work("greet".into(), 100, LEASE).await.unwrap();
         claimed.into_iter().find(|job| job.id == id).unwrap()
     }
 
     /// A job in `delivering` that nobody has claimed.
-    async fn waiting(&self, store: &Store) -> JobId {
+    pub(crate) async fn waiting(&self, store: &Store) -> JobId {
         let job = self.running(store).await;
         let id = job.id;
         let report = handled(job, AfterHandler::Deliver(prepared("hi")));
@@ -162,13 +156,13 @@ impl Home {
     }
 
     /// A job in `delivering`, and its claim.
-    async fn delivering(&self, store: &Store) -> DeliveringJob {
+    pub(crate) async fn delivering(&self, store: &Store) -> DeliveringJob {
         let id = self.waiting(store).await;
         due_deliveries(store).await.into_iter().find(|job| job.id == id).unwrap()
     }
 
     /// A job in `dead`.
-    async fn dead(&self, store: &Store) -> JobId {
+    pub(crate) async fn dead(&self, store: &Store) -> JobId {
         let job = self.delivering(store).await;
         let id = job.id;
         assert_eq!(
@@ -180,75 +174,82 @@ impl Home {
 }
 
 /// A request on its way to the writer.
-pub(super) fn an_accept(reply: oneshot::Sender<Result<Accepted, StoreError>>) -> super::accept::Accept {
-    super::accept::Accept { job: Home::new().request(), known: None, drop_after: deadline(PATIENCE), reply }
+pub(crate) fn an_accept(
+    reply: oneshot::Sender<Result<Accepted, StoreError>>,
+) -> crate::sqlite::jobs::accept::Accept {
+    crate::sqlite::jobs::accept::Accept {
+        job: Home::new().request(),
+        known: None,
+        drop_after: deadline(PATIENCE),
+        reply,
+    }
 }
 
-fn handler(name: &str) -> HandlerName {
+pub(crate) fn handler(name: &str) -> HandlerName {
     name.parse().unwrap()
 }
 
 /// Where the bot of a request waits; each serial number is another wait.
-fn return_url(origin: &str, serial: u64) -> ReturnUrl {
+pub(crate) fn return_url(origin: &str, serial: u64) -> ReturnUrl {
     format!("{origin}/api/v4/salesbot/12/continue/34_{serial}").parse().unwrap()
 }
 
-fn prepared(reply: &str) -> Prepared {
+pub(crate) fn prepared(reply: &str) -> Prepared {
     let completion = Completion::success().data("reply", reply).check().unwrap();
     Prepared { completion, outcome: Outcome::Handler }
 }
 
-async fn accept(store: &Store, job: NewJob) -> JobId {
+pub(crate) async fn accept(store: &Store, job: NewJob) -> JobId {
     let id = job.id;
     assert_eq!(store.accept(job, PATIENCE).await.unwrap(), Accepted { id, duplicate: false });
     id
 }
 
-fn attempt(stage: Stage, number: u32, result: AttemptResult) -> Attempt {
+pub(crate) fn attempt(stage: Stage, number: u32, result: AttemptResult) -> Attempt {
     let duration = Duration::from_millis(12);
     Attempt { stage, number, started_at: START, duration, result, status: None, error: None }
 }
 
 /// A worker's report that charges an attempt.
-fn handled(job: RunningJob, next: AfterHandler) -> HandlerReport {
+pub(crate) fn handled(job: RunningJob, next: AfterHandler) -> HandlerReport {
     let attempt = attempt(Stage::Handler, job.attempts + 1, AttemptResult::Ok);
     HandlerReport { attempt: Some(attempt), next, error: None, job }
 }
 
 /// A report of the sender that charges an attempt.
-fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
+pub(crate) fn sent(job: DeliveringJob, next: AfterDelivery) -> DeliveryReport {
     let attempt = attempt(Stage::Delivery, job.attempts + 1, AttemptResult::Ok);
     DeliveryReport { attempt: Some(attempt), next, error: None, job }
 }
 
 /// What is too old that finished before `at`, in a store that was served since [`START`].
-fn cutoff(at: Timestamp) -> Cutoff {
+pub(crate) fn cutoff(at: Timestamp) -> Cutoff {
     Cutoff { calendar: at, service: ServiceTime::from_millis(at.as_millis() - START.as_millis()) }
 }
 
 /// What is over by now.
-fn over(store: &Store) -> Cutoff {
+pub(crate) fn over(store: &Store) -> Cutoff {
     store.moment().cutoff(Duration::ZERO)
 }
 
-async fn look(store: &Store, id: JobId) -> Job {
+pub(crate) async fn look(store: &Store, id: JobId) -> Job {
     store.job(id).await.unwrap().unwrap().0.whole().unwrap()
 }
 
-async fn state(store: &Store, id: JobId) -> StateName {
+pub(crate) async fn state(store: &Store, id: JobId) -> StateName {
     look(store, id).await.state.name()
 }
 
-async fn attempts(store: &Store, id: JobId) -> Vec<Attempt> {
+pub(crate) async fn attempts(store: &Store, id: JobId) -> Vec<Attempt> {
     store.job(id).await.unwrap().unwrap().1
 }
 
-async fn count(store: &Store, state: StateName) -> u64 {
+pub(crate) async fn count(store: &Store, state: StateName) -> u64 {
     store.stats().await.unwrap().jobs[&state]
 }
 
 /// Holds the writer inside a transaction, so that operations gather behind it.
-struct Gate(tokio::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
+pub(crate) struct Gate(tokio::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
 
 impl Request for Gate {
     type Answer = ();
@@ -263,7 +264,7 @@ impl Request for Gate {
 }
 
 /// Stops the writer; what is asked from now on shares one transaction, carried out after the answer's `send`.
-async fn hold(store: &Store) -> oneshot::Sender<()> {
+pub(crate) async fn hold(store: &Store) -> oneshot::Sender<()> {
     let (reached, is_reached) = oneshot::channel();
     let (open, is_open) = oneshot::channel();
     let gate = Gate(tokio::sync::Mutex::new(Some((reached, is_open))));
@@ -275,7 +276,7 @@ async fn hold(store: &Store) -> oneshot::Sender<()> {
 
 /// Waits until `operations` wait in front of the writer. More than a hundred have to be sent `unconstrained`,
 /// because tokio counts a place as taken before it is filled.
-async fn gathered(store: &Store, operations: usize) {
+pub(crate) async fn gathered(store: &Store, operations: usize) {
     let sender = lock(&store.0.operations).clone().unwrap();
     while sender.max_capacity() - sender.capacity() < operations {
         tokio::task::yield_now().await;
@@ -283,7 +284,7 @@ async fn gathered(store: &Store, operations: usize) {
 }
 
 /// Any SQL inside the writer's transaction, on the writer's connection.
-struct Sql(String);
+pub(crate) struct Sql(String);
 
 impl Request for Sql {
     type Answer = ();
@@ -295,7 +296,7 @@ impl Request for Sql {
 }
 
 impl Store {
-    async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
+    pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
         self.ask(Sql(sql.into())).await
     }
 }

@@ -1,7 +1,7 @@
 //! Lists: pages, filters, text.
 
 use super::*;
-use crate::list::{self, Bounds};
+use crate::sqlite::jobs::list::{self, Bounds};
 
 /// Bounded by the number of jobs alone.
 fn looks(scan: i64) -> Bounds<'static> {

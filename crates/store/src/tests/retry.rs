@@ -2,7 +2,7 @@
 
 use super::people::one_of_each;
 use super::*;
-use crate::retry::RetryDead;
+use crate::sqlite::jobs::operator::retry::RetryDead;
 
 async fn claim(store: &Store) -> DeliveringJob {
     let [job] = due_deliveries(store).await.try_into().unwrap();

@@ -1,7 +1,7 @@
 //! Who lost its claim changes nothing, and leaves no trace.
 
 use super::*;
-use crate::upkeep::Free;
+use crate::sqlite::maintenance::delete::Free;
 
 async fn lose_leases(home: &Home, store: &Store) {
     home.pass(LEASE);

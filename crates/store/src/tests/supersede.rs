@@ -119,7 +119,7 @@ async fn a_continue_that_may_have_been_sent_before_a_crash_counts_as_tried() {
     let job = home.delivering(&store).await;
     let newer = accept(&store, again(&home)).await;
     home.pass(LEASE);
-    let free = crate::upkeep::Free { until: Some(home.now()), now: home.now() };
+    let free = crate::sqlite::maintenance::delete::Free { until: Some(home.now()), now: home.now() };
     assert_eq!(store.ask(free).await, Ok(1));
     let [freed] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!((freed.id, freed.superseded()), (job.id, Some(newer)));

@@ -58,7 +58,7 @@ fn stragglers_of_an_earlier_epoch_change_nothing() {
 }
 
 #[test]
-fn who_found_no_token_just_before_there_was_one_begins_no_pause() {
+fn a_caller_that_found_no_token_just_before_there_was_one_trips_nothing() {
     let mut breaker = Breaker::default();
     let asked = breaker.epoch();
     assert!(!breaker.close_with_new_token(), "there is none yet");
@@ -108,7 +108,7 @@ fn a_pause_of_days_is_cut_to_an_hour() {
 }
 
 #[test]
-fn who_alone_is_refused_again_waits_longer_and_holds_up_no_other() {
+fn a_job_that_alone_is_refused_again_waits_longer_and_holds_up_no_other() {
     let mut breaker = Breaker::default();
     let refused = |number| Pause { cause: Cause::Forbidden, hint: None, source: job(number) };
     assert_eq!(breaker.trip(0, refused(1), secs(0)), Some(Opened { until: secs(60), alone_until: None }));

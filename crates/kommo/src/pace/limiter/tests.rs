@@ -1,4 +1,4 @@
-//! Turns and places as callers see them, with a clock that stands still.
+//! Permits and turns as callers see them, with a clock that stands still.
 
 use tokio::task::yield_now;
 
@@ -28,7 +28,7 @@ fn unauthorized() -> Pause {
 }
 
 #[tokio::test]
-async fn a_turn_comes_when_the_window_has_room_again() {
+async fn a_permit_comes_when_the_window_has_room_again() {
     let (limiter, clock) = limiter(2);
     assert_eq!(exhaust(&limiter), 2);
     let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
@@ -38,7 +38,7 @@ async fn a_turn_comes_when_the_window_has_room_again() {
 }
 
 #[tokio::test]
-async fn who_waits_gets_every_second_call_of_a_busy_account() {
+async fn a_waiter_gets_every_second_call_of_a_busy_account() {
     let (limiter, clock) = limiter(1);
     assert_eq!(exhaust(&limiter), 1);
     let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
@@ -56,9 +56,9 @@ async fn who_waits_gets_every_second_call_of_a_busy_account() {
 }
 
 #[tokio::test]
-async fn many_who_wait_leave_every_second_call_to_the_sender() {
+async fn many_waiters_leave_every_second_call_to_the_sender() {
     let (limiter, clock) = limiter(1);
-    let turn = async || limiter.acquire(ACCOUNT, Errand::Call, Duration::ZERO).await;
+    let turn = async || limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await;
     turn().await.unwrap().start().unwrap();
     assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 0, "and the sender wants to call too");
     clock.advance(Duration::from_millis(1_100));
@@ -66,16 +66,16 @@ async fn many_who_wait_leave_every_second_call_to_the_sender() {
     assert_eq!(exhaust(&limiter), 1);
     clock.advance(Duration::from_millis(1_100));
     turn().await.unwrap().start().unwrap();
-    // A sender that does not come back holds nobody up.
+    // A sender that does not come back holds no one up.
     assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 0);
     clock.advance(Duration::from_millis(2_200));
     assert!(turn().await.is_ok());
 }
 
 #[tokio::test]
-async fn many_who_wait_leave_every_second_probe_to_the_sender() {
+async fn many_waiters_leave_every_second_probe_to_the_sender() {
     let (limiter, clock) = limiter(5);
-    let turn = async || limiter.acquire(ACCOUNT, Errand::Call, Duration::ZERO).await;
+    let turn = async || limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await;
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
     clock.advance(Duration::from_secs(30));
     let mut probe = turn().await.unwrap();
@@ -96,7 +96,7 @@ async fn many_who_wait_leave_every_second_probe_to_the_sender() {
 }
 
 #[tokio::test]
-async fn a_guest_who_goes_away_leaves_its_call_to_the_others() {
+async fn a_waiter_that_leaves_gives_its_call_to_the_others() {
     let (limiter, clock) = limiter(1);
     exhaust(&limiter);
     let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
@@ -108,23 +108,23 @@ async fn a_guest_who_goes_away_leaves_its_call_to_the_others() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_the_patience() {
+async fn no_waiter_waits_longer_than_its_patience() {
     let (limiter, clock) = limiter(2);
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
-    let paused = limiter.acquire(ACCOUNT, Errand::Call, Duration::from_secs(29)).await.err().unwrap();
+    let paused = limiter.acquire(ACCOUNT, CallKind::Api, Duration::from_secs(29)).await.err().unwrap();
     assert_eq!(paused.left, Some(Duration::from_secs(30)));
     assert!(paused.to_string().ends_with("paused for 30 s more"), "{paused}");
     clock.advance(Duration::from_secs(30));
-    let probe = limiter.acquire(ACCOUNT, Errand::Call, Duration::ZERO).await.unwrap();
-    // While the probe is under way nobody knows how long it will take.
-    let paused = limiter.acquire(ACCOUNT, Errand::Call, Duration::ZERO).await.err().unwrap();
+    let probe = limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await.unwrap();
+    // While the probe is under way, the time is unknown.
+    let paused = limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await.err().unwrap();
     assert_eq!(paused.left, None);
     drop(probe);
-    assert!(limiter.acquire(ACCOUNT, Errand::Call, Duration::ZERO).await.is_ok());
+    assert!(limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_lifted_pause_lets_those_who_wait_through() {
+async fn a_pause_that_a_new_token_ends_lets_waiters_through() {
     let (limiter, _clock) = limiter(5);
     assert!(!limiter.resume_with_new_token(ACCOUNT));
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
@@ -136,24 +136,24 @@ async fn a_lifted_pause_lets_those_who_wait_through() {
 }
 
 #[tokio::test]
-async fn who_gets_a_token_passes_a_pause_for_want_of_one() {
+async fn a_call_for_a_token_passes_a_pause_for_want_of_one() {
     let (limiter, clock) = limiter(5);
-    let turn = async |errand| limiter.acquire(ACCOUNT, errand, Duration::ZERO).await;
+    let turn = async |kind| limiter.acquire(ACCOUNT, kind, Duration::ZERO).await;
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
-    assert!(turn(Errand::Call).await.is_err());
-    let permit = turn(Errand::Token).await.unwrap();
+    assert!(turn(CallKind::Api).await.is_err());
+    let permit = turn(CallKind::Token).await.unwrap();
     clock.advance(MINUTE);
-    let probe = turn(Errand::Call).await.unwrap();
+    let probe = turn(CallKind::Api).await.unwrap();
     drop(permit);
-    assert!(turn(Errand::Call).await.is_err(), "it was not the probe, so it ends none");
+    assert!(turn(CallKind::Api).await.is_err(), "it was not the probe, so it ends none");
     drop(probe);
     let many = Pause { cause: Cause::TooMany, hint: None, source: Source::Call };
-    turn(Errand::Call).await.unwrap().pause(many);
-    assert!(turn(Errand::Token).await.is_err(), "any other pause holds it");
+    turn(CallKind::Api).await.unwrap().pause(many);
+    assert!(turn(CallKind::Token).await.is_err(), "any other pause holds it");
 }
 
 #[tokio::test]
-async fn a_renewed_pass_is_a_second_call() {
+async fn a_reacquired_permit_is_a_second_call() {
     let (limiter, clock) = limiter(2);
     let mut permit = limiter.acquire_now(ACCOUNT, 1).remove(0);
     permit.start().unwrap();
@@ -174,8 +174,8 @@ async fn what_was_reserved_before_a_429_was_read_does_not_start_after_it() {
     let (limiter, clock) = limiter(5);
     let too_many = Pause { cause: Cause::TooMany, hint: Some(MINUTE), source: Source::Call };
     let [mut first, mut continues, mut again] = limiter.acquire_now(ACCOUNT, 3).try_into().ok().unwrap();
-    let mut single = limiter.acquire(ACCOUNT, Errand::Call, Duration::ZERO).await.unwrap();
-    let mut renewal = limiter.acquire(ACCOUNT, Errand::Token, Duration::ZERO).await.unwrap();
+    let mut single = limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await.unwrap();
+    let mut renewal = limiter.acquire(ACCOUNT, CallKind::Token, Duration::ZERO).await.unwrap();
     first.start().unwrap();
     // One that has made its first call, got 401, and waits to make its second.
     again.start().unwrap();
@@ -214,7 +214,7 @@ async fn what_was_reserved_before_all_were_paused_does_not_start_after_it() {
 type Waiting = tokio::task::JoinHandle<Result<Permit, Paused>>;
 
 fn wait_for_a_turn(limiter: Arc<CallLimiter>, patience: Duration) -> Waiting {
-    tokio::spawn(async move { limiter.acquire(ACCOUNT, Errand::Call, patience).await })
+    tokio::spawn(async move { limiter.acquire(ACCOUNT, CallKind::Api, patience).await })
 }
 
 /// Lets the task run as far as it can; says whether it still waits.

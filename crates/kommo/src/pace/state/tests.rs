@@ -1,4 +1,4 @@
-//! The pace as a simulation: no matter how calls are asked for, no window sees more than the rate.
+//! The limiter's decisions as a simulation: however calls are asked for, no window has more of them than the rate.
 
 use super::*;
 use model::JobId;
@@ -102,25 +102,25 @@ fn what_is_released_can_be_reserved_again() {
 #[test]
 fn it_says_when_to_ask_again() {
     let mut state = LimiterState::new(1, None);
-    assert_eq!(state.next(ACCOUNT, Errand::Call, ms(5)), Some(ms(5)));
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(5)), Some(ms(5)));
     let mut reservation = state.reserve(ACCOUNT, 1, ms(5)).remove(0);
     assert!(state.start(ACCOUNT, &mut reservation, ms(10)));
-    assert_eq!(state.next(ACCOUNT, Errand::Call, ms(20)), Some(ms(10) + WINDOW));
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(20)), Some(ms(10) + WINDOW));
 }
 
 #[test]
-fn a_paused_account_delays_nobody_else() {
+fn a_paused_account_delays_no_other() {
     let mut state = LimiterState::new(7, None);
     let reservation = started(&mut state, ACCOUNT, ms(0));
     assert_eq!(pause(&mut state, ACCOUNT, reservation, Cause::TooMany, ms(100)), Some(ms(1_100)));
     assert_eq!(state.reserve(ACCOUNT, 1, ms(1_099)).len(), 0);
-    assert_eq!(state.next(ACCOUNT, Errand::Call, ms(200)), Some(ms(1_100)));
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(200)), Some(ms(1_100)));
     assert_eq!(state.reserve(OTHER, 3, ms(200)).len(), 3);
     // Then one probe, and no second before it is answered.
     let mut probe = state.reserve(ACCOUNT, 7, ms(1_100));
     assert_eq!(probe.len(), 1);
     assert_eq!(state.reserve(ACCOUNT, 7, ms(1_200)).len(), 0);
-    assert_eq!(state.next(ACCOUNT, Errand::Call, ms(1_200)), None);
+    assert_eq!(state.next(ACCOUNT, CallKind::Api, ms(1_200)), None);
     assert!(state.start(ACCOUNT, &mut probe[0], ms(1_200)));
     assert!(state.succeeded(ACCOUNT, probe[0], None).account);
     assert_eq!(state.reserve(ACCOUNT, 7, ms(1_300)).len(), 6);
@@ -134,7 +134,7 @@ fn blocked(state: &mut LimiterState, account: &str, number: u128, now: Duration)
 }
 
 #[test]
-fn a_403_without_json_stops_its_account_and_of_two_in_a_row_everybody() {
+fn a_403_without_json_stops_its_account_and_two_in_a_row_stop_all() {
     let mut state = LimiterState::new(7, None);
     assert_eq!(blocked(&mut state, ACCOUNT, 1, ms(0)), None);
     assert_eq!(state.reserve(ACCOUNT, 1, ms(0)).len(), 0);
@@ -143,7 +143,7 @@ fn a_403_without_json_stops_its_account_and_of_two_in_a_row_everybody() {
     assert_eq!(state.reserve(THIRD, 1, until - ms(1)).len(), 0);
     let (refused, all_until, _) = state.everybody_waits().unwrap();
     assert_eq!((refused.len(), all_until), (2, until));
-    // Who was not refused finds out.
+    // Caller was not refused finds out.
     assert_eq!(state.reserve(ACCOUNT, 1, until).len(), 0);
     let mut probe = state.reserve(THIRD, 5, until);
     assert_eq!(probe.len(), 1, "one call of one account finds out");
@@ -209,7 +209,7 @@ fn the_call_that_brings_a_token_passes_a_pause_for_want_of_one_and_no_other() {
     let mut state = LimiterState::new(7, None);
     let reservation = started(&mut state, ACCOUNT, ms(0));
     pause(&mut state, ACCOUNT, reservation, Cause::Unauthorized, ms(0));
-    let mut fetch = || state.reserve_for_guest(ACCOUNT, Errand::Token, ms(0)).unwrap();
+    let mut fetch = || state.reserve_for_waiter(ACCOUNT, CallKind::Token, ms(0)).unwrap();
     let (mut one, mut other) = (fetch(), fetch());
     assert!(state.start(ACCOUNT, &mut one, ms(0)));
     pause(&mut state, ACCOUNT, one, Cause::TooMany, ms(0)).unwrap();
@@ -230,22 +230,22 @@ fn an_account_without_a_token_says_nothing_about_a_block() {
 }
 
 #[test]
-fn accounts_that_anybody_names_do_not_pile_up_and_the_others_are_remembered() {
+fn accounts_that_anyone_names_do_not_pile_up_and_the_others_are_remembered() {
     let mut state = LimiterState::new(1, None);
     let paused = started(&mut state, ACCOUNT, ms(0));
     let hour = Pause { cause: Cause::TooMany, hint: Some(ms(3_600_000)), source: job(1) };
     state.pause(ACCOUNT, paused, hour, ms(0)).unwrap();
-    state.guest_comes(OTHER, ms(0));
+    state.waiter_arrives(OTHER, ms(0));
     for nth in 0..10 * MIN_ACCOUNTS_TO_TIDY {
         let now = ms(10 * u64::try_from(nth).unwrap());
         let named = format!("https://a{nth}.kommo.com");
-        state.guest_comes(&named, now);
-        let mut reservation = state.reserve_for_guest(&named, Errand::Token, now).unwrap();
+        state.waiter_arrives(&named, now);
+        let mut reservation = state.reserve_for_waiter(&named, CallKind::Token, now).unwrap();
         assert!(state.start(&named, &mut reservation, now));
         assert!(state.reserve(&named, 1, now).is_empty(), "it is not forgotten while it counts");
-        state.guest_leaves(&named);
+        state.waiter_leaves(&named);
     }
     assert!(state.accounts.len() <= 2 * MIN_ACCOUNTS_TO_TIDY, "{}", state.accounts.len());
     assert!(state.reserve(ACCOUNT, 1, ms(200_000)).is_empty(), "it is paused still");
-    assert_eq!(state.accounts[OTHER].guests, 1);
+    assert_eq!(state.accounts[OTHER].waiters, 1);
 }

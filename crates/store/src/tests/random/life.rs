@@ -9,10 +9,10 @@ use super::super::hand_over::Room;
 use super::super::*;
 use super::model::{Model, Said};
 use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
-use crate::bodies::Walked;
-use crate::keys::Move;
-use crate::refresh::Refresh;
-use crate::upkeep::{DeleteFinished, ForgetKeys, Free};
+use crate::sqlite::jobs::keys::Move;
+use crate::sqlite::jobs::lane_reload::Refresh;
+use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::maintenance::delete::{DeleteFinished, ForgetKeys, Free};
 
 pub(super) const HANDLERS: [&str; 2] = ["greet", "other"];
 pub(super) const ORIGINS: [&str; 2] = ["https://one.kommo.com", "https://two.kommo.com"];

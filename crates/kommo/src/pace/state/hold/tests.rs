@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::WINDOW;
 use super::*;
-use crate::pace::{Cause, Errand, Pause, Source};
+use crate::pace::{CallKind, Cause, Pause, Source};
 
 const A: &str = "https://a.kommo.com";
 const B: &str = "https://b.kommo.com";
@@ -85,9 +85,9 @@ fn a_full_total_holds_all_until_its_first_call_leaves_it() {
 fn a_call_that_is_left_to_a_waiter_holds_the_account_until_the_window_grows() {
     let mut state = LimiterState::new(2, None);
     call(&mut state, A, 1, ms(100));
-    state.guest_comes(A, ms(200));
+    state.waiter_arrives(A, ms(200));
     assert_eq!(state.hold(A, ms(200)), Some(Hold::Account(Some(ms(1_200)))));
-    state.guest_leaves(A);
+    state.waiter_leaves(A);
     assert_eq!(state.hold(A, ms(200)), None);
 }
 
@@ -98,9 +98,9 @@ enum Step {
     Start(usize),
     Settle(usize, bool),
     Pause(usize, bool, u64),
-    Guest(usize),
-    GuestLeaves(usize),
-    GuestReserves(usize),
+    Waiter(usize),
+    WaiterLeaves(usize),
+    WaiterReserves(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -111,9 +111,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..9_usize).prop_map(Step::Start),
         2 => (0..9_usize, any::<bool>()).prop_map(|(call, fine)| Step::Settle(call, fine)),
         1 => (0..9_usize, any::<bool>(), 0..4_000_u64).prop_map(|(call, all, hint)| Step::Pause(call, all, hint)),
-        1 => account().prop_map(Step::Guest),
-        1 => account().prop_map(Step::GuestLeaves),
-        1 => account().prop_map(Step::GuestReserves),
+        1 => account().prop_map(Step::Waiter),
+        1 => account().prop_map(Step::WaiterLeaves),
+        1 => account().prop_map(Step::WaiterReserves),
     ]
 }
 
@@ -155,10 +155,10 @@ proptest! {
                     let cause = if all { Cause::Blocked } else { Cause::TooMany };
                     state.pause(account, reservation, pause(cause, Some(ms(hint))), now);
                 }
-                Step::Guest(account) => state.guest_comes([A, B][account], now),
-                Step::GuestLeaves(account) => state.guest_leaves([A, B][account]),
-                Step::GuestReserves(account) => {
-                    if let Some(reservation) = state.reserve_for_guest([A, B][account], Errand::Call, now) {
+                Step::Waiter(account) => state.waiter_arrives([A, B][account], now),
+                Step::WaiterLeaves(account) => state.waiter_leaves([A, B][account]),
+                Step::WaiterReserves(account) => {
+                    if let Some(reservation) = state.reserve_for_waiter([A, B][account], CallKind::Api, now) {
                         reserved.push(([A, B][account], reservation));
                     }
                 }

@@ -1,5 +1,5 @@
 //! Random callers of a [`LimiterState`]: whatever they do, no second sees too many calls, no call starts in a pause, whenever it
-//! was reserved, and nobody starves.
+//! was reserved, and no side starves.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -19,8 +19,8 @@ enum Act {
     Pass(u64),
     /// The sender asks for so many calls.
     Reserve(usize, usize),
-    /// Somebody waits for a call, and asks for it.
-    Guest(usize, Errand),
+    /// A waiter asks for a call.
+    Waiter(usize, CallKind),
     /// A reserved call goes out.
     Start(Index),
     /// A reserved call does not go out.
@@ -44,12 +44,12 @@ fn act() -> impl Strategy<Value = Act> {
         Cause::NotConnected,
         Cause::NotRenewed,
     ]);
-    let errand = prop::sample::select(vec![Errand::Call, Errand::Call, Errand::Token]);
+    let kind = prop::sample::select(vec![CallKind::Api, CallKind::Api, CallKind::Token]);
     prop_oneof![
         10 => (1..400_u64).prop_map(Act::Pass),
         1 => (1_000..100_000_u64).prop_map(Act::Pass),
         8 => (0..3_usize, 0..12_usize).prop_map(|(account, wanted)| Act::Reserve(account, wanted)),
-        5 => (0..3_usize, errand).prop_map(|(account, errand)| Act::Guest(account, errand)),
+        5 => (0..3_usize, kind).prop_map(|(account, kind)| Act::Waiter(account, kind)),
         16 => any::<Index>().prop_map(Act::Start),
         2 => any::<Index>().prop_map(Act::Release),
         6 => any::<Index>().prop_map(Act::Fine),
@@ -101,11 +101,11 @@ impl Callers {
                 assert!(reservations.is_empty() || self.now >= self.quiet[account], "a pause does not hold");
                 self.reserved.extend(reservations.into_iter().map(|reservation| (account, reservation)));
             }
-            Act::Guest(account, errand) => {
-                self.state.guest_comes(ACCOUNTS[account], self.now);
-                let reservation = self.state.reserve_for_guest(ACCOUNTS[account], errand, self.now);
-                self.state.guest_leaves(ACCOUNTS[account]);
-                let is_held = errand == Errand::Call && self.now < self.quiet[account];
+            Act::Waiter(account, kind) => {
+                self.state.waiter_arrives(ACCOUNTS[account], self.now);
+                let reservation = self.state.reserve_for_waiter(ACCOUNTS[account], kind, self.now);
+                self.state.waiter_leaves(ACCOUNTS[account]);
+                let is_held = kind == CallKind::Api && self.now < self.quiet[account];
                 assert!(reservation.is_none() || !is_held, "a pause does not hold");
                 self.reserved.extend(reservation.map(|reservation| (account, reservation)));
             }
@@ -117,7 +117,7 @@ impl Callers {
                 assert!(self.now >= self.all_quiet, "it starts in the pause of all");
                 // A call for a token may start while there is none.
                 let needs_token = self.cause[account].is_some_and(Cause::ends_with_a_new_token);
-                let may = needs_token && reservation.passes_by;
+                let may = needs_token && reservation.is_exempt;
                 assert!(may || self.now >= self.quiet[account], "it starts in a pause of its account");
                 self.starts.push((account, self.now));
                 self.flying.push((account, reservation));
@@ -200,11 +200,11 @@ impl Callers {
         self.now += Duration::from_secs(2 * 60 * 60);
     }
 
-    /// A sender with much to do and somebody who waits, at each account; all calls are answered well. Says how many calls
+    /// A sender with much to do and a waiter, at each account; all calls are answered well. Returns how many calls
     /// each of them made.
     fn go_on(&mut self, span: Duration, order: &[usize]) -> [[usize; 2]; 3] {
         let (end, mut calls) = (self.now + span, [[0; 2]; 3]);
-        ACCOUNTS.iter().for_each(|account| self.state.guest_comes(account, self.now));
+        ACCOUNTS.iter().for_each(|account| self.state.waiter_arrives(account, self.now));
         for turn in 0.. {
             if self.now >= end {
                 break;
@@ -215,7 +215,7 @@ impl Callers {
                 let name = ACCOUNTS[account];
                 for (who, reservations) in [
                     self.state.reserve(name, 20, self.now),
-                    self.state.reserve_for_guest(name, Errand::Call, self.now).into_iter().collect(),
+                    self.state.reserve_for_waiter(name, CallKind::Api, self.now).into_iter().collect(),
                 ]
                 .into_iter()
                 .enumerate()
@@ -257,7 +257,7 @@ proptest! {
         }
         let total = total.map_or(usize::MAX, |total| total as usize);
         prop_assert!(callers.most_in_a_second(|_| true) <= total);
-        // The rate is also used: what nobody may exceed is not what nobody reaches.
+        // The rate is also used: no caller may exceed it, but together they reach it.
         let made: usize = calls.iter().flatten().sum();
         let possible = total.min(3 * rate as usize) * 20;
         prop_assert!(made * 10 >= possible * 7, "{made} of {possible}");

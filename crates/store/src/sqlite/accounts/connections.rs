@@ -1,0 +1,298 @@
+//! What changes connected accounts, one transaction each.
+//!
+//! Tokens are renewed by one process at a time: whoever renews holds a lease, and its write names the
+//! generation that it renewed. A write that names another changes nothing.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use model::{AccountKey, SealedTokens, Standing, Timestamp};
+
+use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+use crate::{Purpose, StoreError};
+
+/// An account that an authorization connects.
+#[derive(Clone)]
+pub struct NewConnection {
+    /// Which.
+    pub key: AccountKey,
+    /// Where it is: scheme, host and port.
+    pub origin: Arc<str>,
+    /// Its tokens.
+    pub tokens: SealedTokens,
+    /// The address that it may be moved away from, if it is known at another one.
+    pub moves_from: Option<Arc<str>>,
+    /// The random part of the `state` of the link that led here; `None` if there was no link.
+    pub state: Option<[u8; 16]>,
+}
+
+/// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
+/// at an address that it may not be moved away from, and then nothing is changed.
+pub(crate) struct Connect {
+    pub(crate) new: NewConnection,
+    pub(crate) now: Timestamp,
+}
+
+impl Request for Connect {
+    type Answer = Option<u64>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Effects,
+    ) -> Result<Option<u64>, StoreError> {
+        let NewConnection { key, origin, tokens, moves_from, state } = &self.new;
+        let generation: Option<i64> = sqlx::query_scalar(
+            "INSERT INTO accounts (account_id, client_uuid, origin, state, generation, key_id, access_token, refresh_token, \
+             obtained_at, expires_at, connected_at) VALUES (?, ?, ?, 'active', 1, ?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (account_id, client_uuid) DO UPDATE SET \
+             previous_origin = CASE WHEN origin <> excluded.origin THEN origin ELSE previous_origin END, \
+             origin = excluded.origin, state = 'active', reason = NULL, generation = generation + 1, \
+             key_id = excluded.key_id, access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
+             obtained_at = excluded.obtained_at, expires_at = excluded.expires_at, \
+             renewing_until = NULL, renewing_by = NULL, connected_at = excluded.connected_at \
+             WHERE origin IS NULL OR origin = excluded.origin OR origin = ? RETURNING generation",
+        )
+        .bind(key.account_id.0)
+        .bind(&*key.client_uuid)
+        .bind(&**origin)
+        .bind(&tokens.key_id)
+        .bind(&tokens.access)
+        .bind(&tokens.refresh)
+        .bind(tokens.obtained_at.as_millis())
+        .bind(tokens.expires_at.as_millis())
+        .bind(self.now.as_millis())
+        .bind(moves_from.as_deref())
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(generation) = generation else { return Ok(None) };
+        // Whatever was said of its disconnection before is older than this.
+        settled(connection, key).await?;
+        if let Some(nonce) = *state {
+            state_connected(connection, nonce, key.account_id).await?;
+        }
+        Ok(Some(u64::try_from(generation).unwrap_or(0)))
+    }
+}
+
+/// Whether the tokens may be renewed by the one who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leased {
+    /// Yes, and by nobody else until the lease ends.
+    Granted,
+    /// Somebody else does it, until then at the latest, by the steady clock.
+    Busy(Timestamp),
+    /// The tokens are not those any more: look again.
+    Changed,
+}
+
+/// Takes the lease for renewing the tokens of a generation.
+pub(crate) struct LeaseRenewal {
+    pub(crate) key: AccountKey,
+    pub(crate) generation: u64,
+    pub(crate) by: Purpose,
+    pub(crate) steady: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+impl Request for LeaseRenewal {
+    type Answer = Leased;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<Leased, StoreError> {
+        let row = sqlx::query(
+            "SELECT renewing_until FROM accounts WHERE account_id = ? AND client_uuid = ? AND generation = ? AND state = 'active'",
+        )
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(stored(self.generation))
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = row else { return Ok(Leased::Changed) };
+        if let Some(until) = row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_millis)
+            && until > self.steady
+        {
+            // Nobody leases for longer. Who did has another clock, which ours might not reach for days: it gets what
+            // anybody gets, from now on.
+            if until > self.until {
+                self.keep_until(connection, self.until).await?;
+            }
+            return Ok(Leased::Busy(until.min(self.until)));
+        }
+        sqlx::query(
+            "UPDATE accounts SET renewing_until = ?, renewing_by = ? WHERE account_id = ? AND client_uuid = ? \
+             AND generation = ? AND state = 'active'",
+        )
+        .bind(self.until.as_millis())
+        .bind(match self.by {
+            Purpose::Serve => "owner",
+            Purpose::Visit => "visitor",
+        })
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(stored(self.generation))
+        .execute(connection)
+        .await?;
+        Ok(Leased::Granted)
+    }
+}
+
+impl LeaseRenewal {
+    async fn keep_until(
+        &self,
+        connection: &mut SqliteConnection,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE accounts SET renewing_until = ? WHERE account_id = ? AND client_uuid = ? AND generation = ?")
+            .bind(until.as_millis())
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .bind(stored(self.generation))
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// How a renewal ended.
+#[derive(Clone, Debug)]
+pub enum Renewal {
+    /// Kommo gave a new pair; the account is at this address now.
+    Renewed {
+        /// Scheme, host and port.
+        origin: Arc<str>,
+        /// The new pair.
+        tokens: SealedTokens,
+    },
+    /// Nothing came of it; the tokens stay as they are.
+    Failed,
+    /// The tokens are good no more.
+    Stopped(Standing),
+}
+
+/// Ends the renewal of a generation. Gives the generation from now on; none if it was another one meanwhile, and then
+/// nothing is changed.
+pub(crate) struct EndRenewal {
+    pub(crate) key: AccountKey,
+    pub(crate) generation: u64,
+    pub(crate) renewal: Renewal,
+}
+
+const OF_GENERATION: &str =
+    " WHERE account_id = ?1 AND client_uuid = ?2 AND generation = ?3 AND state = 'active'";
+
+impl Request for EndRenewal {
+    type Answer = Option<u64>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Effects,
+    ) -> Result<Option<u64>, StoreError> {
+        let (set, next) = match &self.renewal {
+            Renewal::Renewed { .. } => (
+                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, \
+                 previous_origin = CASE WHEN origin <> ?4 THEN origin ELSE previous_origin END, origin = ?4, \
+                 key_id = ?5, access_token = ?6, refresh_token = ?7, obtained_at = ?8, expires_at = ?9",
+                self.generation + 1,
+            ),
+            Renewal::Failed => {
+                ("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL", self.generation)
+            }
+            Renewal::Stopped(_) => (
+                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, state = ?4, \
+                 reason = ?5, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, expires_at = NULL",
+                self.generation + 1,
+            ),
+        };
+        let sql = format!("{set}{OF_GENERATION}");
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .bind(stored(self.generation));
+        let query = match &self.renewal {
+            Renewal::Renewed { origin, tokens } => query
+                .bind(&**origin)
+                .bind(&tokens.key_id)
+                .bind(&tokens.access)
+                .bind(&tokens.refresh)
+                .bind(tokens.obtained_at.as_millis())
+                .bind(tokens.expires_at.as_millis()),
+            Renewal::Failed => query,
+            Renewal::Stopped(standing) => query.bind(standing.state().as_str()).bind(standing.reason()),
+        };
+        let done = query.execute(connection).await?;
+        Ok((done.rows_affected() == 1).then_some(next))
+    }
+}
+
+/// Kommo says that the account was disconnected. It is remembered even if it was never connected, because its
+/// requests are to be refused. Says whether it was done: not if the account has another generation than `seen` by now.
+pub(crate) struct Revoke {
+    pub(crate) key: AccountKey,
+    /// `None` for an account that is not in the store.
+    pub(crate) seen: Option<u64>,
+    pub(crate) reason: String,
+}
+
+impl Request for Revoke {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO accounts (account_id, client_uuid, state, reason, generation) VALUES (?, ?, 'revoked', ?, 1) \
+             ON CONFLICT (account_id, client_uuid) DO UPDATE SET state = 'revoked', reason = excluded.reason, \
+             generation = generation + 1, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, \
+             expires_at = NULL, renewing_until = NULL, renewing_by = NULL WHERE generation = ?",
+        )
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(&self.reason)
+        .bind(self.seen.map(stored))
+        .execute(&mut *connection)
+        .await?;
+        settled(connection, &self.key).await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+/// Forgets an account. Says whether there was one.
+pub(crate) struct Remove {
+    pub(crate) key: AccountKey,
+}
+
+impl Request for Remove {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?")
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .execute(&mut *connection)
+            .await?;
+        settled(connection, &self.key).await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+/// Ends the leases of an owner that died in mid-renewal: its old tokens still work.
+pub(crate) struct FreeRenewals;
+
+impl Request for FreeRenewals {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL WHERE renewing_by = 'owner'",
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+fn stored(generation: u64) -> i64 {
+    i64::try_from(generation).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,228 @@
+//! What changes the tables of OAuth beside the accounts, one transaction each.
+
+use sqlx::{Row, SqliteConnection};
+
+use model::{AccountId, AccountKey, Timestamp};
+
+use crate::StoreError;
+use crate::sqlite::accounts::oauth::{CodeLimits, NewCode, Pair, SealedCode, StateUse};
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+use crate::time::Moment;
+
+/// Stores pairs of account and address.
+pub(crate) struct AddPairs(pub(crate) Vec<Pair>);
+
+impl Request for AddPairs {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        for Pair { client_uuid, origin, account_id } in &self.0 {
+            sqlx::query(
+                "INSERT INTO account_origins (client_uuid, origin, account_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(&**client_uuid)
+            .bind(&**origin)
+            .bind(account_id.0)
+            .execute(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps a code, and drops those whose time is over or for which there is no room.
+pub(crate) struct KeepCode {
+    pub(crate) code: NewCode,
+    pub(crate) limits: CodeLimits,
+    pub(crate) now: Moment,
+}
+
+/// The oldest ones of one integration at one address, beyond a number of the newest ones.
+const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = ? AND \
+     origin = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
+/// The oldest one of the address that has most, if there are more than this number in all.
+const DROP_OF_FULLEST: &str = "DELETE FROM oauth_codes WHERE (SELECT count(*) FROM oauth_codes) > ?1 AND id = ( \
+     SELECT min(id) FROM oauth_codes GROUP BY client_uuid, origin ORDER BY count(*) DESC, min(id) LIMIT 1)";
+
+impl Request for KeepCode {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        let Self { code, limits, now } = self;
+        sqlx::query("DELETE FROM oauth_codes WHERE expires_at <= ? AND expires_service_at <= ?")
+            .bind(now.calendar.as_millis())
+            .bind(now.service.as_millis())
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(
+            "INSERT INTO oauth_codes (client_uuid, origin, key_id, code, received_at, expires_at, expires_service_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&*code.client_uuid)
+        .bind(&*code.origin)
+        .bind(&code.sealed.key_id)
+        .bind(&code.sealed.code)
+        .bind(code.received_at.as_millis())
+        .bind(code.expires_at.as_millis())
+        .bind(now.service_at(code.expires_at).as_millis())
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query(DROP_OF_ORIGIN)
+            .bind(&*code.client_uuid)
+            .bind(&*code.origin)
+            .bind(limits.per_origin)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(DROP_OF_FULLEST).bind(limits.total).execute(connection).await?;
+        Ok(())
+    }
+}
+
+/// Takes a code out of the store.
+pub(crate) struct TakeCode {
+    pub(crate) id: i64,
+}
+
+impl Request for TakeCode {
+    type Answer = Option<SealedCode>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Effects,
+    ) -> Result<Option<SealedCode>, StoreError> {
+        let row = sqlx::query("DELETE FROM oauth_codes WHERE id = ? RETURNING key_id, code")
+            .bind(self.id)
+            .fetch_optional(connection)
+            .await?;
+        row.map(|row| Ok(SealedCode { key_id: row.try_get(0)?, code: row.try_get(1)? })).transpose()
+    }
+}
+
+/// Uses the `state` of a link for a code.
+pub(crate) struct UseState {
+    pub(crate) nonce: [u8; 16],
+    pub(crate) code_hash: [u8; 32],
+    pub(crate) until: Timestamp,
+    pub(crate) now: Moment,
+}
+
+impl Request for UseState {
+    type Answer = StateUse;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Effects,
+    ) -> Result<StateUse, StoreError> {
+        // A clock that is set back must not make a used link good again: a row outlives its link by the link's own life.
+        let over = self.now.cutoff(std::time::Duration::from_secs(60 * 60));
+        sqlx::query("DELETE FROM oauth_states WHERE expires_at < ? AND expires_service_at < ?")
+            .bind(over.calendar.as_millis())
+            .bind(over.service.as_millis())
+            .execute(&mut *connection)
+            .await?;
+        let known = sqlx::query("SELECT code_hash, account_id FROM oauth_states WHERE nonce = ?")
+            .bind(&self.nonce[..])
+            .fetch_optional(&mut *connection)
+            .await?;
+        if let Some(row) = known {
+            let code_hash: &[u8] = row.try_get(0)?;
+            let account_id: Option<i64> = row.try_get(1)?;
+            return Ok(match account_id {
+                _ if code_hash != self.code_hash => StateUse::OtherCode,
+                Some(account_id) => StateUse::Connected(AccountId(account_id)),
+                None => StateUse::Granted,
+            });
+        }
+        sqlx::query(
+            "INSERT INTO oauth_states (nonce, code_hash, expires_at, expires_service_at) VALUES (?, ?, ?, ?)",
+        )
+        .bind(&self.nonce[..])
+        .bind(&self.code_hash[..])
+        .bind(self.until.as_millis())
+        .bind(self.now.service_at(self.until).as_millis())
+        .execute(connection)
+        .await?;
+        Ok(StateUse::Granted)
+    }
+}
+
+/// The link led to this account.
+pub(crate) async fn state_connected(
+    connection: &mut SqliteConnection,
+    nonce: [u8; 16],
+    account_id: AccountId,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE oauth_states SET account_id = ? WHERE nonce = ?")
+        .bind(account_id.0)
+        .bind(&nonce[..])
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Notes a call that says that an account was disconnected. Says whether it is the first one.
+pub(crate) struct NoteRevocation {
+    pub(crate) key: AccountKey,
+    pub(crate) pending: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl Request for NoteRevocation {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+        let now = self.now.as_millis();
+        let inserted = sqlx::query(
+            "INSERT INTO revocation_calls (account_id, client_uuid, first_at, pending_at) VALUES (?, ?, ?, ?) \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.key.account_id.0)
+        .bind(&*self.key.client_uuid)
+        .bind(now)
+        .bind(self.pending.then_some(now))
+        .execute(&mut *connection)
+        .await?;
+        if inserted.rows_affected() == 1 {
+            return Ok(true);
+        }
+        if self.pending {
+            // One that waits already goes on waiting since then.
+            sqlx::query(
+                "UPDATE revocation_calls SET pending_at = coalesce(pending_at, max(?, first_at + 1)) \
+                 WHERE account_id = ? AND client_uuid = ?",
+            )
+            .bind(now)
+            .bind(self.key.account_id.0)
+            .bind(&*self.key.client_uuid)
+            .execute(connection)
+            .await?;
+        }
+        Ok(false)
+    }
+}
+
+/// No call for this account waits any longer.
+pub(crate) struct SettleRevocation {
+    pub(crate) key: AccountKey,
+}
+
+impl Request for SettleRevocation {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        settled(connection, &self.key).await
+    }
+}
+
+/// Settles what waits for this account.
+pub(crate) async fn settled(connection: &mut SqliteConnection, key: &AccountKey) -> Result<(), StoreError> {
+    sqlx::query("UPDATE revocation_calls SET pending_at = NULL WHERE account_id = ? AND client_uuid = ?")
+        .bind(key.account_id.0)
+        .bind(&*key.client_uuid)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Why deliveries of accounts wait, as the owner of the store knows it, and the accounts that an operator wants to be tried now:
+//! what a running bridge and commands beside it say to each other.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownCause};
+
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+use crate::{Store, StoreError};
+
+/// What the deliveries of one address wait for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Its account.
+    pub account: Option<AccountWait>,
+    /// All accounts.
+    pub all_accounts: Option<AccountWait>,
+}
+
+impl Store {
+    /// What deliveries wait for: by address, as their calls are paced, and [`ALL_ACCOUNTS`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
+        let sql = "SELECT origin, cause, why, advice, since, until FROM account_waits ORDER BY origin";
+        let rows = sqlx::query(sql).fetch_all(&self.0.reading).await?;
+        rows.iter().map(wait).collect()
+    }
+
+    /// What deliveries to `origin` wait for. An account that has moved from there waits where it is now.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn waits_at(&self, origin: &str) -> Result<Waits, StoreError> {
+        let rows = sqlx::query(WAITS_AT).bind(origin).bind(ALL_ACCOUNTS).fetch_all(&self.0.reading).await?;
+        let mut waits = Waits::default();
+        for row in &rows {
+            match wait(row)? {
+                (known, wait) if known == ALL_ACCOUNTS => waits.all_accounts = Some(wait),
+                (known, wait) if known == origin => waits.account = Some(wait),
+                (_, wait) => waits.account = waits.account.or(Some(wait)),
+            }
+        }
+        Ok(waits)
+    }
+
+    /// Writes what deliveries wait for; `None` if those of this address no longer wait.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn write_waits(&self, waits: Vec<(Arc<str>, Option<AccountWait>)>) -> Result<(), StoreError> {
+        self.ask(WriteWaits(waits)).await
+    }
+
+    /// Which of these addresses have deliveries that are not finished.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn with_deliveries(&self, origins: &[Arc<str>]) -> Result<HashSet<Arc<str>>, StoreError> {
+        let origins: Vec<&str> = origins.iter().map(|origin| &**origin).collect();
+        let origins = serde_json::Value::from(origins).to_string();
+        let rows = sqlx::query(WITH_DELIVERIES).bind(origins).fetch_all(&self.0.reading).await?;
+        rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()
+    }
+
+    /// Asks the bridge that owns the store to try the account at `origin` now.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn ask_resume(&self, origin: Arc<str>) -> Result<(), StoreError> {
+        self.ask(AskResume { origin, now: self.clock().now() }).await
+    }
+
+    /// Takes out the accounts that are to be tried now.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn take_resumes(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        // Asked every few seconds: nearly always there is nothing to write.
+        let any =
+            sqlx::query("SELECT 1 FROM account_resumes LIMIT 1").fetch_optional(&self.0.reading).await?;
+        if any.is_none() {
+            return Ok(Vec::new());
+        }
+        self.ask(TakeResumes).await
+    }
+}
+
+const WAITS_AT: &str = "SELECT origin, cause, why, advice, since, until FROM account_waits WHERE origin IN (?1, ?2) \
+     OR origin IN (SELECT accounts.origin FROM accounts WHERE previous_origin = ?1)";
+
+/// What is under way is as much as there are places for, so it is read once.
+pub(crate) const WITH_DELIVERIES: &str = "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM jobs \
+     WHERE state = 'delivering' AND lease_until IS NULL AND origin = value) \
+     OR value IN (SELECT origin FROM jobs WHERE lease_until IS NOT NULL AND state = 'delivering')";
+
+fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
+    let origin: String = row.try_get("origin")?;
+    let cause =
+        row.try_get::<&str, _>("cause")?.parse().map_err(|error: UnknownCause| StoreError::Corrupt {
+            table: "account_waits",
+            column: "cause",
+            id: origin.clone(),
+            why: error.to_string(),
+        })?;
+    let wait = AccountWait {
+        cause,
+        why: row.try_get("why")?,
+        advice: row.try_get("advice")?,
+        since: Timestamp::from_millis(row.try_get("since")?),
+        until: row.try_get::<Option<i64>, _>("until")?.map(Timestamp::from_millis),
+    };
+    Ok((origin, wait))
+}
+
+/// Writes what deliveries wait for.
+struct WriteWaits(Vec<(Arc<str>, Option<AccountWait>)>);
+
+impl Request for WriteWaits {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        for (origin, wait) in &self.0 {
+            let Some(wait) = wait else {
+                sqlx::query("DELETE FROM account_waits WHERE origin = ?")
+                    .bind(&**origin)
+                    .execute(&mut *connection)
+                    .await?;
+                continue;
+            };
+            sqlx::query(
+                "INSERT INTO account_waits (origin, cause, why, advice, since, until) VALUES (?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (origin) DO UPDATE SET cause = excluded.cause, why = excluded.why, advice = excluded.advice, \
+                 since = excluded.since, until = excluded.until",
+            )
+            .bind(&**origin)
+            .bind(wait.cause.as_str())
+            .bind(&wait.why)
+            .bind(&wait.advice)
+            .bind(wait.since.as_millis())
+            .bind(wait.until.map(Timestamp::as_millis))
+            .execute(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Forgets what a dead owner knew: the first deliveries of this one find out again, and try every account.
+pub(crate) struct ForgetWaits;
+
+impl Request for ForgetWaits {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM account_waits").execute(&mut *connection).await?;
+        sqlx::query("DELETE FROM account_resumes").execute(connection).await?;
+        Ok(())
+    }
+}
+
+/// Asks for an account to be tried now.
+struct AskResume {
+    origin: Arc<str>,
+    now: Timestamp,
+}
+
+impl Request for AskResume {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO account_resumes (origin, asked_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(&*self.origin)
+            .bind(self.now.as_millis())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Takes out what is to be tried now.
+struct TakeResumes;
+
+impl Request for TakeResumes {
+    type Answer = Vec<Arc<str>>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let rows = sqlx::query("DELETE FROM account_resumes RETURNING origin").fetch_all(connection).await?;
+        rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()
+    }
+}

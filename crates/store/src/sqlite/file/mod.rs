@@ -1,0 +1,9 @@
+//! The database file and those beside it: how they are made, opened, locked and recognised, and how long the log is.
+
+pub(crate) mod create;
+pub(crate) mod identity;
+pub(crate) mod locks;
+pub(crate) mod log;
+mod migrations;
+pub(crate) mod open;
+pub(crate) mod room;

@@ -1,0 +1,190 @@
+//! Storing what comes in.
+//!
+//! A request is new if its idempotency key is: only then it gets a job, and the key goes in with it.
+//! A job for which a worker is free goes in as `running`, so that it is not claimed by another statement. A new request
+//! that its account's budget does not allow is refused, and leaves neither a job nor a key.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
+
+use crate::StoreError;
+use crate::budget::{Budgets, OverBudget, signed};
+use crate::lanes::{Lanes, Slot};
+use crate::sqlite::jobs::keys::{Key, Keys};
+use crate::sqlite::jobs::supersede;
+use crate::sqlite::write::statement::{RowsStatement, Values};
+use crate::sqlite::write::transaction::Transaction;
+use crate::time::Moment;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The job that the request belongs to.
+    pub id: JobId,
+    /// The request had come in before; `id` is the first one's.
+    pub duplicate: bool,
+}
+
+/// A request on its way into the store.
+pub(crate) struct Accept {
+    pub(crate) job: NewJob,
+    /// The first job of its idempotency key, as the running transaction has found it.
+    pub(crate) known: Option<JobId>,
+    /// Past it nobody waits for the answer, so the request is dropped unless its transaction has begun.
+    pub(crate) drop_after: Instant,
+    pub(crate) reply: oneshot::Sender<Result<Accepted, StoreError>>,
+}
+
+/// What the transaction did with one request.
+pub(crate) enum Stored {
+    /// It is a job now; with a slot it is claimed already.
+    New(Option<Slot<RunningJob>>),
+    /// It was known.
+    Duplicate(JobId),
+    /// It is new, and its account has used up its budget.
+    Refused(OverBudget),
+}
+
+/// A row of a new job.
+struct NewRow<'a> {
+    job: &'a NewJob,
+    /// `data` as JSON.
+    data: String,
+    /// Set if a worker has it already.
+    lease_until: Option<Timestamp>,
+}
+
+const JOBS: RowsStatement = RowsStatement {
+    before: "INSERT INTO jobs (id, state, handler, account_id, origin, return_url, entity_type, entity_id, data, \
+             received_at, waiting_since, answer_by, due_at, lease_until, fence) SELECT * FROM (VALUES ",
+    width: 15,
+    after: ") WHERE column1 IS NOT NULL",
+};
+
+/// Finds which of `accepts` came before.
+pub(crate) async fn find(
+    transaction: &mut Transaction<'_>,
+    accepts: &mut [Accept],
+    keys: &Keys,
+) -> Result<(), StoreError> {
+    let asked: Vec<Key> = accepts.iter().map(|accept| key(&accept.job)).collect();
+    let found = keys.find(transaction, &asked).await?;
+    for (accept, known) in accepts.iter_mut().zip(found) {
+        accept.known = known;
+    }
+    Ok(())
+}
+
+fn key(job: &NewJob) -> Key {
+    (job.request.account_id.0, job.idempotency_key.clone())
+}
+
+/// Stores those of `accepts` that are new and within `budgets`; the results are in the same order.
+pub(crate) async fn apply(
+    transaction: &mut Transaction<'_>,
+    accepts: &[Accept],
+    keys: &Keys,
+    budgets: &Budgets,
+    lanes: &Lanes<RunningJob>,
+) -> Result<Vec<Stored>, StoreError> {
+    let moment = transaction.moment;
+    let (results, rows) = sort(accepts, budgets, lanes, moment.steady);
+    let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
+    keys.append(transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
+
+    let new: Vec<&NewJob> = rows.iter().map(|row| row.job).collect();
+    supersede::older(transaction, &new).await?;
+    insert(transaction, &rows).await?;
+    supersede::within(transaction, &new).await?;
+    let effects = &mut transaction.effects;
+    for NewRow { job, data, lease_until } in rows {
+        effects.bytes.accepted(job.request.account_id.0, signed(data.len()));
+        if lease_until.is_some() {
+            effects.count(StateName::Running, 1);
+        } else {
+            effects.count(StateName::Queued, 1);
+            effects.queued(job.handler.as_str(), moment.steady, job.answer_by);
+        }
+    }
+    Ok(results)
+}
+
+/// What becomes of each of `accepts`, and the rows of those that are jobs from now on.
+fn sort<'a>(
+    accepts: &'a [Accept],
+    budgets: &Budgets,
+    lanes: &Lanes<RunningJob>,
+    steady: Timestamp,
+) -> (Vec<Stored>, Vec<NewRow<'a>>) {
+    let mut offers = lanes.offers(steady);
+    let mut admission = budgets.admission(steady);
+    let mut first: HashMap<Key, JobId> = HashMap::with_capacity(accepts.len());
+    let (mut results, mut rows) = (Vec::with_capacity(accepts.len()), Vec::with_capacity(accepts.len()));
+    for Accept { job, known, .. } in accepts {
+        let stored = match (known, first.entry(key(job))) {
+            (Some(first), _) => Stored::Duplicate(*first),
+            // The same request may be twice in one transaction.
+            (None, Entry::Occupied(first)) => Stored::Duplicate(*first.get()),
+            (None, Entry::Vacant(place)) => {
+                let data = job.request.data.to_string();
+                match admission.admit(job.request.account_id.0, data.len() as u64) {
+                    Ok(()) => {
+                        place.insert(job.id);
+                        let slot = offers.next(job.handler.as_str());
+                        let lease_until = slot.as_ref().map(|slot| steady + slot.lease);
+                        rows.push(NewRow { job, data, lease_until });
+                        Stored::New(slot)
+                    }
+                    Err(over) => Stored::Refused(over),
+                }
+            }
+        };
+        results.push(stored);
+    }
+    (results, rows)
+}
+
+async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
+    let moment = transaction.moment;
+    let push = |NewRow { job, data, lease_until }: &NewRow<'_>, row: &mut Values| {
+        let state = if lease_until.is_some() { StateName::Running } else { StateName::Queued };
+        let due_at = if lease_until.is_some() { None } else { Some(moment.steady.as_millis()) };
+        row.push(job.id.as_uuid())
+            .push(state.as_str())
+            .push(job.handler.as_str())
+            .push(job.request.account_id.0)
+            .push(job.request.return_url.origin())
+            .push(job.request.return_url.as_str())
+            .push(job.request.entity.map(|entity| entity.kind.code()))
+            .push(job.request.entity.map(|entity| entity.id))
+            .push(data.as_str())
+            .push(job.received_at.as_millis())
+            .push(moment.steady_at(job.received_at).as_millis())
+            .push(job.answer_by.as_millis())
+            .push(due_at)
+            .push(lease_until.map(Timestamp::as_millis))
+            .push(i64::from(lease_until.is_some()));
+    };
+    transaction.add(&JOBS, rows, push).await
+}
+
+/// The job as the worker gets it that was free when it came in, in the transaction of this moment.
+pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
+    RunningJob {
+        id: job.id,
+        fence: Fence(1),
+        handler: job.handler,
+        request: job.request.into(),
+        received_at: job.received_at,
+        waiting_since: moment.steady_at(job.received_at),
+        answer_by: job.answer_by,
+        attempts: 0,
+        crashes: 0,
+        last_error: None,
+    }
+}

@@ -1,0 +1,151 @@
+//! Handing out deliveries: which jobs of a lane go first.
+//!
+//! A job of the last minute goes before all older ones, because its customer still waits for the bot; else the backlog of an
+//! account that was connected after hours would hold up its fresh jobs. Within an age first tries go before retries. Some
+//! jobs of a claim are those that have been due longest, so that neither the old ones nor the retries starve. A job that
+//! Kommo refused, maybe for its account's sake, goes after all others, because it may be refused for its own sake; but among
+//! the longest due its turn is before the retries', so that it does not starve either.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use model::{DeliveringJob, Timestamp};
+
+use crate::StoreError;
+use crate::sqlite::jobs::rows::{self, COLUMNS};
+use crate::sqlite::jobs::work_claims::{by_age, count};
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+
+/// A job that was received no longer ago is young.
+pub(crate) const YOUNG: Duration = Duration::from_secs(60);
+
+/// How many jobs of a claim are to be those that have been due longest. By default none: young jobs go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LongestDue {
+    /// So many, if there are that many.
+    pub jobs: usize,
+    /// Refused jobs and then retries come before first tries among them; else the reverse.
+    pub retries_first: bool,
+}
+
+pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
+     SELECT min(due_at) AS due_at FROM jobs \
+     WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 0 \
+     UNION ALL \
+     SELECT min(due_at) FROM jobs \
+     WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 1 \
+     UNION ALL \
+     SELECT min(due_at) FROM jobs \
+     WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?1 AND delivery_rank = 2)";
+
+/// Of the lane `?2`, what is due at `?3`, up to `?4`: by rank, from the highest if `?5` is 1, else from the lowest.
+pub(crate) fn longest_due() -> String {
+    deliver(&[
+        Part::longest_due("delivery_rank = 2 * ?5"),
+        Part::longest_due("delivery_rank = 1"),
+        Part::longest_due("delivery_rank = 2 - 2 * ?5"),
+    ])
+}
+
+/// Of the lane `?2`, what is due at `?3`, up to `?4`: first what was received after `?5`.
+pub(crate) fn young_first() -> String {
+    deliver(&[
+        Part::oldest("delivery_rank = 0 AND waiting_since > ?5"),
+        Part::oldest("delivery_rank = 1 AND waiting_since > ?5"),
+        Part::longest_due("delivery_rank = 0 AND waiting_since <= ?5"),
+        Part::longest_due("delivery_rank = 1 AND waiting_since <= ?5"),
+        Part::longest_due("delivery_rank = 2"),
+    ])
+}
+
+/// Some jobs of a lane in the order of an index.
+struct Part {
+    which: &'static str,
+    order: &'static str,
+}
+
+impl Part {
+    const fn longest_due(which: &'static str) -> Self {
+        Self { which, order: "due_at" }
+    }
+
+    const fn oldest(which: &'static str) -> Self {
+        Self { which, order: "waiting_since" }
+    }
+
+    fn select(&self) -> String {
+        let Self { which, order } = self;
+        format!(
+            "SELECT * FROM (SELECT id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+             AND origin = ?2 AND due_at <= ?3 AND {which} ORDER BY {order} LIMIT 0 + ?4)"
+        )
+    }
+}
+
+/// SQLite walks the parts of a UNION ALL one after the other, and stops where the limit is reached.
+fn deliver(parts: &[Part]) -> String {
+    let parts: Vec<String> = parts.iter().map(Part::select).collect();
+    let select = parts.join(" UNION ALL ");
+    format!(
+        "UPDATE jobs SET lease_until = ?1, fence = fence + 1 \
+         WHERE id IN (SELECT id FROM ({select}) LIMIT 0 + ?4) RETURNING {COLUMNS}"
+    )
+}
+
+/// Deliveries to one origin that are due.
+pub(crate) struct ClaimDeliveries {
+    pub(crate) origin: Arc<str>,
+    pub(crate) limit: usize,
+    pub(crate) longest_due: LongestDue,
+    pub(crate) now: Timestamp,
+    pub(crate) lease_until: Timestamp,
+}
+
+impl Request for ClaimDeliveries {
+    type Answer = Vec<DeliveringJob>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let mut rows = Vec::new();
+        let LongestDue { jobs, retries_first } = self.longest_due;
+        if jobs > 0 {
+            let rank = i64::from(retries_first);
+            rows = self.some(connection, longest_due(), jobs.min(self.limit), rank).await?;
+        }
+        if rows.len() < self.limit {
+            let young = (self.now - YOUNG).as_millis();
+            rows.extend(self.some(connection, young_first(), self.limit - rows.len(), young).await?);
+        }
+        let next: Option<i64> =
+            sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
+        effects.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
+        Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.waiting_since))
+    }
+}
+
+impl ClaimDeliveries {
+    async fn some(
+        &self,
+        connection: &mut SqliteConnection,
+        sql: String,
+        limit: usize,
+        which: i64,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.lease_until.as_millis())
+            .bind(&*self.origin)
+            .bind(self.now.as_millis())
+            .bind(count(limit))
+            .bind(which)
+            .fetch_all(connection)
+            .await?;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,63 @@
+//! Jobs by the beginning of their ids. Each look is a range of the primary key, however many jobs there are.
+
+use sqlx::{Row, SqlitePool};
+use uuid::Uuid;
+
+use model::{JobId, JobPrefix};
+
+use crate::{Store, StoreError};
+
+/// An error names so many matches of a prefix.
+const MAX_MATCHES: usize = 5;
+
+pub(crate) const MATCHES: &str = "SELECT id FROM jobs WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?";
+/// The jobs next to an id, before and behind it.
+pub(crate) const NEIGHBOURS: &str =
+    "SELECT (SELECT max(id) FROM jobs WHERE id < ?1), (SELECT min(id) FROM jobs WHERE id > ?1)";
+
+impl Store {
+    /// The job whose id begins with `prefix`. A whole id is taken as it is, whether there is such a job or not.
+    ///
+    /// # Errors
+    /// No job's id begins so, or several jobs' ids do; or the store cannot be read.
+    pub async fn find(&self, prefix: JobPrefix) -> Result<JobId, StoreError> {
+        match prefix.whole() {
+            Some(id) => Ok(id),
+            None => find(&self.0.reading, prefix).await,
+        }
+    }
+
+    /// How many first digits of each of these ids name it alone in the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn unique_digits(&self, ids: &[JobId]) -> Result<Vec<usize>, StoreError> {
+        let mut digits = Vec::with_capacity(ids.len());
+        for &id in ids {
+            let row = sqlx::query(NEIGHBOURS).bind(id.as_uuid()).fetch_one(&self.0.reading).await?;
+            let neighbours: [Option<Uuid>; 2] = [row.try_get(0)?, row.try_get(1)?];
+            let neighbours = neighbours.into_iter().flatten();
+            let needed = neighbours.map(|other| id.digits_from(JobId::from_uuid(other)));
+            digits.push(needed.max().unwrap_or_default());
+        }
+        Ok(digits)
+    }
+}
+
+async fn find(pool: &SqlitePool, prefix: JobPrefix) -> Result<JobId, StoreError> {
+    let (first, last) = prefix.range();
+    let limit = i64::try_from(MAX_MATCHES + 1).unwrap_or(i64::MAX);
+    let query = sqlx::query(MATCHES).bind(first.as_uuid()).bind(last.as_uuid()).bind(limit);
+    let rows = query.fetch_all(pool).await?;
+    let ids = rows.iter().map(|row| row.try_get("id").map(JobId::from_uuid));
+    let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
+    match ids[..] {
+        [] => Err(StoreError::NoMatch(prefix)),
+        [id] => Ok(id),
+        _ => {
+            let more = ids.len() > MAX_MATCHES;
+            ids.truncate(MAX_MATCHES);
+            Err(StoreError::Ambiguous { prefix, ids, more })
+        }
+    }
+}

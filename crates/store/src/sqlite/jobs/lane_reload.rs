@@ -1,0 +1,93 @@
+//! Reading the lanes and the accounts' bytes from the store: at start, and now and then for what another process changed.
+//!
+//! It runs inside the writer's transaction, so that what it finds is never older than what memory knows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlx::{Row, SqliteConnection};
+
+use model::Timestamp;
+
+use crate::StoreError;
+use crate::sqlite::jobs::work_claims::NEXT_OVERDUE;
+use crate::sqlite::write::account_bytes;
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+
+/// Jumps from lane to lane along the index, so that its cost grows with the lanes and not with the jobs.
+pub(crate) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
+     SELECT min(handler) FROM jobs WHERE state = 'queued' \
+     UNION ALL \
+     SELECT (SELECT min(handler) FROM jobs WHERE state = 'queued' AND handler > lane.name) FROM lane \
+     WHERE lane.name IS NOT NULL) \
+     SELECT name, (SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = name) FROM lane \
+     WHERE name IS NOT NULL";
+
+/// As [`WORK`], for the sender: the earliest of all ranks.
+pub(crate) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
+     SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     UNION ALL \
+     SELECT (SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
+     SELECT name, min( \
+     coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = name AND delivery_rank = 0), 9223372036854775807), \
+     coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = name AND delivery_rank = 1), 9223372036854775807), \
+     coalesce((SELECT min(due_at) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = name AND delivery_rank = 2), 9223372036854775807)) \
+     FROM lane WHERE name IS NOT NULL";
+
+/// Reads all lanes, and the bytes of all accounts.
+pub(crate) struct Refresh;
+
+impl Request for Refresh {
+    type Answer = ();
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<(), StoreError> {
+        let work = lanes(connection, WORK).await?;
+        let deadline: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(&mut *connection).await?;
+        effects.all_work(work, deadline.map(Timestamp::from_millis));
+        effects.all_delivery(lanes(&mut *connection, DELIVERY).await?);
+        effects.all_bytes(account_bytes::unfinished(connection).await?);
+        Ok(())
+    }
+}
+
+/// Reads all lanes if another connection has changed the file since `seen`: reading them costs as much as there are lanes,
+/// and what the writer changes itself it tells them. Gives what is seen now.
+pub(crate) struct RefreshIfChanged {
+    /// What the last one gave; `None` reads in any case.
+    pub(crate) seen: Option<i64>,
+}
+
+impl Request for RefreshIfChanged {
+    type Answer = Option<i64>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Option<i64>, StoreError> {
+        let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+        if self.seen != Some(version) {
+            Refresh.apply(connection, effects).await?;
+        }
+        Ok(Some(version))
+    }
+}
+
+async fn lanes(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+) -> Result<HashMap<Arc<str>, Timestamp>, StoreError> {
+    let rows = sqlx::query(sql).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get::<&str, _>(0)?.into(), Timestamp::from_millis(row.try_get(1)?))))
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! The table of jobs: what goes in, who gets what, what is reported, and what people see of it.
+
+pub(crate) mod accept;
+pub(crate) mod delivery_claims;
+pub(crate) mod find;
+pub(crate) mod keys;
+pub(crate) mod lane_reload;
+pub(crate) mod list;
+pub(crate) mod list_source;
+pub(crate) mod operator;
+pub(crate) mod outcomes;
+pub(crate) mod read;
+pub(crate) mod release;
+pub(crate) mod reports;
+pub(crate) mod rows;
+pub(crate) mod supersede;
+pub(crate) mod work_claims;

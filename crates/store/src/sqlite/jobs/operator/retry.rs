@@ -1,0 +1,288 @@
+//! An operator's retry: which jobs it takes, what it sends, and which it leaves alone.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use uuid::Uuid;
+
+use model::{CheckedCompletion, HandlerName, JobId, StateName, Timestamp};
+
+use crate::sqlite::maintenance::delete;
+use crate::sqlite::write::account_bytes::body_bytes;
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+use crate::{Store, StoreError};
+
+/// Which completion a retry sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Resend {
+    /// What was sent last.
+    #[default]
+    Last,
+    /// What the handler returned.
+    Handler,
+    /// This fallback: `handlers.NAME.fallback` of the job's handler. What the handler returned is kept beside it.
+    Fallback(CheckedCompletion),
+}
+
+/// How one job is retried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RetryOptions {
+    /// What is sent.
+    pub send: Resend,
+    /// Also if a newer job has the same `return_url`, whose question the continue may then answer.
+    pub force: bool,
+}
+
+/// What became of the dead jobs that were to be retried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetriedDead {
+    /// Jobs that are delivered again.
+    pub retried: u64,
+    /// Jobs that were left alone, because a newer job has the same `return_url`.
+    pub superseded: u64,
+}
+
+impl Store {
+    /// Delivers a dead or gone job again, or one that waits at once, with a new time budget.
+    ///
+    /// # Errors
+    /// There is no such job, its state does not allow it, a newer job has the same `return_url`, it has no completion of its
+    /// handler to send, or the store cannot be written.
+    pub async fn retry_with(&self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
+        self.ask(Retry { id, options, now: self.moment().steady }).await?
+    }
+
+    /// Delivers all dead jobs again, or those of one handler; without `force` only those that no newer job supersedes. A job
+    /// that dies again in the meantime is not taken a second time.
+    ///
+    /// # Errors
+    /// The store cannot be written; some may be under way.
+    pub async fn retry_dead(
+        &self,
+        handler: Option<HandlerName>,
+        force: bool,
+    ) -> Result<RetriedDead, StoreError> {
+        let mut done = RetriedDead::default();
+        let mut after = None;
+        loop {
+            let now = self.moment().steady;
+            let request = RetryDead { handler: handler.clone(), force, after, limit: delete::CHUNK, now };
+            let some = self.ask(request).await?;
+            done.retried += some.jobs;
+            after = some.last;
+            if after.is_none() {
+                break;
+            }
+        }
+        if !force {
+            let name = handler.as_ref().map(HandlerName::as_str);
+            let left: i64 = sqlx::query_scalar(DEAD_SUPERSEDED).bind(name).fetch_one(&self.0.reading).await?;
+            done.superseded = left.unsigned_abs();
+        }
+        Ok(done)
+    }
+}
+
+/// What is known of a job that is to be retried.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    state: StateName,
+    /// The sender has it.
+    is_leased: bool,
+    tried: bool,
+    superseded_by: Option<JobId>,
+    is_fallback: bool,
+    has_handler_completion: bool,
+}
+
+/// What becomes of the job's completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Swap {
+    Keep,
+    /// The handler's takes the place of the fallback.
+    Handler,
+    /// A fallback takes the place of what there is.
+    Fallback,
+}
+
+/// Decides whether a job may be retried so.
+fn decide(id: JobId, found: &Found, options: &RetryOptions) -> Result<Swap, StoreError> {
+    let wrong = |allowed| Err(StoreError::WrongState { id, state: found.state, allowed });
+    // The first continue of a job is never superseded.
+    let mut is_repeated = true;
+    match found.state {
+        StateName::Dead | StateName::Gone => {}
+        StateName::Delivering if found.is_leased => {
+            return wrong("its continue is on its way; look at it again once Kommo has answered");
+        }
+        StateName::Delivering => is_repeated = found.tried,
+        _ => return wrong("only a job that is dead or gone, or that waits to be delivered, can be retried"),
+    }
+    if let Some(newer) = found.superseded_by.filter(|_| is_repeated && !options.force) {
+        return Err(StoreError::Superseded { id, newer });
+    }
+    match options.send {
+        Resend::Last => Ok(Swap::Keep),
+        Resend::Handler if !found.is_fallback => Ok(Swap::Keep),
+        Resend::Handler if found.has_handler_completion => Ok(Swap::Handler),
+        Resend::Handler => Err(StoreError::NoHandlerCompletion(id)),
+        Resend::Fallback(_) => Ok(Swap::Fallback),
+    }
+}
+
+/// `dead, gone, delivering → delivering`: due at once, with a new time budget. When Kommo refused it stays known: many that were
+/// refused for their own sake would each pause their account again. A start does not move that moment of a gone job to its
+/// clock, and a refusal that is still to come would count as the newest until then. `?2`: whether it is sent although it is
+/// superseded.
+///
+/// No one waited for a job that is gone, so a further 404 does not mean that an earlier continue had arrived.
+pub(crate) fn retry(swap: &str, which: &str) -> String {
+    format!(
+        "UPDATE jobs SET state = 'delivering', due_at = ?1, finished_at = NULL, finished_service_at = NULL, \
+         failures = 0, failing_since = NULL, fence = fence + 1, \
+         answer_lost = CASE state WHEN 'gone' THEN 0 ELSE answer_lost END, \
+         superseded_by = CASE WHEN ?2 THEN NULL ELSE superseded_by END{swap} WHERE {which} \
+         RETURNING origin, id, account_id, {}",
+        body_bytes!()
+    )
+}
+
+impl Swap {
+    /// `?4`: the fallback.
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::Keep => ", refused_at = min(refused_at, ?1)",
+            Self::Handler => {
+                ", completion = handler_completion, outcome = 'handler', fallback_reason = NULL, \
+                 handler_completion = NULL, refused_at = NULL"
+            }
+            Self::Fallback => {
+                ", handler_completion = CASE outcome WHEN 'handler' THEN completion ELSE handler_completion END, \
+                 completion = ?4, outcome = 'fallback', fallback_reason = 'operator', refused_at = NULL"
+            }
+        }
+    }
+}
+
+pub(crate) const ONE: &str = "id = ?3 AND state IN ('dead', 'gone', 'delivering') AND lease_until IS NULL";
+pub(crate) const DEAD: &str = "state = 'dead' AND id IN (SELECT id FROM jobs WHERE state = 'dead' AND id > ?5 \
+     AND (?3 IS NULL OR handler = ?3) AND (?2 OR superseded_by IS NULL) ORDER BY id LIMIT 0 + ?4)";
+pub(crate) const DEAD_SUPERSEDED: &str = "SELECT count(*) FROM jobs WHERE state = 'dead' \
+     AND superseded_by IS NOT NULL AND (?1 IS NULL OR handler = ?1)";
+
+const FIND: &str = concat!(
+    "SELECT state, lease_until IS NOT NULL, tried, superseded_by, outcome IS 'fallback', \
+     handler_completion IS NOT NULL, ",
+    body_bytes!(),
+    " FROM jobs WHERE id = ?"
+);
+
+/// Retries one job.
+struct Retry {
+    id: JobId,
+    options: RetryOptions,
+    now: Timestamp,
+}
+
+impl Request for Retry {
+    type Answer = Result<(), StoreError>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let Self { id, options, now } = self;
+        let row = sqlx::query(FIND).bind(id.as_uuid()).fetch_optional(&mut *connection).await?;
+        let Some(row) = row else { return Ok(Err(StoreError::NoJob(*id))) };
+        let (found, before) = (found(*id, &row)?, row.try_get::<i64, _>(6)?);
+        let swap = match decide(*id, &found, options) {
+            Ok(swap) => swap,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let fallback = match &options.send {
+            Resend::Fallback(completion) => Some(completion.as_json()),
+            Resend::Last | Resend::Handler => None,
+        };
+        let row = sqlx::query(AssertSqlSafe(retry(swap.sql(), ONE)))
+            .bind(now.as_millis())
+            .bind(options.force)
+            .bind(id.as_uuid())
+            .bind(fallback)
+            .fetch_one(connection)
+            .await?;
+        let (account, after): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+        if found.state.is_finished() {
+            effects.moved(found.state, StateName::Delivering, 1);
+            effects.bytes.revived(account, before);
+        }
+        effects.bytes.grew(account, after - before);
+        effects.undelivered(row.try_get(0)?, *now);
+        Ok(Ok(()))
+    }
+}
+
+fn found(id: JobId, row: &SqliteRow) -> Result<Found, StoreError> {
+    let corrupt = |error: model::UnknownState| StoreError::Corrupt {
+        table: "jobs",
+        column: "state",
+        id: id.to_string(),
+        why: error.to_string(),
+    };
+    Ok(Found {
+        state: row.try_get::<&str, _>(0)?.parse().map_err(corrupt)?,
+        is_leased: row.try_get(1)?,
+        tried: row.try_get(2)?,
+        superseded_by: row.try_get::<Option<Uuid>, _>(3)?.map(JobId::from_uuid),
+        is_fallback: row.try_get(4)?,
+        has_handler_completion: row.try_get(5)?,
+    })
+}
+
+/// Retries dead jobs, oldest first, up to a number per transaction.
+///
+/// Each goes on behind the last one: a job that dies again meanwhile is not retried without end.
+pub(crate) struct RetryDead {
+    pub(crate) handler: Option<HandlerName>,
+    pub(crate) force: bool,
+    pub(crate) after: Option<JobId>,
+    pub(crate) limit: i64,
+    pub(crate) now: Timestamp,
+}
+
+/// What one transaction of [`RetryDead`] did.
+pub(crate) struct Retried {
+    pub(crate) jobs: u64,
+    /// The last of them; `None` if there was none.
+    pub(crate) last: Option<JobId>,
+}
+
+impl Request for RetryDead {
+    type Answer = Retried;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Retried, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(retry(Swap::Keep.sql(), DEAD)))
+            .bind(self.now.as_millis())
+            .bind(self.force)
+            .bind(self.handler.as_ref().map(HandlerName::as_str))
+            .bind(self.limit)
+            .bind(self.after.map_or(Uuid::nil(), JobId::as_uuid))
+            .fetch_all(connection)
+            .await?;
+        let mut last = None;
+        for row in &rows {
+            effects.undelivered(row.try_get(0)?, self.now);
+            effects.bytes.revived(row.try_get(2)?, row.try_get(3)?);
+            last = last.max(Some(JobId::from_uuid(row.try_get(1)?)));
+        }
+        effects.moved(StateName::Dead, StateName::Delivering, i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        Ok(Retried { jobs: rows.len() as u64, last })
+    }
+}
+
+#[cfg(test)]
+mod tests;

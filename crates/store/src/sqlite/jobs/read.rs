@@ -1,0 +1,98 @@
+//! Looking at one job, and at the numbers. Reads go to connections of their own and never wait for the writer.
+
+use std::collections::BTreeMap;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row, SqlitePool};
+
+use model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
+
+use crate::StoreError;
+use crate::sqlite::jobs::rows::{self, COLUMNS};
+use crate::sqlite::write::account_bytes;
+use crate::time::StoreClock;
+
+/// What is in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Jobs by state; every state is there.
+    pub jobs: BTreeMap<StateName, u64>,
+    /// When the job came in that has waited longest for a worker. If the calendar was set meanwhile, it is the moment that
+    /// lies as far back as the job has waited.
+    pub oldest_queued: Option<Timestamp>,
+    /// Bytes of the bodies of unfinished jobs.
+    pub unfinished_bytes: u64,
+    /// Bytes of the bodies of all jobs.
+    pub stored_bytes: u64,
+}
+
+/// One job with its attempts, oldest first.
+pub(crate) async fn job(
+    pool: &SqlitePool,
+    id: JobId,
+) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
+    // Of one moment: a job must not be told without the attempt that brought it where it is.
+    let mut moment = pool.begin().await?;
+    let sql = format!("SELECT {COLUMNS}, data IS NULL AS bodies_dropped FROM jobs WHERE id = ?");
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(id.as_uuid()).fetch_optional(&mut *moment).await?;
+    let Some(row) = found else { return Ok(None) };
+    // The handler's come first in the life of a job, whatever the calendar said meanwhile.
+    let attempts = sqlx::query(
+        "SELECT stage, number, started_at, duration_ms, result, status, error FROM attempts \
+         WHERE job_id = ? ORDER BY stage DESC, number",
+    )
+    .bind(id.as_uuid())
+    .fetch_all(&mut *moment)
+    .await?;
+    let attempts = attempts.iter().map(|row| attempt(id, row)).collect::<Result<_, _>>()?;
+    Ok(Some((rows::record(&row)?, attempts)))
+}
+
+fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
+    let corrupt = |column: &'static str, why: &str| StoreError::Corrupt {
+        table: "attempts",
+        column,
+        id: id.to_string(),
+        why: why.to_owned(),
+    };
+    let stage: &str = row.try_get("stage")?;
+    let result: &str = row.try_get("result")?;
+    let duration_ms: i64 = row.try_get("duration_ms")?;
+    let number: i64 = row.try_get("number")?;
+    let status: Option<i64> = row.try_get("status")?;
+    Ok(Attempt {
+        stage: [Stage::Handler, Stage::Delivery]
+            .into_iter()
+            .find(|known| known.as_str() == stage)
+            .ok_or_else(|| corrupt("stage", "unknown"))?,
+        number: u32::try_from(number).map_err(|_| corrupt("number", "out of range"))?,
+        started_at: Timestamp::from_millis(row.try_get("started_at")?),
+        duration: std::time::Duration::from_millis(
+            u64::try_from(duration_ms).map_err(|_| corrupt("duration_ms", "negative"))?,
+        ),
+        result: AttemptResult::ALL
+            .into_iter()
+            .find(|known| known.as_str() == result)
+            .ok_or_else(|| corrupt("result", "unknown"))?,
+        status: status.and_then(|status| u16::try_from(status).ok()),
+        error: row.try_get("error")?,
+    })
+}
+
+pub(crate) const OLDEST_QUEUED: &str = "SELECT min(waiting_since) FROM jobs WHERE state = 'queued'";
+
+/// Counts.
+pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats, StoreError> {
+    let mut jobs: BTreeMap<StateName, u64> = StateName::ALL.into_iter().map(|state| (state, 0)).collect();
+    for row in sqlx::query("SELECT state, jobs FROM job_counts").fetch_all(pool).await? {
+        let (state, count): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if let Ok(state) = state.parse() {
+            jobs.insert(state, u64::try_from(count).unwrap_or(0));
+        }
+    }
+    let oldest: Option<i64> = sqlx::query_scalar(OLDEST_QUEUED).fetch_one(pool).await?;
+    let bytes = account_bytes::totals(pool).await?;
+    let now = clock.moment();
+    let oldest_queued = oldest.map(|waiting_since| now.calendar_at(Timestamp::from_millis(waiting_since)));
+    Ok(Stats { jobs, oldest_queued, unfinished_bytes: bytes.unfinished, stored_bytes: bytes.stored })
+}

@@ -1,0 +1,52 @@
+//! An account takes calls again: the jobs that waited for it alone are due at once.
+
+use std::sync::Arc;
+
+use sqlx::SqliteConnection;
+
+use model::Timestamp;
+
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+use crate::{Store, StoreError};
+
+impl Store {
+    /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; says how many.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
+        self.ask(Release { origin, now: self.moment().steady }).await
+    }
+}
+
+/// Those that Kommo refused, but not for their own sake: these have failed, and wait for their backoff.
+pub(crate) const RELEASE: &str = "UPDATE jobs SET due_at = ?1 WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = ?2 AND delivery_rank = 2 AND due_at > ?1";
+
+/// Makes the refused deliveries to one origin due.
+pub(crate) struct Release {
+    pub(crate) origin: Arc<str>,
+    pub(crate) now: Timestamp,
+}
+
+impl Request for Release {
+    type Answer = u64;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let released = sqlx::query(RELEASE)
+            .bind(self.now.as_millis())
+            .bind(&*self.origin)
+            .execute(connection)
+            .await?
+            .rows_affected();
+        if released > 0 {
+            effects.undelivered(&self.origin, self.now);
+        }
+        Ok(released)
+    }
+}

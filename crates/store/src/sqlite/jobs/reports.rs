@@ -1,0 +1,302 @@
+//! Writing down what workers and the sender did.
+//!
+//! Every write names the state and the fencing number that it comes from; one that names an old claim
+//! changes nothing, keeps no attempt, and its reporter is told so.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use model::{
+    AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
+    HandlerReport, JobId, Outcome, Prepared, StateName, Timestamp,
+};
+
+use crate::StoreError;
+use crate::budget::signed;
+use crate::lanes::{Lanes, Slot};
+use crate::sqlite::write::statement::{RowsStatement, Values};
+use crate::sqlite::write::transaction::Transaction;
+use crate::time::Moment;
+
+/// Whether a report was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was.
+    Done,
+    /// Somebody else has the job by now, or it was cancelled: nothing changed.
+    Stale,
+}
+
+/// What the transaction did with a worker's report.
+pub(crate) enum Handled {
+    /// Written; with a slot the sender has claimed the delivery already.
+    Done(Option<Slot<DeliveringJob>>),
+    /// Nothing changed.
+    Stale,
+}
+
+pub(crate) const HANDLED: RowsStatement = RowsStatement {
+    before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, \
+             fallback_reason, error) AS (VALUES ",
+    width: 11,
+    after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
+            fence = report.next_fence, handler_attempts = report.attempts, crashes = 0, \
+            completion = report.completion, outcome = report.outcome, \
+            fallback_reason = report.fallback_reason, \
+            last_error = coalesce(report.error, jobs.last_error) \
+            FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'running' \
+            RETURNING jobs.id",
+};
+
+pub(crate) const SENT: RowsStatement = RowsStatement {
+    before: "WITH report (id, fence, state, due_at, finished_at, finished_service_at, attempts, failures, failing_since, \
+             refused_at, answer_lost, tried, completion, outcome, fallback_reason, error) AS (VALUES ",
+    width: 16,
+    after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
+            finished_service_at = report.finished_service_at, lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
+            failing_since = report.failing_since, refused_at = report.refused_at, \
+            answer_lost = report.answer_lost, tried = report.tried, \
+            handler_completion = CASE WHEN jobs.outcome = 'handler' AND report.outcome = 'fallback' \
+            THEN jobs.completion ELSE jobs.handler_completion END, \
+            completion = coalesce(report.completion, jobs.completion), \
+            outcome = coalesce(report.outcome, jobs.outcome), \
+            fallback_reason = iif(report.outcome IS NULL, jobs.fallback_reason, report.fallback_reason), \
+            last_error = coalesce(report.error, jobs.last_error) \
+            FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
+            RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion) \
+            + coalesce(octet_length(jobs.handler_completion), 0)",
+};
+
+const ATTEMPTS: RowsStatement = RowsStatement {
+    before: "INSERT INTO attempts (job_id, stage, number, started_at, duration_ms, result, status, error) \
+             SELECT * FROM (VALUES ",
+    width: 8,
+    after: ") WHERE column1 IS NOT NULL",
+};
+
+/// The attempts of one transaction, to be kept when all of its reports are written.
+pub(crate) type Charged<'r> = Vec<(JobId, &'r Attempt)>;
+
+/// Writes the reports of workers; the results are in the same order.
+pub(crate) async fn handled<'r>(
+    transaction: &mut Transaction<'_>,
+    charged: &mut Charged<'r>,
+    reports: &[&'r HandlerReport],
+    lanes: &Lanes<DeliveringJob>,
+) -> Result<Vec<Handled>, StoreError> {
+    let now = transaction.moment.steady;
+    let mut offered = lanes.offers(now);
+    let offers: Vec<(&HandlerReport, Option<Slot<DeliveringJob>>)> = reports
+        .iter()
+        .map(|report| {
+            let delivers = matches!(report.next, AfterHandler::Deliver(_));
+            let slot = delivers.then(|| offered.next(report.job.request.return_url.origin())).flatten();
+            (*report, slot)
+        })
+        .collect();
+    let written = transaction
+        .ask(&HANDLED, &offers, |(report, slot), row| {
+            let lease_until = slot.as_ref().map(|slot| now + slot.lease);
+            push_handled(report, lease_until, now, row);
+        })
+        .await?;
+    let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let effects = &mut transaction.effects;
+    let mut results = Vec::with_capacity(offers.len());
+    for (report, slot) in offers {
+        let HandlerReport { job, next, .. } = report;
+        if !written.contains(&(job.id, job.fence)) {
+            results.push(Handled::Stale);
+            continue;
+        }
+        charged.extend(report.attempt.as_ref().map(|attempt| (job.id, attempt)));
+        match next {
+            AfterHandler::Deliver(prepared) => {
+                effects.bytes.grew(job.request.account_id.0, length(prepared));
+                effects.moved(StateName::Running, StateName::Delivering, 1);
+                if slot.is_none() {
+                    effects.undelivered(job.request.return_url.origin(), now);
+                }
+            }
+            AfterHandler::Retry { due_at } => {
+                effects.moved(StateName::Running, StateName::Queued, 1);
+                effects.queued(job.handler.as_str(), *due_at, job.answer_by);
+            }
+            AfterHandler::HandBack => {
+                effects.moved(StateName::Running, StateName::Queued, 1);
+                effects.queued(job.handler.as_str(), now, job.answer_by);
+            }
+        }
+        results.push(Handled::Done(slot));
+    }
+    Ok(results)
+}
+
+fn push_handled(report: &HandlerReport, lease_until: Option<Timestamp>, now: Timestamp, row: &mut Values) {
+    let HandlerReport { job, attempt, next, error } = report;
+    let (state, due_at, prepared) = match next {
+        AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
+        AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
+        AfterHandler::HandBack => (StateName::Queued, now, None),
+    };
+    row.push(job.id.as_uuid())
+        .push(job.fence.0)
+        .push(state.as_str())
+        .push(due_at.as_millis())
+        .push(lease_until.map(Timestamp::as_millis))
+        .push(job.fence.0 + i64::from(lease_until.is_some()))
+        .push(i64::from(job.attempts) + i64::from(attempt.is_some()));
+    push_prepared(prepared, row);
+    row.push(error.as_deref());
+}
+
+/// The delivery as the sender gets it that was free when its completion was stored.
+pub(crate) fn delivering(report: &HandlerReport) -> Option<DeliveringJob> {
+    let HandlerReport { job, next: AfterHandler::Deliver(prepared), attempt, .. } = report else {
+        return None;
+    };
+    Some(DeliveringJob {
+        id: job.id,
+        fence: Fence(job.fence.0 + 1),
+        handler: job.handler.clone(),
+        account_id: job.request.account_id,
+        entity: job.request.entity,
+        return_url: job.request.return_url.clone(),
+        received_at: job.received_at,
+        waiting_since: job.waiting_since,
+        handler_attempts: job.attempts + u32::from(attempt.is_some()),
+        prepared: prepared.clone(),
+        attempts: 0,
+        delivery: Delivery::default(),
+        tried: false,
+        superseded_by: None,
+    })
+}
+
+/// Writes the reports of the sender; the results are in the same order.
+pub(crate) async fn sent<'r>(
+    transaction: &mut Transaction<'_>,
+    charged: &mut Charged<'r>,
+    reports: &[&'r DeliveryReport],
+) -> Result<Vec<Written>, StoreError> {
+    let moment = transaction.moment;
+    let rows = transaction.ask(&SENT, reports, |report, row| push_sent(report, moment, row)).await?;
+    let written = claims(&rows, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
+    let bytes = rows.iter().map(|row| Ok((JobId::from_uuid(row.try_get::<Uuid, _>(0)?), row.try_get(1)?)));
+    let bytes: HashMap<JobId, i64> = bytes.collect::<Result<_, sqlx::Error>>()?;
+    let effects = &mut transaction.effects;
+    let mut results = Vec::with_capacity(reports.len());
+    for DeliveryReport { job, next, attempt, .. } in reports {
+        if !written.contains(&(job.id, job.fence)) {
+            results.push(Written::Stale);
+            continue;
+        }
+        charged.extend(attempt.as_ref().map(|attempt| (job.id, attempt)));
+        let (state, due_at) = place(next, job, moment.steady);
+        match due_at {
+            Some(due_at) => effects.undelivered(job.return_url.origin(), due_at),
+            None => {
+                effects.moved(StateName::Delivering, state, 1);
+                effects.bytes.finished(job.account_id.0, bytes.get(&job.id).copied().unwrap_or(0));
+            }
+        }
+        if let AfterDelivery::Replace { prepared, .. } = next {
+            // What the handler returned stays beside its fallback, and there was nothing there before.
+            let stays =
+                matches!((job.prepared.outcome, prepared.outcome), (Outcome::Handler, Outcome::Fallback(_)));
+            let replaced = if stays { 0 } else { length(&job.prepared) };
+            effects.bytes.grew(job.account_id.0, length(prepared) - replaced);
+        }
+        results.push(Written::Done);
+    }
+    Ok(results)
+}
+
+fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
+    let DeliveryReport { job, attempt, next, error } = report;
+    let (state, due_at) = place(next, job, moment.steady);
+    let finished = due_at.is_none().then_some(moment);
+    let (delivery, prepared) = match next {
+        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
+        AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
+        AfterDelivery::Dead { answer_lost } => (Delivery { answer_lost: *answer_lost, ..job.delivery }, None),
+        AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
+    };
+    row.push(job.id.as_uuid())
+        .push(job.fence.0)
+        .push(state.as_str())
+        .push(due_at.map(Timestamp::as_millis))
+        .push(finished.map(|moment| moment.calendar.as_millis()))
+        .push(finished.map(|moment| moment.service.as_millis()))
+        .push(i64::from(job.attempts) + i64::from(attempt.is_some()))
+        .push(i64::from(delivery.failures))
+        .push(delivery.failing_since.map(Timestamp::as_millis))
+        .push(delivery.refused_at.map(Timestamp::as_millis))
+        .push(delivery.answer_lost)
+        .push(job.tried);
+    push_prepared(prepared, row);
+    row.push(error.as_deref());
+}
+
+/// The state that a delivery goes to, and when it is due again if that is no end.
+fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
+    match next {
+        AfterDelivery::Delivered => (StateName::Delivered, None),
+        AfterDelivery::Gone => (StateName::Gone, None),
+        AfterDelivery::Dead { .. } => (StateName::Dead, None),
+        AfterDelivery::Retry { due_at, .. } => (StateName::Delivering, Some(*due_at)),
+        AfterDelivery::Replace { .. } => (StateName::Delivering, Some(now)),
+        // It did nothing wrong, so it goes back to where its age puts it.
+        AfterDelivery::Wait { keeps_place: true, .. } => {
+            (StateName::Delivering, Some(job.waiting_since.min(now)))
+        }
+        AfterDelivery::Wait { keeps_place: false, .. } => (StateName::Delivering, Some(now)),
+    }
+}
+
+/// The bytes that a completion adds to its job.
+fn length(prepared: &Prepared) -> i64 {
+    signed(prepared.completion.as_json().len())
+}
+
+fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {
+    row.push(prepared.map(|prepared| prepared.completion.as_json()))
+        .push(prepared.map(|prepared| prepared.outcome.name().as_str()))
+        .push(prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str));
+}
+
+type Claim = (JobId, Fence);
+
+/// The claims that were written. The rows name only their jobs; but if two claims of one job report in one
+/// batch, the later one is the one.
+fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<HashSet<Claim>, StoreError> {
+    let mut latest: HashMap<JobId, Fence> = HashMap::with_capacity(rows.len());
+    for (id, fence) in reported {
+        latest.entry(id).and_modify(|known| *known = fence.max(*known)).or_insert(fence);
+    }
+    let mut written = HashSet::with_capacity(rows.len());
+    for row in rows {
+        let id = JobId::from_uuid(row.try_get::<Uuid, _>(0)?);
+        written.extend(latest.get(&id).map(|fence| (id, *fence)));
+    }
+    Ok(written)
+}
+
+/// Keeps the attempts as history.
+pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_>) -> Result<(), StoreError> {
+    transaction
+        .add(&ATTEMPTS, charged, |(id, attempt), row| {
+            row.push(id.as_uuid())
+                .push(attempt.stage.as_str())
+                .push(i64::from(attempt.number))
+                .push(attempt.started_at.as_millis())
+                .push(i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX))
+                .push(attempt.result.as_str())
+                .push(attempt.status.map(i64::from))
+                .push(attempt.error.as_deref());
+        })
+        .await
+}

@@ -1,0 +1,236 @@
+//! From a row to the model. A row that the program cannot have written is an error that names table,
+//! column and id; it never stops the rows beside it.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row, Sqlite, Type};
+use uuid::Uuid;
+
+use model::{
+    AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName, Job,
+    JobId, JobRecord, JobSummary, Outcome, Prepared, ReturnUrl, RunningJob, State, StateName, Timestamp,
+    UnknownReason, WidgetRequest,
+};
+
+use crate::StoreError;
+
+/// The columns that [`job`], [`running`] and [`delivering`] read.
+pub(crate) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
+     received_at, waiting_since, answer_by, due_at, lease_until, fence, crashes, handler_attempts, delivery_attempts, failures, \
+     failing_since, refused_at, answer_lost, tried, superseded_by, completion, handler_completion, outcome, fallback_reason, last_error, \
+     finished_at";
+
+/// The columns that [`summary`] reads. No body is among them, and none is read for them.
+pub(crate) const SUMMARY: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, received_at, due_at, \
+     handler_attempts, delivery_attempts, outcome, fallback_reason, last_error, finished_at, data IS NULL AS bodies_dropped";
+
+/// What there is of a job: needs the columns of [`job`] and of [`summary`].
+pub(crate) fn record(row: &SqliteRow) -> Result<JobRecord, StoreError> {
+    if row.try_get("bodies_dropped")? {
+        summary(row).map(JobRecord::WithoutBodies)
+    } else {
+        job(row).map(JobRecord::Whole)
+    }
+}
+
+/// The job without its bodies.
+pub(crate) fn summary(row: &SqliteRow) -> Result<JobSummary, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(JobSummary {
+        id: row.id,
+        state: row.state_name()?,
+        handler: row.handler()?,
+        account_id: AccountId(row.get("account_id")?),
+        entity: row.entity()?,
+        return_url: row.return_url()?,
+        outcome: row.outcome()?,
+        received_at: row.time("received_at")?,
+        due_at: row.optional_time("due_at")?,
+        finished_at: row.optional_time("finished_at")?,
+        handler_attempts: row.number("handler_attempts")?,
+        delivery_attempts: row.number("delivery_attempts")?,
+        last_error: row.get("last_error")?,
+        bodies_dropped: row.get("bodies_dropped")?,
+    })
+}
+
+/// The whole record.
+pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(Job {
+        id: row.id,
+        handler: row.handler()?,
+        request: row.request()?,
+        received_at: row.time("received_at")?,
+        answer_by: row.time("answer_by")?,
+        handler_attempts: row.number("handler_attempts")?,
+        delivery_attempts: row.number("delivery_attempts")?,
+        last_error: row.get("last_error")?,
+        handler_completion: row.completion("handler_completion")?,
+        state: row.state()?,
+    })
+}
+
+/// What a worker gets.
+pub(crate) fn running(row: &SqliteRow) -> Result<RunningJob, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(RunningJob {
+        id: row.id,
+        fence: Fence(row.get("fence")?),
+        handler: row.handler()?,
+        request: row.request()?.into(),
+        received_at: row.time("received_at")?,
+        waiting_since: row.time("waiting_since")?,
+        answer_by: row.time("answer_by")?,
+        attempts: row.number("handler_attempts")?,
+        crashes: row.number("crashes")?,
+        last_error: row.get("last_error")?,
+    })
+}
+
+/// What the sender gets.
+pub(crate) fn delivering(row: &SqliteRow) -> Result<DeliveringJob, StoreError> {
+    let row = JobRow::new(row)?;
+    Ok(DeliveringJob {
+        id: row.id,
+        fence: Fence(row.get("fence")?),
+        handler: row.handler()?,
+        account_id: AccountId(row.get("account_id")?),
+        entity: row.entity()?,
+        return_url: row.return_url()?,
+        received_at: row.time("received_at")?,
+        waiting_since: row.time("waiting_since")?,
+        handler_attempts: row.number("handler_attempts")?,
+        prepared: row.needed("completion", row.prepared()?)?,
+        attempts: row.number("delivery_attempts")?,
+        delivery: Delivery {
+            failures: row.number("failures")?,
+            failing_since: row.optional_time("failing_since")?,
+            answer_lost: row.get("answer_lost")?,
+            refused_at: row.optional_time("refused_at")?,
+        },
+        tried: row.get("tried")?,
+        superseded_by: row.get::<Option<Uuid>>("superseded_by")?.map(JobId::from_uuid),
+    })
+}
+
+/// Reads the rows that can be read and reports those that cannot.
+pub(crate) fn readable<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
+    let report = |error: &StoreError| tracing::error!(%error, "a job cannot be read; it is left as it is");
+    rows.iter().filter_map(|row| read(row).inspect_err(report).ok()).collect()
+}
+
+struct JobRow<'r> {
+    row: &'r SqliteRow,
+    id: JobId,
+}
+
+impl<'r> JobRow<'r> {
+    fn new(row: &'r SqliteRow) -> Result<Self, StoreError> {
+        let id = row.try_get::<Uuid, _>("id").map_err(|error| StoreError::Corrupt {
+            table: "jobs",
+            column: "id",
+            id: "?".into(),
+            why: error.to_string(),
+        })?;
+        Ok(Self { row, id: JobId::from_uuid(id) })
+    }
+
+    fn corrupt(&self, column: &'static str, why: impl ToString) -> StoreError {
+        StoreError::Corrupt { table: "jobs", column, id: self.id.to_string(), why: why.to_string() }
+    }
+
+    fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.row.try_get(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn needed<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
+        value.ok_or_else(|| self.corrupt(column, "it is NULL, which this state does not allow"))
+    }
+
+    fn number(&self, column: &'static str) -> Result<u32, StoreError> {
+        let number: i64 = self.get(column)?;
+        u32::try_from(number).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        self.get(column).map(Timestamp::from_millis)
+    }
+
+    fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_millis))
+    }
+
+    fn handler(&self) -> Result<HandlerName, StoreError> {
+        self.get::<&str>("handler")?.parse().map_err(|error| self.corrupt("handler", error))
+    }
+
+    fn return_url(&self) -> Result<ReturnUrl, StoreError> {
+        self.get::<&str>("return_url")?.parse().map_err(|error| self.corrupt("return_url", error))
+    }
+
+    fn entity(&self) -> Result<Option<Entity>, StoreError> {
+        let kind: Option<i64> = self.get("entity_type")?;
+        let id: Option<i64> = self.get("entity_id")?;
+        Ok(kind.zip(id).map(|(kind, id)| Entity { kind: EntityKind::from_code(kind), id }))
+    }
+
+    fn outcome(&self) -> Result<Option<Outcome>, StoreError> {
+        match self.get::<Option<&str>>("outcome")? {
+            None => Ok(None),
+            Some("handler") => Ok(Some(Outcome::Handler)),
+            Some("fallback") => {
+                let reason = self.needed("fallback_reason", self.get::<Option<&str>>("fallback_reason")?)?;
+                let reason =
+                    reason.parse().map_err(|error: UnknownReason| self.corrupt("fallback_reason", error))?;
+                Ok(Some(Outcome::Fallback(reason)))
+            }
+            Some(_) => Err(self.corrupt("outcome", "it is neither handler nor fallback")),
+        }
+    }
+
+    fn state_name(&self) -> Result<StateName, StoreError> {
+        self.get::<&str>("state")?.parse().map_err(|error| self.corrupt("state", error))
+    }
+
+    fn request(&self) -> Result<WidgetRequest, StoreError> {
+        let data = serde_json::from_str(self.get("data")?).map_err(|error| self.corrupt("data", error))?;
+        Ok(WidgetRequest {
+            account_id: AccountId(self.get("account_id")?),
+            entity: self.entity()?,
+            return_url: self.return_url()?,
+            data,
+        })
+    }
+
+    fn completion(&self, column: &'static str) -> Result<Option<CheckedCompletion>, StoreError> {
+        let Some(json) = self.get::<Option<&str>>(column)? else { return Ok(None) };
+        CheckedCompletion::from_json(json).map(Some).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn prepared(&self) -> Result<Option<Prepared>, StoreError> {
+        let Some(completion) = self.completion("completion")? else { return Ok(None) };
+        let outcome = self.needed("outcome", self.outcome()?)?;
+        Ok(Some(Prepared { completion, outcome }))
+    }
+
+    fn state(&self) -> Result<State, StoreError> {
+        let name = self.state_name()?;
+        let due_at = || self.needed("due_at", self.optional_time("due_at")?);
+        let finished_at = || self.needed("finished_at", self.optional_time("finished_at")?);
+        let prepared = || self.needed("completion", self.prepared()?);
+        let lease_until = self.optional_time("lease_until")?;
+        Ok(match name {
+            StateName::Queued => State::Queued { due_at: due_at()? },
+            StateName::Running => State::Running { lease_until: self.needed("lease_until", lease_until)? },
+            StateName::Delivering => {
+                State::Delivering { prepared: prepared()?, due_at: due_at()?, lease_until }
+            }
+            StateName::Delivered => State::Delivered { prepared: prepared()?, finished_at: finished_at()? },
+            StateName::Gone => State::Gone { prepared: prepared()?, finished_at: finished_at()? },
+            StateName::Dead => State::Dead { prepared: prepared()?, finished_at: finished_at()? },
+            StateName::Cancelled => {
+                State::Cancelled { prepared: self.prepared()?, finished_at: finished_at()? }
+            }
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Handing out work: one statement finds the jobs, marks them and raises their fencing numbers.
+//!
+//! Each claim also learns when the next job of its lane is due, in the same transaction, so that what
+//! [`Lanes`](crate::lanes::Lanes) knows is never older than the claim.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use model::{RunningJob, StateName, Timestamp};
+
+use crate::StoreError;
+use crate::sqlite::jobs::rows::{self, COLUMNS};
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+
+// `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
+// claim itself.
+//
+// Jobs whose time to answer is over are left to `OVERDUE`: else a backlog of them would hold up the fresh ones.
+pub(crate) const DUE: &str = "SELECT id FROM jobs \
+     WHERE state = 'queued' AND handler = ?2 AND due_at <= ?3 AND answer_by > ?3 ORDER BY due_at LIMIT 0 + ?4";
+pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND handler = ?";
+pub(crate) const OVERDUE: &str = "SELECT id FROM jobs \
+     WHERE state = 'queued' AND answer_by <= ?2 ORDER BY answer_by LIMIT 0 + ?3";
+pub(crate) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
+/// Jobs of one handler that are due, and whose time to answer is not over.
+pub(crate) struct ClaimWork {
+    pub(crate) handler: Arc<str>,
+    pub(crate) limit: usize,
+    pub(crate) now: Timestamp,
+    pub(crate) lease_until: Timestamp,
+}
+
+impl Request for ClaimWork {
+    type Answer = Vec<RunningJob>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(run(DUE)))
+            .bind(self.lease_until.as_millis())
+            .bind(&*self.handler)
+            .bind(self.now.as_millis())
+            .bind(count(self.limit))
+            .fetch_all(&mut *connection)
+            .await?;
+        started(connection, effects, &self.handler, rows.len()).await?;
+        Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
+    }
+}
+
+/// Jobs of any handler whose time to answer is over.
+pub(crate) struct ClaimOverdue {
+    pub(crate) limit: usize,
+    pub(crate) now: Timestamp,
+    pub(crate) lease_until: Timestamp,
+}
+
+impl Request for ClaimOverdue {
+    type Answer = Vec<RunningJob>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<Self::Answer, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(run(OVERDUE)))
+            .bind(self.lease_until.as_millis())
+            .bind(self.now.as_millis())
+            .bind(count(self.limit))
+            .fetch_all(&mut *connection)
+            .await?;
+        effects.moved(StateName::Queued, StateName::Running, signed(rows.len()));
+        let next: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(connection).await?;
+        effects.work_deadline(next.map(Timestamp::from_millis));
+        Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
+    }
+}
+
+pub(crate) fn run(select: &str) -> String {
+    format!(
+        "UPDATE jobs SET state = 'running', due_at = NULL, lease_until = ?1, fence = fence + 1 \
+         WHERE id IN ({select}) RETURNING {COLUMNS}"
+    )
+}
+
+async fn started(
+    connection: &mut SqliteConnection,
+    effects: &mut Effects,
+    handler: &str,
+    jobs: usize,
+) -> Result<(), StoreError> {
+    effects.moved(StateName::Queued, StateName::Running, signed(jobs));
+    let next: Option<i64> = sqlx::query_scalar(NEXT_DUE).bind(handler).fetch_one(connection).await?;
+    effects.work_lane(handler, next.map(Timestamp::from_millis));
+    Ok(())
+}
+
+/// RETURNING gives rows in no particular order.
+pub(crate) fn by_age<J>(mut jobs: Vec<J>, waiting_since: impl Fn(&J) -> Timestamp) -> Vec<J> {
+    jobs.sort_by_key(waiting_since);
+    jobs
+}
+
+pub(crate) fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn signed(jobs: usize) -> i64 {
+    count(jobs)
+}

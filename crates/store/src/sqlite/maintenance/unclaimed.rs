@@ -1,0 +1,155 @@
+//! Deliveries whose account was never connected: they end as `dead` once they are older than `store.retention`.
+//!
+//! A job whose account is unknown waits without a charge, because the account may be connected at any time. If that never
+//! happens, the job would stay for good, and so would its bytes. So the keeper gives it up after the time for which a finished
+//! job would be kept. No attempt is charged. An operator can connect the account and retry the job; else the retention deletes
+//! it like any dead job.
+//!
+//! The keeper looks along the index of young deliveries, lane by lane, on a connection that only reads. The writer then gets
+//! few jobs at a time, and passes over those that were claimed meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use model::{AccountId, StateName, Timestamp};
+
+use crate::sqlite::maintenance::delete::CHUNK;
+use crate::sqlite::maintenance::schedule::CHUNKS;
+use crate::sqlite::write::account_bytes::body_bytes;
+use crate::sqlite::write::command::Request;
+use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::statement::RowsStatement;
+use crate::time::Moment;
+use crate::{Store, StoreError};
+
+/// Says whether an account with this address and number is known, whether it can be called at the moment or not.
+pub(crate) type IsKnown = Arc<dyn Fn(&str, AccountId) -> bool + Send + Sync>;
+
+/// The lanes of the sender: jumps from one to the next along the index.
+pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
+     SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     UNION ALL \
+     SELECT (SELECT min(origin) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin > lane.name) FROM lane WHERE lane.name IS NOT NULL) \
+     SELECT name FROM lane WHERE name IS NOT NULL";
+
+/// What has waited since before `?2` in a lane, but for accounts that are known, a JSON list.
+pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'delivering' AND lease_until IS NULL \
+     AND origin = ?1 AND delivery_rank IN (0, 1, 2) AND waiting_since < ?2 \
+     AND account_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 0 + ?4";
+
+pub(crate) const GIVE_UP: RowsStatement = RowsStatement {
+    before: "WITH chosen (id, now, service, why) AS (VALUES ",
+    width: 4,
+    after: concat!(
+        ") UPDATE jobs SET state = 'dead', due_at = NULL, finished_at = chosen.now, \
+         finished_service_at = chosen.service, last_error = chosen.why, fence = fence + 1 \
+         FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'delivering' AND jobs.lease_until IS NULL \
+         RETURNING jobs.account_id, ",
+        body_bytes!()
+    ),
+};
+
+/// A delivery that is given up.
+#[derive(Clone, Copy, Debug)]
+struct Unclaimed {
+    id: Uuid,
+    account: i64,
+}
+
+impl Store {
+    /// From now on the keeper gives up old deliveries of accounts that are not known. Only the first call counts.
+    pub fn give_up_unknown(&self, is_known: impl Fn(&str, AccountId) -> bool + Send + Sync + 'static) {
+        let _first_counts = self.0.is_known.set(Arc::new(is_known));
+    }
+
+    /// Gives up deliveries that have waited for longer than `retention` by the steady clock, if their account is not known; up to [`CHUNKS`]
+    /// transactions, and the rest the next time.
+    pub(crate) async fn end_unclaimed(&self, now: Moment, retention: Duration) -> Result<(), StoreError> {
+        let Some(is_known) = self.0.is_known.get() else { return Ok(()) };
+        let before = now.steady - retention;
+        let why = format!(
+            "its account was not connected within store.retention ({} s) of its receipt: connect the account, then retry the job",
+            retention.as_secs()
+        );
+        let mut left = CHUNKS;
+        for row in sqlx::query(LANES).fetch_all(&self.0.reading).await? {
+            let origin: String = row.try_get(0)?;
+            let mut known = BTreeSet::new();
+            while left > 0 {
+                let found = self.unclaimed(&origin, before, &known).await?;
+                let accounts: BTreeSet<i64> = found.iter().map(|job| job.account).collect();
+                known.extend(accounts.into_iter().filter(|account| is_known(&origin, AccountId(*account))));
+                let (is_last, mut jobs) = ((found.len() as u64) < CHUNK.unsigned_abs(), found);
+                jobs.retain(|job| !known.contains(&job.account));
+                if !jobs.is_empty() {
+                    left -= 1;
+                    let ended = self.ask(GiveUp { jobs, now, why: why.clone() }).await?;
+                    tracing::warn!(
+                        account = origin,
+                        jobs = ended,
+                        "gave up deliveries: their account was not connected within store.retention"
+                    );
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn unclaimed(
+        &self,
+        origin: &str,
+        before: Timestamp,
+        known: &BTreeSet<i64>,
+    ) -> Result<Vec<Unclaimed>, StoreError> {
+        let known: Vec<i64> = known.iter().copied().collect();
+        let rows = sqlx::query(OLD)
+            .bind(origin)
+            .bind(before.as_millis())
+            .bind(serde_json::Value::from(known).to_string())
+            .bind(CHUNK)
+            .fetch_all(&self.0.reading)
+            .await?;
+        let read =
+            |row: &sqlx::sqlite::SqliteRow| Ok(Unclaimed { id: row.try_get(0)?, account: row.try_get(1)? });
+        rows.iter().map(read).collect()
+    }
+}
+
+/// `delivering → dead`, for those that no one has claimed since they were found; answers how many.
+struct GiveUp {
+    jobs: Vec<Unclaimed>,
+    now: Moment,
+    why: String,
+}
+
+impl Request for GiveUp {
+    type Answer = u64;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        effects: &mut Effects,
+    ) -> Result<u64, StoreError> {
+        let rows = GIVE_UP
+            .run(connection, &self.jobs, |job, row| {
+                row.push(job.id)
+                    .push(self.now.calendar.as_millis())
+                    .push(self.now.service.as_millis())
+                    .push(self.why.clone());
+            })
+            .await?;
+        for row in &rows {
+            effects.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+        }
+        effects.moved(StateName::Delivering, StateName::Dead, i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        Ok(rows.len() as u64)
+    }
+}

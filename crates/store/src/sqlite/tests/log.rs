@@ -1,0 +1,51 @@
+//! The write-ahead log behind a reader that does not end.
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::sqlite::file::log::MAX_LOG_BYTES;
+
+/// What one write adds to the log.
+const PIECE: u64 = 16 << 20;
+
+#[tokio::test]
+async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_gone() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let stop = CancellationToken::new();
+    let keeper = tokio::spawn({
+        let (store, stop) = (store.clone(), stop.clone());
+        async move { store.keep(Duration::from_secs(1 << 20), stop).await }
+    });
+    let mut reader = home.raw().await;
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    sqlx::query("SELECT count(*) FROM jobs").fetch_one(&mut reader).await.unwrap();
+
+    let mut raw = home.raw().await;
+    for sql in ["PRAGMA synchronous = OFF", "PRAGMA wal_autocheckpoint = 0", "CREATE TABLE bulk (x)"] {
+        sqlx::query(sql).execute(&mut raw).await.unwrap();
+    }
+    for _ in 0..=MAX_LOG_BYTES / PIECE {
+        let write = sqlx::query("INSERT INTO bulk VALUES (zeroblob(?))").bind(PIECE.cast_signed());
+        write.execute(&mut raw).await.unwrap();
+    }
+    // Seconds pass, and the reader is still there: requests are stored, and the log stays long.
+    for _ in 0..5 {
+        home.pass(Duration::from_secs(1));
+        home.queued(&store).await;
+    }
+    assert!(store.log_bytes() > MAX_LOG_BYTES, "{}", store.log_bytes());
+
+    sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
+    let shrinks = async {
+        // A commit alone would leave 64 MiB of it.
+        while store.log_bytes() > 1 << 20 {
+            home.pass(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, shrinks).await.expect("the log was never cut");
+    home.queued(&store).await;
+    stop.cancel();
+    keeper.await.unwrap();
+}

@@ -1,0 +1,233 @@
+//! Who may open what, and what a person reads if it cannot be.
+
+use super::*;
+use crate::sqlite::jobs::operator::cancel::Cancel;
+
+async fn refused(url: &str, purpose: Purpose) -> StoreError {
+    let clock = ManualClock::new(START).clock();
+    Store::open(url, purpose, clock).await.err().unwrap()
+}
+
+#[tokio::test]
+async fn makes_the_file_and_its_folders() {
+    let home = Home::new();
+    let file = home.folder.path().join("a/b/bridge.db");
+    let store = Store::open(&format!("sqlite:{}", file.display()), Purpose::Serve, home.clock.clock()).await;
+    store.unwrap().close().await;
+    assert!(file.exists());
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_close() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.dead(&store).await;
+    let before = store.job(id).await.unwrap();
+    store.close().await;
+    store.close().await;
+    assert!(!home.folder.path().join("bridge.db-wal").exists(), "the log is brought in");
+    let store = home.serve().await;
+    assert_eq!(store.job(id).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn one_owner_at_a_time() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let error = home.open(Purpose::Serve).await.err().unwrap();
+    let owner = format!("process {}", std::process::id());
+    assert_eq!(error, StoreError::InUse { path: home.file().display().to_string(), owner: owner.clone() });
+    let text = error.to_string();
+    assert!(text.contains(&owner) && text.contains("store.url"), "{text}");
+    store.close().await;
+    home.serve().await;
+}
+
+#[tokio::test]
+async fn nobody_else_owns_it_before_the_last_write() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let id = home.queued(&store).await;
+    let open = hold(&store).await;
+    let (cancel, _) = Pending::new(Cancel { id, now: store.moment(), why: None });
+    store.send(Op::Errand(cancel)).await.unwrap();
+    let writer = lock(&store.0.writer).take().unwrap();
+    drop(store);
+    assert!(matches!(home.open(Purpose::Serve).await.err(), Some(StoreError::InUse { .. })));
+    open.send(()).unwrap();
+    drop(writer.await.unwrap());
+    assert_eq!(state(&home.serve().await, id).await, StateName::Cancelled);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn another_name_of_the_file_is_the_same_store() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let link = home.folder.path().join("link.db");
+    std::os::unix::fs::symlink(home.file(), &link).unwrap();
+    let error = refused(&format!("sqlite:{}", link.display()), Purpose::Serve).await;
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_visitor_looks_and_moves_beside_the_owner() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (dead, queued, running) =
+        (home.dead(&store).await, home.queued(&store).await, home.running(&store).await);
+    let visitor = home.open(Purpose::Visit).await.unwrap();
+    assert_eq!(state(&visitor, running.id).await, StateName::Running, "a visitor frees nothing");
+    assert_eq!(visitor.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(), 3);
+    visitor.retry(dead).await.unwrap();
+    visitor.cancel(queued).await.unwrap();
+    visitor.close().await;
+    assert_eq!(state(&store, dead).await, StateName::Delivering);
+    assert_eq!(state(&store, queued).await, StateName::Cancelled);
+    assert_eq!(store.handled(handled(running, AfterHandler::HandBack)).await, Ok(Written::Done));
+}
+
+#[tokio::test]
+async fn a_visitor_makes_no_file() {
+    let home = Home::new();
+    let error = home.open(Purpose::Visit).await.err().unwrap().to_string();
+    assert!(error.contains("bridge.db") && error.contains("there is no such file"), "{error}");
+    assert_eq!(std::fs::read_dir(home.folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made() {
+    let home = Home::new();
+    std::fs::write(home.folder.path().join("file"), "").unwrap();
+    let url = format!("sqlite:{}/file/below/bridge.db", home.folder.path().display());
+    let error = refused(&url, Purpose::Serve).await.to_string();
+    assert!(error.contains("its folder cannot be made"), "{error}");
+    let (place, we) = (home.folder.path().display(), rustix::process::geteuid().as_raw());
+    assert!(error.contains(&format!("; {place}/file belongs to user {we} (mode ")), "{error}");
+    assert!(error.ends_with(&format!(", and this process runs as user {we}")), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_in_place_of_the_file() {
+    let home = Home::new();
+    std::fs::create_dir(home.file()).unwrap();
+    let error = refused(&home.url(), Purpose::Serve).await.to_string();
+    assert!(error.starts_with("cannot open the store") && error.contains("bridge.db"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database() {
+    for purpose in [Purpose::Serve, Purpose::Visit] {
+        let home = Home::new();
+        std::fs::write(home.file(), "It was a dark and stormy night. ".repeat(99)).unwrap();
+        let error = refused(&home.url(), purpose).await.to_string();
+        assert!(error.contains("bridge.db") && error.contains("not a database"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_left_as_it_is() {
+    let home = Home::new();
+    let options = SqliteConnectOptions::new().filename(home.file()).create_if_missing(true);
+    let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("CREATE TABLE theirs (x)").execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    let before = std::fs::read(home.file()).unwrap();
+    let error = refused(&home.url(), Purpose::Visit).await.to_string();
+    assert!(error.contains("no store of this program"), "{error}");
+    let error = refused(&home.url(), Purpose::Serve).await.to_string();
+    assert!(error.contains("another program"), "{error}");
+    assert!(std::fs::read(home.file()).unwrap() == before);
+}
+
+#[tokio::test]
+async fn a_newer_store_is_not_touched() {
+    let home = Home::new();
+    home.serve().await.close().await;
+    home.run(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9001, 'from the future', 1, x'00', 0)",
+    )
+    .await;
+    for purpose in [Purpose::Serve, Purpose::Visit] {
+        let error = refused(&home.url(), purpose).await;
+        assert_eq!(error, StoreError::Newer { path: home.file().display().to_string(), version: 9001 });
+    }
+}
+
+#[tokio::test]
+async fn a_store_from_before_the_first_release_is_refused() {
+    let home = Home::new();
+    home.serve().await.close().await;
+    home.run("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").await;
+    for purpose in [Purpose::Serve, Purpose::Visit] {
+        let error = refused(&home.url(), purpose).await;
+        assert_eq!(error, StoreError::Unreleased { path: home.file().display().to_string() });
+    }
+}
+
+#[tokio::test]
+async fn an_older_store_is_for_its_owner_to_bring_up_to_date() {
+    let home = Home::new();
+    home.serve().await.close().await;
+    home.run("DELETE FROM _sqlx_migrations").await;
+    let error = refused(&home.url(), Purpose::Visit).await.to_string();
+    assert!(error.contains("older than this program"), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_names_the_absolute_path_of_a_relative_one() {
+    let error = refused("sqlite:no/such/bridge.db", Purpose::Visit).await.to_string();
+    let here = std::env::current_dir().unwrap();
+    assert!(
+        error.contains(&format!("{}/no/such/bridge.db: there is no such file", here.display())),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn urls_that_name_no_file() {
+    for url in
+        ["", "sqlite:", "postgres://user:secret@host/db", "bridge.db", "sqlite::memory:", "sqlite://:memory:"]
+    {
+        let error = refused(url, Purpose::Serve).await;
+        let text = error.to_string();
+        assert!(matches!(error, StoreError::Url(_)), "{url}: {text}");
+        assert!(
+            text.contains("store.url") && text.contains("path of a file") && !text.contains("secret"),
+            "{text}"
+        );
+    }
+    assert!(!std::path::Path::new(":memory:.lock").exists());
+}
+
+#[tokio::test]
+async fn a_new_store_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new();
+    let store = home.serve().await;
+    home.queued(&store).await;
+    for name in ["bridge.db", "bridge.db-wal", "bridge.db-shm"] {
+        let mode = std::fs::metadata(home.folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}
+
+/// The list of migrations is made before the first of them runs, in a transaction of its own.
+#[tokio::test]
+async fn what_a_first_start_left_that_was_killed_is_gone_on_with() {
+    let home = Home::new();
+    home.serve().await.close().await;
+    let left = Home::new();
+    let schema = {
+        let mut raw = home.raw().await;
+        let sql = "SELECT sql FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+        sqlx::query_scalar::<_, String>(sql).fetch_one(&mut raw).await.unwrap()
+    };
+    let options = SqliteConnectOptions::new().filename(left.file()).create_if_missing(true);
+    let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query(AssertSqlSafe(schema)).execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    left.queued(&left.serve().await).await;
+}

@@ -1,0 +1,200 @@
+//! Each statement that is run again and again finds its rows by the index made for it, however many there are.
+
+use super::*;
+use crate::sqlite::accounts::{directory, waits};
+use crate::sqlite::jobs::list_source::Source;
+use crate::sqlite::jobs::operator::{cancel, retry};
+use crate::sqlite::jobs::{
+    delivery_claims, find, keys, lane_reload, list, outcomes, read, release, reports, supersede, work_claims,
+};
+use crate::sqlite::maintenance::{bodies, delete, service_time, unclaimed};
+
+/// The plan, one line a step.
+async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
+    let sql = format!("EXPLAIN QUERY PLAN {sql}");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(raw).await.unwrap();
+    rows.iter().map(|row| sqlx::Row::get::<String, _>(row, "detail")).collect()
+}
+
+#[tokio::test]
+async fn hot_statements_never_scan_and_never_sort() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let table = [
+        ("due", work_claims::run(work_claims::DUE), "jobs_queued (handler=? AND due_at<?)"),
+        ("next due", work_claims::NEXT_DUE.into(), "jobs_queued (handler=?)"),
+        ("overdue", work_claims::run(work_claims::OVERDUE), "jobs_overdue (answer_by<?)"),
+        (
+            "young",
+            delivery_claims::young_first(),
+            "jobs_young (origin=? AND delivery_rank=? AND waiting_since>?)",
+        ),
+        (
+            "old",
+            delivery_claims::young_first(),
+            "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)",
+        ),
+        (
+            "longest due",
+            delivery_claims::longest_due(),
+            "jobs_undelivered (origin=? AND delivery_rank=? AND due_at<?)",
+        ),
+        (
+            "next delivery",
+            delivery_claims::NEXT_DELIVERY.into(),
+            "jobs_undelivered (origin=? AND delivery_rank=?)",
+        ),
+        ("waiting of an account", directory::UNFINISHED.into(), "jobs_waiting (account_id=?)"),
+        ("under way of an account", directory::UNFINISHED.into(), "jobs_leased (lease_until>?)"),
+        ("waiting of a lane", directory::WAITING.into(), "(origin=?)"),
+        ("handled", reports::HANDLED.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("sent", reports::SENT.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("release", release::RELEASE.into(), "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>?)"),
+        ("known", keys::KNOWN.text(32), "known USING PRIMARY KEY (account_id=? AND key=?)"),
+        ("drop moved keys", keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
+        ("free running", delete::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
+        ("free delivering", delete::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
+        ("oldest finished", delete::OLDEST_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
+        ("delete", delete::DELETE_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
+        ("window", bodies::WINDOW_END.into(), "COVERING INDEX jobs_finished (finished_service_at>?)"),
+        (
+            "droppable",
+            bodies::DROPPABLE.into(),
+            "jobs_finished (finished_service_at>? AND finished_service_at<?)",
+        ),
+        ("unclaimed lanes", unclaimed::LANES.into(), "(origin>?)"),
+        ("unclaimed", unclaimed::OLD.into(), "jobs_young (origin=? AND delivery_rank=? AND waiting_since<?)"),
+        ("give up", unclaimed::GIVE_UP.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("drop bodies", bodies::DROP_BODIES.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("first digits of an id", find::MATCHES.into(), "jobs USING PRIMARY KEY (id>? AND id<?)"),
+        ("job before", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id<?)"),
+        ("job behind", find::NEIGHBOURS.into(), "jobs USING PRIMARY KEY (id>?)"),
+        ("cancel", cancel::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
+        (
+            "forget",
+            delete::FORGET_KEYS.into(),
+            "COVERING INDEX idempotency_keys_expired (expires_service_at<?)",
+        ),
+        ("retry", retry::retry("", retry::ONE), "jobs USING PRIMARY KEY (id=?)"),
+        ("retry dead", retry::retry("", retry::DEAD), "jobs_dead (id>?)"),
+        ("superseded", supersede::UNFINISHED.text(32), "jobs_superseded (return_url=?)"),
+        ("superseded at its end", supersede::ENDED.text(32), "jobs_superseded_ended (return_url=?)"),
+        ("superseded at once", supersede::WITHIN.text(32), "jobs USING PRIMARY KEY (id=?)"),
+        ("work lanes", lane_reload::WORK.into(), "jobs_queued (handler>?)"),
+        ("with deliveries", waits::WITH_DELIVERIES.into(), "(origin=?)"),
+        ("with deliveries on their way", waits::WITH_DELIVERIES.into(), "jobs_leased (lease_until>?)"),
+        ("delivery lanes", lane_reload::DELIVERY.into(), "(origin>?)"),
+        ("delivery lanes", lane_reload::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),
+    ];
+    for (name, sql, expected) in table {
+        let plan = plan(&mut raw, &sql).await;
+        assert!(plan.iter().any(|step| step.contains(expected)), "{name}: {plan:#?}");
+        let scans = |step: &String| step.contains("SCAN jobs") || step.contains("SCAN idempotency_keys");
+        assert!(!plan.iter().any(scans), "{name}: {plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_looks_at_no_finished_job() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    for sql in [
+        service_time::SHIFT_QUEUED,
+        service_time::SHIFT_WAITING,
+        service_time::SHIFT_LEASED,
+        service_time::SHIFT_DEAD,
+        service_time::SHIFT_FAILING,
+        service_time::SHIFT_FAILING_LEASED,
+    ] {
+        let plan = plan(&mut raw, sql).await;
+        assert!(plan.iter().any(|step| step.contains("jobs USING INDEX jobs_")), "{sql}: {plan:#?}");
+    }
+    let plan = plan(&mut raw, service_time::FINISHED_LAST).await;
+    assert!(
+        plan.iter().any(|step| step.contains("SEARCH jobs USING COVERING INDEX jobs_finished")),
+        "{plan:#?}"
+    );
+}
+
+#[tokio::test]
+async fn lists_are_read_in_their_own_order() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    for state in StateName::ALL.map(Some).into_iter().chain([None]) {
+        for named in [None, Some(handler("greet"))] {
+            for before in [None, Some(id)] {
+                let filter = JobFilter { state, handler: named.clone(), before, ..JobFilter::default() };
+                let source = state.map_or(Source::All, |state| Source::choose(state, 1));
+                let mut select = list::select(source, &filter, 9, before);
+                let plan = plan(&mut raw, select.build().sql().as_str()).await;
+                assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?} {plan:#?}");
+                let by_index = plan.iter().any(|step| step.contains("jobs_dead"));
+                assert!(by_index || state != Some(StateName::Dead), "{plan:#?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_fallbacks_passes_over_no_other_job() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    for before in [None, Some(JobId::new(START, 1))] {
+        let filter = JobFilter { outcome: Some(OutcomeName::Fallback), before, ..JobFilter::default() };
+        let plan = plan(&mut raw, list::select(Source::All, &filter, 9, None).build().sql().as_str()).await;
+        assert!(plan.iter().all(|step| step.contains("jobs_fallback")), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_unfinished_jobs_looks_at_no_finished_ones() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    let id = JobId::new(START, 1);
+    for (state, indexes) in [
+        (StateName::Queued, &["jobs_queued"][..]),
+        (StateName::Running, &["jobs_leased"]),
+        (StateName::Delivering, &["jobs_undelivered", "jobs_leased"]),
+        (StateName::Dead, &["jobs_dead"]),
+    ] {
+        let source = Source::choose(state, 1);
+        let filter = JobFilter { state: Some(state), before: Some(id), ..JobFilter::default() };
+        for mut sql in [list::window(source, Some(id), 9), list::select(source, &filter, 9, Some(id))] {
+            let plan = plan(&mut raw, sql.build().sql().as_str()).await;
+            for index in indexes {
+                assert!(plan.iter().any(|step| step.contains(index)), "{state}: {plan:#?}");
+            }
+            assert!(
+                !plan.iter().any(|step| step == "SCAN jobs" || step.contains("PRIMARY KEY (id<?")),
+                "{state}: {plan:#?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn recent_outcomes_are_counted_from_the_newest_jobs_alone() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let plan = plan(&mut home.raw().await, outcomes::RECENT).await;
+    assert!(plan.iter().any(|step| step.contains("jobs USING PRIMARY KEY (id>?)")), "{plan:#?}");
+}
+
+#[tokio::test]
+async fn what_walks_an_index_stops_early() {
+    let home = Home::new();
+    let _store = home.serve().await;
+    let mut raw = home.raw().await;
+    for (sql, index) in [(work_claims::NEXT_OVERDUE, "jobs_overdue"), (read::OLDEST_QUEUED, "jobs_oldest")] {
+        let plan = plan(&mut raw, sql).await;
+        assert!(plan.iter().any(|step| step.contains(index)), "{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
+    }
+}

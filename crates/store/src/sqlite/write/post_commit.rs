@@ -1,0 +1,129 @@
+//! What a transaction will have changed outside the database, once it is committed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::{DeliveringJob, RunningJob, StateName, Timestamp};
+
+use crate::budget::{Budgets, Changes};
+use crate::lanes::Lanes;
+use crate::sqlite::jobs::keys::{Key, Keys, Known};
+
+/// Collected while a transaction runs; carried out after COMMIT, forgotten after ROLLBACK.
+#[derive(Default)]
+pub(crate) struct Effects {
+    counts: [i64; StateName::ALL.len()],
+    work: LaneChanges,
+    delivery: LaneChanges,
+    keys: Vec<(Key, Known)>,
+    /// What accounts use.
+    pub(crate) bytes: Changes,
+    all_bytes: Option<HashMap<i64, u64>>,
+}
+
+#[derive(Default)]
+struct LaneChanges {
+    added: Vec<(Arc<str>, Timestamp, Option<Timestamp>)>,
+    set: Vec<(Arc<str>, Option<Timestamp>)>,
+    deadline: Option<Option<Timestamp>>,
+    all: Option<HashMap<Arc<str>, Timestamp>>,
+}
+
+impl Effects {
+    /// `jobs` jobs came into `state`; negative if they left it.
+    pub(crate) fn count(&mut self, state: StateName, jobs: i64) {
+        self.counts[state as usize] += jobs;
+    }
+
+    /// `jobs` jobs went from one state to another.
+    pub(crate) fn moved(&mut self, from: StateName, to: StateName, jobs: i64) {
+        self.count(from, -jobs);
+        self.count(to, jobs);
+    }
+
+    /// The changes of the counts, by state, without those that are zero.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (StateName, i64)> {
+        StateName::ALL.into_iter().zip(self.counts).filter(|(_, change)| *change != 0)
+    }
+
+    /// These idempotency keys became known.
+    pub(crate) fn known(&mut self, keys: Vec<(Key, Known)>) {
+        self.keys.extend(keys);
+    }
+
+    /// A job waits for a worker.
+    pub(crate) fn queued(&mut self, handler: &str, due: Timestamp, answer_by: Timestamp) {
+        self.work.added.push((handler.into(), due, Some(answer_by)));
+    }
+
+    /// A job waits for the sender.
+    pub(crate) fn undelivered(&mut self, origin: &str, due: Timestamp) {
+        self.delivery.added.push((origin.into(), due, None));
+    }
+
+    /// The earliest job that waits for a worker in this lane.
+    pub(crate) fn work_lane(&mut self, handler: &str, due: Option<Timestamp>) {
+        self.work.set.push((handler.into(), due));
+    }
+
+    /// The earliest job that waits for the sender in this lane.
+    pub(crate) fn delivery_lane(&mut self, origin: &str, due: Option<Timestamp>) {
+        self.delivery.set.push((origin.into(), due));
+    }
+
+    /// The earliest moment when a job that waits for a worker runs out of time.
+    pub(crate) fn work_deadline(&mut self, deadline: Option<Timestamp>) {
+        self.work.deadline = Some(deadline);
+    }
+
+    /// All lanes of workers, as the store has them.
+    pub(crate) fn all_work(&mut self, due: HashMap<Arc<str>, Timestamp>, deadline: Option<Timestamp>) {
+        self.work.all = Some(due);
+        self.work.deadline = Some(deadline);
+    }
+
+    /// All lanes of the sender, as the store has them.
+    pub(crate) fn all_delivery(&mut self, due: HashMap<Arc<str>, Timestamp>) {
+        self.delivery.all = Some(due);
+    }
+
+    /// The bytes of each account's unfinished jobs, as the store had them before this transaction.
+    pub(crate) fn all_bytes(&mut self, unfinished: HashMap<i64, u64>) {
+        self.all_bytes = Some(unfinished);
+    }
+
+    /// After COMMIT; `steady` is the time of the transaction.
+    pub(crate) fn carry_out(
+        self,
+        keys: &Keys,
+        budgets: &Budgets,
+        work: &Lanes<RunningJob>,
+        delivery: &Lanes<DeliveringJob>,
+        steady: Timestamp,
+    ) {
+        keys.remember(self.keys);
+        budgets.carry_out(self.all_bytes, self.bytes, steady);
+        self.work.carry_out(work);
+        self.delivery.carry_out(delivery);
+    }
+}
+
+impl LaneChanges {
+    /// What a claim found goes first: it was read in the transaction, where all that was added is known.
+    /// An addition to the same lane can only repeat what the claim saw, or be claimed already and
+    /// cost one look in vain.
+    fn carry_out<J>(self, lanes: &Lanes<J>) {
+        if let Some(due) = self.all {
+            lanes.replace(due);
+        }
+        if let Some(deadline) = self.deadline {
+            lanes.set_deadline(deadline);
+        }
+        for (lane, due) in self.set {
+            lanes.set(&lane, due);
+        }
+        for (lane, due, deadline) in self.added {
+            lanes.add(&lane, due, deadline);
+        }
+    }
+}

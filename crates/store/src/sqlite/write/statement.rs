@@ -1,0 +1,200 @@
+//! Many rows in one statement, and many statements in one round trip.
+//!
+//! Each call of sqlx is a round trip to SQLite's thread: two wake-ups, which a small transaction spends more time on
+//! than on its rows. So a batch goes into few statements, and those that nobody waits for go along with the next.
+//!
+//! sqlx keeps what it has prepared by text, so there may be only few texts: the number of rows in a statement is a power
+//! of two, and a [`Script`] joins only what does not multiply them.
+
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
+
+use crate::StoreError;
+
+/// The most rows in a statement.
+const MOST_ROWS: usize = 128;
+/// Rows of a statement that has one, two or this many.
+pub(crate) const FEW_ROWS: usize = 8;
+
+/// Collects the values of a statement.
+#[derive(Default)]
+pub(crate) struct Values {
+    arguments: SqliteArguments,
+    refused: Option<String>,
+}
+
+impl Values {
+    /// Adds one value.
+    pub(crate) fn push<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
+        if let Err(error) = self.arguments.add(value) {
+            self.refused.get_or_insert(error.to_string());
+        }
+        self
+    }
+}
+
+/// A statement around a list of rows: `before (?, …), (?, …) after`. It has to pass over rows whose first
+/// value is NULL: they fill the list up to a power of two.
+pub(crate) struct RowsStatement {
+    /// SQL in front of the rows.
+    pub(crate) before: &'static str,
+    /// Values of a row.
+    pub(crate) width: usize,
+    /// SQL behind the rows.
+    pub(crate) after: &'static str,
+}
+
+impl RowsStatement {
+    /// Runs the statement over `items` and gives back what it returns, in no particular order.
+    pub(crate) async fn run<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        Script::default().ask(connection, self, items, push).await
+    }
+
+    /// The statement over `rows` rows.
+    #[cfg(test)]
+    pub(crate) fn text(&self, rows: usize) -> String {
+        let mut sql = String::new();
+        self.write(rows, &mut sql);
+        sql
+    }
+
+    fn write(&self, rows: usize, sql: &mut String) {
+        let row_length = 2 * self.width + 2;
+        sql.reserve(self.before.len() + self.after.len() + rows * row_length);
+        sql.push_str(self.before);
+        for row in 0..rows {
+            sql.push_str(if row == 0 { "(" } else { ",(" });
+            for column in 0..self.width {
+                sql.push_str(if column == 0 { "?" } else { ",?" });
+            }
+            sql.push(')');
+        }
+        sql.push_str(self.after);
+    }
+}
+
+/// Statements that wait to be carried out together.
+#[derive(Default)]
+pub(crate) struct Script {
+    sql: String,
+    values: Values,
+    /// How many rows its statements have; none if they have no list of rows.
+    rows: Option<usize>,
+}
+
+impl Script {
+    /// Adds a statement without values, as `BEGIN` or `COMMIT`.
+    pub(crate) fn plain(&mut self, sql: &'static str) {
+        self.separate();
+        self.sql.push_str(sql);
+    }
+
+    /// Adds `statement` over `items`, at most [`MOST_ROWS`] of them and padded to at least `least`. Nobody waits for it:
+    /// it goes along with what comes next, or goes ahead of it where joining them would make a text for each pair of
+    /// sizes.
+    async fn rows<T>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<(), StoreError> {
+        let rows = items.len().next_power_of_two();
+        if self.rows.is_some_and(|known| known != rows) {
+            self.run(connection).await?;
+        }
+        self.append(statement, rows, items, push);
+        self.rows = Some(rows);
+        Ok(())
+    }
+
+    fn append<T>(
+        &mut self,
+        statement: &RowsStatement,
+        rows: usize,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) {
+        self.separate();
+        statement.write(rows, &mut self.sql);
+        self.values.arguments.reserve(rows * statement.width, 0);
+        for item in items {
+            push(item, &mut self.values);
+        }
+        for _ in 0..(rows - items.len()) * statement.width {
+            self.values.push(None::<i64>);
+        }
+    }
+
+    /// Adds `statement` over all `items`; nobody waits for what becomes of it.
+    pub(crate) async fn add<T>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<(), StoreError> {
+        for chunk in items.chunks(MOST_ROWS) {
+            self.rows(connection, statement, chunk, &push).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds `statement` over a few `items`, padded to one of three numbers, so that it can go along with anything: each row
+    /// costs a microsecond, and a lone request has one.
+    pub(crate) fn add_padded<T>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) {
+        let rows = if items.len() <= 2 { items.len().max(1) } else { FEW_ROWS.max(items.len()) };
+        self.append(statement, rows, items, push);
+    }
+
+    /// Carries out all that waits and `statement` over `items`; gives back what that returns, in no particular order.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let mut returned = Vec::with_capacity(items.len());
+        for chunk in items.chunks(MOST_ROWS) {
+            if self.rows.is_some() {
+                self.run(connection).await?;
+            }
+            self.append(statement, chunk.len().next_power_of_two(), chunk, &push);
+            returned.append(&mut self.run(connection).await?);
+        }
+        Ok(returned)
+    }
+
+    /// Carries out all that waits.
+    pub(crate) async fn run(
+        &mut self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let Self { sql, values, .. } = std::mem::take(self);
+        if let Some(why) = values.refused {
+            return Err(StoreError::Database(why));
+        }
+        if sql.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The text is made of constants and question marks.
+        Ok(sqlx::query_with(AssertSqlSafe(sql), values.arguments).fetch_all(connection).await?)
+    }
+
+    fn separate(&mut self) {
+        if !self.sql.is_empty() {
+            self.sql.push(';');
+        }
+    }
+}

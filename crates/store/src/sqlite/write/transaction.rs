@@ -1,0 +1,92 @@
+//! The writer's transaction, while it runs.
+
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::StoreError;
+use crate::budget::Change;
+use crate::sqlite::write::account_bytes::KEEP;
+use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::statement::{FEW_ROWS, RowsStatement, Script, Values};
+use crate::time::{Moment, StoreClock};
+
+/// What the steps of a transaction share: where they write, what they will have changed, and the time.
+pub(crate) struct Transaction<'c> {
+    pub(crate) connection: &'c mut SqliteConnection,
+    pub(crate) effects: Effects,
+    /// When the transaction got the lock.
+    pub(crate) moment: Moment,
+    script: Script,
+}
+
+impl<'c> Transaction<'c> {
+    /// Begins one, with the first statement that is carried out.
+    ///
+    /// BEGIN and COMMIT are plain statements here: on a full disk SQLite rolls back by itself, and sqlx, which counts
+    /// transactions, would then refuse every later one.
+    pub(crate) fn begin(connection: &'c mut SqliteConnection, clock: &StoreClock) -> Self {
+        let mut script = Script::default();
+        script.plain("BEGIN IMMEDIATE");
+        Self { connection, effects: Effects::default(), moment: clock.moment(), script }
+    }
+
+    /// BEGIN may have waited long for another process.
+    pub(crate) fn look_at(&mut self, clock: &StoreClock) {
+        self.moment = clock.moment();
+    }
+
+    /// Writes `items`; nobody waits for it, so it goes along with what comes next.
+    pub(crate) async fn add<T>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<(), StoreError> {
+        self.script.add(self.connection, statement, items, push).await
+    }
+
+    /// Writes or reads `items`, after all that was added; gives back what `statement` returns, in no particular order.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        push: impl Fn(&T, &mut Values),
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        self.script.ask(self.connection, statement, items, push).await
+    }
+
+    /// The connection, once all that was added is carried out, and what is to be changed after COMMIT.
+    pub(crate) async fn open(&mut self) -> Result<(&mut SqliteConnection, &mut Effects), StoreError> {
+        self.script.run(self.connection).await?;
+        Ok((self.connection, &mut self.effects))
+    }
+
+    /// Keeps the counts of jobs and bytes true, and commits.
+    pub(crate) async fn commit(mut self) -> Result<Effects, StoreError> {
+        let bytes = self.effects.bytes.bytes();
+        let push = |(account, change): &(i64, Change), row: &mut Values| {
+            row.push(*account).push(change.unfinished).push(change.stored);
+        };
+        if bytes.len() > FEW_ROWS {
+            self.add(&KEEP, &bytes, push).await?;
+        } else if !bytes.is_empty() {
+            self.script.add_padded(&KEEP, &bytes, push);
+        }
+        let changes: Vec<_> = self.effects.counts().collect();
+        if !changes.is_empty() {
+            self.script.add_padded(&COUNTS, &changes, |(state, change), row| {
+                row.push(state.as_str()).push(*change);
+            });
+        }
+        self.script.plain("COMMIT");
+        self.script.run(self.connection).await?;
+        Ok(self.effects)
+    }
+}
+
+const COUNTS: RowsStatement = RowsStatement {
+    before: "WITH change (state, jobs) AS (VALUES ",
+    width: 2,
+    after: ") UPDATE job_counts SET jobs = job_counts.jobs + change.jobs FROM change \
+            WHERE job_counts.state = change.state",
+};

@@ -1,0 +1,64 @@
+//! What an answer means for its account: its pause begins or ends, and who has to know learns of it.
+
+use kommo::pace::Permit;
+use model::{AccountWait, DeliveringJob, whole_millis};
+
+use super::decide::Judgement;
+use super::{Parts, Sender};
+
+impl Sender {
+    /// Says what the answer, which was `heard`, means for the account, and what comes of the job with that.
+    pub(super) fn pause_or_go_on(
+        &self,
+        job: &DeliveringJob,
+        judgement: Judgement,
+        heard: &str,
+        pass: &mut Permit,
+    ) -> Judgement {
+        let Parts { health, clock, accounts, .. } = &self.0.parts;
+        // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
+        // the account is now, which all of its jobs have in common.
+        let account = pass.account();
+        let host = account.split_once("://").map_or(&*account, |(_, host)| host);
+        if judgement.account_is_fine {
+            let ended = pass.succeeded();
+            if ended.account {
+                tracing::info!(account.host = host, "deliveries to this account go on");
+            }
+            if ended.all_accounts {
+                tracing::info!(account.host = host, "deliveries of all accounts go on");
+            }
+            health.account_goes_on(&account);
+            // It may have waited before it moved.
+            if *job.return_url.origin() != *account {
+                health.account_goes_on(job.return_url.origin());
+            }
+        }
+        let Some(pause) = judgement.pause else { return judgement };
+        // None: a pause that began after this call is in force, and has been told.
+        let Some(began) = pass.pause(pause) else { return judgement };
+        let length = began.alone.unwrap_or(began.account);
+        let wait = AccountWait {
+            cause: pause.cause,
+            why: heard.to_owned(),
+            advice: accounts.advice(pause.cause, &account),
+            since: clock.now(),
+            until: Some(clock.now() + length),
+        };
+        let (pause_ms, why) = (whole_millis(length), wait.told());
+        if !pause.cause.needs_operator() {
+            // Most pass in a moment; the watch of the accounts notes those that do not.
+            tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
+        } else if health.account_waits(&account, wait) {
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
+        }
+        if let Some(everybody) = began.all_accounts {
+            let pause_ms = whole_millis(everybody);
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
+        }
+        match began.alone {
+            Some(alone) => judgement.until(clock.steady() + alone),
+            None => judgement,
+        }
+    }
+}
