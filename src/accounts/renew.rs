@@ -15,7 +15,7 @@ use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
 use model::{AccountId, AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
-use super::book::Entry;
+use super::directory::Entry;
 use super::due;
 use super::seal::Tokens;
 use super::{Accounts, Integration, host};
@@ -277,7 +277,7 @@ impl Accounts {
     }
 
     pub(super) fn put(&self, record: AccountRecord) {
-        self.change(|book| book.put(record, self.0.sealer.as_ref()));
+        self.change(|directory| directory.put(record, self.0.sealer.as_ref()));
     }
 
     pub(super) fn needs_person(&self, origin: &str, why: &str) {

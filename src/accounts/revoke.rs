@@ -251,13 +251,13 @@ impl Accounts {
     }
 
     fn is_revoked(&self, account_id: AccountId) -> bool {
-        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.numbered(account_id).any(|entry| entry.record.standing.state() == AccountState::Revoked)
+        let directory = self.directory();
+        directory.numbered(account_id).any(|entry| entry.record.standing.state() == AccountState::Revoked)
     }
 
     fn still_connected(&self, account_id: AccountId) -> bool {
-        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.numbered(account_id).any(|entry| entry.tokens.is_some())
+        let directory = self.directory();
+        directory.numbered(account_id).any(|entry| entry.tokens.is_some())
     }
 }
 

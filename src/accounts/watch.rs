@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use model::{AccountKey, AccountState};
 use store::{Store, StoreError};
 
-use super::book::Entry;
+use super::directory::Entry;
 use super::{Accounts, due};
 
 /// Between two looks at the store: `accounts remove`, or a renewal beside us.
@@ -183,6 +183,6 @@ impl Accounts {
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).entries().cloned().collect()
+        self.directory().entries().cloned().collect()
     }
 }
