@@ -14,7 +14,7 @@ use super::directory::Entry;
 
 /// Tokens that are no older are not renewed to look for their account: a bot that goes on naming an address where it is
 /// not must not cost a renewal each time.
-const SETTLED: Duration = Duration::from_secs(10 * 60);
+const MIN_TOKEN_AGE_TO_LOOK: Duration = Duration::from_secs(10 * 60);
 
 impl Accounts {
     /// The account with this number, if it is worth looking whether it has moved to this address.
@@ -27,7 +27,7 @@ impl Accounts {
         let now = self.0.parts.clock.now();
         let worth = |entry: &&Arc<Entry>| {
             let obtained_at = entry.open().ok().map(|(open, _)| open.tokens.obtained_at);
-            obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > SETTLED)
+            obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > MIN_TOKEN_AGE_TO_LOOK)
         };
         directory.numbered(account_id).find(worth).cloned()
     }

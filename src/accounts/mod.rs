@@ -59,7 +59,7 @@ pub use revoke::{Revocation, RevocationError, Revoked};
 
 use connect::LinkTurns;
 use directory::{AccountDirectory, Entry};
-use evidence::Asked;
+use evidence::LastAnswer;
 use pairs::Pairs;
 use renew::Renewing;
 use seal::Sealer;
@@ -151,7 +151,7 @@ struct Inner {
     /// Links that are being used.
     link_turns: Mutex<LinkTurns>,
     /// What accounts were asked after a call that says that they were disconnected.
-    hearings: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<Asked>>>>>,
+    hearings: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<LastAnswer>>>>>,
     /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
     /// checked before that.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
@@ -271,7 +271,7 @@ impl Accounts {
     /// Whether Kommo has told that this account disconnected the integration.
     pub fn is_disabled(&self, account_id: AccountId, client_uuid: &str) -> bool {
         let directory = self.directory();
-        // Asked for each request, and nearly always there is none.
+        // LastAnswer for each request, and nearly always there is none.
         if !directory.has_revoked() {
             return false;
         }

@@ -21,11 +21,11 @@ use super::seal::Tokens;
 use super::{Accounts, Integration, host};
 
 /// Calls of one renewal: the old address, where it is now, the new address.
-const CALLS: u32 = 3;
+const MAX_CALLS_PER_RENEWAL: u32 = 3;
 /// Beyond its calls and their turns, for the store.
-const MARGIN: Duration = Duration::from_secs(15);
-/// Between two looks at what another process, or a full disk, does.
-const AGAIN: Duration = Duration::from_millis(500);
+const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How long until the store is asked again while another process renews, or while the disk is full.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// What is remembered of an account's renewals.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Accounts {
 
     pub(super) fn lease(&self) -> Duration {
         // Each call waits for its turn first.
-        self.0.parts.request_timeout * CALLS * 2 + MARGIN
+        self.0.parts.request_timeout * MAX_CALLS_PER_RENEWAL * 2 + LEASE_MARGIN
     }
 
     /// What is remembered of the renewals of an account.
@@ -114,14 +114,14 @@ impl Accounts {
             match store.lease_renewal(key.clone(), entry.record.generation, self.lease()).await {
                 Ok(Leased::Granted) => break entry,
                 // Another process renews; what it stores is read here.
-                Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(AGAIN).await,
+                Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Ok(Leased::Changed) => {}
                 Err(error) => return Err(not_stored(&error)),
             }
             self.reload().await.map_err(|error| not_stored(&error))?;
         };
         let outcome = self.ask(&entry).await;
-        self.settle(&entry, outcome, &mut failures).await
+        self.complete(&entry, outcome, &mut failures).await
     }
 
     /// Asks Kommo, at the new address if the account has moved.
@@ -175,7 +175,7 @@ impl Accounts {
         elsewhere.then(|| new.origin().ascii_serialization().into())
     }
 
-    async fn settle(
+    async fn complete(
         &self,
         entry: &Entry,
         outcome: Result<(Arc<str>, Granted), RenewalError>,
@@ -203,7 +203,7 @@ impl Accounts {
             Renewal::Stopped(_) => "needs_authorization",
         };
         metrics::counter!("bridge_token_renewals_total", "outcome" => outcome).increment(1);
-        let written = self.insist(key, entry.record.generation, &renewal).await?;
+        let written = self.write_until_ok(key, entry.record.generation, &renewal).await?;
         let Some(generation) = written else {
             // A person connected it anew meanwhile, or it was disconnected: that counts.
             self.reload().await.map_err(|error| not_stored(&error))?;
@@ -234,7 +234,7 @@ impl Accounts {
                 *failures = Failures::default();
                 self.put(AccountRecord { standing, generation, ..entry.record.clone() });
                 if let Some(origin) = &entry.record.origin {
-                    self.needs_person(origin, &why);
+                    self.wait_for_operator(origin, &why);
                 }
                 Err(NoBearer::NeedsAuthorization { why })
             }
@@ -260,7 +260,7 @@ impl Accounts {
 
     /// Writes what came of a renewal, for as long as it takes: a new pair that is not stored must not be used, and
     /// must not be dropped either.
-    async fn insist(
+    async fn write_until_ok(
         &self,
         key: &AccountKey,
         generation: u64,
@@ -270,7 +270,7 @@ impl Accounts {
         loop {
             match store.end_renewal(key.clone(), generation, renewal.clone()).await {
                 Ok(generation) => return Ok(generation),
-                Err(error) if error.is_passing() => self.0.parts.clock.sleep(AGAIN).await,
+                Err(error) if error.is_passing() => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Err(error) => return Err(not_stored(&error)),
             }
         }
@@ -280,7 +280,7 @@ impl Accounts {
         self.change(|directory| directory.put(record, self.0.sealer.as_ref()));
     }
 
-    pub(super) fn needs_person(&self, origin: &str, why: &str) {
+    pub(super) fn wait_for_operator(&self, origin: &str, why: &str) {
         let cause = Cause::NotConnected;
         let wait = AccountWait {
             cause,
