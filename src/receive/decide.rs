@@ -1,7 +1,7 @@
-//! Every refusal of a `widget_request`: its status, its problem, its label, its line in the log.
+//! Decides how a `widget_request` is refused: the status, the problem, the label and the log line of each reason.
 //!
 //! The `type` of each is `urn:salesbot-bridge:problem:` and a slug that never changes. A caller learns
-//! what is wrong with its request; what is wrong with the bridge stands in the bridge's log.
+//! what is wrong with its request; what is wrong with the bridge is in the bridge's log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) enum Rejection {
     /// Not a `widget_request`.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// Nobody knows who asks, or it is somebody else.
+    /// The token does not show who asks, or it is for someone else.
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The token is good, but its integration is not in `handlers.NAME.integrations`.
@@ -68,7 +68,7 @@ pub(super) enum Rejection {
     OverBudget(OverBudget),
     /// The store did not take it.
     #[error("the request could not be stored in time; send the same request again")]
-    Store(StoreError),
+    Store(#[source] StoreError),
 }
 
 impl From<StoreError> for Rejection {
@@ -111,7 +111,7 @@ impl Rejection {
             Self::TooLarge { .. } => "too_large",
             Self::Slow => "timeout",
             Self::Broken | Self::Body(_) | Self::Encoded => "bad_request",
-            Self::Token(error) if error.is_for_somebody_else() => "forbidden",
+            Self::Token(error) if error.is_for_someone_else() => "forbidden",
             Self::NotForIntegration(_) => "forbidden",
             Self::Disabled => "disabled",
             Self::Token(_) => "unauthorized",
@@ -123,7 +123,7 @@ impl Rejection {
 
     /// Whether an operator should look: a wrong secret, an attack, an account over its budget, a bridge that cannot keep up.
     /// The rest is the noise of the Internet.
-    pub(super) fn is_worth_a_warning(&self) -> bool {
+    pub(super) fn needs_warning(&self) -> bool {
         matches!(
             self,
             Self::Token(_)
@@ -162,8 +162,8 @@ fn token_kind(error: TokenError) -> (StatusCode, &'static str, &'static str) {
         TokenError::Integration => ("token-of-other-integration", "Token of another integration"),
         TokenError::Audience => ("token-for-other-host", "Token for another host"),
     };
-    let for_somebody_else = error.is_for_somebody_else();
-    (if for_somebody_else { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED }, slug, title)
+    let for_someone_else = error.is_for_someone_else();
+    (if for_someone_else { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED }, slug, title)
 }
 
 impl IntoResponse for Rejection {
@@ -241,7 +241,7 @@ mod tests {
         ] {
             assert_eq!(rejection.outcome(), outcome, "{rejection:?}");
             let must_warn = matches!(status, 401 | 403 | 422 | 429);
-            assert!(!must_warn || rejection.is_worth_a_warning(), "{rejection:?}");
+            assert!(!must_warn || rejection.needs_warning(), "{rejection:?}");
             let detail = rejection.to_string();
             let response = rejection.into_response();
             assert_eq!(response.status(), status, "{detail}");

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{BodyError, MAX_DEPTH, MAX_FIELDS, RawRequest, from_text};
+use super::{BodyError, MAX_DATA_DEPTH, MAX_FORM_FIELDS, RawRequest, from_text};
 
 /// Reads a form.
 pub(super) fn parse(body: &[u8]) -> Result<RawRequest, BodyError> {
@@ -30,7 +30,7 @@ pub(super) fn collect<'a>(
     let mut request = RawRequest::default();
     let mut data = Node::Leaf(None);
     for (index, (key, value)) in fields.enumerate() {
-        if index == MAX_FIELDS {
+        if index == MAX_FORM_FIELDS {
             return Err(BodyError::TooManyFields);
         }
         let key = text(&key)?;
@@ -111,7 +111,7 @@ impl Node {
         let mut depth = 0;
         for key in segments(path) {
             depth += 1;
-            if depth > MAX_DEPTH {
+            if depth > MAX_DATA_DEPTH {
                 return Err(BodyError::TooDeep);
             }
             if let Self::Leaf(_) = node {

@@ -2,11 +2,11 @@
 //!
 //! The boundary is the first line of the body, so no header is needed. Names are read as in a form. A part without a name,
 //! and a file, is ignored: Kommo sends none. The body is bounded by `server.max_body`, its parts by
-//! [`MAX_FIELDS`](super::MAX_FIELDS).
+//! [`MAX_FORM_FIELDS`](super::MAX_FORM_FIELDS).
 
 use std::borrow::Cow;
 
-use super::{BodyError, MAX_FIELDS};
+use super::{BodyError, MAX_FORM_FIELDS};
 
 /// RFC 2046 allows 70 characters; some clients take more.
 const LONGEST_BOUNDARY: usize = 200;
@@ -51,7 +51,7 @@ fn read<'a>(boundary: &[u8], mut rest: &'a [u8]) -> Result<Vec<Part<'a>>, BodyEr
         let (value, after) =
             part_end(rest, boundary).ok_or(BodyError::Multipart("its last part does not end"))?;
         if let Some(name) = name {
-            if parts.len() == MAX_FIELDS {
+            if parts.len() == MAX_FORM_FIELDS {
                 return Err(BodyError::TooManyFields);
             }
             parts.push(Part { name, value });
@@ -186,7 +186,7 @@ mod tests {
         }
         let cut = RawRequest::parse(&whole[..whole.len() - 10]).unwrap_err().to_string();
         assert!(cut.contains("multipart/form-data") && cut.contains("send JSON"), "{cut}");
-        let many = vec![("name=\"data[]\"", "1"); MAX_FIELDS + 1];
+        let many = vec![("name=\"data[]\"", "1"); MAX_FORM_FIELDS + 1];
         assert_eq!(RawRequest::parse(&multipart(&many, "\n")), Err(BodyError::TooManyFields));
         // A form whose first name begins like a boundary stays a form.
         assert_eq!(RawRequest::parse(b"--x\n=1&return_url=r").unwrap().return_url, "r");

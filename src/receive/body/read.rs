@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::receive::decide::Rejection;
 
-/// A body that is too large is read on, and thrown away, up to this many times the limit: whoever closes a
-/// connection on a caller that still sends takes the answer from it.
-const PATIENCE: usize = 4;
+/// A body that is too large is read on and discarded, up to this many times the limit. A server that closes the connection
+/// while the caller still sends takes the answer from it.
+const MAX_DISCARDED_FACTOR: usize = 4;
 
 /// Reads `body`. One that arrives in one piece is not copied.
 ///
@@ -24,7 +24,7 @@ pub(in crate::receive) async fn read(
     within: Duration,
 ) -> Result<Bytes, Rejection> {
     let too_large = Rejection::TooLarge { limit };
-    let most = limit.saturating_mul(PATIENCE);
+    let most = limit.saturating_mul(MAX_DISCARDED_FACTOR);
     if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
         return Err(too_large);
     }

@@ -10,11 +10,11 @@ use url::Url;
 use model::{AccountId, Entity, EntityKind, Timestamp};
 
 /// The last second of the year 9999. What claims to be later is no time in seconds.
-const LAST_SECOND: f64 = 253_402_300_799.0;
+const MAX_SECOND: f64 = 253_402_300_799.0;
 
 /// The claims that the bridge uses.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Claims {
+pub(super) struct TokenClaims {
     /// `iss`: the account's URL.
     pub iss: Url,
     /// `aud`: whom the token is for.
@@ -33,7 +33,7 @@ pub(super) struct Claims {
     pub entity: Option<Entity>,
 }
 
-impl Claims {
+impl TokenClaims {
     /// Reads a payload.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ pub(in crate::receive) enum ClaimsError {
     /// Not a JSON object, or one with a claim twice.
     #[error("its claims are no JSON object")]
     Json,
-    /// A token without `exp` would be valid for ever.
+    /// A token without `exp` would never expire.
     #[error("it has no `exp`")]
     NoExp,
     /// No seconds since 1970.
@@ -136,7 +136,7 @@ fn moment(value: &Value) -> Option<Timestamp> {
         _ => return None,
     };
     // A NaN is in no range.
-    if !(0.0..=LAST_SECOND).contains(&seconds) {
+    if !(0.0..=MAX_SECOND).contains(&seconds) {
         return None;
     }
     #[allow(clippy::cast_possible_truncation, reason = "the range above is far below 2^53 milliseconds")]
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    fn with(changes: Value) -> Result<Claims, ClaimsError> {
+    fn with(changes: Value) -> Result<TokenClaims, ClaimsError> {
         let mut claims = json!({
             "iss": "https://example.kommo.com",
             "aud": "https://bridge.example.com",
@@ -162,7 +162,7 @@ mod tests {
         for (key, value) in changes.as_object().unwrap() {
             claims[key] = value.clone();
         }
-        Claims::parse(claims.to_string().as_bytes())
+        TokenClaims::parse(claims.to_string().as_bytes())
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(with(json!({"iss": iss})), Err(ClaimsError::Iss), "{iss}");
         }
         for payload in ["", "null", "[]", "1", r#"{"exp":1,"exp":2}"#] {
-            assert_eq!(Claims::parse(payload.as_bytes()), Err(ClaimsError::Json), "{payload}");
+            assert_eq!(TokenClaims::parse(payload.as_bytes()), Err(ClaimsError::Json), "{payload}");
         }
     }
 

@@ -56,18 +56,18 @@ pub(in crate::receive) fn hs512(claims: &Value, secret: &str) -> String {
 }
 
 /// `main` with the secrets `new` and `old`, and two more.
-pub(in crate::receive) fn integrations() -> Vec<Integration> {
+pub(in crate::receive) fn signers() -> Vec<TokenSigner> {
     let [old, new, other] = ["old", "new", "other"].map(SecretString::from);
     vec![
-        Integration::new("main", "AA-bb", &new, Some(&old)),
-        Integration::new("twin", "twin-id", &new, None),
-        Integration::new("other", "other-id", &other, None),
+        TokenSigner::new("main", "AA-bb", &new, Some(&old)),
+        TokenSigner::new("twin", "twin-id", &new, None),
+        TokenSigner::new("other", "other-id", &other, None),
     ]
 }
 
 fn verify_at(token: &str, now: Timestamp) -> Result<Verified, TokenError> {
     let public_url = "https://bridge.example.com".parse().unwrap();
-    Unverified::parse(token)?.verify(&integrations(), Some(&public_url), now).map_err(|unfit| unfit.error)
+    Unverified::parse(token)?.verify(&signers(), Some(&public_url), now).map_err(|unfit| unfit.error)
 }
 
 fn verify(token: &str) -> Result<Verified, TokenError> {
@@ -143,8 +143,8 @@ fn the_shape_is_checked() {
     let good = hs512(&claims(json!({})), "new");
     for (token, expected) in [
         (String::new(), TokenError::Missing),
-        ("a".repeat(MAX_TOKEN + 1), TokenError::TooLong),
-        ("a".repeat(MAX_TOKEN), TokenError::Shape),
+        ("a".repeat(MAX_TOKEN_BYTES + 1), TokenError::TooLong),
+        ("a".repeat(MAX_TOKEN_BYTES), TokenError::Shape),
         ("..".to_owned(), TokenError::Algorithm),
         ("a.b".to_owned(), TokenError::Shape),
         (format!("{good}."), TokenError::Shape),
@@ -189,11 +189,11 @@ fn times_have_a_skew_of_a_minute() {
 fn the_audience_matters_only_when_it_is_known() {
     let token = hs512(&claims(json!({"aud": ["https://elsewhere.example.com"]})), "new");
     assert_eq!(verify(&token), Err(TokenError::Audience));
-    assert!(Unverified::parse(&token).unwrap().verify(&integrations(), None, NOW).is_ok());
+    assert!(Unverified::parse(&token).unwrap().verify(&signers(), None, NOW).is_ok());
     let public_url = "https://bridge.example.com".parse().unwrap();
-    let refused = Unverified::parse(&token).unwrap().verify(&integrations(), Some(&public_url), NOW);
-    let elsewhere = Some(Seen::Audience("https://elsewhere.example.com".to_owned()));
-    assert_eq!(refused, Err(Unfit { error: TokenError::Audience, seen: elsewhere }));
+    let refused = Unverified::parse(&token).unwrap().verify(&signers(), Some(&public_url), NOW);
+    let elsewhere = Some(FaultyValue::Audience("https://elsewhere.example.com".to_owned()));
+    assert_eq!(refused, Err(InvalidToken { error: TokenError::Audience, faulty_value: elsewhere }));
 }
 
 /// All that the text of a part can be turned into and still mean the same to some decoder.
@@ -217,7 +217,7 @@ fn spellings(part: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_token_without_jti_is_the_same_however_it_is_spelled() {
-    // Claims whose parts are of lengths that want padding, and whose signature has both special characters.
+    // TokenClaims whose parts are of lengths that want padding, and whose signature has both special characters.
     let good = (0..)
         .map(|id| hs512(&claims(json!({"jti": null, "entity_id": id})), "new"))
         .find(|token| {
@@ -285,7 +285,7 @@ fn only_good_tokens_for_others_are_forbidden() {
         (TokenError::Integration, true),
         (TokenError::Audience, true),
     ] {
-        assert_eq!(error.is_for_somebody_else(), expected, "{error}");
+        assert_eq!(error.is_for_someone_else(), expected, "{error}");
     }
 }
 
@@ -309,7 +309,7 @@ proptest! {
 
     #[test]
     fn any_payload_is_read_without_a_panic(payload in any::<Vec<u8>>(), number in any::<f64>()) {
-        let _ = Claims::parse(&payload);
+        let _ = TokenClaims::parse(&payload);
         let _ = verify(&hs512(&claims(json!({"exp": number, "nbf": number, "account_id": number})), "new"));
     }
 }

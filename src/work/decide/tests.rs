@@ -12,17 +12,17 @@ fn policy() -> HandlerPolicy {
     }
 }
 
-fn judged(ended: Ended, attempts: u32, time_left: Duration) -> Verdict {
+fn decided(outcome: AttemptOutcome, attempts: u32, time_left: Duration) -> Decision {
     let policy = policy();
-    judge(
-        ended,
-        Circumstances { policy: &policy, attempts, now: NOW, answer_by: NOW + time_left, jitter: 0.5 },
+    decide(
+        outcome,
+        DecisionContext { policy: &policy, attempts, now: NOW, answer_by: NOW + time_left, jitter: 0.5 },
     )
 }
 
 /// Why the bot gets the fallback; `None` if it does not.
-fn fallback(verdict: &Verdict) -> Option<FallbackReason> {
-    let AfterHandler::Deliver(prepared) = &verdict.next else { return None };
+fn fallback(decision: &Decision) -> Option<FallbackReason> {
+    let AfterHandler::Deliver(prepared) = &decision.next else { return None };
     let reason = prepared.outcome.fallback_reason()?;
     assert_eq!(prepared.completion, policy().fallback);
     Some(reason)
@@ -32,91 +32,100 @@ const PLENTY: Duration = Duration::from_secs(40);
 
 #[test]
 fn a_completion_is_delivered() {
-    let verdict = judged(Ended::Returned(Ok(Completion::success().data("reply", ""))), 1, PLENTY);
+    let decision = decided(AttemptOutcome::Returned(Ok(Completion::success().data("reply", ""))), 1, PLENTY);
     let completion = Completion::success().data("reply", "").check().unwrap();
-    assert_eq!(verdict.next, AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler }));
-    assert_eq!((verdict.result, verdict.error), (Some(AttemptResult::Ok), None));
-    assert_eq!(verdict.empty_values, ["reply"]);
+    assert_eq!(
+        decision.next,
+        AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler })
+    );
+    assert_eq!((decision.result, decision.error), (Some(AttemptResult::Ok), None));
+    assert_eq!(decision.empty_values, ["reply"]);
 }
 
 #[test]
 fn a_completion_that_kommo_would_refuse_is_never_sent() {
     let long = Completion::success().show(Show::text("x".repeat(81))).goto(Step::question(1));
-    let verdict = judged(Ended::Returned(Ok(long)), 1, PLENTY);
-    assert_eq!(fallback(&verdict), Some(FallbackReason::InvalidCompletion));
-    assert_eq!(verdict.result, Some(AttemptResult::Fail));
-    assert!(verdict.error.unwrap().contains("at most 80"));
+    let decision = decided(AttemptOutcome::Returned(Ok(long)), 1, PLENTY);
+    assert_eq!(fallback(&decision), Some(FallbackReason::InvalidCompletion));
+    assert_eq!(decision.result, Some(AttemptResult::Fail));
+    assert!(decision.error.unwrap().contains("at most 80"));
 }
 
 #[test]
 fn what_may_help_is_tried_again_with_backoff() {
-    let due = |verdict: &Verdict| match verdict.next {
+    let due = |decision: &Decision| match decision.next {
         AfterHandler::Retry { due_at } => due_at.since(NOW).as_millis(),
-        _ => panic!("{verdict:?}"),
+        _ => panic!("{decision:?}"),
     };
-    let retry = || Ended::Returned(Err(HandlerError::retry("down")));
+    let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
     // At a jitter of a half: three quarters of 500 ms, 1 s, 2 s, ….
-    let delays: Vec<u128> = (1..=9).map(|attempts| due(&judged(retry(), attempts, PLENTY))).collect();
+    let delays: Vec<u128> = (1..=9).map(|attempts| due(&decided(retry(), attempts, PLENTY))).collect();
     assert_eq!(delays, [375, 750, 1_500, 3_000, 6_000, 6_250, 6_250, 6_250, 6_250]);
-    let after = Ended::Returned(Err(HandlerError::retry_after(Duration::from_secs(7), "busy")));
-    assert_eq!(due(&judged(after, 1, PLENTY)), 7_000);
-    assert_eq!(due(&judged(Ended::Panicked("boom".into()), 1, PLENTY)), 375);
-    assert_eq!(due(&judged(Ended::TimedOut, 1, PLENTY)), 375);
+    let after = AttemptOutcome::Returned(Err(HandlerError::retry_after(Duration::from_secs(7), "busy")));
+    assert_eq!(due(&decided(after, 1, PLENTY)), 7_000);
+    assert_eq!(due(&decided(AttemptOutcome::Panicked("boom".into()), 1, PLENTY)), 375);
+    assert_eq!(due(&decided(AttemptOutcome::TimedOut, 1, PLENTY)), 375);
 }
 
 #[test]
 fn what_would_come_too_late_is_moved_to_the_last_moment() {
-    let due = |ended, left: u64| match judged(ended, 1, Duration::from_millis(left)).next {
+    let due = |outcome, left: u64| match decided(outcome, 1, Duration::from_millis(left)).next {
         AfterHandler::Retry { due_at } => Some(due_at.since(NOW).as_millis()),
         _ => None,
     };
-    let retry = || Ended::Returned(Err(HandlerError::retry("down")));
-    let after =
-        |seconds| Ended::Returned(Err(HandlerError::retry_after(Duration::from_secs(seconds), "busy")));
+    let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
+    let after = |seconds| {
+        AttemptOutcome::Returned(Err(HandlerError::retry_after(Duration::from_secs(seconds), "busy")))
+    };
     assert_eq!(due(retry(), 1_376), Some(375));
     assert_eq!(due(retry(), 1_200), Some(200), "a second before the end");
     assert_eq!(due(after(3_600), 40_000), Some(39_000), "also what the handler itself put off");
-    for (ended, left) in [(retry(), 1_000), (after(0), 1_000), (Ended::TimedOut, 0)] {
-        let verdict = judged(ended, 1, Duration::from_millis(left));
-        assert_eq!(fallback(&verdict), Some(FallbackReason::AnswerWithin), "{verdict:?}");
-        assert!(verdict.error.unwrap().contains("handlers.NAME.answer_within"));
+    for (outcome, left) in [(retry(), 1_000), (after(0), 1_000), (AttemptOutcome::TimedOut, 0)] {
+        let decision = decided(outcome, 1, Duration::from_millis(left));
+        assert_eq!(fallback(&decision), Some(FallbackReason::AnswerWithin), "{decision:?}");
+        assert!(decision.error.unwrap().contains("handlers.NAME.answer_within"));
     }
 }
 
 #[test]
 fn each_failure_is_charged_under_its_name() {
-    let result = |ended| judged(ended, 1, PLENTY).result;
-    assert_eq!(result(Ended::Returned(Err(HandlerError::retry("x")))), Some(AttemptResult::Retry));
-    assert_eq!(result(Ended::Returned(Err(HandlerError::fail("x")))), Some(AttemptResult::Fail));
-    assert_eq!(result(Ended::Panicked("x".into())), Some(AttemptResult::Panic));
-    assert_eq!(result(Ended::TimedOut), Some(AttemptResult::Timeout));
-    for uncharged in [Ended::Interrupted, Ended::Overdue, Ended::Crashed(3), Ended::NoHandler] {
+    let result = |outcome| decided(outcome, 1, PLENTY).result;
+    assert_eq!(result(AttemptOutcome::Returned(Err(HandlerError::retry("x")))), Some(AttemptResult::Retry));
+    assert_eq!(result(AttemptOutcome::Returned(Err(HandlerError::fail("x")))), Some(AttemptResult::Fail));
+    assert_eq!(result(AttemptOutcome::Panicked("x".into())), Some(AttemptResult::Panic));
+    assert_eq!(result(AttemptOutcome::TimedOut), Some(AttemptResult::Timeout));
+    for uncharged in [
+        AttemptOutcome::Interrupted,
+        AttemptOutcome::Overdue,
+        AttemptOutcome::Crashed(3),
+        AttemptOutcome::NoHandler,
+    ] {
         assert_eq!(result(uncharged), None);
     }
 }
 
 #[test]
 fn no_bot_is_left_hanging() {
-    let retry = || Ended::Returned(Err(HandlerError::retry("down")));
-    for (verdict, reason) in [
-        (judged(retry(), 10, PLENTY), FallbackReason::MaxAttempts),
-        (judged(retry(), 11, PLENTY), FallbackReason::MaxAttempts),
-        (judged(retry(), 1, Duration::from_millis(250)), FallbackReason::AnswerWithin),
-        (judged(retry(), 1, Duration::ZERO), FallbackReason::AnswerWithin),
-        (judged(Ended::Returned(Err(HandlerError::fail("no"))), 1, PLENTY), FallbackReason::Failed),
-        (judged(Ended::Panicked("boom".into()), 10, PLENTY), FallbackReason::MaxAttempts),
-        (judged(Ended::TimedOut, 1, Duration::ZERO), FallbackReason::AnswerWithin),
-        (judged(Ended::Overdue, 0, Duration::ZERO), FallbackReason::Overdue),
-        (judged(Ended::Crashed(3), 0, PLENTY), FallbackReason::Crashed),
-        (judged(Ended::NoHandler, 0, Duration::ZERO), FallbackReason::NoHandler),
+    let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
+    for (decision, reason) in [
+        (decided(retry(), 10, PLENTY), FallbackReason::MaxAttempts),
+        (decided(retry(), 11, PLENTY), FallbackReason::MaxAttempts),
+        (decided(retry(), 1, Duration::from_millis(250)), FallbackReason::AnswerWithin),
+        (decided(retry(), 1, Duration::ZERO), FallbackReason::AnswerWithin),
+        (decided(AttemptOutcome::Returned(Err(HandlerError::fail("no"))), 1, PLENTY), FallbackReason::Failed),
+        (decided(AttemptOutcome::Panicked("boom".into()), 10, PLENTY), FallbackReason::MaxAttempts),
+        (decided(AttemptOutcome::TimedOut, 1, Duration::ZERO), FallbackReason::AnswerWithin),
+        (decided(AttemptOutcome::Overdue, 0, Duration::ZERO), FallbackReason::Overdue),
+        (decided(AttemptOutcome::Crashed(3), 0, PLENTY), FallbackReason::Crashed),
+        (decided(AttemptOutcome::NoHandler, 0, Duration::ZERO), FallbackReason::NoHandler),
     ] {
-        assert_eq!(fallback(&verdict), Some(reason), "{verdict:?}");
-        assert!(verdict.error.is_some());
+        assert_eq!(fallback(&decision), Some(reason), "{decision:?}");
+        assert!(decision.error.is_some());
     }
 }
 
 #[test]
 fn a_stop_charges_nothing() {
-    let verdict = judged(Ended::Interrupted, 1, PLENTY);
-    assert_eq!((verdict.next, verdict.error), (AfterHandler::HandBack, None));
+    let decision = decided(AttemptOutcome::Interrupted, 1, PLENTY);
+    assert_eq!((decision.next, decision.error), (AfterHandler::HandBack, None));
 }

@@ -18,15 +18,15 @@ pub(super) enum Algorithm {
     Hs256,
 }
 
-/// A Kommo integration, as far as its tokens are concerned. Clones are the same integration.
+/// A Kommo integration as the signer of tokens. Clones are the same integration.
 #[derive(Clone)]
-pub struct Integration {
+pub struct TokenSigner {
     name: Arc<str>,
     client_uuid: Arc<str>,
     keys: Arc<RwLock<Arc<[Key]>>>,
 }
 
-impl Integration {
+impl TokenSigner {
     /// The integration `name` of the configuration, whose tokens are signed with `secret` or, while it is
     /// being changed, with `previous`.
     pub fn new(
@@ -39,8 +39,8 @@ impl Integration {
         Self { name: name.into(), client_uuid: client_uuid.trim().into(), keys }
     }
 
-    /// Accepts from now on what these secrets sign, and nothing else.
-    pub fn exchange(&self, secret: &SecretString, previous: Option<&SecretString>) {
+    /// From now on accepts what these secrets sign, and nothing else.
+    pub fn replace_secrets(&self, secret: &SecretString, previous: Option<&SecretString>) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys(secret, previous);
     }
 
@@ -49,7 +49,7 @@ impl Integration {
         &self.name
     }
 
-    /// Whether `client_uuid` is its id. A token without one is nobody's.
+    /// Whether `client_uuid` is its id. A token without one belongs to no integration.
     pub(super) fn is(&self, client_uuid: &str) -> bool {
         !client_uuid.is_empty() && self.client_uuid.eq_ignore_ascii_case(client_uuid)
     }
@@ -96,30 +96,30 @@ mod tests {
     #[test]
     fn an_empty_secret_signs_nothing() {
         let secret = SecretString::from("");
-        let integration = Integration::new("main", "id", &secret, Some(&secret));
+        let integration = TokenSigner::new("main", "id", &secret, Some(&secret));
         let signature = Hmac::<Sha256>::new_from_slice(b"").unwrap().chain_update("m").finalize();
         assert!(!integration.signed(Algorithm::Hs256, b"m", &signature.into_bytes()));
     }
 
     #[test]
     fn after_an_exchange_the_new_secrets_sign_and_the_old_ones_do_not() {
-        let integration = Integration::new("main", "id", &"old".into(), None);
+        let integration = TokenSigner::new("main", "id", &"old".into(), None);
         let clone = integration.clone();
         let signed = |secret: &str| {
             let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update("m");
             clone.signed(Algorithm::Hs256, b"m", &mac.finalize().into_bytes())
         };
         assert!(signed("old") && !signed("new"));
-        integration.exchange(&"new".into(), Some(&"old".into()));
+        integration.replace_secrets(&"new".into(), Some(&"old".into()));
         assert!(signed("old") && signed("new"));
-        integration.exchange(&"new".into(), None);
+        integration.replace_secrets(&"new".into(), None);
         assert!(!signed("old") && signed("new"));
     }
 
     #[test]
     fn a_token_without_an_id_is_nobodys() {
         let secret = SecretString::from("secret");
-        let integration = |client_uuid| Integration::new("main", client_uuid, &secret, None);
+        let integration = |client_uuid| TokenSigner::new("main", client_uuid, &secret, None);
         assert!(integration(" Aa-1 ").is("aA-1"));
         assert!(!integration("aa-1").is("") && !integration("").is(""));
     }
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_truncated_signature_is_none() {
         let secret = SecretString::from("secret");
-        let integration = Integration::new("main", "id", &secret, None);
+        let integration = TokenSigner::new("main", "id", &secret, None);
         let signature = Hmac::<Sha512>::new_from_slice(b"secret").unwrap().chain_update("m").finalize();
         let signature = signature.into_bytes();
         assert!(integration.signed(Algorithm::Hs512, b"m", &signature));

@@ -1,15 +1,15 @@
-//! What a refused request named, for the one line that the log has for it: never a token or a body, cut and escaped.
+//! The value in a refused request that is at fault, for its log line: cut and escaped, and never a token or a body.
 
 use url::Url;
 
 use crate::terminal;
 
-/// The longest text of a line. Host names and ids are shorter.
-const LONGEST: usize = 100;
+/// The longest excerpt in a log line. Host names and ids are shorter.
+const MAX_EXCERPT_CHARS: usize = 100;
 
-/// A name from outside that shows why a request was refused.
+/// A value from outside that shows why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum FaultyValue {
     /// The handler that the path names.
     Handler(String),
     /// The token's `client_uuid`.
@@ -22,7 +22,7 @@ pub(super) enum Seen {
     Encoding(String),
 }
 
-impl Seen {
+impl FaultyValue {
     /// The host and port of a `return_url` that was refused; none if it has no host.
     pub(super) fn host_of(return_url: &str) -> Option<Self> {
         let url = Url::parse(return_url).ok()?;
@@ -37,7 +37,7 @@ impl Seen {
         | Self::Audience(text)
         | Self::Host(text)
         | Self::Encoding(text)) = self;
-        terminal::excerpt(text, LONGEST)
+        terminal::excerpt(text, MAX_EXCERPT_CHARS)
     }
 }
 
@@ -53,9 +53,13 @@ mod tests {
             ("secret", None),
             ("mailto:secret@evil.example.com", None),
         ] {
-            assert_eq!(Seen::host_of(url), host.map(|host| Seen::Host(host.to_owned())), "{url}");
+            assert_eq!(
+                FaultyValue::host_of(url),
+                host.map(|host| FaultyValue::Host(host.to_owned())),
+                "{url}"
+            );
         }
-        let long = Seen::Handler(format!("a\n{}", "x".repeat(200))).text();
-        assert!(long.starts_with("a\\u000ax") && long.chars().count() <= LONGEST + 6, "{long}");
+        let long = FaultyValue::Handler(format!("a\n{}", "x".repeat(200))).text();
+        assert!(long.starts_with("a\\u000ax") && long.chars().count() <= MAX_EXCERPT_CHARS + 6, "{long}");
     }
 }
