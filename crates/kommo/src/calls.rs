@@ -54,7 +54,7 @@ impl Client {
             async move {
                 let Some(path) = path? else { return Ok(None) };
                 let (page, origin) = client.page(path, number).await?;
-                // A bad link is told after the page that it stands on.
+                // A bad link is an error after the page that has it.
                 let next = page.next.as_deref().map(|link| path_of(link, &origin)).transpose();
                 let next = match next {
                     Ok(Some(next)) if !read.insert(next.clone()) => Err(Error::Unexpected {
@@ -122,7 +122,7 @@ impl Client {
     /// completion, which the bridge delivers. The token has to be an administrator's.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::NotFound`] if nobody waits there. Also if `return_url` is of another account.
+    /// See [`Error`]; [`Error::NotFound`] if no bot waits there. Also if `return_url` is of another account.
     pub async fn continue_bot(
         &self,
         return_url: &ReturnUrl,
@@ -182,7 +182,7 @@ impl Client {
         self.patch(path, body).await
     }
 
-    /// As [`get_json`](Self::get_json), into a type of one's own: an `Option` where there may be nothing.
+    /// As [`get_json`](Self::get_json), into a type of your own: an `Option` if there may be nothing.
     ///
     /// # Errors
     /// See [`Error`]; [`Error::Unexpected`] names the place that does not fit the type.
@@ -190,7 +190,7 @@ impl Client {
         decoded(&self.call(ApiRequest::get(path)).await?, type_name::<T>())
     }
 
-    /// As [`post_json`](Self::post_json), with the answer in a type of one's own.
+    /// As [`post_json`](Self::post_json), with the answer in a type of your own.
     ///
     /// # Errors
     /// As [`get`](Self::get). What was posted is done, also if its answer does not fit.
@@ -203,7 +203,7 @@ impl Client {
         decoded(&self.call(request).await?, type_name::<T>())
     }
 
-    /// As [`patch_json`](Self::patch_json), with the answer in a type of one's own.
+    /// As [`patch_json`](Self::patch_json), with the answer in a type of your own.
     ///
     /// # Errors
     /// As [`get`](Self::get). What was changed is changed, also if its answer does not fit.

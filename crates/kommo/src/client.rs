@@ -67,7 +67,7 @@ impl Client {
     /// token.
     ///
     /// # Errors
-    /// `base_url` is no address that may get a token; or there are no CA certificates.
+    /// `base_url` is not an address that may get a token; or there are no CA certificates.
     pub fn new(
         base_url: impl AsRef<str>,
         token: SecretString,

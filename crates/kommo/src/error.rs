@@ -75,7 +75,7 @@ pub enum Error {
         /// How long to wait, if Kommo said so.
         retry_after: Option<Duration>,
     },
-    /// Any other status that is none of success; for a read, after all its tries.
+    /// Any other status but success; for a read, after all its tries.
     #[error("Kommo answered {status}{said}{}", if *status >= 500 { ": try again later" } else { "" })]
     Status {
         /// The HTTP status.
@@ -109,7 +109,7 @@ pub enum Error {
     Setup(#[from] HttpClientError),
 }
 
-/// What Kommo wrote about an error: title, hint and detail in one line, perhaps Russian, perhaps nothing.
+/// What Kommo wrote about an error: title, hint and detail in one line, sometimes Russian, sometimes empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProblemText(String);
 
@@ -128,7 +128,7 @@ impl fmt::Display for ProblemText {
 }
 
 impl Error {
-    /// Whether the same call may succeed later without anybody doing anything. Of a write that was sent and whose
+    /// Whether the same call may succeed later although no one does anything. Of a write that was sent and whose
     /// answer is lost, it says yes too: make sure that it may be carried out twice.
     ///
     /// ```

@@ -100,7 +100,7 @@ impl HttpClient {
         if let Some((name, value)) = call.secret_header {
             request = match HeaderValue::from_str(value.expose_secret()) {
                 Ok(mut value) => {
-                    // Neither shown by whoever logs headers, nor kept in a connection's compression table.
+                    // Neither shown in a log of headers, nor kept in a connection's compression table.
                     value.set_sensitive(true);
                     request.header(name, value)
                 }

@@ -176,7 +176,7 @@ pub fn token_claims(access: &SecretString) -> TokenClaims {
     }
 }
 
-/// The claims of a JWT, unverified; none if it is not one.
+/// The claims of a JWT, unverified; empty if it is not one.
 pub(super) fn claims_of(access: &SecretString) -> Map<String, Value> {
     let payload = access.expose_secret().split('.').nth(1);
     let bytes = payload.and_then(|payload| BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok());

@@ -211,7 +211,7 @@ impl CallOutcome {
     }
 }
 
-/// What stands in the place of Kommo's API, in a few words.
+/// Says in a few words that something answered in place of Kommo's API.
 pub(super) fn not_kommo(status: u16) -> String {
     let body = if status < 300 { "with an HTML page" } else { "without JSON" };
     format!("{status} {body}, which is not Kommo's API")

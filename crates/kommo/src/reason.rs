@@ -1,7 +1,7 @@
 //! What went wrong, as a sentence with the errors behind it.
 //!
 //! reqwest's own text names the URL, and a URL of Kommo names a bot and the wait of a customer. So a [`Reason`] begins with
-//! what stands behind that text.
+//! the error behind that text.
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -93,7 +93,7 @@ pub(super) fn segment(text: &str) -> Result<String, Error> {
     Ok(encoded)
 }
 
-/// A path without its query, which may say what is nobody's business, and not too long.
+/// A path without its query, which may hold private data, cut to 80 characters.
 fn shown(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     path.chars().filter(|letter| !letter.is_control()).take(80).collect()

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_look_at_a_name_is_checked_anew() {
+    async fn each_lookup_of_a_name_is_checked_again() {
         let answers = ["93.184.215.14:0", "169.254.169.254:0", "93.184.215.14:0"];
         let answers = answers.map(|address| vec![address.parse().unwrap()]).to_vec();
         let resolver = public_only(leads_to(answers));

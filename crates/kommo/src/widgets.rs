@@ -22,7 +22,7 @@ pub struct Widget {
     /// Its version.
     #[serde(default, deserialize_with = "lenient::text")]
     pub version: String,
-    /// What people think of it, if anybody said so.
+    /// Its rating by users, if there is one.
     #[serde(default)]
     pub rating: Option<Rating>,
     /// The fields of its settings.
