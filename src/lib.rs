@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, unused_imports, reason = "some of what the rooms offer is for commands alone")
+)]
 
 mod accounts;
 mod admin;
 pub mod bridge;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 mod deliver;
-mod flood;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handler;
@@ -14,12 +18,14 @@ mod handlers;
 mod health;
 mod job_log;
 mod listener;
+mod log_limiter;
 mod oauth;
 mod panics;
 mod problem;
 mod receive;
 mod secrets;
 mod shutdown;
+mod stage;
 mod telemetry;
 mod terminal;
 mod work;
@@ -31,13 +37,16 @@ pub use config::Config;
 pub use handler::{Context, Handler, HandlerError, Request};
 pub use handlers::Echo;
 pub use shutdown::Shutdown;
-pub use {load, simulator, widget_package};
+#[cfg(any(feature = "testing", feature = "tools"))]
+pub use simulator;
+#[cfg(feature = "tools")]
+pub use {load, widget_package};
 
 /// Kommo, as the author of a handler sees it: the client of one account, and what it may answer.
 pub mod kommo {
     pub use ::kommo::{
-        Client, ClientOptions, Error, MOST_WIDGETS, NoBearer, Rating, Said, SettingField, SettingMistake,
-        SettingType, Settings, ValidationError, Widget, WidgetPage,
+        Client, ClientOptions, Error, MAX_WIDGETS, NoBearer, ProblemText, Rating, Reason, SettingField,
+        SettingMistake, SettingType, ValidationError, Widget, WidgetPage, WidgetSettings,
     };
 }
 

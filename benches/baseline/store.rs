@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{FromRow, SqlitePool};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{FromRow, Row, SqlitePool};
 use uuid::Uuid;
 
 use super::form::WidgetRequest;
@@ -29,7 +31,7 @@ const SCHEMA: &str = "
 const BUSY: Duration = Duration::from_secs(30);
 
 /// A job that is not finished.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: String,
     pub(super) return_url: String,
@@ -37,6 +39,18 @@ pub(super) struct Job {
     /// What is posted, once the handler has made it.
     pub(super) completion: Option<String>,
     pub(super) attempts: i64,
+}
+
+impl FromRow<'_, SqliteRow> for Job {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            return_url: row.try_get("return_url")?,
+            data: row.try_get("data")?,
+            completion: row.try_get("completion")?,
+            attempts: row.try_get("attempts")?,
+        })
+    }
 }
 
 /// Opens the database and makes its table.

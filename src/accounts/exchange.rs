@@ -5,8 +5,8 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use url::Url;
 
-use kommo::{Grant, GrantError, Granted, token_claims};
-use model::{AccountId, AccountKey, AccountRecord, RedirectUri, Standing};
+use kommo::{Grant, GrantError, GrantedTokens, token_claims};
+use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
 use store::{NewConnection, Store};
 
 use super::connect::{ConnectError, Connected};
@@ -52,7 +52,7 @@ pub(super) struct Ready<'a> {
 
 /// Tokens that a code became, and that are not stored yet.
 pub(super) struct Redeemed {
-    granted: Granted,
+    granted: GrantedTokens,
     url: Url,
     pub(super) origin: Arc<str>,
     /// The account, as the address says.
@@ -136,7 +136,7 @@ impl Accounts {
             key,
             origin: Some(origin.clone()),
             previous_origin: previous_origin.clone(),
-            standing: Standing::Active(tokens),
+            authorization: Authorization::Active(tokens),
             generation,
             connected_at: Some(parts.clock.now()),
         });
@@ -144,7 +144,7 @@ impl Accounts {
         for origin in previous_origin.iter().chain([&origin]) {
             self.goes_on(origin);
         }
-        let was = known.map(|known| known.record.standing.state());
+        let was = known.map(|known| known.record.authorization.state());
         let integration = integration.name.clone();
         tracing::info!(
             account.id = account_id.0,

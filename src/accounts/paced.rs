@@ -1,8 +1,8 @@
 //! Calls to the token endpoint and the questions around them: each waits for its turn, and what its answer says about the pace
 //! counts for the account, unless a stranger chose the call.
 
-use kommo::GrantError;
-use kommo::pace::{Cause, Errand, Pass, Pause, Paused, Source};
+use kommo::pace::{CallKind, Cause, Pause, Paused, Permit, Source};
+use kommo::{GrantError, Reason};
 use model::whole_millis;
 
 use super::{Accounts, host};
@@ -54,11 +54,11 @@ impl Accounts {
         let answer = call.await;
         let (cause, hint) = match &answer {
             Err(GrantError::TooMany { retry_after }) => (Cause::TooMany, *retry_after),
-            Err(GrantError::Refused { is_block: true, .. }) => (Cause::Blocked, None),
+            Err(GrantError::Blocked) => (Cause::Blocked, None),
             _ => return answer,
         };
         let began = pass.pause(Pause { cause, hint, source: Source::Token });
-        if let Some(everybody) = began.and_then(|began| began.everybody) {
+        if let Some(everybody) = began.and_then(|began| began.all_accounts) {
             let (pause_ms, why) = (whole_millis(everybody), cause.advice());
             tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts paused");
         }
@@ -66,11 +66,11 @@ impl Accounts {
     }
 
     /// A pass for a call for a token that goes out now.
-    async fn started(&self, origin: &str) -> Result<Pass, GrantError> {
-        let unavailable = |paused: Paused| GrantError::Unavailable(paused.to_string());
+    async fn started(&self, origin: &str) -> Result<Permit, GrantError> {
+        let unavailable = |paused: Paused| GrantError::Unavailable(Reason::new(paused.to_string()));
         loop {
             let patience = self.0.parts.request_timeout;
-            let turn = self.0.parts.gate.turn(origin, Errand::Token, patience).await;
+            let turn = self.0.parts.gate.acquire(origin, CallKind::Token, patience).await;
             let mut pass = turn.map_err(unavailable)?;
             // A pause that began since it had its turn is waited for like any other.
             if pass.start().is_ok() {

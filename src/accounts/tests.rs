@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::*;
-use kommo::pace::Limits;
+use kommo::pace::CallLimits;
 use model::Timestamp;
 use model::clock::ManualClock;
 use simulator::{Fault, MovedAnswer, Options, Simulator, TimeSource};
@@ -84,15 +84,15 @@ impl Home {
         };
         // Kommo knows its id in the case in which it made it.
         let integration = Integration { client_uuid: options.client_uuid.clone(), ..integration };
-        let limits = Limits { rate_per_account: 1_000, rate_total: None, places: 8 };
+        let limits = CallLimits { rate_per_account: 1_000, rate_total: None, concurrency: 8 };
         let parts = Parts {
             long_lived,
             integrations: vec![integration],
             keys: Some(Keys { current: Arc::new(self.key), previous: self.previous_key.map(Arc::new) }),
             store: Some(store.clone()),
-            kommo: Kommo::new(hosts.clone(), Duration::from_secs(20)).unwrap(),
+            kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
-            gate: Gate::new(limits, self.clock.clock()),
+            gate: CallLimiter::new(limits, self.clock.clock()),
             health: Health::new(),
             request_timeout: Duration::from_secs(20),
             clock: self.clock.clock(),

@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::config::{self, BUILT_IN_KINDS, Config};
-use crate::deliver::{self, Sender, Settings};
+use crate::deliver::{DeliverySettings, Sender, SenderParts};
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health};
 use crate::job_log::JobLog;
-use crate::receive::{Integration, Receiver, Route};
+use crate::receive::{Receiver, Route, TokenSigner};
 use crate::secrets::SharedSecret;
 use crate::work::{HandlerThreads, Pool, Registry};
-use kommo::pace::Gate;
+use kommo::pace::CallLimiter;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 use store::{Role, Store};
@@ -65,10 +65,10 @@ impl Parts {
         let draining = CancellationToken::new();
         let receiver = receiver(&config, &policies, &store, &accounts, &clock, &draining);
         let admin_token = config.admin.token.clone().map(SharedSecret::from);
-        let secrets = Arc::new(Secrets::new(&config, &receiver.integrations, &accounts, admin_token));
+        let secrets = Arc::new(Secrets::new(&config, &receiver.signers, &accounts, admin_token));
         let job_log = JobLog::new(clock.clone());
         let sender = Sender::new(
-            deliver::Parts {
+            SenderParts {
                 store: store.clone(),
                 kommo,
                 accounts: accounts.clone(),
@@ -79,7 +79,7 @@ impl Parts {
                 clock: clock.clone(),
                 random: fastrand::f64,
             },
-            Settings {
+            DeliverySettings {
                 request_timeout: config.delivery.request_timeout,
                 give_up_after: config.delivery.give_up_after,
             },
@@ -111,7 +111,7 @@ impl Parts {
 
 /// Health learns from the gate whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
 /// waits, no one has to do anything.
-fn note_everybody(health: &Health, gate: &Arc<Gate>, store: &Store, clock: &Clock) {
+fn note_everybody(health: &Health, gate: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
     let (gate, store, clock) = (gate.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
         let waits = gate.everybody_waits()?;
@@ -128,7 +128,7 @@ pub(super) fn registry(
 ) -> Result<Registry, Error> {
     let mut registry = Registry::default();
     for (name, register) in registrations {
-        let name: HandlerName = name.parse().map_err(|why| Error::HandlerName { name, why })?;
+        let name: HandlerName = name.parse().map_err(|source| Error::HandlerName { name, source })?;
         let configured = config.handlers.get(&name);
         if registry.get(name.as_str()).is_some() || configured.is_some_and(|known| known.kind.is_some()) {
             return Err(Error::HandlerTwice(name.to_string()));
@@ -174,13 +174,13 @@ fn receiver(
     clock: &Clock,
     draining: &CancellationToken,
 ) -> Receiver {
-    let integrations = config.integrations.iter().map(|(name, known)| {
+    let signers = config.integrations.iter().map(|(name, known)| {
         let (secret, previous) = (&known.client_secret, known.previous_client_secret.as_ref());
-        Integration::new(name, &known.client_uuid, secret, previous)
+        TokenSigner::new(name, &known.client_uuid, secret, previous)
     });
     Receiver {
         handlers: policies.iter().map(|(name, policy)| (name.clone(), route(config, name, policy))).collect(),
-        integrations: integrations.collect(),
+        signers: signers.collect(),
         public_url: config.server.public_url.clone(),
         hosts: config.delivery.hosts.clone(),
         max_body: config.server.max_body,
@@ -190,7 +190,7 @@ fn receiver(
             let accounts = accounts.clone();
             Arc::new(move |account_id, client_uuid| accounts.is_disabled(account_id, client_uuid))
         },
-        was_seen: {
+        on_account_seen: {
             let accounts = accounts.clone();
             Arc::new(move |client_uuid, origin, account_id| {
                 accounts.was_seen(client_uuid, origin, account_id)

@@ -12,10 +12,10 @@ use axum::response::{IntoResponse, Response};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 
-use crate::flood::Flood;
+use crate::log_limiter::LogLimiter;
 use crate::problem::{Problem, Unrouted};
 use crate::terminal;
-use model::routed;
+use model::path_below;
 
 /// A longer part of a path is cut: a secret may have been put there.
 const LONGEST_SEGMENT: usize = 32;
@@ -24,12 +24,12 @@ const LONGEST_PATH: usize = 120;
 struct Public {
     /// The path of `server.public_url`: `/bots`, or empty.
     prefix: String,
-    flood: Flood,
+    log_limiter: LogLimiter,
 }
 
 /// `routes`, which have their fallbacks already, as the public listener serves them.
-pub(super) fn router(routes: Router, prefix: &str, flood: Flood) -> Router {
-    let public = Arc::new(Public { prefix: prefix.to_owned(), flood });
+pub(super) fn router(routes: Router, prefix: &str, log_limiter: LogLimiter) -> Router {
+    let public = Arc::new(Public { prefix: prefix.to_owned(), log_limiter });
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(public, serve))
 }
 
@@ -59,7 +59,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
 
 /// `uri` with the path that the routes know; `None` if it has that already.
 fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
-    let path = routed(uri.path(), prefix);
+    let path = path_below(uri.path(), prefix);
     if path == uri.path() {
         return None;
     }
@@ -77,7 +77,7 @@ impl Public {
         metrics::counter!("bridge_unknown_paths_total", "reason" => reason).increment(1);
         // Scanners send GETs without end; they must not hide the POST of a mistyped block.
         let kind = if *method == Method::POST { "post" } else { "other" };
-        if !self.flood.may_tell(kind) {
+        if !self.log_limiter.allows(kind) {
             return;
         }
         let (path, method) = (shown(uri.path()), terminal::excerpt(method.as_str(), 16));
@@ -100,8 +100,6 @@ fn shown(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use axum::body::Body;
@@ -114,24 +112,11 @@ mod tests {
     use model::Timestamp;
     use model::clock::ManualClock;
 
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn served(prefix: &str, clock: &ManualClock) -> Router {
         let routes = Router::new()
             .route("/widget_request/{name}", post(async |uri: Uri| uri.to_string()))
             .route("/oauth/callback", get(async |uri: Uri| uri.to_string()));
-        router(problem::with_fallbacks(routes), prefix, Flood::new("a test", clock.clock()))
+        router(problem::with_fallbacks(routes), prefix, LogLimiter::new("a test", clock.clock()))
     }
 
     async fn send(router: &Router, method: &str, path: &str) -> (u16, String) {
@@ -168,13 +153,7 @@ mod tests {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let _recording = metrics::set_default_local_recorder(&recorder);
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
-        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-        let _logging = tracing::subscriber::set_default(subscriber);
+        let log = test_log::collect(tracing::Level::INFO);
         let clock = ManualClock::new(Timestamp::from_millis(0));
         let router = served("", &clock);
         let secret = "s".repeat(60);
@@ -190,8 +169,7 @@ mod tests {
             send(&router, "GET", "/wp-login.php").await;
         }
         send(&router, "POST", "/last").await;
-        let log = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let text = log();
+        let text = log.text();
         for part in [
             "method=\"POST\" path=\"/hooks/widget_request/echo\"",
             "a method that its path does not accept method=\"GET\" path=\"/widget_request/echo\"",
@@ -207,8 +185,6 @@ mod tests {
         assert!(counted.contains(r#"bridge_unknown_paths_total{reason="method"} 1"#), "{counted}");
         tokio::task::yield_now().await;
         clock.advance(Duration::from_secs(10));
-        while !log().contains("further lines were suppressed") {
-            tokio::task::yield_now().await;
-        }
+        log.wait("further lines were suppressed").await;
     }
 }

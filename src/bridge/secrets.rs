@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 
 use crate::accounts::Accounts;
-use crate::config::{Config, SecretFile};
+use crate::config::{Config, SecretFile, SecretFileError};
 use crate::receive;
 use crate::secrets::SharedSecret;
 
@@ -15,7 +15,7 @@ use crate::secrets::SharedSecret;
 pub(super) struct Secrets {
     files: Vec<SecretFile>,
     /// The integrations whose tokens are accepted, by their names.
-    signers: Vec<(String, receive::Integration)>,
+    signers: Vec<(String, receive::TokenSigner)>,
     accounts: Accounts,
     admin_token: Option<SharedSecret>,
 }
@@ -47,20 +47,20 @@ impl<'a> Use<'a> {
 }
 
 /// What came of reading the files again, by keys.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Reloaded {
     changed: Vec<String>,
     unchanged: usize,
     /// The files differ from what is in force, but only a restart takes it.
     restart: Vec<String>,
     /// The old secrets stay, and why.
-    kept: Vec<(String, String)>,
+    kept: Vec<(String, SecretFileError)>,
 }
 
 impl Secrets {
     pub(super) fn new(
         config: &Config,
-        signers: &[receive::Integration],
+        signers: &[receive::TokenSigner],
         accounts: &Accounts,
         admin_token: Option<SharedSecret>,
     ) -> Self {
@@ -95,8 +95,8 @@ impl Secrets {
         for file in &self.files {
             let secret = match file.read() {
                 Ok(secret) => secret,
-                Err(why) => {
-                    reloaded.kept.push((file.key(), why));
+                Err(error) => {
+                    reloaded.kept.push((file.key(), error));
                     continue;
                 }
             };
@@ -125,21 +125,22 @@ impl Secrets {
     }
 
     /// The integration of `integrations.NAME` as the accounts and as the receiver have it.
-    fn integration(&self, name: &str) -> Option<(&crate::accounts::Integration, &receive::Integration)> {
+    fn integration(&self, name: &str) -> Option<(&crate::accounts::Integration, &receive::TokenSigner)> {
         let known = self.accounts.integrations().iter().find(|known| known.name == name)?;
         let (_, signer) = self.signers.iter().find(|(signer, _)| signer == name)?;
         Some((known, signer))
     }
 }
 
-fn renew(known: &crate::accounts::Integration, signer: &receive::Integration) {
+fn renew(known: &crate::accounts::Integration, signer: &receive::TokenSigner) {
     let previous = known.previous_client_secret.as_ref().map(SharedSecret::get);
-    signer.exchange(&known.client_secret.get(), previous.as_deref());
+    signer.replace_secrets(&known.client_secret.get(), previous.as_deref());
 }
 
 impl Reloaded {
     fn log(&self) {
-        for (key, why) in &self.kept {
+        for (key, error) in &self.kept {
+            let why = error.to_string();
             tracing::error!(key, why, "a secret file cannot be used: the old secret stays in force");
         }
         for key in &self.restart {

@@ -11,8 +11,8 @@ use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
 use crate::config::{self, Config};
 use crate::health::Health;
 use crate::secrets::SharedSecret;
-use kommo::pace::{Gate, Limits};
-use kommo::{Clients, Kommo};
+use kommo::pace::{CallLimiter, CallLimits};
+use kommo::{ClientFactory, HttpClient};
 use model::clock::Clock;
 use store::{Store, StoreError};
 
@@ -21,29 +21,29 @@ use super::Error;
 /// Everything that calls to Kommo share.
 #[derive(Clone)]
 pub(crate) struct Speaking {
-    pub(crate) kommo: Kommo,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) kommo: HttpClient,
+    pub(crate) gate: Arc<CallLimiter>,
     pub(crate) health: Health,
     pub(crate) clock: Clock,
 }
 
 /// The gate of the configuration.
-pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<Gate> {
-    let limits = Limits {
+pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
+    let limits = CallLimits {
         rate_per_account: config.delivery.rate_per_account,
         rate_total: config.delivery.rate_total,
-        places: config.delivery.concurrency,
+        concurrency: config.delivery.concurrency,
     };
-    Gate::new(limits, clock.clone())
+    CallLimiter::new(limits, clock.clone())
 }
 
 /// The HTTP client of the configuration: every call to Kommo is one of its calls.
 ///
 /// # Errors
 /// TLS cannot be set up.
-pub(crate) fn kommo(config: &Config) -> Result<Kommo, Error> {
+pub(crate) fn kommo(config: &Config) -> Result<HttpClient, Error> {
     let config::Delivery { outgoing, hosts, request_timeout, .. } = &config.delivery;
-    Ok(Kommo::leaving(outgoing, hosts.clone(), *request_timeout)?)
+    Ok(HttpClient::new(outgoing, hosts.clone(), *request_timeout)?)
 }
 
 impl Speaking {
@@ -103,8 +103,8 @@ impl Speaking {
         config: &Config,
         accounts: &Accounts,
         runtime: Option<Handle>,
-    ) -> Arc<Clients> {
-        Arc::new(Clients {
+    ) -> Arc<ClientFactory> {
+        Arc::new(ClientFactory {
             kommo: self.kommo.clone(),
             gate: self.gate.clone(),
             credentials: Arc::new(accounts.clone()),

@@ -254,5 +254,4 @@ pub(super) fn find<'a>(
 }
 
 #[cfg(test)]
-#[path = "accounts_tests.rs"]
 mod tests;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+#[cfg(feature = "tools")]
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge;
@@ -15,6 +16,7 @@ use crate::terminal::{Keep, harmless};
 use super::screen::Screen;
 
 /// Why a command failed.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     message: String,
     status: u8,
@@ -106,6 +108,7 @@ pub(super) fn print_to(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`print`]; or `stop` came first.
+#[cfg(feature = "tools")]
 pub(super) async fn print_until(stop: &CancellationToken, text: String) -> anyhow::Result<()> {
     let written = tokio::task::spawn_blocking(move || print(&text));
     match stop.run_until_cancelled(written).await {

@@ -6,22 +6,32 @@ mod accounts;
 mod accounts_confirm;
 mod accounts_resume;
 mod accounts_text;
+#[cfg(feature = "tools")]
 mod bench;
 pub mod config;
+#[cfg(feature = "tools")]
 pub mod demo;
 mod doctor;
 pub mod health;
 pub mod jobs;
 mod jobs_text;
+#[cfg(any(test, not(feature = "tools")))]
+mod missing;
+#[cfg(feature = "tools")]
 pub mod simulate;
+#[cfg(feature = "tools")]
 mod simulate_bridge;
+#[cfg(feature = "tools")]
 mod simulate_text;
+#[cfg(feature = "tools")]
 pub mod widget_package;
+#[cfg(feature = "tools")]
 mod widget_package_text;
 pub mod widgets;
 
 mod account;
 mod exit;
+#[cfg(feature = "tools")]
 mod progress;
 mod screen;
 mod settings;
@@ -32,7 +42,6 @@ mod widgets_text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::bridge::{Bridge, Error};
@@ -62,10 +71,13 @@ enum Command {
     /// Run the bridge until SIGTERM or SIGINT
     Serve,
     /// Show the whole loop on this machine, with nothing set up
+    #[cfg(feature = "tools")]
     Demo(demo::Args),
     /// Run the Kommo simulator alone
+    #[cfg(feature = "tools")]
     Simulate(simulate::Args),
     /// Load a bridge on this machine, measure it, and check that every request is continued once
+    #[cfg(feature = "tools")]
     Bench(bench::Args),
     /// Check or show the configuration
     #[command(subcommand)]
@@ -77,6 +89,7 @@ enum Command {
     /// List accounts, connect them by OAuth, resume or remove them
     Accounts(accounts::Args),
     /// Write a widget.zip to upload to Kommo, so that a SalesBot can ask the bridge
+    #[cfg(feature = "tools")]
     WidgetPackage(Box<widget_package::Args>),
     /// Check configuration, store, clock, accounts and reachability, and say what to do
     Doctor,
@@ -84,8 +97,12 @@ enum Command {
     #[command(hide = true)]
     Health,
     /// Run the script of a widget that `simulate` was given
+    #[cfg(feature = "tools")]
     #[command(name = simulator::SCRIPT_COMMAND, hide = true)]
     RunScript,
+    #[cfg(not(feature = "tools"))]
+    #[command(flatten)]
+    Missing(missing::Command),
 }
 
 /// The whole command line around a bridge: `register` adds the program's own handlers to it.
@@ -127,8 +144,11 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             let config = louder(Config::load(&sources()?).map_err(Error::from)?, verbose);
             Ok(register(Bridge::new(config)).serve().await?)
         }
+        #[cfg(feature = "tools")]
         Command::Demo(args) => Ok(demo::run(args, json, verbose).await?),
+        #[cfg(feature = "tools")]
         Command::Simulate(args) => Ok(simulate::run(args, json).await?),
+        #[cfg(feature = "tools")]
         Command::Bench(args) => bench::run(args, file, json).await,
         Command::Config(command) => {
             let sources = sources()?;
@@ -151,6 +171,7 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             let config = Config::load(&sources()?).map_err(Error::from)?;
             accounts::run(args, &config, json).await
         }
+        #[cfg(feature = "tools")]
         Command::WidgetPackage(args) => {
             let config = || Config::load(&sources()?).map_err(|error| Failure::from(Error::from(error)));
             exit::print(&widget_package::run(*args, config, json)?).map_err(Failure::from)
@@ -163,10 +184,10 @@ async fn run(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> Result<(), Fa
             let config = Config::load(&sources()?).map_err(Error::from)?;
             Ok(health::run(&config).await?)
         }
-        Command::RunScript => {
-            let answer = simulator::serve_script(std::io::stdin().lock());
-            Ok(exit::print(&answer.context("the script cannot be run")?)?)
-        }
+        #[cfg(feature = "tools")]
+        Command::RunScript => Ok(simulate::run_script()?),
+        #[cfg(not(feature = "tools"))]
+        Command::Missing(command) => Err(command.refused()),
     }
 }
 

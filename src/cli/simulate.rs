@@ -16,7 +16,7 @@ use url::Url;
 
 use simulator::{FAULTS, Language, Options, Simulator};
 
-use super::exit::{Usage, print_until};
+use super::exit::{Usage, print, print_until};
 use super::simulate_bridge::BridgeAt;
 use super::simulate_text::Printed;
 
@@ -111,6 +111,15 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
     }
     simulator.shutdown().await;
     Ok(())
+}
+
+/// Runs the script of a widget, which comes on stdin: the simulator starts this program again for it.
+///
+/// # Errors
+/// The script cannot be run, or stdout cannot be written.
+pub fn run_script() -> anyhow::Result<()> {
+    let answer = simulator::serve_script(std::io::stdin().lock());
+    print(&answer.context("the script cannot be run")?)
 }
 
 #[cfg(unix)]

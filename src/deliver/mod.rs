@@ -1,61 +1,51 @@
 //! The sender: takes completions and posts each to its `return_url`, until Kommo has it.
 //!
-//! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
-//! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
-//! due. Either way it passes the [gate](Gate): the pace of its account, and a place among the calls in flight.
-//! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
-//! delays no other; a lane that the gate holds is parked until there is a reason to look. Within a lane young jobs go
-//! first, and every fourth continue is one that has been due longest ([`turns`]).
+//! A delivery arrives in one of two ways: the commit that stored its completion hands it over from memory; or the sender
+//! claims it from the store, after a wake-up. Either way the [limiter](CallLimiter) has to permit it: the pace of its account,
+//! and the number of calls in flight. The sender claims for each lane (the origin of an account) separately, so an account
+//! that is paused or slow delays no other; a lane that the limiter holds is parked until there is a reason to look. Within a
+//! lane young jobs go first, and every fourth continue is one that has been due longest ([`schedule`]).
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
-//! takes it. What is done with an answer is in [`judge`], and whom a refusal is about in [`blame`].
+//! takes it. What is done with an answer is in [`decide`].
 
+mod account;
 mod attempt;
-mod blame;
-mod early;
+mod claim;
+mod decide;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod judge;
 mod log;
-mod turns;
+mod schedule;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
 use crate::health::Health;
 use crate::job_log::JobLog;
-use kommo::Kommo;
-use kommo::pace::{Gate, Hold, Pass};
+use crate::stage::{StageRuntime, claim_together};
+use kommo::HttpClient;
+use kommo::pace::CallLimiter;
 use model::clock::Clock;
-use model::{CheckedCompletion, DeliveringJob, HandlerName, HandlerPolicy};
-use store::{LongestDue, Slot, Store, StoreError};
+use model::{CheckedCompletion, HandlerName, HandlerPolicy};
+use store::{Slot, Store, StoreError};
 
-use turns::Turns;
+use claim::AllHeld;
+use schedule::LaneSchedule;
 
-/// Calls of one attempt, or turns that are waited for: each takes at most the timeout of a request.
-const CALLS: u32 = 4;
-/// Bearers of one attempt that are waited for: one before the call, and one after its 401.
-const BEARERS: u32 = 2;
-/// What a lease lasts beyond the calls: time to write the report.
-const LEASE_MARGIN: Duration = Duration::from_secs(60);
-/// The most deliveries of one lane in one claim, so that the next lane gets its turn.
-const CLAIM: usize = 64;
-/// Answers that may wait to be written: a few transactions full.
-const WRITING: usize = 1_024;
-/// What a stop gives deliveries that wait to be given back.
-const HAND_BACK: Duration = Duration::from_secs(1);
-/// Rounds of one step: the second one learns what holds a lane that may have more than the first one claimed.
-const ROUNDS: usize = 2;
+/// The time that a stop waits for deliveries to be handed back.
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Rounds of one step. The second one learns what holds a lane that may have more jobs than the first one claimed.
+const MAX_ROUNDS_PER_STEP: usize = 2;
 
-/// What the sender is told.
+/// The settings of the sender.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct DeliverySettings {
     /// One call may take this long; the client enforces it.
     pub request_timeout: Duration,
     /// All calls of one delivery may take this long.
@@ -63,15 +53,15 @@ pub struct Settings {
 }
 
 /// What the sender works with.
-pub struct Parts {
+pub struct SenderParts {
     /// Where deliveries come from.
     pub store: Store,
     /// How they are sent.
-    pub kommo: Kommo,
+    pub kommo: HttpClient,
     /// Whose token they carry.
     pub accounts: Accounts,
     /// When they may go.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<CallLimiter>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted what an account waits for.
@@ -89,48 +79,35 @@ pub struct Parts {
 pub struct Sender(Arc<Inner>);
 
 struct Inner {
-    parts: Parts,
-    settings: Settings,
+    parts: SenderParts,
+    settings: DeliverySettings,
     /// How the continues of each lane are shared between its young jobs and the others.
-    turns: Mutex<HashMap<Arc<str>, Turns>>,
+    schedules: Mutex<HashMap<Arc<str>, LaneSchedule>>,
     /// How often the gate was asked.
     #[cfg(test)]
     asked: std::sync::atomic::AtomicUsize,
-    tasks: TaskTracker,
-    /// Answers that may wait to be written without holding a place.
-    writing: Semaphore,
-    /// Nothing new is taken.
-    draining: CancellationToken,
+    runtime: StageRuntime,
     /// A token for each delivery of which no call is under way.
     between_calls: TaskTracker,
-    /// No call is begun any more.
-    handing_back: CancellationToken,
-}
-
-/// Nothing can go to any account, until then by the elapsed time; `None`: not before another event.
-struct All {
-    until: Option<Duration>,
 }
 
 impl Sender {
     /// A sender; from now on the store hands deliveries over to it.
-    pub fn new(parts: Parts, settings: Settings) -> Self {
+    pub fn new(parts: SenderParts, settings: DeliverySettings) -> Self {
+        let runtime = StageRuntime::new(parts.clock.clone());
         let store = parts.store.clone();
         parts.gate.on_freed(move |account| store.delivery().freed(account));
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
-            turns: Mutex::default(),
+            schedules: Mutex::default(),
             #[cfg(test)]
             asked: std::sync::atomic::AtomicUsize::default(),
-            tasks: TaskTracker::new(),
-            writing: Semaphore::new(WRITING),
-            draining: CancellationToken::new(),
+            runtime,
             between_calls: TaskTracker::new(),
-            handing_back: CancellationToken::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);
-        sender.0.parts.gate.on_account_went_on(move |origin| {
+        sender.0.parts.gate.on_account_resumed(move |origin| {
             if let Some(inner) = releaser.upgrade() {
                 Self(inner).release(origin.into());
             }
@@ -138,11 +115,11 @@ impl Sender {
         let taker = Arc::downgrade(&sender.0);
         sender.0.parts.store.delivery().hand_over_to(Box::new(move |origin| {
             let sender = Self(taker.upgrade()?);
-            if sender.0.draining.is_cancelled() {
+            if sender.0.runtime.is_draining() {
                 return None;
             }
-            let pass = sender.enter(origin, sender.moved(origin).as_ref(), 1).ok()?.pop()?;
-            Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, pass)) })
+            let permit = sender.acquire(origin, sender.current_origin(origin).as_ref(), 1).ok()?.pop()?;
+            Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, permit)) })
         }));
         sender
     }
@@ -150,7 +127,7 @@ impl Sender {
     /// Sends until `stop`, then what may go at once, and lets what is in flight finish within `grace`. What
     /// is not answered by then is sent again by the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
-        self.0.parts.store.delivery().run_loop(&self.0.parts.clock, &stop, || self.step()).await;
+        self.0.runtime.run_loop(self.0.parts.store.delivery(), &stop, || self.step()).await;
         // The handlers that ended last: their bots need not wait for the next start.
         if let Err(error) = self.step().await {
             tracing::warn!(%error, "no deliveries could be claimed; they wait in the store");
@@ -158,22 +135,17 @@ impl Sender {
         self.drain(grace).await;
     }
 
-    /// Claims what is due and may go, and sends it off; waits for no answer. Returns how long nothing more can
+    /// Claims what is due and may go, and sends it, without waiting for an answer. Returns how long nothing more can
     /// go unless something changes, if it knows.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS_PER_STEP {
             let (claims, all_held) = self.round();
-            let mut perhaps_more = false;
-            // Together, so that many lanes share one transaction; and each to its end, because a claim that is
-            // not waited for is a claim whose jobs nobody has.
-            for filled in futures_util::future::join_all(claims).await {
-                perhaps_more |= filled?;
-            }
-            if let Some(All { until }) = all_held {
+            let perhaps_more = claim_together(claims).await?.contains(&true);
+            if let Some(AllHeld { until }) = all_held {
                 return Ok(until.map(|until| until.saturating_sub(clock.elapsed())));
             }
             if !perhaps_more {
@@ -183,83 +155,32 @@ impl Sender {
         Ok(lanes.next_poll(clock.steady(), clock.elapsed()))
     }
 
-    /// Goes through the line once: claims for the lanes that may go, parks those that may not, and stops where none may.
-    fn round(&self) -> (Vec<impl Future<Output = Result<bool, StoreError>>>, Option<All>) {
-        let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
-        let mut claims = Vec::new();
-        lanes.begin(clock.steady(), clock.elapsed());
-        while let Some(lane) = lanes.take() {
-            let moved = self.moved(&lane);
-            if let Some(account) = &moved {
-                lanes.ask_as(&lane, account);
-            }
-            match self.enter(&lane, moved.as_ref(), CLAIM) {
-                Ok(passes) => claims.push(self.claim(lane, passes)),
-                Err(Hold::Account(until)) => lanes.park(&lane, until, clock.elapsed()),
-                Err(Hold::Share) => lanes.park_for_place(&lane, clock.elapsed()),
-                Err(Hold::All(until)) => {
-                    lanes.put_back(&lane);
-                    return (claims, Some(All { until }));
-                }
-            }
-        }
-        (claims, None)
-    }
-
-    /// Claims as many jobs as there are passes, and sends them off. Returns whether there were as many.
-    async fn claim(&self, origin: Arc<str>, passes: Vec<Pass>) -> Result<bool, StoreError> {
-        let limit = passes.len();
-        let longest_due = if passes.iter().any(Pass::is_probe) {
-            // Jobs that were refused come last then: one that is refused for its own sake would prolong the pause.
-            LongestDue::default()
-        } else {
-            self.turns(&origin, |turns| turns.longest_due(limit))
-        };
-        let store = &self.0.parts.store;
-        let jobs = store.jobs().claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
-        let claimed = jobs.len();
-        self.turns(&origin, |turns| turns.claimed(claimed));
-        jobs.into_iter().zip(passes).for_each(|(job, pass)| self.start(job, pass));
-        Ok(claimed == limit)
-    }
-
-    fn turns<R>(&self, origin: &Arc<str>, then: impl FnOnce(&mut Turns) -> R) -> R {
-        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        then(turns.entry(origin.clone()).or_default())
-    }
-
-    /// Waits until nothing is in flight any more.
+    /// Waits until nothing is in flight.
     #[cfg(test)]
     pub async fn idle(&self) {
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
-        self.0.tasks.reopen();
+        self.0.runtime.idle().await;
     }
 
     async fn drain(&self, grace: Duration) {
-        self.0.draining.cancel();
-        self.0.tasks.close();
-        tokio::select! {
-            () = self.0.tasks.wait() => {}
-            () = self.0.parts.clock.sleep(grace) => {
-                self.hand_back().await;
-                let jobs = self.0.tasks.len();
-                if jobs > 0 {
-                    tracing::warn!(jobs, "continues are still in flight; the next start sends them again");
-                }
-            }
+        self.0.runtime.drain();
+        if self.0.runtime.ended_within(grace).await {
+            return;
+        }
+        self.hand_back().await;
+        let jobs = self.0.runtime.running();
+        if jobs > 0 {
+            tracing::warn!(jobs, "continues are still in flight; the next start sends them again");
         }
     }
 
     /// Gives back the deliveries that wait for a token or for their turn: no call of them is under way, so the next start must
     /// not take an answer for lost. Returns when the store has them, or soon if it cannot be written.
     pub async fn hand_back(&self) {
-        self.0.draining.cancel();
-        self.0.handing_back.cancel();
+        self.0.runtime.hand_back();
         self.0.between_calls.close();
         tokio::select! {
             () = self.0.between_calls.wait() => {}
-            () = self.0.parts.clock.sleep(HAND_BACK) => {}
+            () = self.0.parts.clock.sleep(HAND_BACK_TIMEOUT) => {}
         }
     }
 
@@ -269,38 +190,18 @@ impl Sender {
         policy.map_or_else(|| HandlerPolicy::default().fallback, |policy| policy.fallback.clone())
     }
 
-    fn start(&self, job: DeliveringJob, pass: Pass) {
-        self.0.tasks.spawn(self.clone().send(job, pass));
-    }
-
     /// The account at `origin` takes calls again: what it refused, and what waited alone for that, may go, also what names an
     /// address that the account had before.
     fn release(self, origin: Arc<str>) {
-        let tasks = self.0.tasks.clone();
-        tasks.spawn(async move {
-            let Parts { store, accounts, .. } = &self.0.parts;
+        let inner = self.0.clone();
+        inner.runtime.spawn(async move {
+            let SenderParts { store, accounts, .. } = &self.0.parts;
             for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
                 if let Err(error) = store.jobs().release_refused(lane.clone()).await {
                     tracing::warn!(account = &*lane, %error, "refused deliveries were not made due; they go out later");
                 }
             }
         });
-    }
-
-    /// Passes for a lane, or why there is none. An account that has moved has two lanes, and one pace.
-    fn enter(&self, lane: &str, moved: Option<&Arc<str>>, wanted: usize) -> Result<Vec<Pass>, Hold> {
-        #[cfg(test)]
-        self.0.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.0.parts.gate.admit(moved.map_or(lane, |account| account), wanted)
-    }
-
-    /// Where the account of a lane is now, if it has moved.
-    fn moved(&self, lane: &str) -> Option<Arc<str>> {
-        self.0.parts.accounts.moved_to(lane)
-    }
-
-    fn lease(&self) -> Duration {
-        self.0.settings.request_timeout * CALLS + self.0.parts.accounts.patience() * BEARERS + LEASE_MARGIN
     }
 }
 

@@ -1,64 +1,10 @@
 //! What the log says, line by line, on a clock that stands still.
 
-use std::io::{self, Write};
-use std::sync::LazyLock;
-
-use tracing::subscriber::NoSubscriber;
+use test_log::collect;
 
 use super::*;
 use model::clock::ManualClock;
 use model::{AccountId, Entity, EntityKind, Outcome, StateName, Timestamp};
-
-/// What was logged.
-#[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    /// The lines that have `what`.
-    pub(crate) fn with(&self, what: &str) -> Vec<String> {
-        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        log.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
-    }
-
-    /// Waits until a line has `what`, in rounds of the runtime.
-    async fn wait(&self, what: &str) {
-        for _ in 0..10_000 {
-            if !self.with(what).is_empty() {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("no line has `{what}`");
-    }
-}
-
-/// While tracing knows one subscriber alone, it asks the thread that is the first to log a line whether anyone wants that line.
-/// Tests run side by side, and most have no subscriber: then no one does, ever. So there is always a second one.
-static SECOND_SUBSCRIBER: LazyLock<tracing::Dispatch> =
-    LazyLock::new(|| tracing::Dispatch::new(NoSubscriber::new()));
-
-/// Logs at `level` into what it returns, until the guard is dropped.
-pub(crate) fn logging(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
-    LazyLock::force(&SECOND_SUBSCRIBER);
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    (lines, tracing::subscriber::set_default(subscriber))
-}
 
 fn job(state: StateName, outcome: Outcome) -> Finished {
     Finished {
@@ -90,7 +36,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_finished_job_is_one_info_line_with_ids_outcome_attempts_and_times() {
-    let ((jobs, _), (lines, _logging)) = (log(), logging(tracing::Level::INFO));
+    let ((jobs, _), lines) = (log(), collect(tracing::Level::INFO));
     jobs.finished(fine());
     jobs.finished(job(StateName::Delivered, Outcome::Fallback(FallbackReason::MaxAttempts)));
     let logged = lines.with("job finished");
@@ -118,7 +64,7 @@ async fn a_finished_job_is_one_info_line_with_ids_outcome_attempts_and_times() {
 
 #[tokio::test]
 async fn many_finished_jobs_are_a_hundred_lines_and_a_sum_and_failures_come_first() {
-    let ((jobs, clock), (lines, _logging)) = (log(), logging(tracing::Level::INFO));
+    let ((jobs, clock), lines) = (log(), collect(tracing::Level::INFO));
     (0..5_000).for_each(|_| jobs.finished(fine()));
     let dead =
         Finished { error: Some("Kommo answered 400".into()), ..job(StateName::Dead, Outcome::Handler) };
@@ -149,7 +95,7 @@ fn line<'a>(handler: &'a HandlerName, error: &'a str) -> AttemptLine<'a> {
 
 #[tokio::test]
 async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason() {
-    let ((jobs, clock), (lines, _logging)) = (log(), logging(tracing::Level::WARN));
+    let ((jobs, clock), lines) = (log(), collect(tracing::Level::WARN));
     let (greet, quote): (HandlerName, HandlerName) = ("greet".parse().unwrap(), "quote".parse().unwrap());
     for _ in 0..500 {
         jobs.fell_back(FallbackReason::MaxAttempts, line(&greet, "down"));
@@ -172,7 +118,7 @@ async fn many_fallbacks_are_a_few_warnings_and_a_sum_for_each_handler_and_reason
 
 #[tokio::test]
 async fn the_next_attempt_is_logged_by_the_calendar_though_it_is_scheduled_by_the_steady_clock() {
-    let ((jobs, clock), (lines, _logging)) = (log(), logging(tracing::Level::WARN));
+    let ((jobs, clock), lines) = (log(), collect(tracing::Level::WARN));
     let due_at = clock.clock().steady() + SECOND;
     clock.set(Timestamp::from_millis(1_700_000_000_000));
     jobs.retries(AttemptResult::Retry, due_at, line(&"greet".parse().unwrap(), "down"));

@@ -182,5 +182,4 @@ fn victim(stranger: Option<&(Instant, Id)>, proven: Option<&(Instant, Id)>, now:
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

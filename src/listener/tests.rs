@@ -1,5 +1,7 @@
 //! Slow, idle and too many connections, over real sockets.
 
+mod crowd;
+
 use std::net::SocketAddr;
 
 use axum::routing::{get, post};
@@ -11,12 +13,12 @@ use super::*;
 use model::clock::Clock;
 
 /// Long enough that no healthy request meets it, on a busy machine either.
-pub(super) const PATIENT: Duration = Duration::from_secs(60);
+const PATIENT: Duration = Duration::from_secs(60);
 /// Short enough to wait for.
 const HASTY: Duration = Duration::from_millis(50);
 
-pub(super) struct Running {
-    pub(super) address: SocketAddr,
+struct Running {
+    address: SocketAddr,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -24,7 +26,7 @@ pub(super) struct Running {
 /// A listener with this cap.
 pub(super) fn options(max_connections: usize, read_timeout: Duration) -> Options {
     let limits = Limits { max_connections, read_timeout };
-    Options::new("test", limits, Flood::new("a test", Clock::system()))
+    Options::new("test", limits, LogLimiter::new("a test", Clock::system()))
 }
 
 impl Running {
@@ -32,7 +34,7 @@ impl Running {
         Self::start_with(router, options(max_connections, read_timeout)).await
     }
 
-    pub(super) async fn start_with(router: Router, options: Options) -> Self {
+    async fn start_with(router: Router, options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -40,19 +42,19 @@ impl Running {
         Self { address, shutdown, task }
     }
 
-    pub(super) async fn send(&self, text: &str) -> TcpStream {
+    async fn send(&self, text: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         stream
     }
 
-    pub(super) async fn stop(self) {
+    async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.unwrap();
     }
 }
 
-pub(super) fn hello() -> Router {
+fn hello() -> Router {
     Router::new().route("/", get(async || "hello"))
 }
 
@@ -62,14 +64,14 @@ async fn in_time<T>(comes: impl Future<Output = T>) -> T {
 }
 
 /// All that the peer sends until it closes the connection.
-pub(super) async fn until_closed(stream: &mut TcpStream) -> String {
+async fn until_closed(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     in_time(stream.read_to_end(&mut text)).await.unwrap();
     String::from_utf8(text).unwrap()
 }
 
 /// One answer of a connection that stays open; it ends with `ending`.
-pub(super) async fn until(stream: &mut TcpStream, ending: &str) -> String {
+async fn until(stream: &mut TcpStream, ending: &str) -> String {
     let mut text = Vec::new();
     while !text.ends_with(ending.as_bytes()) {
         text.push(in_time(stream.read_u8()).await.unwrap());

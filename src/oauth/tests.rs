@@ -26,8 +26,8 @@ use url::Url;
 use super::*;
 use crate::accounts::{self, Integration, Keys, LINK_LIFE};
 use crate::health::Health;
-use kommo::Kommo;
-use kommo::pace::{Gate, Limits};
+use kommo::HttpClient;
+use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
 use model::{AccountId, AccountState, HostRules, Timestamp};
 use store::{Role, Store};
@@ -94,9 +94,12 @@ impl Bench {
             integrations: vec![integration.clone()],
             keys: Some(Keys { current: Arc::new([7; 32]), previous: None }),
             store: Some(store.clone()),
-            kommo: Kommo::new(hosts.clone(), Duration::from_secs(20)).unwrap(),
+            kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
-            gate: Gate::new(Limits { rate_per_account: 1000, rate_total: None, places: 100 }, clock.clock()),
+            gate: CallLimiter::new(
+                CallLimits { rate_per_account: 1000, rate_total: None, concurrency: 100 },
+                clock.clock(),
+            ),
             health: Health::new(),
             request_timeout: Duration::from_secs(20),
             clock: clock.clock(),

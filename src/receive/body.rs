@@ -11,20 +11,23 @@
 //! - Half a character, which PHP leaves where it cuts a message, becomes U+FFFD: the bot is worth more. A number that no
 //!   machine type holds becomes a string of its digits ([`repaired_json`]).
 //!
-//! A form has at most [`MAX_FIELDS`] fields, and `data` nests at most [`MAX_DEPTH`] deep.
+//! A form has at most [`MAX_FORM_FIELDS`] fields, and `data` nests at most [`MAX_DATA_DEPTH`] deep.
+
+mod form;
+mod multipart;
+pub(super) mod read;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{form, multipart};
 use model::repaired_json;
 
 /// The deepest nesting of `data`: `data[a]` and `{"a": 1}` have depth 1.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DATA_DEPTH: usize = 32;
 
 /// The most fields of a form; PHP's own default.
-pub(super) const MAX_FIELDS: usize = 1_000;
+pub(super) const MAX_FORM_FIELDS: usize = 1_000;
 
 /// A `widget_request` as it came, nothing of it believed yet.
 #[derive(Clone, Default, PartialEq)]
@@ -71,7 +74,7 @@ fn from_json(text: &str) -> Result<RawRequest, BodyError> {
         .map_err(|error| BodyError::Json { line: error.line(), column: error.column() })?;
     let data = match map.remove("data") {
         Some(Value::String(text)) => from_text(text)?,
-        Some(data) if deeper_than(&data, MAX_DEPTH) => return Err(BodyError::TooDeep),
+        Some(data) if deeper_than(&data, MAX_DATA_DEPTH) => return Err(BodyError::TooDeep),
         data => data.unwrap_or_default(),
     };
     Ok(RawRequest {
@@ -95,7 +98,7 @@ pub(super) fn from_text(text: String) -> Result<Value, BodyError> {
     let value =
         if looks_like_json { serde_json::from_str(&repaired_json(text.as_bytes())).ok() } else { None };
     match value {
-        Some(value) if deeper_than(&value, MAX_DEPTH) => Err(BodyError::TooDeep),
+        Some(value) if deeper_than(&value, MAX_DATA_DEPTH) => Err(BodyError::TooDeep),
         Some(value) => Ok(value),
         None => Ok(Value::String(text)),
     }
@@ -139,14 +142,13 @@ pub(super) enum BodyError {
     /// The key holds something else.
     #[error("`{0}` is not a string")]
     NoString(&'static str),
-    /// More nesting than [`MAX_DEPTH`].
-    #[error("`data` is nested deeper than {MAX_DEPTH} levels")]
+    /// More nesting than [`MAX_DATA_DEPTH`].
+    #[error("`data` is nested deeper than {MAX_DATA_DEPTH} levels")]
     TooDeep,
-    /// More fields than [`MAX_FIELDS`].
-    #[error("the form has more than {MAX_FIELDS} fields")]
+    /// More fields than [`MAX_FORM_FIELDS`].
+    #[error("the form has more than {MAX_FORM_FIELDS} fields")]
     TooManyFields,
 }
 
 #[cfg(test)]
-#[path = "body_tests.rs"]
 mod tests;

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use sha2::{Sha256, Sha512};
 use url::Url;
 
-use super::body::{MAX_DEPTH, MAX_FIELDS, RawRequest, deeper_than};
-use super::keyring::Integration;
+use super::body::{MAX_DATA_DEPTH, MAX_FORM_FIELDS, RawRequest, deeper_than};
 use super::return_url;
-use super::token::{BASE64, MAX_TOKEN, SKEW, Unverified, Verified};
+use super::token::signer::TokenSigner;
+use super::token::{BASE64, MAX_CLOCK_SKEW, MAX_TOKEN_BYTES, Unverified, Verified};
 use base64::Engine;
 use model::{HostRules, Timestamp};
 
@@ -22,11 +22,11 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 pub(crate) fn body(input: &[u8]) -> bool {
     let Ok(request) = RawRequest::parse(input) else { return false };
     assert!(!request.return_url.is_empty(), "a request without a return_url");
-    assert!(!deeper_than(&request.data, MAX_DEPTH), "deeper than the limit");
+    assert!(!deeper_than(&request.data, MAX_DATA_DEPTH), "deeper than the limit");
     let text = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input).trim_ascii();
     let is_form = !text.starts_with(b"{") && !text.starts_with(b"--");
     let fields = text.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).count();
-    assert!(!is_form || fields <= MAX_FIELDS, "more fields than the limit");
+    assert!(!is_form || fields <= MAX_FORM_FIELDS, "more fields than the limit");
     let RawRequest { token, return_url, data } = &request;
     let again = json!({ "token": token, "return_url": return_url, "data": data }).to_string();
     assert_eq!(RawRequest::parse(again.as_bytes()), Ok(request), "the same as JSON is something else");
@@ -52,7 +52,7 @@ pub(crate) fn token(input: &[u8]) -> bool {
 /// Whether `token` is good; if it is, that it has to be, by a second look that shares no code with the first.
 fn is_good(token: &str) -> bool {
     let Ok(verified) = verify(token) else { return false };
-    assert!(token.len() <= MAX_TOKEN, "longer than the limit");
+    assert!(token.len() <= MAX_TOKEN_BYTES, "longer than the limit");
     let parts: Vec<&str> = token.split('.').collect();
     let [header, payload, signature] = parts[..] else { panic!("not three parts") };
     let header: Value = json_of(header);
@@ -67,7 +67,7 @@ fn is_good(token: &str) -> bool {
     let id = ["client_uuid", "client_uid"].map(|key| claims[key].as_str().unwrap_or_default().to_lowercase());
     assert!(id.iter().any(|id| id == CLIENT), "another integration's");
     assert!(verified.expires_at > NOW && verified.account_id.0 > 0);
-    assert!(verified.expires_at >= Timestamp::from_millis(0) + SKEW);
+    assert!(verified.expires_at >= Timestamp::from_millis(0) + MAX_CLOCK_SKEW);
     assert!(!verified.idempotency_key.is_empty());
     assert!(matches!(verified.iss.scheme(), "https" | "http"));
     // A signature that is cut or longer is none.
@@ -76,7 +76,7 @@ fn is_good(token: &str) -> bool {
 }
 
 fn verify(token: &str) -> Result<Verified, super::token::TokenError> {
-    let ring = [Integration::new("main", CLIENT, &SecretString::from(SECRET), None)];
+    let ring = [TokenSigner::new("main", CLIENT, &SecretString::from(SECRET), None)];
     Unverified::parse(token)?.verify(&ring, None, NOW).map_err(|unfit| unfit.error)
 }
 

@@ -9,14 +9,16 @@ mod slow;
 mod token_props;
 
 use axum::body::Body;
+use axum::extract::Request;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use super::token::tests::{NOW, claims, hs512, integrations};
+use super::token::tests::{NOW, claims, hs512, signers};
 use super::*;
 use model::clock::ManualClock;
+use model::{JobId, WidgetRequest};
 use store::{JobFilter, Role};
 
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";
@@ -61,14 +63,14 @@ impl Bench {
         let random = std::sync::atomic::AtomicU64::new(1);
         let mut receiver = Receiver {
             handlers: HashMap::from([("greet".parse().unwrap(), route(None))]),
-            integrations: integrations(),
+            signers: signers(),
             public_url: Some("https://bridge.example.com".parse().unwrap()),
             hosts: HostRules { allowed: vec!["*.kommo.com".parse().unwrap()], insecure: false },
             max_body: 4096,
             read_timeout: Duration::from_secs(60),
             ack_deadline: Duration::from_secs(60),
             is_disabled: Arc::new(|_, _| false),
-            was_seen: Arc::new(|_, _, _| {}),
+            on_account_seen: Arc::new(|_, _, _| {}),
             store: store.clone(),
             clock: clock.clock(),
             random: Arc::new(move || random.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into()),

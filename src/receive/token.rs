@@ -4,6 +4,9 @@
 //! [`Unverified::verify`], which checks the signature first. Tokens are verified once, at receipt; how long
 //! they live is undocumented, so nothing later depends on them.
 
+pub(super) mod claims;
+pub(super) mod signer;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +19,16 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::claims::{Claims, ClaimsError};
-use super::keyring::{Algorithm, Integration};
-use super::seen::Seen;
+use super::faulty_value::FaultyValue;
+use claims::{ClaimsError, TokenClaims};
 use model::{AccountId, Entity, Timestamp};
+use signer::{Algorithm, TokenSigner};
 
 /// The longest token, in bytes. Kommo's have less than a thousand.
-pub(super) const MAX_TOKEN: usize = 8 * 1024;
+pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// How far Kommo's clock and ours may be apart.
-pub(super) const SKEW: Duration = Duration::from_secs(60);
+/// How far Kommo's clock and ours may differ.
+pub(super) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// The alphabet of JWTs; padding is not theirs, and harmless.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -33,7 +36,7 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A token of the right shape, signed by nobody knows whom.
+/// A token of the right shape, whose signature is not checked yet.
 pub(super) struct Unverified<'a> {
     /// Header and payload as they came: what is signed.
     signed: &'a str,
@@ -77,7 +80,7 @@ impl<'a> Unverified<'a> {
     pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
         match token.len() {
             0 => return Err(TokenError::Missing),
-            length if length > MAX_TOKEN => return Err(TokenError::TooLong),
+            length if length > MAX_TOKEN_BYTES => return Err(TokenError::TooLong),
             _ => {}
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Shape)?;
@@ -104,33 +107,32 @@ impl<'a> Unverified<'a> {
     /// The first check that fails, with the claim at fault if it says whom the token is for.
     pub(super) fn verify(
         self,
-        integrations: &[Integration],
+        accepted: &[TokenSigner],
         public_url: Option<&Url>,
         now: Timestamp,
-    ) -> Result<Verified, Unfit> {
+    ) -> Result<Verified, InvalidToken> {
         // Several integrations may share a secret: the claims then say which of them it is.
-        let signed = |integration: &&Integration| {
-            integration.signed(self.algorithm, self.signed.as_bytes(), &self.signature)
-        };
-        let mut signers = integrations.iter().filter(signed).peekable();
+        let signed =
+            |signer: &&TokenSigner| signer.signed(self.algorithm, self.signed.as_bytes(), &self.signature);
+        let mut signers = accepted.iter().filter(signed).peekable();
         if signers.peek().is_none() {
             return Err(TokenError::Signature.into());
         }
-        let claims = Claims::parse(&decode(self.payload)?).map_err(TokenError::Claims)?;
-        let expires_at = claims.exp + SKEW;
+        let claims = TokenClaims::parse(&decode(self.payload)?).map_err(TokenError::Claims)?;
+        let expires_at = claims.exp + MAX_CLOCK_SKEW;
         if now >= expires_at {
             return Err(TokenError::Expired.into());
         }
-        if claims.nbf.is_some_and(|nbf| now + SKEW < nbf) {
+        if claims.nbf.is_some_and(|nbf| now + MAX_CLOCK_SKEW < nbf) {
             return Err(TokenError::NotYetValid.into());
         }
         let Some(integration) = signers.find(|integration| integration.is(&claims.client_uuid)) else {
-            let seen = Seen::ClientUuid(claims.client_uuid);
-            return Err(Unfit { error: TokenError::Integration, seen: Some(seen) });
+            let faulty_value = FaultyValue::ClientUuid(claims.client_uuid);
+            return Err(InvalidToken { error: TokenError::Integration, faulty_value: Some(faulty_value) });
         };
         if public_url.is_some_and(|public_url| !claims.is_for(public_url)) {
-            let seen = Seen::Audience(claims.aud.join(" "));
-            return Err(Unfit { error: TokenError::Audience, seen: Some(seen) });
+            let faulty_value = FaultyValue::Audience(claims.aud.join(" "));
+            return Err(InvalidToken { error: TokenError::Audience, faulty_value: Some(faulty_value) });
         }
         Ok(Verified {
             integration: Arc::clone(integration.name()),
@@ -160,15 +162,15 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
 
 /// A token that is refused, and which of its claims is at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unfit {
+pub(super) struct InvalidToken {
     pub error: TokenError,
     /// For the log alone. Only claims that a known secret signed are here.
-    pub seen: Option<Seen>,
+    pub faulty_value: Option<FaultyValue>,
 }
 
-impl From<TokenError> for Unfit {
+impl From<TokenError> for InvalidToken {
     fn from(error: TokenError) -> Self {
-        Self { error, seen: None }
+        Self { error, faulty_value: None }
     }
 }
 
@@ -179,7 +181,7 @@ pub(super) enum TokenError {
     #[error("the request has no token")]
     Missing,
     /// Longer than any that Kommo makes.
-    #[error("the token is longer than {MAX_TOKEN} bytes")]
+    #[error("the token is longer than {MAX_TOKEN_BYTES} bytes")]
     TooLong,
     /// Not three parts of base64url.
     #[error("the token is no JWT")]
@@ -210,12 +212,11 @@ pub(super) enum TokenError {
 }
 
 impl TokenError {
-    /// Whether the token is good, but for somebody else: 403 in place of 401.
-    pub(super) fn is_for_somebody_else(self) -> bool {
+    /// Whether the token is good, but meant for someone else: 403 in place of 401.
+    pub(super) fn is_for_someone_else(self) -> bool {
         matches!(self, Self::Integration | Self::Audience)
     }
 }
 
 #[cfg(test)]
-#[path = "token_tests.rs"]
 pub(super) mod tests;

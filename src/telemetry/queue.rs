@@ -224,5 +224,4 @@ impl Write for Line<'_> {
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;

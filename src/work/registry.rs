@@ -15,20 +15,30 @@ use model::{Completion, HandlerName, HandlerPolicy, WidgetRequest};
 
 use super::undecodable;
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Completion, HandlerError>> + Send + 'a>>;
+type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<Completion, HandlerError>> + Send + 'a>>;
 
 /// A [`Handler`] of any input type.
 pub(super) trait AnyHandler: Send + Sync {
     /// Decodes the request's data and handles it.
-    fn run<'a>(&'a self, request: &'a WidgetRequest, received: Received, context: Context) -> Running<'a>;
+    fn run<'a>(
+        &'a self,
+        request: &'a WidgetRequest,
+        received: ReceivedAt,
+        context: Context,
+    ) -> HandlerFuture<'a>;
 }
 
-/// What a request is besides its data.
+/// When a request came in, by the calendar.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Received(pub(super) model::Timestamp);
+pub(super) struct ReceivedAt(pub(super) model::Timestamp);
 
 impl<H: Handler> AnyHandler for H {
-    fn run<'a>(&'a self, request: &'a WidgetRequest, received: Received, context: Context) -> Running<'a> {
+    fn run<'a>(
+        &'a self,
+        request: &'a WidgetRequest,
+        received: ReceivedAt,
+        context: Context,
+    ) -> HandlerFuture<'a> {
         Box::pin(async move {
             let data = decode(&request.data)?;
             let request = Request {

@@ -8,10 +8,15 @@ use std::sync::mpsc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::permits::Permit;
 use super::*;
 use crate::handler::{Context, Handler, HandlerError, Request};
+use crate::stage::Started;
 use model::clock::ManualClock;
-use model::{AccountId, Completion, FallbackReason, Job, JobId, NewJob, State, WidgetRequest};
+use model::{
+    AccountId, Completion, FallbackReason, HandlerPolicy, Job, JobId, NewJob, Outcome, State, Timestamp,
+    WidgetRequest,
+};
 use store::Role;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -56,10 +61,10 @@ impl Home {
         self.pool_with(4, registry)
     }
 
-    fn pool_with(&self, places: usize, registry: Registry) -> Pool {
+    fn pool_with(&self, permits: usize, registry: Registry) -> Pool {
         let threads = HandlerThreads::start().unwrap();
-        let clients = Clients::of_nobody(self.clock.clock());
-        Pool::new(self.store.clone(), registry, threads, clients, places, self.clock.clock(), || 1.0)
+        let clients = ClientFactory::offline(self.clock.clock());
+        Pool::new(self.store.clone(), registry, threads, clients, permits, self.clock.clock(), || 1.0)
     }
 
     async fn accept(&self, handler: &str, data: Value) -> JobId {
@@ -166,9 +171,9 @@ async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
     pool.drain().await;
     let id = home.accept("stubborn", json!(0)).await;
     assert_eq!(home.look(id).await.state, State::Queued { due_at: START });
-    let place = Place { pool: pool.clone(), name: "stubborn".into() };
+    let permit = Permit { pool: pool.clone(), name: "stubborn".into() };
     let job = home.store.jobs().claim_work("stubborn".into(), 1, LEASE_MARGIN).await.unwrap().remove(0);
-    pool.start(job, place);
+    pool.start(job, permit);
     pool.idle().await;
     let job = home.look(id).await;
     assert_eq!((job.state, job.handler_attempts), (State::Queued { due_at: START }, 0));
@@ -203,7 +208,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     let waker = std::task::Waker::from(woken.clone());
     let mut run = std::pin::pin!(pool.run(CancellationToken::new()));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // The places of the vain claim are free again; whoever waited for a change would look at once.
+    // The permits of the vain claim are free again; whoever waited for a change would look at once.
     home.store.work().wake();
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     home.clock.advance(Duration::from_secs(1));
@@ -259,7 +264,7 @@ async fn a_fallback_is_counted_once_it_is_written_and_not_before() {
     }
     let pool = home.pool();
     for (job, counted) in claimed.into_iter().zip([false, true]) {
-        pool.clone().finish(job, Ended::NoHandler, pool.begin()).await;
+        pool.clone().finish(job, AttemptOutcome::NoHandler, Started::now(&pool.0.clock)).await;
         let text = handle.render();
         let line = r#"bridge_fallbacks_total{handler="gone",reason="no_handler"} 1"#;
         assert_eq!(text.contains(line), counted, "{text}");

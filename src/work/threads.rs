@@ -2,7 +2,7 @@
 //! must not keep the bridge from answering Kommo, watching deadlines and continuing other bots.
 //!
 //! Each attempt has a thread to itself, so that one that blocks holds up no other either. Threads are started as attempts
-//! need them, and used again. Up to [`OWN_THREADS`] attempts run like that; further ones share one thread a core, as they
+//! need them, and used again. Up to [`MAX_ATTEMPT_THREADS`] attempts run like that; further ones share one thread a core, as they
 //! do in any async program. So a process has a bounded number of threads, even if handlers block some for ever: those are
 //! lost until the next start, and when all are, handlers are where any async program is.
 
@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::panics;
 
-/// Attempts that have a thread to themselves at once.
-const OWN_THREADS: usize = 512;
-/// Threads for what handlers themselves give away to be done on the side: files, names, `spawn_blocking`.
-const ON_THE_SIDE: usize = 512;
+/// Attempts that may have a thread of their own at the same time.
+const MAX_ATTEMPT_THREADS: usize = 512;
+/// Threads for blocking work that handlers start themselves: files, DNS lookups, `spawn_blocking`.
+const MAX_SIDE_THREADS: usize = 512;
 
-/// The threads for handlers. Dropping it waits for nobody.
+/// The threads for handlers. Dropping it does not wait for them.
 #[derive(Debug)]
 pub struct HandlerThreads {
     /// Where handlers are polled, with the threads for what they do on the side; and the threads of the attempts, apart, so
@@ -36,12 +36,12 @@ pub struct HandlerThreads {
     own: Arc<Semaphore>,
 }
 
-/// What became of some work.
+/// How a task ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ran<T> {
+pub(super) enum TaskOutcome<T> {
     /// It ended.
     Ended(T),
-    /// It panicked, saying this.
+    /// It panicked with this message.
     Panicked(String),
     /// It was cancelled.
     Cancelled,
@@ -53,7 +53,7 @@ impl HandlerThreads {
     /// # Errors
     /// The system gives no threads.
     pub fn start() -> io::Result<Self> {
-        Self::with(OWN_THREADS, ON_THE_SIDE)
+        Self::with(MAX_ATTEMPT_THREADS, MAX_SIDE_THREADS)
     }
 
     fn with(own: usize, on_the_side: usize) -> io::Result<Self> {
@@ -78,12 +78,12 @@ impl HandlerThreads {
         &self,
         work: impl Future<Output = T> + Send + 'static,
         cancelled: CancellationToken,
-    ) -> JoinHandle<Ran<T>> {
+    ) -> JoinHandle<TaskOutcome<T>> {
         let work = async move { cancelled.run_until_cancelled_owned(work).await };
         let work = AssertUnwindSafe(work).catch_unwind().map(|ended| match ended {
-            Ok(Some(value)) => Ran::Ended(value),
-            Ok(None) => Ran::Cancelled,
-            Err(payload) => Ran::Panicked(said(payload)),
+            Ok(Some(value)) => TaskOutcome::Ended(value),
+            Ok(None) => TaskOutcome::Cancelled,
+            Err(payload) => TaskOutcome::Panicked(panic_message(payload)),
         });
         match self.own.clone().try_acquire_owned() {
             Ok(thread) => {
@@ -98,9 +98,9 @@ impl HandlerThreads {
     }
 }
 
-/// What may be told of a panic, and where it was. Dropping what it carried is the handler's own code once more, and may panic
+/// What may be said about a panic, and its place. Dropping what it carried is the handler's own code once more, and may panic
 /// again, with something that is better forgotten.
-fn said(payload: Box<dyn Any + Send>) -> String {
+fn panic_message(payload: Box<dyn Any + Send>) -> String {
     let said = panics::said(&*payload);
     let text = panics::take_place().map_or_else(|| said.clone(), |place| format!("{said} (at {place})"));
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -127,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_blocks_a_thread_blocks_nobody_else_and_there_is_an_end_to_threads() {
-        let threads = HandlerThreads::with(20, ON_THE_SIDE).unwrap();
+        let threads = HandlerThreads::with(20, MAX_SIDE_THREADS).unwrap();
         let never = CancellationToken::new;
         let (entered, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let (hold, held) = mpsc::channel::<()>();
@@ -148,7 +148,7 @@ mod tests {
         }
         assert_eq!(threads.own.available_permits(), 0);
         // One more has no thread of its own, and runs all the same.
-        assert_eq!(threads.spawn(async { 7 }, never()).await.unwrap(), Ran::Ended(7));
+        assert_eq!(threads.spawn(async { 7 }, never()).await.unwrap(), TaskOutcome::Ended(7));
         drop(hold);
         while threads.own.available_permits() < 20 {
             tokio::task::yield_now().await;
@@ -157,12 +157,12 @@ mod tests {
 
     #[tokio::test]
     async fn ten_thousand_that_end_at_once_need_no_more_threads_than_are_theirs() {
-        let threads = HandlerThreads::with(4, ON_THE_SIDE).unwrap();
+        let threads = HandlerThreads::with(4, MAX_SIDE_THREADS).unwrap();
         let tasks: Vec<_> = (0..10_000)
             .map(|number| threads.spawn(async move { number }, CancellationToken::new()))
             .collect();
         for (number, task) in tasks.into_iter().enumerate() {
-            assert_eq!(task.await.unwrap(), Ran::Ended(number));
+            assert_eq!(task.await.unwrap(), TaskOutcome::Ended(number));
         }
         assert_eq!(threads.own.available_permits(), 4);
     }
@@ -176,19 +176,22 @@ mod tests {
             let _never_awaited = tokio::task::spawn_blocking(move || held.recv());
             let _waits = tokio::task::spawn_blocking(|| ());
         };
-        assert_eq!(threads.spawn(aside, CancellationToken::new()).await.unwrap(), Ran::Ended(()));
-        assert_eq!(threads.spawn(async { 7 }, CancellationToken::new()).await.unwrap(), Ran::Ended(7));
+        assert_eq!(threads.spawn(aside, CancellationToken::new()).await.unwrap(), TaskOutcome::Ended(()));
+        assert_eq!(
+            threads.spawn(async { 7 }, CancellationToken::new()).await.unwrap(),
+            TaskOutcome::Ended(7)
+        );
         drop(hold);
     }
 
     #[tokio::test]
     async fn what_is_cancelled_is_dropped_wherever_it_runs() {
         for own in [0, 1] {
-            let threads = HandlerThreads::with(own, ON_THE_SIDE).unwrap();
+            let threads = HandlerThreads::with(own, MAX_SIDE_THREADS).unwrap();
             let cancelled = CancellationToken::new();
             let task = threads.spawn(pending::<()>(), cancelled.clone());
             cancelled.cancel();
-            assert_eq!(task.await.unwrap(), Ran::Cancelled);
+            assert_eq!(task.await.unwrap(), TaskOutcome::Cancelled);
             let cancelled = CancellationToken::new();
             let bomb = async {
                 let _bomb = Bomb;
@@ -197,7 +200,7 @@ mod tests {
             let task = threads.spawn(bomb, cancelled.clone());
             cancelled.cancel();
             // It may have been cancelled before it held one.
-            assert!(!matches!(task.await.unwrap(), Ran::Ended(())));
+            assert!(!matches!(task.await.unwrap(), TaskOutcome::Ended(())));
         }
     }
 
@@ -212,17 +215,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_whatever_it_carries() {
-        async fn panics(payload: impl Any + Send) -> Ran<()> {
+        async fn panics(payload: impl Any + Send) -> TaskOutcome<()> {
             let threads = HandlerThreads::start().unwrap();
             let work = async move { std::panic::panic_any(payload) };
             threads.spawn(work, CancellationToken::new()).await.unwrap()
         }
-        assert_eq!(panics("text").await, Ran::Panicked("text".into()));
+        assert_eq!(panics("text").await, TaskOutcome::Panicked("text".into()));
         assert_eq!(
             panics(String::from("string")).await,
-            Ran::Panicked("its message is withheld, because it may quote data".into())
+            TaskOutcome::Panicked("its message is withheld, because it may quote data".into())
         );
-        assert_eq!(panics(7).await, Ran::Panicked("it said nothing".into()));
-        assert_eq!(panics(Bomb).await, Ran::Panicked("it said nothing".into()));
+        assert_eq!(panics(7).await, TaskOutcome::Panicked("it said nothing".into()));
+        assert_eq!(panics(Bomb).await, TaskOutcome::Panicked("it said nothing".into()));
     }
 }

@@ -53,7 +53,7 @@ async fn a_repeated_request_gets_the_first_ones_id_and_one_continue() {
         let again = bridge.call(&bot, "echo").await;
         assert_eq!((again.status, again.json()), (200, json!({ "job_id": id, "duplicate": true })));
     }
-    bridge.a_while().await;
+    bridge.settled().await;
     assert_eq!(calls_for(&kommo, &bot).len(), 1);
 }
 

@@ -187,13 +187,6 @@ impl TestBridge {
         }
     }
 
-    /// Time for what should not happen to happen after all: round trips in which nothing is asked for.
-    pub async fn a_while(&self) {
-        for _ in 0..20 {
-            self.get("/health/live").await;
-        }
-    }
-
     /// Asks it to stop, and does not wait for it.
     pub fn ask_to_stop(&self) {
         self.shutdown.ask();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::pending;
 use std::panic::panic_any;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use salesbot_bridge::simulator::Plan;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::handlers::Does;
-use crate::played::{bot, continued, kommo};
+use crate::played::{bot, continued, kommo, one_more_continued};
 use crate::setup::Setup;
 
 /// Panics when it is dropped, with itself.
@@ -293,10 +293,11 @@ async fn a_panic_quotes_no_customer() {
     }
 }
 
-/// Blocks its thread until the test drops the other end.
-fn blocking() -> (impl Handler, mpsc::Sender<()>) {
+/// Blocks its thread until the test drops the sender. While it runs, the last one has more than one owner.
+fn blocking() -> (impl Handler, mpsc::Sender<()>, Weak<Mutex<mpsc::Receiver<()>>>) {
     let (hold, held) = mpsc::channel::<()>();
     let held = Arc::new(Mutex::new(held));
+    let runs = Arc::downgrade(&held);
     let block = Does(move |_: Request<Value>, _: Context| {
         let held = held.clone();
         async move {
@@ -304,13 +305,13 @@ fn blocking() -> (impl Handler, mpsc::Sender<()>) {
             Ok(Completion::new().data("status", "late"))
         }
     });
-    (block, hold)
+    (block, hold, runs)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answers_change_nothing() {
     let kommo = kommo().await;
-    let (block, hold) = blocking();
+    let (block, hold, runs) = blocking();
     let timed = Does(|_: Request<Value>, _: Context| async {
         tokio::time::sleep(Duration::from_millis(10)).await;
         Ok(Completion::success())
@@ -339,7 +340,8 @@ async fn handlers_that_block_their_threads_hold_up_no_other_and_their_late_answe
         bridge.in_state(id, "delivered").await;
     }
     drop(hold);
-    bridge.a_while().await;
+    bridge.until("the late answers", || async { runs.strong_count() == 1 }).await;
+    one_more_continued(&bridge, &kommo).await;
     for (id, bot) in &blocked {
         let job = bridge.job(id).await;
         assert_eq!((&job["state"], &job["outcome"]), (&json!("delivered"), &json!("fallback")), "{job:#}");

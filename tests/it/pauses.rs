@@ -6,7 +6,9 @@ use salesbot_bridge::ManualClock;
 use salesbot_bridge::simulator::{Fault, Options};
 use serde_json::json;
 
-use crate::played::{account, bot, calls_for, continued, gaps, kommo, manual_clock, playing, with_faults};
+use crate::played::{
+    account, bot, calls_for, continued, gaps, kommo, manual_clock, one_more_continued, playing, with_faults,
+};
 use crate::setup::{Setup, host};
 
 fn advance(clock: &ManualClock, seconds: u64) {
@@ -41,16 +43,20 @@ async fn an_account_that_refuses_its_bearer_waits_alone_and_visibly() {
 
         // It asks again after the pause, once, and then later: nothing is charged for that.
         advance(&clock, pause - 1);
-        bridge.a_while().await;
+        one_more_continued(&bridge, &other).await;
         assert_eq!(kommo.calls().len(), 1, "{fault}");
+        assert_eq!(
+            bridge.job(&waiting).await["last_error"],
+            json!(null),
+            "{fault}: the second was not tried"
+        );
         advance(&clock, 1);
-        bridge.until("the probe", || async { kommo.calls().len() >= 2 }).await;
-        bridge.a_while().await;
-        // Each of the two is refused once more at most.
+        // Each of the two is refused once more at most; the pause grows with the second one's first refusal.
+        bridge.job_with(&waiting, |job| job["last_error"].is_string()).await;
         let probes = kommo.calls().len();
-        assert!(probes <= 3, "{fault}");
+        assert!((2..=3).contains(&probes), "{fault}: {probes}");
         advance(&clock, pause);
-        bridge.a_while().await;
+        one_more_continued(&bridge, &other).await;
         assert_eq!(kommo.calls().len(), probes, "{fault}: the pause does not grow");
         let job = bridge.job(&id).await;
         assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivering"), &json!(0)), "{fault}");
@@ -94,11 +100,15 @@ async fn a_403_without_json_stops_its_account_and_of_two_accounts_in_a_row_all()
     let waiting = bridge.ask(&good, "echo").await;
     bridge.in_state(&waiting, "delivering").await;
     advance(&clock, 59);
-    bridge.a_while().await;
+    let another = bot(&three);
+    let waiting = bridge.ask(&another, "echo").await;
+    // Whoever stores its completion asks for a call at once.
+    bridge.in_state(&waiting, "delivering").await;
     assert!(three.calls().is_empty(), "a call to another account, though the address is blocked");
     advance(&clock, 1);
     continued(&good).await;
-    // It ended the pause of all; each of the others has its own probe.
+    continued(&another).await;
+    // The first of them ended the pause of all; each of the others has its own probe.
     for (id, bot) in &refused {
         continued(bot).await;
         assert_eq!(bridge.in_state(id, "delivered").await["delivery_attempts"], 1);
@@ -181,8 +191,8 @@ async fn each_bearer_goes_to_its_own_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_bearer_is_not_tried_on_every_bot() {
     let wrong = playing(Options { access_token: "mistyped".into(), ..Options::default() }).await;
-    let clock = manual_clock();
-    let bridge = Setup::with(&[&wrong])
+    let (other, clock) = (account(2).await, manual_clock());
+    let bridge = Setup::with(&[&wrong, &other])
         .config(r#"accounts.kommo1.access_token = "another""#)
         .clock(clock.clock())
         .start()
@@ -196,7 +206,7 @@ async fn a_wrong_bearer_is_not_tried_on_every_bot() {
     bridge
         .until("all to wait", || async { bridge.get("/api/v1/stats").await.1["jobs"]["delivering"] == 11 })
         .await;
-    bridge.a_while().await;
+    one_more_continued(&bridge, &other).await;
     assert_eq!(wrong.calls().len(), 1);
 }
 

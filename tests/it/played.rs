@@ -6,7 +6,7 @@ use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Language, Options, 
 use salesbot_bridge::{Clock, ManualClock};
 use serde_json::json;
 
-use crate::bridge::PATIENCE;
+use crate::bridge::{PATIENCE, TestBridge};
 
 /// One account.
 pub async fn kommo() -> Simulator {
@@ -46,6 +46,14 @@ pub async fn continued(bot: &Bot) -> Continue {
     tokio::time::timeout(PATIENCE, bot.continued())
         .await
         .unwrap_or_else(|_| panic!("the bot still waits: {:#?}", bot.report()))
+}
+
+/// Waits until one more bot of this account has asked and was continued. Whatever was due before it has had its turn by then,
+/// so a test can say that something did not happen.
+pub async fn one_more_continued(bridge: &TestBridge, kommo: &Simulator) {
+    let bot = bot(kommo);
+    bridge.ask(&bot, "echo").await;
+    continued(&bot).await;
 }
 
 /// The continues that were tried for this bot.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use salesbot_bridge::simulator::{Bot, Fault};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bridge::{PATIENCE, client};
 use crate::handlers::{Does, held};
-use crate::played::{bot, calls_for, continued, kommo, manual_clock};
+use crate::played::{bot, calls_for, continued, kommo, manual_clock, one_more_continued};
 use crate::setup::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,10 +55,16 @@ async fn the_grace_of_handlers_begins_with_the_stop_and_not_with_the_end_of_the_
     let context = held.entered().await;
     // A request that never becomes whole holds the public listener up for as long as it may.
     let mut slow = tokio::net::TcpStream::connect(bridge.address()).await.unwrap();
-    slow.write_all(b"POST /widget_request/slow HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\na")
-        .await
-        .unwrap();
-    bridge.a_while().await;
+    slow.write_all(
+        b"POST /widget_request/slow HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n",
+    )
+    .await
+    .unwrap();
+    // The bridge asks for the body once it works on the request.
+    let mut go_on = [0; 25];
+    slow.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write_all(b"a").await.unwrap();
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
     // The grace of `Setup`, all at once: a grace that began later would never be over.
@@ -132,7 +138,7 @@ async fn a_known_request_is_still_known_after_a_restart() {
     let folder = bridge.stop().await;
     let bridge = Setup::with(&[&kommo]).folder(&folder).start().await;
     assert_eq!(bridge.call(&bot, "echo").await.json(), json!({ "job_id": id, "duplicate": true }));
-    bridge.a_while().await;
+    bridge.settled().await;
     assert_eq!(calls_for(&kommo, &bot).len(), 1);
 }
 
@@ -154,7 +160,7 @@ async fn a_job_whose_handler_is_gone_gets_its_fallback_when_its_time_is_over() {
 
     let bridge = Setup::with(&[&kommo]).folder(&folder).clock(clock.clock()).start().await;
     assert_eq!(bridge.call(&bot, "former").await.status, 404);
-    bridge.a_while().await;
+    one_more_continued(&bridge, &kommo).await;
     assert_eq!(bridge.job(&id).await["state"], "queued", "a program with the handler may come back");
     clock.advance(Duration::from_secs(51));
     assert_eq!(continued(&bot).await.data, json!({ "status": "fail" }));

@@ -4,7 +4,7 @@ use salesbot_bridge::simulator::{Fault, Plan};
 use serde_json::{Value, json};
 
 use crate::handlers::held;
-use crate::played::{account, bot, continued, kommo, plan, with_faults};
+use crate::played::{account, bot, continued, kommo, one_more_continued, plan, with_faults};
 use crate::setup::{Setup, host};
 
 /// `STAGE NUMBER RESULT STATUS` of each attempt.
@@ -82,10 +82,8 @@ async fn an_unfinished_job_can_be_cancelled_wherever_it_is() {
     }
     // The handler's result comes too late and changes nothing.
     held.let_go(2);
-    let after = bot(&kommo);
-    bridge.ask(&after, "echo").await;
-    continued(&after).await;
-    bridge.a_while().await;
+    // The only worker is free for another job once it has reported that result.
+    one_more_continued(&bridge, &kommo).await;
     for id in [&queued, &running, &delivering] {
         assert_eq!(bridge.job(id).await["state"], "cancelled");
     }

@@ -31,6 +31,7 @@ mod disk_gone;
 mod doctor;
 mod filling;
 mod home;
+mod job_span;
 mod jobs;
 mod lines;
 mod long_log;

@@ -15,7 +15,7 @@ use crate::rig::handlers;
 const ASKED: &str = "PROCESS_TESTS_SERVE";
 
 /// This test binary as a bridge with this configuration and the handlers `wait`, `block`, `abort`, `panic`,
-/// and those of the crash rig.
+/// `log`, and those of the crash rig.
 pub fn program(config: &Path) -> Command {
     let mut command = undisturbed(Command::new(env::current_exe().unwrap()));
     command.args(["--exact", "own_handlers::is_a_bridge_when_it_is_asked_to_be_one", "--nocapture"]);
@@ -61,6 +61,18 @@ impl Handler for Panic {
     }
 }
 
+/// Writes one line to the log.
+struct Log;
+
+impl Handler for Log {
+    type Input = Value;
+
+    async fn handle(&self, _: Request<Value>, _: Context) -> Result<Completion, HandlerError> {
+        tracing::info!("a line of the handler");
+        Ok(Completion::success())
+    }
+}
+
 /// Takes the whole process down.
 struct Abort;
 
@@ -81,7 +93,7 @@ fn is_a_bridge_when_it_is_asked_to_be_one() {
     let served = runtime.block_on(async {
         let bridge = Bridge::from_env()?;
         let bridge = bridge.handler("wait", Wait).handler("block", Block).handler("abort", Abort);
-        let bridge = bridge.handler("panic", Panic);
+        let bridge = bridge.handler("panic", Panic).handler("log", Log);
         handlers::register(bridge).serve().await
     });
     runtime.shutdown_background();

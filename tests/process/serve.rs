@@ -97,8 +97,15 @@ impl Serve {
 
 /// The listeners' addresses, if this is the line that tells them.
 pub fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let event: Value = serde_json::from_str(line).ok()?;
+    let Ok(event) = serde_json::from_str::<Value>(line) else { return ready_as_text(line) };
     let address = |key: &str| event[key].as_str()?.parse().ok();
     (event["message"] == "ready").then_some(())?;
     Some((address("server.listen")?, address("admin.listen")?))
+}
+
+/// The same where `log.format` is `text`.
+fn ready_as_text(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let (_, fields) = line.split_once(": ready ")?;
+    let value = |key: &str| fields.split(' ').find_map(|field| field.strip_prefix(key));
+    Some((value("server.listen=")?.parse().ok()?, value("admin.listen=")?.parse().ok()?))
 }

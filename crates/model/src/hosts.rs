@@ -181,5 +181,4 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 #[cfg(test)]
-#[path = "hosts_tests.rs"]
 mod tests;

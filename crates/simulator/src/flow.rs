@@ -174,5 +174,4 @@ impl Flow {
 }
 
 #[cfg(test)]
-#[path = "flow_tests.rs"]
 mod tests;

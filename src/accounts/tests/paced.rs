@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::*;
-use kommo::pace::{Cause, Errand, Pause, Source};
+use kommo::pace::{CallKind, Cause, Pause, Source};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -52,7 +52,7 @@ fn tokens(name: &str, api_domain: &str) -> String {
 
 /// Kommo has asked to be left alone for an hour.
 async fn pause(accounts: &Accounts, origin: &str) {
-    let mut pass = accounts.0.parts.gate.turn(origin, Errand::Token, HOUR).await.unwrap();
+    let mut pass = accounts.0.parts.gate.acquire(origin, CallKind::Token, HOUR).await.unwrap();
     pass.pause(Pause { cause: Cause::TooMany, hint: Some(HOUR), source: Source::Token });
 }
 

@@ -2,10 +2,10 @@
 
 use super::keeping::unfinished;
 use super::*;
-use kommo::pace::{Cause, Errand, Pause, Source};
+use kommo::pace::{CallKind, Cause, Pause, Source};
 use model::{
     AccountWait, AfterDelivery, AfterHandler, CheckedCompletion, Delivery, DeliveryReport, HandlerReport,
-    JobId, Outcome, Prepared, StateName,
+    JobId, Outcome, PreparedCompletion, StateName,
 };
 use store::LongestDue;
 
@@ -18,7 +18,7 @@ async fn undelivered(home: &Home, store: &Store) -> JobId {
     let id = unfinished(home, store, home.account_id().0).await;
     let job = store.jobs().claim_work("any".into(), 1, DAY).await.unwrap().remove(0);
     let completion = CheckedCompletion::from_json("{}").unwrap();
-    let next = AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler });
+    let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
     store.jobs().handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
     id
 }
@@ -26,7 +26,7 @@ async fn undelivered(home: &Home, store: &Store) -> JobId {
 /// The pause that a refused continue begins, and its note.
 async fn refused(home: &Home, accounts: &Accounts, cause: Cause) {
     let patience = Duration::from_secs(3_600);
-    let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Token, patience).await.unwrap();
+    let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Token, patience).await.unwrap();
     pass.start().unwrap();
     pass.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
     accounts.0.parts.health.account_waits(home.origin(), wait(cause));
@@ -106,7 +106,7 @@ async fn a_pause_that_kommo_asked_a_handler_for_is_noted_while_deliveries_wait()
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let id = undelivered(&home, &store).await;
-    let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Call, DAY).await.unwrap();
+    let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();
     pass.start().unwrap();
     let hint = Some(Duration::from_secs(300));
     pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call }).unwrap();
@@ -146,7 +146,7 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
     assert!(is_noted(&accounts), "until the probe is answered");
 
     // It was taken out: the next pause lasts.
-    let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Call, DAY).await.unwrap();
+    let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();
     pass.start().unwrap();
     pass.pause(Pause { cause: Cause::PaymentRequired, hint: None, source: Source::Job(id) }).unwrap();
     accounts.step(&store).await;

@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::waiting::wait;
 use super::*;
-use kommo::pace::{Cause, Errand, Pause, Source};
+use kommo::pace::{CallKind, Cause, Pause, Source};
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_does_not_keep_the_watch_awake() {
@@ -63,7 +63,7 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
     let (store, accounts) = home.connected().await;
     let pause = async |cause| {
         let patience = Duration::from_secs(3_600);
-        let mut pass = accounts.0.parts.gate.turn(home.origin(), Errand::Token, patience).await.unwrap();
+        let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Token, patience).await.unwrap();
         pass.start().unwrap();
         pass.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
     };

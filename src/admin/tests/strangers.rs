@@ -1,8 +1,5 @@
 //! Who is kept out of the admin listener, what is said of it, and what browsers may do with an answer.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use http::Response;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::time::Instant;
@@ -51,29 +48,13 @@ async fn without_a_token_a_page_of_another_site_reads_nothing_and_probes_reach_h
     assert_eq!(own.status, StatusCode::OK);
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn wrong_tokens_are_counted_logged_in_sum_and_answered_late_and_good_ones_at_once() {
     let it = Fixture::new(Some(TOKEN)).await;
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let lines = test_log::collect(tracing::Level::INFO);
     // Another test may be the first to log such a line at this very moment, and find no subscriber. What was found is kept,
     // so it has to be found again once all of these lines are known.
     let elsewhere = Fixture::new(Some(TOKEN)).await;
@@ -82,7 +63,7 @@ async fn wrong_tokens_are_counted_logged_in_sum_and_answered_late_and_good_ones_
         elsewhere.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     }
     tracing::callsite::rebuild_interest_cache();
-    lines.0.lock().unwrap().clear();
+    lines.clear();
     let ask = async |authorization: &str| -> Response<Body> {
         let request = Request::get("/api/v1/stats").header("authorization", authorization);
         it.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
@@ -105,7 +86,7 @@ async fn wrong_tokens_are_counted_logged_in_sum_and_answered_late_and_good_ones_
     ] {
         assert!(text.contains(line), "{line} not in {text}");
     }
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     let count = |what: &str| log.lines().filter(|line| line.contains(what)).count();
     assert_eq!((count("token_wrong"), count("token_missing")), (10, 1), "{log}");
     assert!(!log.contains("4711") && !log.contains(TOKEN), "{log}");

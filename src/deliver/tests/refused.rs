@@ -39,7 +39,7 @@ impl Home {
         id
     }
 
-    /// Lets `span` pass and sends what may go.
+    /// Lets `span` permit and sends what may go.
     async fn after(&self, sender: &Sender, span: Duration) {
         self.clock.advance(span);
         for _ in 0..3 {
@@ -54,7 +54,7 @@ impl Home {
         self.look(id).await.state.name() == state
     }
 
-    /// Lets minutes pass until the job is dead; says how many.
+    /// Lets minutes permit until the job is dead; says how many.
     async fn minutes_until_dead(&self, sender: &Sender, id: JobId) -> u32 {
         for minute in 0..200 {
             if self.is(id, StateName::Dead).await {
@@ -200,7 +200,7 @@ async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_it
         let id = home.completed(&home.bot([])).await;
         let sender = home.with(&[]).await;
         let (origin, gate) = (home.simulator.base_url(), &sender.0.parts.gate);
-        let [mut other, reserved] = gate.enter(origin, 2).try_into().ok().unwrap();
+        let [mut other, reserved] = gate.acquire_now(origin, 2).try_into().ok().unwrap();
         let job = home
             .store
             .jobs()

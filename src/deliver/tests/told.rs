@@ -1,16 +1,16 @@
 //! What the log and the metrics say once a job is finished, and of a completion that Kommo refused.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use test_log::collect;
 
 use super::*;
-use crate::job_log::tests::logging;
 
 #[tokio::test]
 async fn each_finished_job_is_one_line_and_a_refused_completion_is_a_fallback() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let (lines, _logging) = logging(tracing::Level::INFO);
+    let lines = collect(tracing::Level::INFO);
     let home = Home::new().await;
     let sender = home.sender(7).await;
     let mut jobs = Vec::new();

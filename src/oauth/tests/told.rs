@@ -1,37 +1,15 @@
 //! What the log and the metrics say of a call, and what they do not.
 
-use std::io::{self, Write};
-
 use metrics_exporter_prometheus::PrometheusBuilder;
+use test_log::collect;
 
 use super::*;
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn each_call_is_counted_and_a_refused_one_is_one_warning_without_secrets() {
-    let (lines, recorder) = (Lines::default(), PrometheusBuilder::new().build_recorder());
-    let writer = {
-        let lines = lines.clone();
-        move || lines.clone()
-    };
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    let subscriber = subscriber.with_writer(writer).finish();
+    let recorder = PrometheusBuilder::new().build_recorder();
     let bench = Bench::new().await;
-    // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let lines = collect(tracing::Level::TRACE);
     let _recording = metrics::set_default_local_recorder(&recorder);
     let state = bench.state();
     bench.get(&bench.callback(&[("state", &state)])).await;
@@ -56,7 +34,7 @@ async fn each_call_is_counted_and_a_refused_one_is_one_warning_without_secrets()
     ] {
         assert!(text.contains(line), "{line} not in {text}");
     }
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     let count = |what: &str| log.lines().filter(|line| line.contains("WARN") && line.contains(what)).count();
     assert_eq!((count("was not connected"), count("no account was disconnected")), (1, 2), "{log}");
     let signature = wrong.rsplit_once('=').unwrap().1;

@@ -94,7 +94,7 @@ async fn a_token_that_is_good_makes_no_second_job_to_its_last_moment_however_lon
     .await;
     let first = bench.post(form(&token(json!({})), RETURN_URL)).await;
     // `exp`, and what clocks may differ.
-    let end = Timestamp::from_millis(1_700_000_300_250) + crate::receive::token::SKEW;
+    let end = Timestamp::from_millis(1_700_000_300_250) + crate::receive::token::MAX_CLOCK_SKEW;
     bench.clock.advance(end.since(NOW) - Duration::from_millis(1));
     late.store(true, std::sync::atomic::Ordering::Relaxed);
     let again = bench.post(form(&token(json!({})), RETURN_URL)).await;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::receive::body::{BodyError, MAX_DEPTH, MAX_FIELDS, RawRequest};
+use crate::receive::body::{BodyError, MAX_DATA_DEPTH, MAX_FORM_FIELDS, RawRequest};
 
 /// Any text that a form can carry as a key: brackets end it, and an empty one means the next number.
 fn key() -> impl Strategy<Value = String> {
@@ -105,13 +105,13 @@ proptest! {
         let data = Value::Object(data.into_iter().collect());
         let mut fields = vec!["token=t".to_owned(), "return_url=r".to_owned()];
         style.fields("data", &data, &mut fields);
-        prop_assume!(fields.len() <= MAX_FIELDS);
+        prop_assume!(fields.len() <= MAX_FORM_FIELDS);
         prop_assert_eq!(data_of(&fields.join("&")), Ok(as_php_has_it(data)));
     }
 
     #[test]
     fn depth_is_limited_to_the_level(depth in 1..80_usize, escaped_brackets: bool) {
-        let expected = depth <= MAX_DEPTH;
+        let expected = depth <= MAX_DATA_DEPTH;
         let (open, close) = if escaped_brackets { ("%5B", "%5D") } else { ("[", "]") };
         let form = format!("return_url=r&data{}=x", format!("{open}a{close}").repeat(depth));
         let json = format!(r#"{{"return_url":"r","data":{}1{}}}"#, r#"{"a":"#.repeat(depth), "}".repeat(depth));
@@ -122,9 +122,9 @@ proptest! {
     }
 
     #[test]
-    fn fields_are_limited_to_the_one(count in MAX_FIELDS - 5..MAX_FIELDS + 5, empty in 0..5_usize) {
+    fn fields_are_limited_to_the_one(count in MAX_FORM_FIELDS - 5..MAX_FORM_FIELDS + 5, empty in 0..5_usize) {
         let body = format!("return_url=r{}{}", "&".repeat(empty), "&data[]=x".repeat(count - 1));
-        let expected = if count <= MAX_FIELDS { Ok(json!(vec!["x"; count - 1])) } else { Err(BodyError::TooManyFields) };
+        let expected = if count <= MAX_FORM_FIELDS { Ok(json!(vec!["x"; count - 1])) } else { Err(BodyError::TooManyFields) };
         prop_assert_eq!(data_of(&body), expected);
     }
 

@@ -1,59 +1,23 @@
 //! What the log and the metrics say of a request, and what they do not.
 
-use std::io::{self, Write};
-use std::sync::Mutex;
-
 use http::HeaderValue;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use test_log::collect;
 
 use super::*;
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Logs into what it returns, until the guard is dropped.
-fn logging() -> (Lines, tracing::subscriber::DefaultGuard) {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer({
-            let lines = lines.clone();
-            move || lines.clone()
-        })
-        .finish();
-    // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
-    static SECOND: std::sync::LazyLock<tracing::Dispatch> =
-        std::sync::LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
-    std::sync::LazyLock::force(&SECOND);
-    (lines, tracing::subscriber::set_default(subscriber))
-}
 
 #[tokio::test]
 async fn a_flood_of_bad_requests_does_not_fill_the_log() {
     let bench = Bench::new().await;
-    let (lines, _logging) = logging();
+    let lines = collect(tracing::Level::TRACE);
     for _ in 0..500 {
         bench.post(form(&token(json!({"exp": 1})), RETURN_URL)).await;
     }
     bench.post("{").await;
     tokio::task::yield_now().await;
     bench.clock.advance(Duration::from_secs(10));
-    let log = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    while !log().contains("further lines were suppressed") {
-        tokio::task::yield_now().await;
-    }
-    let log = log();
+    lines.wait("further lines were suppressed").await;
+    let log = lines.text();
     let count = |what: &str| log.lines().filter(|line| line.contains(what)).count();
     // Ten of one kind, and the one of another kind is seen all the same.
     assert_eq!((count("WARN") - 1, count("begins like JSON")), (10, 1), "{log}");
@@ -64,13 +28,13 @@ async fn a_flood_of_bad_requests_does_not_fill_the_log() {
 #[tokio::test]
 async fn a_refusal_is_one_line_without_secrets() {
     let bench = Bench::new().await;
-    let (lines, _logging) = logging();
+    let lines = collect(tracing::Level::TRACE);
     let expired = token(json!({"exp": 1}));
     let foreign = "https://evil.example.com/api/v4/salesbot/1/continue/2";
     bench.post(form(&expired, RETURN_URL)).await;
     bench.post(form(&token(json!({})), foreign)).await;
     bench.post("{\"token\": \"private\"").await;
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
 
     assert_eq!(refusals.len(), 3, "{log}");
@@ -87,7 +51,7 @@ async fn a_refusal_is_one_line_without_secrets() {
 #[tokio::test]
 async fn a_refusal_names_what_is_at_fault() {
     let bench = Bench::new().await;
-    let (lines, _logging) = logging();
+    let lines = collect(tracing::Level::TRACE);
     let long = "x".repeat(300);
     for (path, token, return_url, expected) in [
         ("/widget_request/gret", token(json!({})), RETURN_URL, "path.handler=\"gret\""),
@@ -107,9 +71,9 @@ async fn a_refusal_names_what_is_at_fault() {
             "return_url.host=\"b.kommo.com:8443\"",
         ),
     ] {
-        lines.0.lock().unwrap().clear();
+        lines.clear();
         bench.send(Method::POST, path, form(&token, return_url)).await;
-        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let log = lines.text();
         let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
         assert_eq!(refusals.len(), 1, "{log}");
         assert!(refusals[0].contains(expected), "{expected} in {log}");
@@ -122,7 +86,7 @@ async fn a_refusal_names_what_is_at_fault() {
 #[tokio::test]
 async fn a_body_that_is_encoded_is_refused_with_what_to_send() {
     let bench = Bench::new().await;
-    let (lines, _logging) = logging();
+    let lines = collect(tracing::Level::TRACE);
     let body = form(&token(json!({})), RETURN_URL);
     for (encoding, status) in [
         ("gzip", 415),
@@ -145,7 +109,7 @@ async fn a_body_that_is_encoded_is_refused_with_what_to_send() {
             assert!(answer["detail"].as_str().unwrap().contains("send it plain"), "{answer}");
         }
     }
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     assert!(log.contains("content_encoding=\"gzip\""), "{log}");
 }
 

@@ -1,5 +1,4 @@
-//! For how long calls to an account wait for each cause. What ends the wait, and what an operator can do about it, is in
-//! the model.
+//! How long calls to an account wait for each cause. The model says what ends the wait, and what an operator can do.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ pub(super) fn pause_length(cause: Cause, nth: u32) -> Duration {
     Duration::from_secs((first * doubled).min(longest))
 }
 
-/// The call whose answer asks to wait.
+/// The call whose response asks to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The continue of this job.

@@ -1,20 +1,22 @@
-//! The pace of all calls to Kommo: rates, pauses and places, whoever calls.
+//! The pace of all calls to Kommo: rates, pauses, and the number of continues in flight.
 //!
 //! Kommo counts every call to an account, so continues, the calls of handlers and the renewing of tokens go
-//! through one [`Gate`]. What it promises: in no window more calls to an account start than its rate
-//! allows, a pause that one caller hears of holds for all, and what was reserved before it does not start in it.
+//! through one [`CallLimiter`]. It promises:
+//!
+//! - In no window do more calls to an account start than its rate allows.
+//! - A pause that one caller learns of holds for all callers, and a call that was reserved before does not start in it.
 
+mod arbiter;
+mod breaker;
 mod cause;
-mod everybody;
-mod gate;
-mod outcome;
-mod pass;
-mod pause;
-mod rate;
-mod turns;
+mod effects;
+mod global_breaker;
+mod limiter;
+mod permit;
+mod state;
 
 pub use cause::{Cause, Pause, Source};
-pub use gate::{Gate, Limits, Paused};
-pub use outcome::Standing;
-pub use pass::Pass;
-pub use rate::{Errand, Hold};
+pub use effects::AccountEvidence;
+pub use limiter::{CallLimiter, CallLimits, Paused};
+pub use permit::Permit;
+pub use state::{CallKind, Hold};

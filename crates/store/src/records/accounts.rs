@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{AccountKey, AccountWait, SealedTokens, Standing, Timestamp};
+use model::{AccountKey, AccountWait, Authorization, SealedTokens, Timestamp};
 
 /// An account that an authorization connects.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub enum Renewal {
     /// Nothing came of it; the tokens stay as they are.
     Failed,
     /// The tokens are good no more.
-    Stopped(Standing),
+    Stopped(Authorization),
 }
 
 /// What the deliveries of one address wait for.

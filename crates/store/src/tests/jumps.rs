@@ -1,8 +1,6 @@
 //! The machine's clock is set, by hours: schedules and leases go on by the time that passes, and the log says so.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
-use std::sync::Mutex;
 
 use super::*;
 use crate::sqlite::testing::Ticks;
@@ -230,35 +228,16 @@ async fn people_see_each_moment_of_a_job_by_the_calendar() {
     assert_eq!(all().await, expected);
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    /// What was logged since the last look, as far as it is about the clock.
-    fn take(&self) -> Vec<String> {
-        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
-        text.lines().filter(|line| line.contains("clock")).map(str::to_owned).collect()
-    }
+/// What was logged since the last look, as far as it is about the clock.
+fn taken(log: &test_log::CollectedLog) -> Vec<String> {
+    let lines = log.with("clock");
+    log.clear();
+    lines
 }
 
 #[tokio::test]
 async fn a_jump_is_logged_once_with_its_size() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    // With one subscriber alone, the first thread to log a line would decide for all whether it is wanted.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let log = test_log::collect(tracing::Level::INFO);
     let home = Home::new();
     let store = home.serve().await;
     let mut kept = Kept::start(&home, &store, DAYS);
@@ -267,7 +246,7 @@ async fn a_jump_is_logged_once_with_its_size() {
     home.clock.set(START + HOURS);
     kept.pass(2).await;
     tracing::callsite::rebuild_interest_cache();
-    lines.take();
+    log.clear();
     type Set = fn(Timestamp) -> Timestamp;
     let cases: [(Set, Option<[&str; 2]>); 3] = [
         (|now| now + 2 * HOUR, Some(["by_seconds=7200", "direction=\"forward\""])),
@@ -277,7 +256,7 @@ async fn a_jump_is_logged_once_with_its_size() {
     for (set, expected) in cases {
         home.clock.set(set(home.now()));
         kept.pass(3).await;
-        let logged = lines.take();
+        let logged = taken(&log);
         assert_eq!(logged.len(), usize::from(expected.is_some()), "{logged:?}");
         for field in expected.into_iter().flatten() {
             assert!(logged[0].contains(field), "{logged:?}");
@@ -290,7 +269,7 @@ async fn a_jump_is_logged_once_with_its_size() {
         home.restart(home.now() - HOUR);
         home.serve().await.close().await;
         tracing::callsite::rebuild_interest_cache();
-        logged = lines.take();
+        logged = taken(&log);
     }
     assert!(logged.len() == 1 && logged[0].contains("by_seconds=3600"), "{logged:?}");
 }

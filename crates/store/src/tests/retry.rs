@@ -16,8 +16,8 @@ pub(crate) fn retried(retried: u64) -> Result<RetriedDead, StoreError> {
     Ok(RetriedDead { retried, superseded: 0 })
 }
 
-pub(crate) fn fallback(reply: &str) -> Prepared {
-    Prepared { outcome: Outcome::Fallback(FallbackReason::Refused), ..prepared(reply) }
+pub(crate) fn fallback(reply: &str) -> PreparedCompletion {
+    PreparedCompletion { outcome: Outcome::Fallback(FallbackReason::Refused), ..prepared(reply) }
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_goto_that_is_added_to_what_the_handler_returned_is_no_second_completi
     let job = home.delivering(&store).await;
     let id = job.id;
     let with_goto = job.prepared.completion.with_goto(Step::question(1)).unwrap();
-    let with_goto = Prepared { completion: with_goto, outcome: Outcome::Handler };
+    let with_goto = PreparedCompletion { completion: with_goto, outcome: Outcome::Handler };
     let next = AfterDelivery::Replace { prepared: with_goto.clone(), delivery: Delivery::default() };
     store.jobs().sent(sent(job, next)).await.unwrap();
     assert_eq!(look(&store, id).await.handler_completion, None);

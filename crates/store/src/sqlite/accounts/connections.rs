@@ -184,7 +184,9 @@ impl Command for EndRenewal {
                 .bind(tokens.obtained_at.as_millis())
                 .bind(tokens.expires_at.as_millis()),
             Renewal::Failed => query,
-            Renewal::Stopped(standing) => query.bind(standing.state().as_str()).bind(standing.reason()),
+            Renewal::Stopped(authorization) => {
+                query.bind(authorization.state().as_str()).bind(authorization.reason())
+            }
         };
         let done = query.execute(connection).await?;
         Ok((done.rows_affected() == 1).then_some(next))

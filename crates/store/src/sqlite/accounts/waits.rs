@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownCause};
+use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
 use crate::StoreError;
 use crate::Waits;
@@ -61,7 +61,7 @@ const WAITS_AT: &str = "SELECT origin, cause, why, advice, since, until FROM acc
 fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
     let origin: String = row.try_get("origin")?;
     let cause =
-        row.try_get::<&str, _>("cause")?.parse().map_err(|error: UnknownCause| StoreError::Corrupt {
+        row.try_get::<&str, _>("cause")?.parse().map_err(|error: UnknownWaitCause| StoreError::Corrupt {
             table: "account_waits",
             column: "cause",
             id: origin.clone(),

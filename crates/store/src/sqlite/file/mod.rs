@@ -3,6 +3,7 @@
 pub(crate) mod create;
 pub(crate) mod identity;
 pub(crate) mod log;
+mod migrations;
 pub(crate) mod open;
 mod owner_lock;
 pub(crate) mod path;

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 
+use super::migrations::MIGRATIONS;
 use super::open::cannot;
 use crate::{Role, StoreError};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// What the first migration writes into the file's head.
 const APPLICATION_ID: i64 = 1_396_851_271;

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use model::{JobId, Timestamp, UnknownReason};
+use model::{JobId, Timestamp, UnknownFallbackReason};
 
 use crate::FallbackCount;
 use crate::RecentOutcomes;
@@ -35,7 +35,7 @@ impl Engine {
                     .map_err(|_| corrupt("handler", format!("`{handler}` is not a name")))?,
                 reason: reason
                     .parse()
-                    .map_err(|error: UnknownReason| corrupt("fallback_reason", error.to_string()))?,
+                    .map_err(|error: UnknownFallbackReason| corrupt("fallback_reason", error.to_string()))?,
                 jobs,
             });
         }

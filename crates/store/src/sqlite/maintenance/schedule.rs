@@ -102,7 +102,7 @@ impl Schedule {
         if let Some(file) = &store.file {
             self.log.look(file.path());
         }
-        let jump = self.calendar.look();
+        let jump = self.calendar.poll();
         jump.iter().for_each(log_jump);
         let now = store.moment();
         self.delete |= self.tick.is_multiple_of(DELETE_TICKS);

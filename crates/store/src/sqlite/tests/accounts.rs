@@ -12,8 +12,8 @@ async fn a_revoked_account_has_no_tokens_and_may_be_one_that_was_never_connected
         assert!(store.accounts().revoke(key(account), seen, "gone".into()).await.unwrap());
     }
     let all = store.accounts().all().await.unwrap();
-    let revoked = Standing::Revoked { reason: "gone".into() };
-    assert!(all.iter().all(|account| account.standing == revoked));
+    let revoked = Authorization::Revoked { reason: "gone".into() };
+    assert!(all.iter().all(|account| account.authorization == revoked));
     assert_eq!([&all[0].origin, &all[1].origin], [&Some(ORIGIN.into()), &None]);
     assert_eq!(home.number("SELECT count(*) FROM accounts WHERE access_token IS NOT NULL").await, 0);
 }

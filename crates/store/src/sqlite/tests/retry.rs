@@ -45,7 +45,7 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
         store.jobs().retry_with(id, sending(other)).await.unwrap();
         assert_eq!(look(&store, id).await.handler_completion, Some(prepared("hi").completion));
         let job = claim(&store).await;
-        assert_eq!(job.prepared, Prepared { outcome: chosen, ..fallback(reply) });
+        assert_eq!(job.prepared, PreparedCompletion { outcome: chosen, ..fallback(reply) });
         assert_eq!(job.delivery.refused_at, None);
         store.jobs().sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     }

@@ -1,0 +1,235 @@
+//! The circuit breaker of all accounts: it opens when Kommo seems to block the bridge's address.
+//!
+//! A 403 without JSON can mean a blocked address, or a firewall that dislikes the text of one call. At first it concerns
+//! its account only. All accounts wait after such refusals at two of them in a row. An account that was not refused then
+//! sends the first probe. As long as the refused accounts are the same ones, the others are not held up again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::breaker::{Breaker, BreakerState};
+use super::cause::{Cause, Source};
+use super::state::WINDOW;
+
+/// For this long after the pause only accounts that were not refused may send the probe.
+const LEFT_TO_OTHERS: Duration = WINDOW.saturating_mul(2);
+
+/// The circuit breaker of all accounts.
+#[derive(Debug, Default)]
+pub(super) struct GlobalBreaker {
+    breaker: Breaker,
+    /// The last refusal without JSON, if no continue has succeeded since.
+    suspect: Option<Suspect>,
+    /// The accounts whose refusals started the pause.
+    refused: HashSet<Arc<str>>,
+    /// The only account that has something to send, if two of its jobs were refused in a row.
+    alone: Option<Arc<str>>,
+    /// The account that an operator resumed: it need not leave the probe to those that were not refused.
+    resumed: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    account: Arc<str>,
+    source: Source,
+}
+
+impl GlobalBreaker {
+    pub(super) const fn epoch(&self) -> u64 {
+        self.breaker.epoch()
+    }
+
+    /// What the breaker lets through to `account`: an account that was refused leaves the probe to the others for a while.
+    pub(super) fn state(&self, account: &str, now: Duration) -> BreakerState {
+        let state = self.breaker.state(now);
+        let left = self.breaker.until().map(|until| until + LEFT_TO_OTHERS).filter(|left| now < *left);
+        let leaves_it = self.refused.contains(account) && self.resumed.as_deref() != Some(account);
+        match (state, left) {
+            (BreakerState::HalfOpen, Some(left)) if leaves_it => BreakerState::Open(Some(left)),
+            (state, _) => state,
+        }
+    }
+
+    /// Until when no account at all may be called; `None` if some may, `Some(None)` if the end is unknown.
+    pub(super) fn holds_all(&self, now: Duration) -> Option<Option<Duration>> {
+        match self.breaker.state(now) {
+            BreakerState::Open(until) => Some(until),
+            BreakerState::Closed | BreakerState::HalfOpen => None,
+        }
+    }
+
+    pub(super) fn call_reserved(&mut self) {
+        self.breaker.call_reserved();
+    }
+
+    /// An operator asks to try `account` now: its next call may be the probe.
+    pub(super) fn resume(&mut self, account: &str, now: Duration) -> bool {
+        let is_tripped = self.breaker.resume(now);
+        self.resumed = is_tripped.then(|| account.into());
+        is_tripped
+    }
+
+    pub(super) fn admits(&self, epoch: &mut u64) -> bool {
+        self.breaker.admits(epoch)
+    }
+
+    pub(super) fn inconclusive(&mut self, epoch: u64) {
+        self.breaker.inconclusive(epoch);
+    }
+
+    /// Kommo answered a call of that epoch, so the address is not blocked. If that ended a pause, returns the accounts whose
+    /// refusals had started it.
+    pub(super) fn succeeded(&mut self, epoch: u64) -> Option<Vec<Arc<str>>> {
+        let ended = self.breaker.succeeded(epoch, true);
+        if ended {
+            self.resumed = None;
+        }
+        ended.then(|| self.refused.drain().collect())
+    }
+
+    /// A continue succeeded: earlier refusals no longer count.
+    pub(super) fn continue_succeeded(&mut self) {
+        self.suspect = None;
+        self.alone = None;
+    }
+
+    /// A call of that epoch to `account` was answered 403 without JSON. `others_work`: other accounts have something to
+    /// send too. Returns until when all accounts wait, if this started a pause.
+    pub(super) fn refused(
+        &mut self,
+        account: &Arc<str>,
+        source: Source,
+        others_work: bool,
+        epoch: u64,
+        now: Duration,
+    ) -> Option<Duration> {
+        if self.breaker.is_tripped() {
+            self.resumed = None;
+            if epoch == self.breaker.epoch() && self.refused.insert(account.clone()) {
+                return self.hold(epoch, now);
+            }
+            self.breaker.inconclusive(epoch);
+            return None;
+        }
+        let before = self.suspect.replace(Suspect { account: account.clone(), source });
+        match before {
+            Some(before) if before.account != *account => {
+                self.refused = HashSet::from([before.account, account.clone()]);
+                self.hold(epoch, now)
+            }
+            Some(before) if before.source != source && !others_work => {
+                self.alone = Some(account.clone());
+                None
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    fn hold(&mut self, epoch: u64, now: Duration) -> Option<Duration> {
+        (self.suspect, self.alone, self.resumed) = (None, None, None);
+        self.breaker.trip_for_all(epoch, Cause::Blocked, now)
+    }
+
+    /// Whose refusals hold up the accounts, and until when; `None` if none do.
+    pub(super) fn holders(&self) -> Option<(Vec<Arc<str>>, Option<Duration>)> {
+        if let Some(until) = self.breaker.until() {
+            let mut refused: Vec<Arc<str>> = self.refused.iter().cloned().collect();
+            refused.sort();
+            return Some((refused, Some(until)));
+        }
+        self.alone.as_ref().map(|alone| (vec![alone.clone()], None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{JobId, Timestamp};
+
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn job(number: u128) -> Source {
+        Source::Job(JobId::new(Timestamp::from_millis(0), number))
+    }
+
+    /// Refusals as (account, job), or a success in between, at 0 s; and until when all wait after them.
+    fn after(events: &[Option<(&str, u128)>], others_work: bool) -> (GlobalBreaker, Option<Duration>) {
+        let (mut global, mut until) = (GlobalBreaker::default(), None);
+        for event in events {
+            match event {
+                Some((account, number)) => {
+                    let epoch = global.epoch();
+                    until = global.refused(&(*account).into(), job(*number), others_work, epoch, secs(0));
+                }
+                None => global.continue_succeeded(),
+            }
+        }
+        (global, until)
+    }
+
+    #[test]
+    fn all_wait_only_after_refusals_of_two_accounts_in_a_row() {
+        let minute = Some(secs(60));
+        for (events, expected) in [
+            (vec![Some(("a", 1))], None),
+            (vec![Some(("a", 1)), Some(("a", 1))], None),
+            (vec![Some(("a", 1)), Some(("a", 2)), Some(("a", 3))], None),
+            (vec![Some(("a", 1)), Some(("b", 2))], minute),
+            (vec![Some(("a", 1)), Some(("a", 2)), Some(("b", 3))], minute),
+            (vec![Some(("a", 1)), None, Some(("b", 2))], None),
+            (vec![Some(("a", 1)), None, Some(("b", 2)), Some(("a", 1))], minute),
+        ] {
+            let (global, until) = after(&events, true);
+            assert_eq!(until, expected, "{events:?}");
+            assert_eq!(global.holders().is_some(), expected.is_some(), "{events:?}");
+            let held = global.state("c", secs(0)) != BreakerState::Closed;
+            assert_eq!(held, expected.is_some(), "{events:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_alone_at_work_is_shown_after_two_of_its_jobs_and_holds_up_no_other() {
+        for (events, others_work, shown) in [
+            (vec![Some(("a", 1)), Some(("a", 1))], false, false),
+            (vec![Some(("a", 1)), Some(("a", 2))], true, false),
+            (vec![Some(("a", 1)), Some(("a", 2))], false, true),
+            (vec![Some(("a", 1)), Some(("a", 2)), None], false, false),
+        ] {
+            let (global, _) = after(&events, others_work);
+            assert_eq!(global.holders().is_some(), shown, "{events:?}");
+            assert_eq!(global.state("b", secs(0)), BreakerState::Closed, "{events:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_that_was_not_refused_sends_the_probe() {
+        let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
+        let left = Some(secs(60) + LEFT_TO_OTHERS);
+        assert_eq!(global.state("a", secs(60)), BreakerState::Open(left));
+        assert_eq!(global.state("c", secs(60)), BreakerState::HalfOpen);
+        assert_eq!(global.holds_all(secs(60)), None, "the others need not wait for that");
+        assert_eq!(global.state("a", secs(63)), BreakerState::HalfOpen, "no other has come");
+        global.call_reserved();
+        let mut refused = global.succeeded(global.epoch()).unwrap();
+        refused.sort();
+        assert_eq!(refused, ["a".into(), "b".into()]);
+        assert_eq!(global.state("a", secs(60)), BreakerState::Closed);
+    }
+
+    #[test]
+    fn an_account_refused_again_holds_up_no_other_and_a_new_one_does() {
+        let (mut global, _) = after(&[Some(("a", 1)), Some(("b", 2))], true);
+        global.call_reserved();
+        let epoch = global.epoch();
+        assert_eq!(global.refused(&"a".into(), job(1), true, epoch, secs(60)), None);
+        assert_eq!(global.state("c", secs(60)), BreakerState::HalfOpen);
+        global.call_reserved();
+        assert_eq!(global.refused(&"c".into(), job(3), true, epoch, secs(60)), Some(secs(180)));
+        assert_eq!(global.state("d", secs(179)), BreakerState::Open(Some(secs(180))));
+        // One that was under way before the pause began says nothing.
+        assert_eq!(global.refused(&"d".into(), job(4), true, epoch, secs(61)), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! The permit for one call, from its reservation to what the response says about the account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Timestamp;
+
+use super::cause::{Pause, Source};
+use super::effects::{AccountEvidence, PauseStarted, Resumed};
+use super::limiter::{CallLimiter, Paused};
+use super::state::{CallKind, Reservation};
+
+/// How far the call of a [`Permit`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It has a reservation, and has not gone out.
+    Reserved,
+    /// It has gone out.
+    Started,
+    /// The limiter knows what the response says about the account, or has the reservation back.
+    Settled,
+}
+
+/// The permission for one call. Dropping it returns what was not used.
+pub struct Permit {
+    limiter: Arc<CallLimiter>,
+    account: Arc<str>,
+    reservation: Reservation,
+    /// A continue counts against the limit of continues in flight; no other call does.
+    is_continue: bool,
+    stage: Stage,
+    /// By the steady clock.
+    started_at: Option<Timestamp>,
+}
+
+impl Permit {
+    pub(super) const fn new(
+        limiter: Arc<CallLimiter>,
+        account: Arc<str>,
+        reservation: Reservation,
+        is_continue: bool,
+    ) -> Self {
+        Self { limiter, account, reservation, is_continue, stage: Stage::Reserved, started_at: None }
+    }
+
+    /// The address by which the account is paced.
+    pub fn account(&self) -> Arc<str> {
+        self.account.clone()
+    }
+
+    /// Whether the answer to this call decides if a pause is over.
+    pub const fn is_probe(&self) -> bool {
+        self.reservation.is_probe()
+    }
+
+    /// The call goes out now, if it still may.
+    ///
+    /// # Errors
+    /// A pause of the account, or of all accounts, has begun since the reservation, which is returned.
+    pub fn start(&mut self) -> Result<(), Paused> {
+        let now = self.limiter.clock.elapsed();
+        let started = self.limiter.lock().state.start(&self.account, &mut self.reservation, now);
+        if !started {
+            self.stage = Stage::Settled;
+            self.limiter.notify(&self.account);
+            return Err(Paused { left: self.limiter.wait(&self.account) });
+        }
+        self.stage = Stage::Started;
+        self.started_at = Some(self.limiter.clock.steady());
+        Ok(())
+    }
+
+    /// Whether a call was begun with it.
+    pub const fn has_started(&self) -> bool {
+        self.started_at.is_some()
+    }
+
+    /// The response shows that the account takes calls. Returns which pauses that ended.
+    pub fn succeeded(&mut self) -> Resumed {
+        self.stage = Stage::Settled;
+        let continued = self.started_at.filter(|_| self.is_continue);
+        let ended = self.limiter.lock().state.succeeded(&self.account, self.reservation, continued);
+        if ended.account || ended.all_accounts {
+            self.limiter.notify(&self.account);
+        }
+        ended.refused.iter().for_each(|account| self.limiter.notify(account));
+        self.limiter.notify_resumed(&self.account, ended.account);
+        ended
+    }
+
+    /// What is known about the account when it has refused this call.
+    pub fn evidence(&self, source: Source) -> AccountEvidence {
+        self.limiter.lock().state.evidence(&self.account, self.reservation, source)
+    }
+
+    /// The response asks to wait. Returns the pause that this starts; `None` if a later one is already on.
+    pub fn pause(&mut self, pause: Pause) -> Option<PauseStarted> {
+        let now = self.limiter.clock.elapsed();
+        let mut inner = self.limiter.lock();
+        if self.stage == Stage::Reserved {
+            inner.state.release(&self.account, self.reservation);
+        }
+        self.stage = Stage::Settled;
+        inner.state.pause(&self.account, self.reservation, pause, now)
+    }
+
+    /// Returns the reservation, because the call has to wait for something else first. A continue still counts as in flight.
+    pub fn release(&mut self) {
+        self.settle();
+        self.limiter.notify(&self.account);
+    }
+
+    /// Waits, at most `patience`, for another reservation: for an additional call, or after [`release`](Self::release).
+    ///
+    /// # Errors
+    /// There is none in time. The permit then holds no reservation.
+    pub async fn reacquire(&mut self, patience: Duration) -> Result<(), Paused> {
+        self.release();
+        self.reservation = self.limiter.reserve(&self.account, CallKind::Api, patience).await?;
+        self.stage = Stage::Reserved;
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        let mut inner = self.limiter.lock();
+        match self.stage {
+            Stage::Reserved => inner.state.release(&self.account, self.reservation),
+            Stage::Started => inner.state.inconclusive(&self.account, self.reservation),
+            Stage::Settled => {}
+        }
+        self.stage = Stage::Settled;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.settle();
+        if self.is_continue {
+            self.limiter.lock().permits.release(&self.account);
+        }
+        self.limiter.notify(&self.account);
+    }
+}

@@ -1,0 +1,190 @@
+//! Whether a call of the typed client is tried again: one table, no I/O.
+//!
+//! Reads are tried again if that may help. A write is tried again only if Kommo certainly did nothing: after a 401 it did not
+//! know who asks, after a 429 it did not look at the call. If the response to a write is lost, we cannot tell whether it took
+//! effect.
+
+use std::time::Duration;
+
+use model::{Backoff, Jitter};
+
+use super::outcome::CallOutcome;
+
+/// Tries of one call, the first included.
+const MAX_TRIES: u32 = 4;
+/// A caller waits for the result, so it does not back off as far as a delivery does.
+const BACKOFF: Backoff =
+    Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(5), jitter: Jitter::Full };
+
+/// What is known of the call besides its outcome.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RetryContext {
+    /// The call changes nothing.
+    pub(super) is_read: bool,
+    /// How often it was sent, from 1; a 401 that led to another token does not count.
+    pub(super) tries: u32,
+    /// Another token was already asked for.
+    pub(super) renewed: bool,
+    /// Uniform in 0 to 1.
+    pub(super) jitter: f64,
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// The outcome is the result.
+    Finish {
+        /// Kommo worked on the call, so the account takes calls.
+        account_is_fine: bool,
+    },
+    /// Send it again with another token.
+    RenewToken,
+    /// Pause the account.
+    PauseAccount {
+        /// How long, if Kommo said so.
+        retry_after: Option<Duration>,
+        /// Whether to send the call again after the pause.
+        retry: bool,
+    },
+    /// Send it again after this delay.
+    RetryAfter(Duration),
+}
+
+/// Decides what comes after one try.
+pub(super) fn decide(outcome: &CallOutcome, context: RetryContext) -> Decision {
+    let may_retry = context.tries < MAX_TRIES;
+    match outcome {
+        CallOutcome::Unauthorized { .. } if !context.renewed => Decision::RenewToken,
+        CallOutcome::TooManyRequests { retry_after, .. } => {
+            Decision::PauseAccount { retry_after: *retry_after, retry: may_retry }
+        }
+        outcome if outcome.is_transient() && context.is_read && may_retry => {
+            Decision::RetryAfter(BACKOFF.delay(context.tries, context.jitter))
+        }
+        outcome => Decision::Finish { account_is_fine: is_worked_on(outcome) },
+    }
+}
+
+/// Whether Kommo worked on the call.
+///
+/// A 403 says nothing of other calls, least of all of continues: this call may be the only one that the token's user may not
+/// make, or a firewall refuses what it carries. If the address is blocked, the next continue finds out.
+const fn is_worked_on(outcome: &CallOutcome) -> bool {
+    match outcome {
+        CallOutcome::Accepted { .. }
+        | CallOutcome::Rejected { .. }
+        | CallOutcome::NotFound { .. }
+        | CallOutcome::Unexpected { .. } => true,
+        CallOutcome::Redirected { .. }
+        | CallOutcome::Unauthorized { .. }
+        | CallOutcome::PaymentRequired { .. }
+        | CallOutcome::Forbidden { .. }
+        | CallOutcome::Blocked
+        | CallOutcome::TooManyRequests { .. }
+        | CallOutcome::Unavailable { .. }
+        | CallOutcome::NotKommo { .. }
+        | CallOutcome::NoResponse(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::{CallFailure, classify};
+    use super::super::reason::Reason;
+    use super::super::response::Response;
+    use super::*;
+    use model::HostRefusal;
+
+    const FIRST_READ: RetryContext = RetryContext { is_read: true, tries: 1, renewed: false, jitter: 1.0 };
+    const FAILED: Decision = Decision::Finish { account_is_fine: false };
+    const FINE: Decision = Decision::Finish { account_is_fine: true };
+    const HTML: &str = "<html>";
+
+    fn response(status: u16, body: &str) -> CallOutcome {
+        classify(&Response { status, body: body.into(), ..Response::default() })
+    }
+
+    fn lost() -> CallOutcome {
+        CallOutcome::NoResponse(CallFailure::Lost { reason: Reason::new("reset"), timed_out: false })
+    }
+
+    fn not_sent() -> CallOutcome {
+        CallOutcome::NoResponse(CallFailure::NotSent(Reason::new("refused")))
+    }
+
+    #[test]
+    fn each_outcome_of_a_read_has_its_decision() {
+        let retried = Decision::RetryAfter(Duration::from_millis(300));
+        let paused = |seconds: Option<u64>| Decision::PauseAccount {
+            retry_after: seconds.map(Duration::from_secs),
+            retry: true,
+        };
+        for (outcome, expected) in [
+            (response(200, ""), FINE),
+            (response(200, HTML), retried.clone()),
+            (response(202, ""), FINE),
+            (response(204, ""), FINE),
+            (response(206, HTML), retried.clone()),
+            (response(307, ""), retried.clone()),
+            (response(400, "{}"), FINE),
+            (response(401, "{}"), Decision::RenewToken),
+            (response(402, "{}"), FAILED),
+            (response(403, "{}"), FAILED),
+            (response(403, HTML), FAILED),
+            (response(404, "{}"), FINE),
+            (response(404, HTML), retried.clone()),
+            (response(405, ""), FINE),
+            (response(408, ""), retried.clone()),
+            (response(422, "{}"), FINE),
+            (response(425, ""), retried.clone()),
+            (response(429, HTML), paused(None)),
+            (response(429, r#"{"retry_after":7}"#), paused(Some(7))),
+            (response(500, "{}"), retried.clone()),
+            (response(504, ""), retried.clone()),
+            (lost(), retried.clone()),
+            (not_sent(), retried),
+            (CallOutcome::NoResponse(CallFailure::NotAllowed(HostRefusal::Scheme)), FAILED),
+        ] {
+            assert_eq!(decide(&outcome, FIRST_READ), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_write_is_sent_again_only_if_kommo_did_nothing() {
+        let write = RetryContext { is_read: false, ..FIRST_READ };
+        for outcome in [
+            response(500, "{}"),
+            response(408, ""),
+            response(307, ""),
+            response(404, HTML),
+            response(200, HTML),
+            lost(),
+            not_sent(),
+        ] {
+            assert_eq!(decide(&outcome, write), FAILED, "{outcome:?}");
+        }
+        assert_eq!(decide(&response(401, "{}"), write), Decision::RenewToken);
+        let paused = Decision::PauseAccount { retry_after: None, retry: true };
+        assert_eq!(decide(&response(429, ""), write), paused);
+    }
+
+    #[test]
+    fn tries_come_to_an_end() {
+        let last = RetryContext { tries: MAX_TRIES, ..FIRST_READ };
+        for outcome in [response(503, ""), response(404, HTML), lost()] {
+            assert_eq!(decide(&outcome, last), FAILED, "{outcome:?}");
+        }
+        let paused = Decision::PauseAccount { retry_after: None, retry: false };
+        assert_eq!(decide(&response(429, ""), last), paused);
+        let renewed = RetryContext { renewed: true, ..FIRST_READ };
+        assert_eq!(decide(&response(401, ""), renewed), FAILED);
+    }
+
+    #[test]
+    fn delays_grow_and_are_jittered() {
+        let delay = |tries, jitter| decide(&lost(), RetryContext { tries, jitter, ..FIRST_READ });
+        assert_eq!(delay(1, 0.0), Decision::RetryAfter(Duration::ZERO));
+        assert_eq!(delay(2, 1.0), Decision::RetryAfter(Duration::from_millis(600)));
+        assert_eq!(delay(3, 0.5), Decision::RetryAfter(Duration::from_millis(600)));
+    }
+}

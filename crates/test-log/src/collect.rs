@@ -1,0 +1,120 @@
+//! The collector: a subscriber of one thread that writes its lines to memory.
+
+use std::io::{self, Write};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Level};
+
+/// How often [`CollectedLog::wait`] lets other tasks run before it gives up.
+const MAX_WAIT_ROUNDS: u32 = 100_000;
+
+/// Makes tracing ask each thread whether it wants a line, instead of the first thread for all.
+static SECOND_SUBSCRIBER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
+/// What this thread has logged since [`collect`], as text without colours. Dropping it ends the collection.
+#[derive(Debug)]
+pub struct CollectedLog {
+    buffer: Buffer,
+    _collecting: DefaultGuard,
+}
+
+/// Collects the lines that the current thread logs at `level` or above.
+#[must_use = "the collection ends when the log is dropped"]
+pub fn collect(level: Level) -> CollectedLog {
+    LazyLock::force(&SECOND_SUBSCRIBER);
+    let buffer = Buffer::default();
+    let writer = buffer.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    CollectedLog { buffer, _collecting: tracing::subscriber::set_default(subscriber) }
+}
+
+impl CollectedLog {
+    /// Everything, one line per event.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.buffer.bytes()).into_owned()
+    }
+
+    /// The lines that contain `part`, the oldest first.
+    pub fn with(&self, part: &str) -> Vec<String> {
+        self.text().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.buffer.bytes().clear();
+    }
+
+    /// Lets the other tasks of a current-thread runtime run until a line contains `part`.
+    ///
+    /// # Panics
+    /// No such line comes.
+    pub async fn wait(&self, part: &str) {
+        for _ in 0..MAX_WAIT_ROUNDS {
+            if !self.with(part).is_empty() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("no line contains `{part}`:\n{}", self.text());
+    }
+}
+
+/// The bytes of the log, shared with the subscriber.
+#[derive(Clone, Debug, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log_a_line() {
+        tracing::info!("the same line of code");
+    }
+
+    #[test]
+    fn thread_without_a_subscriber_that_logs_first_takes_no_line_from_another() {
+        let log = collect(Level::INFO);
+        std::thread::spawn(log_a_line).join().unwrap();
+        assert_eq!(log.text(), "", "another thread's line");
+        log_a_line();
+        assert_eq!(log.with("the same line").len(), 1);
+    }
+
+    #[test]
+    fn only_lines_of_the_level_and_since_the_last_clear_are_kept() {
+        let log = collect(Level::WARN);
+        tracing::info!("too low");
+        tracing::warn!("before");
+        log.clear();
+        tracing::error!("after");
+        assert_eq!((log.text().lines().count(), log.with("after").len()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn waiting_lets_another_task_log() {
+        let log = collect(Level::INFO);
+        tokio::spawn(async { tracing::info!("at last") });
+        log.wait("at last").await;
+    }
+}

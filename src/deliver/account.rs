@@ -1,0 +1,65 @@
+//! What a decision means for the account: its pause begins or ends, and the health and the log learn of it.
+
+use kommo::pace::Permit;
+use model::{AccountWait, DeliveringJob, whole_millis};
+
+use super::decide::Decision;
+use super::{Sender, SenderParts};
+
+impl Sender {
+    /// Tells the pace, the health and the log what the decision means for the account; `wait_reason` says why it would have
+    /// to wait. Returns the decision, which a pause may change.
+    pub(super) fn update_account(
+        &self,
+        job: &DeliveringJob,
+        decision: Decision,
+        wait_reason: &str,
+        permit: &mut Permit,
+    ) -> Decision {
+        let SenderParts { health, clock, accounts, .. } = &self.0.parts;
+        // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
+        // the account is now, which all of its jobs have in common.
+        let account = permit.account();
+        let host = account.split_once("://").map_or(&*account, |(_, host)| host);
+        if decision.account_is_fine {
+            let ended = permit.succeeded();
+            if ended.account {
+                tracing::info!(account.host = host, "deliveries to this account go on");
+            }
+            if ended.all_accounts {
+                tracing::info!(account.host = host, "deliveries of all accounts go on");
+            }
+            health.account_goes_on(&account);
+            // It may have waited before it moved.
+            if *job.return_url.origin() != *account {
+                health.account_goes_on(job.return_url.origin());
+            }
+        }
+        let Some(pause) = decision.pause else { return decision };
+        // None: a pause that began after this call is in force, and has been logged.
+        let Some(began) = permit.pause(pause) else { return decision };
+        let length = began.alone.unwrap_or(began.account);
+        let wait = AccountWait {
+            cause: pause.cause,
+            why: wait_reason.to_owned(),
+            advice: accounts.advice(pause.cause, &account),
+            since: clock.now(),
+            until: Some(clock.now() + length),
+        };
+        let (pause_ms, why) = (whole_millis(length), wait.text());
+        if !pause.cause.needs_operator() {
+            // Most permit in a moment; the watch of the accounts notes those that do not.
+            tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
+        } else if health.account_waits(&account, wait) {
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
+        }
+        if let Some(everybody) = began.all_accounts {
+            let pause_ms = whole_millis(everybody);
+            tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
+        }
+        match began.alone {
+            Some(alone) => decision.until(clock.steady() + alone),
+            None => decision,
+        }
+    }
+}

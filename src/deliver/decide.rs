@@ -1,0 +1,315 @@
+//! Decides what comes after an attempt to deliver. One table, without I/O; ARCHITECTURE.md shows it to people.
+
+pub(super) mod blame;
+mod early;
+
+use std::time::Duration;
+
+use kommo::pace::{AccountEvidence, Cause, Pause, Paused, Source};
+use kommo::{CallFailure, CallOutcome, NoBearer};
+use model::{
+    AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome,
+    PreparedCompletion, Timestamp,
+};
+
+use blame::Blame;
+
+/// Between two attempts of a job that waits alone.
+const LONE_RETRY_DELAY: Duration = Duration::from_secs(60);
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub(super) enum AttemptOutcome {
+    /// Kommo was called, and this came of it.
+    Called(CallOutcome),
+    /// No call: there is no bearer for the address.
+    NoBearer(NoBearer),
+    /// No call: there was no permit in time, or a pause began before the call.
+    NotAdmitted(Paused),
+    /// No call: a newer job has the same `return_url`, and this was not the first continue.
+    Superseded(JobId),
+    /// No call: the bridge stops.
+    Stopped,
+    /// As [`NoBearer::Unknown`], but another account has this address, and must not wait for this job.
+    OtherAccount,
+}
+
+/// What the decision depends on, besides the outcome.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DecisionContext<'a> {
+    pub(super) job: JobId,
+    /// When the request came in.
+    pub(super) waiting_since: Timestamp,
+    /// What was sent.
+    pub(super) prepared: &'a PreparedCompletion,
+    /// The delivery before this attempt.
+    pub(super) delivery: Delivery,
+    /// What other jobs have shown about the account.
+    pub(super) account: AccountEvidence,
+    pub(super) policy: &'a HandlerPolicy,
+    pub(super) give_up_after: Duration,
+    /// By the steady clock, as are the moments of `delivery` and `account`.
+    pub(super) now: Timestamp,
+    /// Uniform in 0 to 1.
+    pub(super) jitter: f64,
+}
+
+/// What comes after the attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Decision {
+    pub(super) next: AfterDelivery,
+    /// The result for the history; `None` if the job is not charged with an attempt.
+    pub(super) result: Option<AttemptResult>,
+    pub(super) error: Option<String>,
+    /// The pause that begins.
+    pub(super) pause: Option<Pause>,
+    /// Whether the answer shows that the account takes calls.
+    pub(super) account_is_fine: bool,
+}
+
+impl Decision {
+    /// Makes this job alone wait until `due_at`, and not its account.
+    pub(super) fn until(self, due_at: Timestamp) -> Self {
+        let next = match self.next {
+            AfterDelivery::Wait { delivery, .. } => AfterDelivery::Retry { due_at, delivery },
+            next => next,
+        };
+        Self { next, ..self }
+    }
+}
+
+/// Decides what comes after an attempt that ended with `outcome`.
+pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> Decision {
+    let call = match outcome {
+        AttemptOutcome::NoBearer(no) => {
+            let cause = no.cause();
+            if cause.may_be_of_one_job() {
+                return context.refused(cause, &no.what());
+            }
+            return context.wait(cause, None, &no.what());
+        }
+        AttemptOutcome::NotAdmitted(paused) => return context.wait_in_turn(&paused.to_string()),
+        AttemptOutcome::Stopped => return context.handed_back(),
+        AttemptOutcome::Superseded(newer) => return context.superseded(*newer),
+        AttemptOutcome::OtherAccount => return context.retry_alone(&NoBearer::Unknown.to_string()),
+        AttemptOutcome::Called(call) => call,
+    };
+    let text = call.to_string();
+    match call {
+        // Kommo answers 202, 200 or 204. After any other success, too, the continue must not be sent twice.
+        CallOutcome::Accepted { .. } => context.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
+        CallOutcome::NotFound { .. } => context.not_found(text),
+        CallOutcome::NotKommo { status } => context.not_kommo(*status, call.may_have_arrived()),
+        CallOutcome::Unauthorized { .. } => context.refused(Cause::Unauthorized, &text),
+        CallOutcome::PaymentRequired { .. } => context.refused(Cause::PaymentRequired, &text),
+        CallOutcome::Forbidden { .. } => context.refused(Cause::Forbidden, &text),
+        CallOutcome::Blocked => context.refused(Cause::Blocked, &text),
+        CallOutcome::TooManyRequests { retry_after, .. } => context.wait(Cause::TooMany, *retry_after, &text),
+        CallOutcome::Rejected { status: 400, problem }
+            if context.prepared.completion.is_data_alone() && problem.has_code("TooFew") =>
+        {
+            context.with_goto(text)
+        }
+        CallOutcome::Rejected { .. } => context.replace_refused(text),
+        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => {
+            context.retry(&format!("return_url may not be called: {refusal}"), AttemptResult::Retry, false)
+        }
+        CallOutcome::NoResponse(CallFailure::Lost { timed_out: true, .. }) => {
+            context.retry(&text, AttemptResult::Timeout, true)
+        }
+        // Kommo never answers with an unexpected status: 405, 413, …. An immediate second call would end the same way.
+        CallOutcome::Redirected { .. }
+        | CallOutcome::Unavailable { .. }
+        | CallOutcome::Unexpected { .. }
+        | CallOutcome::NoResponse(_) => context.retry(&text, AttemptResult::Retry, call.may_have_arrived()),
+    }
+}
+
+/// Why the account would have to wait after `outcome`, without advice.
+pub(super) fn wait_reason(outcome: &AttemptOutcome) -> String {
+    match outcome {
+        AttemptOutcome::NoBearer(no) => no.what(),
+        AttemptOutcome::NotAdmitted(paused) => paused.to_string(),
+        AttemptOutcome::OtherAccount => NoBearer::Unknown.what(),
+        AttemptOutcome::Called(call) => call.to_string(),
+        // Neither says anything of the account.
+        AttemptOutcome::Superseded(_) | AttemptOutcome::Stopped => String::new(),
+    }
+}
+
+impl DecisionContext<'_> {
+    fn end(&self, next: AfterDelivery, result: AttemptResult, error: Option<String>) -> Decision {
+        Decision { next, result: Some(result), error, pause: None, account_is_fine: true }
+    }
+
+    /// The account waits, and this job with it.
+    fn wait(&self, cause: Cause, hint: Option<Duration>, text: &str) -> Decision {
+        Decision {
+            next: AfterDelivery::Wait { delivery: self.waiting(), keeps_place: !cause.may_be_of_one_job() },
+            result: None,
+            error: Some(format!("{text}; {}", cause.advice())),
+            pause: Some(Pause { cause, hint, source: Source::Job(self.job) }),
+            account_is_fine: false,
+        }
+    }
+
+    /// To wait is not a failure of this job: when its account resumes, its time budget starts again. But a job that is refused
+    /// for its own sake has no other budget.
+    fn waiting(&self) -> Delivery {
+        if self.delivery.is_refused_alone() {
+            return self.delivery;
+        }
+        Delivery { failures: 0, failing_since: None, ..self.delivery }
+    }
+
+    /// Kommo refuses the account, or this job alone.
+    fn refused(&self, cause: Cause, text: &str) -> Decision {
+        let refused = Self { delivery: Delivery { refused_at: Some(self.now), ..self.delivery }, ..*self };
+        match blame::decide(self.delivery, self.account) {
+            // Without what was noted just now: the refusal alone does not say why.
+            Blame::Account => {
+                let delivery = Delivery { failures: 0, failing_since: None, ..refused.delivery };
+                Self { delivery, ..refused }.wait(cause, None, text)
+            }
+            Blame::Job => {
+                let why = "the account takes other jobs, so this one is refused for what it is";
+                refused.retry(&format!("{text}; {why}"), AttemptResult::Retry, false)
+            }
+            Blame::Unclear => {
+                let due_at = self.now + LONE_RETRY_DELAY;
+                let next = AfterDelivery::Retry { due_at, delivery: refused.delivery };
+                Decision { next, ..self.wait_in_turn(&format!("{text}; {}", cause.advice())) }
+            }
+        }
+    }
+
+    /// Within seconds of the request a 404 may mean that the bot does not wait yet: again soon, and nothing is charged. The job
+    /// still ends with its time budget.
+    fn early(&self, text: &str) -> Option<Decision> {
+        let due_at = early::retry_at(self.waiting_since, self.now)?;
+        let over = |since| due_at.since(since) >= self.give_up_after;
+        if self.delivery.failing_since.is_some_and(over) {
+            return None;
+        }
+        let next = AfterDelivery::Retry { due_at, delivery: self.delivery };
+        Some(Decision { next, ..self.wait_in_turn(&format!("{text}; the bot may not be waiting yet")) })
+    }
+
+    /// No bot waits: not yet, no longer, or because the attempt whose response was lost had arrived.
+    fn not_found(&self, text: String) -> Decision {
+        if let Some(early) = self.early(&text) {
+            return Decision { account_is_fine: true, ..early };
+        }
+        if !self.delivery.answer_lost {
+            return self.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text));
+        }
+        let text = format!("{text}: the attempt whose answer was lost had arrived");
+        self.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
+    }
+
+    /// Something answered in place of Kommo's API: as after a 503.
+    fn not_kommo(&self, status: u16, may_have_arrived: bool) -> Decision {
+        let what = if may_have_arrived { "with an HTML page" } else { "without JSON" };
+        let text = format!(
+            "{status} {what}: this is not Kommo's API but something in its place, such as a proxy, a parked domain or a \
+             captive portal; check the account's address and the network"
+        );
+        let early = if status == 404 { self.early(&text) } else { None };
+        early.unwrap_or_else(|| self.retry(&text, AttemptResult::Retry, may_have_arrived))
+    }
+
+    /// A newer job has the same `return_url`, so this answer would go to its question.
+    fn superseded(&self, newer: JobId) -> Decision {
+        let text = format!(
+            "superseded: job {newer} came later with the same return_url, and this answer would go to its question"
+        );
+        Decision { next: AfterDelivery::Gone, ..self.wait_in_turn(&text) }
+    }
+
+    /// The bridge stops before the continue could be sent: nothing has happened that the next start would have to know.
+    fn handed_back(&self) -> Decision {
+        let next = AfterDelivery::Wait { delivery: self.delivery, keeps_place: true };
+        Decision { next, result: None, error: None, pause: None, account_is_fine: false }
+    }
+
+    /// The attempt showed nothing about this job or its account: it waits until it is its turn.
+    fn wait_in_turn(&self, text: &str) -> Decision {
+        Decision {
+            next: AfterDelivery::Wait { delivery: self.delivery, keeps_place: true },
+            result: None,
+            error: Some(text.to_owned()),
+            pause: None,
+            account_is_fine: false,
+        }
+    }
+
+    /// This job waits alone, because a pause of its lane would hold up jobs of another account.
+    fn retry_alone(&self, text: &str) -> Decision {
+        let next = AfterDelivery::Retry { due_at: self.now + LONE_RETRY_DELAY, delivery: self.waiting() };
+        Decision { next, ..self.wait_in_turn(text) }
+    }
+
+    fn retry(&self, text: &str, result: AttemptResult, answer_lost: bool) -> Decision {
+        let failures = self.delivery.failures.saturating_add(1);
+        let failing_since = self.delivery.failing_since.unwrap_or(self.now);
+        let answer_lost = self.delivery.answer_lost || answer_lost;
+        if self.now.since(failing_since) >= self.give_up_after {
+            let error =
+                format!("{text}; gave up after {} s (delivery.give_up_after)", self.give_up_after.as_secs());
+            return Decision {
+                account_is_fine: false,
+                ..self.end(AfterDelivery::Dead { answer_lost }, result, Some(error))
+            };
+        }
+        let due_at = self.now + Backoff::STANDARD.delay(failures, self.jitter);
+        let delivery =
+            Delivery { failures, failing_since: Some(failing_since), answer_lost, ..self.delivery };
+        Decision {
+            next: AfterDelivery::Retry { due_at, delivery },
+            result: Some(result),
+            error: Some(text.to_owned()),
+            pause: None,
+            account_is_fine: false,
+        }
+    }
+
+    fn with_goto(&self, text: String) -> Decision {
+        let with_goto = self.policy.goto.and_then(|step| self.prepared.completion.with_goto(step).ok());
+        match with_goto {
+            Some(completion) => {
+                self.replace(PreparedCompletion { completion, outcome: self.prepared.outcome }, text)
+            }
+            None => {
+                let error = format!(
+                    "{text}; this account wants a handler with every continue: set handlers.NAME.goto"
+                );
+                self.end(self.dead(), AttemptResult::Fail, Some(error))
+            }
+        }
+    }
+
+    fn dead(&self) -> AfterDelivery {
+        AfterDelivery::Dead { answer_lost: self.delivery.answer_lost }
+    }
+
+    fn replace_refused(&self, text: String) -> Decision {
+        match self.prepared.outcome {
+            Outcome::Handler => {
+                let completion = self.policy.fallback.clone();
+                self.replace(
+                    PreparedCompletion { completion, outcome: Outcome::Fallback(FallbackReason::Refused) },
+                    text,
+                )
+            }
+            Outcome::Fallback(_) => self.end(self.dead(), AttemptResult::Fail, Some(text)),
+        }
+    }
+
+    fn replace(&self, prepared: PreparedCompletion, text: String) -> Decision {
+        let delivery = Delivery { failures: 0, failing_since: None, refused_at: None, ..self.delivery };
+        self.end(AfterDelivery::Replace { prepared, delivery }, AttemptResult::Fail, Some(text))
+    }
+}
+
+#[cfg(test)]
+mod tests;

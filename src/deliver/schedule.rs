@@ -1,0 +1,79 @@
+//! How the continues of a lane are shared between its young jobs and those that have been due longest: a pure count.
+//!
+//! Young jobs go first, because their customers still wait. Of each four continues one is the longest due, alternately a
+//! retry and a first try, so that neither an old backlog nor a retry waits for a lull that never comes. A job that was
+//! refused with its account counts as a retry here. Continues are counted, not claims: a claim may take one job or sixty-four.
+
+use store::LongestDue;
+
+/// One in this many continues is the one that has been due longest.
+const LONGEST_DUE_INTERVAL: usize = 4;
+
+/// The schedule of one lane.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LaneSchedule {
+    /// Continues since the last full round of a retry and a first try.
+    sent: usize,
+}
+
+impl LaneSchedule {
+    /// How many of the next `limit` continues are to be those that have been due longest.
+    pub(super) const fn longest_due(self, limit: usize) -> LongestDue {
+        let jobs = (self.sent + limit) / LONGEST_DUE_INTERVAL - self.sent / LONGEST_DUE_INTERVAL;
+        LongestDue { jobs, retries_first: self.sent < LONGEST_DUE_INTERVAL }
+    }
+
+    /// So many were claimed.
+    pub(super) const fn claimed(&mut self, jobs: usize) {
+        self.sent = (self.sent + jobs) % (2 * LONGEST_DUE_INTERVAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of each claim are the longest due, for claims of these sizes.
+    fn shares(sizes: &[usize]) -> Vec<usize> {
+        let mut schedule = LaneSchedule::default();
+        let share = |size: &usize| {
+            let share = schedule.longest_due(*size).jobs;
+            schedule.claimed(*size);
+            share
+        };
+        sizes.iter().map(share).collect()
+    }
+
+    #[test]
+    fn every_fourth_continue_is_the_longest_due_whatever_the_size_of_a_claim() {
+        for (sizes, expected) in [
+            (vec![1; 8], vec![0, 0, 0, 1, 0, 0, 0, 1]),
+            (vec![7; 4], vec![1, 2, 2, 2]),
+            (vec![6, 1, 6, 1, 6, 1], vec![1, 0, 2, 0, 2, 0]),
+            (vec![64, 3, 1], vec![16, 0, 1]),
+            (vec![4, 0, 4], vec![1, 0, 1]),
+        ] {
+            assert_eq!(shares(&sizes), expected, "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn retries_and_first_tries_take_turns_at_being_the_longest_due() {
+        let mut schedule = LaneSchedule::default();
+        let mut retries = Vec::new();
+        for _ in 0..16 {
+            let longest_due = schedule.longest_due(1);
+            retries.extend((longest_due.jobs > 0).then_some(longest_due.retries_first));
+            schedule.claimed(1);
+        }
+        assert_eq!(retries, [true, false, true, false]);
+    }
+
+    #[test]
+    fn what_was_not_there_to_be_claimed_does_not_count() {
+        let mut schedule = LaneSchedule::default();
+        assert_eq!(schedule.longest_due(3).jobs, 0);
+        schedule.claimed(1);
+        assert_eq!((schedule.longest_due(2).jobs, schedule.longest_due(3).jobs), (0, 1));
+    }
+}

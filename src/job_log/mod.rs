@@ -1,0 +1,114 @@
+//! What the log says of jobs: one line for each that is finished, and warnings of fallbacks and failed attempts, within limits.
+//!
+//! At a low rate every job can be followed, so the first request from a real account is visible. At a high rate the log stays
+//! readable and costs almost nothing: lines beyond a limit are counted, and a sum of them follows. Each line holds ids and
+//! numbers, never what a customer wrote or gets.
+
+mod finished;
+mod limiter;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::log_limiter::LogLimiter;
+use model::clock::Clock;
+use model::{AttemptResult, FallbackReason, HandlerName, JobId, Timestamp, whole_millis};
+
+pub use finished::{Call, Finished};
+
+use limiter::{Limiter, Offer};
+
+/// Logs what becomes of jobs. Cheap to clone; clones share their limits.
+#[derive(Clone)]
+pub struct JobLog(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    finished: Mutex<Limiter<Finished>>,
+    fallbacks: LogLimiter<(HandlerName, FallbackReason)>,
+    retries: LogLimiter<(HandlerName, AttemptResult)>,
+}
+
+/// One attempt of a handler, as the log names it.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptLine<'a> {
+    /// The job.
+    pub job: JobId,
+    /// Whose job it is.
+    pub handler: &'a HandlerName,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// How long it took.
+    pub duration: Duration,
+    /// What went wrong.
+    pub error: &'a str,
+}
+
+impl JobLog {
+    /// A log whose limits follow `clock`.
+    pub fn new(clock: Clock) -> Self {
+        let fallbacks = LogLimiter::with_sum(clock.clone(), |(handler, reason), suppressed| {
+            tracing::warn!(%handler, %reason, suppressed, "bots got the fallback: further lines were suppressed");
+        });
+        let retries = LogLimiter::with_sum(
+            clock.clone(),
+            |(handler, result): &(HandlerName, AttemptResult), suppressed| {
+                let result = result.as_str();
+                tracing::warn!(%handler, result, suppressed, "handler attempts failed: further lines were suppressed");
+            },
+        );
+        Self(Arc::new(Inner { clock, finished: Mutex::default(), fallbacks, retries }))
+    }
+
+    /// Counts a fallback that the store has now, and warns of it: of each handler and reason the first few one by one.
+    pub fn fell_back(&self, reason: FallbackReason, line: AttemptLine<'_>) {
+        let AttemptLine { job, handler, attempt, duration, error } = line;
+        metrics::counter!("bridge_fallbacks_total", "handler" => handler.to_string(), "reason" => reason.as_str())
+            .increment(1);
+        if self.0.fallbacks.allows((handler.clone(), reason)) {
+            let duration_ms = whole_millis(duration);
+            tracing::warn!(job.id = %job, %handler, %reason, attempt, duration_ms, error, "the bot gets the fallback");
+        }
+    }
+
+    /// Warns of a failed attempt that is followed by another at `due_at`, by the steady clock, within the same limits.
+    pub fn retries(&self, result: AttemptResult, due_at: Timestamp, line: AttemptLine<'_>) {
+        let AttemptLine { job, handler, attempt, duration, error } = line;
+        if self.0.retries.allows((handler.clone(), result)) {
+            let (duration_ms, due_at) = (whole_millis(duration), self.0.clock.calendar_at(due_at));
+            tracing::warn!(job.id = %job, %handler, attempt, duration_ms, error, %due_at, "handler attempt failed; retrying");
+        }
+    }
+
+    /// Logs a job that is finished: to be called once its final report is in the store. At most 100 lines a second; beyond
+    /// that, jobs whose bots got the handler's answer give way to all others, and a sum says how many were left out.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, which waits for the end of the second.
+    pub fn finished(&self, job: Finished) {
+        let offer = self.limiter().offer(self.0.clock.elapsed(), job);
+        match offer {
+            Offer::Log(job) => job.log(),
+            Offer::Wait(until) => {
+                tokio::spawn(self.clone().end_second(until));
+            }
+            Offer::Counted => {}
+        }
+    }
+
+    /// Waits for the end of a second that had too many lines, and logs what it owes.
+    async fn end_second(self, until: Duration) {
+        self.0.clock.sleep_until(until).await;
+        let owed = self.limiter().end(self.0.clock.elapsed());
+        if let Some(sums) = owed.left_out {
+            sums.log();
+        }
+        owed.kept.iter().for_each(Finished::log);
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, Limiter<Finished>> {
+        self.0.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,172 @@
+//! The PHP-style form: `token=…&data[lead][id]=1&data[tags][]=a&return_url=…`.
+//!
+//! Brackets may be percent-encoded or not. As in PHP, a later field wins over an earlier one that is in
+//! its way, `[]` is the next free number, and what follows the last `]` is ignored. A level whose keys are
+//! exactly 0, 1, 2 … becomes an array, every other one an object, so a huge index costs nothing. What is not
+//! UTF-8 in a value of `data` becomes U+FFFD; elsewhere it is refused. The fields of `multipart/form-data` have names of
+//! the same kind.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{BodyError, MAX_DATA_DEPTH, MAX_FORM_FIELDS, RawRequest, from_text};
+
+/// Reads a form.
+pub(super) fn parse(body: &[u8]) -> Result<RawRequest, BodyError> {
+    let fields = body.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).map(|field| {
+        let cut = field.iter().position(|byte| *byte == b'=');
+        let (key, value) = cut.map_or((field, &[][..]), |cut| (&field[..cut], &field[cut + 1..]));
+        (unescape(key), unescape(value))
+    });
+    collect(fields)
+}
+
+/// Makes a request of the names and values of a form.
+pub(super) fn collect<'a>(
+    fields: impl Iterator<Item = (Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+) -> Result<RawRequest, BodyError> {
+    let mut request = RawRequest::default();
+    let mut data = Node::Leaf(None);
+    for (index, (key, value)) in fields.enumerate() {
+        if index == MAX_FORM_FIELDS {
+            return Err(BodyError::TooManyFields);
+        }
+        let key = text(&key)?;
+        let (name, path) = key.split_at(key.find('[').unwrap_or(key.len()));
+        match name {
+            "token" if path.is_empty() => request.token = text(&value)?.to_owned(),
+            "token" => return Err(BodyError::NoString("token")),
+            "return_url" if path.is_empty() => request.return_url = text(&value)?.to_owned(),
+            "return_url" => return Err(BodyError::NoString("return_url")),
+            // What a customer wrote. PHP hands on half a character where it cut a message; the bot is worth more.
+            "data" => data.insert(path, String::from_utf8_lossy(&value).into_owned())?,
+            _ => {}
+        }
+    }
+    request.data = match data {
+        Node::Leaf(Some(text)) => from_text(text)?,
+        other => other.into_value(),
+    };
+    Ok(request)
+}
+
+/// A name, a token or a URL.
+fn text(bytes: &[u8]) -> Result<&str, BodyError> {
+    std::str::from_utf8(bytes).map_err(|_| BodyError::Utf8)
+}
+
+/// Undoes `+` and `%41`. A `%` without two hexadecimal digits stays, as in PHP.
+fn unescape(escaped: &[u8]) -> Cow<'_, [u8]> {
+    if !escaped.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(escaped);
+    }
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let [first, tail @ ..] = rest {
+        let escaped = match tail {
+            [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        if let Some((high, low)) = escaped {
+            bytes.push(high << 4 | low);
+            rest = &tail[2..];
+        } else {
+            bytes.push(if *first == b'+' { b' ' } else { *first });
+            rest = tail;
+        }
+    }
+    Cow::Owned(bytes)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+enum Node {
+    /// `None` until a field names it.
+    Leaf(Option<String>),
+    Branch(Branch),
+}
+
+#[derive(Default)]
+struct Branch {
+    entries: BTreeMap<String, Node>,
+    /// The number that `[]` stands for: one more than the highest so far.
+    next: usize,
+    /// How many keys are no numbers.
+    names: usize,
+}
+
+impl Node {
+    /// Puts `value` where `path`, like `[lead][id]`, leads from here.
+    fn insert(&mut self, path: &str, value: String) -> Result<(), BodyError> {
+        let mut node = self;
+        let mut depth = 0;
+        for key in segments(path) {
+            depth += 1;
+            if depth > MAX_DATA_DEPTH {
+                return Err(BodyError::TooDeep);
+            }
+            if let Self::Leaf(_) = node {
+                *node = Self::Branch(Branch::default());
+            }
+            let Self::Branch(branch) = node else { return Ok(()) };
+            node = branch.entry(key);
+        }
+        *node = Self::Leaf(Some(value));
+        Ok(())
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Self::Leaf(text) => text.map_or(Value::Null, Value::String),
+            Self::Branch(branch) => branch.into_value(),
+        }
+    }
+}
+
+impl Branch {
+    fn entry(&mut self, key: &str) -> &mut Node {
+        let number = if key.is_empty() { Some(self.next) } else { number(key) };
+        let key = if key.is_empty() { self.next.to_string() } else { key.to_owned() };
+        match number {
+            Some(number) => self.next = self.next.max(number + 1),
+            None if self.entries.contains_key(&key) => {}
+            None => self.names += 1,
+        }
+        self.entries.entry(key).or_insert(Node::Leaf(None))
+    }
+
+    fn into_value(mut self) -> Value {
+        // As many numbers as the highest one asks for, and no names: none is missing.
+        if self.names == 0 && self.next == self.entries.len() {
+            let items = (0..self.next).filter_map(|index| self.entries.remove(&index.to_string()));
+            return Value::Array(items.map(Node::into_value).collect());
+        }
+        Value::Object(self.entries.into_iter().map(|(key, node)| (key, node.into_value())).collect())
+    }
+}
+
+/// The keys in `[a][][b]c`: `a`, none, `b`.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        let (key, tail) = rest.strip_prefix('[')?.split_once(']')?;
+        rest = tail;
+        Some(key)
+    })
+}
+
+/// The number that `key` is in its shortest form, as PHP counts it. Nobody sends a list of a billion entries.
+fn number(key: &str) -> Option<usize> {
+    let shortest = key == "0" || !key.starts_with('0');
+    let digits = key.len() <= 9 && key.bytes().all(|byte| byte.is_ascii_digit());
+    if shortest && digits { key.parse().ok() } else { None }
+}

@@ -1,0 +1,65 @@
+//! The value in a refused request that is at fault, for its log line: cut and escaped, and never a token or a body.
+
+use url::Url;
+
+use crate::terminal;
+
+/// The longest excerpt in a log line. Host names and ids are shorter.
+const MAX_EXCERPT_CHARS: usize = 100;
+
+/// A value from outside that shows why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FaultyValue {
+    /// The handler that the path names.
+    Handler(String),
+    /// The token's `client_uuid`.
+    ClientUuid(String),
+    /// The token's `aud`, all of them.
+    Audience(String),
+    /// The host of the `return_url`.
+    Host(String),
+    /// The header `Content-Encoding`.
+    Encoding(String),
+}
+
+impl FaultyValue {
+    /// The host and port of a `return_url` that was refused; none if it has no host.
+    pub(super) fn host_of(return_url: &str) -> Option<Self> {
+        let url = Url::parse(return_url).ok()?;
+        let host = url.host_str()?;
+        Some(Self::Host(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))))
+    }
+
+    /// Its text for the log.
+    pub(super) fn text(&self) -> String {
+        let (Self::Handler(text)
+        | Self::ClientUuid(text)
+        | Self::Audience(text)
+        | Self::Host(text)
+        | Self::Encoding(text)) = self;
+        terminal::excerpt(text, MAX_EXCERPT_CHARS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_return_url_the_host_alone_is_seen() {
+        for (url, host) in [
+            ("https://evil.example.com/api/v4/salesbot/1/continue/2?secret=1", Some("evil.example.com")),
+            ("https://user:secret@evil.example.com:8443/secret", Some("evil.example.com:8443")),
+            ("secret", None),
+            ("mailto:secret@evil.example.com", None),
+        ] {
+            assert_eq!(
+                FaultyValue::host_of(url),
+                host.map(|host| FaultyValue::Host(host.to_owned())),
+                "{url}"
+            );
+        }
+        let long = FaultyValue::Handler(format!("a\n{}", "x".repeat(200))).text();
+        assert!(long.starts_with("a\\u000ax") && long.chars().count() <= MAX_EXCERPT_CHARS + 6, "{long}");
+    }
+}

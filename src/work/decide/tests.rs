@@ -1,0 +1,131 @@
+//! The table of what comes after an attempt.
+
+use super::*;
+use model::{Show, Step};
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn policy() -> HandlerPolicy {
+    HandlerPolicy {
+        fallback: CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap(),
+        ..HandlerPolicy::default()
+    }
+}
+
+fn decided(outcome: AttemptOutcome, attempts: u32, time_left: Duration) -> Decision {
+    let policy = policy();
+    decide(
+        outcome,
+        DecisionContext { policy: &policy, attempts, now: NOW, answer_by: NOW + time_left, jitter: 0.5 },
+    )
+}
+
+/// Why the bot gets the fallback; `None` if it does not.
+fn fallback(decision: &Decision) -> Option<FallbackReason> {
+    let AfterHandler::Deliver(prepared) = &decision.next else { return None };
+    let reason = prepared.outcome.fallback_reason()?;
+    assert_eq!(prepared.completion, policy().fallback);
+    Some(reason)
+}
+
+const PLENTY: Duration = Duration::from_secs(40);
+
+#[test]
+fn a_completion_is_delivered() {
+    let decision = decided(AttemptOutcome::Returned(Ok(Completion::success().data("reply", ""))), 1, PLENTY);
+    let completion = Completion::success().data("reply", "").check().unwrap();
+    assert_eq!(
+        decision.next,
+        AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler })
+    );
+    assert_eq!((decision.result, decision.error), (Some(AttemptResult::Ok), None));
+    assert_eq!(decision.empty_values, ["reply"]);
+}
+
+#[test]
+fn a_completion_that_kommo_would_refuse_is_never_sent() {
+    let long = Completion::success().show(Show::text("x".repeat(81))).goto(Step::question(1));
+    let decision = decided(AttemptOutcome::Returned(Ok(long)), 1, PLENTY);
+    assert_eq!(fallback(&decision), Some(FallbackReason::InvalidCompletion));
+    assert_eq!(decision.result, Some(AttemptResult::Fail));
+    assert!(decision.error.unwrap().contains("at most 80"));
+}
+
+#[test]
+fn what_may_help_is_tried_again_with_backoff() {
+    let due = |decision: &Decision| match decision.next {
+        AfterHandler::Retry { due_at } => due_at.since(NOW).as_millis(),
+        _ => panic!("{decision:?}"),
+    };
+    let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
+    // At a jitter of a half: three quarters of 500 ms, 1 s, 2 s, ….
+    let delays: Vec<u128> = (1..=9).map(|attempts| due(&decided(retry(), attempts, PLENTY))).collect();
+    assert_eq!(delays, [375, 750, 1_500, 3_000, 6_000, 6_250, 6_250, 6_250, 6_250]);
+    let after = AttemptOutcome::Returned(Err(HandlerError::retry_after(Duration::from_secs(7), "busy")));
+    assert_eq!(due(&decided(after, 1, PLENTY)), 7_000);
+    assert_eq!(due(&decided(AttemptOutcome::Panicked("boom".into()), 1, PLENTY)), 375);
+    assert_eq!(due(&decided(AttemptOutcome::TimedOut, 1, PLENTY)), 375);
+}
+
+#[test]
+fn what_would_come_too_late_is_moved_to_the_last_moment() {
+    let due = |outcome, left: u64| match decided(outcome, 1, Duration::from_millis(left)).next {
+        AfterHandler::Retry { due_at } => Some(due_at.since(NOW).as_millis()),
+        _ => None,
+    };
+    let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
+    let after = |seconds| {
+        AttemptOutcome::Returned(Err(HandlerError::retry_after(Duration::from_secs(seconds), "busy")))
+    };
+    assert_eq!(due(retry(), 1_376), Some(375));
+    assert_eq!(due(retry(), 1_200), Some(200), "a second before the end");
+    assert_eq!(due(after(3_600), 40_000), Some(39_000), "also what the handler itself put off");
+    for (outcome, left) in [(retry(), 1_000), (after(0), 1_000), (AttemptOutcome::TimedOut, 0)] {
+        let decision = decided(outcome, 1, Duration::from_millis(left));
+        assert_eq!(fallback(&decision), Some(FallbackReason::AnswerWithin), "{decision:?}");
+        assert!(decision.error.unwrap().contains("handlers.NAME.answer_within"));
+    }
+}
+
+#[test]
+fn each_failure_is_charged_under_its_name() {
+    let result = |outcome| decided(outcome, 1, PLENTY).result;
+    assert_eq!(result(AttemptOutcome::Returned(Err(HandlerError::retry("x")))), Some(AttemptResult::Retry));
+    assert_eq!(result(AttemptOutcome::Returned(Err(HandlerError::fail("x")))), Some(AttemptResult::Fail));
+    assert_eq!(result(AttemptOutcome::Panicked("x".into())), Some(AttemptResult::Panic));
+    assert_eq!(result(AttemptOutcome::TimedOut), Some(AttemptResult::Timeout));
+    for uncharged in [
+        AttemptOutcome::Interrupted,
+        AttemptOutcome::Overdue,
+        AttemptOutcome::Crashed(3),
+        AttemptOutcome::NoHandler,
+    ] {
+        assert_eq!(result(uncharged), None);
+    }
+}
+
+#[test]
+fn no_bot_is_left_hanging() {
+    let retry = || AttemptOutcome::Returned(Err(HandlerError::retry("down")));
+    for (decision, reason) in [
+        (decided(retry(), 10, PLENTY), FallbackReason::MaxAttempts),
+        (decided(retry(), 11, PLENTY), FallbackReason::MaxAttempts),
+        (decided(retry(), 1, Duration::from_millis(250)), FallbackReason::AnswerWithin),
+        (decided(retry(), 1, Duration::ZERO), FallbackReason::AnswerWithin),
+        (decided(AttemptOutcome::Returned(Err(HandlerError::fail("no"))), 1, PLENTY), FallbackReason::Failed),
+        (decided(AttemptOutcome::Panicked("boom".into()), 10, PLENTY), FallbackReason::MaxAttempts),
+        (decided(AttemptOutcome::TimedOut, 1, Duration::ZERO), FallbackReason::AnswerWithin),
+        (decided(AttemptOutcome::Overdue, 0, Duration::ZERO), FallbackReason::Overdue),
+        (decided(AttemptOutcome::Crashed(3), 0, PLENTY), FallbackReason::Crashed),
+        (decided(AttemptOutcome::NoHandler, 0, Duration::ZERO), FallbackReason::NoHandler),
+    ] {
+        assert_eq!(fallback(&decision), Some(reason), "{decision:?}");
+        assert!(decision.error.is_some());
+    }
+}
+
+#[test]
+fn a_stop_charges_nothing() {
+    let decision = decided(AttemptOutcome::Interrupted, 1, PLENTY);
+    assert_eq!((decision.next, decision.error), (AfterHandler::HandBack, None));
+}

@@ -1,0 +1,60 @@
+//! What the log and the metrics say of an attempt, and of its report.
+
+use std::time::Duration;
+
+use crate::job_log::{AttemptLine, JobLog};
+use model::{AfterHandler, AttemptResult, HandlerName, JobId, Outcome, RunningJob, whole_millis};
+use store::{StoreError, Written};
+
+use super::decide::Decision;
+
+/// Logs and counts the outcome of one attempt. A fallback is logged once the store has it.
+pub(super) fn log_outcome(
+    jobs: &JobLog,
+    job: &RunningJob,
+    attempt: u32,
+    decision: &Decision,
+    duration: Duration,
+) {
+    let (id, handler) = (job.id, &job.handler);
+    let label = match (&decision.next, decision.result) {
+        (AfterHandler::HandBack, _) => "handed_back",
+        (_, Some(result)) => result.as_str(),
+        (_, None) => "not_run",
+    };
+    metrics::counter!("bridge_handler_attempts_total", "handler" => handler.to_string(), "outcome" => label)
+        .increment(1);
+    match (&decision.next, decision.result) {
+        (AfterHandler::Deliver(prepared), _) if prepared.outcome == Outcome::Handler => {
+            let duration_ms = whole_millis(duration);
+            tracing::debug!(job.id = %id, %handler, attempt, duration_ms, "handled");
+        }
+        (AfterHandler::Retry { due_at }, Some(result)) => {
+            let error = decision.error.as_deref().unwrap_or_default();
+            let line = AttemptLine { job: id, handler, attempt, duration, error };
+            jobs.retries(result, *due_at, line);
+        }
+        (AfterHandler::HandBack, _) => {
+            tracing::info!(job.id = %id, %handler, attempt, "handed back to the queue");
+        }
+        (AfterHandler::Deliver(_) | AfterHandler::Retry { .. }, _) => {}
+    }
+    if !decision.empty_values.is_empty() && decision.result == Some(AttemptResult::Ok) {
+        let keys = decision.empty_values.join(", ");
+        tracing::warn!(job.id = %id, %handler, keys, "empty values: the customer would see the placeholder {{{{json.KEY}}}} itself");
+    }
+}
+
+/// Logs why a report was not written. Returns whether it was written.
+pub(super) fn log_written(written: Result<Written, StoreError>, id: JobId, handler: &HandlerName) -> bool {
+    match written {
+        Ok(Written::Done) => return true,
+        Ok(Written::Stale) => {
+            tracing::warn!(job.id = %id, %handler, "the job was cancelled or taken over meanwhile; this result is dropped");
+        }
+        Err(error) => {
+            tracing::error!(job.id = %id, %handler, %error, "the result of the handler could not be stored; the job is run again");
+        }
+    }
+    false
+}

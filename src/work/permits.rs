@@ -1,0 +1,35 @@
+//! The permits of the pool: how many handlers may run at once, shared between their names.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use model::FairSemaphore;
+
+use super::Pool;
+
+/// Allows one handler to run. Dropping it returns it and wakes the pool.
+pub(super) struct Permit {
+    pub(super) pool: Pool,
+    pub(super) name: Arc<str>,
+}
+
+impl Pool {
+    /// Takes up to `wanted` permits for jobs of the handler `name`; none while the pool drains.
+    pub(super) fn permits(&self, name: &str, wanted: usize) -> Vec<Permit> {
+        if self.0.runtime.is_draining() {
+            return Vec::new();
+        }
+        let got = self.shares().try_acquire(name, wanted);
+        (0..got).map(|_| Permit { pool: self.clone(), name: name.into() }).collect()
+    }
+
+    fn shares(&self) -> MutexGuard<'_, FairSemaphore> {
+        self.0.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.pool.shares().release(&self.name);
+        self.pool.0.store.work().wake_if_waiting();
+    }
+}
