@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -13,19 +14,16 @@ use tokio::sync::oneshot;
 use model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
 
 use super::keys;
-use crate::Accepted;
-use crate::StoreError;
 use crate::budget::{Budgets, OverBudget, signed};
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::supersede;
 use crate::sqlite::write::known_keys::{Key, Keys};
-use crate::sqlite::write::message::Accept;
-use crate::sqlite::write::message::Message;
+use crate::sqlite::write::message::{Accept, Message};
 use crate::sqlite::write::statement::rows_statement;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use std::time::Duration;
+use crate::{Accepted, StoreError};
 
 /// What the transaction did with one request.
 pub(crate) enum Stored {

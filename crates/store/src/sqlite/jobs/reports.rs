@@ -4,6 +4,7 @@
 //! changes nothing, keeps no attempt, and its reporter is told so.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -14,8 +15,6 @@ use model::{
     HandlerReport, JobId, Outcome, PreparedCompletion, StateName, Timestamp,
 };
 
-use crate::StoreError;
-use crate::Written;
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
@@ -23,7 +22,7 @@ use crate::sqlite::write::message::Message;
 use crate::sqlite::write::statement::rows_statement;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use std::sync::Arc;
+use crate::{StoreError, Written};
 
 /// What the transaction did with a worker's report.
 pub(crate) enum Handled {
