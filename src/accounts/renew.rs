@@ -18,7 +18,7 @@ use store::{Leased, Renewal, StoreError};
 use super::directory::Entry;
 use super::due;
 use super::seal::Tokens;
-use super::{Accounts, Integration, host};
+use super::{Accounts, OAuthIntegration, host};
 
 /// Calls of one renewal: the old address, where it is now, the new address.
 const MAX_CALLS_PER_RENEWAL: u32 = 3;
@@ -333,7 +333,7 @@ fn own(key: &AccountKey, granted: Granted) -> Result<Granted, RenewalError> {
     }
 }
 
-pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a RedirectUri) -> App<'a> {
+pub(super) fn app<'a>(integration: &'a OAuthIntegration, redirect_uri: &'a RedirectUri) -> App<'a> {
     let client_secret = integration.client_secret.get();
     App { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }

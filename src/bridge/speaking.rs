@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 
-use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
+use crate::accounts::{self, Accounts, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 use crate::config::{self, Config};
 use crate::health::Health;
 use crate::secrets::SharedSecret;
@@ -70,7 +70,7 @@ impl Speaking {
             origin: account.base_url.origin().ascii_serialization(),
             token: account.access_token.clone(),
         });
-        let integrations = config.integrations.iter().map(|(name, known)| Integration {
+        let integrations = config.integrations.iter().map(|(name, known)| OAuthIntegration {
             name: name.clone(),
             client_uuid: known.client_uuid.clone(),
             client_secret: known.client_secret.clone().into(),
@@ -80,10 +80,10 @@ impl Speaking {
         });
         let current = config.store.encryption_key.as_ref().and_then(key);
         let previous = config.store.previous_encryption_key.as_ref().and_then(key);
-        Accounts::open(accounts::Parts {
+        Accounts::open(accounts::AccountsParts {
             long_lived: long_lived.collect(),
             integrations: integrations.collect(),
-            keys: current.map(|current| Keys { current, previous }),
+            keys: current.map(|current| EncryptionKeys { current, previous }),
             store,
             hosts: config.delivery.hosts.clone(),
             kommo,
