@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::accounts::{Accounts, LINK_LIFE, Listed, OAuthIntegration};
 use crate::bridge::Error;
-use crate::bridge::speaking::Speaking;
+use crate::bridge::kommo_stack::KommoStack;
 use crate::config::Config;
 use model::clock::Clock;
 use model::path_prefix;
@@ -186,8 +186,8 @@ pub(super) async fn visit<T>(
 }
 
 async fn open(config: &Config, clock: &Clock, store: Option<Store>) -> Result<Accounts, Failure> {
-    let speaking = Speaking::new(config, clock.clone())?;
-    Ok(speaking.accounts(config, store).await.map_err(Error::from)?)
+    let kommo_stack = KommoStack::new(config, clock.clone())?;
+    Ok(kommo_stack.accounts(config, store).await.map_err(Error::from)?)
 }
 
 /// The integration that a link is for.

@@ -1,4 +1,5 @@
-//! What it takes to speak to Kommo, made from the configuration: for the bridge, and for commands beside it.
+//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, made from the configuration. The bridge
+//! has one, and so has each command that calls Kommo.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use super::Error;
 
 /// Everything that calls to Kommo share.
 #[derive(Clone)]
-pub(crate) struct Speaking {
+pub(crate) struct KommoStack {
     pub(crate) kommo: Kommo,
     pub(crate) gate: Arc<CallLimiter>,
     pub(crate) health: Health,
@@ -46,8 +47,8 @@ pub(crate) fn kommo(config: &Config) -> Result<Kommo, Error> {
     Ok(Kommo::leaving(outgoing, hosts.clone(), *request_timeout)?)
 }
 
-impl Speaking {
-    /// What a command needs that speaks to Kommo by itself, beside a bridge or without one.
+impl KommoStack {
+    /// The stack of a command, which calls Kommo beside a bridge or without one.
     ///
     /// # Errors
     /// There is no HTTP client.
