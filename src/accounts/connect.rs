@@ -222,7 +222,7 @@ impl Accounts {
         account_id: AccountId,
     ) -> Result<Connection, ConnectError> {
         let entry = self.entry_of(&AccountKey::new(account_id, &integration.client_uuid));
-        let active = entry.filter(|entry| entry.record.standing.state() == AccountState::Active);
+        let active = entry.filter(|entry| entry.record.authorization.state() == AccountState::Active);
         let origin = active.and_then(|entry| entry.record.origin.clone()).ok_or(StateError::Used)?;
         let integration = integration.name.clone();
         let was = Some(AccountState::Active);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use kommo::{Bearer, NoBearer, Whose};
-use model::{AccountId, AccountKey, AccountRecord, AccountState, Standing, Timestamp};
+use model::{AccountId, AccountKey, AccountRecord, AccountState, Authorization, Timestamp};
 
 use super::seal::{Sealer, Tokens, Unsealable};
 
@@ -55,8 +55,8 @@ pub(super) struct Open {
 
 impl Entry {
     fn new(record: AccountRecord, sealer: Option<&Sealer>) -> Self {
-        let tokens = match &record.standing {
-            Standing::Active(sealed) => Some(match sealer {
+        let tokens = match &record.authorization {
+            Authorization::Active(sealed) => Some(match sealer {
                 None => Err(Unreadable::NoKey),
                 Some(sealer) => match sealer.open(&record.key, sealed) {
                     Ok(tokens) => Ok(Open {
@@ -67,7 +67,7 @@ impl Entry {
                     Err(error) => Err(error.into()),
                 },
             }),
-            Standing::NeedsAuthorization { .. } | Standing::Revoked { .. } => None,
+            Authorization::Needed { .. } | Authorization::Revoked { .. } => None,
         };
         Self { record, tokens }
     }
@@ -81,7 +81,7 @@ impl Entry {
             (Some(Ok(open)), Some(origin)) => Ok((open, origin)),
             (Some(Err(error)), _) => Err(NoBearer::NeedsAuthorization { why: error.to_string() }),
             _ => {
-                let why = self.record.standing.reason().unwrap_or("it was not connected").to_owned();
+                let why = self.record.authorization.reason().unwrap_or("it was not connected").to_owned();
                 Err(NoBearer::NeedsAuthorization { why })
             }
         }
@@ -98,7 +98,7 @@ impl Entry {
 
     /// Which of two accounts at one address is called, the greater one: an active one if there is one, then the latest.
     fn rank(&self) -> (bool, bool, Option<Timestamp>) {
-        let state = self.record.standing.state();
+        let state = self.record.authorization.state();
         (state == AccountState::Active, state != AccountState::Revoked, self.record.connected_at)
     }
 }
@@ -206,7 +206,7 @@ impl AccountDirectory {
 
     fn index(&mut self) {
         self.changes += 1;
-        let mut states = self.entries.values().map(|entry| entry.record.standing.state());
+        let mut states = self.entries.values().map(|entry| entry.record.authorization.state());
         self.has_revoked = states.any(|state| state == AccountState::Revoked);
         self.at.clear();
         for entry in self.entries.values() {
@@ -234,12 +234,12 @@ impl AccountDirectory {
 mod tests {
     use super::*;
 
-    fn record(account_id: i64, origin: &str, standing: Standing) -> AccountRecord {
+    fn record(account_id: i64, origin: &str, authorization: Authorization) -> AccountRecord {
         AccountRecord {
             key: AccountKey::new(AccountId(account_id), "id"),
             origin: Some(origin.into()),
             previous_origin: None,
-            standing,
+            authorization,
             generation: 1,
             connected_at: None,
         }
@@ -256,11 +256,11 @@ mod tests {
         let now = Timestamp::from_millis(0);
         let tokens = Tokens { access: "a".into(), refresh: "r".into(), obtained_at: now, expires_at: now };
         let key = AccountKey::new(AccountId(account_id), "id");
-        record(account_id, origin, Standing::Active(sealer().seal(&key, &tokens).unwrap()))
+        record(account_id, origin, Authorization::Active(sealer().seal(&key, &tokens).unwrap()))
     }
 
     fn needs(account_id: i64, origin: &str) -> AccountRecord {
-        record(account_id, origin, Standing::NeedsAuthorization { reason: "Kommo said so".into() })
+        record(account_id, origin, Authorization::Needed { reason: "Kommo said so".into() })
     }
 
     impl AccountDirectory {

@@ -113,10 +113,10 @@ impl Accounts {
                 integration: Some(
                     integration.map_or(&*record.key.client_uuid, |known| &known.name).to_owned(),
                 ),
-                state: trouble.map_or(record.standing.state(), |_| AccountState::NeedsAuthorization),
+                state: trouble.map_or(record.authorization.state(), |_| AccountState::NeedsAuthorization),
                 reason: trouble
                     .map(ToString::to_string)
-                    .or_else(|| record.standing.reason().map(str::to_owned)),
+                    .or_else(|| record.authorization.reason().map(str::to_owned)),
                 expires_at: entry.open().ok().map(|(open, _)| open.tokens.expires_at),
                 connected_at: record.connected_at,
                 waiting: open.iter().map(|origin| waiting_at(origin)).sum(),

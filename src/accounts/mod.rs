@@ -204,12 +204,12 @@ impl Accounts {
     /// Whether Kommo has told that this account disconnected the integration.
     pub fn is_disabled(&self, account_id: AccountId, client_uuid: &str) -> bool {
         let directory = self.directory();
-        // LastAnswer for each request, and nearly always there is none.
+        // Asked for each request, and nearly always there is none.
         if !directory.has_revoked() {
             return false;
         }
         let entry = directory.get(&AccountKey::new(account_id, client_uuid));
-        entry.is_some_and(|entry| entry.record.standing.state() == AccountState::Revoked)
+        entry.is_some_and(|entry| entry.record.authorization.state() == AccountState::Revoked)
     }
 
     /// The integrations that accounts are connected through.
@@ -285,7 +285,8 @@ impl Accounts {
         let mut directory = self.0.directory.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut directory);
         for state in AccountState::ALL {
-            let there = directory.entries().filter(|entry| entry.record.standing.state() == state).count();
+            let there =
+                directory.entries().filter(|entry| entry.record.authorization.state() == state).count();
             let there = u32::try_from(there).unwrap_or(u32::MAX);
             metrics::gauge!("bridge_accounts", "state" => state.as_str()).set(there);
         }

@@ -72,7 +72,7 @@ impl Pairs {
 
     /// Notes a pair; a new one is stored with the next [`save`](Self::save).
     fn note(&self, client_uuid: &str, origin: &str, account_id: AccountId) {
-        // LastAnswer for each request, and nearly always the pair is known.
+        // Asked for each request, and nearly always the pair is known.
         if self.knows(client_uuid, origin, account_id) {
             return;
         }

@@ -62,7 +62,7 @@ impl Accounts {
             account_id: key.account_id,
             host: known.as_deref().map_or("?", host).to_owned(),
         };
-        match decide(elsewhere.record.standing.state(), was_seen_here) {
+        match decide(elsewhere.record.authorization.state(), was_seen_here) {
             Decision::Connect => Ok(known),
             Decision::Refuse => Err(refused()),
             Decision::AskKnownAddress => {
@@ -86,7 +86,7 @@ impl Accounts {
         }
         let is_active_elsewhere = |entry: &&Arc<Entry>| {
             entry.record.key.account_id == key.account_id
-                && entry.record.standing.state() == AccountState::Active
+                && entry.record.authorization.state() == AccountState::Active
                 && entry.record.origin.as_deref() != Some(origin)
         };
         directory.entries().find(is_active_elsewhere).cloned()

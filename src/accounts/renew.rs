@@ -12,7 +12,7 @@ use url::Url;
 
 use kommo::pace::Cause;
 use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use model::{AccountId, AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
+use model::{AccountId, AccountKey, AccountRecord, AccountWait, Authorization, RedirectUri, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
 use super::directory::Entry;
@@ -193,7 +193,7 @@ impl Accounts {
             Ok(renewed) => (renewed, None),
             Err(error) if error.is_final() => {
                 let reason = error.to_string();
-                (Renewal::Stopped(Standing::NeedsAuthorization { reason: reason.clone() }), Some(reason))
+                (Renewal::Stopped(Authorization::Needed { reason: reason.clone() }), Some(reason))
             }
             Err(error) => (Renewal::Failed, Some(error.to_string())),
         };
@@ -229,10 +229,10 @@ impl Accounts {
                 self.0.changed.notify_one();
                 Err(NoBearer::NotRenewed { why })
             }
-            Renewal::Stopped(standing) => {
+            Renewal::Stopped(authorization) => {
                 let why = why.unwrap_or_default();
                 *failures = Failures::default();
-                self.put(AccountRecord { standing, generation, ..entry.record.clone() });
+                self.put(AccountRecord { authorization, generation, ..entry.record.clone() });
                 if let Some(origin) = &entry.record.origin {
                     self.wait_for_operator(origin, &why);
                 }
@@ -242,10 +242,10 @@ impl Accounts {
                 *failures = Failures::default();
                 let old = entry.record.origin.clone().filter(|old| *old != origin);
                 let previous_origin = old.or_else(|| entry.record.previous_origin.clone());
-                let standing = Standing::Active(tokens);
+                let authorization = Authorization::Active(tokens);
                 let addresses = [Some(origin.clone()), previous_origin.clone()];
                 self.put(AccountRecord {
-                    standing,
+                    authorization,
                     generation,
                     origin: Some(origin),
                     previous_origin,
@@ -289,7 +289,7 @@ impl Accounts {
             since: self.0.parts.clock.now(),
             until: None,
         };
-        let why = wait.told();
+        let why = wait.text();
         if self.0.parts.health.account_waits(origin, wait) {
             tracing::warn!(account.host = host(origin), why, "deliveries paused: operator action required");
         }

@@ -179,7 +179,7 @@ impl Accounts {
     }
 
     fn state_of(&self, key: &AccountKey) -> Option<AccountState> {
-        self.entry_of(key).map(|entry| entry.record.standing.state())
+        self.entry_of(key).map(|entry| entry.record.authorization.state())
     }
 
     /// `seen` is the generation of the tokens that were asked. Says how many jobs were cancelled; `None` if the account was
@@ -252,7 +252,9 @@ impl Accounts {
 
     fn is_revoked(&self, account_id: AccountId) -> bool {
         let directory = self.directory();
-        directory.numbered(account_id).any(|entry| entry.record.standing.state() == AccountState::Revoked)
+        directory
+            .numbered(account_id)
+            .any(|entry| entry.record.authorization.state() == AccountState::Revoked)
     }
 
     fn still_connected(&self, account_id: AccountId) -> bool {

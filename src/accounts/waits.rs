@@ -219,7 +219,7 @@ impl Accounts {
     fn has_to_be_authorized(&self, origin: &str) -> bool {
         self.long_lived(origin).is_none()
             && self.entry(origin).is_some_and(|entry| {
-                entry.open().is_err() && entry.record.standing.state() != AccountState::Revoked
+                entry.open().is_err() && entry.record.authorization.state() != AccountState::Revoked
             })
     }
 }

@@ -70,7 +70,7 @@ impl Accounts {
         }
         let mut revoked = Vec::new();
         for entry in self.entries() {
-            match (entry.record.standing.state(), &entry.record.origin) {
+            match (entry.record.authorization.state(), &entry.record.origin) {
                 (AccountState::Revoked, _) => revoked.push(entry.record.key.account_id),
                 (_, Some(origin)) => {
                     if let Err(error) = entry.open() {
@@ -157,7 +157,7 @@ impl Accounts {
             match (entry.open(), &entry.record.origin) {
                 (Ok((_, origin)), _) if !was_good => self.goes_on(origin),
                 (Err(error), Some(origin))
-                    if was_good && entry.record.standing.state() != AccountState::Revoked =>
+                    if was_good && entry.record.authorization.state() != AccountState::Revoked =>
                 {
                     self.wait_for_operator(origin, &error.what());
                 }

@@ -15,7 +15,7 @@ use http::{Method, StatusCode, Uri};
 use crate::log_limiter::LogLimiter;
 use crate::problem::{Problem, Unrouted};
 use crate::terminal;
-use model::routed;
+use model::path_below;
 
 /// A longer part of a path is cut: a secret may have been put there.
 const MAX_LOGGED_SEGMENT: usize = 32;
@@ -59,7 +59,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
 
 /// `uri` with the path that the routes know; `None` if it has that already.
 fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
-    let path = routed(uri.path(), prefix);
+    let path = path_below(uri.path(), prefix);
     if path == uri.path() {
         return None;
     }

@@ -22,8 +22,8 @@ use crate::job_log::JobLog;
 use kommo::pace::CallLimits;
 use model::clock::ManualClock;
 use model::{
-    AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
-    State, StateName, Timestamp, WidgetRequest,
+    AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome,
+    PreparedCompletion, State, StateName, Timestamp, WidgetRequest,
 };
 use simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
 use store::Purpose;
@@ -94,7 +94,7 @@ impl Home {
             secret_random: |_| true,
         };
         let accounts = Accounts::open(accounts).await.unwrap();
-        let parts = Parts {
+        let parts = SenderParts {
             store: self.store.clone(),
             kommo,
             accounts,
@@ -106,7 +106,7 @@ impl Home {
             random: || 1.0,
         };
         let hour = Duration::from_secs(3_600);
-        let settings = Settings { request_timeout: LEASE, give_up_after: hour };
+        let settings = DeliverySettings { request_timeout: LEASE, give_up_after: hour };
         Sender::new(parts, settings)
     }
 
@@ -140,7 +140,7 @@ impl Home {
         let id = self.store.accept(job, LEASE).await.unwrap().id;
         let job = self.store.claim_work("any".into(), 1, LEASE).await.unwrap().remove(0);
         let completion = Completion::success().check().unwrap();
-        let next = AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler });
+        let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
         self.store.handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
         id
     }
@@ -271,7 +271,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     let waker = std::task::Waker::from(woken.clone());
     let mut run = std::pin::pin!(sender.run(CancellationToken::new(), Duration::ZERO));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // The passes of the vain claim are free again; whoever waited for a change would look at once.
+    // The permits of the vain claim are free again; whoever waited for a change would look at once.
     home.store.delivery().wake();
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     home.clock.advance(Duration::from_secs(1));

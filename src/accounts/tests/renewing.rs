@@ -158,7 +158,7 @@ async fn dead_tokens_need_a_person_and_are_forgotten() {
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), dead);
     assert_eq!(accounts.0.parts.health.waiting()[0].account, host(home.origin()));
     let record = store.accounts().await.unwrap().remove(0);
-    assert_eq!(record.standing.state(), AccountState::NeedsAuthorization);
+    assert_eq!(record.authorization.state(), AccountState::NeedsAuthorization);
 
     accounts.connect(home.callback(&accounts)).await.unwrap();
     let bearer = accounts.bearer(home.origin()).await.unwrap();

@@ -107,13 +107,13 @@ impl Day {
             }
             Event::Call(account) => {
                 let (gate, origin) = (&self.sender.0.parts.gate, self.accounts[account].base_url());
-                if let Ok(mut pass) = gate.acquire(origin, CallKind::Api, Duration::ZERO).await
-                    && pass.start().is_ok()
+                if let Ok(mut permit) = gate.acquire(origin, CallKind::Api, Duration::ZERO).await
+                    && permit.start().is_ok()
                 {
-                    pass.succeeded();
+                    permit.succeeded();
                 }
             }
-            Event::Pass(millis) => self.pass(Duration::from_millis(millis)).await,
+            Event::Pass(millis) => self.permit(Duration::from_millis(millis)).await,
         }
         self.settle().await;
     }
@@ -138,8 +138,8 @@ impl Day {
         wait
     }
 
-    /// Lets time pass from one moment for which the sender asks to the next.
-    async fn pass(&mut self, mut left: Duration) {
+    /// Lets time permit from one moment for which the sender asks to the next.
+    async fn permit(&mut self, mut left: Duration) {
         while !left.is_zero() {
             let wait = self.settle().await.unwrap_or(left).min(left);
             self.home.clock.advance(wait);
