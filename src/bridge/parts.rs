@@ -20,12 +20,12 @@ use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 use store::{Purpose, Store};
 
+use super::kommo_stack::{self, KommoStack};
 use super::secrets::Secrets;
-use super::speaking::{self, Speaking};
 use super::{Bridge, Error, Registration};
 
 /// The rooms, ready to run.
-pub(super) struct Parts {
+pub(super) struct BridgeParts {
     pub(super) config: Config,
     pub(super) clock: Clock,
     pub(super) health: Health,
@@ -39,27 +39,27 @@ pub(super) struct Parts {
     pub(super) secrets: Arc<Secrets>,
 }
 
-impl Parts {
+impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
         let Bridge { config, registrations, clock } = bridge;
         let registry = registry(&config, registrations)?;
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
-        let kommo = speaking::kommo(&config)?;
+        let kommo = kommo_stack::kommo(&config)?;
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         store.set_budget(config.budget.clone());
         let health = Health::new();
-        let gate = speaking::gate(&config, &clock);
+        let gate = kommo_stack::gate(&config, &clock);
         note_everybody(&health, &gate, &store, &clock);
-        let speaking = Speaking {
+        let kommo_stack = KommoStack {
             kommo: kommo.clone(),
             gate: gate.clone(),
             health: health.clone(),
             clock: clock.clone(),
         };
-        let accounts = speaking.clone().accounts(&config, Some(store.clone())).await?;
+        let accounts = kommo_stack.clone().accounts(&config, Some(store.clone())).await?;
         store.give_up_unknown(accounts.known());
         // On this runtime, not on the handlers' own threads, which they may block.
-        let clients = speaking.clients(&config, &accounts, Some(Handle::current()));
+        let clients = kommo_stack.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();

@@ -17,7 +17,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::accounts::{self, Integration, Keys, LongLivedAccount};
+use crate::accounts::{self, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 use crate::job_log::JobLog;
 use kommo::pace::CallLimits;
 use model::clock::ManualClock;
@@ -72,9 +72,9 @@ impl Home {
         );
         let Options { client_uuid, client_secret, redirect_uri, .. } = self.simulator.options();
         let health = Health::new();
-        let accounts = accounts::Parts {
+        let accounts = accounts::AccountsParts {
             long_lived,
-            integrations: vec![Integration {
+            integrations: vec![OAuthIntegration {
                 name: "main".into(),
                 client_uuid: client_uuid.clone(),
                 client_secret: client_secret.clone().into(),
@@ -82,7 +82,7 @@ impl Home {
                 redirect_uri: Some(redirect_uri.parse().unwrap()),
                 install_without_link: true,
             }],
-            keys: Some(Keys { current: Arc::new([1; 32]), previous: None }),
+            keys: Some(EncryptionKeys { current: Arc::new([1; 32]), previous: None }),
             store: Some(self.store.clone()),
             hosts,
             kommo: kommo.clone(),
