@@ -13,15 +13,15 @@ impl Sender {
         job: &DeliveringJob,
         judgement: Judgement,
         heard: &str,
-        pass: &mut Permit,
+        permit: &mut Permit,
     ) -> Judgement {
         let Parts { health, clock, accounts, .. } = &self.0.parts;
         // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
         // the account is now, which all of its jobs have in common.
-        let account = pass.account();
+        let account = permit.account();
         let host = account.split_once("://").map_or(&*account, |(_, host)| host);
         if judgement.account_is_fine {
-            let ended = pass.succeeded();
+            let ended = permit.succeeded();
             if ended.account {
                 tracing::info!(account.host = host, "deliveries to this account go on");
             }
@@ -36,7 +36,7 @@ impl Sender {
         }
         let Some(pause) = judgement.pause else { return judgement };
         // None: a pause that began after this call is in force, and has been told.
-        let Some(began) = pass.pause(pause) else { return judgement };
+        let Some(began) = permit.pause(pause) else { return judgement };
         let length = began.alone.unwrap_or(began.account);
         let wait = AccountWait {
             cause: pause.cause,

@@ -18,7 +18,7 @@ use super::{Parts, Sender};
 type Idle = Option<TaskTrackerToken>;
 
 impl Sender {
-    pub(super) async fn send(self, mut job: DeliveringJob, mut pass: Permit) {
+    pub(super) async fn send(self, mut job: DeliveringJob, mut permit: Permit) {
         let Parts { clock, policies, random, .. } = &self.0.parts;
         let started = self.0.runtime.begin();
         let mut idle = Some(self.0.between_calls.token());
@@ -26,11 +26,11 @@ impl Sender {
             Some(newer) => Got::Superseded(newer),
             None => {
                 let span = job_span(job.id, &job.handler, job.attempts + 1);
-                let call = self.call(&job, &mut pass, &mut idle).instrument(span);
+                let call = self.call(&job, &mut permit, &mut idle).instrument(span);
                 call.await.map_or_else(|got| got, Got::Answer)
             }
         };
-        job.tried |= pass.has_started();
+        job.tried |= permit.has_started();
         let (now, duration) = (clock.steady(), started.duration(clock));
         let default_policy = HandlerPolicy::default();
         let circumstances = Circumstances {
@@ -38,7 +38,7 @@ impl Sender {
             waiting_since: job.waiting_since,
             prepared: &job.prepared,
             delivery: job.delivery,
-            account: pass.evidence(Source::Job(job.id)),
+            account: permit.evidence(Source::Job(job.id)),
             policy: policies.get(&job.handler).unwrap_or(&default_policy),
             give_up_after: self.0.settings.give_up_after,
             now,
@@ -50,7 +50,7 @@ impl Sender {
             Got::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => Some(status),
             _ => None,
         };
-        let judgement = self.pause_or_go_on(&job, judgement, &heard, &mut pass);
+        let judgement = self.pause_or_go_on(&job, judgement, &heard, &mut permit);
         log_outcome(&job, &judgement, status, duration, clock);
         let Judgement { next, result, error, .. } = judgement;
         let attempt = result.map(|result| Attempt {
@@ -66,7 +66,7 @@ impl Sender {
             Outcome::of(&job, &next, error.as_deref(), attempt.is_some(), Call { status, duration }, now);
         self.0
             .runtime
-            .write_bounded(pass, async {
+            .write_bounded(permit, async {
                 let (id, handler) = (job.id, job.handler.clone());
                 let written = self.0.parts.store.sent(DeliveryReport { job, attempt, next, error }).await;
                 if log_written(written, id, &handler)
@@ -80,13 +80,13 @@ impl Sender {
     }
 
     /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
-    async fn call(&self, job: &DeliveringJob, pass: &mut Permit, idle: &mut Idle) -> Result<Answer, Got> {
+    async fn call(&self, job: &DeliveringJob, permit: &mut Permit, idle: &mut Idle) -> Result<Answer, Got> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
-        // Renewing passes the gate by itself: a ticket that is held meanwhile could be the one that it waits for.
+        // Renewing passes the limiter by itself: a reservation that is held meanwhile could be the one that it waits for.
         let at_hand = accounts.is_at_hand(whose);
         if !at_hand {
-            pass.release();
+            permit.release();
         }
         let bearer = match self.unless_stopped(accounts.bearer(whose)).await? {
             Ok(bearer) => bearer,
@@ -94,17 +94,17 @@ impl Sender {
             Err(none) => return Err(Got::NoBearer(none)),
         };
         if !at_hand {
-            self.unless_stopped(pass.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
+            self.unless_stopped(permit.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
         }
-        let answer = self.post(job, &bearer, pass, idle).await?;
+        let answer = self.post(job, &bearer, permit, idle).await?;
         let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
-        if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, pass) {
+        if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, permit) {
             return Ok(answer);
         }
-        pass.release();
+        permit.release();
         let bearer = self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(Got::NoBearer)?;
-        self.unless_stopped(pass.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
-        self.post(job, &bearer, pass, idle).await
+        self.unless_stopped(permit.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
+        self.post(job, &bearer, permit, idle).await
     }
 
     /// Waits for what has to come before a call, but not beyond a stop.
@@ -116,7 +116,7 @@ impl Sender {
         &self,
         job: &DeliveringJob,
         bearer: &Bearer,
-        pass: &mut Permit,
+        permit: &mut Permit,
         idle: &mut Idle,
     ) -> Result<Answer, Got> {
         let DeliveringJob { return_url, prepared, .. } = job;
@@ -134,7 +134,7 @@ impl Sender {
                 return Ok(Answer::NotSent(why));
             }
         };
-        pass.start().map_err(Got::NotItsTurn)?;
+        permit.start().map_err(Got::NotItsTurn)?;
         // From here to the answer no one knows whether the continue has arrived.
         idle.take();
         let answer = kommo.continue_bot(url, &bearer.token, completion).await;
@@ -145,6 +145,6 @@ impl Sender {
 
 /// Whether the 401 of this call is about the job alone. Then the token is good, and renewing it each time that the job is
 /// tried would only hold up the others.
-fn is_refused_alone(job: &DeliveringJob, pass: &Permit) -> bool {
-    blame::decide(job.delivery, pass.evidence(Source::Job(job.id))) != Blame::Account
+fn is_refused_alone(job: &DeliveringJob, permit: &Permit) -> bool {
+    blame::decide(job.delivery, permit.evidence(Source::Job(job.id))) != Blame::Account
 }

@@ -35,7 +35,7 @@ impl Sender {
                 lanes.ask_as(&lane, account);
             }
             match self.enter(&lane, moved.as_ref(), CLAIM) {
-                Ok(passes) => claims.push(self.claim(lane, passes)),
+                Ok(permits) => claims.push(self.claim(lane, permits)),
                 Err(Hold::Account(until)) => lanes.park(&lane, until, clock.elapsed()),
                 Err(Hold::Share) => lanes.park_for_place(&lane, clock.elapsed()),
                 Err(Hold::All(until)) => {
@@ -47,10 +47,10 @@ impl Sender {
         (claims, None)
     }
 
-    /// Claims as many jobs as there are passes, and sends them off. Returns whether there were as many.
-    async fn claim(&self, origin: Arc<str>, passes: Vec<Permit>) -> Result<bool, StoreError> {
-        let limit = passes.len();
-        let longest_due = if passes.iter().any(Permit::is_probe) {
+    /// Claims as many jobs as there are permits, and sends them off. Returns whether there were as many.
+    async fn claim(&self, origin: Arc<str>, permits: Vec<Permit>) -> Result<bool, StoreError> {
+        let limit = permits.len();
+        let longest_due = if permits.iter().any(Permit::is_probe) {
             // Jobs that were refused come last then: one that is refused for its own sake would prolong the pause.
             LongestDue::default()
         } else {
@@ -60,7 +60,7 @@ impl Sender {
         let jobs = store.claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
         let claimed = jobs.len();
         self.turns(&origin, |turns| turns.claimed(claimed));
-        jobs.into_iter().zip(passes).for_each(|(job, pass)| self.start(job, pass));
+        jobs.into_iter().zip(permits).for_each(|(job, permit)| self.start(job, permit));
         Ok(claimed == limit)
     }
 
@@ -69,8 +69,8 @@ impl Sender {
         then(turns.entry(origin.clone()).or_default())
     }
 
-    pub(super) fn start(&self, job: DeliveringJob, pass: Permit) {
-        self.0.runtime.spawn(self.clone().send(job, pass));
+    pub(super) fn start(&self, job: DeliveringJob, permit: Permit) {
+        self.0.runtime.spawn(self.clone().send(job, permit));
     }
 
     /// Passes for a lane, or why there is none. An account that has moved has two lanes, and one pace.
@@ -82,7 +82,7 @@ impl Sender {
     ) -> Result<Vec<Permit>, Hold> {
         #[cfg(test)]
         self.0.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.0.parts.gate.try_acquire(moved.map_or(lane, |account| account), wanted)
+        self.0.parts.limiter.try_acquire(moved.map_or(lane, |account| account), wanted)
     }
 
     /// Where the account of a lane is now, if it has moved.

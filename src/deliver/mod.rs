@@ -1,10 +1,10 @@
 //! The sender: takes completions and posts each to its `return_url`, until Kommo has it.
 //!
 //! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
-//! completion, when the gate is open; or claimed from the store, when a wake-up says that something is
-//! due. Either way it passes the [gate](CallLimiter): the pace of its account, and a place among the calls in flight.
+//! completion, when the limiter lets it; or claimed from the store, when a wake-up says that something is
+//! due. Either way it passes the [limiter](CallLimiter): the pace of its account, and the number of continues in flight.
 //! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
-//! delays no other; a lane that the gate holds is parked until there is a reason to look. Within a lane young jobs go
+//! delays no other; a lane that the limiter holds is parked until there is a reason to look. Within a lane young jobs go
 //! first, and every fourth continue is one that has been due longest ([`turns`]).
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
@@ -62,7 +62,7 @@ pub struct Parts {
     /// Whose token they carry.
     pub accounts: Accounts,
     /// When they may go.
-    pub gate: Arc<CallLimiter>,
+    pub limiter: Arc<CallLimiter>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted what an account waits for.
@@ -84,7 +84,7 @@ struct Inner {
     settings: Settings,
     /// How the continues of each lane are shared between its young jobs and the others.
     turns: Mutex<HashMap<Arc<str>, Turns>>,
-    /// How often the gate was asked.
+    /// How often the limiter was asked.
     #[cfg(test)]
     asked: std::sync::atomic::AtomicUsize,
     runtime: StageRuntime,
@@ -97,7 +97,7 @@ impl Sender {
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let runtime = StageRuntime::new(parts.clock.clone());
         let store = parts.store.clone();
-        parts.gate.on_freed(move |account| store.delivery().freed(account));
+        parts.limiter.on_freed(move |account| store.delivery().freed(account));
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
@@ -108,7 +108,7 @@ impl Sender {
             between_calls: TaskTracker::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);
-        sender.0.parts.gate.on_account_resumed(move |origin| {
+        sender.0.parts.limiter.on_account_resumed(move |origin| {
             if let Some(inner) = releaser.upgrade() {
                 Self(inner).release(origin.into());
             }
@@ -119,8 +119,8 @@ impl Sender {
             if sender.0.runtime.is_draining() {
                 return None;
             }
-            let pass = sender.enter(origin, sender.moved(origin).as_ref(), 1).ok()?.pop()?;
-            Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, pass)) })
+            let permit = sender.enter(origin, sender.moved(origin).as_ref(), 1).ok()?.pop()?;
+            Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, permit)) })
         }));
         sender
     }

@@ -66,7 +66,7 @@ impl Home {
             |simulator: &&Simulator| simulator.base_url().trim_start_matches("http://").parse().unwrap();
         let hosts = HostRules { allowed: hosts.iter().map(host).collect(), insecure: true };
         let kommo = Kommo::new(hosts.clone(), LEASE).unwrap();
-        let gate = CallLimiter::new(
+        let limiter = CallLimiter::new(
             CallLimits { rate_per_account, rate_total: None, concurrency: 8 },
             self.clock.clock(),
         );
@@ -86,7 +86,7 @@ impl Home {
             store: Some(self.store.clone()),
             hosts,
             kommo: kommo.clone(),
-            gate: gate.clone(),
+            limiter: limiter.clone(),
             health: health.clone(),
             request_timeout: LEASE,
             clock: self.clock.clock(),
@@ -98,7 +98,7 @@ impl Home {
             store: self.store.clone(),
             kommo,
             accounts,
-            gate,
+            limiter,
             policies: HashMap::new(),
             health,
             job_log: JobLog::new(self.clock.clock()),
@@ -271,7 +271,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     let waker = std::task::Waker::from(woken.clone());
     let mut run = std::pin::pin!(sender.run(CancellationToken::new(), Duration::ZERO));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // The passes of the vain claim are free again; whoever waited for a change would look at once.
+    // The permits of the vain claim are free again; a lane that waited for a change would be looked at at once.
     home.store.delivery().wake();
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     home.clock.advance(Duration::from_secs(1));

@@ -1,8 +1,8 @@
 //! The client of one account: how a program gets one, and how it makes a call.
 //!
-//! Every call goes the same way: a bearer, a turn at the gate that all calls to the account share, the host rules, the
+//! Every call goes the same way: a bearer, a permit of the limiter that all calls to the account share, the host rules, the
 //! call, and then what [`again`](super::retry) says. While it waits for a turn or for another token it holds no ticket
-//! of the gate, so calls that wait for each other cannot stop each other.
+//! of the limiter, so calls that wait for each other cannot stop each other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub struct Clients {
     /// The one HTTP client.
     pub kommo: Kommo,
     /// The pace, shared with the sender.
-    pub gate: Arc<CallLimiter>,
+    pub limiter: Arc<CallLimiter>,
     /// Where bearers come from.
     pub credentials: Arc<dyn Credentials>,
     /// Measures waiting.
@@ -146,7 +146,7 @@ impl Client {
             .map_err(|error| Error::Setup(error.to_string()))?;
         let clients = Clients {
             kommo,
-            gate: CallLimiter::new(limits, clock.clone()),
+            limiter: CallLimiter::new(limits, clock.clone()),
             credentials: Arc::new(LongLived::new(&origin, token)),
             clock,
             random: fastrand::f64,
@@ -186,13 +186,13 @@ impl Client {
         let (mut tries, mut renewed, mut asked_to_wait) = (0, false, false);
         loop {
             let url = ask.url(&bearer.origin)?;
-            let mut pass = self.turn(&bearer, deadline, asked_to_wait).await?;
+            let mut permit = self.permit(&bearer, deadline, asked_to_wait).await?;
             if credentials.is_refused(whose, &bearer) {
-                drop(pass);
+                drop(permit);
                 bearer = credentials.bearer(whose).await.map_err(Error::NotConnected)?;
                 continue;
             }
-            if pass.start().is_err() {
+            if permit.start().is_err() {
                 // A pause began since it had its turn: it waits for the next one.
                 continue;
             }
@@ -215,7 +215,7 @@ impl Client {
             match judge(&got, tried) {
                 Next::Done { account_is_fine } => {
                     if account_is_fine {
-                        pass.succeeded();
+                        permit.succeeded();
                     }
                     let response = got?;
                     let origin = bearer.origin;
@@ -226,21 +226,21 @@ impl Client {
                     };
                 }
                 Next::Renew => {
-                    // Renewing needs a turn itself, and this ticket could be the only one.
-                    drop(pass);
+                    // Renewing needs a permit itself, and this reservation could be the only one.
+                    drop(permit);
                     tries -= 1;
                     renewed = true;
                     bearer = credentials.renewed(whose, &bearer).await.map_err(Error::Unauthorized)?;
                 }
                 Next::TooMany { hint, again } => {
-                    pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call });
+                    permit.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call });
                     if !again {
                         return Err(Error::RateLimited { retry_after: hint });
                     }
                     asked_to_wait = true;
                 }
                 Next::After(delay) => {
-                    drop(pass);
+                    drop(permit);
                     if clock.elapsed().saturating_add(delay) >= deadline {
                         return Err(got.map_or_else(Error::from, |response| Error::of(&response)));
                     }
@@ -250,9 +250,14 @@ impl Client {
         }
     }
 
-    async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Permit, Error> {
+    async fn permit(
+        &self,
+        bearer: &Bearer,
+        deadline: Duration,
+        asked_to_wait: bool,
+    ) -> Result<Permit, Error> {
         let left = deadline.saturating_sub(self.shared.clock.elapsed());
-        self.shared.gate.acquire(&bearer.origin, CallKind::Api, left).await.map_err(|Paused { left }| {
+        self.shared.limiter.acquire(&bearer.origin, CallKind::Api, left).await.map_err(|Paused { left }| {
             if asked_to_wait { Error::RateLimited { retry_after: left } } else { Error::Paused { left } }
         })
     }

@@ -29,7 +29,7 @@ struct Played {
 }
 
 struct Day {
-    gate: std::sync::Arc<CallLimiter>,
+    limiter: std::sync::Arc<CallLimiter>,
     clock: ManualClock,
     jobs: Vec<Played>,
     /// Which of them have not ended.
@@ -62,7 +62,7 @@ impl Day {
         let at = |seconds| clock.now() + Duration::from_secs(seconds);
         let outage = outage.map(|(from, to)| (at(from), at(to)));
         Self {
-            gate: CallLimiter::new(limits, clock.clock()),
+            limiter: CallLimiter::new(limits, clock.clock()),
             clock,
             jobs: Vec::new(),
             open: Vec::new(),
@@ -98,15 +98,15 @@ impl Day {
             if due.is_empty() {
                 continue;
             }
-            for (job, mut pass) in due.into_iter().zip(self.gate.acquire_now(origin, 8)) {
-                if pass.start().is_err() {
+            for (job, mut permit) in due.into_iter().zip(self.limiter.acquire_now(origin, 8)) {
+                if permit.start().is_err() {
                     continue;
                 }
                 let outage = self.outage.filter(|_| account == 0);
                 let is_out = outage.is_some_and(|(from, to)| from <= now && now < to);
                 let status = if is_out || self.jobs[job].is_bad { self.refusal } else { 202 };
                 self.jobs[job].is_flying = true;
-                self.flying.push((now + latency, job, status, pass));
+                self.flying.push((now + latency, job, status, permit));
             }
         }
     }
@@ -118,9 +118,9 @@ impl Day {
         let completion = Completion::success().check().unwrap();
         let prepared = PreparedCompletion { completion, outcome: Outcome::Handler };
         let read = Vec::from_iter(self.flying.extract_if(.., |(at, ..)| *at <= now));
-        for (_, number, status, mut pass) in read {
+        for (_, number, status, mut permit) in read {
             let job = &mut self.jobs[number];
-            let account = pass.evidence(Source::Job(id(number)));
+            let account = permit.evidence(Source::Job(id(number)));
             let mut judgement = judge(
                 &answer(status),
                 Circumstances {
@@ -136,7 +136,7 @@ impl Day {
                 },
             );
             if status == 202 {
-                let ended = pass.succeeded();
+                let ended = permit.succeeded();
                 if ended.account {
                     self.release(number);
                 }
@@ -144,7 +144,7 @@ impl Day {
                 let is_own = blame::decide(self.jobs[number].delivery, account) == Blame::Job;
                 assert!(!is_own || self.jobs[number].is_bad, "a good job is blamed");
                 if let Some(alone) =
-                    judgement.pause.and_then(|pause| pass.pause(pause)).and_then(|began| began.alone)
+                    judgement.pause.and_then(|pause| permit.pause(pause)).and_then(|began| began.alone)
                 {
                     judgement = judgement.until(now + alone);
                 }
