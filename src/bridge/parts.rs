@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::config::{self, BUILT_IN_KINDS, Config};
-use crate::deliver::{self, Sender, Settings};
+use crate::deliver::{DeliverySettings, Sender, SenderParts};
 use crate::handlers::Echo;
 use crate::health::{EverybodyWaits, Health};
 use crate::job_log::JobLog;
@@ -68,7 +68,7 @@ impl Parts {
         let secrets = Arc::new(Secrets::new(&config, &receiver.signers, &accounts, admin_token));
         let job_log = JobLog::new(clock.clone());
         let sender = Sender::new(
-            deliver::Parts {
+            SenderParts {
                 store: store.clone(),
                 kommo,
                 accounts: accounts.clone(),
@@ -79,7 +79,7 @@ impl Parts {
                 clock: clock.clone(),
                 random: fastrand::f64,
             },
-            Settings {
+            DeliverySettings {
                 request_timeout: config.delivery.request_timeout,
                 give_up_after: config.delivery.give_up_after,
             },

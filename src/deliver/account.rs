@@ -1,26 +1,27 @@
-//! What an answer means for its account: its pause begins or ends, and who has to know learns of it.
+//! What a decision means for the account: its pause begins or ends, and the health and the log learn of it.
 
 use kommo::pace::Permit;
 use model::{AccountWait, DeliveringJob, whole_millis};
 
-use super::decide::Judgement;
-use super::{Parts, Sender};
+use super::decide::Decision;
+use super::{Sender, SenderParts};
 
 impl Sender {
-    /// Says what the answer, which was `heard`, means for the account, and what comes of the job with that.
-    pub(super) fn pause_or_go_on(
+    /// Tells the pace, the health and the log what the decision means for the account; `wait_reason` says why it would have
+    /// to wait. Returns the decision, which a pause may change.
+    pub(super) fn update_account(
         &self,
         job: &DeliveringJob,
-        judgement: Judgement,
-        heard: &str,
+        decision: Decision,
+        wait_reason: &str,
         permit: &mut Permit,
-    ) -> Judgement {
-        let Parts { health, clock, accounts, .. } = &self.0.parts;
+    ) -> Decision {
+        let SenderParts { health, clock, accounts, .. } = &self.0.parts;
         // With its port, where it has one: two accounts of one host are two accounts. Of an account that has moved, it is where
         // the account is now, which all of its jobs have in common.
         let account = permit.account();
         let host = account.split_once("://").map_or(&*account, |(_, host)| host);
-        if judgement.account_is_fine {
+        if decision.account_is_fine {
             let ended = permit.succeeded();
             if ended.account {
                 tracing::info!(account.host = host, "deliveries to this account go on");
@@ -34,20 +35,20 @@ impl Sender {
                 health.account_goes_on(job.return_url.origin());
             }
         }
-        let Some(pause) = judgement.pause else { return judgement };
-        // None: a pause that began after this call is in force, and has been told.
-        let Some(began) = permit.pause(pause) else { return judgement };
+        let Some(pause) = decision.pause else { return decision };
+        // None: a pause that began after this call is in force, and has been logged.
+        let Some(began) = permit.pause(pause) else { return decision };
         let length = began.alone.unwrap_or(began.account);
         let wait = AccountWait {
             cause: pause.cause,
-            why: heard.to_owned(),
+            why: wait_reason.to_owned(),
             advice: accounts.advice(pause.cause, &account),
             since: clock.now(),
             until: Some(clock.now() + length),
         };
         let (pause_ms, why) = (whole_millis(length), wait.text());
         if !pause.cause.needs_operator() {
-            // Most pass in a moment; the watch of the accounts notes those that do not.
+            // Most permit in a moment; the watch of the accounts notes those that do not.
             tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
         } else if health.account_waits(&account, wait) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");
@@ -57,8 +58,8 @@ impl Sender {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries of all accounts paused");
         }
         match began.alone {
-            Some(alone) => judgement.until(clock.steady() + alone),
-            None => judgement,
+            Some(alone) => decision.until(clock.steady() + alone),
+            None => decision,
         }
     }
 }

@@ -10,30 +10,31 @@ use kommo::{Answer, Bearer, NoBearer};
 use model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage};
 
 use super::decide::blame::{self, Blame};
-use super::decide::{self, Circumstances, Got, Judgement};
-use super::log::{Outcome, log_outcome, log_written};
-use super::{Parts, Sender};
+use super::decide::{AttemptOutcome, Decision, DecisionContext, decide, wait_reason};
+use super::log::{JobEvent, log_outcome, log_written};
+use super::{Sender, SenderParts};
 
-/// Held by a delivery while no call of it is under way. A stop waits for those that hold one.
-type Idle = Option<TaskTrackerToken>;
+/// Held by a delivery while none of its calls is under way. A stop waits for those that hold one.
+type BetweenCalls = Option<TaskTrackerToken>;
 
 impl Sender {
+    /// Delivers a claimed job: one attempt and its report.
     pub(super) async fn send(self, mut job: DeliveringJob, mut permit: Permit) {
-        let Parts { clock, policies, random, .. } = &self.0.parts;
+        let SenderParts { clock, policies, random, .. } = &self.0.parts;
         let started = self.0.runtime.begin();
-        let mut idle = Some(self.0.between_calls.token());
-        let got = match job.superseded() {
-            Some(newer) => Got::Superseded(newer),
+        let mut between_calls = Some(self.0.between_calls.token());
+        let outcome = match job.superseded() {
+            Some(newer) => AttemptOutcome::Superseded(newer),
             None => {
                 let span = job_span(job.id, &job.handler, job.attempts + 1);
-                let call = self.call(&job, &mut permit, &mut idle).instrument(span);
-                call.await.map_or_else(|got| got, Got::Answer)
+                let call = self.call(&job, &mut permit, &mut between_calls).instrument(span);
+                call.await.map_or_else(|outcome| outcome, AttemptOutcome::Answer)
             }
         };
         job.tried |= permit.has_started();
         let (now, duration) = (clock.steady(), started.duration(clock));
         let default_policy = HandlerPolicy::default();
-        let circumstances = Circumstances {
+        let context = DecisionContext {
             job: job.id,
             waiting_since: job.waiting_since,
             prepared: &job.prepared,
@@ -44,15 +45,17 @@ impl Sender {
             now,
             jitter: random(),
         };
-        let judgement = decide::judge(&got, circumstances);
-        let heard = decide::heard(&got);
-        let status = match got {
-            Got::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => Some(status),
+        let decision = decide(&outcome, context);
+        let reason = wait_reason(&outcome);
+        let status = match outcome {
+            AttemptOutcome::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => {
+                Some(status)
+            }
             _ => None,
         };
-        let judgement = self.pause_or_go_on(&job, judgement, &heard, &mut permit);
-        log_outcome(&job, &judgement, status, duration, clock);
-        let Judgement { next, result, error, .. } = judgement;
+        let decision = self.update_account(&job, decision, &reason, &mut permit);
+        log_outcome(&job, &decision, status, duration, clock);
+        let Decision { next, result, error, .. } = decision;
         let attempt = result.map(|result| Attempt {
             stage: Stage::Delivery,
             number: job.attempts + 1,
@@ -62,54 +65,65 @@ impl Sender {
             status,
             error: error.clone(),
         });
-        let outcome =
-            Outcome::of(&job, &next, error.as_deref(), attempt.is_some(), Call { status, duration }, now);
+        let event =
+            JobEvent::of(&job, &next, error.as_deref(), attempt.is_some(), Call { status, duration }, now);
         self.0
             .runtime
             .write_bounded(permit, async {
                 let (id, handler) = (job.id, job.handler.clone());
                 let written = self.0.parts.store.sent(DeliveryReport { job, attempt, next, error }).await;
                 if log_written(written, id, &handler)
-                    && let Some(outcome) = outcome
+                    && let Some(event) = event
                 {
-                    outcome.log(&self.0.parts.job_log);
+                    event.log(&self.0.parts.job_log);
                 }
             })
             .await;
-        drop(idle);
+        drop(between_calls);
     }
 
-    /// Posts the continue; after a 401 once more, if another token can be had. Fails with what came instead of an answer.
-    async fn call(&self, job: &DeliveringJob, permit: &mut Permit, idle: &mut Idle) -> Result<Answer, Got> {
+    /// Posts the continue; after a 401 once more, if there is another token.
+    ///
+    /// # Errors
+    /// How the attempt ended without an answer.
+    async fn call(
+        &self,
+        job: &DeliveringJob,
+        permit: &mut Permit,
+        between_calls: &mut BetweenCalls,
+    ) -> Result<Answer, AttemptOutcome> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
-        // Renewing passes the limiter by itself: a reservation that is held meanwhile could be the one that it waits for.
+        // A renewal takes a permit of its own, and could wait for the very one that this attempt holds.
         let at_hand = accounts.is_at_hand(whose);
         if !at_hand {
             permit.release();
         }
         let bearer = match self.unless_stopped(accounts.bearer(whose)).await? {
             Ok(bearer) => bearer,
-            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => return Err(Got::Stranger),
-            Err(none) => return Err(Got::NoBearer(none)),
+            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => {
+                return Err(AttemptOutcome::OtherAccount);
+            }
+            Err(none) => return Err(AttemptOutcome::NoBearer(none)),
         };
         if !at_hand {
-            self.unless_stopped(permit.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
+            self.unless_stopped(permit.reacquire(patience)).await?.map_err(AttemptOutcome::NotAdmitted)?;
         }
-        let answer = self.post(job, &bearer, permit, idle).await?;
+        let answer = self.post(job, &bearer, permit, between_calls).await?;
         let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, permit) {
             return Ok(answer);
         }
         permit.release();
-        let bearer = self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(Got::NoBearer)?;
-        self.unless_stopped(permit.reacquire(patience)).await?.map_err(Got::NotItsTurn)?;
-        self.post(job, &bearer, permit, idle).await
+        let bearer =
+            self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(AttemptOutcome::NoBearer)?;
+        self.unless_stopped(permit.reacquire(patience)).await?.map_err(AttemptOutcome::NotAdmitted)?;
+        self.post(job, &bearer, permit, between_calls).await
     }
 
-    /// Waits for what has to come before a call, but not beyond a stop.
-    async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, Got> {
-        self.0.runtime.handing_back().run_until_cancelled(wait).await.ok_or(Got::Stopped)
+    /// Awaits what has to come before a call, but not beyond a stop.
+    async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T, AttemptOutcome> {
+        self.0.runtime.handing_back().run_until_cancelled(wait).await.ok_or(AttemptOutcome::Stopped)
     }
 
     async fn post(
@@ -117,14 +131,14 @@ impl Sender {
         job: &DeliveringJob,
         bearer: &Bearer,
         permit: &mut Permit,
-        idle: &mut Idle,
-    ) -> Result<Answer, Got> {
+        between_calls: &mut BetweenCalls,
+    ) -> Result<Answer, AttemptOutcome> {
         let DeliveringJob { return_url, prepared, .. } = job;
         let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
         if self.0.parts.accounts.is_refused((return_url.origin(), job.account_id), bearer) {
-            return Err(Got::NotItsTurn(Paused { left: None }));
+            return Err(AttemptOutcome::NotAdmitted(Paused { left: None }));
         }
-        // Its account may have moved: who has the old address today is a stranger.
+        // The account may have moved, and its old address may belong to another one today.
         let moved = (*bearer.origin != *return_url.origin()).then(|| return_url.at(&bearer.origin));
         let url = match &moved {
             None => return_url,
@@ -134,11 +148,11 @@ impl Sender {
                 return Ok(Answer::NotSent(why));
             }
         };
-        permit.start().map_err(Got::NotItsTurn)?;
-        // From here to the answer no one knows whether the continue has arrived.
-        idle.take();
+        permit.start().map_err(AttemptOutcome::NotAdmitted)?;
+        // From here until the answer, we cannot tell whether the continue has arrived.
+        between_calls.take();
         let answer = kommo.continue_bot(url, &bearer.token, completion).await;
-        *idle = Some(self.0.between_calls.token());
+        *between_calls = Some(self.0.between_calls.token());
         Ok(answer)
     }
 }

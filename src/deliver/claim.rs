@@ -9,72 +9,72 @@ use model::DeliveringJob;
 use store::{LongestDue, StoreError};
 
 use super::Sender;
-use super::turns::Turns;
+use super::schedule::LaneSchedule;
 
-/// Calls of one attempt, or turns that are waited for: each takes at most the timeout of a request.
-const CALLS: u32 = 4;
-/// Bearers of one attempt that are waited for: one before the call, and one after its 401.
-const BEARERS: u32 = 2;
-/// The most deliveries of one lane in one claim, so that the next lane gets its turn.
-const CLAIM: usize = 64;
+/// Calls of one attempt and waits for a permit. Each takes at most the timeout of a request.
+const MAX_CALLS_PER_ATTEMPT: u32 = 4;
+/// Bearers that one attempt waits for: one before the call, and one after its 401.
+const MAX_BEARERS_PER_ATTEMPT: u32 = 2;
+/// Jobs of one lane in one claim. The limit lets the next lane have its turn.
+const MAX_JOBS_PER_CLAIM: usize = 64;
 
-/// Nothing can go to any account, until then by the elapsed time; `None`: not before another event.
-pub(super) struct All {
+/// No account can be called until `until`, by the elapsed time; `None` if that depends on another event.
+pub(super) struct AllHeld {
     pub(super) until: Option<Duration>,
 }
 
 impl Sender {
-    /// Goes through the line once: claims for the lanes that may go, parks those that may not, and stops where none may.
-    pub(super) fn round(&self) -> (Vec<impl Future<Output = Result<bool, StoreError>>>, Option<All>) {
+    /// Goes through the line once: claims for the lanes that may send, parks those that may not, and stops once none may.
+    pub(super) fn round(&self) -> (Vec<impl Future<Output = Result<bool, StoreError>>>, Option<AllHeld>) {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         let mut claims = Vec::new();
         lanes.begin(clock.steady(), clock.elapsed());
         while let Some(lane) = lanes.take() {
-            let moved = self.moved(&lane);
+            let moved = self.current_origin(&lane);
             if let Some(account) = &moved {
                 lanes.ask_as(&lane, account);
             }
-            match self.enter(&lane, moved.as_ref(), CLAIM) {
+            match self.acquire(&lane, moved.as_ref(), MAX_JOBS_PER_CLAIM) {
                 Ok(permits) => claims.push(self.claim(lane, permits)),
                 Err(Hold::Account(until)) => lanes.park(&lane, until, clock.elapsed()),
                 Err(Hold::Share) => lanes.park_for_place(&lane, clock.elapsed()),
                 Err(Hold::All(until)) => {
                     lanes.put_back(&lane);
-                    return (claims, Some(All { until }));
+                    return (claims, Some(AllHeld { until }));
                 }
             }
         }
         (claims, None)
     }
 
-    /// Claims as many jobs as there are permits, and sends them off. Returns whether there were as many.
+    /// Claims a job for each permit, and sends them. Returns whether there was a job for each.
     async fn claim(&self, origin: Arc<str>, permits: Vec<Permit>) -> Result<bool, StoreError> {
         let limit = permits.len();
         let longest_due = if permits.iter().any(Permit::is_probe) {
-            // Jobs that were refused come last then: one that is refused for its own sake would prolong the pause.
+            // Then refused jobs come last: a job that is refused for its own sake would prolong the pause.
             LongestDue::default()
         } else {
-            self.turns(&origin, |turns| turns.longest_due(limit))
+            self.with_schedule(&origin, |schedule| schedule.longest_due(limit))
         };
         let store = &self.0.parts.store;
         let jobs = store.claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
         let claimed = jobs.len();
-        self.turns(&origin, |turns| turns.claimed(claimed));
+        self.with_schedule(&origin, |schedule| schedule.claimed(claimed));
         jobs.into_iter().zip(permits).for_each(|(job, permit)| self.start(job, permit));
         Ok(claimed == limit)
     }
 
-    fn turns<R>(&self, origin: &Arc<str>, then: impl FnOnce(&mut Turns) -> R) -> R {
-        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        then(turns.entry(origin.clone()).or_default())
+    fn with_schedule<R>(&self, origin: &Arc<str>, then: impl FnOnce(&mut LaneSchedule) -> R) -> R {
+        let mut schedules = self.0.schedules.lock().unwrap_or_else(PoisonError::into_inner);
+        then(schedules.entry(origin.clone()).or_default())
     }
 
     pub(super) fn start(&self, job: DeliveringJob, permit: Permit) {
         self.0.runtime.spawn(self.clone().send(job, permit));
     }
 
-    /// Passes for a lane, or why there is none. An account that has moved has two lanes, and one pace.
-    pub(super) fn enter(
+    /// Takes permits for a lane, or returns what holds it. An account that has moved has two lanes, but one pace.
+    pub(super) fn acquire(
         &self,
         lane: &str,
         moved: Option<&Arc<str>>,
@@ -86,11 +86,13 @@ impl Sender {
     }
 
     /// Where the account of a lane is now, if it has moved.
-    pub(super) fn moved(&self, lane: &str) -> Option<Arc<str>> {
+    pub(super) fn current_origin(&self, lane: &str) -> Option<Arc<str>> {
         self.0.parts.accounts.moved_to(lane)
     }
 
     pub(super) fn lease(&self) -> Duration {
-        self.0.settings.request_timeout * CALLS + self.0.parts.accounts.patience() * BEARERS + LEASE_MARGIN
+        self.0.settings.request_timeout * MAX_CALLS_PER_ATTEMPT
+            + self.0.parts.accounts.patience() * MAX_BEARERS_PER_ATTEMPT
+            + LEASE_MARGIN
     }
 }

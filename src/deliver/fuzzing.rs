@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::decide::{Circumstances, Got, judge};
+use super::decide::{AttemptOutcome, DecisionContext, decide};
 use kommo::pace::AccountEvidence;
 use kommo::{Answer, fuzzing};
 use model::{
@@ -52,7 +52,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
     let wants_handler = status == 400
         && prepared.completion.is_data_alone()
         && problem.as_ref().is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"));
-    let circumstances = Circumstances {
+    let context = DecisionContext {
         job: JobId::new(NOW, 1),
         waiting_since,
         account: AccountEvidence::default(),
@@ -63,22 +63,22 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         now: NOW,
         jitter: 1.0,
     };
-    let judged = judge(&Got::Answer(answer.clone()), circumstances);
+    let decision = decide(&AttemptOutcome::Answer(answer.clone()), context);
 
     let is_success = (200..300).contains(&status) && !is_foreign;
     let is_early = status == 404 && flag(b'e') && !old;
     let is_final = status == 404 && !is_early && !is_foreign;
     let is_delivered = is_success || is_final && lost;
-    assert_eq!(judged.next == AfterDelivery::Delivered, is_delivered, "{status}");
-    assert_eq!(judged.next == AfterDelivery::Gone, is_final && !lost, "{status}");
+    assert_eq!(decision.next == AfterDelivery::Delivered, is_delivered, "{status}");
+    assert_eq!(decision.next == AfterDelivery::Gone, is_final && !lost, "{status}");
     let waits = matches!(status, 401 | 402 | 403 | 429);
-    assert_eq!(judged.pause.is_some(), waits, "{status}");
-    assert_eq!(judged.result.is_none(), waits || is_early, "{status}: only who waits is not charged");
-    assert_eq!(judged.error.is_none(), is_success, "{status}: a person is told why");
-    if let Some(error) = &judged.error {
+    assert_eq!(decision.pause.is_some(), waits, "{status}");
+    assert_eq!(decision.result.is_none(), waits || is_early, "{status}: only who waits is not charged");
+    assert_eq!(decision.error.is_none(), is_success, "{status}: a person is told why");
+    if let Some(error) = &decision.error {
         assert!(error.chars().count() < 1_500 && !error.contains(char::is_control), "{error:?}");
     }
-    match judged.next {
+    match decision.next {
         AfterDelivery::Delivered | AfterDelivery::Gone => {}
         AfterDelivery::Wait { delivery, .. } => {
             assert!(waits && (delivery.failures, delivery.answer_lost) == (0, lost));

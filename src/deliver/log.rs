@@ -9,21 +9,21 @@ use model::{
 };
 use store::{StoreError, Written};
 
-use super::decide::Judgement;
+use super::decide::Decision;
 
-/// Logs and counts what came of one attempt. What ends the job, or puts the fallback in its place, is logged once it is
-/// written ([`Outcome`]).
+/// Logs and counts the outcome of one attempt. The end of the job, and a fallback, are logged once the store has them
+/// ([`JobEvent`]).
 pub(super) fn log_outcome(
     job: &DeliveringJob,
-    judgement: &Judgement,
+    decision: &Decision,
     status: Option<u16>,
     duration: Duration,
     clock: &Clock,
 ) {
     let (id, handler, attempt) = (job.id, &job.handler, job.attempts + 1);
     let duration_ms = whole_millis(duration);
-    let error = judgement.error.as_deref().unwrap_or_default();
-    let outcome = match &judgement.next {
+    let error = decision.error.as_deref().unwrap_or_default();
+    let label = match &decision.next {
         AfterDelivery::Delivered => "delivered",
         AfterDelivery::Gone => "gone",
         AfterDelivery::Dead { .. } => "dead",
@@ -31,11 +31,11 @@ pub(super) fn log_outcome(
         AfterDelivery::Wait { .. } => "wait",
         AfterDelivery::Replace { .. } => "replaced",
     };
-    metrics::counter!("bridge_delivery_attempts_total", "outcome" => outcome).increment(1);
-    match &judgement.next {
+    metrics::counter!("bridge_delivery_attempts_total", "outcome" => label).increment(1);
+    match &decision.next {
         AfterDelivery::Delivered | AfterDelivery::Gone | AfterDelivery::Dead { .. } => {}
         // Expected, and charged to no one.
-        AfterDelivery::Retry { due_at, .. } if status == Some(404) && judgement.result.is_none() => {
+        AfterDelivery::Retry { due_at, .. } if status == Some(404) && decision.result.is_none() => {
             let due_at = clock.calendar_at(*due_at);
             tracing::debug!(job.id = %id, %handler, status, duration_ms, error, %due_at, "no bot waits for this continue yet; it is sent again");
         }
@@ -43,7 +43,7 @@ pub(super) fn log_outcome(
             let due_at = clock.calendar_at(*due_at);
             tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, %due_at, "the continue failed and is sent again");
         }
-        AfterDelivery::Replace { .. } if falls_back(job, &judgement.next) => {}
+        AfterDelivery::Replace { .. } if falls_back(job, &decision.next) => {}
         AfterDelivery::Replace { .. } => {
             tracing::warn!(job.id = %id, %handler, attempt, status, duration_ms, error, "Kommo refused the completion; another is sent");
         }
@@ -76,7 +76,7 @@ fn falls_back(job: &DeliveringJob, next: &AfterDelivery) -> bool {
 }
 
 /// What an attempt did to its job, to be logged once it is written.
-pub(super) enum Outcome {
+pub(super) enum JobEvent {
     /// The job is finished.
     Finished(Finished),
     /// Kommo refused the handler's completion, and the fallback is sent.
@@ -88,7 +88,7 @@ pub(super) enum Outcome {
     },
 }
 
-impl Outcome {
+impl JobEvent {
     /// What an attempt that ended `now` with `call`, and was `charged` or not, did to `job`; `None` if the job goes on with
     /// the same completion.
     pub(super) fn of(

@@ -1,11 +1,10 @@
 //! The sender: takes completions and posts each to its `return_url`, until Kommo has it.
 //!
-//! A delivery gets here on one of two ways: handed over from memory by the commit that stored its
-//! completion, when the limiter lets it; or claimed from the store, when a wake-up says that something is
-//! due. Either way it passes the [limiter](CallLimiter): the pace of its account, and the number of continues in flight.
-//! Each lane (the origin of an account) is claimed for by itself, so an account that is paused or slow
-//! delays no other; a lane that the limiter holds is parked until there is a reason to look. Within a lane young jobs go
-//! first, and every fourth continue is one that has been due longest ([`turns`]).
+//! A delivery arrives in one of two ways: the commit that stored its completion hands it over from memory; or the sender
+//! claims it from the store, after a wake-up. Either way the [limiter](CallLimiter) has to permit it: the pace of its account,
+//! and the number of calls in flight. The sender claims for each lane (the origin of an account) separately, so an account
+//! that is paused or slow delays no other; a lane that the limiter holds is parked until there is a reason to look. Within a
+//! lane young jobs go first, and every fourth continue is one that has been due longest ([`schedule`]).
 //!
 //! What it promises: a claimed delivery is always reported on, and never sent faster than the account
 //! takes it. What is done with an answer is in [`decide`].
@@ -17,7 +16,7 @@ mod decide;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod log;
-mod turns;
+mod schedule;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -36,17 +35,17 @@ use model::clock::Clock;
 use model::{CheckedCompletion, HandlerName, HandlerPolicy};
 use store::{Slot, Store, StoreError};
 
-use claim::All;
-use turns::Turns;
+use claim::AllHeld;
+use schedule::LaneSchedule;
 
-/// What a stop gives deliveries that wait to be given back.
-const HAND_BACK: Duration = Duration::from_secs(1);
-/// Rounds of one step: the second one learns what holds a lane that may have more than the first one claimed.
-const ROUNDS: usize = 2;
+/// The time that a stop waits for deliveries to be handed back.
+const HAND_BACK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Rounds of one step. The second one learns what holds a lane that may have more jobs than the first one claimed.
+const MAX_ROUNDS_PER_STEP: usize = 2;
 
-/// What the sender is told.
+/// The settings of the sender.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct DeliverySettings {
     /// One call may take this long; the client enforces it.
     pub request_timeout: Duration,
     /// All calls of one delivery may take this long.
@@ -54,7 +53,7 @@ pub struct Settings {
 }
 
 /// What the sender works with.
-pub struct Parts {
+pub struct SenderParts {
     /// Where deliveries come from.
     pub store: Store,
     /// How they are sent.
@@ -80,10 +79,10 @@ pub struct Parts {
 pub struct Sender(Arc<Inner>);
 
 struct Inner {
-    parts: Parts,
-    settings: Settings,
+    parts: SenderParts,
+    settings: DeliverySettings,
     /// How the continues of each lane are shared between its young jobs and the others.
-    turns: Mutex<HashMap<Arc<str>, Turns>>,
+    schedules: Mutex<HashMap<Arc<str>, LaneSchedule>>,
     /// How often the limiter was asked.
     #[cfg(test)]
     asked: std::sync::atomic::AtomicUsize,
@@ -94,14 +93,14 @@ struct Inner {
 
 impl Sender {
     /// A sender; from now on the store hands deliveries over to it.
-    pub fn new(parts: Parts, settings: Settings) -> Self {
+    pub fn new(parts: SenderParts, settings: DeliverySettings) -> Self {
         let runtime = StageRuntime::new(parts.clock.clone());
         let store = parts.store.clone();
         parts.limiter.on_freed(move |account| store.delivery().freed(account));
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
-            turns: Mutex::default(),
+            schedules: Mutex::default(),
             #[cfg(test)]
             asked: std::sync::atomic::AtomicUsize::default(),
             runtime,
@@ -119,7 +118,7 @@ impl Sender {
             if sender.0.runtime.is_draining() {
                 return None;
             }
-            let permit = sender.enter(origin, sender.moved(origin).as_ref(), 1).ok()?.pop()?;
+            let permit = sender.acquire(origin, sender.current_origin(origin).as_ref(), 1).ok()?.pop()?;
             Some(Slot { lease: sender.lease(), take: Box::new(move |job| sender.start(job, permit)) })
         }));
         sender
@@ -136,17 +135,17 @@ impl Sender {
         self.drain(grace).await;
     }
 
-    /// Claims what is due and may go, and sends it off; waits for no answer. Returns how long nothing more can
+    /// Claims what is due and may go, and sends it, without waiting for an answer. Returns how long nothing more can
     /// go unless something changes, if it knows.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS_PER_STEP {
             let (claims, all_held) = self.round();
             let perhaps_more = claim_together(claims).await?.contains(&true);
-            if let Some(All { until }) = all_held {
+            if let Some(AllHeld { until }) = all_held {
                 return Ok(until.map(|until| until.saturating_sub(clock.elapsed())));
             }
             if !perhaps_more {
@@ -181,7 +180,7 @@ impl Sender {
         self.0.between_calls.close();
         tokio::select! {
             () = self.0.between_calls.wait() => {}
-            () = self.0.parts.clock.sleep(HAND_BACK) => {}
+            () = self.0.parts.clock.sleep(HAND_BACK_TIMEOUT) => {}
         }
     }
 
@@ -196,7 +195,7 @@ impl Sender {
     fn release(self, origin: Arc<str>) {
         let inner = self.0.clone();
         inner.runtime.spawn(async move {
-            let Parts { store, accounts, .. } = &self.0.parts;
+            let SenderParts { store, accounts, .. } = &self.0.parts;
             for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
                 if let Err(error) = store.release_refused(lane.clone()).await {
                     tracing::warn!(account = &*lane, %error, "refused deliveries were not made due; they go out later");

@@ -94,7 +94,7 @@ impl Home {
             secret_random: |_| true,
         };
         let accounts = Accounts::open(accounts).await.unwrap();
-        let parts = Parts {
+        let parts = SenderParts {
             store: self.store.clone(),
             kommo,
             accounts,
@@ -106,7 +106,7 @@ impl Home {
             random: || 1.0,
         };
         let hour = Duration::from_secs(3_600);
-        let settings = Settings { request_timeout: LEASE, give_up_after: hour };
+        let settings = DeliverySettings { request_timeout: LEASE, give_up_after: hour };
         Sender::new(parts, settings)
     }
 
@@ -271,7 +271,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
     let waker = std::task::Waker::from(woken.clone());
     let mut run = std::pin::pin!(sender.run(CancellationToken::new(), Duration::ZERO));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // The permits of the vain claim are free again; a lane that waited for a change would be looked at at once.
+    // The permits of the vain claim are free again; whoever waited for a change would look at once.
     home.store.delivery().wake();
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     home.clock.advance(Duration::from_secs(1));

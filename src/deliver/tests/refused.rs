@@ -39,7 +39,7 @@ impl Home {
         id
     }
 
-    /// Lets `span` pass and sends what may go.
+    /// Lets `span` permit and sends what may go.
     async fn after(&self, sender: &Sender, span: Duration) {
         self.clock.advance(span);
         for _ in 0..3 {
@@ -54,7 +54,7 @@ impl Home {
         self.look(id).await.state.name() == state
     }
 
-    /// Lets minutes pass until the job is dead; says how many.
+    /// Lets minutes permit until the job is dead; says how many.
     async fn minutes_until_dead(&self, sender: &Sender, id: JobId) -> u32 {
         for minute in 0..200 {
             if self.is(id, StateName::Dead).await {

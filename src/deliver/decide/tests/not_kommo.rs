@@ -4,17 +4,20 @@ use super::*;
 
 #[test]
 fn a_404_within_three_seconds_of_the_request_is_retried_and_charges_nothing() {
-    let foreign = Got::Answer(Answer::Foreign { status: 404 });
+    let foreign = AttemptOutcome::Answer(Answer::Foreign { status: 404 });
     for (age, delay) in [(0, 500), (499, 500), (500, 1_000), (1_500, 2_000), (2_999, 2_000)] {
-        for got in [status(404), foreign.clone()] {
+        for outcome in [status(404), foreign.clone()] {
             for delivery in [Delivery::default(), answer_was_lost()] {
                 let waiting_since = NOW - Duration::from_millis(age);
-                let judgement = Case { waiting_since, delivery, ..Case::default() }.judge(&got);
+                let decision = Case { waiting_since, delivery, ..Case::default() }.decide(&outcome);
                 let due_at = NOW + Duration::from_millis(delay);
-                assert_eq!(judgement.next, AfterDelivery::Retry { due_at, delivery }, "{age} {got:?}");
-                assert_eq!((judgement.result, judgement.pause), (None, None), "{age} {got:?}");
+                assert_eq!(decision.next, AfterDelivery::Retry { due_at, delivery }, "{age} {outcome:?}");
+                assert_eq!((decision.result, decision.pause), (None, None), "{age} {outcome:?}");
                 // Only Kommo's own answer shows that the account takes calls.
-                assert_eq!(judgement.account_is_fine, matches!(got, Got::Answer(Answer::Status { .. })));
+                assert_eq!(
+                    decision.account_is_fine,
+                    matches!(outcome, AttemptOutcome::Answer(Answer::Status { .. }))
+                );
             }
         }
     }
@@ -28,34 +31,34 @@ fn an_early_404_keeps_no_job_from_giving_up() {
         Case { waiting_since: NOW, delivery, ..Case::default() }
     };
     let over = NOW + Duration::from_millis(500) - HOUR;
-    assert_eq!(early(over).judge(&status(404)).next, AfterDelivery::Gone);
-    let foreign = Got::Answer(Answer::Foreign { status: 404 });
-    assert!(matches!(early(NOW - HOUR).judge(&foreign).next, AfterDelivery::Dead { .. }));
-    let almost = early(over + Duration::from_millis(1)).judge(&status(404));
+    assert_eq!(early(over).decide(&status(404)).next, AfterDelivery::Gone);
+    let foreign = AttemptOutcome::Answer(Answer::Foreign { status: 404 });
+    assert!(matches!(early(NOW - HOUR).decide(&foreign).next, AfterDelivery::Dead { .. }));
+    let almost = early(over + Duration::from_millis(1)).decide(&status(404));
     assert!(matches!(almost.next, AfterDelivery::Retry { .. }), "{almost:?}");
 }
 
 #[test]
 fn a_404_of_a_job_from_the_future_is_final() {
     let waiting_since = NOW + Duration::from_millis(1);
-    let judgement = Case { waiting_since, ..Case::default() }.judge(&status(404));
-    assert_eq!(judgement.next, AfterDelivery::Gone);
+    let decision = Case { waiting_since, ..Case::default() }.decide(&status(404));
+    assert_eq!(decision.next, AfterDelivery::Gone);
 }
 
 #[test]
 fn what_is_not_kommos_api_is_retried_and_a_success_of_it_notes_a_lost_answer() {
     for (status, lost) in [(404, false), (200, true), (206, true)] {
-        let got = Got::Answer(Answer::Foreign { status });
-        let judgement = Case::default().judge(&got);
-        assert_eq!((judgement.result, judgement.account_is_fine), (Some(AttemptResult::Retry), false));
-        let AfterDelivery::Retry { due_at, delivery } = judgement.next else { panic!("{status}") };
+        let outcome = AttemptOutcome::Answer(Answer::Foreign { status });
+        let decision = Case::default().decide(&outcome);
+        assert_eq!((decision.result, decision.account_is_fine), (Some(AttemptResult::Retry), false));
+        let AfterDelivery::Retry { due_at, delivery } = decision.next else { panic!("{status}") };
         assert_eq!(due_at, NOW + Duration::from_millis(500), "{status}");
         assert_eq!((delivery.failures, delivery.answer_lost), (1, lost), "{status}");
-        let error = judgement.error.unwrap();
+        let error = decision.error.unwrap();
         assert!(error.contains(&status.to_string()) && error.contains("not Kommo's API"), "{error}");
         // Not even after a lost answer does a 404 of something else say that the continue had arrived.
         let delivery = Delivery { failures: 9, failing_since: Some(NOW - HOUR), ..answer_was_lost() };
-        let last = Case { delivery, ..Case::default() }.judge(&got);
+        let last = Case { delivery, ..Case::default() }.decide(&outcome);
         assert_eq!(last.next, AfterDelivery::Dead { answer_lost: true }, "{status}");
     }
 }

@@ -46,13 +46,13 @@ fn id(number: usize) -> JobId {
 }
 
 /// 403 is one without JSON, and 404 stands for one with JSON.
-fn answer(status: u16) -> Got {
+fn answer(status: u16) -> AttemptOutcome {
     let (status, problem) = match status {
         403 => (403, None),
         404 => (403, Some(Problem::default())),
         status => (status, Some(Problem::default())),
     };
-    Got::Answer(Answer::Status { status, retry_after: None, problem })
+    AttemptOutcome::Answer(Answer::Status { status, retry_after: None, problem })
 }
 
 impl Day {
@@ -121,9 +121,9 @@ impl Day {
         for (_, number, status, mut permit) in read {
             let job = &mut self.jobs[number];
             let account = permit.evidence(Source::Job(id(number)));
-            let mut judgement = judge(
+            let mut decision = decide(
                 &answer(status),
-                Circumstances {
+                DecisionContext {
                     job: id(number),
                     waiting_since: job.arrived,
                     prepared: &prepared,
@@ -144,12 +144,12 @@ impl Day {
                 let is_own = blame::decide(self.jobs[number].delivery, account) == Blame::Job;
                 assert!(!is_own || self.jobs[number].is_bad, "a good job is blamed");
                 if let Some(alone) =
-                    judgement.pause.and_then(|pause| permit.pause(pause)).and_then(|began| began.alone)
+                    decision.pause.and_then(|pause| permit.pause(pause)).and_then(|began| began.alone)
                 {
-                    judgement = judgement.until(now + alone);
+                    decision = decision.until(now + alone);
                 }
             }
-            self.ends(number, judgement);
+            self.ends(number, decision);
         }
     }
 
@@ -160,11 +160,11 @@ impl Day {
         }
     }
 
-    fn ends(&mut self, number: usize, judgement: Judgement) {
+    fn ends(&mut self, number: usize, decision: Decision) {
         let (job, now) = (&mut self.jobs[number], self.clock.now());
         job.is_flying = false;
-        job.charged += u32::from(judgement.result.is_some());
-        match judgement.next {
+        job.charged += u32::from(decision.result.is_some());
+        match decision.next {
             AfterDelivery::Delivered => job.ended = Some((now, true)),
             AfterDelivery::Dead { .. } => job.ended = Some((now, false)),
             AfterDelivery::Retry { due_at, delivery } => (job.due_at, job.delivery) = (due_at, delivery),
@@ -173,7 +173,7 @@ impl Day {
         }
     }
 
-    /// Lets ticks pass; in each a job may come in. Latencies come in turn.
+    /// Lets ticks permit; in each a job may come in. Latencies come in turn.
     fn live(&mut self, seconds: u64, gaps: [u64; 2], bad_at: Option<u64>, latencies: &[u64]) {
         for tick in 0..seconds * 2 {
             for (account, gap) in gaps.into_iter().enumerate() {

@@ -6,26 +6,26 @@
 
 use store::LongestDue;
 
-/// One of so many continues is the one that has been due longest.
-const EVERY: usize = 4;
+/// One in this many continues is the one that has been due longest.
+const LONGEST_DUE_INTERVAL: usize = 4;
 
-/// The count of one lane.
+/// The schedule of one lane.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct LaneSchedule {
     /// Continues since the last full round of a retry and a first try.
     sent: usize,
 }
 
-impl Turns {
+impl LaneSchedule {
     /// How many of the next `limit` continues are to be those that have been due longest.
     pub(super) const fn longest_due(self, limit: usize) -> LongestDue {
-        let jobs = (self.sent + limit) / EVERY - self.sent / EVERY;
-        LongestDue { jobs, retries_first: self.sent < EVERY }
+        let jobs = (self.sent + limit) / LONGEST_DUE_INTERVAL - self.sent / LONGEST_DUE_INTERVAL;
+        LongestDue { jobs, retries_first: self.sent < LONGEST_DUE_INTERVAL }
     }
 
     /// So many were claimed.
     pub(super) const fn claimed(&mut self, jobs: usize) {
-        self.sent = (self.sent + jobs) % (2 * EVERY);
+        self.sent = (self.sent + jobs) % (2 * LONGEST_DUE_INTERVAL);
     }
 }
 
@@ -35,10 +35,10 @@ mod tests {
 
     /// How many of each claim are the longest due, for claims of these sizes.
     fn shares(sizes: &[usize]) -> Vec<usize> {
-        let mut turns = Turns::default();
+        let mut schedule = LaneSchedule::default();
         let share = |size: &usize| {
-            let share = turns.longest_due(*size).jobs;
-            turns.claimed(*size);
+            let share = schedule.longest_due(*size).jobs;
+            schedule.claimed(*size);
             share
         };
         sizes.iter().map(share).collect()
@@ -59,21 +59,21 @@ mod tests {
 
     #[test]
     fn retries_and_first_tries_take_turns_at_being_the_longest_due() {
-        let mut turns = Turns::default();
+        let mut schedule = LaneSchedule::default();
         let mut retries = Vec::new();
         for _ in 0..16 {
-            let longest_due = turns.longest_due(1);
+            let longest_due = schedule.longest_due(1);
             retries.extend((longest_due.jobs > 0).then_some(longest_due.retries_first));
-            turns.claimed(1);
+            schedule.claimed(1);
         }
         assert_eq!(retries, [true, false, true, false]);
     }
 
     #[test]
     fn what_was_not_there_to_be_claimed_does_not_count() {
-        let mut turns = Turns::default();
-        assert_eq!(turns.longest_due(3).jobs, 0);
-        turns.claimed(1);
-        assert_eq!((turns.longest_due(2).jobs, turns.longest_due(3).jobs), (0, 1));
+        let mut schedule = LaneSchedule::default();
+        assert_eq!(schedule.longest_due(3).jobs, 0);
+        schedule.claimed(1);
+        assert_eq!((schedule.longest_due(2).jobs, schedule.longest_due(3).jobs), (0, 1));
     }
 }
