@@ -11,7 +11,6 @@ pub mod bridge;
 pub mod cli;
 pub mod config;
 mod deliver;
-mod flood;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handler;
@@ -19,6 +18,7 @@ mod handlers;
 mod health;
 mod job_log;
 mod listener;
+mod log_limiter;
 mod oauth;
 mod panics;
 mod problem;
@@ -45,8 +45,8 @@ pub use {load, widget_package};
 /// Kommo, as the author of a handler sees it: the client of one account, and what it may answer.
 pub mod kommo {
     pub use ::kommo::{
-        Client, ClientOptions, Error, MOST_WIDGETS, NoBearer, Rating, Said, SettingField, SettingMistake,
-        SettingType, Settings, ValidationError, Widget, WidgetPage,
+        Client, ClientOptions, Error, MAX_WIDGETS, NoBearer, ProblemText, Rating, Reason, SettingField,
+        SettingMistake, SettingType, ValidationError, Widget, WidgetPage, WidgetSettings,
     };
 }
 

@@ -82,7 +82,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     let (store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
     // Kommo has made the new pair, and the process dies before it hears of it: its lease stays behind.
-    let key = accounts.0.book.read().unwrap().entries().next().unwrap().record.key.clone();
+    let key = accounts.0.directory.read().unwrap().entries().next().unwrap().record.key.clone();
     store.lease_renewal(key, stale.generation, DAY).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let refresh = accounts.entry(home.origin()).unwrap().open().unwrap().0.tokens.refresh.clone();
