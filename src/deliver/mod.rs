@@ -61,7 +61,7 @@ pub struct SenderParts {
     /// Whose token they carry.
     pub accounts: Accounts,
     /// When they may go.
-    pub gate: Arc<CallLimiter>,
+    pub limiter: Arc<CallLimiter>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
     /// Where it is noted what an account waits for.
@@ -83,7 +83,7 @@ struct Inner {
     settings: DeliverySettings,
     /// How the continues of each lane are shared between its young jobs and the others.
     schedules: Mutex<HashMap<Arc<str>, LaneSchedule>>,
-    /// How often the gate was asked.
+    /// How often the limiter was asked.
     #[cfg(test)]
     asked: std::sync::atomic::AtomicUsize,
     runtime: StageRuntime,
@@ -96,7 +96,7 @@ impl Sender {
     pub fn new(parts: SenderParts, settings: DeliverySettings) -> Self {
         let runtime = StageRuntime::new(parts.clock.clone());
         let store = parts.store.clone();
-        parts.gate.on_freed(move |account| store.delivery().freed(account));
+        parts.limiter.on_freed(move |account| store.delivery().freed(account));
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
@@ -107,7 +107,7 @@ impl Sender {
             between_calls: TaskTracker::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);
-        sender.0.parts.gate.on_account_resumed(move |origin| {
+        sender.0.parts.limiter.on_account_resumed(move |origin| {
             if let Some(inner) = releaser.upgrade() {
                 Self(inner).release(origin.into());
             }
