@@ -109,7 +109,7 @@ impl Health {
         let mut note = self.note();
         let known = note.waits.get(origin);
         let since = known.filter(|known| known.cause == wait.cause).map_or(wait.since, |known| known.since);
-        let is_news = known.is_none_or(|known| known.told() != wait.told());
+        let is_news = known.is_none_or(|known| known.text() != wait.text());
         let wait = AccountWait { since, ..wait };
         if known != Some(&wait) {
             note.waits.insert(origin.into(), wait);
@@ -173,7 +173,7 @@ impl Health {
             .waits
             .iter()
             .filter(|(origin, wait)| wait.cause.needs_operator() && &***origin != ALL_ACCOUNTS);
-        needed.map(|(origin, wait)| Waiting { account: host(origin).to_owned(), why: wait.told() }).collect()
+        needed.map(|(origin, wait)| Waiting { account: host(origin).to_owned(), why: wait.text() }).collect()
     }
 
     /// Learns from `ask` whether all accounts wait. The first wish counts.

@@ -11,7 +11,6 @@ pub mod bridge;
 pub mod cli;
 pub mod config;
 mod deliver;
-mod flood;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handler;
@@ -19,6 +18,7 @@ mod handlers;
 mod health;
 mod job_log;
 mod listener;
+mod log_limiter;
 mod oauth;
 mod panics;
 mod problem;

@@ -31,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::flood::Flood;
+use crate::log_limiter::LogLimiter;
 use line::Line;
 use places::{Place, Places};
 use stall::StallGuard;
@@ -84,15 +84,15 @@ pub struct Options {
     /// What paths mean.
     pub rules: Rules,
     /// Limits the lines in the log that callers can cause.
-    pub flood: Flood,
+    pub log_limiter: LogLimiter,
     /// Hears when new connections wait.
     pub on_full: OnFull,
 }
 
 impl Options {
     /// A listener where all paths are alike.
-    pub fn new(name: &'static str, limits: Limits, flood: Flood) -> Self {
-        Self { name, limits, rules: Rules::default(), flood, on_full: Arc::new(|_| {}) }
+    pub fn new(name: &'static str, limits: Limits, log_limiter: LogLimiter) -> Self {
+        Self { name, limits, rules: Rules::default(), log_limiter, on_full: Arc::new(|_| {}) }
     }
 }
 

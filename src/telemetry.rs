@@ -15,6 +15,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use crate::config::{Log, LogFormat};
 use crate::terminal::{Keep, harmless};
@@ -43,16 +44,16 @@ static INSTALLING: Mutex<()> = Mutex::new(());
 /// `log.filter` is no filter, or the system gives no thread that writes the log.
 pub fn init_log(log: &Log) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&log.filter)
-        .map_err(|error| LogError::Filter { filter: log.filter.clone(), why: error.to_string() })?;
+        .map_err(|source| LogError::Filter { filter: log.filter.clone(), source })?;
     let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if has_log() {
         return Ok(());
     }
     let terminal = io::stderr().is_terminal();
     // A descriptor of its own: a thread that writes through `io::stderr` holds a lock that others wait for.
-    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::start)?;
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::Start)?;
     let queue =
-        LogQueue::start(File::from(stderr), MAX_QUEUED_BYTES, tell_dropped).map_err(LogError::start)?;
+        LogQueue::start(File::from(stderr), MAX_QUEUED_BYTES, log_dropped).map_err(LogError::Start)?;
     let format = format(log.format, terminal);
     let prepare = match format {
         LogFormat::Json => json_line,
@@ -95,7 +96,7 @@ fn has_log() -> bool {
     LOG.get().is_some()
 }
 
-fn tell_dropped(lines: u64) {
+fn log_dropped(lines: u64) {
     tracing::warn!(lines, "log lines were dropped: stderr was not read fast enough");
 }
 
@@ -118,27 +119,21 @@ fn format(wanted: Option<LogFormat>, terminal: bool) -> LogFormat {
 }
 
 /// Why there is no log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// `log.filter` is no filter.
     #[error(
-        "log.filter: `{filter}` is no filter ({why}): write levels like `info` or `info,salesbot_bridge=debug`"
+        "log.filter: `{filter}` is no filter ({source}): write levels like `info` or `info,salesbot_bridge=debug`"
     )]
     Filter {
         /// What was written.
         filter: String,
         /// What is wrong with it.
-        why: String,
+        source: ParseError,
     },
     /// The system lacks a thread or a file descriptor.
     #[error("the log cannot be started: {0}")]
-    Start(String),
-}
-
-impl LogError {
-    fn start(error: io::Error) -> Self {
-        Self::Start(error.to_string())
-    }
+    Start(#[source] io::Error),
 }
 
 #[cfg(test)]
@@ -171,7 +166,7 @@ mod tests {
         let error = init_log(&Log { format: None, filter: "info,a=loud".into() }).unwrap_err().to_string();
         assert!(error.starts_with("log.filter: `info,a=loud` is no filter"), "{error}");
         let log = Log { format: Some(LogFormat::Text), filter: "off".into() };
-        assert_eq!(init_log(&log), Ok(()));
-        assert_eq!(init_log(&log), Ok(()));
+        assert!(init_log(&log).is_ok());
+        assert!(init_log(&log).is_ok());
     }
 }

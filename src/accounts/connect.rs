@@ -13,6 +13,7 @@ use store::{StateUse, StoreError};
 
 use super::exchange::{By, Ready};
 use super::link::{State, StateError};
+use super::referer::RefererError;
 use super::{Accounts, Integration};
 
 /// What Kommo's redirect says.
@@ -113,7 +114,7 @@ pub enum ConnectError {
     Declined(AccountId),
     /// The secret must not go there.
     #[error("`referer` is no account's host: {0}")]
-    Referer(String),
+    Referer(#[from] RefererError),
     /// The tokens are of another account than the one that is connected at this address, and that one is still there.
     #[error("another account is at this address: authorize that one, or remove it with `accounts remove`")]
     Taken,
@@ -126,19 +127,40 @@ pub enum ConnectError {
     #[error(
         "Kommo does not take the code ({0}): it works once and for 20 minutes; authorize the account again"
     )]
-    Code(String),
+    Code(#[source] ExchangeError),
     /// Kommo does not take the integration.
     #[error("Kommo refuses the integration ({0}): check its client_uuid, client_secret and redirect_uri")]
-    Refused(String),
+    Refused(#[source] ExchangeError),
     /// A 403 without JSON: Kommo refuses the bridge's address, whatever the call carries.
     #[error("Kommo refuses the call before it looks at the integration ({0}): try again later")]
-    Blocked(String),
+    Blocked(#[source] ExchangeError),
     /// Kommo was not reached, or is in trouble.
     #[error("Kommo could not be asked ({0}): try again")]
-    Unavailable(String),
+    Unavailable(#[source] ExchangeError),
     /// The tokens could not be stored.
     #[error("the tokens could not be stored ({0}): fix that, and authorize the account again")]
-    Store(StoreError),
+    Store(#[source] StoreError),
+}
+
+/// Why a code was not exchanged for tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// Kommo gave none, or was not reached.
+    #[error(transparent)]
+    Kommo(#[from] GrantError),
+    /// The task that exchanged it panicked or was stopped.
+    #[error("the exchange ended in mid-work")]
+    Interrupted,
+    /// Each code of the installation was used or has expired.
+    #[error("no code waits any more")]
+    NoCode,
+}
+
+impl ConnectError {
+    /// The exchange stopped before its outcome was known.
+    pub const fn interrupted() -> Self {
+        Self::Unavailable(ExchangeError::Interrupted)
+    }
 }
 
 impl Accounts {
@@ -149,8 +171,7 @@ impl Accounts {
     pub async fn connect(&self, callback: Callback) -> Result<Connection, ConnectError> {
         let accounts = self.clone();
         let task = tokio::spawn(async move { accounts.connect_once(callback).await });
-        task.await
-            .unwrap_or_else(|_| Err(ConnectError::Unavailable("the exchange ended in mid-work".to_owned())))
+        task.await.unwrap_or_else(|_| Err(ConnectError::interrupted()))
     }
 
     async fn connect_once(&self, callback: Callback) -> Result<Connection, ConnectError> {
@@ -164,7 +185,7 @@ impl Accounts {
             }
             None => None,
         };
-        let url = self.origin_of(&callback.referer).map_err(ConnectError::Referer)?;
+        let url = self.origin_of(&callback.referer)?;
         match state {
             Some(state) => self.connect_by_link(&ready, state, url, &callback.code).await,
             None => self.install(&ready, url, &callback.code).await,
@@ -197,7 +218,7 @@ impl Accounts {
     /// A link connected this account before.
     fn repeated(&self, integration: &Integration, account_id: AccountId) -> Result<Connection, ConnectError> {
         let entry = self.entry_of(&AccountKey::new(account_id, &integration.client_uuid));
-        let active = entry.filter(|entry| entry.record.standing.state() == AccountState::Active);
+        let active = entry.filter(|entry| entry.record.authorization.state() == AccountState::Active);
         let origin = active.and_then(|entry| entry.record.origin.clone()).ok_or(StateError::Used)?;
         let integration = integration.name.clone();
         let was = Some(AccountState::Active);
@@ -233,13 +254,12 @@ pub(super) type LinkTurns = HashMap<[u8; 16], Weak<tokio::sync::Mutex<()>>>;
 
 impl From<GrantError> for ConnectError {
     fn from(error: GrantError) -> Self {
-        let text = error.to_string();
         match error {
-            GrantError::NotAllowed(_) => Self::Referer(text),
-            GrantError::Dead { .. } => Self::Code(text),
-            GrantError::Refused { is_block: true, .. } => Self::Blocked(text),
-            GrantError::Refused { .. } => Self::Refused(text),
-            GrantError::TooMany { .. } | GrantError::Unavailable(_) => Self::Unavailable(text),
+            GrantError::NotAllowed(_) => Self::Referer(error.into()),
+            GrantError::Dead { .. } => Self::Code(error.into()),
+            GrantError::Refused { is_block: true, .. } => Self::Blocked(error.into()),
+            GrantError::Refused { .. } => Self::Refused(error.into()),
+            GrantError::TooMany { .. } | GrantError::Unavailable(_) => Self::Unavailable(error.into()),
         }
     }
 }

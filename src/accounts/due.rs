@@ -5,10 +5,10 @@ use std::time::Duration;
 use model::{Backoff, Jitter, Timestamp};
 
 /// A token that ends so soon is not sent any more: it might end on its way.
-const TOO_SHORT: Duration = Duration::from_secs(30);
+const MIN_LIFE_LEFT: Duration = Duration::from_secs(30);
 
 /// Between two tries to renew: Kommo's OAuth is not to be hammered, and the token is renewed long before it ends.
-const BACKOFF: Backoff =
+const RENEWAL_BACKOFF: Backoff =
     Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(10 * 60), jitter: Jitter::Full };
 
 /// From then on tokens are renewed ahead: the last sixth of their life, four hours of a day.
@@ -20,14 +20,14 @@ pub(super) fn renewed_at(obtained_at: Timestamp, expires_at: Timestamp) -> Times
 /// Whether the access token may still be sent.
 pub(super) fn is_good(obtained_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> bool {
     // A life that is shorter than the margin itself would never be good.
-    let margin = TOO_SHORT.min(expires_at.since(obtained_at) / 6);
+    let margin = MIN_LIFE_LEFT.min(expires_at.since(obtained_at) / 6);
     now + margin < expires_at
 }
 
 /// How long to leave it after so many failures in a row. `jitter` is uniform in 0 to 1.
 pub(super) fn pause(failures: u32, jitter: f64) -> Duration {
     // Not the whole way down to nothing: each try costs the account a call.
-    BACKOFF.ceiling(failures).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+    RENEWAL_BACKOFF.ceiling(failures).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
 #[cfg(test)]

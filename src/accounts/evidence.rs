@@ -11,14 +11,14 @@ use super::due;
 use super::renew::url_of;
 
 /// Between two times that an account is asked at least, however many calls say that it was disconnected.
-const ASKED_LATELY: Duration = Duration::from_secs(10);
+const MIN_ASK_INTERVAL: Duration = Duration::from_secs(10);
 /// The same at most, for a call that waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+const MAX_ASK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// A token that Kommo has refused for as long as this, without giving a new one, is not a passing trouble.
-const REFUSED_FOR_GOOD: Duration = Duration::from_secs(60);
+const MIN_FINAL_REFUSAL: Duration = Duration::from_secs(60);
 /// Kommo's own call may come before the token stops working, by no more than this. That holds for each disconnection of an
 /// account, and a repetition looks the same, so each call waits this long.
-const MAY_STILL_WORK: Duration = Duration::from_secs(5 * 60);
+const TOKEN_GRACE: Duration = Duration::from_secs(5 * 60);
 
 /// What shows whether an account is still connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) enum Evidence {
 
 /// What an account was asked last.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct LastAnswer {
     /// By the elapsed time.
     pub(super) at: Duration,
     /// Which tokens it had then.
@@ -47,7 +47,7 @@ pub(super) struct Asked {
     refused_since: Option<Duration>,
 }
 
-impl Asked {
+impl LastAnswer {
     /// It was asked now, and `before` for the last time.
     pub(super) fn new(
         before: Option<&Self>,
@@ -68,12 +68,12 @@ impl Asked {
 
     /// Whether it is too early to ask again because of another call.
     pub(super) fn is_recent(&self, now: Duration) -> bool {
-        now < self.at + ASKED_LATELY
+        now < self.at + MIN_ASK_INTERVAL
     }
 
     /// Whether it is too early to ask again for a call that has `waited`: the longer it waits, the less often.
     pub(super) fn is_recent_after(&self, waited: Duration, now: Duration) -> bool {
-        now < self.at + (waited / 10).clamp(ASKED_LATELY, LONGEST_WAIT)
+        now < self.at + (waited / 10).clamp(MIN_ASK_INTERVAL, MAX_ASK_INTERVAL)
     }
 }
 
@@ -110,8 +110,8 @@ pub(super) fn believe_later(
     refused_for: Duration,
 ) -> Belief {
     match evidence {
-        Evidence::Works if waited < MAY_STILL_WORK => Belief::Wait,
-        Evidence::Refused if refused_for >= REFUSED_FOR_GOOD => Belief::Believe,
+        Evidence::Works if waited < TOKEN_GRACE => Belief::Wait,
+        Evidence::Refused if refused_for >= MIN_FINAL_REFUSAL => Belief::Believe,
         // Its tokens died while the call waited.
         Evidence::NoToken if state == Some(AccountState::NeedsAuthorization) => Belief::Believe,
         other => believe(other, state, is_first),
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_call_that_waits_long_asks_less_often() {
         let second = Duration::from_secs(1);
-        let asked = Asked::new(None, Duration::ZERO, None, Evidence::Silent);
+        let asked = LastAnswer::new(None, Duration::ZERO, None, Evidence::Silent);
         for (waited, seconds) in [(0, 10), (100, 10), (600, 60), (86_400, 600)] {
             let waited = Duration::from_secs(waited);
             assert!(asked.is_recent_after(waited, second * (seconds - 1)), "{waited:?}");
@@ -205,13 +205,13 @@ mod tests {
 
     #[test]
     fn a_call_that_waits_is_settled_by_what_the_account_says_then() {
-        let (second, long) = (Duration::from_secs(1), MAY_STILL_WORK * 100);
+        let (second, long) = (Duration::from_secs(1), TOKEN_GRACE * 100);
         for (evidence, state, waited, refused_for, expected) in [
-            (Evidence::Works, ACTIVE, MAY_STILL_WORK - second, Duration::ZERO, Belief::Wait),
-            (Evidence::Works, ACTIVE, MAY_STILL_WORK, Duration::ZERO, Belief::Doubt),
+            (Evidence::Works, ACTIVE, TOKEN_GRACE - second, Duration::ZERO, Belief::Wait),
+            (Evidence::Works, ACTIVE, TOKEN_GRACE, Duration::ZERO, Belief::Doubt),
             (Evidence::Gone, NEEDS, second, Duration::ZERO, Belief::Believe),
-            (Evidence::Refused, ACTIVE, long, REFUSED_FOR_GOOD - second, Belief::Wait),
-            (Evidence::Refused, ACTIVE, long, REFUSED_FOR_GOOD, Belief::Believe),
+            (Evidence::Refused, ACTIVE, long, MIN_FINAL_REFUSAL - second, Belief::Wait),
+            (Evidence::Refused, ACTIVE, long, MIN_FINAL_REFUSAL, Belief::Believe),
             (Evidence::Silent, ACTIVE, long, Duration::ZERO, Belief::Wait),
             (Evidence::NoToken, NEEDS, second, Duration::ZERO, Belief::Believe),
             (Evidence::NoToken, None, second, Duration::ZERO, Belief::Ignore),
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_refusal_counts_from_the_first_one_of_the_same_tokens_without_a_break() {
         let second = Duration::from_secs(1);
-        let mut last: Option<Asked> = None;
+        let mut last: Option<LastAnswer> = None;
         for (at, generation, evidence, expected) in [
             (0, 1, Evidence::Works, 0),
             (10, 1, Evidence::Refused, 0),
@@ -234,7 +234,7 @@ mod tests {
             (70, 1, Evidence::Refused, 20),
             (80, 2, Evidence::Refused, 0),
         ] {
-            let asked = Asked::new(last.as_ref(), second * at, Some(generation), evidence);
+            let asked = LastAnswer::new(last.as_ref(), second * at, Some(generation), evidence);
             assert_eq!(asked.refused_for(), second * expected, "at {at}");
             last = Some(asked);
         }

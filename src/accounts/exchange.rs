@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use kommo::{Grant, GrantError, Granted, token_claims};
-use model::{AccountId, AccountKey, AccountRecord, RedirectUri, Standing};
+use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
 use store::{NewConnection, Store};
 
 use super::connect::{ConnectError, Connected};
@@ -136,7 +136,7 @@ impl Accounts {
             key,
             origin: Some(origin.clone()),
             previous_origin: previous_origin.clone(),
-            standing: Standing::Active(tokens),
+            authorization: Authorization::Active(tokens),
             generation,
             connected_at: Some(parts.clock.now()),
         });
@@ -144,7 +144,7 @@ impl Accounts {
         for origin in previous_origin.iter().chain([&origin]) {
             self.goes_on(origin);
         }
-        let was = known.map(|known| known.record.standing.state());
+        let was = known.map(|known| known.record.authorization.state());
         let integration = integration.name.clone();
         tracing::info!(
             account.id = account_id.0,

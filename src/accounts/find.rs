@@ -4,32 +4,32 @@
 //! nothing has told us yet. The request was signed by Kommo, so the account is the one we know by its number; but where
 //! its token may go, only Kommo's own answer says. It is the one that a renewal gets, which follows a move.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kommo::{Bearer, NoBearer, Whose};
 
 use super::Accounts;
-use super::book::Entry;
+use super::directory::Entry;
 
 /// Tokens that are no older are not renewed to look for their account: a bot that goes on naming an address where it is
 /// not must not cost a renewal each time.
-const SETTLED: Duration = Duration::from_secs(10 * 60);
+const MIN_TOKEN_AGE_TO_LOOK: Duration = Duration::from_secs(10 * 60);
 
 impl Accounts {
     /// The account with this number, if it is worth looking whether it has moved to this address.
     pub(super) fn perhaps_moved(&self, whose: Whose<'_>) -> Option<Arc<Entry>> {
         let account_id = whose.account_id?;
-        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
-        if book.of(whose).is_some() {
+        let directory = self.directory();
+        if directory.of(whose).is_some() {
             return None;
         }
         let now = self.0.parts.clock.now();
         let worth = |entry: &&Arc<Entry>| {
             let obtained_at = entry.open().ok().map(|(open, _)| open.tokens.obtained_at);
-            obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > SETTLED)
+            obtained_at.is_some_and(|obtained_at| now.since(obtained_at) > MIN_TOKEN_AGE_TO_LOOK)
         };
-        book.numbered(account_id).find(worth).cloned()
+        directory.numbered(account_id).find(worth).cloned()
     }
 
     /// A bearer of an account whose address is not known.

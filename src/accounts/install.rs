@@ -18,7 +18,7 @@ use kommo::GrantError;
 use model::{AccountId, Timestamp};
 use store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
 
-use super::connect::{ConnectError, Connected, Connection, Kept};
+use super::connect::{ConnectError, Connected, Connection, ExchangeError, Kept};
 use super::exchange::{By, Ready};
 use super::renew::url_of;
 use super::throttle::Throttle;
@@ -27,7 +27,7 @@ use super::{Accounts, host};
 /// How long Kommo takes a code.
 const CODE_LIFE: Duration = Duration::from_secs(20 * 60);
 /// Codes that are kept at once. A stranger's junk for one address leaves other addresses their places.
-const LIMITS: CodeLimits = CodeLimits { per_origin: 32, total: 256 };
+const CODE_LIMITS: CodeLimits = CodeLimits { per_origin: 32, total: 256 };
 
 /// Installations that wait, through one integration at one address. No code is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -125,7 +125,7 @@ impl Accounts {
             received_at,
             expires_at: until,
         };
-        ready.store.keep_code(code, LIMITS).await.map_err(ConnectError::Store)?;
+        ready.store.keep_code(code, CODE_LIMITS).await.map_err(ConnectError::Store)?;
         let integration = ready.integration.name.clone();
         Ok(Kept { origin: origin.clone(), integration, until, needs_confirmation })
     }
@@ -186,7 +186,7 @@ impl Accounts {
         let KeptCode { client_uuid, origin, received_at, expires_at, .. } = kept.clone();
         let Some(sealed) = ready.sealer.seal_code(&client_uuid, &origin, code) else { return Ok(()) };
         let code = NewCode { client_uuid, origin, sealed, received_at, expires_at };
-        ready.store.keep_code(code, LIMITS).await
+        ready.store.keep_code(code, CODE_LIMITS).await
     }
 
     /// The installations that wait, by host.
@@ -226,8 +226,8 @@ impl Accounts {
     ) -> Result<Connected, ConnectError> {
         let integration = self.integration(&installation.client_uuid);
         let ready = self.ready(integration.ok_or(ConnectError::UnknownIntegration)?)?;
-        let url = self.origin_of(&installation.origin).map_err(ConnectError::Referer)?;
-        let mut refused = ConnectError::Code("no code waits any more".to_owned());
+        let url = self.origin_of(&installation.origin)?;
+        let mut refused = ConnectError::Code(ExchangeError::NoCode);
         for kept in ready.store.kept_codes().await.map_err(ConnectError::Store)? {
             if (&kept.client_uuid, &kept.origin) != (&installation.client_uuid, &installation.origin) {
                 continue;

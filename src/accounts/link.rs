@@ -20,10 +20,10 @@ use super::{Accounts, Integration, Keys};
 pub const LINK_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// Bytes of the end of life, and of what makes each state another one.
-const HEAD: usize = 8 + NONCE;
+const HEAD_BYTES: usize = 8 + NONCE_BYTES;
 
 /// Bytes of the part that makes each state another one.
-const NONCE: usize = 16;
+const NONCE_BYTES: usize = 16;
 
 /// A `state` that we have signed, and that is not too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) struct State {
     /// Until when it is good.
     pub(super) until: Timestamp,
     /// Names it.
-    pub(super) nonce: [u8; NONCE],
+    pub(super) nonce: [u8; NONCE_BYTES],
 }
 
 /// Why a `state` is none of ours.
@@ -56,7 +56,7 @@ impl Accounts {
     /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it, or
     /// without random bytes of the system.
     pub fn authorization_link(&self, site: &Url, integration: &Integration) -> Option<Url> {
-        let mut nonce = [0; NONCE];
+        let mut nonce = [0; NONCE_BYTES];
         if !(self.0.parts.secret_random)(&mut nonce) {
             return None;
         }
@@ -77,7 +77,7 @@ impl Accounts {
     }
 }
 
-fn state(keys: &Keys, client_uuid: &str, until: Timestamp, nonce: [u8; NONCE]) -> String {
+fn state(keys: &Keys, client_uuid: &str, until: Timestamp, nonce: [u8; NONCE_BYTES]) -> String {
     let head = [&until.as_millis().to_be_bytes()[..], &nonce].concat();
     let signature = signer(&keys.current, client_uuid, &head).map(|mac| mac.finalize().into_bytes().to_vec());
     BASE64_URL_SAFE_NO_PAD.encode([head, signature.unwrap_or_default()].concat())
@@ -85,7 +85,7 @@ fn state(keys: &Keys, client_uuid: &str, until: Timestamp, nonce: [u8; NONCE]) -
 
 fn check(keys: &Keys, client_uuid: &str, state: &str, now: Timestamp) -> Result<State, StateError> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(state).map_err(|_| StateError::Foreign)?;
-    let (head, signature) = bytes.split_at_checked(HEAD).ok_or(StateError::Foreign)?;
+    let (head, signature) = bytes.split_at_checked(HEAD_BYTES).ok_or(StateError::Foreign)?;
     let signed = |key| signer(key, client_uuid, head).is_some_and(|mac| mac.verify_slice(signature).is_ok());
     if !signed(&keys.current) && !keys.previous.as_ref().is_some_and(|key| signed(key)) {
         return Err(StateError::Foreign);

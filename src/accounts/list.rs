@@ -95,7 +95,7 @@ impl Accounts {
         let mut known: Vec<String> =
             self.0.parts.long_lived.iter().map(|account| account.origin.clone()).collect();
         let mut connected = Vec::new();
-        for entry in self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner).entries() {
+        for entry in self.directory().entries() {
             let record = &entry.record;
             let addresses = record.origin.iter().chain(&record.previous_origin);
             // An account of the configuration has its deliveries for itself.
@@ -113,8 +113,10 @@ impl Accounts {
                 integration: Some(
                     integration.map_or(&*record.key.client_uuid, |known| &known.name).to_owned(),
                 ),
-                state: trouble.map_or(record.standing.state(), |_| AccountState::NeedsAuthorization),
-                reason: trouble.map(String::as_str).or(record.standing.reason()).map(str::to_owned),
+                state: trouble.map_or(record.authorization.state(), |_| AccountState::NeedsAuthorization),
+                reason: trouble
+                    .map(ToString::to_string)
+                    .or_else(|| record.authorization.reason().map(str::to_owned)),
                 expires_at: entry.open().ok().map(|(open, _)| open.tokens.expires_at),
                 connected_at: record.connected_at,
                 waiting: open.iter().map(|origin| waiting_at(origin)).sum(),
@@ -124,9 +126,13 @@ impl Accounts {
         }
         connected.sort_by(|a, b| (&a.host, &a.key).cmp(&(&b.host, &b.key)));
         {
-            let book = self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let directory = self.directory();
             known.extend(
-                waiting.iter().map(|(origin, _)| origin).filter(|origin| book.at(origin).is_some()).cloned(),
+                waiting
+                    .iter()
+                    .map(|(origin, _)| origin)
+                    .filter(|origin| directory.at(origin).is_some())
+                    .cloned(),
             );
         }
         listed.extend(connected);
@@ -156,7 +162,7 @@ impl Accounts {
     pub async fn remove(&self, key: &AccountKey) -> Result<bool, StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(false) };
         let removed = store.remove_account(key.clone()).await?;
-        self.change(|book| book.remove(key));
+        self.change(|directory| directory.remove(key));
         Ok(removed)
     }
 }

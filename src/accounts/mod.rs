@@ -11,8 +11,8 @@
 //! Kommo disconnects is refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
 //! connected.
 
-mod book;
 mod connect;
+mod directory;
 mod due;
 mod evidence;
 mod exchange;
@@ -37,7 +37,7 @@ mod watch;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -57,9 +57,9 @@ pub use link::{LINK_LIFE, StateError};
 pub use list::Listed;
 pub use revoke::{Revocation, RevocationError, Revoked};
 
-use book::{Book, Entry};
 use connect::LinkTurns;
-use evidence::Asked;
+use directory::{AccountDirectory, Entry};
+use evidence::LastAnswer;
 use pairs::Pairs;
 use renew::Renewing;
 use seal::Sealer;
@@ -139,7 +139,7 @@ struct Inner {
     /// By origin.
     long_lived: RwLock<HashMap<String, Bearer>>,
     sealer: Option<Sealer>,
-    book: RwLock<Book>,
+    directory: RwLock<AccountDirectory>,
     /// One entry for each account that was ever renewed here.
     renewing: Mutex<HashMap<AccountKey, Arc<Renewing>>>,
     /// The generations of tokens to which Kommo said 401, until they are renewed.
@@ -151,7 +151,7 @@ struct Inner {
     /// Links that are being used.
     link_turns: Mutex<LinkTurns>,
     /// What accounts were asked after a call that says that they were disconnected.
-    hearings: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<Asked>>>>>,
+    hearings: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<LastAnswer>>>>>,
     /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
     /// checked before that.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
@@ -177,7 +177,7 @@ impl Accounts {
         let accounts = Self(Arc::new(Inner {
             long_lived: RwLock::new(long_lived.collect()),
             sealer,
-            book: RwLock::default(),
+            directory: RwLock::default(),
             renewing: Mutex::default(),
             refused: Mutex::default(),
             strangers: Mutex::default(),
@@ -255,12 +255,12 @@ impl Accounts {
         if self.long_lived(origin).is_some() {
             return None;
         }
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).moved_to(origin).cloned()
+        self.directory().moved_to(origin).cloned()
     }
 
     /// The addresses whose jobs are paced together with those of `origin`, as [`moved_to`](Self::moved_to) says.
     pub fn moved_from(&self, origin: &str) -> Vec<Arc<str>> {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).moved_from(origin)
+        self.directory().moved_from(origin)
     }
 
     /// The longest that one waits for a bearer.
@@ -270,13 +270,13 @@ impl Accounts {
 
     /// Whether Kommo has told that this account disconnected the integration.
     pub fn is_disabled(&self, account_id: AccountId, client_uuid: &str) -> bool {
-        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
+        let directory = self.directory();
         // Asked for each request, and nearly always there is none.
-        if !book.has_revoked() {
+        if !directory.has_revoked() {
             return false;
         }
-        let entry = book.get(&AccountKey::new(account_id, client_uuid));
-        entry.is_some_and(|entry| entry.record.standing.state() == AccountState::Revoked)
+        let entry = directory.get(&AccountKey::new(account_id, client_uuid));
+        entry.is_some_and(|entry| entry.record.authorization.state() == AccountState::Revoked)
     }
 
     /// The integrations that accounts are connected through.
@@ -304,11 +304,11 @@ impl Accounts {
     }
 
     fn entry<'a>(&self, whose: impl Into<Whose<'a>>) -> Option<Arc<Entry>> {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).of(whose.into()).cloned()
+        self.directory().of(whose.into()).cloned()
     }
 
     fn entry_of(&self, key: &AccountKey) -> Option<Arc<Entry>> {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.directory().get(key).cloned()
     }
 
     fn integration(&self, client_uuid: &str) -> Option<&Integration> {
@@ -329,30 +329,35 @@ impl Accounts {
         }
     }
 
-    /// How often the book was changed.
-    fn changes(&self) -> u64 {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).changes()
+    fn directory(&self) -> RwLockReadGuard<'_, AccountDirectory> {
+        self.0.directory.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what was read from the store, unless the book was changed since `before`: what was read then may be older than
+    /// How often the directory was changed.
+    fn changes(&self) -> u64 {
+        self.directory().changes()
+    }
+
+    /// Takes what was read from the store, unless the directory was changed since `before`: what was read then may be older than
     /// what is known, and would bring back tokens that are gone. Says whether it was taken.
     fn replace(&self, before: u64, records: Vec<AccountRecord>) -> bool {
         let mut taken = false;
-        self.change(|book| taken = book.replace(before, records, self.0.sealer.as_ref()));
+        self.change(|directory| taken = directory.replace(before, records, self.0.sealer.as_ref()));
         taken
     }
 
-    /// Changes the book, and tells whoever has to know.
-    fn change(&self, change: impl FnOnce(&mut Book)) {
-        let mut book = self.0.book.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut book);
+    /// Changes the directory, and passes on what follows from that.
+    fn change(&self, change: impl FnOnce(&mut AccountDirectory)) {
+        let mut directory = self.0.directory.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut directory);
         for state in AccountState::ALL {
-            let there = book.entries().filter(|entry| entry.record.standing.state() == state).count();
+            let there =
+                directory.entries().filter(|entry| entry.record.authorization.state() == state).count();
             let there = u32::try_from(there).unwrap_or(u32::MAX);
             metrics::gauge!("bridge_accounts", "state" => state.as_str()).set(there);
         }
-        let readdressed = book.take_readdressed();
-        drop(book);
+        let readdressed = directory.take_readdressed();
+        drop(directory);
         readdressed.iter().for_each(|origin| self.0.parts.gate.recheck(origin));
         self.0.changed.notify_one();
     }

@@ -14,8 +14,8 @@ use url::Url;
 use kommo::GrantError;
 use model::{AccountId, AccountKey, AccountState};
 
-use super::book::Entry;
 use super::connect::ConnectError;
+use super::directory::Entry;
 use super::paced::Teaches;
 use super::{Accounts, host};
 
@@ -62,7 +62,7 @@ impl Accounts {
             account_id: key.account_id,
             host: known.as_deref().map_or("?", host).to_owned(),
         };
-        match decide(elsewhere.record.standing.state(), was_seen_here) {
+        match decide(elsewhere.record.authorization.state(), was_seen_here) {
             Decision::Connect => Ok(known),
             Decision::Refuse => Err(refused()),
             Decision::AskKnownAddress => {
@@ -78,18 +78,18 @@ impl Accounts {
     /// Where the account of these tokens is known, if that is at another address. What is written is the record of `key`; an
     /// active connection through another integration says where the account is, too.
     fn elsewhere(&self, origin: &str, key: &AccountKey) -> Option<Arc<Entry>> {
-        let book = self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(own) = book.get(key)
+        let directory = self.directory();
+        if let Some(own) = directory.get(key)
             && let Some(known) = &own.record.origin
         {
             return (**known != *origin).then(|| own.clone());
         }
         let is_active_elsewhere = |entry: &&Arc<Entry>| {
             entry.record.key.account_id == key.account_id
-                && entry.record.standing.state() == AccountState::Active
+                && entry.record.authorization.state() == AccountState::Active
                 && entry.record.origin.as_deref() != Some(origin)
         };
-        book.entries().find(is_active_elsewhere).cloned()
+        directory.entries().find(is_active_elsewhere).cloned()
     }
 
     /// Where another account is connected, the address has to say that the new one is there now: `referer` is the caller's
@@ -117,9 +117,9 @@ impl Accounts {
     /// with it, without accounts that are known elsewhere by now.
     pub(super) fn expected_at(&self, client_uuid: &str, origin: &str) -> Vec<AccountId> {
         let mut numbers = self.0.pairs.numbers_at(client_uuid, origin);
-        let book = self.0.book.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let directory = self.directory();
         let is_elsewhere = |account_id: AccountId| {
-            book.entries().any(|entry| {
+            directory.entries().any(|entry| {
                 entry.record.key.account_id == account_id
                     && entry.record.origin.as_deref().is_some_and(|known| known != origin)
             })

@@ -2,28 +2,48 @@
 
 use url::Url;
 
+use kommo::GrantError;
+use model::HostRefusal;
+
 use super::Accounts;
+
+/// Why a code is not exchanged at the address of a `referer`. The text does not repeat it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefererError {
+    /// It does not parse as a host.
+    #[error("it is no host")]
+    NotAHost,
+    /// It has a path, a query or a fragment.
+    #[error("it is more than a host")]
+    MoreThanAHost,
+    /// The configuration does not allow this host.
+    #[error(transparent)]
+    Host(#[from] HostRefusal),
+    /// The client does not send a secret there.
+    #[error(transparent)]
+    NotSent(#[from] GrantError),
+}
 
 impl Accounts {
     /// The address of a `referer`, which is a host or, as some have seen it, a URL.
     ///
     /// # Errors
-    /// It is not a host that may get a secret; the text says why.
-    pub(super) fn origin_of(&self, referer: &str) -> Result<Url, String> {
+    /// It is not a host that may get a secret.
+    pub(super) fn origin_of(&self, referer: &str) -> Result<Url, RefererError> {
         let rules = &self.0.parts.hosts;
         let schemes = if rules.insecure { &["https", "http"][..] } else { &["https"] };
-        let mut refusal = "it is no host".to_owned();
+        let mut refusal = RefererError::NotAHost;
         for scheme in schemes {
             let bare = referer.trim().trim_end_matches('/');
             let text = if bare.contains("://") { bare.to_owned() } else { format!("{scheme}://{bare}") };
             let Ok(url) = Url::parse(&text) else { continue };
             if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-                return Err("it is more than a host".to_owned());
+                return Err(RefererError::MoreThanAHost);
             }
             match rules.check(&url) {
                 Ok(()) if is_plain(&url) || *scheme == "http" => return Ok(url),
                 Ok(()) => {}
-                Err(error) => refusal = error.to_string(),
+                Err(error) => refusal = error.into(),
             }
         }
         Err(refusal)

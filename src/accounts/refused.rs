@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use kommo::{Bearer, Whose};
 use model::AccountKey;
 
-use super::book::Entry;
+use super::directory::Entry;
 use super::{Accounts, due};
 
 impl Accounts {

@@ -12,20 +12,20 @@ use url::Url;
 
 use kommo::pace::Cause;
 use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
-use model::{AccountKey, AccountRecord, AccountWait, RedirectUri, Standing, whole_millis};
+use model::{AccountId, AccountKey, AccountRecord, AccountWait, Authorization, RedirectUri, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
-use super::book::Entry;
+use super::directory::Entry;
 use super::due;
 use super::seal::Tokens;
 use super::{Accounts, Integration, host};
 
 /// Calls of one renewal: the old address, where it is now, the new address.
-const CALLS: u32 = 3;
+const MAX_CALLS_PER_RENEWAL: u32 = 3;
 /// Beyond its calls and their turns, for the store.
-const MARGIN: Duration = Duration::from_secs(15);
-/// Between two looks at what another process, or a full disk, does.
-const AGAIN: Duration = Duration::from_millis(500);
+const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How long until the store is asked again while another process renews, or while the disk is full.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// What is remembered of an account's renewals.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Accounts {
 
     pub(super) fn lease(&self) -> Duration {
         // Each call waits for its turn first.
-        self.0.parts.request_timeout * CALLS * 2 + MARGIN
+        self.0.parts.request_timeout * MAX_CALLS_PER_RENEWAL * 2 + LEASE_MARGIN
     }
 
     /// What is remembered of the renewals of an account.
@@ -114,29 +114,24 @@ impl Accounts {
             match store.lease_renewal(key.clone(), entry.record.generation, self.lease()).await {
                 Ok(Leased::Granted) => break entry,
                 // Another process renews; what it stores is read here.
-                Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(AGAIN).await,
+                Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Ok(Leased::Changed) => {}
                 Err(error) => return Err(not_stored(&error)),
             }
             self.reload().await.map_err(|error| not_stored(&error))?;
         };
         let outcome = self.ask(&entry).await;
-        self.settle(&entry, outcome, &mut failures).await
+        self.complete(&entry, outcome, &mut failures).await
     }
 
     /// Asks Kommo, at the new address if the account has moved.
-    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, Granted), Trouble> {
-        let (open, origin) = entry.open().map_err(|error| Trouble::Passing(error.to_string()))?;
+    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, Granted), RenewalError> {
+        let (open, origin) = entry.open()?;
         let key = &entry.record.key;
         let integration = self.integration(&key.client_uuid);
         let (integration, redirect_uri) = integration
             .and_then(|integration| Some((integration, integration.redirect_uri.as_ref()?)))
-            .ok_or_else(|| {
-                Trouble::Passing(format!(
-                    "no integration with client_uuid {} and a redirect_uri is configured",
-                    key.client_uuid
-                ))
-            })?;
+            .ok_or_else(|| RenewalError::NoIntegration { client_uuid: key.client_uuid.clone() })?;
         let app = app(integration, redirect_uri);
         let first = match self.grant(origin, app.clone(), &open.tokens).await {
             Ok(granted) => return Ok((origin.clone(), own(key, granted)?)),
@@ -147,9 +142,9 @@ impl Accounts {
             GrantError::Dead { status: 401, .. } | GrantError::Refused { status: 401 | 404, .. }
         );
         let moved = if perhaps_moved { self.moved(entry, origin, &open.tokens).await } else { None };
-        let Some(new) = moved else { return Err(Trouble::of(first)) };
+        let Some(new) = moved else { return Err(first.into()) };
         tracing::info!(account.host = host(origin), account.now = host(&new), "the account has moved");
-        let granted = self.grant(&new, app, &open.tokens).await.map_err(Trouble::of)?;
+        let granted = self.grant(&new, app, &open.tokens).await?;
         Ok((new, own(key, granted)?))
     }
 
@@ -180,28 +175,27 @@ impl Accounts {
         elsewhere.then(|| new.origin().ascii_serialization().into())
     }
 
-    async fn settle(
+    async fn complete(
         &self,
         entry: &Entry,
-        outcome: Result<(Arc<str>, Granted), Trouble>,
+        outcome: Result<(Arc<str>, Granted), RenewalError>,
         failures: &mut Failures,
     ) -> Result<Bearer, NoBearer> {
         let parts = &self.0.parts;
         let (key, shown) = (&entry.record.key, entry.record.origin.as_deref().map_or("?", host).to_owned());
-        let was_refused = matches!(outcome, Err(Trouble::Refused(_)));
         let outcome = outcome.and_then(|(origin, granted)| {
             let tokens = made(granted, parts.clock.now());
             let sealed = self.0.sealer.as_ref().and_then(|sealer| sealer.seal(key, &tokens));
-            let tokens =
-                sealed.ok_or_else(|| Trouble::Passing("the tokens cannot be encrypted".to_owned()))?;
-            Ok(Renewal::Renewed { origin, tokens })
+            Ok(Renewal::Renewed { origin, tokens: sealed.ok_or(RenewalError::NotEncrypted)? })
         });
+        let was_refused = outcome.as_ref().is_err_and(RenewalError::is_refusal);
         let (renewal, why) = match outcome {
             Ok(renewed) => (renewed, None),
-            Err(Trouble::Passing(why) | Trouble::Refused(why)) => (Renewal::Failed, Some(why)),
-            Err(Trouble::Dead(why)) => {
-                (Renewal::Stopped(Standing::NeedsAuthorization { reason: why.clone() }), Some(why))
+            Err(error) if error.is_final() => {
+                let reason = error.to_string();
+                (Renewal::Stopped(Authorization::Needed { reason: reason.clone() }), Some(reason))
             }
+            Err(error) => (Renewal::Failed, Some(error.to_string())),
         };
         let outcome = match &renewal {
             Renewal::Renewed { .. } => "renewed",
@@ -209,7 +203,7 @@ impl Accounts {
             Renewal::Stopped(_) => "needs_authorization",
         };
         metrics::counter!("bridge_token_renewals_total", "outcome" => outcome).increment(1);
-        let written = self.insist(key, entry.record.generation, &renewal).await?;
+        let written = self.write_until_ok(key, entry.record.generation, &renewal).await?;
         let Some(generation) = written else {
             // A person connected it anew meanwhile, or it was disconnected: that counts.
             self.reload().await.map_err(|error| not_stored(&error))?;
@@ -235,12 +229,12 @@ impl Accounts {
                 self.0.changed.notify_one();
                 Err(NoBearer::NotRenewed { why })
             }
-            Renewal::Stopped(standing) => {
+            Renewal::Stopped(authorization) => {
                 let why = why.unwrap_or_default();
                 *failures = Failures::default();
-                self.put(AccountRecord { standing, generation, ..entry.record.clone() });
+                self.put(AccountRecord { authorization, generation, ..entry.record.clone() });
                 if let Some(origin) = &entry.record.origin {
-                    self.needs_person(origin, &why);
+                    self.wait_for_operator(origin, &why);
                 }
                 Err(NoBearer::NeedsAuthorization { why })
             }
@@ -248,10 +242,10 @@ impl Accounts {
                 *failures = Failures::default();
                 let old = entry.record.origin.clone().filter(|old| *old != origin);
                 let previous_origin = old.or_else(|| entry.record.previous_origin.clone());
-                let standing = Standing::Active(tokens);
+                let authorization = Authorization::Active(tokens);
                 let addresses = [Some(origin.clone()), previous_origin.clone()];
                 self.put(AccountRecord {
-                    standing,
+                    authorization,
                     generation,
                     origin: Some(origin),
                     previous_origin,
@@ -266,7 +260,7 @@ impl Accounts {
 
     /// Writes what came of a renewal, for as long as it takes: a new pair that is not stored must not be used, and
     /// must not be dropped either.
-    async fn insist(
+    async fn write_until_ok(
         &self,
         key: &AccountKey,
         generation: u64,
@@ -276,17 +270,17 @@ impl Accounts {
         loop {
             match store.end_renewal(key.clone(), generation, renewal.clone()).await {
                 Ok(generation) => return Ok(generation),
-                Err(error) if error.is_passing() => self.0.parts.clock.sleep(AGAIN).await,
+                Err(error) if error.is_passing() => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Err(error) => return Err(not_stored(&error)),
             }
         }
     }
 
     pub(super) fn put(&self, record: AccountRecord) {
-        self.change(|book| book.put(record, self.0.sealer.as_ref()));
+        self.change(|directory| directory.put(record, self.0.sealer.as_ref()));
     }
 
-    pub(super) fn needs_person(&self, origin: &str, why: &str) {
+    pub(super) fn wait_for_operator(&self, origin: &str, why: &str) {
         let cause = Cause::NotConnected;
         let wait = AccountWait {
             cause,
@@ -295,38 +289,46 @@ impl Accounts {
             since: self.0.parts.clock.now(),
             until: None,
         };
-        let why = wait.told();
+        let why = wait.text();
         if self.0.parts.health.account_waits(origin, wait) {
             tracing::warn!(account.host = host(origin), why, "deliveries paused: operator action required");
         }
     }
 }
 
-/// Why there are no new tokens: for now, or for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Trouble {
-    Passing(String),
-    /// For now too: Kommo refuses, and that may be the integration's fault.
-    Refused(String),
-    Dead(String),
+/// Why there are no new tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum RenewalError {
+    /// Kommo gave none, or was not reached.
+    #[error(transparent)]
+    Kommo(#[from] GrantError),
+    /// The old tokens cannot be read.
+    #[error(transparent)]
+    NoTokens(#[from] NoBearer),
+    #[error("no integration with client_uuid {client_uuid} and a redirect_uri is configured")]
+    NoIntegration { client_uuid: Arc<str> },
+    #[error("Kommo gave tokens of account {0} in its place")]
+    OtherAccount(AccountId),
+    #[error("the tokens cannot be encrypted")]
+    NotEncrypted,
 }
 
-impl Trouble {
-    fn of(error: GrantError) -> Self {
-        match error {
-            GrantError::Dead { .. } => Self::Dead(error.to_string()),
-            GrantError::Refused { status: 400 | 401, .. } => Self::Refused(error.to_string()),
-            other => Self::Passing(other.to_string()),
-        }
+impl RenewalError {
+    /// Whether no later renewal can succeed: the account has to be authorized again.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::Kommo(GrantError::Dead { .. }))
+    }
+
+    /// Whether Kommo refuses for now, which may be the integration's fault.
+    const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Kommo(GrantError::Refused { status: 400 | 401, .. }))
     }
 }
 
 /// New tokens, if they are of this account: an address may have passed on to another one.
-fn own(key: &AccountKey, granted: Granted) -> Result<Granted, Trouble> {
+fn own(key: &AccountKey, granted: Granted) -> Result<Granted, RenewalError> {
     match token_claims(&granted.access).account_id {
-        Some(other) if other != key.account_id => {
-            Err(Trouble::Passing(format!("Kommo gave tokens of account {} in its place", other.0)))
-        }
+        Some(other) if other != key.account_id => Err(RenewalError::OtherAccount(other)),
         _ => Ok(granted),
     }
 }

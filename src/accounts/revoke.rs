@@ -14,16 +14,16 @@ use sha2::Sha256;
 use model::{AccountId, AccountKey, AccountState};
 use store::{PendingRevocation, Store, StoreError};
 
-use super::evidence::{Asked, Belief, Evidence, believe, believe_later};
+use super::evidence::{Belief, Evidence, LastAnswer, believe, believe_later};
 use super::{Accounts, host};
 
 /// A request is answered in seconds; whatever was under way at a revocation has ended by then.
-const UNDER_WAY: Duration = Duration::from_secs(60);
+const MAX_REQUEST_TIME: Duration = Duration::from_secs(60);
 
-const REASON: &str = "the integration was disconnected in Kommo";
+const DISCONNECTED: &str = "the integration was disconnected in Kommo";
 
 /// What a job that was cancelled for that says.
-const CANCELLED: &str = "cancelled, because the integration was disconnected in the account, so its bot cannot be continued; \
+const CANCELLED_JOB_ERROR: &str = "cancelled, because the integration was disconnected in the account, so its bot cannot be continued; \
     connect the account again with `salesbot-bridge accounts authorize`, and its further requests are answered";
 
 /// What the hook says, as it came.
@@ -120,16 +120,16 @@ impl Accounts {
     }
 
     /// Settles the calls that wait, as far as their accounts can be asked now.
-    pub(super) async fn settle_revocations(&self, store: &Store) -> Result<(), StoreError> {
+    pub(super) async fn complete_revocations(&self, store: &Store) -> Result<(), StoreError> {
         let pending = store.pending_revocations().await?;
-        let settled = pending.into_iter().map(|pending| self.settle_one(store, pending));
+        let settled = pending.into_iter().map(|pending| self.complete_revocation(store, pending));
         for done in futures_util::future::join_all(settled).await {
             done?;
         }
         Ok(())
     }
 
-    async fn settle_one(&self, store: &Store, pending: PendingRevocation) -> Result<(), StoreError> {
+    async fn complete_revocation(&self, store: &Store, pending: PendingRevocation) -> Result<(), StoreError> {
         let PendingRevocation { key, since, is_first } = pending;
         let hearing = self.hearing(&key);
         let Ok(mut last) = hearing.try_lock() else { return Ok(()) };
@@ -158,13 +158,13 @@ impl Accounts {
     }
 
     /// What is known from asking an account lately, locked while it is asked.
-    pub(super) fn hearing(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<Asked>>> {
+    pub(super) fn hearing(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<LastAnswer>>> {
         let mut all = self.0.hearings.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(key.clone()).or_default().clone()
     }
 
     /// Asks the account, unless that was done a moment ago: a call that is repeated must not use up the account's pace.
-    async fn ask_lately(&self, key: &AccountKey, last: &mut Option<Asked>) -> Asked {
+    async fn ask_lately(&self, key: &AccountKey, last: &mut Option<LastAnswer>) -> LastAnswer {
         let now = self.0.parts.clock.elapsed();
         let generation = || self.entry_of(key).map(|entry| entry.record.generation);
         if let Some(asked) = last.filter(|asked| asked.is_recent(now))
@@ -173,13 +173,13 @@ impl Accounts {
             return asked;
         }
         let evidence = self.evidence(key).await;
-        let asked = Asked::new(last.as_ref(), self.0.parts.clock.elapsed(), generation(), evidence);
+        let asked = LastAnswer::new(last.as_ref(), self.0.parts.clock.elapsed(), generation(), evidence);
         *last = Some(asked);
         asked
     }
 
     fn state_of(&self, key: &AccountKey) -> Option<AccountState> {
-        self.entry_of(key).map(|entry| entry.record.standing.state())
+        self.entry_of(key).map(|entry| entry.record.authorization.state())
     }
 
     /// `seen` is the generation of the tokens that were asked. Says how many jobs were cancelled; `None` if the account was
@@ -190,7 +190,7 @@ impl Accounts {
         key: &AccountKey,
         seen: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
-        let done = store.revoke_account(key.clone(), seen, REASON.to_owned()).await?;
+        let done = store.revoke_account(key.clone(), seen, DISCONNECTED.to_owned()).await?;
         self.reload().await?;
         if !done {
             return Ok(None);
@@ -198,7 +198,7 @@ impl Accounts {
         let account_id = key.account_id;
         let cancelled = self.cancel_jobs(store, &[account_id]).await;
         // Only now, so that what is counted here is not cancelled by the watch before.
-        let until = self.0.parts.clock.elapsed() + UNDER_WAY;
+        let until = self.0.parts.clock.elapsed() + MAX_REQUEST_TIME;
         self.disconnected().push((account_id, until));
         let cancelled = cancelled?;
         let entry = self.entry_of(key);
@@ -224,7 +224,7 @@ impl Accounts {
         account_ids: &[AccountId],
     ) -> Result<u64, StoreError> {
         let gone = account_ids.iter().copied().filter(|account_id| !self.still_connected(*account_id));
-        store.cancel_accounts(&gone.collect::<Vec<_>>(), CANCELLED).await
+        store.cancel_accounts(&gone.collect::<Vec<_>>(), CANCELLED_JOB_ERROR).await
     }
 
     /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it. An
@@ -251,13 +251,15 @@ impl Accounts {
     }
 
     fn is_revoked(&self, account_id: AccountId) -> bool {
-        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.numbered(account_id).any(|entry| entry.record.standing.state() == AccountState::Revoked)
+        let directory = self.directory();
+        directory
+            .numbered(account_id)
+            .any(|entry| entry.record.authorization.state() == AccountState::Revoked)
     }
 
     fn still_connected(&self, account_id: AccountId) -> bool {
-        let book = self.0.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.numbered(account_id).any(|entry| entry.tokens.is_some())
+        let directory = self.directory();
+        directory.numbered(account_id).any(|entry| entry.tokens.is_some())
     }
 }
 

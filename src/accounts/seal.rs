@@ -13,7 +13,7 @@ use model::{AccountKey, SealedTokens, Timestamp};
 use store::SealedCode;
 
 /// Bytes of a nonce.
-const NONCE: usize = 24;
+const NONCE_BYTES: usize = 24;
 
 /// A pair of tokens in the clear.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ impl Sealer {
     }
 
     fn encrypt(&self, key: &Key, secret: &SecretString, bound: &[u8]) -> Option<Vec<u8>> {
-        let mut nonce = [0; NONCE];
+        let mut nonce = [0; NONCE_BYTES];
         // A nonce that came twice would give the secret away.
         if !(self.random)(&mut nonce) {
             return None;
@@ -139,7 +139,7 @@ impl Key {
     }
 
     fn decrypt(&self, sealed: &[u8], bound: &[u8]) -> Option<SecretString> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: sealed, aad: bound };
         let secret = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
         String::from_utf8(secret).ok().map(SecretString::from)

@@ -16,12 +16,12 @@ use store::{Store, StoreError};
 
 use super::{Accounts, host};
 
-/// Between two looks at what commands ask for, and at what still waits.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the store is read for what commands ask for, and for what still waits.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// A pause that is shorter is over before anyone reads of it.
-const NOTED: Duration = Duration::from_secs(5);
+const MIN_NOTED_PAUSE: Duration = Duration::from_secs(5);
 /// Two clocks are read one after the other, so a moment that is computed twice differs a little.
-const SAME: Duration = Duration::from_secs(1);
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 impl Accounts {
     /// What an operator has to do about the account at `origin` while its deliveries wait for this cause.
@@ -56,13 +56,13 @@ impl Accounts {
                 Ok(()) => None,
                 Err(error) => {
                     tracing::warn!(%error, "cannot store why deliveries wait; retrying");
-                    Some(LOOK)
+                    Some(POLL_INTERVAL)
                 }
             };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.0.parts.health.wait_changes(), if retry.is_none() => {}
-                () = self.0.parts.clock.sleep(LOOK), if retry.is_some() => {}
+                () = self.0.parts.clock.sleep(POLL_INTERVAL), if retry.is_some() => {}
             }
         }
     }
@@ -84,22 +84,22 @@ impl Accounts {
     /// Looks at the waits now and then, until `stop`.
     pub(super) async fn watch_waits(&self, store: &Store, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            self.look_at_waits_and_log(store).await;
+            self.poll_waits_or_log(store).await;
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.0.parts.clock.sleep(LOOK) => {}
+                () = self.0.parts.clock.sleep(POLL_INTERVAL) => {}
             }
         }
     }
 
-    pub(super) async fn look_at_waits_and_log(&self, store: &Store) {
-        if let Err(error) = self.look_at_waits(store).await {
+    pub(super) async fn poll_waits_or_log(&self, store: &Store) {
+        if let Err(error) = self.poll_waits(store).await {
             tracing::warn!(%error, "cannot check why deliveries wait; retrying");
         }
     }
 
     /// Once: resumes what commands ask for, notes long pauses, and forgets waits for which nothing waits.
-    async fn look_at_waits(&self, store: &Store) -> Result<(), StoreError> {
+    async fn poll_waits(&self, store: &Store) -> Result<(), StoreError> {
         for origin in store.take_resumes().await? {
             self.resume(store, &origin).await?;
         }
@@ -138,7 +138,9 @@ impl Accounts {
         let now = clock.now();
         let until = waits.left.map(|left| now + left);
         let known = health.wait_of(ALL_ACCOUNTS).and_then(|known| known.until);
-        let is_same = |(one, other): &(Timestamp, Timestamp)| one.since(*other).max(other.since(*one)) < SAME;
+        let is_same = |(one, other): &(Timestamp, Timestamp)| {
+            one.since(*other).max(other.since(*one)) < CLOCK_TOLERANCE
+        };
         let until = known.zip(until).filter(is_same).map(|(known, _)| known).or(until);
         let first = waits.accounts.first().map_or("NAME", |origin| host(origin));
         let wait = AccountWait {
@@ -156,7 +158,7 @@ impl Accounts {
         let (health, now) = (&self.0.parts.health, self.0.parts.clock.now());
         let is_over =
             |wait: &AccountWait| !wait.cause.needs_operator() && wait.until.is_none_or(|until| until <= now);
-        let paused = self.0.parts.gate.paused(NOTED);
+        let paused = self.0.parts.gate.paused(MIN_NOTED_PAUSE);
         let unknown: Vec<_> = paused
             .into_iter()
             .filter(|(origin, ..)| health.wait_of(origin).as_ref().is_none_or(is_over))
@@ -217,7 +219,7 @@ impl Accounts {
     fn has_to_be_authorized(&self, origin: &str) -> bool {
         self.long_lived(origin).is_none()
             && self.entry(origin).is_some_and(|entry| {
-                entry.open().is_err() && entry.record.standing.state() != AccountState::Revoked
+                entry.open().is_err() && entry.record.authorization.state() != AccountState::Revoked
             })
     }
 }

@@ -10,15 +10,15 @@ use tokio_util::sync::CancellationToken;
 use model::{AccountKey, AccountState};
 use store::{Store, StoreError};
 
-use super::book::Entry;
+use super::directory::Entry;
 use super::{Accounts, due};
 
-/// Between two looks at the store: `accounts remove`, or a renewal beside us.
-const LOOK: Duration = Duration::from_secs(5);
-/// Accounts that are renewed side by side.
-const TOGETHER: usize = 16;
-/// Between two looks at least: what cannot be done now (a full disk) is not to be tried without a pause.
-const REST: Duration = Duration::from_secs(1);
+/// How often the store is read for what another process did: `accounts remove`, or a renewal.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How many accounts are renewed at once.
+const MAX_PARALLEL_RENEWALS: usize = 16;
+/// The shortest time between two polls, so that what cannot be done now (a full disk) is not tried without a pause.
+const MIN_POLL_PAUSE: Duration = Duration::from_secs(1);
 
 impl Accounts {
     /// Keeps tokens fresh until `stop`. At first, says who waits for an operator, and cancels what a crash left of the jobs of
@@ -38,11 +38,11 @@ impl Accounts {
 
     async fn keep_fresh(&self, store: &Store, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let wait = self.look_and_renew(store).await;
+            let wait = self.poll_and_renew(store).await;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.0.changed.notified() => {}
-                () = self.0.parts.clock.sleep(wait.min(LOOK)) => {}
+                () = self.0.parts.clock.sleep(wait.min(POLL_INTERVAL)) => {}
             }
         }
     }
@@ -53,7 +53,7 @@ impl Accounts {
             self.finish_waiting(store).await;
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.0.parts.clock.sleep(LOOK) => {}
+                () = self.0.parts.clock.sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -70,11 +70,11 @@ impl Accounts {
         }
         let mut revoked = Vec::new();
         for entry in self.entries() {
-            match (entry.record.standing.state(), &entry.record.origin) {
+            match (entry.record.authorization.state(), &entry.record.origin) {
                 (AccountState::Revoked, _) => revoked.push(entry.record.key.account_id),
                 (_, Some(origin)) => {
                     if let Err(error) = entry.open() {
-                        self.needs_person(origin, &error.what());
+                        self.wait_for_operator(origin, &error.what());
                     }
                 }
                 _ => {}
@@ -87,15 +87,15 @@ impl Accounts {
     /// All of it once.
     #[cfg(test)]
     pub(crate) async fn step(&self, store: &Store) -> Duration {
-        let wait = self.look_and_renew(store).await;
+        let wait = self.poll_and_renew(store).await;
         self.finish_waiting(store).await;
-        self.look_at_waits_and_log(store).await;
+        self.poll_waits_or_log(store).await;
         wait
     }
 
     /// Looks once, and renews what is due. Says how long nothing is due after that.
-    async fn look_and_renew(&self, store: &Store) -> Duration {
-        if let Err(error) = self.look(store).await {
+    async fn poll_and_renew(&self, store: &Store) -> Duration {
+        if let Err(error) = self.poll(store).await {
             tracing::warn!(%error, "the accounts could not be read; it is tried again");
         }
         if let Err(error) = self.cancel_late_jobs(store).await {
@@ -106,18 +106,18 @@ impl Accounts {
         }
         let entries = self.entries();
         let due: Vec<_> = entries.iter().filter(|entry| self.due_in(entry) == Some(Duration::ZERO)).collect();
-        for some in due.chunks(TOGETHER) {
+        for some in due.chunks(MAX_PARALLEL_RENEWALS) {
             let renewals = some.iter().map(|entry| self.renew(&entry.record.key, entry.record.generation));
             // What went wrong was told where it happened, and is tried again.
             let _told = futures_util::future::join_all(renewals).await;
         }
         let next = self.entries().iter().filter_map(|entry| self.due_in(entry)).min();
-        next.unwrap_or(Duration::MAX).max(REST)
+        next.unwrap_or(Duration::MAX).max(MIN_POLL_PAUSE)
     }
 
     /// Settles the disconnections that wait, and finishes the installations that do, as far as that is possible now.
     async fn finish_waiting(&self, store: &Store) {
-        let (settled, exchanged) = tokio::join!(self.settle_revocations(store), self.exchange_kept(store));
+        let (settled, exchanged) = tokio::join!(self.complete_revocations(store), self.exchange_kept(store));
         if let Err(error) = settled {
             tracing::warn!(%error, "calls of /oauth/revoked that wait could not be settled; it is tried again");
         }
@@ -127,7 +127,7 @@ impl Accounts {
     }
 
     /// Reads the accounts anew if another process changed one.
-    async fn look(&self, store: &Store) -> Result<(), StoreError> {
+    async fn poll(&self, store: &Store) -> Result<(), StoreError> {
         let there: HashMap<AccountKey, u64> = store.account_generations().await?.into_iter().collect();
         let known = self.entries();
         let same = |entry: &Arc<Entry>| there.get(&entry.record.key) == Some(&entry.record.generation);
@@ -137,7 +137,7 @@ impl Accounts {
         self.reload().await?;
         let unreadable = there.into_iter().filter(|(key, _)| self.entry_of(key).is_none()).collect();
         *self.0.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = unreadable;
-        self.tell_changes(&known);
+        self.apply_changes(&known);
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl Accounts {
     }
 
     /// Whose deliveries go on, and who waits for an operator or no longer does, after others changed the accounts.
-    fn tell_changes(&self, known: &[Arc<Entry>]) {
+    fn apply_changes(&self, known: &[Arc<Entry>]) {
         let known_by_key: HashMap<&AccountKey, &Arc<Entry>> =
             known.iter().map(|before| (&before.record.key, before)).collect();
         for entry in self.entries() {
@@ -157,9 +157,9 @@ impl Accounts {
             match (entry.open(), &entry.record.origin) {
                 (Ok((_, origin)), _) if !was_good => self.goes_on(origin),
                 (Err(error), Some(origin))
-                    if was_good && entry.record.standing.state() != AccountState::Revoked =>
+                    if was_good && entry.record.authorization.state() != AccountState::Revoked =>
                 {
-                    self.needs_person(origin, &error.what());
+                    self.wait_for_operator(origin, &error.what());
                 }
                 _ => {}
             }
@@ -183,6 +183,6 @@ impl Accounts {
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {
-        self.0.book.read().unwrap_or_else(PoisonError::into_inner).entries().cloned().collect()
+        self.directory().entries().cloned().collect()
     }
 }

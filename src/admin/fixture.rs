@@ -11,7 +11,7 @@ use model::clock::ManualClock;
 use model::{
     AccountId, AfterDelivery, AfterHandler, Attempt, AttemptResult, CheckedCompletion, DeliveringJob,
     Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, NewJob, Outcome,
-    Prepared, Stage, StateName, Timestamp, WidgetRequest,
+    PreparedCompletion, Stage, StateName, Timestamp, WidgetRequest,
 };
 use store::{Purpose, Store, Written};
 
@@ -69,8 +69,10 @@ impl Jobs {
         let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
         let id = self.accept(handler, number, Duration::from_secs(50)).await;
         let job = self.store.claim_work(handler.into(), 1, LEASE).await.unwrap().remove(0);
-        let prepared =
-            Prepared { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback(reason) };
+        let prepared = PreparedCompletion {
+            completion: CheckedCompletion::failed(),
+            outcome: Outcome::Fallback(reason),
+        };
         let attempt = Some(self.attempt(Stage::Handler, AttemptResult::Fail, None));
         let report = HandlerReport {
             job,
@@ -92,7 +94,8 @@ impl Jobs {
     pub(crate) async fn refused_twice(&self, handler: &str) -> JobId {
         let id = self.make(handler, StateName::Delivering).await;
         let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"fail"}}"#).unwrap();
-        let prepared = Prepared { completion: fallback, outcome: Outcome::Fallback(FallbackReason::Refused) };
+        let prepared =
+            PreparedCompletion { completion: fallback, outcome: Outcome::Fallback(FallbackReason::Refused) };
         let next = AfterDelivery::Replace { prepared, delivery: Delivery::default() };
         for next in [next, AfterDelivery::Dead { answer_lost: false }] {
             let job = self.claim_delivery(self.made.load(Ordering::SeqCst)).await;
@@ -152,7 +155,7 @@ impl Jobs {
             return;
         }
         let completion = CheckedCompletion::from_json(r#"{"data":{"reply":"hi"}}"#).unwrap();
-        let next = AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler });
+        let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
         let attempt = Some(self.attempt(Stage::Handler, AttemptResult::Ok, None));
         let report = HandlerReport { job, attempt, next, error: None };
         assert_eq!(self.store.handled(report).await.unwrap(), Written::Done);

@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use crate::flood::Flood;
+use crate::log_limiter::LogLimiter;
 use crate::problem::{Problem, SendAfter, keep_private};
 use crate::secrets::SharedSecret;
 use model::clock::Clock;
@@ -29,7 +29,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Lets in whoever may ask.
 pub(super) struct Guard {
     token: Option<SharedSecret>,
-    flood: Flood,
+    log_limiter: LogLimiter,
 }
 
 /// Why somebody may not ask.
@@ -48,7 +48,7 @@ enum Refusal {
 impl Guard {
     /// A guard that asks for `token`, if there is one.
     pub(super) fn new(token: Option<SharedSecret>, clock: Clock) -> Self {
-        Self { token, flood: Flood::new("requests to the admin listener refused", clock) }
+        Self { token, log_limiter: LogLimiter::new("requests to the admin listener refused", clock) }
     }
 
     fn judge(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -74,7 +74,7 @@ impl Guard {
     fn report(&self, refusal: Refusal) {
         let reason = refusal.reason();
         metrics::counter!("bridge_admin_refused_total", "reason" => reason).increment(1);
-        if self.flood.may_tell(reason) {
+        if self.log_limiter.allows(reason) {
             tracing::warn!(reason, "a request to the admin listener was refused");
         }
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::job_log::Finished;
 use crate::problem::Problem;
 use model::{
-    Attempt, HandlerName, JobId, JobRecord, OutcomeName, StateName, Surroundings, WaitsFor, waits_for,
+    Attempt, HandlerName, JobId, JobRecord, OutcomeName, StateName, WaitContext, WaitsFor, waits_for,
 };
 use store::{Resend, RetriedDead, RetryOptions, StoreError};
 
@@ -164,7 +164,7 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
 async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, Problem> {
     let JobRecord::Whole(job) = job else { return Ok(None) };
     let waits = within(PATIENCE, shared.store.waits_at(job.request.return_url.origin())).await?;
-    let around = Surroundings {
+    let around = WaitContext {
         now: shared.clock.now(),
         is_served: Some(true),
         has_handler: shared.handlers.contains(&job.handler),

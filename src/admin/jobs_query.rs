@@ -3,7 +3,7 @@
 
 use url::form_urlencoded;
 
-use model::AccountId;
+use model::{AccountId, HandlerNameError, UnknownOutcome, UnknownState};
 use store::JobFilter;
 
 use super::refusal::short;
@@ -22,8 +22,25 @@ pub(super) enum BadParameter {
     Unknown(String),
     #[error("`{0}` is given twice")]
     Twice(&'static str),
-    #[error("`{name}` cannot be `{value}`: {why}")]
-    Value { name: &'static str, value: String, why: String },
+    #[error("`{name}` cannot be `{value}`: {source}")]
+    Value { name: &'static str, value: String, source: BadValue },
+}
+
+/// What a parameter takes instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadValue {
+    #[error(transparent)]
+    State(#[from] UnknownState),
+    #[error(transparent)]
+    Handler(#[from] HandlerNameError),
+    #[error(transparent)]
+    Outcome(#[from] UnknownOutcome),
+    #[error("it is a number")]
+    NotANumber,
+    #[error("it is a number from 1 to {MAX_LIMIT}")]
+    Limit,
+    #[error("it is the next_cursor of an earlier page")]
+    Cursor,
 }
 
 const NAMES: [&str; 7] = ["state", "handler", "account_id", "outcome", "q", "limit", "cursor"];
@@ -40,34 +57,31 @@ pub(super) fn parse(query: &str) -> Result<JobFilter, BadParameter> {
         }
         seen.push(name);
         if !value.is_empty() {
-            set(&mut filter, name, &value).map_err(|why| BadParameter::Value {
+            set(&mut filter, name, &value).map_err(|source| BadParameter::Value {
                 name,
                 value: short(&value),
-                why,
+                source,
             })?;
         }
     }
     Ok(filter)
 }
 
-fn set(filter: &mut JobFilter, name: &str, value: &str) -> Result<(), String> {
+fn set(filter: &mut JobFilter, name: &str, value: &str) -> Result<(), BadValue> {
     match name {
-        "state" => filter.state = Some(value.parse().map_err(|error| format!("{error}"))?),
-        "handler" => filter.handler = Some(value.parse().map_err(|error| format!("{error}"))?),
+        "state" => filter.state = Some(value.parse()?),
+        "handler" => filter.handler = Some(value.parse()?),
         "account_id" => {
-            filter.account_id = Some(AccountId(value.parse().map_err(|_| "it is a number".to_owned())?));
+            filter.account_id = Some(AccountId(value.parse().map_err(|_| BadValue::NotANumber)?));
         }
-        "outcome" => filter.outcome = Some(value.parse().map_err(|error| format!("{error}"))?),
+        "outcome" => filter.outcome = Some(value.parse()?),
         "q" => filter.text = Some(value.to_owned()),
         "limit" => {
-            filter.limit = value
-                .parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| format!("it is a number from 1 to {MAX_LIMIT}"))?;
+            filter.limit =
+                value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or(BadValue::Limit)?;
         }
         _ => {
-            let cursor = value.parse().map_err(|_| "it is the next_cursor of an earlier page".to_owned())?;
+            let cursor = value.parse().map_err(|_| BadValue::Cursor)?;
             filter.before = Some(cursor);
         }
     }

@@ -15,18 +15,18 @@ use store::StoreError;
 #[non_exhaustive]
 pub enum Error {
     /// The configuration is refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] ConfigError),
     /// There is no log: `log.filter` is refused, or the system lacks what it takes.
-    #[error("{0}")]
+    #[error(transparent)]
     Log(LogError),
     /// A handler was registered under something that is no name.
-    #[error("the handler `{name}` cannot be registered: {why}")]
+    #[error("the handler `{name}` cannot be registered: {source}")]
     HandlerName {
         /// What was given.
         name: String,
         /// What is allowed.
-        why: HandlerNameError,
+        source: HandlerNameError,
     },
     /// Two handlers want one name.
     #[error("two handlers are called `{0}`: remove handlers.{0}.kind, or one of the registrations")]
@@ -51,43 +51,32 @@ pub enum Error {
     )]
     NoHandlers(String),
     /// The store cannot be opened.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no HTTP client.
-    #[error("{0}")]
-    Client(#[from] KommoErrorText),
+    #[error(transparent)]
+    Client(#[from] KommoError),
     /// A listener cannot be opened.
-    #[error("{key}: cannot listen on {address}: {why}")]
+    #[error("{key}: cannot listen on {address}: {source}")]
     Listen {
         /// The key of the configuration.
         key: &'static str,
         /// Its value.
         address: SocketAddr,
         /// What the system said.
-        why: std::io::Error,
+        source: std::io::Error,
     },
     /// Signals cannot be listened to.
     #[error("cannot listen to signals: {0}")]
-    Signals(std::io::Error),
+    Signals(#[source] std::io::Error),
     /// There are no threads for handlers.
     #[error("cannot start the threads of the handlers: {0}")]
-    Threads(std::io::Error),
+    Threads(#[source] std::io::Error),
     /// A part of the bridge ended though nobody asked for it.
     #[error(
         "{0} ended unexpectedly; what was acknowledged is in the store, and the next start goes on with it"
     )]
     Ended(&'static str),
-}
-
-/// Why there is no HTTP client.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct KommoErrorText(String);
-
-impl From<KommoError> for Error {
-    fn from(error: KommoError) -> Self {
-        Self::Client(KommoErrorText(error.to_string()))
-    }
 }
 
 impl Error {

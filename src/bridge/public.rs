@@ -12,10 +12,10 @@ use axum::response::{IntoResponse, Response};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 
-use crate::flood::Flood;
+use crate::log_limiter::LogLimiter;
 use crate::problem::{Problem, Unrouted};
 use crate::terminal;
-use model::routed;
+use model::path_below;
 
 /// A longer part of a path is cut: a secret may have been put there.
 const LONGEST_SEGMENT: usize = 32;
@@ -24,12 +24,12 @@ const LONGEST_PATH: usize = 120;
 struct Public {
     /// The path of `server.public_url`: `/bots`, or empty.
     prefix: String,
-    flood: Flood,
+    log_limiter: LogLimiter,
 }
 
 /// `routes`, which have their fallbacks already, as the public listener serves them.
-pub(super) fn router(routes: Router, prefix: &str, flood: Flood) -> Router {
-    let public = Arc::new(Public { prefix: prefix.to_owned(), flood });
+pub(super) fn router(routes: Router, prefix: &str, log_limiter: LogLimiter) -> Router {
+    let public = Arc::new(Public { prefix: prefix.to_owned(), log_limiter });
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(public, serve))
 }
 
@@ -59,7 +59,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
 
 /// `uri` with the path that the routes know; `None` if it has that already.
 fn rewritten(uri: &Uri, prefix: &str) -> Option<Uri> {
-    let path = routed(uri.path(), prefix);
+    let path = path_below(uri.path(), prefix);
     if path == uri.path() {
         return None;
     }
@@ -77,7 +77,7 @@ impl Public {
         metrics::counter!("bridge_unknown_paths_total", "reason" => reason).increment(1);
         // Scanners send GETs without end; they must not hide the POST of a mistyped block.
         let kind = if *method == Method::POST { "post" } else { "other" };
-        if !self.flood.may_tell(kind) {
+        if !self.log_limiter.allows(kind) {
             return;
         }
         let (path, method) = (shown(uri.path()), terminal::excerpt(method.as_str(), 16));
@@ -116,7 +116,7 @@ mod tests {
         let routes = Router::new()
             .route("/widget_request/{name}", post(async |uri: Uri| uri.to_string()))
             .route("/oauth/callback", get(async |uri: Uri| uri.to_string()));
-        router(problem::with_fallbacks(routes), prefix, Flood::new("a test", clock.clock()))
+        router(problem::with_fallbacks(routes), prefix, LogLimiter::new("a test", clock.clock()))
     }
 
     async fn send(router: &Router, method: &str, path: &str) -> (u16, String) {

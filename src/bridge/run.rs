@@ -8,9 +8,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
-use crate::flood::Flood;
 use crate::health::Health;
 use crate::listener::{self, Limits, Options};
+use crate::log_limiter::LogLimiter;
 use crate::oauth::{self, Oauth};
 use crate::receive;
 use crate::shutdown::Shutdown;
@@ -89,18 +89,18 @@ impl Parts {
                 Arc::new(move |handler| sender.fallback(handler))
             },
         });
-        let flood = Flood::new("connections to the admin listener", clock.clone());
-        let options = admin_options(read_timeout, flood);
+        let log_limiter = LogLimiter::new("connections to the admin listener", clock.clone());
+        let options = admin_options(read_timeout, log_limiter);
         let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, options, stop_admin.clone()));
         let limits = Limits { max_connections: config.server.max_connections, read_timeout };
-        let flood = Flood::new("connections to the public listener", clock.clone());
-        let options = public_options(limits, flood, &health);
+        let log_limiter = LogLimiter::new("connections to the public listener", clock.clone());
+        let options = public_options(limits, log_limiter, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
         let oauth = oauth::router(oauth);
         // One listener has one answer for unknown paths.
         let routes = receive::router(receiver).merge(oauth.reset_fallback());
         let prefix = config.server.public_url.as_ref().map(path_prefix).unwrap_or_default();
-        let public = public::router(routes, prefix, Flood::new("calls to unknown paths", clock.clone()));
+        let public = public::router(routes, prefix, LogLimiter::new("calls to unknown paths", clock.clone()));
         let mut public =
             tokio::spawn(listener::serve(listeners.public, public, options, stop_public.clone()));
 
@@ -176,8 +176,8 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
 }
 
 /// Only a bot's good token proves its caller: the 200 for a person who refuses an authorization can be had by anyone.
-fn public_options(limits: Limits, flood: Flood, health: &Health) -> Options {
-    let mut options = Options::new("public", limits, flood);
+fn public_options(limits: Limits, log_limiter: LogLimiter, health: &Health) -> Options {
+    let mut options = Options::new("public", limits, log_limiter);
     // Below the prefix too. No other path that answers 2xx has such a part.
     options.rules.proves = |path| path.split('/').any(|part| part == "widget_request");
     let health = health.clone();
@@ -185,9 +185,9 @@ fn public_options(limits: Limits, flood: Flood, health: &Health) -> Options {
     options
 }
 
-fn admin_options(read_timeout: Duration, flood: Flood) -> Options {
+fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> Options {
     let mut options =
-        Options::new("admin", Limits { max_connections: ADMIN_CONNECTIONS, read_timeout }, flood);
+        Options::new("admin", Limits { max_connections: ADMIN_CONNECTIONS, read_timeout }, log_limiter);
     options.rules.share = |path| match path {
         "/health/live" => usize::MAX,
         "/health/ready" => ADMIN_READY,
@@ -235,7 +235,7 @@ mod tests {
             .route("/health/live", get(async || "live"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let options = admin_options(Duration::from_secs(60), Flood::new("a test", Clock::system()));
+        let options = admin_options(Duration::from_secs(60), LogLimiter::new("a test", Clock::system()));
         let serving = tokio::spawn(listener::serve(listener, router, options, CancellationToken::new()));
         let send = async |text: &str| {
             let mut stream = TcpStream::connect(address).await.unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 
 use crate::accounts::Accounts;
-use crate::config::{Config, SecretFile};
+use crate::config::{Config, SecretFile, SecretFileError};
 use crate::receive;
 use crate::secrets::SharedSecret;
 
@@ -47,14 +47,14 @@ impl<'a> Use<'a> {
 }
 
 /// What came of reading the files again, by keys.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Reloaded {
     changed: Vec<String>,
     unchanged: usize,
     /// The files differ from what is in force, but only a restart takes it.
     restart: Vec<String>,
     /// The old secrets stay, and why.
-    kept: Vec<(String, String)>,
+    kept: Vec<(String, SecretFileError)>,
 }
 
 impl Secrets {
@@ -95,8 +95,8 @@ impl Secrets {
         for file in &self.files {
             let secret = match file.read() {
                 Ok(secret) => secret,
-                Err(why) => {
-                    reloaded.kept.push((file.key(), why));
+                Err(error) => {
+                    reloaded.kept.push((file.key(), error));
                     continue;
                 }
             };
@@ -139,7 +139,8 @@ fn renew(known: &crate::accounts::Integration, signer: &receive::TokenSigner) {
 
 impl Reloaded {
     fn log(&self) {
-        for (key, why) in &self.kept {
+        for (key, error) in &self.kept {
+            let why = error.to_string();
             tracing::error!(key, why, "a secret file cannot be used: the old secret stays in force");
         }
         for key in &self.restart {

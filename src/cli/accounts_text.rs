@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::accounts::{Connected, Installation, Listed};
-use model::{AccountId, AccountState, AccountWait, RedirectUri, Timestamp, routed};
+use model::{AccountId, AccountState, AccountWait, RedirectUri, Timestamp, path_below};
 
 use super::screen::Screen;
 use super::table::{Cell, Column, Table};
@@ -122,7 +122,7 @@ fn what_to_do(one: &Listed) -> String {
         _ => "accounts authorize, or add accounts.NAME with its long-lived token".to_owned(),
     };
     match (one.state, one.reason.as_deref()) {
-        (AccountState::Active, _) => one.waits_for.as_ref().map(AccountWait::told).unwrap_or_default(),
+        (AccountState::Active, _) => one.waits_for.as_ref().map(AccountWait::text).unwrap_or_default(),
         (AccountState::NeedsAuthorization, Some(reason)) => format!("{reason}: {command}"),
         (AccountState::NeedsAuthorization, None) => command,
         (AccountState::Revoked, reason) => {
@@ -134,7 +134,7 @@ fn what_to_do(one: &Listed) -> String {
 
 /// What to do with a link.
 pub(super) fn authorize(link: &Url, integration: &str, redirect_uri: &RedirectUri, prefix: &str) -> String {
-    let elsewhere = if routed(redirect_uri.url().path(), prefix) == "/oauth/callback" {
+    let elsewhere = if path_below(redirect_uri.url().path(), prefix) == "/oauth/callback" {
         ""
     } else {
         "\nThat is not /oauth/callback, where the bridge listens: your proxy has to lead there.\n"

@@ -15,7 +15,7 @@ use crate::config::{Config, Handler};
 use model::clock::Clock;
 use model::{
     AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
-    OutcomeName, StateName, Surroundings, WaitsFor, waits_for,
+    OutcomeName, StateName, WaitContext, WaitsFor, waits_for,
 };
 use store::{self, JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
 
@@ -231,7 +231,7 @@ impl<W: Write> Visit<'_, W> {
     async fn waits_for(&self, job: &JobRecord) -> Result<Option<WaitsFor>, StoreError> {
         let JobRecord::Whole(job) = job else { return Ok(None) };
         let waits = self.store.waits_at(job.request.return_url.origin()).await?;
-        let around = Surroundings {
+        let around = WaitContext {
             now: self.clock.now(),
             is_served: self.is_served,
             has_handler: self.handlers.contains(job.handler.as_str()),

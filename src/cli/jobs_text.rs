@@ -5,7 +5,8 @@
 use anstyle::{AnsiColor, Style};
 
 use model::{
-    Attempt, AttemptResult, JobId, JobRecord, JobSummary, Outcome, Prepared, StateName, Timestamp, WaitsFor,
+    Attempt, AttemptResult, JobId, JobRecord, JobSummary, Outcome, PreparedCompletion, StateName, Timestamp,
+    WaitsFor,
 };
 use store::RetriedDead;
 
@@ -160,7 +161,7 @@ fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
     match record {
         JobRecord::Whole(job) => {
             let mut lines = vec![("data", job.request.data.to_string())];
-            lines.extend(job.state.prepared().map(|Prepared { completion, outcome }| {
+            lines.extend(job.state.prepared().map(|PreparedCompletion { completion, outcome }| {
                 ("completion", format!("{} (of the {})", completion.as_json(), outcome.name().as_str()))
             }));
             lines.extend(job.handler_completion.as_ref().map(|completion| {

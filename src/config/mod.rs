@@ -28,7 +28,7 @@ mod values;
 
 pub use self::load::Effective;
 pub use problem::{ConfigError, Problem};
-pub use secret::SecretFile;
+pub use secret::{SecretFile, SecretFileError};
 pub use sections::{
     Account, Admin, Config, Delivery, Handler, Integration, Log, LogFormat, Server, Store, Workers,
 };

@@ -3,7 +3,9 @@
 //! Such a file can be read again while the bridge runs: see [`SecretFile::read`].
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -15,7 +17,7 @@ use paths;
 pub(super) use super::secret_text::Kind;
 
 /// The largest file that is read again, in bytes.
-const MAX_FILE: u64 = 64 * 1024;
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// A file that a secret was read from, as an `x_file` key names it.
 #[derive(Clone, Debug)]
@@ -40,14 +42,14 @@ impl SecretFile {
     /// Reads the file again. Blocks.
     ///
     /// # Errors
-    /// It cannot be used, and why: the text names the file.
-    pub fn read(&self) -> Result<SecretString, String> {
+    /// It cannot be used: the error names the file, and repeats nothing of it.
+    pub fn read(&self) -> Result<SecretString, SecretFileError> {
         // A pipe, which may have given the first secret, would be waited for.
         if let Ok(there) = fs::metadata(&self.file)
-            && !(there.is_file() && there.len() <= MAX_FILE)
+            && !(there.is_file() && there.len() <= MAX_FILE_BYTES)
         {
             let file = paths::absolute(&self.file);
-            return Err(format!("{} is not a plain file of up to {MAX_FILE} bytes", file.display()));
+            return Err(SecretFileError::NotPlain { file });
         }
         read(&self.file, self.kind, self.path.last().map_or("", String::as_str))
     }
@@ -56,6 +58,48 @@ impl SecretFile {
     pub fn is_as_at_start(&self, secret: &SecretString) -> bool {
         self.at_start.expose_secret() == secret.expose_secret()
     }
+}
+
+/// Why a file gives no secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretFileError {
+    /// It is a folder, a pipe or too large to hold a secret.
+    #[error("{} is not a plain file of up to {MAX_FILE_BYTES} bytes", file.display())]
+    NotPlain {
+        /// Its absolute path.
+        file: PathBuf,
+    },
+    /// The system does not let us read it.
+    #[error("{}; it must hold the secret as text", paths::cannot(file, "read", source))]
+    Unreadable {
+        /// Its path.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It holds other bytes than text.
+    #[error("{} is not UTF-8 text: save it as UTF-8, with nothing but the secret in it", file.display())]
+    NotText {
+        /// Its absolute path.
+        file: PathBuf,
+        /// Where the text ends. It has no byte of the file.
+        source: Utf8Error,
+    },
+    /// It holds nothing.
+    #[error("{} is empty; it must hold the secret", file.display())]
+    Empty {
+        /// Its absolute path.
+        file: PathBuf,
+    },
+    /// Its text cannot be a secret of this kind.
+    #[error("{} {refusal}", file.display())]
+    Refused {
+        /// Its absolute path.
+        file: PathBuf,
+        /// What is wrong, without the text.
+        refusal: String,
+    },
 }
 
 /// A secret, and the file that it comes from, if it does.
@@ -95,9 +139,11 @@ pub(super) fn resolve(
         (None, Some(file)) => file,
     };
     let origin = tree.nearest_origin(&file_path);
-    let found = paths::literal(&file).map_err(|why| why.to_string()).and_then(|_| {
+    // A problem of the configuration is a text: it is shown beside its key and place.
+    let found = paths::literal(&file).map_err(|error| error.to_string()).and_then(|_| {
         let file = absolute(&file, origin);
-        read(&file, kind, last).map(|secret| (secret, file))
+        let secret = read(&file, kind, last).map_err(|error| error.to_string())?;
+        Ok((secret, file))
     });
     match found {
         Ok((secret, file)) => {
@@ -123,22 +169,22 @@ pub(super) fn absolute(file: &str, origin: &Origin) -> PathBuf {
 }
 
 /// Reads the secret whose key ends in `name`. Editors and `echo` end a file with a newline that belongs to no secret.
-fn read(file: &Path, kind: Kind, name: &str) -> Result<SecretString, String> {
-    let bytes = fs::read(file).map_err(|error| {
-        format!("{}; it must hold the secret as text", paths::cannot(file, "read", &error))
-    })?;
-    let shown = paths::absolute(file);
-    let shown = shown.display();
-    let text = String::from_utf8(bytes).map_err(|_| {
-        format!("{shown} is not UTF-8 text: save it as UTF-8, with nothing but the secret in it")
-    })?;
+fn read(file: &Path, kind: Kind, name: &str) -> Result<SecretString, SecretFileError> {
+    let bytes =
+        fs::read(file).map_err(|source| SecretFileError::Unreadable { file: file.to_owned(), source })?;
+    let file = paths::absolute(file);
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // The error itself holds the bytes, which may be the secret.
+        Err(error) => return Err(SecretFileError::NotText { file, source: error.utf8_error() }),
+    };
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     if secret.trim().is_empty() {
-        return Err(format!("{shown} is empty; it must hold the secret"));
+        return Err(SecretFileError::Empty { file });
     }
     match secret_text::refusal(secret, kind, name) {
-        Some(why) => Err(format!("{shown} {why}")),
+        Some(refusal) => Err(SecretFileError::Refused { file, refusal }),
         None => Ok(SecretString::from(secret)),
     }
 }

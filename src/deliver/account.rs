@@ -46,7 +46,7 @@ impl Sender {
             since: clock.now(),
             until: Some(clock.now() + length),
         };
-        let (pause_ms, why) = (whole_millis(length), wait.told());
+        let (pause_ms, why) = (whole_millis(length), wait.text());
         if !pause.cause.needs_operator() {
             // Most permit in a moment; the watch of the accounts notes those that do not.
             tracing::info!(account.host = host, pause_ms, why, "deliveries paused");

@@ -8,8 +8,8 @@ use std::time::Duration;
 use kommo::pace::{AccountEvidence, Cause, Pause, Paused, Source};
 use kommo::{Answer, NoBearer, Problem};
 use model::{
-    AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
-    Timestamp,
+    AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome,
+    PreparedCompletion, Timestamp,
 };
 
 use blame::Blame;
@@ -41,7 +41,7 @@ pub(super) struct DecisionContext<'a> {
     /// When the request came in.
     pub(super) waiting_since: Timestamp,
     /// What was sent.
-    pub(super) prepared: &'a Prepared,
+    pub(super) prepared: &'a PreparedCompletion,
     /// The delivery before this attempt.
     pub(super) delivery: Delivery,
     /// What other jobs have shown about the account.
@@ -288,7 +288,9 @@ impl DecisionContext<'_> {
     fn with_goto(&self, text: String) -> Decision {
         let with_goto = self.policy.goto.and_then(|step| self.prepared.completion.with_goto(step).ok());
         match with_goto {
-            Some(completion) => self.replace(Prepared { completion, outcome: self.prepared.outcome }, text),
+            Some(completion) => {
+                self.replace(PreparedCompletion { completion, outcome: self.prepared.outcome }, text)
+            }
             None => {
                 let error = format!(
                     "{text}; this account wants a handler with every continue: set handlers.NAME.goto"
@@ -307,7 +309,7 @@ impl DecisionContext<'_> {
             Outcome::Handler => {
                 let completion = self.policy.fallback.clone();
                 self.replace(
-                    Prepared { completion, outcome: Outcome::Fallback(FallbackReason::Refused) },
+                    PreparedCompletion { completion, outcome: Outcome::Fallback(FallbackReason::Refused) },
                     text,
                 )
             }
@@ -315,7 +317,7 @@ impl DecisionContext<'_> {
         }
     }
 
-    fn replace(&self, prepared: Prepared, text: String) -> Decision {
+    fn replace(&self, prepared: PreparedCompletion, text: String) -> Decision {
         let delivery = Delivery { failures: 0, failing_since: None, refused_at: None, ..self.delivery };
         self.end(AfterDelivery::Replace { prepared, delivery }, AttemptResult::Fail, Some(text))
     }

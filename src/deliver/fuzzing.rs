@@ -6,8 +6,8 @@ use super::decide::{AttemptOutcome, DecisionContext, decide};
 use kommo::pace::AccountEvidence;
 use kommo::{Answer, fuzzing};
 use model::{
-    AfterDelivery, CheckedCompletion, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome, Prepared,
-    Step, Timestamp,
+    AfterDelivery, CheckedCompletion, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome,
+    PreparedCompletion, Step, Timestamp,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -31,7 +31,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
     let completion = CheckedCompletion::failed();
     let with_handler = completion.with_goto(Step::question(1)).ok().filter(|_| flag(b'h'));
     let outcome = if is_fallback { Outcome::Fallback(FallbackReason::Overdue) } else { Outcome::Handler };
-    let prepared = Prepared { completion: with_handler.unwrap_or(completion), outcome };
+    let prepared = PreparedCompletion { completion: with_handler.unwrap_or(completion), outcome };
     let delivery = if old {
         Delivery {
             failures: 9,

@@ -22,8 +22,8 @@ use crate::job_log::JobLog;
 use kommo::pace::CallLimits;
 use model::clock::ManualClock;
 use model::{
-    AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome, Prepared,
-    State, StateName, Timestamp, WidgetRequest,
+    AccountId, AfterHandler, Completion, HandlerReport, HostRules, Job, JobId, NewJob, Outcome,
+    PreparedCompletion, State, StateName, Timestamp, WidgetRequest,
 };
 use simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
 use store::Purpose;
@@ -140,7 +140,7 @@ impl Home {
         let id = self.store.accept(job, LEASE).await.unwrap().id;
         let job = self.store.claim_work("any".into(), 1, LEASE).await.unwrap().remove(0);
         let completion = Completion::success().check().unwrap();
-        let next = AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler });
+        let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
         self.store.handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
         id
     }

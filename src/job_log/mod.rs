@@ -12,7 +12,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::flood::Flood;
+use crate::log_limiter::LogLimiter;
 use model::clock::Clock;
 use model::{AttemptResult, FallbackReason, HandlerName, JobId, Timestamp, whole_millis};
 
@@ -27,8 +27,8 @@ pub struct JobLog(Arc<Inner>);
 struct Inner {
     clock: Clock,
     finished: Mutex<Limiter<Finished>>,
-    fallbacks: Flood<(HandlerName, FallbackReason)>,
-    retries: Flood<(HandlerName, AttemptResult)>,
+    fallbacks: LogLimiter<(HandlerName, FallbackReason)>,
+    retries: LogLimiter<(HandlerName, AttemptResult)>,
 }
 
 /// One attempt of a handler, as the log names it.
@@ -49,10 +49,10 @@ pub struct AttemptLine<'a> {
 impl JobLog {
     /// A log whose limits follow `clock`.
     pub fn new(clock: Clock) -> Self {
-        let fallbacks = Flood::with_sum(clock.clone(), |(handler, reason), suppressed| {
+        let fallbacks = LogLimiter::with_sum(clock.clone(), |(handler, reason), suppressed| {
             tracing::warn!(%handler, %reason, suppressed, "bots got the fallback: further lines were suppressed");
         });
-        let retries = Flood::with_sum(
+        let retries = LogLimiter::with_sum(
             clock.clone(),
             |(handler, result): &(HandlerName, AttemptResult), suppressed| {
                 let result = result.as_str();
@@ -67,7 +67,7 @@ impl JobLog {
         let AttemptLine { job, handler, attempt, duration, error } = line;
         metrics::counter!("bridge_fallbacks_total", "handler" => handler.to_string(), "reason" => reason.as_str())
             .increment(1);
-        if self.0.fallbacks.may_tell((handler.clone(), reason)) {
+        if self.0.fallbacks.allows((handler.clone(), reason)) {
             let duration_ms = whole_millis(duration);
             tracing::warn!(job.id = %job, %handler, %reason, attempt, duration_ms, error, "the bot gets the fallback");
         }
@@ -76,7 +76,7 @@ impl JobLog {
     /// Warns of a failed attempt that is followed by another at `due_at`, by the steady clock, within the same limits.
     pub fn retries(&self, result: AttemptResult, due_at: Timestamp, line: AttemptLine<'_>) {
         let AttemptLine { job, handler, attempt, duration, error } = line;
-        if self.0.retries.may_tell((handler.clone(), result)) {
+        if self.0.retries.allows((handler.clone(), result)) {
             let (duration_ms, due_at) = (whole_millis(duration), self.0.clock.calendar_at(due_at));
             tracing::warn!(job.id = %job, %handler, attempt, duration_ms, error, %due_at, "handler attempt failed; retrying");
         }

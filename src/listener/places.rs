@@ -162,7 +162,7 @@ impl Places {
     fn report_closed(&self) {
         self.0.evicted.increment(1);
         let options = self.options();
-        if options.flood.may_tell("evicted") {
+        if options.log_limiter.allows("evicted") {
             tracing::warn!(
                 listener = options.name,
                 max_connections = options.limits.max_connections,
@@ -236,7 +236,7 @@ struct Full(Places);
 impl Full {
     fn since(now: Instant, places: Places) -> Self {
         let options = places.options();
-        if options.flood.may_tell("full") {
+        if options.log_limiter.allows("full") {
             tracing::warn!(
                 listener = options.name,
                 max_connections = options.limits.max_connections,

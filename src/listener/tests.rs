@@ -26,7 +26,7 @@ struct Running {
 /// A listener with this cap.
 pub(super) fn options(max_connections: usize, read_timeout: Duration) -> Options {
     let limits = Limits { max_connections, read_timeout };
-    Options::new("test", limits, Flood::new("a test", Clock::system()))
+    Options::new("test", limits, LogLimiter::new("a test", Clock::system()))
 }
 
 impl Running {

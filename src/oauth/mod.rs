@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, Callback, ConnectError, Connected, Connection, Kept, Revocation, Revoked};
-use crate::flood::Flood;
+use crate::log_limiter::LogLimiter;
 use crate::problem::{self, Problem};
 use model::clock::Clock;
 use query::Key;
@@ -68,7 +68,7 @@ pub struct Oauth {
 
 struct Shared {
     oauth: Oauth,
-    flood: Flood,
+    log_limiter: LogLimiter,
     exchanges: Semaphore,
 }
 
@@ -101,8 +101,8 @@ pub fn router(oauth: Oauth) -> Router {
         .route("/oauth/callback", get(callback).head(get_alone))
         .route("/oauth/revoked", get(revoked).head(get_alone));
     let exchanges = Semaphore::new(EXCHANGES);
-    let flood = Flood::new("calls of OAuth refused", oauth.clock.clone());
-    let shared = Shared { oauth, flood, exchanges };
+    let log_limiter = LogLimiter::new("calls of OAuth refused", oauth.clock.clone());
+    let shared = Shared { oauth, log_limiter, exchanges };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
 }
 
@@ -120,20 +120,20 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
             Ok(Outcome::Connected(_)) => "connected",
             Ok(Outcome::Repeated(_)) => "repeated",
             Ok(Outcome::Kept(kept)) => {
-                if shared.flood.may_tell("kept") {
+                if shared.log_limiter.allows("kept") {
                     log_kept(kept);
                 }
                 "kept"
             }
             Ok(Outcome::Denied) => {
-                if shared.flood.may_tell("denied") {
+                if shared.log_limiter.allows("denied") {
                     tracing::info!("an account was not connected: the person refused it");
                 }
                 "denied"
             }
             Err(refusal) => {
                 let outcome = refusal.kind().outcome;
-                if shared.flood.may_tell(outcome) {
+                if shared.log_limiter.allows(outcome) {
                     tracing::warn!(reason = refusal.reason(), "an account was not connected");
                 }
                 outcome
@@ -142,7 +142,7 @@ async fn callback(State(shared): State<Arc<Shared>>, headers: HeaderMap, uri: Ur
         metrics::counter!("bridge_oauth_callbacks_total", "outcome" => outcome).increment(1);
         done
     });
-    let cut = |_| Err(ConnectError::Unavailable("the exchange ended in mid-work".to_owned()).into());
+    let cut = |_| Err(ConnectError::interrupted().into());
     let done = task.await.unwrap_or_else(cut);
     if answer::wants_page(&headers) { answer::page(&done) } else { answer::json(&done) }
 }
@@ -172,7 +172,7 @@ async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         };
         metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
         if let Err(unheard) = &done
-            && shared.flood.may_tell(outcome)
+            && shared.log_limiter.allows(outcome)
         {
             tracing::warn!(reason = unheard.reason(), "no account was disconnected");
         }

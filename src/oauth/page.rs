@@ -180,6 +180,8 @@ fn with_code(text: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kommo::GrantError;
+
     use crate::accounts::ConnectError;
     use model::AccountId;
 
@@ -216,7 +218,7 @@ mod tests {
     #[test]
     fn what_came_from_outside_is_escaped() {
         let hostile = "<script>alert(1)</script>`<b>`\"";
-        let refusal = Refusal::Connect(ConnectError::Code(hostile.into()));
+        let refusal = Refusal::Connect(ConnectError::Code(GrantError::Unavailable(hostile.into()).into()));
         for page in [refused(&refusal), connected(&account(hostile, None))] {
             let text = page.into_string();
             assert!(

@@ -77,7 +77,7 @@ pub(super) async fn widget_request(
             Json(Acknowledgement { job_id: id, duplicate }).into_response()
         }
         Err(refusal) => {
-            if receiving.flood.may_tell(refusal.rejection.outcome()) {
+            if receiving.log_limiter.allows(refusal.rejection.outcome()) {
                 refusal.log(handler);
             }
             refusal.rejection.into_response()

@@ -28,7 +28,7 @@ use axum::routing::post;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::flood::Flood;
+use crate::log_limiter::LogLimiter;
 use crate::problem;
 use model::clock::Clock;
 use model::{AccountId, HandlerName, HostRules};
@@ -89,13 +89,13 @@ pub struct Receiver {
 /// The public listener's routes. Whatever it answers, errors are `application/problem+json`.
 pub fn router(receiver: Receiver) -> Router {
     let router = Router::new().route("/widget_request/{handler}", post(attempt::widget_request));
-    let flood = Flood::new("widget_requests refused", receiver.clock.clone());
-    problem::with_fallbacks(router).with_state(Arc::new(ReceiverState { receiver, flood }))
+    let log_limiter = LogLimiter::new("widget_requests refused", receiver.clock.clone());
+    problem::with_fallbacks(router).with_state(Arc::new(ReceiverState { receiver, log_limiter }))
 }
 
 struct ReceiverState {
     receiver: Receiver,
-    flood: Flood,
+    log_limiter: LogLimiter,
 }
 
 #[cfg(test)]

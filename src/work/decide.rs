@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::handler::{HandlerError, Retry};
 use model::{
     AfterHandler, AttemptResult, CheckedCompletion, Completion, FallbackReason, HandlerPolicy, Outcome,
-    Prepared, Timestamp, next_attempt,
+    PreparedCompletion, Timestamp, next_attempt,
 };
 
 /// How an attempt ended.
@@ -58,7 +58,7 @@ pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> D
             let empty_values = completion.empty_values();
             match completion.check() {
                 Ok(checked) => Decision {
-                    next: AfterHandler::Deliver(Prepared { completion: checked, outcome: Outcome::Handler }),
+                    next: AfterHandler::Deliver(PreparedCompletion { completion: checked, outcome: Outcome::Handler }),
                     result: Some(AttemptResult::Ok),
                     error: None,
                     empty_values,
@@ -132,7 +132,10 @@ impl DecisionContext<'_> {
     fn fall_back(&self, result: Option<AttemptResult>, reason: FallbackReason, error: String) -> Decision {
         let completion: CheckedCompletion = self.policy.fallback.clone();
         Decision {
-            next: AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Fallback(reason) }),
+            next: AfterHandler::Deliver(PreparedCompletion {
+                completion,
+                outcome: Outcome::Fallback(reason),
+            }),
             result,
             error: Some(error),
             empty_values: Vec::new(),

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::job_log::JobLog;
 use crate::stage::{LEASE_MARGIN, StageRuntime, claim_together};
 use kommo::Clients;
-use model::Shares;
+use model::FairSemaphore;
 use model::clock::Clock;
 use store::{Slot, Store, StoreError};
 
@@ -49,7 +49,7 @@ struct Inner {
     job_log: JobLog,
     clock: Clock,
     random: fn() -> f64,
-    shares: Mutex<Shares>,
+    shares: Mutex<FairSemaphore>,
     /// The lane of the last claim.
     last_claimed: Mutex<Arc<str>>,
     runtime: StageRuntime,
@@ -68,7 +68,7 @@ impl Pool {
         random: fn() -> f64,
     ) -> Self {
         let names = registry.iter().map(|(name, _)| Arc::from(name.as_str()));
-        let shares = Mutex::new(Shares::among(concurrency, names));
+        let shares = Mutex::new(FairSemaphore::among_known(concurrency, names));
         let runtime = StageRuntime::new(clock.clone());
         let pool = Self(Arc::new(Inner {
             store,

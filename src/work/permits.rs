@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use model::Shares;
+use model::FairSemaphore;
 
 use super::Pool;
 
@@ -18,18 +18,18 @@ impl Pool {
         if self.0.runtime.is_draining() {
             return Vec::new();
         }
-        let got = self.shares().take(name, wanted);
+        let got = self.shares().try_acquire(name, wanted);
         (0..got).map(|_| Permit { pool: self.clone(), name: name.into() }).collect()
     }
 
-    fn shares(&self) -> MutexGuard<'_, Shares> {
+    fn shares(&self) -> MutexGuard<'_, FairSemaphore> {
         self.0.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.pool.shares().give_back(&self.name);
+        self.pool.shares().release(&self.name);
         self.pool.0.store.work().wake_if_waiting();
     }
 }

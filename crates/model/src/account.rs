@@ -1,4 +1,4 @@
-//! A connected account: who it is, where it is, and how it stands.
+//! A connected account: its identity, its address, and whether the bridge is authorized.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,25 +28,25 @@ impl AccountKey {
 pub struct AccountRecord {
     /// Which.
     pub key: AccountKey,
-    /// Its scheme, host and port; none if it was revoked before it was ever connected.
+    /// Its scheme, host and port; `None` if it was revoked before it was ever connected.
     pub origin: Option<Arc<str>>,
     /// Where it was before it moved.
     pub previous_origin: Option<Arc<str>>,
-    /// How it stands.
-    pub standing: Standing,
+    /// Whether the bridge is authorized.
+    pub authorization: Authorization,
     /// Grows with each change of the tokens.
     pub generation: u64,
     /// When a person connected it last.
     pub connected_at: Option<Timestamp>,
 }
 
-/// How a connected account stands. Only an active one has tokens.
+/// Whether the bridge may call a connected account. Only an active authorization has tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Its tokens work, as far as anybody knows. A person's authorization leads here, and each renewal stays here.
+pub enum Authorization {
+    /// The tokens work, as far as is known. A person's authorization leads here, and each renewal stays here.
     Active(SealedTokens),
-    /// Kommo takes its tokens no more. A person has to authorize it again.
-    NeedsAuthorization {
+    /// Kommo no longer takes the tokens. A person has to authorize the account again.
+    Needed {
         /// Why, for a person.
         reason: String,
     },
@@ -57,12 +57,12 @@ pub enum Standing {
     },
 }
 
-impl Standing {
-    /// The name of the state.
+impl Authorization {
+    /// Its name in the store and in results.
     pub const fn state(&self) -> AccountState {
         match self {
             Self::Active(_) => AccountState::Active,
-            Self::NeedsAuthorization { .. } => AccountState::NeedsAuthorization,
+            Self::Needed { .. } => AccountState::NeedsAuthorization,
             Self::Revoked { .. } => AccountState::Revoked,
         }
     }
@@ -71,20 +71,20 @@ impl Standing {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Active(_) => None,
-            Self::NeedsAuthorization { reason } | Self::Revoked { reason } => Some(reason),
+            Self::Needed { reason } | Self::Revoked { reason } => Some(reason),
         }
     }
 }
 
-/// The name of a [`Standing`].
+/// The name of an [`Authorization`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountState {
-    /// [`Standing::Active`]
+    /// [`Authorization::Active`]
     Active,
-    /// [`Standing::NeedsAuthorization`]
+    /// [`Authorization::Needed`]
     NeedsAuthorization,
-    /// [`Standing::Revoked`]
+    /// [`Authorization::Revoked`]
     Revoked,
 }
 
@@ -119,7 +119,7 @@ pub struct SealedTokens {
     pub refresh: Vec<u8>,
     /// When it was made.
     pub obtained_at: Timestamp,
-    /// From then on the access token is good no more.
+    /// From then on the access token is no longer valid.
     pub expires_at: Timestamp,
 }
 

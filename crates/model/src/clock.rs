@@ -12,7 +12,7 @@ use crate::Timestamp;
 
 mod calendar;
 
-pub use calendar::{CalendarWatch, Jump, SMALLEST_JUMP};
+pub use calendar::{CalendarWatch, Jump, MIN_JUMP};
 
 /// Tells the time and waits for it. Cheap to clone; clones share one time.
 #[derive(Clone, Debug)]

@@ -111,14 +111,14 @@ impl fmt::Display for FallbackReason {
 /// The text names no reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown reason for a fallback: `{0}`")]
-pub struct UnknownReason(pub String);
+pub struct UnknownFallbackReason(pub String);
 
 impl FromStr for FallbackReason {
-    type Err = UnknownReason;
+    type Err = UnknownFallbackReason;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|reason| reason.as_str() == text);
-        known.ok_or_else(|| UnknownReason(text.to_owned()))
+        known.ok_or_else(|| UnknownFallbackReason(text.to_owned()))
     }
 }
 

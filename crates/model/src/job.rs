@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccountId, CheckedCompletion, Entity, Fence, HandlerName, JobId, Prepared, ReturnUrl, State, Timestamp,
-    WidgetRequest,
+    AccountId, CheckedCompletion, Entity, Fence, HandlerName, JobId, PreparedCompletion, ReturnUrl, State,
+    Timestamp, WidgetRequest,
 };
 
 /// The record of a job, to look at.
@@ -104,7 +104,7 @@ pub struct DeliveringJob {
     /// Handler attempts that were charged.
     pub handler_attempts: u32,
     /// What is sent.
-    pub prepared: Prepared,
+    pub prepared: PreparedCompletion,
     /// Attempts charged before this claim.
     pub attempts: u32,
     /// How the delivery went so far.

@@ -1,7 +1,15 @@
-//! The vocabulary that all rooms share: data and the rules about it, no I/O.
+//! The vocabulary of salesbot-bridge: data, and the rules about it.
 //!
-//! Nothing here waits, reads a clock or names a database or an HTTP library, so every rule in this
-//! folder is tested as a table.
+//! The crate has no I/O and names no database and no HTTP library, so each rule is a pure function that is tested as a
+//! table. Every other crate that needs these words depends on it, and it depends on none of them.
+//!
+//! - **Jobs**: [`Job`] and its [`State`], the claims [`RunningJob`] and [`DeliveringJob`], and the reports that consume a claim
+//!   ([`transition`]).
+//! - **Completions**: what a handler returns ([`Completion`]), and what keeps every limit of Kommo ([`CheckedCompletion`]).
+//! - **Accounts**: identity and authorization ([`AccountRecord`]), budgets, why deliveries wait ([`AccountWait`]).
+//! - **Addresses**: which hosts may get a bearer token ([`HostRules`]), where a bot waits ([`ReturnUrl`]).
+//! - **Policies**: [`Backoff`] and [`HandlerPolicy`], and permits that no one can take all of ([`FairSemaphore`]).
+//! - **Time**: a [`Timestamp`], and the [`clock`] that everything takes as an argument. Only the clock waits.
 
 mod account;
 mod attempt;
@@ -30,29 +38,29 @@ mod wait;
 mod waits_for;
 mod widget_request;
 
-pub use account::{AccountKey, AccountRecord, AccountState, SealedTokens, Standing};
+pub use account::{AccountKey, AccountRecord, AccountState, Authorization, SealedTokens};
 pub use attempt::{Attempt, AttemptResult, Stage};
 pub use budget::{Budget, RequestRate};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
-pub use fair_semaphore::Shares;
-pub use fallback::{FallbackReason, UnknownReason};
+pub use fair_semaphore::FairSemaphore;
+pub use fallback::{FallbackReason, UnknownFallbackReason};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};
 pub use ids::{AccountId, Fence, HandlerName, HandlerNameError, JobId};
 pub use job::{DeliveringJob, Delivery, Job, NewJob, RunningJob};
 pub use job_prefix::{JobPrefix, JobPrefixError};
 pub use json_text::repaired as repaired_json;
-pub use limits::CompletionError;
+pub use limits::{CompletionError, JsonError};
 pub use outgoing::{Authorities, Outgoing, Proxy, ProxyUrl};
-pub use public_path::{below, is_path_prefix, path_prefix, routed};
+pub use public_path::{is_path_prefix, path_below, path_prefix, url_below};
 pub use redirect_uri::{RedirectUri, RedirectUriError};
-pub use retry::{Backoff, HandlerPolicy, Jitter, LAST_ATTEMPT, next_attempt};
+pub use retry::{Backoff, HandlerPolicy, Jitter, LAST_ATTEMPT_MARGIN, next_attempt};
 pub use return_url::{BotType, ReturnUrl, ReturnUrlError};
-pub use state::{Outcome, OutcomeName, Prepared, State, StateName, UnknownOutcome, UnknownState};
+pub use state::{Outcome, OutcomeName, PreparedCompletion, State, StateName, UnknownOutcome, UnknownState};
 pub use summary::{JobRecord, JobSummary};
 pub use time::{Timestamp, whole_millis};
 pub use transition::{AfterDelivery, AfterHandler, DeliveryReport, HandlerReport};
-pub use wait::{ALL_ACCOUNTS, AccountOrigin, AccountWait, UnknownCause, WaitCause};
-pub use waits_for::{Surroundings, WaitsFor, waits_for};
+pub use wait::{ALL_ACCOUNTS, AccountOrigin, AccountWait, UnknownWaitCause, WaitCause};
+pub use waits_for::{WaitContext, WaitsFor, waits_for};
 pub use widget_request::{Entity, EntityKind, WidgetRequest};
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! If one of them is broken, Kommo refuses the whole call with a 400 and the bot hangs; so the bridge
 //! refuses first, where the author still sees it.
 
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
 /// The most entries of `execute_handlers`.
 pub(super) const MAX_HANDLERS: usize = 10;
 /// The longest `show` value, in UTF-16 units.
@@ -67,14 +71,53 @@ pub enum CompletionError {
         found: usize,
     },
     /// A value that JSON cannot carry.
-    #[error("data key `{key}`: {why}")]
+    #[error("data key `{key}`: {error}")]
     Value {
         /// The key given to `Completion::data`.
         key: String,
-        /// What the serialiser said.
-        why: String,
+        /// What the serializer reports.
+        error: JsonError,
     },
-    /// JSON that is no completion: another handler than `show` and `goto`, a `goto` without `step`, ….
+    /// JSON that is not a completion: a handler other than `show` and `goto`, a `goto` without `step`, ….
     #[error("this is no completion: {0}")]
-    Shape(String),
+    Shape(JsonError),
 }
+
+/// An error of JSON that can be cloned and compared. Two are equal if their texts are.
+///
+/// The text of a [`CompletionError`] includes it, so it is not its `source`: a chain of causes would repeat it.
+#[derive(Clone, Debug)]
+pub struct JsonError(Arc<serde_json::Error>);
+
+impl JsonError {
+    /// What `serde_json` reports.
+    pub fn as_serde(&self) -> &serde_json::Error {
+        &self.0
+    }
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for JsonError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl PartialEq for JsonError {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
+}
+
+impl Eq for JsonError {}

@@ -15,19 +15,19 @@ pub fn path_prefix(public_url: &Url) -> &str {
 /// Whether `path` can be such a prefix, or is empty: it has no part of the bridge's own paths, and none that is empty.
 pub fn is_path_prefix(path: &str) -> bool {
     let is_own = |segment| OWN.contains(&segment);
-    path.is_empty() || (path != "/" && routed(path, "") == path && !segments(path).any(is_own))
+    path.is_empty() || (path != "/" && path_below(path, "") == path && !segments(path).any(is_own))
 }
 
 /// The address of `path` (`/oauth/callback`) below a public URL.
-pub fn below(public_url: &Url, path: &str) -> Url {
+pub fn url_below(public_url: &Url, path: &str) -> Url {
     let mut url = public_url.clone();
     url.set_path(&format!("{}{path}", path_prefix(public_url)));
     url
 }
 
-/// The path that a caller means, as the routes have it: without `prefix`, if it is there, and without empty segments, so
+/// The path below `prefix`, as the routes have it: without the prefix, if it is there, and without empty segments. So
 /// `/bots//widget_request/greet/` is `/widget_request/greet`.
-pub fn routed<'a>(path: &'a str, prefix: &str) -> Cow<'a, str> {
+pub fn path_below<'a>(path: &'a str, prefix: &str) -> Cow<'a, str> {
     let mut rest = segments(path);
     let mut after = rest.clone();
     if segments(prefix).all(|segment| after.next() == Some(segment)) {
@@ -67,7 +67,7 @@ mod tests {
             ("", "/bots", "/"),
             ("/widget_request/%2F", "", "/widget_request/%2F"),
         ] {
-            assert_eq!(routed(path, prefix), expected, "{path} below {prefix}");
+            assert_eq!(path_below(path, prefix), expected, "{path} below {prefix}");
         }
     }
 
@@ -81,7 +81,7 @@ mod tests {
         ] {
             let public: Url = public.parse().unwrap();
             assert_eq!(
-                (path_prefix(&public), below(&public, "/oauth/callback").as_str()),
+                (path_prefix(&public), url_below(&public, "/oauth/callback").as_str()),
                 (prefix, expected)
             );
             assert!(is_path_prefix(prefix));

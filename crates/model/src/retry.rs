@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CheckedCompletion, Step, Timestamp};
 
-/// What is left of a handler's time to answer when its last attempt begins.
-pub const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+/// The last attempt of a handler begins this long before its time to answer ends.
+pub const LAST_ATTEMPT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Exponential backoff with jitter: the n-th delay is a random part of `base * 2^n`, at most `cap`.
 ///
@@ -90,10 +90,10 @@ impl Default for HandlerPolicy {
     }
 }
 
-/// When an attempt begins that should begin `delay` after `now`: [`LAST_ATTEMPT`] before `answer_by` at the latest, so that it
-/// can still answer. `None` if that moment is over: another attempt would be too late.
+/// When the next attempt begins: `delay` after `now`, but [`LAST_ATTEMPT_MARGIN`] before `answer_by` at the latest, so that it
+/// can still answer. `None` if that moment is over, because another attempt would be too late.
 pub fn next_attempt(now: Timestamp, delay: Duration, answer_by: Timestamp) -> Option<Timestamp> {
-    let last = answer_by - LAST_ATTEMPT;
+    let last = answer_by - LAST_ATTEMPT_MARGIN;
     (now < last).then(|| last.min(now + delay))
 }
 
@@ -197,7 +197,7 @@ mod tests {
             prop_assert!(all.len() <= max_attempts as usize);
             prop_assert!(all.is_sorted());
             for begins in &all[1..] {
-                prop_assert!(*begins + LAST_ATTEMPT <= answer_within, "{begins:?}");
+                prop_assert!(*begins + LAST_ATTEMPT_MARGIN <= answer_within, "{begins:?}");
             }
         }
 

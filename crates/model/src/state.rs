@@ -149,7 +149,7 @@ impl FromStr for OutcomeName {
 
 /// A completion that is ready to be delivered, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prepared {
+pub struct PreparedCompletion {
     /// What is sent.
     pub completion: CheckedCompletion,
     /// Who made it.
@@ -175,7 +175,7 @@ pub enum State {
     /// Out: the sender's report. Stays until Kommo answers or `delivery.give_up_after` has passed.
     Delivering {
         /// What is sent.
-        prepared: Prepared,
+        prepared: PreparedCompletion,
         /// Not to be claimed before.
         due_at: Timestamp,
         /// Set while the continue is on its way.
@@ -184,7 +184,7 @@ pub enum State {
     /// Kommo took the continue. Final.
     Delivered {
         /// What was sent.
-        prepared: Prepared,
+        prepared: PreparedCompletion,
         /// Since when.
         finished_at: Timestamp,
     },
@@ -192,21 +192,21 @@ pub enum State {
     /// retries it.
     Gone {
         /// What would have been sent.
-        prepared: Prepared,
+        prepared: PreparedCompletion,
         /// Since when.
         finished_at: Timestamp,
     },
     /// The dead letter: delivery gave up. Final, unless an operator retries it.
     Dead {
         /// What could not be sent.
-        prepared: Prepared,
+        prepared: PreparedCompletion,
         /// Since when.
         finished_at: Timestamp,
     },
     /// A person stopped it. Final.
     Cancelled {
         /// What was about to be sent, if there was something.
-        prepared: Option<Prepared>,
+        prepared: Option<PreparedCompletion>,
         /// Since when.
         finished_at: Timestamp,
     },
@@ -214,7 +214,7 @@ pub enum State {
 
 impl State {
     /// The completion, if there is one.
-    pub const fn prepared(&self) -> Option<&Prepared> {
+    pub const fn prepared(&self) -> Option<&PreparedCompletion> {
         match self {
             Self::Queued { .. } | Self::Running { .. } => None,
             Self::Delivering { prepared, .. }

@@ -1,7 +1,7 @@
-//! A value as JSON, without the floats that JSON has no form for.
+//! Strict JSON: a value as JSON, in which NaN and the infinities are an error.
 //!
-//! `serde_json` writes NaN and the infinities as `null`, so a price that was divided by zero would reach the customer as
-//! nothing, and nobody would learn of it. Here they are an error.
+//! `serde_json` writes them as `null`, so a price that was divided by zero would reach the customer as nothing, and no one
+//! would notice.
 
 use std::fmt::Display;
 
@@ -15,21 +15,21 @@ use serde_json::Value;
 /// `value` as JSON.
 ///
 /// # Errors
-/// It holds NaN or an infinity, a map with keys that are no strings, or its own `Serialize` fails.
+/// It holds NaN or an infinity, or a map whose keys are not strings; or its own `Serialize` fails.
 pub(super) fn to_value(value: &impl Serialize) -> Result<Value, serde_json::Error> {
-    Finite(value).serialize(serde_json::value::Serializer)
+    Strict(value).serialize(serde_json::value::Serializer)
 }
 
-/// A value whose floats are looked at, at any depth; also the serializer that does it.
-struct Finite<T>(T);
+/// A value whose floats are checked at any depth; also the serializer that checks them.
+struct Strict<T>(T);
 
-impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
+impl<T: Serialize + ?Sized> Serialize for Strict<&T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Finite(serializer))
+        self.0.serialize(Strict(serializer))
     }
 }
 
-fn checked<E: serde::ser::Error>(number: f64) -> Result<(), E> {
+fn finite<E: serde::ser::Error>(number: f64) -> Result<(), E> {
     if number.is_finite() { Ok(()) } else { Err(E::custom(format_args!("{number} is no number in JSON"))) }
 }
 
@@ -46,34 +46,34 @@ macro_rules! pass_on {
 macro_rules! open {
     ($($method:ident($($argument:ident: $kind:ty),*) -> $part:ident;)*) => {$(
         fn $method(self, $($argument: $kind),*) -> Result<Self::$part, S::Error> {
-            self.0.$method($($argument),*).map(Finite)
+            self.0.$method($($argument),*).map(Strict)
         }
     )*};
 }
 
-impl<S: Serializer> Serializer for Finite<S> {
+impl<S: Serializer> Serializer for Strict<S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Finite<S::SerializeSeq>;
-    type SerializeTuple = Finite<S::SerializeTuple>;
-    type SerializeTupleStruct = Finite<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Finite<S::SerializeTupleVariant>;
-    type SerializeMap = Finite<S::SerializeMap>;
-    type SerializeStruct = Finite<S::SerializeStruct>;
-    type SerializeStructVariant = Finite<S::SerializeStructVariant>;
+    type SerializeSeq = Strict<S::SerializeSeq>;
+    type SerializeTuple = Strict<S::SerializeTuple>;
+    type SerializeTupleStruct = Strict<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Strict<S::SerializeTupleVariant>;
+    type SerializeMap = Strict<S::SerializeMap>;
+    type SerializeStruct = Strict<S::SerializeStruct>;
+    type SerializeStructVariant = Strict<S::SerializeStructVariant>;
 
     fn serialize_f32(self, number: f32) -> Result<S::Ok, S::Error> {
-        checked(f64::from(number))?;
+        finite(f64::from(number))?;
         self.0.serialize_f32(number)
     }
 
     fn serialize_f64(self, number: f64) -> Result<S::Ok, S::Error> {
-        checked(number)?;
+        finite(number)?;
         self.0.serialize_f64(number)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_some(&Finite(value))
+        self.0.serialize_some(&Strict(value))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -81,7 +81,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_struct(name, &Finite(value))
+        self.0.serialize_newtype_struct(name, &Strict(value))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -91,7 +91,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_variant(name, index, variant, &Finite(value))
+        self.0.serialize_newtype_variant(name, index, variant, &Strict(value))
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -137,12 +137,12 @@ impl<S: Serializer> Serializer for Finite<S> {
 /// Things with parts: each part is looked at, and then handed on.
 macro_rules! parts {
     ($($kind:ident: $method:ident($($key:ident: $key_type:ty)?);)*) => {$(
-        impl<S: $kind> $kind for Finite<S> {
+        impl<S: $kind> $kind for Strict<S> {
             type Ok = S::Ok;
             type Error = S::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, $($key: $key_type,)? part: &T) -> Result<(), S::Error> {
-                self.0.$method($($key,)? &Finite(part))
+                self.0.$method($($key,)? &Strict(part))
             }
 
             fn end(self) -> Result<S::Ok, S::Error> {
@@ -161,7 +161,7 @@ parts! {
     SerializeStructVariant: serialize_field(key: &'static str);
 }
 
-impl<S: SerializeMap> SerializeMap for Finite<S> {
+impl<S: SerializeMap> SerializeMap for Strict<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
@@ -170,7 +170,7 @@ impl<S: SerializeMap> SerializeMap for Finite<S> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.0.serialize_value(&Finite(value))
+        self.0.serialize_value(&Strict(value))
     }
 
     fn end(self) -> Result<S::Ok, S::Error> {

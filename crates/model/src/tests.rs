@@ -17,7 +17,7 @@ fn debug_shows_neither_what_a_customer_wrote_nor_the_url_of_a_continue() {
         return_url: return_url.clone(),
         data: json!({ "message": words }),
     };
-    let prepared = Prepared { completion, outcome: Outcome::Handler };
+    let prepared = PreparedCompletion { completion, outcome: Outcome::Handler };
     let delivering = DeliveringJob {
         id: JobId::new(now, 1),
         fence: Fence(1),

@@ -1,6 +1,6 @@
 //! How a claimed job goes on. A report consumes the claim, so no job can be reported on twice.
 
-use super::{Attempt, DeliveringJob, Delivery, Prepared, RunningJob, Timestamp};
+use super::{Attempt, DeliveringJob, Delivery, PreparedCompletion, RunningJob, Timestamp};
 
 /// What a worker says of the job that it claimed.
 #[derive(Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct HandlerReport {
 #[derive(Clone, Debug, PartialEq)]
 pub enum AfterHandler {
     /// `running → delivering`: there is something to send.
-    Deliver(Prepared),
+    Deliver(PreparedCompletion),
     /// `running → queued`: try again, not before `due_at`.
     Retry {
         /// Not to be claimed before.
@@ -72,7 +72,7 @@ pub enum AfterDelivery {
     /// Stays `delivering`: something else is sent, at once.
     Replace {
         /// What is sent instead.
-        prepared: Prepared,
+        prepared: PreparedCompletion,
         /// How the delivery went so far.
         delivery: Delivery,
     },

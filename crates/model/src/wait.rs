@@ -160,17 +160,17 @@ impl fmt::Display for WaitCause {
 }
 
 impl FromStr for WaitCause {
-    type Err = UnknownCause;
+    type Err = UnknownWaitCause;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|cause| cause.as_str() == text).ok_or(UnknownCause)
+        Self::ALL.into_iter().find(|cause| cause.as_str() == text).ok_or(UnknownWaitCause)
     }
 }
 
-/// The text names no cause.
+/// The text is not the name of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it names no cause of a wait")]
-pub struct UnknownCause;
+pub struct UnknownWaitCause;
 
 /// The deliveries of an account wait. No token is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -189,7 +189,7 @@ pub struct AccountWait {
 
 impl AccountWait {
     /// What is wrong and what to do, in one sentence.
-    pub fn told(&self) -> String {
+    pub fn text(&self) -> String {
         format!("{}; {}", self.why, self.advice)
     }
 }
@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(cause.as_str().parse(), Ok(cause));
             assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
         }
-        assert_eq!("hunger".parse::<WaitCause>(), Err(UnknownCause));
+        assert_eq!("hunger".parse::<WaitCause>(), Err(UnknownWaitCause));
     }
 
     #[test]

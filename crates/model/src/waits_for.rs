@@ -1,12 +1,12 @@
-//! Why a job stands still, and what to do about it: one decision for `jobs show` and the API.
+//! Why a job waits, and what to do about it: one decision for `jobs show` and the API.
 
 use serde::Serialize;
 
 use super::{AccountWait, Job, State, Timestamp};
 
-/// What is known beside the job.
+/// What is known besides the job.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
+pub struct WaitContext<'a> {
     /// The time.
     pub now: Timestamp,
     /// Whether a bridge works on the store; `None` if that cannot be found out.
@@ -50,18 +50,18 @@ impl WaitsFor {
 }
 
 /// What `job` waits for; `None` if it is finished.
-pub fn waits_for(job: &Job, around: &Surroundings<'_>) -> Option<WaitsFor> {
+pub fn waits_for(job: &Job, context: &WaitContext<'_>) -> Option<WaitsFor> {
     if job.state.name().is_finished() {
         return None;
     }
-    if around.is_served == Some(false) {
-        let before = around.account.filter(|_| matches!(job.state, State::Delivering { .. }));
+    if context.is_served == Some(false) {
+        let before = context.account.filter(|_| matches!(job.state, State::Delivering { .. }));
         let before = before.map(|wait| format!("; what the last one knew of the account: {}", wait.why));
         let why = format!("no bridge works on this store{}", before.unwrap_or_default());
         return Some(WaitsFor::new("bridge", why, "start it: `salesbot-bridge serve`"));
     }
     match job.state {
-        State::Queued { due_at } => Some(queued(job, due_at, around)),
+        State::Queued { due_at } => Some(queued(job, due_at, context)),
         State::Running { .. } => Some(
             WaitsFor::new(
                 "handler",
@@ -75,14 +75,14 @@ pub fn waits_for(job: &Job, around: &Surroundings<'_>) -> Option<WaitsFor> {
             "its continue is on its way, or waits for a new token of its account",
             "nothing: look again in a minute",
         )),
-        State::Delivering { due_at, lease_until: None, .. } => Some(undelivered(job, due_at, around)),
+        State::Delivering { due_at, lease_until: None, .. } => Some(undelivered(job, due_at, context)),
         State::Delivered { .. } | State::Gone { .. } | State::Dead { .. } | State::Cancelled { .. } => None,
     }
 }
 
-fn queued(job: &Job, due_at: Timestamp, around: &Surroundings<'_>) -> WaitsFor {
+fn queued(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> WaitsFor {
     let handler = &job.handler;
-    if !around.has_handler {
+    if !context.has_handler {
         return WaitsFor::new(
             "no_handler",
             format!("this program has no handler `{handler}`"),
@@ -91,7 +91,7 @@ fn queued(job: &Job, due_at: Timestamp, around: &Surroundings<'_>) -> WaitsFor {
         .since(job.received_at)
         .until(job.answer_by);
     }
-    if due_at > around.now {
+    if due_at > context.now {
         let error = job.last_error.as_deref().unwrap_or("it did not end");
         return WaitsFor::new(
             "handler_retry",
@@ -110,24 +110,25 @@ fn queued(job: &Job, due_at: Timestamp, around: &Surroundings<'_>) -> WaitsFor {
     WaitsFor::new("worker", "it waits for a free worker", advice).since(due_at)
 }
 
-fn undelivered(job: &Job, due_at: Timestamp, around: &Surroundings<'_>) -> WaitsFor {
-    if let Some(AccountWait { cause, why, advice, since, until }) = around.account {
+fn undelivered(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> WaitsFor {
+    if let Some(AccountWait { cause, why, advice, since, until }) = context.account {
         let origin = job.request.return_url.origin();
         let host = origin.split_once("://").map_or(origin, |(_, host)| host);
         let why = format!("deliveries to {host} wait: {why}");
         // The job may wait longer than its account: alone, because it alone was refused.
-        let until = until.map(|until| until.max(due_at)).or(Some(due_at)).filter(|until| *until > around.now);
+        let until =
+            until.map(|until| until.max(due_at)).or(Some(due_at)).filter(|until| *until > context.now);
         return WaitsFor { until, ..WaitsFor::new(cause.as_str(), why, advice.as_str()).since(*since) };
     }
-    if let Some(wait) = around.all_accounts {
+    if let Some(wait) = context.all_accounts {
         let why = format!("deliveries of all accounts wait: {}", wait.why);
-        let until = wait.until.filter(|until| *until > around.now);
+        let until = wait.until.filter(|until| *until > context.now);
         return WaitsFor {
             until,
             ..WaitsFor::new("all_accounts", why, wait.advice.as_str()).since(wait.since)
         };
     }
-    if due_at > around.now {
+    if due_at > context.now {
         let error = job.last_error.as_deref().unwrap_or("it was not answered");
         return WaitsFor::new(
             "delivery_retry",
@@ -149,7 +150,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{AccountId, CheckedCompletion, JobId, Outcome, Prepared, WaitCause, WidgetRequest};
+    use crate::{AccountId, CheckedCompletion, JobId, Outcome, PreparedCompletion, WaitCause, WidgetRequest};
 
     const fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1_000)
@@ -175,8 +176,11 @@ mod tests {
         }
     }
 
-    fn prepared() -> Prepared {
-        Prepared { completion: CheckedCompletion::from_json("{}").unwrap(), outcome: Outcome::Handler }
+    fn prepared() -> PreparedCompletion {
+        PreparedCompletion {
+            completion: CheckedCompletion::from_json("{}").unwrap(),
+            outcome: Outcome::Handler,
+        }
     }
 
     fn delivering(due: i64, lease: Option<i64>) -> State {
@@ -189,8 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_to_stand_still_is_named_with_what_to_do() {
-        let now = Surroundings {
+    fn every_reason_to_wait_is_named_with_what_to_do() {
+        let now = WaitContext {
             now: at(10),
             is_served: Some(true),
             has_handler: true,
@@ -199,16 +203,16 @@ mod tests {
         };
         let unauthorized = wait(WaitCause::Unauthorized, Some(40));
         let (ended, blocked) = (wait(WaitCause::TooMany, Some(9)), wait(WaitCause::Blocked, None));
-        let refused = Surroundings { account: Some(&unauthorized), ..now };
+        let refused = WaitContext { account: Some(&unauthorized), ..now };
         let due = State::Queued { due_at: at(9) };
         let retry = State::Queued { due_at: at(12) };
         let running = State::Running { lease_until: at(99) };
-        for (state, error, around, cause, why, advice, until) in [
+        for (state, error, context, cause, why, advice, until) in [
             (due.clone(), None, now, "worker", "free worker", "workers.concurrency", None),
             (
                 due.clone(),
                 None,
-                Surroundings { has_handler: false, ..now },
+                WaitContext { has_handler: false, ..now },
                 "no_handler",
                 "`echo`",
                 "handlers.echo",
@@ -240,7 +244,7 @@ mod tests {
             (
                 delivering(9, None),
                 None,
-                Surroundings { account: Some(&ended), ..now },
+                WaitContext { account: Some(&ended), ..now },
                 "too_many",
                 "said",
                 "do that",
@@ -249,7 +253,7 @@ mod tests {
             (
                 delivering(9, None),
                 None,
-                Surroundings { all_accounts: Some(&blocked), ..now },
+                WaitContext { all_accounts: Some(&blocked), ..now },
                 "all_accounts",
                 "all accounts wait: said",
                 "do that",
@@ -258,7 +262,7 @@ mod tests {
             (
                 delivering(9, None),
                 None,
-                Surroundings { all_accounts: Some(&blocked), ..refused },
+                WaitContext { all_accounts: Some(&blocked), ..refused },
                 "unauthorized",
                 "said",
                 "do that",
@@ -267,7 +271,7 @@ mod tests {
             (
                 due,
                 None,
-                Surroundings { is_served: Some(false), ..refused },
+                WaitContext { is_served: Some(false), ..refused },
                 "bridge",
                 "no bridge works",
                 "serve",
@@ -276,7 +280,7 @@ mod tests {
             (
                 delivering(9, None),
                 None,
-                Surroundings { is_served: Some(false), ..refused },
+                WaitContext { is_served: Some(false), ..refused },
                 "bridge",
                 "said unauthorized",
                 "serve",
@@ -285,15 +289,15 @@ mod tests {
             (
                 delivering(9, None),
                 None,
-                Surroundings { is_served: None, ..now },
+                WaitContext { is_served: None, ..now },
                 "turn",
                 "its turn",
                 "nothing",
                 None,
             ),
         ] {
-            let found = waits_for(&job(state.clone(), error), &around).unwrap();
-            assert_eq!((found.cause, found.until), (cause, until.map(at)), "{state:?} {around:?}");
+            let found = waits_for(&job(state.clone(), error), &context).unwrap();
+            assert_eq!((found.cause, found.until), (cause, until.map(at)), "{state:?} {context:?}");
             assert!(found.why.contains(why) && found.advice.contains(advice), "{found:?}");
         }
     }
@@ -301,7 +305,7 @@ mod tests {
     #[test]
     fn a_finished_job_waits_for_nothing() {
         let blocked = wait(WaitCause::Blocked, None);
-        let around = Surroundings {
+        let context = WaitContext {
             now: at(10),
             is_served: Some(false),
             has_handler: false,
@@ -315,7 +319,7 @@ mod tests {
             State::Dead { prepared: prepared.clone(), finished_at },
             State::Cancelled { prepared: Some(prepared), finished_at },
         ] {
-            assert_eq!(waits_for(&job(state, Some("500")), &around), None);
+            assert_eq!(waits_for(&job(state, Some("500")), &context), None);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use model::clock::{Clock, SMALLEST_JUMP};
+use model::clock::{Clock, MIN_JUMP};
 use model::{Job, JobRecord, JobSummary, State, Timestamp};
 
 /// How long bridges have served the store, in milliseconds.
@@ -168,7 +168,7 @@ pub(crate) fn between(from: Timestamp, to: Timestamp) -> i64 {
 
 /// Whether a difference is more than the drift of a clock.
 pub(crate) fn is_jump(ms: i64) -> bool {
-    u128::from(ms.unsigned_abs()) >= SMALLEST_JUMP.as_millis()
+    u128::from(ms.unsigned_abs()) >= MIN_JUMP.as_millis()
 }
 
 fn moved(moment: Timestamp, by: i64) -> Timestamp {

@@ -55,7 +55,7 @@ pub enum BuildError {
     Json(#[from] serde_json::Error),
     /// A picture.
     #[error("the widget package cannot be built: a logo cannot be encoded: {0}")]
-    Picture(#[from] image::ImageError),
+    Picture(#[from] png::EncodingError),
     /// The archive.
     #[error("the widget package cannot be built: {0}")]
     Zip(#[from] zip::result::ZipError),

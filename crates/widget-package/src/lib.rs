@@ -35,6 +35,7 @@ mod logo;
 mod manifest;
 mod mark;
 mod ordered;
+mod picture;
 mod pictures;
 mod script;
 mod spec;

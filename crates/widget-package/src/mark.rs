@@ -3,11 +3,12 @@
 //! The colour comes from the widget's name, so several widgets of one account can be told apart, and one keeps
 //! its look from version to version.
 
-use image::RgbaImage;
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
     SpreadMode, Stroke, Transform,
 };
+
+use super::picture::Picture;
 
 /// How much of the shorter side the bubble takes: more where there are few pixels, so that the bridge stays clear.
 const fn share(side: f32) -> f32 {
@@ -15,7 +16,7 @@ const fn share(side: f32) -> f32 {
 }
 
 /// The mark for `name` in the middle of a picture of that size; none if a side is 0.
-pub(super) fn draw(name: &str, width: u32, height: u32) -> Option<RgbaImage> {
+pub(super) fn draw(name: &str, width: u32, height: u32) -> Option<Picture> {
     let mut canvas = Pixmap::new(width, height)?;
     let hue = hue_of(name);
     let (light, dark) = (colour(hue, 0.72, 0.55), colour(hue + 34.0, 0.78, 0.34));
@@ -58,7 +59,7 @@ pub(super) fn draw(name: &str, width: u32, height: u32) -> Option<RgbaImage> {
         let stroke = Stroke { width: thickness, line_cap: LineCap::Round, ..Stroke::default() };
         canvas.stroke_path(&path, &ink, &stroke, place, None);
     }
-    RgbaImage::from_raw(width, height, canvas.take_demultiplied())
+    Picture::of((width, height), canvas.take_demultiplied())
 }
 
 /// A rounded box with a tail at its lower left.

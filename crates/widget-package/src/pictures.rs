@@ -1,11 +1,9 @@
 //! The six pictures of a package: their names, exact sizes, and bytes.
 
-use std::io::Cursor;
-
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageError, RgbaImage};
+use png::EncodingError;
 
 use super::mark;
+use super::picture::{Picture, png as encoder};
 use super::spec::Spec;
 
 /// Below `images/`: name, width and height in pixels.
@@ -28,11 +26,11 @@ const DEPTHS: [u32; 6] = [8, 6, 5, 4, 3, 2];
 ///
 /// # Errors
 /// A picture cannot be encoded.
-pub(super) fn pictures(spec: &Spec) -> Result<Vec<(&'static str, Vec<u8>)>, ImageError> {
+pub(super) fn pictures(spec: &Spec) -> Result<Vec<(&'static str, Vec<u8>)>, EncodingError> {
     let png = |(name, width, height)| {
         let picture = match &spec.logo {
-            Some(logo) => logo.fit(width, height),
-            None => mark::draw(&spec.name, width, height).unwrap_or_else(|| RgbaImage::new(width, height)),
+            Some(logo) => logo.fit((width, height)),
+            None => mark::draw(&spec.name, width, height).unwrap_or_else(|| Picture::new((width, height))),
         };
         Ok((name, small_png(picture)?))
     };
@@ -40,13 +38,13 @@ pub(super) fn pictures(spec: &Spec) -> Result<Vec<(&'static str, Vec<u8>)>, Imag
 }
 
 /// A PNG of at most [`MAX_BYTES`]: a noisy photograph loses colours rather than being refused by Kommo.
-fn small_png(mut picture: RgbaImage) -> Result<Vec<u8>, ImageError> {
+fn small_png(mut picture: Picture) -> Result<Vec<u8>, EncodingError> {
     let mut bytes = Vec::new();
     for depth in DEPTHS {
-        for channel in picture.iter_mut() {
+        for channel in picture.bytes_mut() {
             *channel = rounded(*channel, depth);
         }
-        bytes = png(&picture)?;
+        bytes = encoder::write(&picture)?;
         if bytes.len() <= MAX_BYTES {
             break;
         }
@@ -61,33 +59,21 @@ fn rounded(channel: u8, bits: u32) -> u8 {
     u8::try_from((step * 255 + steps / 2) / steps).unwrap_or(u8::MAX)
 }
 
-fn png(picture: &RgbaImage) -> Result<Vec<u8>, ImageError> {
-    let (width, height) = picture.dimensions();
-    let mut bytes = Cursor::new(Vec::new());
-    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
-    if picture.pixels().all(|pixel| pixel.0[3] == u8::MAX) {
-        let opaque = DynamicImage::from(picture.clone()).into_rgb8();
-        encoder.write_image(&opaque, width, height, ExtendedColorType::Rgb8)?;
-    } else {
-        encoder.write_image(picture, width, height, ExtendedColorType::Rgba8)?;
-    }
-    Ok(bytes.into_inner())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::Packed;
 
     #[test]
     fn the_noisiest_picture_gets_small_enough() {
         let mut random = fastrand::Rng::with_seed(7);
-        let mut noise = RgbaImage::new(400, 272);
-        noise.iter_mut().for_each(|channel| *channel = random.u8(..));
-        assert!(png(&noise).unwrap().len() > MAX_BYTES, "else this shows nothing");
+        let mut noise = Picture::new((400, 272));
+        noise.bytes_mut().iter_mut().for_each(|channel| *channel = random.u8(..));
+        assert!(encoder::write(&noise).unwrap().len() > MAX_BYTES, "else this shows nothing");
         let small = small_png(noise).unwrap();
         assert!(small.len() <= MAX_BYTES, "{} bytes", small.len());
-        let read = image::load_from_memory(&small).unwrap();
-        assert_eq!((read.width(), read.height()), (400, 272));
+        let read = Packed::open(&small, u64::MAX).unwrap().unpack().unwrap();
+        assert_eq!(read.size(), (400, 272));
     }
 
     #[test]

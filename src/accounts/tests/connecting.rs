@@ -1,7 +1,7 @@
 //! Who is connected by a callback, and who is not.
 
 use super::*;
-use model::Standing;
+use model::Authorization;
 use store::NewConnection;
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
         // Account 1 is connected there.
         let mine = accounts.entry(home.origin()).unwrap().record.key.clone();
         let sealed = store.accounts().await.unwrap().remove(0);
-        let Standing::Active(tokens) = sealed.standing else { panic!("it was connected") };
+        let Authorization::Active(tokens) = sealed.authorization else { panic!("it was connected") };
         let one = AccountKey { account_id: AccountId(1), ..mine };
         let origin_of_one = origin.as_str().into();
         let new = NewConnection { key: one, origin: origin_of_one, tokens, moves_from: None, state: None };

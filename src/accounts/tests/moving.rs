@@ -103,5 +103,5 @@ async fn a_renewal_takes_no_tokens_of_another_account() {
         "{refused}"
     );
     let stored = store.accounts().await.unwrap().into_iter().find(|one| one.key.account_id == AccountId(1));
-    assert_eq!(stored.unwrap().standing, model::Standing::Active(sealed));
+    assert_eq!(stored.unwrap().authorization, model::Authorization::Active(sealed));
 }

@@ -82,7 +82,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     let (store, accounts) = home.connected().await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
     // Kommo has made the new pair, and the process dies before it hears of it: its lease stays behind.
-    let key = accounts.0.book.read().unwrap().entries().next().unwrap().record.key.clone();
+    let key = accounts.0.directory.read().unwrap().entries().next().unwrap().record.key.clone();
     store.lease_renewal(key, stale.generation, DAY).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let refresh = accounts.entry(home.origin()).unwrap().open().unwrap().0.tokens.refresh.clone();
@@ -158,7 +158,7 @@ async fn dead_tokens_need_a_person_and_are_forgotten() {
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), dead);
     assert_eq!(accounts.0.parts.health.waiting()[0].account, host(home.origin()));
     let record = store.accounts().await.unwrap().remove(0);
-    assert_eq!(record.standing.state(), AccountState::NeedsAuthorization);
+    assert_eq!(record.authorization.state(), AccountState::NeedsAuthorization);
 
     accounts.connect(home.callback(&accounts)).await.unwrap();
     let bearer = accounts.bearer(home.origin()).await.unwrap();

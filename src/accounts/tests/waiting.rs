@@ -5,7 +5,7 @@ use super::*;
 use kommo::pace::{CallKind, Cause, Pause, Source};
 use model::{
     AccountWait, AfterDelivery, AfterHandler, CheckedCompletion, Delivery, DeliveryReport, HandlerReport,
-    JobId, Outcome, Prepared, StateName,
+    JobId, Outcome, PreparedCompletion, StateName,
 };
 use store::LongestDue;
 
@@ -18,7 +18,7 @@ async fn undelivered(home: &Home, store: &Store) -> JobId {
     let id = unfinished(home, store, home.account_id().0).await;
     let job = store.claim_work("any".into(), 1, DAY).await.unwrap().remove(0);
     let completion = CheckedCompletion::from_json("{}").unwrap();
-    let next = AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler });
+    let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
     store.handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
     id
 }

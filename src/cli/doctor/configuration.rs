@@ -1,7 +1,7 @@
 //! What is legal in a configuration, and still worth a look.
 
 use crate::config::Config;
-use model::below;
+use model::url_below;
 
 use super::check::Check;
 
@@ -50,12 +50,12 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
         if let Some(public) = &config.server.public_url
             && public.host() == uri.url().host()
             && uri.url().path().ends_with(CALLBACK)
-            && ![CALLBACK, below(public, CALLBACK).path()].contains(&uri.url().path())
+            && ![CALLBACK, url_below(public, CALLBACK).path()].contains(&uri.url().path())
         {
             warn(
                 &format!(
                     "integrations.{name}.redirect_uri has another path than {}: the bridge does not answer there",
-                    below(public, CALLBACK)
+                    url_below(public, CALLBACK)
                 ),
                 "use that address, here and on the integration's page in Kommo, unless a proxy rewrites it",
             );

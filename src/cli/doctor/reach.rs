@@ -10,7 +10,7 @@ use url::Url;
 use crate::cli::health;
 use crate::config::Config;
 use kommo::client_builder;
-use model::{Outgoing, Timestamp, below};
+use model::{Outgoing, Timestamp, url_below};
 
 use super::check::Check;
 use super::clock;
@@ -55,7 +55,7 @@ fn judge_admin(probed: health::Probed) -> Check {
 
 /// Asks the public address as Kommo would, but for the token.
 pub(super) async fn public(client: &Client, url: &Url) -> Check {
-    match client.get(below(url, "/widget_request/doctor")).send().await {
+    match client.get(url_below(url, "/widget_request/doctor")).send().await {
         Ok(answer) => {
             let status = answer.status().as_u16();
             let body: Value = answer.json().await.unwrap_or_default();

@@ -14,12 +14,12 @@ fn job() -> JobId {
     JobId::new(NOW, 1)
 }
 
-fn alone(outcome: Outcome) -> Prepared {
-    Prepared { completion: Completion::success().check().unwrap(), outcome }
+fn alone(outcome: Outcome) -> PreparedCompletion {
+    PreparedCompletion { completion: Completion::success().check().unwrap(), outcome }
 }
 
-fn with_handlers() -> Prepared {
-    Prepared {
+fn with_handlers() -> PreparedCompletion {
+    PreparedCompletion {
         completion: Completion::success().goto(Step::question(1)).check().unwrap(),
         outcome: Outcome::Handler,
     }
@@ -30,7 +30,7 @@ fn fallback() -> CheckedCompletion {
 }
 
 struct Case {
-    prepared: Prepared,
+    prepared: PreparedCompletion,
     delivery: Delivery,
     account: AccountEvidence,
     goto: Option<Step>,
@@ -210,7 +210,7 @@ fn too_few_on_data_alone_is_sent_once_more_with_goto() {
     };
     assert_eq!(
         prepared,
-        Prepared { completion: fallback(), outcome: Outcome::Fallback(FallbackReason::Refused) }
+        PreparedCompletion { completion: fallback(), outcome: Outcome::Fallback(FallbackReason::Refused) }
     );
 }
 
@@ -233,7 +233,10 @@ fn a_refused_completion_is_replaced_by_the_fallback_once() {
         };
         assert_eq!(
             prepared,
-            Prepared { completion: fallback(), outcome: Outcome::Fallback(FallbackReason::Refused) }
+            PreparedCompletion {
+                completion: fallback(),
+                outcome: Outcome::Fallback(FallbackReason::Refused)
+            }
         );
         assert_eq!(delivery, Delivery::default());
 

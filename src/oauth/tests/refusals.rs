@@ -3,6 +3,7 @@
 use super::*;
 use crate::accounts::{RevocationError, StateError};
 use crate::oauth::query::QueryError;
+use kommo::GrantError;
 use store::StoreError;
 
 /// A refusal, its status, the end of its `type`, its label, and whether the same call may come again.
@@ -11,6 +12,7 @@ type Row = (Refusal, u16, &'static str, &'static str, bool);
 fn rows() -> Vec<Row> {
     use ConnectError as E;
     let text = || "why".to_owned();
+    let failed = || GrantError::Unavailable(text());
     let connect: Vec<(ConnectError, u16, &str, &str, bool)> = vec![
         (E::UnknownIntegration, 403, "unknown-integration", "unknown_integration", false),
         (E::State(StateError::Missing), 403, "state-refused", "bad_state", false),
@@ -26,13 +28,13 @@ fn rows() -> Vec<Row> {
             false,
         ),
         (E::OtherAccount(AccountId(7)), 403, "other-account", "other_account", false),
-        (E::Referer(text()), 403, "referer-refused", "bad_referer", false),
-        (E::Code(text()), 400, "code-refused", "bad_code", false),
-        (E::Refused(text()), 502, "integration-refused", "refused", false),
-        (E::Blocked(text()), 502, "address-blocked", "blocked", false),
+        (E::Referer(failed().into()), 403, "referer-refused", "bad_referer", false),
+        (E::Code(failed().into()), 400, "code-refused", "bad_code", false),
+        (E::Refused(failed().into()), 502, "integration-refused", "refused", false),
+        (E::Blocked(failed().into()), 502, "address-blocked", "blocked", false),
         (E::Taken, 403, "address-taken", "bad_referer", false),
         (E::TooMany, 503, "busy", "unavailable", true),
-        (E::Unavailable(text()), 503, "kommo-unavailable", "unavailable", true),
+        (E::Unavailable(failed().into()), 503, "kommo-unavailable", "unavailable", true),
         (E::Store(StoreError::Timeout), 503, "not-stored", "unavailable", false),
         (E::NoKey, 501, "oauth-not-set-up", "not_set_up", false),
         (E::NoRedirectUri("main".into()), 501, "oauth-not-set-up", "not_set_up", false),

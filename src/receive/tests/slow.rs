@@ -14,7 +14,7 @@ async fn answer_to(read_timeout: Duration, text: &str) -> String {
     let shutdown = CancellationToken::new();
     // The head is never late here, so whatever is cut is cut for its body.
     let limits = Limits { max_connections: 10, read_timeout: Duration::from_secs(60) };
-    let options = Options::new("public", limits, Flood::new("a test", bench.clock.clock()));
+    let options = Options::new("public", limits, LogLimiter::new("a test", bench.clock.clock()));
     let serving = tokio::spawn(listener::serve(listener, bench.router.clone(), options, shutdown.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();

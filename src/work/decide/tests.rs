@@ -34,7 +34,10 @@ const PLENTY: Duration = Duration::from_secs(40);
 fn a_completion_is_delivered() {
     let decision = decided(AttemptOutcome::Returned(Ok(Completion::success().data("reply", ""))), 1, PLENTY);
     let completion = Completion::success().data("reply", "").check().unwrap();
-    assert_eq!(decision.next, AfterHandler::Deliver(Prepared { completion, outcome: Outcome::Handler }));
+    assert_eq!(
+        decision.next,
+        AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler })
+    );
     assert_eq!((decision.result, decision.error), (Some(AttemptResult::Ok), None));
     assert_eq!(decision.empty_values, ["reply"]);
 }

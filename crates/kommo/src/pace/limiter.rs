@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use model::Shares;
+use model::FairSemaphore;
 use model::clock::Clock;
 
 use super::cause::Cause;
@@ -49,14 +49,14 @@ pub struct CallLimiter {
 
 pub(super) struct Inner {
     pub(super) state: LimiterState,
-    pub(super) permits: Shares,
+    pub(super) permits: FairSemaphore,
 }
 
 impl CallLimiter {
     /// A limiter that no call has passed yet.
     pub fn new(limits: CallLimits, clock: Clock) -> Arc<Self> {
         let state = LimiterState::new(limits.rate_per_account, limits.rate_total);
-        let inner = Mutex::new(Inner { state, permits: Shares::for_anybody(limits.concurrency) });
+        let inner = Mutex::new(Inner { state, permits: FairSemaphore::among_newcomers(limits.concurrency) });
         Arc::new(Self {
             inner,
             clock,
@@ -93,13 +93,13 @@ impl CallLimiter {
     pub fn try_acquire(self: &Arc<Self>, account: &str, wanted: usize) -> Result<Vec<Permit>, Hold> {
         let now = self.clock.elapsed();
         let mut inner = self.lock();
-        let in_flight = inner.permits.take(account, wanted);
+        let in_flight = inner.permits.try_acquire(account, wanted);
         let reservations = inner.state.reserve(account, in_flight, now);
         for _ in reservations.len()..in_flight {
-            inner.permits.give_back(account);
+            inner.permits.release(account);
         }
         if reservations.is_empty() {
-            let no_permit_left = if inner.permits.is_full() { Hold::All(None) } else { Hold::Share };
+            let no_permit_left = if inner.permits.is_exhausted() { Hold::All(None) } else { Hold::Share };
             return Err(inner.state.hold(account, now).unwrap_or(no_permit_left));
         }
         drop(inner);

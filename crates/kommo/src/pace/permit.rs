@@ -136,7 +136,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.settle();
         if self.is_continue {
-            self.limiter.lock().permits.give_back(&self.account);
+            self.limiter.lock().permits.release(&self.account);
         }
         self.limiter.notify(&self.account);
     }

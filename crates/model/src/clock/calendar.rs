@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Clock;
 
-/// Smaller differences are the work of a time server that slows or speeds the clock up.
-pub const SMALLEST_JUMP: Duration = Duration::from_secs(1);
+/// The smallest difference that counts as a jump. Smaller ones come from a time server that slows or speeds the clock up.
+pub const MIN_JUMP: Duration = Duration::from_secs(1);
 
 /// How the calendar moved against the time that passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Jump {
 #[derive(Debug)]
 pub struct CalendarWatch {
     clock: Clock,
-    /// How far the calendar was ahead of the steady clock at the last look, in milliseconds.
+    /// How far the calendar was ahead of the steady clock at the last poll, in milliseconds.
     ahead: i64,
 }
 
@@ -31,8 +31,8 @@ impl CalendarWatch {
         Self { clock, ahead }
     }
 
-    /// The jump since the last look, if there was one. Each jump is returned once.
-    pub fn look(&mut self) -> Option<Jump> {
+    /// The jump since the last poll, if there was one. Each jump is returned once.
+    pub fn poll(&mut self) -> Option<Jump> {
         let (least, most) = ahead(&self.clock);
         let jump = jump(self.ahead, least, most);
         // A slow drift adds up to no jump.
@@ -54,9 +54,9 @@ fn ahead(clock: &Clock) -> (i64, i64) {
 fn jump(before: i64, least: i64, most: i64) -> Option<Jump> {
     let forward = Duration::from_millis(u64::try_from(least.saturating_sub(before)).unwrap_or(0));
     let back = Duration::from_millis(u64::try_from(before.saturating_sub(most)).unwrap_or(0));
-    if forward >= SMALLEST_JUMP {
+    if forward >= MIN_JUMP {
         Some(Jump::Forward(forward))
-    } else if back >= SMALLEST_JUMP {
+    } else if back >= MIN_JUMP {
         Some(Jump::Back(back))
     } else {
         None
@@ -95,13 +95,13 @@ mod tests {
         let mut watch = CalendarWatch::new(manual.clock());
         let hours = Duration::from_secs(7_200);
         manual.set(manual.now() + hours);
-        assert_eq!((watch.look(), watch.look()), (Some(Jump::Forward(hours)), None));
+        assert_eq!((watch.poll(), watch.poll()), (Some(Jump::Forward(hours)), None));
         manual.set(manual.now() - hours);
-        assert_eq!((watch.look(), watch.look()), (Some(Jump::Back(hours)), None));
+        assert_eq!((watch.poll(), watch.poll()), (Some(Jump::Back(hours)), None));
         for _ in 0..100 {
             manual.advance(Duration::from_secs(1));
             manual.set(manual.now() + Duration::from_millis(80));
-            assert_eq!(watch.look(), None);
+            assert_eq!(watch.poll(), None);
         }
     }
 }

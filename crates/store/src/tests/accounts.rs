@@ -51,7 +51,7 @@ async fn a_connected_account_is_found_as_it_was_stored() {
         key: key(7),
         origin: Some(ORIGIN.into()),
         previous_origin: None,
-        standing: Standing::Active(tokens(1)),
+        authorization: Authorization::Active(tokens(1)),
         generation: 1,
         connected_at: Some(START),
     };
@@ -80,18 +80,18 @@ async fn one_renews_and_only_what_it_has_seen() {
 
     let end = async |generation, renewal| store.end_renewal(key(7), generation, renewal).await.unwrap();
     assert_eq!(end(2, renewed(ORIGIN, 9)).await, None);
-    assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+    assert_eq!(only(&store).await.authorization, Authorization::Active(tokens(1)));
     assert_eq!(end(1, Renewal::Failed).await, Some(1));
     assert_eq!(lease(1).await, Leased::Granted, "a failure gives the lease back");
     assert_eq!(end(1, renewed("https://two.kommo.com", 2)).await, Some(2));
     let record = only(&store).await;
-    assert_eq!((record.standing, record.generation), (Standing::Active(tokens(2)), 2));
+    assert_eq!((record.authorization, record.generation), (Authorization::Active(tokens(2)), 2));
     assert_eq!(record.previous_origin.as_deref(), Some(ORIGIN));
     assert_eq!(end(1, renewed(ORIGIN, 9)).await, None, "who comes late changes nothing");
 
-    let dead = Standing::NeedsAuthorization { reason: "dead".into() };
+    let dead = Authorization::Needed { reason: "dead".into() };
     assert_eq!(end(2, Renewal::Stopped(dead.clone())).await, Some(3));
-    assert_eq!((only(&store).await.standing, lease(3).await), (dead, Leased::Changed));
+    assert_eq!((only(&store).await.authorization, lease(3).await), (dead, Leased::Changed));
 }
 
 #[tokio::test]
@@ -119,8 +119,8 @@ async fn a_revoked_account_has_no_tokens_and_may_be_one_that_was_never_connected
         assert!(store.revoke_account(key(account), seen, "gone".into()).await.unwrap());
     }
     let all = store.accounts().await.unwrap();
-    let revoked = Standing::Revoked { reason: "gone".into() };
-    assert!(all.iter().all(|account| account.standing == revoked));
+    let revoked = Authorization::Revoked { reason: "gone".into() };
+    assert!(all.iter().all(|account| account.authorization == revoked));
     assert_eq!([&all[0].origin, &all[1].origin], [&Some(ORIGIN.into()), &None]);
     assert_eq!(home.number("SELECT count(*) FROM accounts WHERE access_token IS NOT NULL").await, 0);
 }
@@ -132,7 +132,7 @@ async fn who_was_connected_meanwhile_is_not_revoked() {
     connect(&store, 7, ORIGIN, 1).await;
     for seen in [None, Some(2)] {
         assert!(!store.revoke_account(key(7), seen, "gone".into()).await.unwrap());
-        assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+        assert_eq!(only(&store).await.authorization, Authorization::Active(tokens(1)));
     }
 }
 
@@ -144,7 +144,7 @@ async fn an_account_moves_from_the_address_that_was_checked_alone() {
     for moves_from in [None, Some("https://three.kommo.com".into())] {
         let new = NewConnection { moves_from, ..connection(7, "https://two.kommo.com", 2) };
         assert_eq!(store.connect_account(new).await.unwrap(), None);
-        assert_eq!(only(&store).await.standing, Standing::Active(tokens(1)));
+        assert_eq!(only(&store).await.authorization, Authorization::Active(tokens(1)));
     }
     let new = NewConnection { moves_from: Some(ORIGIN.into()), ..connection(7, "https://two.kommo.com", 2) };
     assert_eq!(store.connect_account(new).await.unwrap(), Some(2));

@@ -35,7 +35,7 @@ async fn a_fallback_says_why() {
     let store = home.serve().await;
     let job = home.running(&store).await;
     let id = job.id;
-    let prepared = Prepared {
+    let prepared = PreparedCompletion {
         completion: CheckedCompletion::failed(),
         outcome: Outcome::Fallback(FallbackReason::Overdue),
     };

@@ -194,9 +194,9 @@ pub(crate) fn return_url(origin: &str, serial: u64) -> ReturnUrl {
     format!("{origin}/api/v4/salesbot/12/continue/34_{serial}").parse().unwrap()
 }
 
-pub(crate) fn prepared(reply: &str) -> Prepared {
+pub(crate) fn prepared(reply: &str) -> PreparedCompletion {
     let completion = Completion::success().data("reply", reply).check().unwrap();
-    Prepared { completion, outcome: Outcome::Handler }
+    PreparedCompletion { completion, outcome: Outcome::Handler }
 }
 
 pub(crate) async fn accept(store: &Store, job: NewJob) -> JobId {

@@ -7,7 +7,8 @@ use crate::FallbackCount;
 async fn fallen_back(home: &Home, store: &Store, reason: FallbackReason) -> JobId {
     let job = home.running(store).await;
     let id = job.id;
-    let prepared = Prepared { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback(reason) };
+    let prepared =
+        PreparedCompletion { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback(reason) };
     store.handled(handled(job, AfterHandler::Deliver(prepared))).await.unwrap();
     id
 }

@@ -17,8 +17,8 @@ fn retried(retried: u64) -> Result<RetriedDead, StoreError> {
     Ok(RetriedDead { retried, superseded: 0 })
 }
 
-fn fallback(reply: &str) -> Prepared {
-    Prepared { outcome: Outcome::Fallback(FallbackReason::Refused), ..prepared(reply) }
+fn fallback(reply: &str) -> PreparedCompletion {
+    PreparedCompletion { outcome: Outcome::Fallback(FallbackReason::Refused), ..prepared(reply) }
 }
 
 /// A job whose completion Kommo refused, and then its fallback too.
@@ -136,7 +136,7 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
         store.retry_with(id, sending(other)).await.unwrap();
         assert_eq!(look(&store, id).await.handler_completion, Some(prepared("hi").completion));
         let job = claim(&store).await;
-        assert_eq!(job.prepared, Prepared { outcome: chosen, ..fallback(reply) });
+        assert_eq!(job.prepared, PreparedCompletion { outcome: chosen, ..fallback(reply) });
         assert_eq!(job.delivery.refused_at, None);
         store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     }
@@ -149,7 +149,7 @@ async fn a_goto_that_is_added_to_what_the_handler_returned_is_no_second_completi
     let job = home.delivering(&store).await;
     let id = job.id;
     let with_goto = job.prepared.completion.with_goto(Step::question(1)).unwrap();
-    let with_goto = Prepared { completion: with_goto, outcome: Outcome::Handler };
+    let with_goto = PreparedCompletion { completion: with_goto, outcome: Outcome::Handler };
     let next = AfterDelivery::Replace { prepared: with_goto.clone(), delivery: Delivery::default() };
     store.sent(sent(job, next)).await.unwrap();
     assert_eq!(look(&store, id).await.handler_completion, None);

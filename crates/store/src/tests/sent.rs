@@ -86,7 +86,7 @@ async fn something_else_is_sent_at_once() {
     let job = home.delivering(&store).await;
     let id = job.id;
     home.pass(Duration::from_secs(1));
-    let fallback = Prepared {
+    let fallback = PreparedCompletion {
         completion: CheckedCompletion::failed(),
         outcome: Outcome::Fallback(FallbackReason::Refused),
     };

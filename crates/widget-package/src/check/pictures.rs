@@ -1,10 +1,7 @@
 //! The pictures: each is there, a PNG of exactly its size, and not too large for Kommo.
 
-use std::io::Cursor;
-
-use image::{ImageFormat, ImageReader};
-
 use super::{Files, Findings};
+use crate::picture::png;
 use crate::pictures::{MAX_BYTES, SIZES};
 
 /// Checks all six.
@@ -21,9 +18,9 @@ pub(super) fn check(files: &Files, findings: &mut Findings) {
             format!("has {} bytes; {MAX_BYTES} at most", bytes.len()),
         );
         // Its size first: a picture of another one is never unpacked, which could take any memory.
-        match ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png).into_dimensions() {
+        match png::size(bytes) {
             Ok(size) if size == (width, height) => {
-                if let Err(error) = image::load_from_memory_with_format(bytes, ImageFormat::Png) {
+                if let Err(error) = png::read(bytes) {
                     findings.add(&path, format!("is no PNG: {error}"));
                 }
             }

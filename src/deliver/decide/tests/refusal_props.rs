@@ -116,7 +116,7 @@ impl Day {
         let now = self.clock.now();
         let policy = HandlerPolicy::default();
         let completion = Completion::success().check().unwrap();
-        let prepared = Prepared { completion, outcome: Outcome::Handler };
+        let prepared = PreparedCompletion { completion, outcome: Outcome::Handler };
         let read = Vec::from_iter(self.flying.extract_if(.., |(at, ..)| *at <= now));
         for (_, number, status, mut permit) in read {
             let job = &mut self.jobs[number];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use model::{AccountKey, SealedTokens, Standing, Timestamp};
+use model::{AccountKey, Authorization, SealedTokens, Timestamp};
 
 use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
 use crate::sqlite::write::command::Request;
@@ -169,7 +169,7 @@ pub enum Renewal {
     /// Nothing came of it; the tokens stay as they are.
     Failed,
     /// The tokens are good no more.
-    Stopped(Standing),
+    Stopped(Authorization),
 }
 
 /// Ends the renewal of a generation. Gives the generation from now on; none if it was another one meanwhile, and then
@@ -221,7 +221,9 @@ impl Request for EndRenewal {
                 .bind(tokens.obtained_at.as_millis())
                 .bind(tokens.expires_at.as_millis()),
             Renewal::Failed => query,
-            Renewal::Stopped(standing) => query.bind(standing.state().as_str()).bind(standing.reason()),
+            Renewal::Stopped(authorization) => {
+                query.bind(authorization.state().as_str()).bind(authorization.reason())
+            }
         };
         let done = query.execute(connection).await?;
         Ok((done.rows_affected() == 1).then_some(next))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqlitePool};
 
-use model::{AccountId, AccountKey, AccountRecord, JobId, SealedTokens, Standing, Timestamp};
+use model::{AccountId, AccountKey, AccountRecord, Authorization, JobId, SealedTokens, Timestamp};
 
 use crate::sqlite::accounts::connections::{
     Connect, EndRenewal, LeaseRenewal, Leased, NewConnection, Remove, Renewal, Revoke,
@@ -196,23 +196,23 @@ fn record(row: &SqliteRow) -> Result<AccountRecord, StoreError> {
         why: why.to_owned(),
     };
     let reason = || row.try_get::<Option<String>, _>("reason").map(Option::unwrap_or_default);
-    let standing = match row.try_get("state")? {
-        "active" => Standing::Active(SealedTokens {
+    let authorization = match row.try_get("state")? {
+        "active" => Authorization::Active(SealedTokens {
             key_id: row.try_get("key_id")?,
             access: row.try_get("access_token")?,
             refresh: row.try_get("refresh_token")?,
             obtained_at: Timestamp::from_millis(row.try_get("obtained_at")?),
             expires_at: Timestamp::from_millis(row.try_get("expires_at")?),
         }),
-        "needs_authorization" => Standing::NeedsAuthorization { reason: reason()? },
-        "revoked" => Standing::Revoked { reason: reason()? },
+        "needs_authorization" => Authorization::Needed { reason: reason()? },
+        "revoked" => Authorization::Revoked { reason: reason()? },
         _ => return Err(corrupt("state", "unknown")),
     };
     let generation: i64 = row.try_get("generation")?;
     Ok(AccountRecord {
         origin: row.try_get::<Option<&str>, _>("origin")?.map(shared),
         previous_origin: row.try_get::<Option<&str>, _>("previous_origin")?.map(shared),
-        standing,
+        authorization,
         generation: u64::try_from(generation).map_err(|_| corrupt("generation", "negative"))?,
         connected_at: row.try_get::<Option<i64>, _>("connected_at")?.map(Timestamp::from_millis),
         key,

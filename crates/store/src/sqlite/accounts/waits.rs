@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownCause};
+use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
 use crate::sqlite::write::command::Request;
 use crate::sqlite::write::post_commit::Effects;
@@ -103,7 +103,7 @@ pub(crate) const WITH_DELIVERIES: &str = "SELECT value FROM json_each(?1) WHERE 
 fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
     let origin: String = row.try_get("origin")?;
     let cause =
-        row.try_get::<&str, _>("cause")?.parse().map_err(|error: UnknownCause| StoreError::Corrupt {
+        row.try_get::<&str, _>("cause")?.parse().map_err(|error: UnknownWaitCause| StoreError::Corrupt {
             table: "account_waits",
             column: "cause",
             id: origin.clone(),

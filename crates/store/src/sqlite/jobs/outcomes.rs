@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use model::{FallbackReason, HandlerName, JobId, Timestamp, UnknownReason};
+use model::{FallbackReason, HandlerName, JobId, Timestamp, UnknownFallbackReason};
 
 use crate::{Store, StoreError};
 
@@ -71,7 +71,7 @@ impl Store {
                     .map_err(|_| corrupt("handler", format!("`{handler}` is not a name")))?,
                 reason: reason
                     .parse()
-                    .map_err(|error: UnknownReason| corrupt("fallback_reason", error.to_string()))?,
+                    .map_err(|error: UnknownFallbackReason| corrupt("fallback_reason", error.to_string()))?,
                 jobs,
             });
         }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use model::{
     AfterDelivery, AfterHandler, Attempt, DeliveringJob, Delivery, DeliveryReport, FallbackReason, Fence,
-    HandlerReport, JobId, Outcome, Prepared, StateName, Timestamp,
+    HandlerReport, JobId, Outcome, PreparedCompletion, StateName, Timestamp,
 };
 
 use crate::StoreError;
@@ -258,11 +258,11 @@ fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateNam
 }
 
 /// The bytes that a completion adds to its job.
-fn length(prepared: &Prepared) -> i64 {
+fn length(prepared: &PreparedCompletion) -> i64 {
     signed(prepared.completion.as_json().len())
 }
 
-fn push_prepared(prepared: Option<&Prepared>, row: &mut Values) {
+fn push_prepared(prepared: Option<&PreparedCompletion>, row: &mut Values) {
     row.push(prepared.map(|prepared| prepared.completion.as_json()))
         .push(prepared.map(|prepared| prepared.outcome.name().as_str()))
         .push(prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str));

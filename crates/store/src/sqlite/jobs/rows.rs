@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use model::{
     AccountId, CheckedCompletion, DeliveringJob, Delivery, Entity, EntityKind, Fence, HandlerName, Job,
-    JobId, JobRecord, JobSummary, Outcome, Prepared, ReturnUrl, RunningJob, State, StateName, Timestamp,
-    UnknownReason, WidgetRequest,
+    JobId, JobRecord, JobSummary, Outcome, PreparedCompletion, ReturnUrl, RunningJob, State, StateName,
+    Timestamp, UnknownFallbackReason, WidgetRequest,
 };
 
 use crate::StoreError;
@@ -180,8 +180,9 @@ impl<'r> JobRow<'r> {
             Some("handler") => Ok(Some(Outcome::Handler)),
             Some("fallback") => {
                 let reason = self.needed("fallback_reason", self.get::<Option<&str>>("fallback_reason")?)?;
-                let reason =
-                    reason.parse().map_err(|error: UnknownReason| self.corrupt("fallback_reason", error))?;
+                let reason = reason
+                    .parse()
+                    .map_err(|error: UnknownFallbackReason| self.corrupt("fallback_reason", error))?;
                 Ok(Some(Outcome::Fallback(reason)))
             }
             Some(_) => Err(self.corrupt("outcome", "it is neither handler nor fallback")),
@@ -207,10 +208,10 @@ impl<'r> JobRow<'r> {
         CheckedCompletion::from_json(json).map(Some).map_err(|error| self.corrupt(column, error))
     }
 
-    fn prepared(&self) -> Result<Option<Prepared>, StoreError> {
+    fn prepared(&self) -> Result<Option<PreparedCompletion>, StoreError> {
         let Some(completion) = self.completion("completion")? else { return Ok(None) };
         let outcome = self.needed("outcome", self.outcome()?)?;
-        Ok(Some(Prepared { completion, outcome }))
+        Ok(Some(PreparedCompletion { completion, outcome }))
     }
 
     fn state(&self) -> Result<State, StoreError> {

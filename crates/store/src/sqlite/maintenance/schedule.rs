@@ -120,7 +120,7 @@ impl Maintenance {
         if let Some(place) = &store.0.place {
             self.log.look(place.path());
         }
-        let jump = self.calendar.look();
+        let jump = self.calendar.poll();
         jump.iter().for_each(log_jump);
         let now = store.moment();
         self.delete |= self.tick.is_multiple_of(DELETE);

@@ -58,7 +58,7 @@ impl Known {
         }
     }
 
-    pub(super) fn prepared(&self) -> Option<Prepared> {
+    pub(super) fn prepared(&self) -> Option<PreparedCompletion> {
         self.job.state.prepared().cloned()
     }
 
@@ -148,7 +148,7 @@ impl Known {
     }
 
     /// Another completion takes the place of the one that there is.
-    pub(super) fn replace(&mut self, other: Prepared) {
+    pub(super) fn replace(&mut self, other: PreparedCompletion) {
         let before = self.prepared().unwrap();
         if matches!((before.outcome, other.outcome), (Outcome::Handler, Outcome::Fallback(_))) {
             self.job.handler_completion = Some(before.completion);
@@ -172,8 +172,8 @@ impl Known {
                 .job
                 .handler_completion
                 .take()
-                .map(|completion| Prepared { completion, outcome: Outcome::Handler }),
-            Resend::Fallback(fallback) => Some(Prepared {
+                .map(|completion| PreparedCompletion { completion, outcome: Outcome::Handler }),
+            Resend::Fallback(fallback) => Some(PreparedCompletion {
                 completion: fallback.clone(),
                 outcome: Outcome::Fallback(FallbackReason::Operator),
             }),

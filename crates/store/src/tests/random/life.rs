@@ -316,7 +316,7 @@ impl Life {
         let (store, now, id) = (self.store.clone(), self.home.steady(), job.id);
         let next = match next {
             AfterWork::Deliver { fallback: false } => AfterHandler::Deliver(prepared("hi")),
-            AfterWork::Deliver { fallback: true } => AfterHandler::Deliver(Prepared {
+            AfterWork::Deliver { fallback: true } => AfterHandler::Deliver(PreparedCompletion {
                 outcome: Outcome::Fallback(FallbackReason::MaxAttempts),
                 ..prepared("sorry")
             }),
@@ -366,7 +366,10 @@ impl Life {
             AfterCall::Replace { fallback } => {
                 let outcome =
                     if fallback { Outcome::Fallback(FallbackReason::Refused) } else { job.prepared.outcome };
-                AfterDelivery::Replace { prepared: Prepared { outcome, ..prepared("else") }, delivery: calm }
+                AfterDelivery::Replace {
+                    prepared: PreparedCompletion { outcome, ..prepared("else") },
+                    delivery: calm,
+                }
             }
         };
         let mut report = sent(job, next.clone());

@@ -1,7 +1,7 @@
-//! The connected accounts in memory, decrypted, and who is where. No I/O.
+//! The account directory: the connected accounts in memory, decrypted, by their addresses. No I/O.
 //!
-//! It is a copy of what the store holds, made anew where something changed. Calls are made by the address of an account,
-//! so that is what it is looked up by; an account that has moved is found under its old address too.
+//! It is a copy of what the store holds, replaced when something changes. A call names the address of an account, so the
+//! directory is searched by address; it finds an account that has moved under its old address too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use kommo::{Bearer, NoBearer, Whose};
-use model::{AccountId, AccountKey, AccountRecord, AccountState, Standing, Timestamp};
+use model::{AccountId, AccountKey, AccountRecord, AccountState, Authorization, Timestamp};
 
-use super::seal::{Sealer, Tokens};
+use super::seal::{Sealer, Tokens, Unsealable};
 
 /// The accounts by their key, and where they are.
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct AccountDirectory {
     /// In order, so that those of one account are together.
     entries: BTreeMap<AccountKey, Arc<Entry>>,
     /// Whose bearer goes to an address.
@@ -33,7 +33,16 @@ pub(super) struct Book {
 pub(super) struct Entry {
     pub(super) record: AccountRecord,
     /// Its tokens if it is active, or why they cannot be used.
-    pub(super) tokens: Option<Result<Open, String>>,
+    pub(super) tokens: Option<Result<Open, Unreadable>>,
+}
+
+/// Why the tokens of an active account cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("store.encryption_key is missing, so its tokens cannot be read")]
+    NoKey,
+    #[error(transparent)]
+    Sealed(#[from] Unsealable),
 }
 
 /// Tokens in the clear.
@@ -46,19 +55,19 @@ pub(super) struct Open {
 
 impl Entry {
     fn new(record: AccountRecord, sealer: Option<&Sealer>) -> Self {
-        let tokens = match &record.standing {
-            Standing::Active(sealed) => Some(match sealer {
-                None => Err("store.encryption_key is missing, so its tokens cannot be read".to_owned()),
+        let tokens = match &record.authorization {
+            Authorization::Active(sealed) => Some(match sealer {
+                None => Err(Unreadable::NoKey),
                 Some(sealer) => match sealer.open(&record.key, sealed) {
                     Ok(tokens) => Ok(Open {
                         access: Arc::new(tokens.access.clone()),
                         tokens,
                         is_current: sealer.is_current(sealed),
                     }),
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(error.into()),
                 },
             }),
-            Standing::NeedsAuthorization { .. } | Standing::Revoked { .. } => None,
+            Authorization::Needed { .. } | Authorization::Revoked { .. } => None,
         };
         Self { record, tokens }
     }
@@ -70,9 +79,9 @@ impl Entry {
     pub(super) fn open(&self) -> Result<(&Open, &Arc<str>), NoBearer> {
         match (&self.tokens, &self.record.origin) {
             (Some(Ok(open)), Some(origin)) => Ok((open, origin)),
-            (Some(Err(why)), _) => Err(NoBearer::NeedsAuthorization { why: why.clone() }),
+            (Some(Err(error)), _) => Err(NoBearer::NeedsAuthorization { why: error.to_string() }),
             _ => {
-                let why = self.record.standing.reason().unwrap_or("it was not connected").to_owned();
+                let why = self.record.authorization.reason().unwrap_or("it was not connected").to_owned();
                 Err(NoBearer::NeedsAuthorization { why })
             }
         }
@@ -89,12 +98,12 @@ impl Entry {
 
     /// Which of two accounts at one address is called, the greater one: an active one if there is one, then the latest.
     fn rank(&self) -> (bool, bool, Option<Timestamp>) {
-        let state = self.record.standing.state();
+        let state = self.record.authorization.state();
         (state == AccountState::Active, state != AccountState::Revoked, self.record.connected_at)
     }
 }
 
-impl Book {
+impl AccountDirectory {
     /// How often it was changed.
     pub(super) const fn changes(&self) -> u64 {
         self.changes
@@ -197,7 +206,7 @@ impl Book {
 
     fn index(&mut self) {
         self.changes += 1;
-        let mut states = self.entries.values().map(|entry| entry.record.standing.state());
+        let mut states = self.entries.values().map(|entry| entry.record.authorization.state());
         self.has_revoked = states.any(|state| state == AccountState::Revoked);
         self.at.clear();
         for entry in self.entries.values() {
@@ -225,12 +234,12 @@ impl Book {
 mod tests {
     use super::*;
 
-    fn record(account_id: i64, origin: &str, standing: Standing) -> AccountRecord {
+    fn record(account_id: i64, origin: &str, authorization: Authorization) -> AccountRecord {
         AccountRecord {
             key: AccountKey::new(AccountId(account_id), "id"),
             origin: Some(origin.into()),
             previous_origin: None,
-            standing,
+            authorization,
             generation: 1,
             connected_at: None,
         }
@@ -247,40 +256,41 @@ mod tests {
         let now = Timestamp::from_millis(0);
         let tokens = Tokens { access: "a".into(), refresh: "r".into(), obtained_at: now, expires_at: now };
         let key = AccountKey::new(AccountId(account_id), "id");
-        record(account_id, origin, Standing::Active(sealer().seal(&key, &tokens).unwrap()))
+        record(account_id, origin, Authorization::Active(sealer().seal(&key, &tokens).unwrap()))
     }
 
     fn needs(account_id: i64, origin: &str) -> AccountRecord {
-        record(account_id, origin, Standing::NeedsAuthorization { reason: "Kommo said so".into() })
+        record(account_id, origin, Authorization::Needed { reason: "Kommo said so".into() })
     }
 
-    impl Book {
+    impl AccountDirectory {
         fn new(records: Vec<AccountRecord>, sealer: Option<&Sealer>) -> Self {
-            let mut book = Self::default();
-            assert!(book.replace(0, records, sealer));
-            book
+            let mut directory = Self::default();
+            assert!(directory.replace(0, records, sealer));
+            directory
         }
     }
 
     #[test]
     fn what_was_read_or_written_earlier_takes_the_place_of_nothing_newer() {
-        let mut book = Book::default();
-        let before = book.changes();
+        let mut directory = AccountDirectory::default();
+        let before = directory.changes();
         let renewed = AccountRecord { generation: 2, ..active(1, "https://a") };
-        book.put(renewed, Some(&sealer()));
-        let known = |book: &Book| book.at("https://a").map(|entry| entry.record.generation);
-        assert!(!book.replace(before, vec![active(1, "https://a")], Some(&sealer())));
-        book.put(active(1, "https://a"), Some(&sealer()));
-        assert_eq!(known(&book), Some(2));
+        directory.put(renewed, Some(&sealer()));
+        let known =
+            |directory: &AccountDirectory| directory.at("https://a").map(|entry| entry.record.generation);
+        assert!(!directory.replace(before, vec![active(1, "https://a")], Some(&sealer())));
+        directory.put(active(1, "https://a"), Some(&sealer()));
+        assert_eq!(known(&directory), Some(2));
         // It was removed elsewhere and connected anew, so its generations begin anew too.
         let anew = AccountRecord { connected_at: Some(Timestamp::from_millis(1)), ..active(1, "https://a") };
-        book.put(anew, Some(&sealer()));
-        assert_eq!(known(&book), Some(1));
-        assert!(book.replace(book.changes(), Vec::new(), None) && known(&book).is_none());
+        directory.put(anew, Some(&sealer()));
+        assert_eq!(known(&directory), Some(1));
+        assert!(directory.replace(directory.changes(), Vec::new(), None) && known(&directory).is_none());
     }
 
-    fn called(book: &Book, origin: &str) -> Option<(i64, String)> {
-        let entry = book.at(origin)?;
+    fn called(directory: &AccountDirectory, origin: &str) -> Option<(i64, String)> {
+        let entry = directory.at(origin)?;
         Some((entry.record.key.account_id.0, entry.bearer().ok()?.origin.to_string()))
     }
 
@@ -294,82 +304,85 @@ mod tests {
             vec![active(1, "https://a"), other(needs(1, "https://a"))],
             vec![other(needs(1, "https://a")), active(1, "https://a")],
         ] {
-            let book = Book::new(records, Some(&sealer()));
-            assert_eq!(called(&book, "https://a"), Some((1, "https://a".into())));
+            let directory = AccountDirectory::new(records, Some(&sealer()));
+            assert_eq!(called(&directory, "https://a"), Some((1, "https://a".into())));
         }
-        assert!(Book::default().at("https://a").is_none());
+        assert!(AccountDirectory::default().at("https://a").is_none());
     }
 
     #[test]
     fn who_has_moved_is_found_under_the_old_address_until_somebody_else_has_it() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
-        let mut book = Book::new(vec![moved], Some(&sealer()));
-        assert_eq!(called(&book, "https://old"), Some((1, "https://new".into())));
-        assert_eq!(book.moved_to("https://old").map(|new| &**new), Some("https://new"));
+        let mut directory = AccountDirectory::new(vec![moved], Some(&sealer()));
+        assert_eq!(called(&directory, "https://old"), Some((1, "https://new".into())));
+        assert_eq!(directory.moved_to("https://old").map(|new| &**new), Some("https://new"));
         assert_eq!(
-            (book.moved_from("https://new"), book.moved_from("https://old")),
+            (directory.moved_from("https://new"), directory.moved_from("https://old")),
             (vec!["https://old".into()], vec![])
         );
-        book.put(active(2, "https://old"), Some(&sealer()));
-        assert_eq!(called(&book, "https://old"), Some((2, "https://old".into())));
-        assert_eq!(book.moved_to("https://old"), None);
-        book.remove(&AccountKey::new(AccountId(2), "ID"));
-        assert_eq!(called(&book, "https://old"), Some((1, "https://new".into())));
+        directory.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(called(&directory, "https://old"), Some((2, "https://old".into())));
+        assert_eq!(directory.moved_to("https://old"), None);
+        directory.remove(&AccountKey::new(AccountId(2), "ID"));
+        assert_eq!(called(&directory, "https://old"), Some((1, "https://new".into())));
     }
 
     #[test]
     fn each_address_whose_calls_go_elsewhere_is_named_once_for_each_change() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
-        let mut book = Book::new(vec![active(1, "https://old")], Some(&sealer()));
-        assert!(book.take_readdressed().is_empty());
-        book.put(moved, Some(&sealer()));
-        assert_eq!(book.take_readdressed(), ["https://old".into()]);
-        book.put(active(3, "https://third"), Some(&sealer()));
-        assert!(book.take_readdressed().is_empty());
-        book.put(active(2, "https://old"), Some(&sealer()));
-        assert_eq!(book.take_readdressed(), ["https://old".into()], "a stranger has it now");
+        let mut directory = AccountDirectory::new(vec![active(1, "https://old")], Some(&sealer()));
+        assert!(directory.take_readdressed().is_empty());
+        directory.put(moved, Some(&sealer()));
+        assert_eq!(directory.take_readdressed(), ["https://old".into()]);
+        directory.put(active(3, "https://third"), Some(&sealer()));
+        assert!(directory.take_readdressed().is_empty());
+        directory.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(directory.take_readdressed(), ["https://old".into()], "a stranger has it now");
     }
 
     #[test]
     fn an_address_that_passed_on_gives_nobody_the_token_of_another() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
-        let mut book = Book::new(vec![moved], Some(&sealer()));
-        let of = |book: &Book, account_id: i64, origin: &str| {
-            let entry = book.of(Whose::from((origin, AccountId(account_id))))?;
+        let mut directory = AccountDirectory::new(vec![moved], Some(&sealer()));
+        let of = |directory: &AccountDirectory, account_id: i64, origin: &str| {
+            let entry = directory.of(Whose::from((origin, AccountId(account_id))))?;
             Some((entry.record.key.account_id.0, entry.bearer().ok()?.origin.to_string()))
         };
         // A stranger has the old address, and is not connected yet.
-        assert_eq!(of(&book, 2, "https://old"), None);
-        assert_eq!(of(&book, 2, "https://new"), None);
-        assert_eq!(of(&book, 1, "https://old"), Some((1, "https://new".into())));
+        assert_eq!(of(&directory, 2, "https://old"), None);
+        assert_eq!(of(&directory, 2, "https://new"), None);
+        assert_eq!(of(&directory, 1, "https://old"), Some((1, "https://new".into())));
         // Now it is: each has its own.
-        book.put(active(2, "https://old"), Some(&sealer()));
-        assert_eq!(of(&book, 2, "https://old"), Some((2, "https://old".into())));
-        assert_eq!(of(&book, 1, "https://old"), Some((1, "https://new".into())));
+        directory.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(of(&directory, 2, "https://old"), Some((2, "https://old".into())));
+        assert_eq!(of(&directory, 1, "https://old"), Some((1, "https://new".into())));
         // It moves on too. Of two who were there, each is found by its number.
-        book.put(
+        directory.put(
             AccountRecord { previous_origin: Some("https://old".into()), ..active(2, "https://newer") },
             Some(&sealer()),
         );
-        assert_eq!(of(&book, 2, "https://old"), Some((2, "https://newer".into())));
-        assert_eq!(of(&book, 1, "https://old"), Some((1, "https://new".into())));
-        book.put(active(2, "https://old"), Some(&sealer()));
+        assert_eq!(of(&directory, 2, "https://old"), Some((2, "https://newer".into())));
+        assert_eq!(of(&directory, 1, "https://old"), Some((1, "https://new".into())));
+        directory.put(active(2, "https://old"), Some(&sealer()));
         // Whoever says so without a number means the one who is there today.
-        assert_eq!(called(&book, "https://old"), Some((2, "https://old".into())));
+        assert_eq!(called(&directory, "https://old"), Some((2, "https://old".into())));
     }
 
     #[test]
     fn an_account_without_usable_tokens_says_why() {
         let cases = [
-            (Book::new(vec![needs(1, "https://a")], Some(&sealer())), "Kommo said so"),
-            (Book::new(vec![active(1, "https://a")], None), "store.encryption_key is missing"),
+            (AccountDirectory::new(vec![needs(1, "https://a")], Some(&sealer())), "Kommo said so"),
+            (AccountDirectory::new(vec![active(1, "https://a")], None), "store.encryption_key is missing"),
             (
-                Book::new(vec![active(1, "https://a")], Some(&Sealer::new(&[2; 32], None, |_| true))),
+                AccountDirectory::new(
+                    vec![active(1, "https://a")],
+                    Some(&Sealer::new(&[2; 32], None, |_| true)),
+                ),
                 "encrypted under another key",
             ),
         ];
-        for (book, expected) in cases {
-            let error = book.at("https://a").unwrap().bearer().unwrap_err().to_string();
+        for (directory, expected) in cases {
+            let error = directory.at("https://a").unwrap().bearer().unwrap_err().to_string();
             assert!(error.contains(expected) && error.contains("accounts authorize"), "{error}");
         }
     }

@@ -1,0 +1,108 @@
+//! PNG: reading every kind of it, and writing one that is as small as can be.
+
+use std::io::Cursor;
+
+use png::{
+    BitDepth, ColorType, Compression, Decoder, Encoder, EncodingError, Filter, Limits, Transformations,
+};
+
+use super::packed::Unreadable;
+use super::{Picture, Size, area};
+
+/// How each PNG begins.
+pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// The most memory that reading one of our own may take beside its pixels, in bytes.
+const MEMORY: u64 = 512 * 1024 * 1024;
+
+/// A PNG whose head was read.
+pub(super) type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
+
+/// Reads the head. Palettes and pixels of few bits will be unpacked to 8 bits a colour, 16 bits stay.
+pub(super) fn open(bytes: &[u8], memory: u64) -> Result<Reader<'_>, Unreadable> {
+    let limits = Limits { bytes: usize::try_from(memory).unwrap_or(usize::MAX) };
+    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(Transformations::EXPAND);
+    Ok(decoder.read_info()?)
+}
+
+/// How many bytes the unpacked pixels take.
+pub(super) fn pixel_bytes(reader: &Reader<'_>) -> u64 {
+    let (width, height) = reader.info().size();
+    let (colour, depth) = reader.output_color_type();
+    let bytes = if depth == BitDepth::Sixteen { 2 } else { 1 };
+    let samples = u64::try_from(colour.samples()).unwrap_or(u64::MAX);
+    u64::from(width).saturating_mul(u64::from(height)).saturating_mul(samples * bytes)
+}
+
+pub(super) fn unpack(mut reader: Reader<'_>) -> Result<Picture, Unreadable> {
+    let size = reader.info().size();
+    let (colour, depth) = reader.output_color_type();
+    let length = usize::try_from(pixel_bytes(&reader)).map_err(|_| Unreadable::Memory)?;
+    let mut bytes = vec![0; length];
+    reader.next_frame(&mut bytes)?;
+    if depth == BitDepth::Sixteen {
+        bytes = bytes.as_chunks().0.iter().map(|wide| narrowed(u16::from_be_bytes(*wide))).collect();
+    }
+    let bytes: Vec<u8> = match colour {
+        ColorType::Grayscale | ColorType::Indexed => {
+            bytes.iter().flat_map(|&grey| [grey, grey, grey, u8::MAX]).collect()
+        }
+        ColorType::GrayscaleAlpha => {
+            bytes.as_chunks().0.iter().flat_map(|&[grey, alpha]| [grey, grey, grey, alpha]).collect()
+        }
+        ColorType::Rgb => opaque(&bytes),
+        ColorType::Rgba => bytes,
+    };
+    Picture::of(size, bytes).ok_or_else(Unreadable::incomplete)
+}
+
+/// Pixels of three colours, with full opacity.
+pub(super) fn opaque(bytes: &[u8]) -> Vec<u8> {
+    bytes.as_chunks().0.iter().flat_map(|&[red, green, blue]| [red, green, blue, u8::MAX]).collect()
+}
+
+/// The size of a PNG, without unpacking it.
+///
+/// # Errors
+/// It is none, or it is damaged.
+pub(crate) fn size(bytes: &[u8]) -> Result<Size, Unreadable> {
+    Ok(open(bytes, MEMORY)?.info().size())
+}
+
+/// Reads a PNG.
+///
+/// # Errors
+/// It is none, or it is damaged.
+pub(crate) fn read(bytes: &[u8]) -> Result<Picture, Unreadable> {
+    unpack(open(bytes, MEMORY)?)
+}
+
+/// The nearest of 256 values to one of 65,536.
+fn narrowed(wide: u16) -> u8 {
+    u8::try_from((u32::from(wide) + 128) / 257).unwrap_or(u8::MAX)
+}
+
+/// Writes a PNG. Takes its time for a small one; opacity is left out if each pixel is opaque.
+///
+/// # Errors
+/// The picture has no pixels.
+pub(crate) fn write(picture: &Picture) -> Result<Vec<u8>, EncodingError> {
+    let (width, height) = picture.size();
+    let mut written = Vec::new();
+    let mut encoder = Encoder::new(&mut written, width, height);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::High);
+    encoder.set_filter(Filter::Adaptive);
+    let pixels = picture.pixels();
+    if pixels.iter().all(|pixel| pixel[3] == u8::MAX) {
+        encoder.set_color(ColorType::Rgb);
+        let mut opaque = Vec::with_capacity(area((width, height)) * 3);
+        opaque.extend(pixels.iter().flat_map(|&[red, green, blue, _]| [red, green, blue]));
+        encoder.write_header()?.write_image_data(&opaque)?;
+    } else {
+        encoder.set_color(ColorType::Rgba);
+        encoder.write_header()?.write_image_data(pixels.as_flattened())?;
+    }
+    Ok(written)
+}
