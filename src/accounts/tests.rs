@@ -90,7 +90,7 @@ impl Home {
             integrations: vec![integration],
             keys: Some(Keys { current: Arc::new(self.key), previous: self.previous_key.map(Arc::new) }),
             store: Some(store.clone()),
-            kommo: Kommo::new(hosts.clone(), Duration::from_secs(20)).unwrap(),
+            kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
             gate: CallLimiter::new(limits, self.clock.clock()),
             health: Health::new(),

@@ -33,7 +33,7 @@ impl Visit {
         let speaking = Speaking::new(config, clock)?;
         let accounts = speaking.clone().accounts(config, store.clone()).await?;
         let origin = choose(&accounts.list().await?, wanted)?;
-        Ok(Self { client: speaking.clients(config, &accounts, None).of(origin), store })
+        Ok(Self { client: speaking.clients(config, &accounts, None).client_at(origin), store })
     }
 
     /// Closes the store.

@@ -3,8 +3,7 @@
 use super::*;
 
 fn refusals() -> [AttemptOutcome; 4] {
-    let html = AttemptOutcome::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
-    [status(401), status(402), status(403), html]
+    [status(401), status(402), status(403), web_page(403)]
 }
 
 fn refused(failing_since: Option<Timestamp>, refused_at: Timestamp) -> Delivery {
