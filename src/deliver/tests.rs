@@ -4,10 +4,10 @@ mod clock;
 mod connected;
 mod interplay;
 mod lanes;
+mod log;
 mod moved;
 mod outage;
 mod refused;
-mod told;
 mod waits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
