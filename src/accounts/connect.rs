@@ -205,7 +205,7 @@ impl Accounts {
         let turn = self.link_turn(nonce);
         let _turn = turn.lock().await;
         let code_hash = Sha256::digest(code.expose_secret()).into();
-        match ready.store.use_state(nonce, code_hash, until).await.map_err(ConnectError::Store)? {
+        match ready.store.oauth().use_state(nonce, code_hash, until).await.map_err(ConnectError::Store)? {
             StateUse::Granted => {}
             StateUse::OtherCode => return Err(StateError::Used.into()),
             StateUse::Connected(account_id) => return self.repeated(ready.integration, account_id),

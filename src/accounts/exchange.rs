@@ -121,7 +121,7 @@ impl Accounts {
             moves_from,
             state: by.state(),
         };
-        let generation = store.connect_account(new).await.map_err(ConnectError::Store)?;
+        let generation = store.accounts().connect(new).await.map_err(ConnectError::Store)?;
         let Some(generation) = generation else {
             // Another process connected it at another address meanwhile.
             self.reload().await.map_err(ConnectError::Store)?;

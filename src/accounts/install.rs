@@ -128,7 +128,7 @@ impl Accounts {
             received_at,
             expires_at: until,
         };
-        ready.store.keep_code(code, CODE_LIMITS).await.map_err(ConnectError::Store)?;
+        ready.store.oauth().keep_code(code, CODE_LIMITS).await.map_err(ConnectError::Store)?;
         let integration = ready.integration.name.clone();
         Ok(Kept { origin: origin.clone(), integration, until, needs_confirmation })
     }
@@ -136,7 +136,7 @@ impl Accounts {
     /// Exchanges kept codes at addresses that are known by now: the newest one for each, as far as there is a place for it.
     pub(super) async fn exchange_kept(&self, store: &Store) -> Result<(), StoreError> {
         let mut newest: BTreeMap<(Arc<str>, Arc<str>), KeptCode> = BTreeMap::new();
-        for kept in store.kept_codes().await? {
+        for kept in store.oauth().kept_codes().await? {
             newest.entry((kept.client_uuid.clone(), kept.origin.clone())).or_insert(kept);
         }
         let exchanges = newest.into_values().map(|kept| self.exchange_one(store, kept));
@@ -175,7 +175,7 @@ impl Accounts {
         sealer: &super::seal::Sealer,
         kept: &KeptCode,
     ) -> Result<Option<SecretString>, StoreError> {
-        let sealed = store.take_code(kept.id).await?;
+        let sealed = store.oauth().take_code(kept.id).await?;
         Ok(sealed.and_then(|sealed| sealer.open_code(&kept.client_uuid, &kept.origin, &sealed)))
     }
 
@@ -189,7 +189,7 @@ impl Accounts {
         let KeptCode { client_uuid, origin, received_at, expires_at, .. } = kept.clone();
         let Some(sealed) = ready.sealer.seal_code(&client_uuid, &origin, code) else { return Ok(()) };
         let code = NewCode { client_uuid, origin, sealed, received_at, expires_at };
-        ready.store.keep_code(code, CODE_LIMITS).await
+        ready.store.oauth().keep_code(code, CODE_LIMITS).await
     }
 
     /// The installations that wait, by host.
@@ -199,7 +199,7 @@ impl Accounts {
     pub async fn installations(&self) -> Result<Vec<Installation>, StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(Vec::new()) };
         let mut waiting: BTreeMap<(Arc<str>, Arc<str>), Installation> = BTreeMap::new();
-        for kept in store.kept_codes().await? {
+        for kept in store.oauth().kept_codes().await? {
             let KeptCode { client_uuid, origin, received_at, expires_at, .. } = kept;
             let name = self.integration(&client_uuid).map_or(&*client_uuid, |known| &known.name);
             let first = || Installation {
@@ -231,7 +231,7 @@ impl Accounts {
         let ready = self.ready(integration.ok_or(ConnectError::UnknownIntegration)?)?;
         let url = self.origin_of(&installation.origin)?;
         let mut refused = ConnectError::Code(ExchangeError::NoCode);
-        for kept in ready.store.kept_codes().await.map_err(ConnectError::Store)? {
+        for kept in ready.store.oauth().kept_codes().await.map_err(ConnectError::Store)? {
             if (&kept.client_uuid, &kept.origin) != (&installation.client_uuid, &installation.origin) {
                 continue;
             }

@@ -57,11 +57,11 @@ impl Accounts {
     /// The store cannot be read.
     pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
         let waiting = match &self.0.parts.store {
-            Some(store) => store.waiting_deliveries().await?,
+            Some(store) => store.jobs().waiting_deliveries().await?,
             None => Vec::new(),
         };
         let waits = match &self.0.parts.store {
-            Some(store) => store.account_waits().await?,
+            Some(store) => store.accounts().waits().await?,
             None => Vec::new(),
         };
         let wait_at = |origin: &str| {
@@ -161,7 +161,7 @@ impl Accounts {
     /// The store cannot be written.
     pub async fn remove(&self, key: &AccountKey) -> Result<bool, StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(false) };
-        let removed = store.remove_account(key.clone()).await?;
+        let removed = store.accounts().remove(key.clone()).await?;
         self.change(|directory| directory.remove(key));
         Ok(removed)
     }

@@ -124,7 +124,7 @@ impl Accounts {
         }));
         accounts.reload().await?;
         if let Some(store) = &accounts.0.parts.store {
-            accounts.0.pairs.load(&store.pairs().await?);
+            accounts.0.pairs.load(&store.oauth().pairs().await?);
         }
         Ok(accounts)
     }
@@ -256,7 +256,7 @@ impl Accounts {
         let Some(store) = &self.0.parts.store else { return Ok(()) };
         loop {
             let before = self.changes();
-            let records = store.accounts().await?;
+            let records = store.accounts().all().await?;
             if self.replace(before, records) {
                 return Ok(());
             }

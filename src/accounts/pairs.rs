@@ -107,7 +107,7 @@ impl Pairs {
         if new.is_empty() {
             return Ok(());
         }
-        let saved = store.add_pairs(new.clone()).await;
+        let saved = store.oauth().add_pairs(new.clone()).await;
         if saved.is_err() {
             self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
         }

@@ -111,7 +111,7 @@ impl Accounts {
                 self.forget_refused(&key);
                 return Err(NoBearer::NotRenewed { why: why.clone() });
             }
-            match store.lease_renewal(key.clone(), entry.record.generation, self.lease()).await {
+            match store.accounts().lease_renewal(key.clone(), entry.record.generation, self.lease()).await {
                 Ok(Leased::Granted) => break entry,
                 // Another process renews; what it stores is read here.
                 Ok(Leased::Busy(_)) => self.0.parts.clock.sleep(RETRY_DELAY).await,
@@ -275,7 +275,7 @@ impl Accounts {
     ) -> Result<Option<u64>, NoBearer> {
         let Some(store) = &self.0.parts.store else { return Err(NoBearer::Unknown) };
         loop {
-            match store.end_renewal(key.clone(), generation, renewal.clone()).await {
+            match store.accounts().end_renewal(key.clone(), generation, renewal.clone()).await {
                 Ok(generation) => return Ok(generation),
                 Err(error) if error.is_passing() => self.0.parts.clock.sleep(RETRY_DELAY).await,
                 Err(error) => return Err(not_stored(&error)),

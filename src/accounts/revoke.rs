@@ -93,7 +93,7 @@ impl Accounts {
         // Asking may take minutes. Only one call holds its connection for that time; those that come meanwhile wait in the
         // store.
         let Ok(mut last) = hearing.try_lock() else {
-            store.note_revocation(key, true).await?;
+            store.oauth().note_revocation(key, true).await?;
             return Ok(Revoked::Pending);
         };
         let asked = self.ask_lately(&key, &mut last).await;
@@ -102,7 +102,7 @@ impl Accounts {
             Evidence::Works | Evidence::Refused | Evidence::Silent => true,
             Evidence::Gone | Evidence::NoToken => false,
         };
-        let is_first = store.note_revocation(key.clone(), pending).await?;
+        let is_first = store.oauth().note_revocation(key.clone(), pending).await?;
         let state = self.state_of(&key);
         match believe(asked.evidence, state, is_first) {
             // The watch cancels what comes late, and a repetition must cost no more than a look.
@@ -121,7 +121,7 @@ impl Accounts {
 
     /// Settles the calls that wait, as far as their accounts can be asked now.
     pub(super) async fn complete_revocations(&self, store: &Store) -> Result<(), StoreError> {
-        let pending = store.pending_revocations().await?;
+        let pending = store.oauth().pending_revocations().await?;
         let settled = pending.into_iter().map(|pending| self.complete_revocation(store, pending));
         for done in futures_util::future::join_all(settled).await {
             done?;
@@ -146,7 +146,7 @@ impl Accounts {
             }
             Belief::Wait => {}
             Belief::Doubt | Belief::Ignore => {
-                store.settle_revocation(key.clone()).await?;
+                store.oauth().settle_revocation(key.clone()).await?;
                 metrics::counter!("bridge_oauth_revocations_total", "outcome" => "dropped").increment(1);
                 tracing::info!(
                     account.id = key.account_id.0,
@@ -190,7 +190,7 @@ impl Accounts {
         key: &AccountKey,
         seen: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
-        let done = store.revoke_account(key.clone(), seen, DISCONNECTED.to_owned()).await?;
+        let done = store.accounts().revoke(key.clone(), seen, DISCONNECTED.to_owned()).await?;
         self.reload().await?;
         if !done {
             return Ok(None);
@@ -224,7 +224,7 @@ impl Accounts {
         account_ids: &[AccountId],
     ) -> Result<u64, StoreError> {
         let gone = account_ids.iter().copied().filter(|account_id| !self.still_connected(*account_id));
-        store.cancel_accounts(&gone.collect::<Vec<_>>(), CANCELLED_JOB_ERROR).await
+        store.jobs().cancel_accounts(&gone.collect::<Vec<_>>(), CANCELLED_JOB_ERROR).await
     }
 
     /// Cancels the jobs of requests that were found good before their account was disconnected, and stored after it. An

@@ -27,7 +27,7 @@ use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
 use model::{HostRules, Timestamp};
 use simulator::{Fault, MovedAnswer, Options, Simulator, TimeSource};
-use store::{Purpose, Store};
+use store::{Role, Store};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const REDIRECT_URI: &str = "https://bots.example.com/oauth/callback";
@@ -63,7 +63,7 @@ impl Home {
         }
     }
 
-    async fn store(&self, purpose: Purpose) -> Store {
+    async fn store(&self, purpose: Role) -> Store {
         let url = format!("sqlite:{}", self.folder.path().join("bridge.db").display());
         Store::open(&url, purpose, self.clock.clock()).await.unwrap()
     }
@@ -120,7 +120,7 @@ impl Home {
 
     /// A store and accounts, one of them connected.
     async fn connected(&self) -> (Store, Accounts) {
-        let store = self.store(Purpose::Serve).await;
+        let store = self.store(Role::Owner).await;
         let accounts = self.accounts(&store).await;
         accounts.connect(self.callback(&accounts)).await.unwrap();
         (store, accounts)

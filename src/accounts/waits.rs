@@ -35,7 +35,7 @@ impl Accounts {
     /// The store cannot be written.
     pub async fn ask_resume(&self, origin: &str) -> Result<bool, StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(false) };
-        store.ask_resume(origin.into()).await?;
+        store.accounts().ask_resume(origin.into()).await?;
         Ok(true)
     }
 
@@ -74,7 +74,7 @@ impl Accounts {
             return Ok(());
         }
         let origins: Vec<Arc<str>> = changed.iter().map(|(origin, _)| origin.clone()).collect();
-        let written = store.write_waits(changed).await;
+        let written = store.accounts().write_waits(changed).await;
         if written.is_err() {
             self.0.parts.health.give_back_changed_waits(origins);
         }
@@ -100,7 +100,7 @@ impl Accounts {
 
     /// Once: resumes what commands ask for, notes long pauses, and forgets waits for which nothing waits.
     async fn poll_waits(&self, store: &Store) -> Result<(), StoreError> {
-        for origin in store.take_resumes().await? {
+        for origin in store.accounts().take_resumes().await? {
             self.resume(store, &origin).await?;
         }
         self.note_wait_of_all();
@@ -123,7 +123,7 @@ impl Accounts {
             "operator resumed the account: trying it now"
         );
         for lane in self.lanes(&origin) {
-            store.release_refused(lane).await?;
+            store.jobs().release_refused(lane).await?;
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Accounts {
             return Ok(Vec::new());
         }
         let all: Vec<Arc<str>> = lanes.iter().flat_map(|(_, lanes)| lanes).cloned().collect();
-        let there = store.with_deliveries(&all).await?;
+        let there = store.jobs().with_deliveries(&all).await?;
         let waited_for = lanes.into_iter().filter(|(_, lanes)| lanes.iter().any(|lane| there.contains(lane)));
         Ok(waited_for.map(|(origin, _)| origin).collect())
     }

@@ -128,7 +128,7 @@ impl Accounts {
 
     /// Reads the accounts anew if another process changed one.
     async fn poll(&self, store: &Store) -> Result<(), StoreError> {
-        let there: HashMap<AccountKey, u64> = store.account_generations().await?.into_iter().collect();
+        let there: HashMap<AccountKey, u64> = store.accounts().generations().await?.into_iter().collect();
         let known = self.entries();
         let same = |entry: &Arc<Entry>| there.get(&entry.record.key) == Some(&entry.record.generation);
         if known.len() == self.readable(&there) && known.iter().all(same) {

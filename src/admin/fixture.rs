@@ -13,7 +13,7 @@ use model::{
     Delivery, DeliveryReport, Entity, EntityKind, FallbackReason, HandlerReport, JobId, NewJob, Outcome,
     PreparedCompletion, Stage, StateName, Timestamp, WidgetRequest,
 };
-use store::{Purpose, Store, Written};
+use store::{Role, Store, Written};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -37,7 +37,7 @@ impl Jobs {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         Self { store, clock, url, made: AtomicU32::new(0), _folder: folder }
     }
 
@@ -49,7 +49,7 @@ impl Jobs {
         let id = self.accept(handler, number, Duration::from_secs(50)).await;
         match state {
             StateName::Queued => {}
-            StateName::Cancelled => self.store.cancel(id).await.unwrap(),
+            StateName::Cancelled => self.store.jobs().cancel(id).await.unwrap(),
             _ => self.work(handler, id, number, state).await,
         }
         id
@@ -68,7 +68,7 @@ impl Jobs {
         self.clock.advance(Duration::from_secs(1));
         let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
         let id = self.accept(handler, number, Duration::from_secs(50)).await;
-        let job = self.store.claim_work(handler.into(), 1, LEASE).await.unwrap().remove(0);
+        let job = self.store.jobs().claim_work(handler.into(), 1, LEASE).await.unwrap().remove(0);
         let prepared = PreparedCompletion {
             completion: CheckedCompletion::failed(),
             outcome: Outcome::Fallback(reason),
@@ -80,7 +80,7 @@ impl Jobs {
             next: AfterHandler::Deliver(prepared),
             error: Some("no such lead".into()),
         };
-        assert_eq!(self.store.handled(report).await.unwrap(), Written::Done);
+        assert_eq!(self.store.jobs().handled(report).await.unwrap(), Written::Done);
         id
     }
 
@@ -99,7 +99,7 @@ impl Jobs {
         let next = AfterDelivery::Replace { prepared, delivery: Delivery::default() };
         for next in [next, AfterDelivery::Dead { answer_lost: false }] {
             let job = self.claim_delivery(self.made.load(Ordering::SeqCst)).await;
-            self.store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+            self.store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
         }
         id
     }
@@ -115,7 +115,7 @@ impl Jobs {
     pub(crate) async fn claim_delivery(&self, number: u32) -> DeliveringJob {
         let origin = format!("https://a{number}.kommo.com");
         let longest_due = store::LongestDue::default();
-        self.store.claim_deliveries(origin.into(), 1, longest_due, LEASE).await.unwrap().remove(0)
+        self.store.jobs().claim_deliveries(origin.into(), 1, longest_due, LEASE).await.unwrap().remove(0)
     }
 
     async fn accept(&self, handler: &str, number: u32, answer_within: Duration) -> JobId {
@@ -145,11 +145,11 @@ impl Jobs {
             received_at: now,
             answer_by: now + answer_within,
         };
-        self.store.accept(job, LEASE).await.unwrap().id
+        self.store.jobs().accept(job, LEASE).await.unwrap().id
     }
 
     async fn work(&self, handler: &str, id: JobId, number: u32, state: StateName) {
-        let job = self.store.claim_work(handler.into(), 1, LEASE).await.unwrap().remove(0);
+        let job = self.store.jobs().claim_work(handler.into(), 1, LEASE).await.unwrap().remove(0);
         assert_eq!(job.id, id, "another job of this handler was queued");
         if state == StateName::Running {
             return;
@@ -158,7 +158,7 @@ impl Jobs {
         let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
         let attempt = Some(self.attempt(Stage::Handler, AttemptResult::Ok, None));
         let report = HandlerReport { job, attempt, next, error: None };
-        assert_eq!(self.store.handled(report).await.unwrap(), Written::Done);
+        assert_eq!(self.store.jobs().handled(report).await.unwrap(), Written::Done);
         let (next, result, status) = match state {
             StateName::Delivered => (AfterDelivery::Delivered, AttemptResult::Ok, 202),
             StateName::Gone => (AfterDelivery::Gone, AttemptResult::Gone, 404),
@@ -170,7 +170,7 @@ impl Jobs {
         let attempt =
             Some(Attempt { error: error.clone(), ..self.attempt(Stage::Delivery, result, Some(status)) });
         let report = DeliveryReport { job, attempt, next, error };
-        assert_eq!(self.store.sent(report).await.unwrap(), Written::Done);
+        assert_eq!(self.store.jobs().sent(report).await.unwrap(), Written::Done);
     }
 
     fn attempt(&self, stage: Stage, result: AttemptResult, status: Option<u16>) -> Attempt {

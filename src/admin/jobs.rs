@@ -42,7 +42,7 @@ type Id = Result<Path<String>, PathRejection>;
 pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer {
     let filter = jobs_query::parse(query.as_deref().unwrap_or_default())
         .map_err(|error| refusal::of_parameter(&error))?;
-    let page = within(STORE_TIMEOUT, shared.store.jobs(&filter)).await?;
+    let page = within(STORE_TIMEOUT, shared.store.jobs().list(&filter)).await?;
     Ok(Json(PageView::from(page)).into_response())
 }
 
@@ -74,14 +74,15 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
         None => Resend::Last,
         Some(OutcomeName::Handler) => Resend::Handler,
         Some(OutcomeName::Fallback) => {
-            let (job, _attempts) =
-                within(STORE_TIMEOUT, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))?;
+            let (job, _attempts) = within(STORE_TIMEOUT, shared.store.jobs().get(id))
+                .await?
+                .ok_or_else(|| refusal::no_job(id))?;
             Resend::Fallback((shared.fallback)(&job.summary().handler))
         }
     };
     let store = shared.store.clone();
     to_the_end(STORE_TIMEOUT, async move {
-        store.retry_with(id, RetryOptions { send, force }).await?;
+        store.jobs().retry_with(id, RetryOptions { send, force }).await?;
         tracing::info!(job.id = %id, force, "operator retried a job");
         Ok(())
     })
@@ -94,9 +95,9 @@ pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(&shared, id).await?;
     let (store, job_log) = (shared.store.clone(), shared.job_log.clone());
     to_the_end(STORE_TIMEOUT, async move {
-        store.cancel(id).await?;
+        store.jobs().cancel(id).await?;
         // Logged also if the caller hung up meanwhile.
-        if let Some((job, _)) = store.job(id).await? {
+        if let Some((job, _)) = store.jobs().get(id).await? {
             job_log.finished(Finished::from(&job.summary()));
         }
         Ok(())
@@ -127,7 +128,7 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
     }
     let store = shared.store.clone();
     let RetriedDead { retried, superseded } = to_the_end(BULK_TIMEOUT, async move {
-        let done = store.retry_dead(handler, force).await?;
+        let done = store.jobs().retry_dead(handler, force).await?;
         let RetriedDead { retried, superseded } = done;
         tracing::info!(jobs = retried, superseded, force, "operator retried dead jobs");
         Ok(done)
@@ -138,9 +139,9 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
 
 /// `GET /api/v1/stats`
 pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
-    let stats = within(STORE_TIMEOUT, shared.store.stats()).await?;
+    let stats = within(STORE_TIMEOUT, shared.store.jobs().stats()).await?;
     let now = shared.clock.now();
-    let lately = within(STORE_TIMEOUT, shared.store.recent_outcomes(now - LAST_HOUR)).await?;
+    let lately = within(STORE_TIMEOUT, shared.store.jobs().recent_outcomes(now - LAST_HOUR)).await?;
     let age = stats.oldest_queued.map(|oldest| now.since(oldest).as_secs_f64());
     Ok(Json(json!({
         "jobs": stats.jobs,
@@ -152,7 +153,7 @@ pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
 }
 
 async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), Problem> {
-    within(STORE_TIMEOUT, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))
+    within(STORE_TIMEOUT, shared.store.jobs().get(id)).await?.ok_or_else(|| refusal::no_job(id))
 }
 
 async fn show(shared: &Shared, id: JobId) -> Answer {
@@ -163,7 +164,8 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
 
 async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, Problem> {
     let JobRecord::Whole(job) = job else { return Ok(None) };
-    let waits = within(STORE_TIMEOUT, shared.store.waits_at(job.request.return_url.origin())).await?;
+    let waits =
+        within(STORE_TIMEOUT, shared.store.accounts().waits_at(job.request.return_url.origin())).await?;
     let around = WaitContext {
         now: shared.clock.now(),
         is_served: Some(true),
@@ -184,7 +186,7 @@ async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {
 async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
     let prefix = text.parse().map_err(|_| refusal::no_job(text))?;
-    within(STORE_TIMEOUT, shared.store.find(prefix)).await
+    within(STORE_TIMEOUT, shared.store.jobs().find(prefix)).await
 }
 
 /// Carries `work` out to its end, also if the caller hangs up or loses patience: half of many changes would be neither done

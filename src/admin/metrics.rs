@@ -19,11 +19,11 @@ const CONTENT_TYPE_OF_METRICS: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// The numbers, in Prometheus' text format. Those of the store are missing while it cannot be read.
 pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
     let mut text = shared.metrics.render();
-    match shared.store.stats().await {
+    match shared.store.jobs().stats().await {
         Ok(stats) => text.push_str(&of_store(&stats, shared.clock.now())),
         Err(error) => tracing::warn!(%error, "/metrics goes without the store's numbers"),
     }
-    text.push_str(&of_log(shared.store.log_bytes()));
+    text.push_str(&of_log(shared.store.maintenance().log_bytes()));
     text.push_str(&of_accounts(shared.health.waiting().len(), shared.health.everybody_waits().is_some()));
     ([(CONTENT_TYPE, CONTENT_TYPE_OF_METRICS)], text).into_response()
 }

@@ -18,7 +18,7 @@ use crate::work::{HandlerThreads, Pool, Registry};
 use kommo::pace::CallLimiter;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
-use store::{Purpose, Store};
+use store::{Role, Store};
 
 use super::kommo_stack::{self, KommoStack};
 use super::secrets::Secrets;
@@ -45,8 +45,8 @@ impl BridgeParts {
         let registry = registry(&config, registrations)?;
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
         let kommo = kommo_stack::kommo(&config)?;
-        let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
-        store.set_budget(config.budget.clone());
+        let store = Store::open(&config.store.url, Role::Owner, clock.clone()).await?;
+        store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
         let limiter = kommo_stack::limiter(&config, &clock);
         note_everybody(&health, &limiter, &store, &clock);
@@ -57,7 +57,7 @@ impl BridgeParts {
             clock: clock.clone(),
         };
         let accounts = kommo_stack.clone().accounts(&config, Some(store.clone())).await?;
-        store.give_up_unknown(accounts.known());
+        store.maintenance().give_up_unknown(accounts.known());
         // On this runtime, not on the handlers' own threads, which they may block.
         let clients = kommo_stack.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =

@@ -62,7 +62,7 @@ impl BridgeParts {
             let retention = Retention { jobs: config.store.retention, bodies: config.store.body_retention };
             move || {
                 let (store, kept) = (store.clone(), kept.clone());
-                async move { store.keep(retention, kept).await }
+                async move { store.maintenance().run(retention, kept).await }
             }
         }));
         let watching = tokio::spawn(supervisor.run("accounts", {

@@ -29,7 +29,7 @@ impl Visit {
     /// HTTP client.
     pub(super) async fn begin(config: &Config, wanted: Option<&str>) -> anyhow::Result<Self> {
         let clock = Clock::system();
-        let store = Store::visit(&config.store.url, clock.clone()).await?;
+        let store = Store::observe(&config.store.url, clock.clone()).await?;
         let kommo_stack = KommoStack::new(config, clock)?;
         let accounts = kommo_stack.clone().accounts(config, store.clone()).await?;
         let origin = choose(&accounts.list().await?, wanted)?;

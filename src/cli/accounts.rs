@@ -174,7 +174,7 @@ pub(super) async fn visit<T>(
     clock: &Clock,
     what: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let store = Store::visit(&config.store.url, clock.clone()).await.map_err(Error::from)?;
+    let store = Store::observe(&config.store.url, clock.clone()).await.map_err(Error::from)?;
     let done = match open(config, clock, store.clone()).await {
         Ok(accounts) => what(&accounts).await,
         Err(failure) => Err(failure),

@@ -17,7 +17,7 @@ use model::{
     AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
     OutcomeName, StateName, WaitContext, WaitsFor, waits_for,
 };
-use store::{self, JobFilter, Page, Purpose, Resend, RetryOptions, Store, StoreError};
+use store::{self, JobFilter, Page, Resend, RetryOptions, Role, Store, StoreError};
 
 use super::exit::{notice, print_to};
 use super::jobs_text as text;
@@ -114,7 +114,7 @@ struct List {
 /// others were.
 pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let store = Store::open(&config.store.url, Purpose::Visit, clock.clone()).await?;
+    let store = Store::open(&config.store.url, Role::Observer, clock.clone()).await?;
     let mut visit = Visit {
         store: &store,
         configured: &config.handlers,
@@ -195,12 +195,12 @@ impl<W: Write> Visit<'_, W> {
     /// One page, for which the store may have to search several times.
     async fn search(&self, mut filter: JobFilter) -> Result<Page, StoreError> {
         let began = self.clock.elapsed();
-        let mut page = self.store.jobs(&filter).await?;
+        let mut page = self.store.jobs().list(&filter).await?;
         while page.stopped && self.clock.elapsed().saturating_sub(began) < SEARCH_TIME {
             filter.before = page.next;
             filter.limit -= u32::try_from(page.jobs.len()).unwrap_or(filter.limit);
             let mut found = std::mem::take(&mut page.jobs);
-            page = self.store.jobs(&filter).await?;
+            page = self.store.jobs().list(&filter).await?;
             found.append(&mut page.jobs);
             page.jobs = found;
         }
@@ -211,7 +211,7 @@ impl<W: Write> Visit<'_, W> {
     async fn lines(&self, jobs: &[JobSummary]) -> Result<String, StoreError> {
         let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
         let digits = match self.screen.width {
-            Some(_) => self.store.unique_digits(&ids).await?,
+            Some(_) => self.store.jobs().unique_digits(&ids).await?,
             None => vec![usize::MAX; ids.len()],
         };
         let name =
@@ -221,8 +221,8 @@ impl<W: Write> Visit<'_, W> {
     }
 
     async fn show(&mut self, id: JobPrefix) -> anyhow::Result<()> {
-        let id = self.store.find(id).await?;
-        let (job, attempts) = self.store.job(id).await?.ok_or(StoreError::NoJob(id))?;
+        let id = self.store.jobs().find(id).await?;
+        let (job, attempts) = self.store.jobs().get(id).await?.ok_or(StoreError::NoJob(id))?;
         let waits_for = self.waits_for(&job).await?;
         let text = text::job(&job, &attempts, waits_for.as_ref(), self.clock.now(), self.screen);
         self.print(json!(JobWithAttempts::new(&job, &attempts, waits_for)), || text)
@@ -230,7 +230,7 @@ impl<W: Write> Visit<'_, W> {
 
     async fn waits_for(&self, job: &JobRecord) -> Result<Option<WaitsFor>, StoreError> {
         let JobRecord::Whole(job) = job else { return Ok(None) };
-        let waits = self.store.waits_at(job.request.return_url.origin()).await?;
+        let waits = self.store.accounts().waits_at(job.request.return_url.origin()).await?;
         let around = WaitContext {
             now: self.clock.now(),
             is_served: self.is_served,
@@ -242,7 +242,7 @@ impl<W: Write> Visit<'_, W> {
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {
-        let done = self.store.retry_dead(handler, force).await?;
+        let done = self.store.jobs().retry_dead(handler, force).await?;
         let json = json!({ "retried": done.retried, "superseded": done.superseded });
         self.print(json, || text::retried(done))
     }
@@ -273,7 +273,7 @@ impl<W: Write> Visit<'_, W> {
     }
 
     async fn one(&self, id: JobPrefix, what: Move) -> Result<JobRecord, StoreError> {
-        let id = self.store.find(id).await?;
+        let id = self.store.jobs().find(id).await?;
         match what {
             Move::Retry { send, force } => {
                 let send = match send {
@@ -281,15 +281,15 @@ impl<W: Write> Visit<'_, W> {
                     Some(Send::Handler) => Resend::Handler,
                     Some(Send::Fallback) => Resend::Fallback(self.fallback(id).await?),
                 };
-                self.store.retry_with(id, RetryOptions { send, force }).await?;
+                self.store.jobs().retry_with(id, RetryOptions { send, force }).await?;
             }
-            Move::Cancel => self.store.cancel(id).await?,
+            Move::Cancel => self.store.jobs().cancel(id).await?,
         }
         self.job(id).await
     }
 
     async fn job(&self, id: JobId) -> Result<JobRecord, StoreError> {
-        let (job, _attempts) = self.store.job(id).await?.ok_or(StoreError::NoJob(id))?;
+        let (job, _attempts) = self.store.jobs().get(id).await?.ok_or(StoreError::NoJob(id))?;
         Ok(job)
     }
 

@@ -75,7 +75,8 @@ impl Sender {
             .runtime
             .write_bounded(permit, async {
                 let (id, handler) = (job.id, job.handler.clone());
-                let written = self.0.parts.store.sent(DeliveryReport { job, attempt, next, error }).await;
+                let written =
+                    self.0.parts.store.jobs().sent(DeliveryReport { job, attempt, next, error }).await;
                 if log_written(written, id, &handler)
                     && let Some(event) = event
                 {

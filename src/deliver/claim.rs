@@ -57,7 +57,7 @@ impl Sender {
             self.with_schedule(&origin, |schedule| schedule.longest_due(limit))
         };
         let store = &self.0.parts.store;
-        let jobs = store.claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
+        let jobs = store.jobs().claim_deliveries(origin.clone(), limit, longest_due, self.lease()).await?;
         let claimed = jobs.len();
         self.with_schedule(&origin, |schedule| schedule.claimed(claimed));
         jobs.into_iter().zip(permits).for_each(|(job, permit)| self.start(job, permit));

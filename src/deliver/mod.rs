@@ -152,7 +152,7 @@ impl Sender {
                 break;
             }
         }
-        Ok(lanes.next_look(clock.steady(), clock.elapsed()))
+        Ok(lanes.next_poll(clock.steady(), clock.elapsed()))
     }
 
     /// Waits until nothing is in flight.
@@ -197,7 +197,7 @@ impl Sender {
         inner.runtime.spawn(async move {
             let SenderParts { store, accounts, .. } = &self.0.parts;
             for lane in accounts.moved_from(&origin).into_iter().chain([origin]) {
-                if let Err(error) = store.release_refused(lane.clone()).await {
+                if let Err(error) = store.jobs().release_refused(lane.clone()).await {
                     tracing::warn!(account = &*lane, %error, "refused deliveries were not made due; they go out later");
                 }
             }

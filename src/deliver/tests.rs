@@ -26,7 +26,7 @@ use model::{
     PreparedCompletion, State, StateName, Timestamp, WidgetRequest,
 };
 use simulator::{Bot, Fault, Options, Plan, Simulator, TimeSource};
-use store::Purpose;
+use store::Role;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const LEASE: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ impl Home {
         let folder = TempDir::new().unwrap();
         let clock = ManualClock::new(START);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         let simulator = Simulator::start(options(&clock)).await.unwrap();
         Self { store, clock, simulator, _folder: folder }
     }
@@ -137,16 +137,16 @@ impl Home {
             received_at: now,
             answer_by: self.clock.clock().steady() + LEASE,
         };
-        let id = self.store.accept(job, LEASE).await.unwrap().id;
-        let job = self.store.claim_work("any".into(), 1, LEASE).await.unwrap().remove(0);
+        let id = self.store.jobs().accept(job, LEASE).await.unwrap().id;
+        let job = self.store.jobs().claim_work("any".into(), 1, LEASE).await.unwrap().remove(0);
         let completion = Completion::success().check().unwrap();
         let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
-        self.store.handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
+        self.store.jobs().handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
         id
     }
 
     async fn look(&self, id: JobId) -> Job {
-        self.store.job(id).await.unwrap().unwrap().0.whole().unwrap()
+        self.store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap()
     }
 
     fn bot(&self, faults: impl IntoIterator<Item = Fault>) -> Bot {
@@ -209,7 +209,7 @@ async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() 
 
     home.simulator.set_outage(None);
     home.clock.advance(Duration::from_secs(2));
-    home.store.retry(id).await.unwrap();
+    home.store.jobs().retry(id).await.unwrap();
     sender.step().await.unwrap();
     sender.idle().await;
     assert_eq!(home.look(id).await.state.name(), StateName::Delivered);

@@ -30,7 +30,7 @@ use kommo::HttpClient;
 use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
 use model::{AccountId, AccountState, HostRules, Timestamp};
-use store::{Purpose, Store};
+use store::{Role, Store};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const SECRET: &str = "the-secret-of-the-integration";
@@ -79,7 +79,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(NOW);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         let hosts = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
         let integration = OAuthIntegration {
             name: "main".into(),

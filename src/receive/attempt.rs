@@ -138,7 +138,7 @@ impl Receiver {
         if within.is_zero() {
             return Err(refusal(Rejection::Late));
         }
-        let accepted = self.store.accept(job, within).await.map_err(|error| refusal(error.into()))?;
+        let accepted = self.store.jobs().accept(job, within).await.map_err(|error| refusal(error.into()))?;
         // The `return_url` has the scheme, host and port of the token's `iss`.
         (self.on_account_seen)(&verified.client_uuid, &origin, account_id);
         tracing::debug!(

@@ -19,7 +19,7 @@ use super::token::tests::{NOW, claims, hs512, signers};
 use super::*;
 use model::clock::ManualClock;
 use model::{JobId, WidgetRequest};
-use store::{JobFilter, Purpose};
+use store::{JobFilter, Role};
 
 const RETURN_URL: &str = "https://example.kommo.com/api/v4/salesbot/12/continue/34";
 const PATH: &str = "/widget_request/greet";
@@ -58,7 +58,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(NOW);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         let draining = CancellationToken::new();
         let random = std::sync::atomic::AtomicU64::new(1);
         let mut receiver = Receiver {
@@ -94,7 +94,7 @@ impl Bench {
     }
 
     async fn jobs(&self) -> usize {
-        self.store.jobs(&JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap().jobs.len()
+        self.store.jobs().list(&JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap().jobs.len()
     }
 }
 

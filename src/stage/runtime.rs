@@ -44,7 +44,7 @@ impl StageRuntime {
     where
         F: Future<Output = Result<Option<Duration>, StoreError>>,
     {
-        lanes.attend(&self.clock, stop, step).await;
+        lanes.run_loop(&self.clock, stop, step).await;
     }
 
     /// Notes that an attempt begins now.

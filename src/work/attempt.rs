@@ -114,7 +114,7 @@ impl Pool {
             error: error.clone(),
         });
         let (id, name) = (job.id, job.handler.clone());
-        let written = self.0.store.handled(HandlerReport { job, attempt, next, error }).await;
+        let written = self.0.store.jobs().handled(HandlerReport { job, attempt, next, error }).await;
         if log_written(written, id, &name)
             && let Some(reason) = fallback
         {

@@ -104,7 +104,7 @@ impl Pool {
     pub async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let (store, now) = (&self.0.store, self.0.clock.steady());
         if store.work().deadline().is_some_and(|deadline| deadline <= now) {
-            for job in store.claim_overdue(MAX_OVERDUE_PER_CLAIM, LEASE_MARGIN).await? {
+            for job in store.jobs().claim_overdue(MAX_OVERDUE_PER_CLAIM, LEASE_MARGIN).await? {
                 let known = self.0.registry.get(job.handler.as_str()).is_some();
                 let outcome = if known { AttemptOutcome::Overdue } else { AttemptOutcome::NoHandler };
                 self.0.runtime.spawn(self.clone().finish(job, outcome, self.0.runtime.begin()));
@@ -126,7 +126,7 @@ impl Pool {
         }
         *self.0.last_claimed.lock().unwrap_or_else(PoisonError::into_inner) = name.clone();
         let lease = self.lease(&name);
-        for job in self.0.store.claim_work(name, permits.len(), lease).await? {
+        for job in self.0.store.jobs().claim_work(name, permits.len(), lease).await? {
             if let Some(permit) = permits.pop() {
                 self.start(job, permit);
             }

@@ -17,7 +17,7 @@ use model::{
     AccountId, Completion, FallbackReason, HandlerPolicy, Job, JobId, NewJob, Outcome, State, Timestamp,
     WidgetRequest,
 };
-use store::Purpose;
+use store::Role;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -46,7 +46,7 @@ impl Home {
         let folder = TempDir::new().unwrap();
         let clock = ManualClock::new(START);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
-        let store = Store::open(&url, Purpose::Serve, clock.clock()).await.unwrap();
+        let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         Self { store, clock, _folder: folder }
     }
 
@@ -83,11 +83,11 @@ impl Home {
             received_at: now,
             answer_by: self.clock.clock().steady() + Duration::from_secs(50),
         };
-        self.store.accept(job, LEASE_MARGIN).await.unwrap().id
+        self.store.jobs().accept(job, LEASE_MARGIN).await.unwrap().id
     }
 
     async fn look(&self, id: JobId) -> Job {
-        self.store.job(id).await.unwrap().unwrap().0.whole().unwrap()
+        self.store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap()
     }
 }
 
@@ -172,7 +172,7 @@ async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
     let id = home.accept("stubborn", json!(0)).await;
     assert_eq!(home.look(id).await.state, State::Queued { due_at: START });
     let permit = Permit { pool: pool.clone(), name: "stubborn".into() };
-    let job = home.store.claim_work("stubborn".into(), 1, LEASE_MARGIN).await.unwrap().remove(0);
+    let job = home.store.jobs().claim_work("stubborn".into(), 1, LEASE_MARGIN).await.unwrap().remove(0);
     pool.start(job, permit);
     pool.idle().await;
     let job = home.look(id).await;
@@ -240,7 +240,8 @@ async fn where_there_is_one_place_the_names_take_turns() {
         pool.step().await.unwrap();
         pool.idle().await;
     }
-    let jobs = home.store.jobs(&store::JobFilter { limit: 9, ..Default::default() }).await.unwrap().jobs;
+    let jobs =
+        home.store.jobs().list(&store::JobFilter { limit: 9, ..Default::default() }).await.unwrap().jobs;
     let mut done: Vec<_> =
         jobs.iter().filter(|job| job.outcome.is_some()).map(|job| job.handler.as_str()).collect();
     done.sort_unstable();
@@ -256,9 +257,9 @@ async fn a_fallback_is_counted_once_it_is_written_and_not_before() {
     let mut claimed = Vec::new();
     for cancelled in [true, false] {
         let id = home.accept("gone", json!(null)).await;
-        claimed.extend(home.store.claim_work("gone".into(), 1, LEASE_MARGIN).await.unwrap());
+        claimed.extend(home.store.jobs().claim_work("gone".into(), 1, LEASE_MARGIN).await.unwrap());
         if cancelled {
-            home.store.cancel(id).await.unwrap();
+            home.store.jobs().cancel(id).await.unwrap();
         }
     }
     let pool = home.pool();

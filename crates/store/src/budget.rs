@@ -5,13 +5,15 @@
 //! start, and every few seconds, because a command beside the bridge may have cancelled jobs. The count of requests starts
 //! at zero with each start.
 
+mod limits;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Budget, RequestRate, Timestamp};
 
-use crate::sqlite::file::room::Limits;
+pub(crate) use limits::{Limits, low_water};
 
 /// When an account whose jobs take all of its bytes may ask again: some of them may be finished by then.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -192,7 +194,12 @@ impl Budgets {
     }
 
     /// After COMMIT: `all` is what the table said inside the transaction, if it was read; then came `changes`.
-    pub(crate) fn carry_out(&self, all: Option<HashMap<i64, u64>>, changes: Changes, now: Timestamp) {
+    pub(crate) fn apply_after_commit(
+        &self,
+        all: Option<HashMap<i64, u64>>,
+        changes: Changes,
+        now: Timestamp,
+    ) {
         if all.is_none() && changes.0.is_empty() {
             return;
         }
@@ -325,7 +332,7 @@ mod tests {
         }
         let mut changes = Changes::default();
         changes.accepted(7, 60);
-        budgets.carry_out(None, changes, at(0));
+        budgets.apply_after_commit(None, changes, at(0));
         assert_eq!(budgets.admission(at(0)).admit(7, 60), Err(OverBudget::Unfinished { limit: 100 }));
         assert_eq!(budgets.unfinished(), [(7, 60)].into());
     }
@@ -339,11 +346,11 @@ mod tests {
             changes.accepted(account, 10);
             changes
         };
-        budgets.carry_out(None, accept(7), at(0));
-        budgets.carry_out(Some([(8, 5)].into()), accept(7), at(1));
+        budgets.apply_after_commit(None, accept(7), at(0));
+        budgets.apply_after_commit(Some([(8, 5)].into()), accept(7), at(1));
         assert_eq!(budgets.unfinished(), [(7, 10), (8, 5)].into());
         assert!(budgets.admission(at(2)).admit(7, 0).is_err(), "two requests are two");
-        budgets.carry_out(Some(HashMap::new()), Changes::default(), at(60_000));
+        budgets.apply_after_commit(Some(HashMap::new()), Changes::default(), at(60_000));
         assert!(budgets.lock().used.is_empty(), "what is over is forgotten");
     }
 }

@@ -29,9 +29,9 @@ use crate::StoreError;
 use crate::lanes::queue::LaneQueue;
 
 /// A look without a wake-up: the fallback for whatever was missed.
-const POLL: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// The next look after one that failed.
-const AGAIN: Duration = Duration::from_secs(1);
+const CLAIM_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// A promise of a room to take one job of type `J` at once. Dropping it gives the place back.
 pub struct Slot<J> {
@@ -111,8 +111,8 @@ impl<J> Lanes<J> {
     }
 
     /// How long until a round finds something, if nothing else happens.
-    pub fn next_look(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
-        self.lock().queue.next_look(now, elapsed)
+    pub fn next_poll(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
+        self.lock().queue.next_poll(now, elapsed)
     }
 
     /// Something happened that may let the lane go that asks as `name`, and perhaps a place became free. Wakes the room
@@ -134,28 +134,28 @@ impl<J> Lanes<J> {
     /// says (none: nothing that it knows of), and now and then without a reason, for whatever was missed.
     ///
     /// It registers for the wake-up before it looks, so that no change falls between the two.
-    pub async fn attend<F: Future<Output = Result<Option<Duration>, StoreError>>>(
+    pub async fn run_loop<F: Future<Output = Result<Option<Duration>, StoreError>>>(
         &self,
         clock: &Clock,
         stop: &CancellationToken,
-        look: impl Fn() -> F,
+        step: impl Fn() -> F,
     ) {
         while !stop.is_cancelled() {
             let changed = self.changed();
             // What the look says counts from before it, so that time which passes meanwhile is not waited for again.
             let began = clock.elapsed();
-            match look().await {
+            match step().await {
                 Ok(wait) => tokio::select! {
                     () = stop.cancelled() => {}
                     () = changed => {}
-                    () = clock.sleep_until(began + wait.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL)) => {}
+                    () = clock.sleep_until(began + wait.unwrap_or(POLL_INTERVAL).clamp(Duration::from_millis(1), POLL_INTERVAL)) => {}
                 },
                 // Nothing wakes it earlier: the places that a vain claim gives back would do so at once, for ever.
                 Err(error) => {
                     tracing::warn!(%error, "no jobs could be claimed; they wait in the store");
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = clock.sleep(AGAIN) => {}
+                        () = clock.sleep(CLAIM_RETRY_DELAY) => {}
                     }
                 }
             }

@@ -10,19 +10,19 @@ async fn a_code_connects_the_account_it_is_of() {
     let (store, accounts) = home.connected().await;
     let bearer = accounts.bearer(home.origin()).await.unwrap();
     assert!(home.takes(&accounts, &bearer).await);
-    let record = store.accounts().await.unwrap().remove(0);
+    let record = store.accounts().all().await.unwrap().remove(0);
     assert_eq!(record.key.account_id.0, home.simulator.options().account_id);
     assert_eq!(record.origin.as_deref(), Some(home.origin()));
     let again = made(accounts.connect(home.callback(&accounts)).await);
     assert_eq!((again.was, again.integration.as_str()), (Some(AccountState::Active), "main"));
-    assert_eq!(store.accounts().await.unwrap().len(), 1);
+    assert_eq!(store.accounts().all().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
     let home = Home::new().await;
     let stranger = Simulator::start(options(&home.clock)).await.unwrap();
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let good = || home.callback(&accounts);
     let foreign = ConnectError::State(StateError::Foreign);
@@ -48,13 +48,13 @@ async fn what_is_not_ours_is_refused_before_the_secret_is_sent() {
     let late = good();
     home.clock.advance(link::LINK_LIFE);
     assert_eq!(accounts.connect(late).await, Err(ConnectError::State(StateError::Expired)));
-    assert!(store.accounts().await.unwrap().is_empty());
+    assert!(store.accounts().all().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn what_cannot_be_stored_is_not_connected() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     store.close().await;
     let error = accounts.connect(home.callback(&accounts)).await.unwrap_err();
@@ -102,12 +102,12 @@ async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
         let (store, accounts) = home.connected().await;
         // Account 1 is connected there.
         let mine = accounts.entry(home.origin()).unwrap().record.key.clone();
-        let sealed = store.accounts().await.unwrap().remove(0);
+        let sealed = store.accounts().all().await.unwrap().remove(0);
         let Authorization::Active(tokens) = sealed.authorization else { panic!("it was connected") };
         let one = AccountKey { account_id: AccountId(1), ..mine };
         let origin_of_one = origin.as_str().into();
         let new = NewConnection { key: one, origin: origin_of_one, tokens, moves_from: None, state: None };
-        store.connect_account(new).await.unwrap();
+        store.accounts().connect(new).await.unwrap();
         accounts.reload().await.unwrap();
         let callback = Callback { referer: host(&origin).to_owned(), ..home.callback(&accounts) };
         let connected = accounts.connect(callback).await;

@@ -40,8 +40,8 @@ async fn the_same_call_after_a_reconnection_disconnects_nothing() {
         accounts.step(&store).await;
     }
     assert_eq!(state(&accounts).await, AccountState::Active);
-    assert!(store.pending_revocations().await.unwrap().is_empty());
-    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
+    assert!(store.oauth().pending_revocations().await.unwrap().is_empty());
+    assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
     assert!(accounts.bearer(home.origin()).await.is_ok());
     // Really disconnected again: it is believed at once.
     home.simulator.revoke_tokens();
@@ -64,7 +64,7 @@ async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says()
         assert_eq!(state(&accounts).await, AccountState::Active);
         drop(accounts);
         // It outlives the process.
-        let store = home.store(Purpose::Visit).await;
+        let store = home.store(Role::Observer).await;
         let accounts = home.accounts(&store).await;
         accounts.step(&store).await;
         assert_eq!(state(&accounts).await, AccountState::Active);
@@ -78,7 +78,7 @@ async fn a_call_during_an_outage_waits_and_is_settled_by_what_the_account_says()
         }
         let expected = if is_disconnected { AccountState::Revoked } else { AccountState::Active };
         assert_eq!(state(&accounts).await, expected);
-        assert!(store.pending_revocations().await.unwrap().is_empty());
+        assert!(store.oauth().pending_revocations().await.unwrap().is_empty());
     }
 }
 
@@ -119,7 +119,7 @@ async fn a_call_that_comes_before_the_token_ends_is_believed_when_it_ends() {
         }
         let expected = if ends { AccountState::Revoked } else { AccountState::Active };
         assert_eq!(state(&accounts).await, expected, "{is_first} {ends}");
-        assert!(store.pending_revocations().await.unwrap().is_empty());
+        assert!(store.oauth().pending_revocations().await.unwrap().is_empty());
     }
 }
 
@@ -133,7 +133,7 @@ async fn an_account_that_loses_its_token_soon_after_a_reconnection_keeps_its_job
     assert_eq!(state(&accounts).await, AccountState::NeedsAuthorization);
     let job = unfinished(&home, &store, home.account_id().0).await;
     accounts.step(&store).await;
-    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
+    assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_befo
     assert_eq!(state(&accounts).await, AccountState::NeedsAuthorization);
     let job = unfinished(&home, &store, home.account_id().0).await;
     assert_eq!(accounts.revoke(hook(&home)).await, Err(RevocationError::Repeated));
-    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
+    assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Queued);
     // Nor is one that was removed.
     let key = accounts.list().await.unwrap()[0].key.clone().unwrap();
     accounts.remove(&key).await.unwrap();
@@ -157,7 +157,7 @@ async fn an_account_without_a_token_is_not_disconnected_by_a_call_that_came_befo
 #[tokio::test]
 async fn an_account_of_the_configuration_is_asked_with_its_long_lived_token() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let token = home.simulator.options().access_token.clone();
     let account =
         LongLivedAccount { name: "shop".into(), origin: home.origin().to_owned(), token: token.into() };
@@ -175,7 +175,7 @@ async fn a_call_that_is_repeated_while_the_account_is_asked_is_answered_at_once_
     let _asking = hearing.lock().await;
     let repeated = tokio::time::timeout(PATIENT, accounts.revoke(hook(&home))).await;
     assert_eq!(repeated.expect("it holds its connection"), Ok(Revoked::Pending));
-    assert_eq!(store.pending_revocations().await.unwrap().len(), 1);
+    assert_eq!(store.oauth().pending_revocations().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn an_account_that_does_not_answer_holds_up_none_of_the_others() {
     let key = key(&accounts).await;
     home.simulator.set_outage(Some(Fault::Hang));
     home.clock.advance(Duration::from_secs(20));
-    store.note_revocation(key.clone(), true).await.unwrap();
+    store.oauth().note_revocation(key.clone(), true).await.unwrap();
     let asked = home.simulator.api_calls().len();
     let running = tokio::spawn({
         let accounts = accounts.clone();
@@ -198,7 +198,7 @@ async fn an_account_that_does_not_answer_holds_up_none_of_the_others() {
     };
     tokio::time::timeout(PATIENT, is_asked).await.expect("it is not asked");
     // Meanwhile another process changes something.
-    home.store(Purpose::Visit).await.remove_account(key.clone()).await.unwrap();
+    home.store(Role::Observer).await.accounts().remove(key.clone()).await.unwrap();
     let is_noticed = async {
         while accounts.entry_of(&key).is_some() {
             home.clock.advance(Duration::from_secs(5));
@@ -215,14 +215,14 @@ async fn a_repetition_after_a_disconnection_changes_nothing_more() {
     let (store, accounts) = home.connected().await;
     home.simulator.revoke_tokens();
     assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)));
-    let before = store.account_generations().await.unwrap();
+    let before = store.accounts().generations().await.unwrap();
     for _ in 0..3 {
         assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)));
     }
-    assert_eq!(store.account_generations().await.unwrap(), before);
+    assert_eq!(store.accounts().generations().await.unwrap(), before);
     assert_eq!(accounts.disconnected().len(), 1);
     // What came in late all the same is cancelled.
     let job = unfinished(&home, &store, home.account_id().0).await;
     accounts.step(&store).await;
-    assert_eq!(store.job(job).await.unwrap().unwrap().0.summary().state, StateName::Cancelled);
+    assert_eq!(store.jobs().get(job).await.unwrap().unwrap().0.summary().state, StateName::Cancelled);
 }

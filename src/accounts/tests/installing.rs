@@ -48,7 +48,7 @@ async fn an_anonymous_call_gives_a_host_neither_the_secret_nor_an_account() {
         accounts.step(&store).await;
         assert_eq!(evil.asked(), 0, "the secret was sent");
         assert_eq!(home.continues_at(&accounts).await, home.origin());
-        assert_eq!(store.kept_codes().await.unwrap().len(), usize::from(install_without_link));
+        assert_eq!(store.oauth().kept_codes().await.unwrap().len(), usize::from(install_without_link));
     }
 }
 
@@ -62,7 +62,7 @@ async fn a_host_of_another_account_takes_no_account_away() {
     let done = accounts.connect(claim("junk", &evil.host())).await;
     assert_eq!(done, Err(ConnectError::OtherAccount(home.account_id())));
     assert_eq!(home.continues_at(&accounts).await, home.origin());
-    assert_eq!(store.accounts().await.unwrap().len(), 1);
+    assert_eq!(store.accounts().all().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn an_address_that_an_account_has_left_gets_no_secret() {
 #[tokio::test]
 async fn a_pair_of_another_integration_proves_nothing() {
     let home = Home::installable().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     accounts.was_seen("another", home.origin(), home.account_id());
     assert!(kept(accounts.connect(home.installation()).await).needs_confirmation);
@@ -94,7 +94,7 @@ async fn a_pair_of_another_integration_proves_nothing() {
 #[tokio::test]
 async fn an_installation_at_a_known_address_connects_also_after_a_restart() {
     let home = Home::installable().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     home.is_known(&accounts);
     accounts.step(&store).await;
@@ -107,7 +107,7 @@ async fn an_installation_at_a_known_address_connects_also_after_a_restart() {
 #[tokio::test]
 async fn an_installation_that_is_kept_is_exchanged_once_its_address_is_known() {
     let home = Home::installable().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     kept(accounts.connect(home.installation()).await);
     accounts.step(&store).await;
@@ -115,18 +115,18 @@ async fn an_installation_that_is_kept_is_exchanged_once_its_address_is_known() {
     home.is_known(&accounts);
     accounts.step(&store).await;
     assert!(accounts.bearer(home.origin()).await.is_ok());
-    assert!(store.kept_codes().await.unwrap().is_empty());
+    assert!(store.oauth().kept_codes().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn an_operator_confirms_an_installation_beside_the_bridge() {
     let home = Home::installable().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let until = kept(accounts.connect(home.installation()).await).until;
     // Someone else calls with the same address, before and after.
     kept(accounts.connect(claim("junk", host(home.origin()))).await);
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let beside = home.accounts(&visit).await;
     let waiting = beside.installations().await.unwrap();
     assert_eq!(waiting.len(), 1);
@@ -146,12 +146,12 @@ async fn an_operator_confirms_an_installation_beside_the_bridge() {
 #[tokio::test]
 async fn what_the_operator_does_not_want_or_comes_too_late_is_not_connected() {
     let home = Home::installable().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     kept(accounts.connect(home.installation()).await);
     let waiting = accounts.installations().await.unwrap().remove(0);
     assert_eq!(accounts.confirm(&waiting, |_| false).await, Err(ConnectError::Declined(home.account_id())));
-    assert!(store.accounts().await.unwrap().is_empty());
+    assert!(store.accounts().all().await.unwrap().is_empty());
     kept(accounts.connect(home.installation()).await);
     home.clock.advance(Duration::from_secs(20 * 60));
     assert!(accounts.installations().await.unwrap().is_empty());
@@ -162,7 +162,7 @@ async fn what_the_operator_does_not_want_or_comes_too_late_is_not_connected() {
 #[tokio::test]
 async fn a_code_that_could_not_be_exchanged_is_kept_for_another_try() {
     let home = Home::installable().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     kept(accounts.connect(home.installation()).await);
     let waiting = accounts.installations().await.unwrap().remove(0);
@@ -174,7 +174,7 @@ async fn a_code_that_could_not_be_exchanged_is_kept_for_another_try() {
 #[tokio::test]
 async fn a_genuine_installation_gets_through_a_flood_of_junk_for_its_address() {
     let home = Home::installable().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     home.is_known(&accounts);
     for number in 0..100 {

@@ -25,7 +25,7 @@ async fn tokens_are_renewed_ahead_of_their_end() {
 async fn what_another_process_changed_is_noticed() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let other = home.accounts(&visit).await;
     let stale = other.bearer(home.origin()).await.unwrap();
     let renewed = other.renewed(home.origin(), &stale).await.unwrap();
@@ -67,7 +67,7 @@ pub(super) async fn unfinished(home: &Home, store: &Store, account_id: i64) -> m
         received_at: now,
         answer_by: now + DAY,
     };
-    store.accept(job, DAY).await.unwrap().id
+    store.jobs().accept(job, DAY).await.unwrap().id
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
     let (ours, client_uuid) = (home.simulator.options().account_id, &home.simulator.options().client_uuid);
     let mine = unfinished(&home, &store, ours).await;
     let other = unfinished(&home, &store, 7).await;
-    let state = async |id| store.job(id).await.unwrap().unwrap().0.summary().state;
+    let state = async |id| store.jobs().get(id).await.unwrap().unwrap().0.summary().state;
 
     let forged = Revocation { account_id: "7".into(), ..hook(&home) };
     assert_eq!(accounts.revoke(forged).await, Err(RevocationError::Signature));
@@ -109,7 +109,7 @@ async fn a_revocation_forgets_the_tokens_and_cancels_the_accounts_jobs() {
 #[tokio::test]
 async fn a_revocation_of_one_who_was_never_connected_is_remembered() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     assert_eq!(accounts.revoke(hook(&home)).await, Ok(Revoked::Done(0)));
     let accounts = home.accounts(&store).await;

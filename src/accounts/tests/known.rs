@@ -16,7 +16,7 @@ async fn an_account_is_known_by_its_address_and_its_number() {
     assert!(known(home.origin(), home.account_id()), "it waits for an authorization");
     drop((store, accounts));
     assert!(known("https://never.kommo.com", AccountId(9)), "there are no accounts that could say");
-    let store = home.store(Purpose::Visit).await;
+    let store = home.store(Role::Observer).await;
     let (name, origin, token) = ("a".into(), "https://a.kommo.com".into(), "a-token".into());
     let accounts = home.accounts_with(&store, vec![LongLivedAccount { name, origin, token }]).await;
     assert!(accounts.known()("https://a.kommo.com", AccountId(9)), "that of the configuration has no number");

@@ -15,7 +15,7 @@ fn again(callback: &Callback) -> Callback {
 #[tokio::test]
 async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let callback = home.callback(&accounts);
     let first = made(accounts.connect(again(&callback)).await);
@@ -31,7 +31,7 @@ async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
 #[tokio::test]
 async fn a_link_that_was_used_takes_no_other_code() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let callback = home.callback(&accounts);
     let other = |accounts: &Accounts| Callback { code: home.callback(accounts).code, ..again(&callback) };
@@ -50,7 +50,7 @@ async fn a_link_that_was_used_takes_no_other_code() {
 #[tokio::test]
 async fn a_link_that_connected_nothing_may_be_tried_again_with_its_code() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let callback = home.callback(&accounts);
     home.simulator.queue_oauth_faults([Fault::Status(503)]);
@@ -61,7 +61,7 @@ async fn a_link_that_connected_nothing_may_be_tried_again_with_its_code() {
 #[tokio::test]
 async fn a_page_that_is_loaded_twice_at_once_is_exchanged_once() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let callback = home.callback(&accounts);
     let both = tokio::join!(accounts.connect(again(&callback)), accounts.connect(again(&callback)));

@@ -25,7 +25,7 @@ async fn no_host_takes_an_active_account_away_by_naming_it() {
     accounts.was_seen(home.client_uuid(), &evil.origin, home.account_id());
     elsewhere(accounts.connect(from(&home, &accounts, evil.host())).await);
     assert_eq!(home.continues_at(&accounts).await, home.origin());
-    let record = store.accounts().await.unwrap().remove(0);
+    let record = store.accounts().all().await.unwrap().remove(0);
     assert_eq!((record.origin.as_deref(), record.previous_origin), (Some(home.origin()), None));
 }
 
@@ -93,7 +93,7 @@ async fn a_renewal_takes_no_tokens_of_another_account() {
     home.allowed.push(evil.host());
     let (store, accounts) = home.connected().await;
     // Account 1 was connected there, and the address has passed on.
-    let mine = store.accounts().await.unwrap().remove(0);
+    let mine = store.accounts().all().await.unwrap().remove(0);
     let key = AccountKey { account_id: AccountId(1), ..mine.key.clone() };
     let now = home.clock.now();
     let tokens =
@@ -106,7 +106,7 @@ async fn a_renewal_takes_no_tokens_of_another_account() {
         moves_from: None,
         state: None,
     };
-    store.connect_account(new).await.unwrap();
+    store.accounts().connect(new).await.unwrap();
     accounts.reload().await.unwrap();
     let stale = accounts.bearer((evil.origin.as_str(), AccountId(1))).await.unwrap();
     let refused = accounts.renewed((evil.origin.as_str(), AccountId(1)), &stale).await.unwrap_err();
@@ -114,6 +114,7 @@ async fn a_renewal_takes_no_tokens_of_another_account() {
         matches!(&refused, NoBearer::NotRenewed { why } if why.contains("tokens of account 2")),
         "{refused}"
     );
-    let stored = store.accounts().await.unwrap().into_iter().find(|one| one.key.account_id == AccountId(1));
+    let stored =
+        store.accounts().all().await.unwrap().into_iter().find(|one| one.key.account_id == AccountId(1));
     assert_eq!(stored.unwrap().authorization, model::Authorization::Active(sealed));
 }

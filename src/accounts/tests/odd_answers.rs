@@ -34,7 +34,7 @@ async fn an_odd_answer_to_a_code_or_a_renewal_keeps_the_tokens() {
     let first = format!("\u{feff}\r\n{first}\n").into_bytes();
     let origin = odd(vec![first, second.into_bytes()]).await;
     home.allowed.push(host(&origin).to_owned());
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let callback = Callback { referer: host(&origin).to_owned(), ..home.callback(&accounts) };
     assert_eq!(made(accounts.connect(callback).await).account_id, AccountId(7));
@@ -52,7 +52,7 @@ async fn an_odd_answer_to_a_code_or_a_renewal_keeps_the_tokens() {
 #[tokio::test]
 async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_no_code_up() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     home.simulator.queue_oauth_faults([Fault::HtmlForbidden]);
     let again = home.callback(&accounts);
@@ -74,7 +74,7 @@ async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_no_code_up() {
 #[tokio::test]
 async fn what_answers_in_place_of_the_token_endpoint_is_not_blamed_on_the_integration() {
     let home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     for fault in [Fault::HtmlNotFound, Fault::HtmlOk, Fault::Redirect("https://example.org/".to_owned())] {
         home.simulator.queue_oauth_faults([fault.clone()]);

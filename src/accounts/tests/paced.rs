@@ -84,7 +84,7 @@ async fn asking_where_an_account_is_waits_for_the_pace_of_that_host() {
     })
     .await;
     home.allowed.extend([&api, &account].map(|played| host(&played.origin).to_owned()));
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let callback = Callback { referer: host(&account.origin).to_owned(), ..home.callback(&accounts) };
     made(accounts.connect(callback).await);
@@ -100,7 +100,7 @@ async fn asking_where_an_account_is_waits_for_the_pace_of_that_host() {
 #[tokio::test]
 async fn nobody_gets_a_renewed_token_that_is_not_stored() {
     let mut home = Home::new().await;
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let closing = store.clone();
     let kommo = Played::start(move |call| {
         let closing = closing.clone();

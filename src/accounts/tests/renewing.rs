@@ -83,7 +83,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     let stale = accounts.bearer(home.origin()).await.unwrap();
     // Kommo has made the new pair, and the process dies before it hears of it: its lease stays behind.
     let key = accounts.0.directory.read().unwrap().entries().next().unwrap().record.key.clone();
-    store.lease_renewal(key, stale.generation, DAY).await.unwrap();
+    store.accounts().lease_renewal(key, stale.generation, DAY).await.unwrap();
     home.simulator.queue_oauth_faults([Fault::AnswerLost]);
     let refresh = accounts.entry(home.origin()).unwrap().open().unwrap().0.tokens.refresh.clone();
     let app = renew::app(
@@ -96,7 +96,7 @@ async fn a_crash_before_the_new_pair_is_stored_loses_no_account() {
     drop(accounts);
     store.close().await;
 
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let stale = accounts.bearer(home.origin()).await.unwrap();
     let renewed = accounts.renewed(home.origin(), &stale).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
     drop(accounts);
     store.close().await;
 
-    let store = home.store(Purpose::Serve).await;
+    let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;
     let found = accounts.bearer(home.origin()).await.unwrap();
     assert_eq!((token(&found), found.generation), (token(&renewed), renewed.generation));
@@ -124,7 +124,7 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
 async fn two_processes_renew_one_after_the_other() {
     let home = Home::new().await;
     let (_store, serving) = home.connected().await;
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let visiting = home.accounts(&visit).await;
     let stale = serving.bearer(home.origin()).await.unwrap();
     let moving = {
@@ -157,7 +157,7 @@ async fn dead_tokens_need_a_person_and_are_forgotten() {
     );
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), dead);
     assert_eq!(accounts.0.parts.health.waiting()[0].account, host(home.origin()));
-    let record = store.accounts().await.unwrap().remove(0);
+    let record = store.accounts().all().await.unwrap().remove(0);
     assert_eq!(record.authorization.state(), AccountState::NeedsAuthorization);
 
     accounts.connect(home.callback(&accounts)).await.unwrap();

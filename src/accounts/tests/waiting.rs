@@ -16,10 +16,10 @@ pub(super) fn wait(cause: Cause) -> AccountWait {
 /// A job of the account whose completion waits to be delivered.
 async fn undelivered(home: &Home, store: &Store) -> JobId {
     let id = unfinished(home, store, home.account_id().0).await;
-    let job = store.claim_work("any".into(), 1, DAY).await.unwrap().remove(0);
+    let job = store.jobs().claim_work("any".into(), 1, DAY).await.unwrap().remove(0);
     let completion = CheckedCompletion::from_json("{}").unwrap();
     let next = AfterHandler::Deliver(PreparedCompletion { completion, outcome: Outcome::Handler });
-    store.handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
+    store.jobs().handled(HandlerReport { job, attempt: None, next, error: None }).await.unwrap();
     id
 }
 
@@ -50,7 +50,7 @@ async fn each_change_of_a_wait_is_written_and_one_that_was_not_is_written_later(
     health.account_waits(home.origin(), wait(Cause::PaymentRequired));
     accounts.write_waits(&store).await.unwrap();
     let stored = vec![(home.origin().to_owned(), wait(Cause::PaymentRequired))];
-    assert_eq!(store.account_waits().await.unwrap(), stored);
+    assert_eq!(store.accounts().waits().await.unwrap(), stored);
     let listed = accounts.list().await.unwrap().remove(0);
     assert_eq!(listed.waits_for, Some(wait(Cause::PaymentRequired)));
 
@@ -59,8 +59,8 @@ async fn each_change_of_a_wait_is_written_and_one_that_was_not_is_written_later(
     assert!(accounts.write_waits(&store).await.is_err());
     assert_eq!(health.take_changed_waits(), [(home.origin().into(), None)]);
     // A start finds out again; until then nothing is known.
-    let store = home.store(Purpose::Serve).await;
-    assert_eq!(store.account_waits().await.unwrap(), []);
+    let store = home.store(Role::Owner).await;
+    assert_eq!(store.accounts().waits().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -73,14 +73,14 @@ async fn a_wait_is_forgotten_once_no_delivery_waits_for_it_whatever_became_of_th
         accounts.step(&store).await;
         assert!(is_noted(&accounts), "{ends:?}: it waits");
         match ends.clone() {
-            None => store.cancel(id).await.unwrap(),
+            None => store.jobs().cancel(id).await.unwrap(),
             Some(next) => {
                 let claimed =
-                    store.claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY).await;
+                    store.jobs().claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY).await;
                 accounts.step(&store).await;
                 assert!(is_noted(&accounts), "{ends:?}: it is on its way");
                 let job = claimed.unwrap().remove(0);
-                store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+                store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
             }
         }
         assert!(left(&home, &accounts) > Duration::ZERO);
@@ -115,7 +115,7 @@ async fn a_pause_that_kommo_asked_a_handler_for_is_noted_while_deliveries_wait()
     let noted = accounts.0.parts.health.wait_of(home.origin()).unwrap();
     assert_eq!((noted.cause, noted.until), (Cause::TooMany, Some(START + Duration::from_secs(300))));
     assert!(!is_noted(&accounts), "no one has to do anything about it");
-    store.cancel(id).await.unwrap();
+    store.jobs().cancel(id).await.unwrap();
     accounts.step(&store).await;
     assert_eq!(accounts.0.parts.health.wait_of(home.origin()), None);
     assert_eq!(left(&home, &accounts), Duration::from_secs(300), "what Kommo asks for is kept");
@@ -126,19 +126,23 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let id = undelivered(&home, &store).await;
-    let job =
-        store.claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY).await.unwrap().remove(0);
+    let job = store
+        .jobs()
+        .claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY)
+        .await
+        .unwrap()
+        .remove(0);
     let delivery = Delivery { refused_at: Some(START), ..Delivery::default() };
     let next = AfterDelivery::Retry { due_at: START + DAY, delivery };
-    store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+    store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     refused(&home, &accounts, Cause::PaymentRequired).await;
 
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let command = home.accounts(&visit).await;
     assert!(command.ask_resume(home.origin()).await.unwrap());
     accounts.step(&store).await;
     assert_eq!(left(&home, &accounts), Duration::ZERO);
-    let due_at = store.job(id).await.unwrap().unwrap().0.summary().due_at;
+    let due_at = store.jobs().get(id).await.unwrap().unwrap().0.summary().due_at;
     assert_eq!(due_at, Some(START));
     assert!(is_noted(&accounts), "until the probe is answered");
 
@@ -172,7 +176,7 @@ async fn a_job_that_a_disconnection_cancelled_says_so_and_what_to_do() {
     let id = undelivered(&home, &store).await;
     home.simulator.revoke_tokens();
     assert_eq!(accounts.revoke(super::keeping::hook(&home)).await, Ok(Revoked::Done(1)));
-    let job = store.job(id).await.unwrap().unwrap().0.summary();
+    let job = store.jobs().get(id).await.unwrap().unwrap().0.summary();
     assert_eq!(job.state, StateName::Cancelled);
     let error = job.last_error.unwrap();
     assert!(error.contains("was disconnected") && error.contains("accounts authorize"), "{error}");

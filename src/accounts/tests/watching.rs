@@ -41,7 +41,7 @@ async fn a_store_that_cannot_be_written_is_not_asked_without_a_pause() {
 async fn an_account_that_another_process_gave_up_or_forgot_is_told_and_untold() {
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
-    let visit = home.store(Purpose::Visit).await;
+    let visit = home.store(Role::Observer).await;
     let other = home.accounts(&visit).await;
     let stale = other.bearer(home.origin()).await.unwrap();
     home.simulator.revoke_tokens();

@@ -9,7 +9,7 @@ async fn numbers_and_health_do_not_wait_behind_lists_and_a_list_waits_for_its_tu
     let it = Fixture::new(None).await;
     let id = it.jobs.make("echo", StateName::Dead).await;
     it.health.ready();
-    let turns = it.jobs.store.hold_lists().await;
+    let turns = it.jobs.store.jobs().hold_lists().await;
     for path in ["/metrics", "/api/v1/stats", "/health/live", "/health/ready"] {
         assert_eq!(it.call("GET", path, "").await.status, StatusCode::OK, "{path}");
     }
@@ -37,8 +37,8 @@ async fn a_job_without_its_bodies_says_so_in_lists_and_alone() {
     let it = Fixture::new(None).await;
     let dropped = it.jobs.make("echo", StateName::Delivered).await;
     let kept = it.jobs.make("echo", StateName::Dead).await;
-    it.jobs.store.set_budget(Budget { stored: 1, ..Budget::default() });
-    it.jobs.store.trim().await;
+    it.jobs.store.maintenance().set_budget(Budget { stored: 1, ..Budget::default() });
+    it.jobs.store.maintenance().trim().await;
     let list = it.get("/api/v1/jobs").await;
     let said = |job: &Value| (job["id"].clone(), job["bodies_dropped"].clone(), job.get("data").is_some());
     let said: Vec<_> = list["jobs"].as_array().unwrap().iter().map(said).collect();

@@ -73,9 +73,9 @@ async fn what_was_asked_for_is_carried_out_to_its_end_though_the_caller_hangs_up
     let it = Fixture::new(None).await;
     let dead = it.jobs.make("echo", StateName::Dead).await;
     // More than one transaction takes.
-    it.jobs.store.copy_dead(dead, 1_200).await;
+    it.jobs.store.jobs().copy_dead(dead, 1_200).await;
     let mut asking = Box::pin(it.call("POST", "/api/v1/jobs/retry", r#"{"state":"dead"}"#));
-    let count = async || it.jobs.store.stats().await.unwrap().jobs[&StateName::Delivering];
+    let count = async || it.jobs.store.jobs().stats().await.unwrap().jobs[&StateName::Delivering];
     while count().await == 0 {
         assert!(futures_util::poll!(&mut asking).is_pending());
     }

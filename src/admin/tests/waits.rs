@@ -19,7 +19,8 @@ async fn a_job_that_stands_still_says_what_it_waits_for_and_what_to_do() {
     let waits_for = async |id| it.get(&format!("/api/v1/jobs/{id}")).await["waits_for"].clone();
     let delivering = it.jobs.make("echo", StateName::Delivering).await;
     assert_eq!(waits_for(delivering).await["cause"], "turn");
-    let wait = |origin: &str| it.jobs.store.write_waits(vec![(origin.into(), Some(unauthorized()))]);
+    let wait =
+        |origin: &str| it.jobs.store.accounts().write_waits(vec![(origin.into(), Some(unauthorized()))]);
     wait(ALL_ACCOUNTS).await.unwrap();
     assert_eq!(waits_for(delivering).await["cause"], "all_accounts");
     wait("https://a1.kommo.com").await.unwrap();

@@ -15,7 +15,7 @@ const NOTABLE_SHARE: f64 = 0.01;
 
 /// Looks at the jobs of the last hour; `None` if there were none.
 pub(super) async fn look(store: &Store, now: Timestamp) -> Option<Check> {
-    match store.recent_outcomes(now - LAST_HOUR).await {
+    match store.jobs().recent_outcomes(now - LAST_HOUR).await {
         Ok(outcomes) => check(&outcomes),
         Err(error) => {
             Some(Check::failed(NAME, error.to_string(), "fix that, or set store.url to another file"))

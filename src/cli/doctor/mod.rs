@@ -82,7 +82,7 @@ async fn look(loaded: &Effective) -> Vec<Check> {
     let mut checks = configuration::checks(config, &config.read_from());
     checks.push(outgoing::check(&config.delivery));
     checks.extend(files::checks(&loaded.secret_files()));
-    let visited = Store::visit(&config.store.url, clock.clone()).await;
+    let visited = Store::observe(&config.store.url, clock.clone()).await;
     checks.extend(store::checks(&config.store.url, &visited, clock.now()).await);
     let store = visited.ok().flatten();
     if let Some(store) = &store {

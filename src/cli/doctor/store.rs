@@ -29,7 +29,7 @@ pub(super) async fn checks(
     let (folder, shown) = (nearest(&file), file.display().to_string());
     let path = shown.as_str();
     let mut checks = match visited {
-        Ok(Some(store)) => match store.stats().await {
+        Ok(Some(store)) => match store.jobs().stats().await {
             Ok(stats) => contents(path, &stats, now),
             Err(error) => vec![unreadable(&error)],
         },

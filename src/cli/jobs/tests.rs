@@ -25,7 +25,7 @@ async fn run(jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<Str
 }
 
 async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> (String, Option<String>) {
-    let store = Store::open(&jobs.url, Purpose::Visit, jobs.clock.clock()).await.unwrap();
+    let store = Store::open(&jobs.url, Role::Observer, jobs.clock.clock()).await.unwrap();
     let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
     let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
     let configured = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);
@@ -150,8 +150,8 @@ async fn a_job_without_its_bodies_says_so() {
     let id = jobs.make("echo", StateName::Delivered).await.to_string();
     let list = run_json(&jobs, &["list"]).await;
     assert_eq!((list["jobs"][0].get("data"), list["jobs"][0].get("completion")), (None, None));
-    jobs.store.set_budget(model::Budget { stored: 1, ..Default::default() });
-    jobs.store.trim().await;
+    jobs.store.maintenance().set_budget(model::Budget { stored: 1, ..Default::default() });
+    jobs.store.maintenance().trim().await;
     let (text, _) = run(&jobs, false, &["show", &id]).await;
     assert!(text.contains("were dropped to make room") && text.contains("handler 1"), "{text}");
     assert!(!text.contains("hello"), "{text}");

@@ -19,7 +19,7 @@ impl Sender {
             self.step().await.unwrap();
             self.idle().await;
             // What ended meanwhile may have freed a lane.
-            let next = lanes.next_look(clock.now(), clock.elapsed());
+            let next = lanes.next_poll(clock.now(), clock.elapsed());
             if next != Some(Duration::ZERO) {
                 return next;
             }

@@ -203,6 +203,7 @@ async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_it
         let [mut other, reserved] = limiter.acquire_now(origin, 2).try_into().ok().unwrap();
         let job = home
             .store
+            .jobs()
             .claim_deliveries(origin.into(), 1, LongestDue::default(), LEASE)
             .await
             .unwrap()
@@ -249,7 +250,7 @@ async fn all_accounts_wait_only_after_two_of_them_were_refused_without_json_in_a
     home.after(&sender, Duration::from_millis(2_200)).await;
     home.after(&sender, Duration::from_millis(1_100)).await;
     assert_eq!(waits(), None);
-    assert_eq!(home.store.stats().await.unwrap().jobs[&StateName::Delivered], 4);
+    assert_eq!(home.store.jobs().stats().await.unwrap().jobs[&StateName::Delivered], 4);
 }
 
 #[tokio::test]

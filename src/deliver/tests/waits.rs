@@ -133,13 +133,13 @@ async fn a_superseded_job_is_sent_once_more_if_an_operator_forces_it() {
     let older = home.completed(&bot).await;
     sender.idle().await;
     home.clock.advance(Duration::from_secs(1));
-    home.store.cancel(home.completed(&bot).await).await.ok();
+    home.store.jobs().cancel(home.completed(&bot).await).await.ok();
     sender.step().await.unwrap();
     sender.idle().await;
     assert_eq!(state(&home, older).await, StateName::Gone);
     bot.next_wait(json!({}));
     let forced = RetryOptions { force: true, ..RetryOptions::default() };
-    home.store.retry_with(older, forced).await.unwrap();
+    home.store.jobs().retry_with(older, forced).await.unwrap();
     permit(&home, &sender, 2_000).await;
     assert_eq!(state(&home, older).await, StateName::Delivered);
 }

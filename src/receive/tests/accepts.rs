@@ -12,7 +12,7 @@ async fn what_is_answered_200_is_in_the_store() {
     assert_eq!(answer.body["duplicate"], false);
 
     let id: JobId = answer.body["job_id"].as_str().unwrap().parse().unwrap();
-    let (job, attempts) = bench.store.job(id).await.unwrap().unwrap();
+    let (job, attempts) = bench.store.jobs().get(id).await.unwrap().unwrap();
     let job = job.whole().unwrap();
     assert!(attempts.is_empty());
     assert_eq!(job.handler.as_str(), "greet");
@@ -30,12 +30,12 @@ async fn what_is_answered_200_is_in_the_store() {
 async fn what_cannot_be_committed_is_not_answered_200() {
     let bench = Bench::new().await;
     let body = form(&token(json!({})), RETURN_URL);
-    let refuses = bench.store.commit_refusal().await;
+    let refuses = bench.store.maintenance().commit_refusal().await;
     refuses.store(true, std::sync::atomic::Ordering::SeqCst);
     let answer = bench.post(body.clone()).await;
     assert_eq!(answer.status, 503, "{}", answer.body);
     refuses.store(false, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(bench.store.stats().await.unwrap().jobs.values().sum::<u64>(), 0);
+    assert_eq!(bench.store.jobs().stats().await.unwrap().jobs.values().sum::<u64>(), 0);
     let answer = bench.post(body).await;
     assert_eq!((answer.status.as_u16(), &answer.body["duplicate"]), (200, &json!(false)));
 }
@@ -48,7 +48,7 @@ async fn json_is_as_good_as_a_form() {
     assert_eq!(answer.status, 200);
     let id = answer.body["job_id"].as_str().unwrap().parse().unwrap();
     assert_eq!(
-        bench.store.job(id).await.unwrap().unwrap().0.whole().unwrap().request.data,
+        bench.store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap().request.data,
         json!({"n": [1, null]})
     );
 }
@@ -71,7 +71,7 @@ async fn a_job_is_due_from_its_receipt() {
     bench.clock.advance(Duration::from_secs(7));
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
     let id = answer.body["job_id"].as_str().unwrap().parse().unwrap();
-    let (job, _) = bench.store.job(id).await.unwrap().unwrap();
+    let (job, _) = bench.store.jobs().get(id).await.unwrap().unwrap();
     let job = job.whole().unwrap();
     assert_eq!(job.received_at, Timestamp::from_millis(1_700_000_007_000));
     assert_eq!(job.answer_by, Timestamp::from_millis(1_700_000_057_000));
@@ -109,7 +109,7 @@ async fn a_job_has_its_time_to_answer_from_the_time_that_passes() {
     bench.clock.set(NOW + Duration::from_secs(120));
     let answer = bench.post(form(&token(json!({})), RETURN_URL)).await;
     let id: JobId = answer.body["job_id"].as_str().unwrap().parse().unwrap();
-    let job = bench.store.job(id).await.unwrap().unwrap().0.whole().unwrap();
+    let job = bench.store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap();
     assert_eq!(job.received_at, NOW + Duration::from_secs(120), "by the calendar");
     assert_eq!(bench.store.work().deadline(), Some(NOW + Duration::from_secs(50)));
 }

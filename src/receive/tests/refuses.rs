@@ -180,7 +180,7 @@ async fn past_the_deadline_nothing_is_stored() {
 #[tokio::test]
 async fn an_account_over_its_budget_is_refused_alone_and_its_known_requests_are_not() {
     let bench = Bench::new().await;
-    bench.store.set_budget(Budget { unfinished: 20, ..Budget::default() });
+    bench.store.maintenance().set_budget(Budget { unfinished: 20, ..Budget::default() });
     let send = async |account: i64, jti: &str| {
         let claims = token(json!({ "account_id": account, "jti": jti }));
         bench.post(form(&claims, RETURN_URL)).await
@@ -196,7 +196,7 @@ async fn an_account_over_its_budget_is_refused_alone_and_its_known_requests_are_
     assert_eq!((again.status.as_u16(), &again.body["duplicate"]), (200, &json!(true)));
     assert_eq!(again.body["job_id"], first.body["job_id"]);
     assert_eq!(send(2, "c").await.status, 200, "another account has a budget of its own");
-    bench.store.cancel(first.body["job_id"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    bench.store.jobs().cancel(first.body["job_id"].as_str().unwrap().parse().unwrap()).await.unwrap();
     assert_eq!(send(1, "b").await.status, 200, "what was refused may be sent again");
     assert_eq!(bench.jobs().await, 3);
 }
@@ -205,7 +205,7 @@ async fn an_account_over_its_budget_is_refused_alone_and_its_known_requests_are_
 async fn an_account_that_sends_too_often_is_told_when_to_go_on() {
     let bench = Bench::new().await;
     let rate = RequestRate { requests: 2, span: Duration::from_secs(60) };
-    bench.store.set_budget(Budget { requests: Some(rate), ..Budget::default() });
+    bench.store.maintenance().set_budget(Budget { requests: Some(rate), ..Budget::default() });
     let send = async |jti: &str| bench.post(form(&token(json!({ "jti": jti })), RETURN_URL)).await;
     for jti in ["a", "b", "a"] {
         assert_eq!(send(jti).await.status, 200);

@@ -69,7 +69,7 @@ async fn an_attempt_took_as_long_as_it_took_though_the_clock_was_set_meanwhile()
         let pool = home.pool_of(registry);
         let id = home.accept("sets", json!(0)).await;
         pool.idle().await;
-        let (_, attempts) = home.store.job(id).await.unwrap().unwrap();
+        let (_, attempts) = home.store.jobs().get(id).await.unwrap().unwrap();
         assert_eq!(attempts.len(), 1);
         assert_eq!((attempts[0].started_at, attempts[0].duration), (START, Duration::from_secs(3)));
     }

@@ -40,7 +40,7 @@ type Turn = u64;
 struct Lane {
     /// When the earliest of its jobs is due.
     due: Timestamp,
-    place: Place,
+    state: LaneState,
     /// Its place in the line whenever it stands there: who was served before others goes before them.
     turn: Turn,
     /// The name under which it asks, if that is not its own.
@@ -48,7 +48,7 @@ struct Lane {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum LaneState {
     Later,
     Line,
     Out {
@@ -78,9 +78,9 @@ impl LaneQueue {
 
     /// A job is due in `lane` at `due`. Says whether that is a reason to look.
     pub(crate) fn add(&mut self, lane: &str, due: Timestamp) -> bool {
-        match self.lanes.get(lane).map(|known| (known.due, known.place)) {
+        match self.lanes.get(lane).map(|known| (known.due, known.state)) {
             None => self.insert(lane.into(), due),
-            Some((earliest, Place::Parked { .. })) => {
+            Some((earliest, LaneState::Parked { .. })) => {
                 self.set_due(lane, due.min(earliest));
                 return false;
             }
@@ -91,14 +91,14 @@ impl LaneQueue {
 
     /// The earliest job of `lane` is due at `due`; `None` if no job waits there.
     pub(crate) fn set(&mut self, lane: &str, due: Option<Timestamp>) {
-        match (due, self.lanes.get(lane).map(|known| known.place)) {
+        match (due, self.lanes.get(lane).map(|known| known.state)) {
             (None, _) => self.remove(lane),
             (Some(due), None) => self.insert(lane.into(), due),
             // Its room has claimed for it: that was its turn.
-            (Some(due), Some(Place::Out { .. })) => {
+            (Some(due), Some(LaneState::Out { .. })) => {
                 self.set_due(lane, due);
                 self.was_served(lane);
-                self.move_to(lane, Place::Later);
+                self.move_to(lane, LaneState::Later);
             }
             (Some(due), Some(_)) => self.set_due(lane, due),
         }
@@ -126,28 +126,28 @@ impl LaneQueue {
     /// So does what was out when the last round ended: its claim failed.
     pub(crate) fn begin(&mut self, now: Timestamp, elapsed: Duration) {
         for lane in std::mem::take(&mut self.out) {
-            if self.lanes.get(&lane).is_some_and(|known| matches!(known.place, Place::Out { .. })) {
-                self.move_to(&lane, Place::Later);
+            if self.lanes.get(&lane).is_some_and(|known| matches!(known.state, LaneState::Out { .. })) {
+                self.move_to(&lane, LaneState::Later);
             }
         }
         while let Some((until, lane)) = self.parked.first()
             && *until <= elapsed
         {
             let lane = lane.clone();
-            self.move_to(&lane, Place::Later);
+            self.move_to(&lane, LaneState::Later);
         }
         while let Some((due, lane)) = self.later.first()
             && *due <= now
         {
             let lane = lane.clone();
-            self.move_to(&lane, Place::Line);
+            self.move_to(&lane, LaneState::Line);
         }
     }
 
     /// Takes the first lane of the line. It is then to be parked, put back or claimed for.
     pub(crate) fn take(&mut self) -> Option<Arc<str>> {
         let lane = self.line.first_key_value()?.1.clone();
-        self.move_to(&lane, Place::Out { changed: false });
+        self.move_to(&lane, LaneState::Out { changed: false });
         self.out.push(lane.clone());
         Some(lane)
     }
@@ -170,19 +170,19 @@ impl LaneQueue {
     pub(crate) fn park(&mut self, lane: &str, until: Option<Duration>, elapsed: Duration) {
         let latest = elapsed + until.map_or(MAX_PARKED_FOR_EVENT, |_| MAX_PARKED);
         let until = until.map_or(latest, |until| until.min(latest));
-        self.leave(lane, Place::Parked { until, crowd: None });
+        self.leave(lane, LaneState::Parked { until, crowd: None });
     }
 
     /// `lane`, which was taken, cannot go before there are more places.
     pub(crate) fn park_for_place(&mut self, lane: &str, elapsed: Duration) {
         let crowd = Some(self.turn());
-        self.leave(lane, Place::Parked { until: elapsed + MAX_PARKED_FOR_EVENT, crowd });
+        self.leave(lane, LaneState::Parked { until: elapsed + MAX_PARKED_FOR_EVENT, crowd });
     }
 
     /// `lane`, which was taken, is the first in the line again: what holds it holds all others too.
     pub(crate) fn put_back(&mut self, lane: &str) {
-        if let Some(Place::Out { .. }) = self.lanes.get(lane).map(|known| known.place) {
-            self.move_to(lane, Place::Line);
+        if let Some(LaneState::Out { .. }) = self.lanes.get(lane).map(|known| known.state) {
+            self.move_to(lane, LaneState::Line);
         }
     }
 
@@ -200,7 +200,7 @@ impl LaneQueue {
     }
 
     /// How long nothing changes by the time alone: until a job is due, or a parked lane is to be looked at.
-    pub(crate) fn next_look(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
+    pub(crate) fn next_poll(&self, now: Timestamp, elapsed: Duration) -> Option<Duration> {
         if !self.line.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -210,24 +210,24 @@ impl LaneQueue {
     }
 
     fn free(&mut self, lane: &str) -> bool {
-        match self.lanes.get_mut(lane).map(|known| &mut known.place) {
-            Some(Place::Out { changed }) => {
+        match self.lanes.get_mut(lane).map(|known| &mut known.state) {
+            Some(LaneState::Out { changed }) => {
                 *changed = true;
                 true
             }
-            Some(Place::Parked { .. }) => {
-                self.move_to(lane, Place::Later);
+            Some(LaneState::Parked { .. }) => {
+                self.move_to(lane, LaneState::Later);
                 true
             }
-            Some(Place::Later | Place::Line) | None => false,
+            Some(LaneState::Later | LaneState::Line) | None => false,
         }
     }
 
-    /// A lane that was taken leaves for `place`, unless an event came meanwhile: then it is looked at again.
-    fn leave(&mut self, lane: &str, place: Place) {
-        match self.lanes.get(lane).map(|known| known.place) {
-            Some(Place::Out { changed: false }) => self.move_to(lane, place),
-            Some(Place::Out { changed: true }) => self.move_to(lane, Place::Later),
+    /// A lane that was taken goes into `state`, unless an event came meanwhile: then it is looked at again.
+    fn leave(&mut self, lane: &str, state: LaneState) {
+        match self.lanes.get(lane).map(|known| known.state) {
+            Some(LaneState::Out { changed: false }) => self.move_to(lane, state),
+            Some(LaneState::Out { changed: true }) => self.move_to(lane, LaneState::Later),
             _ => {}
         }
     }
@@ -240,7 +240,7 @@ impl LaneQueue {
     fn insert(&mut self, lane: Arc<str>, due: Timestamp) {
         let turn = self.turn();
         self.later.insert((due, lane.clone()));
-        self.lanes.insert(lane, Lane { due, place: Place::Later, turn, alias: None });
+        self.lanes.insert(lane, Lane { due, state: LaneState::Later, turn, alias: None });
     }
 
     fn was_served(&mut self, lane: &str) {
@@ -258,7 +258,7 @@ impl LaneQueue {
 
     fn set_due(&mut self, lane: &str, due: Timestamp) {
         let Some((name, known)) = self.lanes.get_key_value(lane) else { return };
-        if known.place == Place::Later && known.due != due {
+        if known.state == LaneState::Later && known.due != due {
             let name = name.clone();
             self.later.remove(&(known.due, name.clone()));
             self.later.insert((due, name));
@@ -268,19 +268,19 @@ impl LaneQueue {
         }
     }
 
-    fn move_to(&mut self, lane: &str, place: Place) {
+    fn move_to(&mut self, lane: &str, state: LaneState) {
         let Some(name) = self.take_from_its_place(lane) else { return };
         let Some(known) = self.lanes.get_mut(lane) else { return };
-        known.place = place;
-        match place {
-            Place::Later => {
+        known.state = state;
+        match state {
+            LaneState::Later => {
                 self.later.insert((known.due, name));
             }
-            Place::Line => {
+            LaneState::Line => {
                 self.line.insert(known.turn, name);
             }
-            Place::Out { .. } => {}
-            Place::Parked { until, crowd } => {
+            LaneState::Out { .. } => {}
+            LaneState::Parked { until, crowd } => {
                 if let Some(turn) = crowd {
                     self.crowd.insert(turn, name.clone());
                 }
@@ -292,15 +292,15 @@ impl LaneQueue {
     fn take_from_its_place(&mut self, lane: &str) -> Option<Arc<str>> {
         let (name, known) = self.lanes.get_key_value(lane)?;
         let name = name.clone();
-        match known.place {
-            Place::Later => {
+        match known.state {
+            LaneState::Later => {
                 self.later.remove(&(known.due, name.clone()));
             }
-            Place::Line => {
+            LaneState::Line => {
                 self.line.remove(&known.turn);
             }
-            Place::Out { .. } => {}
-            Place::Parked { until, crowd } => {
+            LaneState::Out { .. } => {}
+            LaneState::Parked { until, crowd } => {
                 self.parked.remove(&(until, name.clone()));
                 if let Some(turn) = crowd {
                     self.crowd.remove(&turn);

@@ -1,15 +1,20 @@
 //! The SQLite engine: one file, one process that writes to it, and a group commit.
 //!
-//! Arrows go one way: `file` and `write` are at the bottom; `jobs` and `accounts` change rows with what `write` offers;
-//! `maintenance` keeps all of it in order; `group_commit` is the one task that carries out what the others ask for.
+//! Arrows go one way. `file` and `write` are at the bottom, and [`engine`] brings what is asked to the writer. `jobs` and
+//! `accounts` say what is asked; `maintenance` asks on its own. `group_commit` is the one task that carries it out.
+//! `lifecycle` puts all of it together, and no other module names it.
 
-pub(crate) mod accounts;
+mod accounts;
+pub(crate) mod engine;
+mod error;
 pub(crate) mod file;
-pub(crate) mod group_commit;
-pub(crate) mod jobs;
-pub(crate) mod maintenance;
-pub(crate) mod recover;
-pub(crate) mod write;
+mod group_commit;
+mod jobs;
+mod lifecycle;
+mod maintenance;
+mod write;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -3,25 +3,6 @@
 use super::*;
 
 #[tokio::test]
-async fn is_on_the_disk_when_it_returns() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let request = home.request();
-    let id = accept(&store, request.clone()).await;
-
-    let copy = Home::new();
-    for name in ["bridge.db", "bridge.db-wal"] {
-        std::fs::copy(home.folder.path().join(name), copy.folder.path().join(name)).unwrap();
-    }
-    let after_crash = copy.serve().await;
-    let job = look(&after_crash, id).await;
-    assert_eq!((job.handler, job.request), (request.handler, request.request));
-    assert_eq!((job.received_at, job.answer_by), (request.received_at, request.answer_by));
-    assert_eq!((job.handler_attempts, job.delivery_attempts, job.last_error), (0, 0, None));
-    assert_eq!(job.state, State::Queued { due_at: home.now() });
-}
-
-#[tokio::test]
 async fn keeps_a_request_without_entity_and_data() {
     let home = Home::new();
     let store = home.serve().await;
@@ -40,28 +21,8 @@ async fn knows_a_request_again_in_a_later_batch() {
     let (first, mut again) = (home.request(), home.request());
     again.idempotency_key = first.idempotency_key.clone();
     let id = accept(&store, first).await;
-    assert_eq!(store.accept(again, PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(store.jobs().accept(again, PATIENCE).await, Ok(Accepted { id, duplicate: true }));
     assert_eq!(count(&store, StateName::Queued).await, 1);
-}
-
-#[tokio::test]
-async fn knows_a_request_again_in_the_same_batch() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let (first, mut again) = (home.request(), home.request());
-    again.idempotency_key = first.idempotency_key.clone();
-    let id = first.id;
-
-    let open = hold(&store).await;
-    let release = async {
-        gathered(&store, 2).await;
-        open.send(()).unwrap();
-    };
-    let (first, again, ()) =
-        tokio::join!(store.accept(first, PATIENCE), store.accept(again, PATIENCE), release);
-    assert_eq!(first, Ok(Accepted { id, duplicate: false }));
-    assert_eq!(again, Ok(Accepted { id, duplicate: true }));
-    assert_eq!(home.number("SELECT count(*) FROM jobs").await, 1);
 }
 
 #[tokio::test]
@@ -88,14 +49,14 @@ async fn a_key_is_known_until_its_token_is_over() {
     let again = || NewJob { idempotency_key: key.clone(), ..home.request() };
 
     home.pass(expires.since(home.now()));
-    store.move_keys(over(&store), 1).await.unwrap();
-    assert_eq!(store.ask(crate::sqlite::maintenance::delete::ForgetKeys { now: over(&store) }).await, Ok(0));
-    assert_eq!(store.accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    store.0.move_keys(over(&store), 1).await.unwrap();
+    assert_eq!(store.0.forget_keys(over(&store)).await, Ok(0));
+    assert_eq!(store.jobs().accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
 
     home.pass(Duration::from_millis(1));
     let later = accept(&store, again()).await;
     assert_ne!(later, id, "a key that is over is not known, even before it is deleted");
-    assert_eq!(store.ask(crate::sqlite::maintenance::delete::ForgetKeys { now: over(&store) }).await, Ok(1));
+    assert_eq!(store.0.forget_keys(over(&store)).await, Ok(1));
 }
 
 #[tokio::test]
@@ -104,30 +65,12 @@ async fn drops_what_is_not_in_a_transaction_in_time() {
     let store = home.serve().await;
     let request = home.request();
     let open = hold(&store).await;
-    let too_late = store.accept(request.clone(), Duration::ZERO).await;
+    let too_late = store.jobs().accept(request.clone(), Duration::ZERO).await;
     assert_eq!(too_late, Err(StoreError::Timeout));
     open.send(()).unwrap();
     store.probe().await.unwrap();
-    assert_eq!(store.job(request.id).await, Ok(None));
+    assert_eq!(store.jobs().get(request.id).await, Ok(None));
     accept(&store, request).await;
-}
-
-#[tokio::test]
-async fn drops_what_waited_too_long_for_the_lock_of_another_process() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let request = home.request();
-    let mut raw = home.raw().await;
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut raw).await.unwrap();
-    // The writer takes it out of the channel in time, and then waits in BEGIN.
-    let accepting = tokio::spawn({
-        let (store, request) = (store.clone(), request.clone());
-        async move { store.accept(request, Duration::from_millis(300)).await }
-    });
-    assert_eq!(accepting.await.unwrap(), Err(StoreError::Timeout));
-    sqlx::query("ROLLBACK").execute(&mut raw).await.unwrap();
-    store.probe().await.unwrap();
-    assert_eq!(store.job(request.id).await, Ok(None));
 }
 
 #[tokio::test]
@@ -135,65 +78,6 @@ async fn a_closed_store_takes_nothing() {
     let home = Home::new();
     let store = home.serve().await;
     store.close().await;
-    assert_eq!(store.accept(home.request(), PATIENCE).await, Err(StoreError::Closed));
+    assert_eq!(store.jobs().accept(home.request(), PATIENCE).await, Err(StoreError::Closed));
     assert_eq!(store.probe().await, Err(StoreError::Closed));
-}
-
-/// A key is in memory alone until its commit, then in one table, then in the other; it is known in each of them.
-#[tokio::test]
-async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_between() {
-    let home = Home::new();
-    let mut store = home.serve().await;
-    let requests: Vec<NewJob> = (0..700).map(|_| home.request()).collect();
-    for request in &requests {
-        accept(&store, request.clone()).await;
-    }
-    let still_known = async |store: &Store| {
-        for request in &requests {
-            let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
-            let known = Ok(Accepted { id: request.id, duplicate: true });
-            assert_eq!(store.accept(again, PATIENCE).await, known);
-        }
-    };
-    still_known(&store).await;
-    store.close().await;
-    store = home.serve().await;
-    still_known(&store).await;
-
-    // The process dies when some are moved.
-    assert!(store.0.keys.gathered(1));
-    let moved =
-        crate::sqlite::jobs::keys::Move { keys: store.0.keys.clone(), after: None, now: over(&store) };
-    assert!(store.ask(moved).await.unwrap().is_some());
-    assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 512);
-    still_known(&store).await;
-    store.close().await;
-    store = home.serve().await;
-    still_known(&store).await;
-
-    store.move_keys(over(&store), 701).await.unwrap();
-    assert_eq!(home.number("SELECT count(*) FROM recent_keys").await, 700, "too few to be worth it");
-    store.move_keys(over(&store), 700).await.unwrap();
-    let left = "SELECT (SELECT count(*) FROM recent_keys) * 10000 + (SELECT count(*) FROM idempotency_keys)";
-    assert_eq!(home.number(left).await, 700);
-    still_known(&store).await;
-    store.close().await;
-    store = home.serve().await;
-    still_known(&store).await;
-}
-
-#[tokio::test]
-async fn keys_that_are_over_when_they_are_moved_are_forgotten() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let (short, mut long) = (home.request(), home.request());
-    long.token_expires_at = home.now() + Duration::from_secs(9_000);
-    accept(&store, short.clone()).await;
-    accept(&store, long.clone()).await;
-    home.pass(short.token_expires_at.since(home.now()) + Duration::from_millis(1));
-    store.move_keys(over(&store), 1).await.unwrap();
-    assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 1);
-    accept(&store, NewJob { id: home.request().id, ..short }).await;
-    let again = NewJob { idempotency_key: long.idempotency_key.clone(), ..home.request() };
-    assert_eq!(store.accept(again, PATIENCE).await, Ok(Accepted { id: long.id, duplicate: true }));
 }

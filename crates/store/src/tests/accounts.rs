@@ -5,7 +5,7 @@ use crate::{Leased, NewConnection, Renewal};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn key(account_id: i64) -> AccountKey {
+pub(crate) fn key(account_id: i64) -> AccountKey {
     AccountKey::new(AccountId(account_id), "Client-1")
 }
 
@@ -25,19 +25,19 @@ fn connection(account_id: i64, origin: &str, filler: u8) -> NewConnection {
 }
 
 /// Connects it, wherever it was.
-async fn connect(store: &Store, account_id: i64, origin: &str, filler: u8) -> Option<u64> {
-    let all = store.accounts().await.unwrap();
+pub(crate) async fn connect(store: &Store, account_id: i64, origin: &str, filler: u8) -> Option<u64> {
+    let all = store.accounts().all().await.unwrap();
     let moves_from = all.into_iter().find(|one| one.key == key(account_id)).and_then(|one| one.origin);
     let new = NewConnection { moves_from, ..connection(account_id, origin, filler) };
-    store.connect_account(new).await.unwrap()
+    store.accounts().connect(new).await.unwrap()
 }
 
 fn renewed(origin: &str, filler: u8) -> Renewal {
     Renewal::Renewed { origin: origin.into(), tokens: tokens(filler) }
 }
 
-async fn only(store: &Store) -> AccountRecord {
-    let mut all = store.accounts().await.unwrap();
+pub(crate) async fn only(store: &Store) -> AccountRecord {
+    let mut all = store.accounts().all().await.unwrap();
     assert_eq!(all.len(), 1);
     all.remove(0)
 }
@@ -56,14 +56,16 @@ async fn a_connected_account_is_found_as_it_was_stored() {
         connected_at: Some(START),
     };
     assert_eq!(only(&store).await, expected);
-    assert_eq!(store.account_generations().await.unwrap(), [(key(7), 1)]);
+    assert_eq!(store.accounts().generations().await.unwrap(), [(key(7), 1)]);
     // Again, and elsewhere meanwhile.
     assert_eq!(connect(&store, 7, "https://two.kommo.com", 2).await, Some(2));
     let record = only(&store).await;
     assert_eq!(record.origin.as_deref(), Some("https://two.kommo.com"));
     assert_eq!(record.previous_origin.as_deref(), Some(ORIGIN));
-    assert!(store.remove_account(key(7)).await.unwrap() && !store.remove_account(key(7)).await.unwrap());
-    assert!(store.accounts().await.unwrap().is_empty());
+    assert!(
+        store.accounts().remove(key(7)).await.unwrap() && !store.accounts().remove(key(7)).await.unwrap()
+    );
+    assert!(store.accounts().all().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -71,14 +73,15 @@ async fn one_renews_and_only_what_it_has_seen() {
     let home = Home::new();
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
-    let lease = async |generation| store.lease_renewal(key(7), generation, MINUTE).await.unwrap();
+    let lease = async |generation| store.accounts().lease_renewal(key(7), generation, MINUTE).await.unwrap();
     assert_eq!(lease(2).await, Leased::Changed);
     assert_eq!(lease(1).await, Leased::Granted);
     assert_eq!(lease(1).await, Leased::Busy(START + MINUTE));
     home.clock.advance(MINUTE);
     assert_eq!(lease(1).await, Leased::Granted, "a lease ends");
 
-    let end = async |generation, renewal| store.end_renewal(key(7), generation, renewal).await.unwrap();
+    let end =
+        async |generation, renewal| store.accounts().end_renewal(key(7), generation, renewal).await.unwrap();
     assert_eq!(end(2, renewed(ORIGIN, 9)).await, None);
     assert_eq!(only(&store).await.authorization, Authorization::Active(tokens(1)));
     assert_eq!(end(1, Renewal::Failed).await, Some(1));
@@ -101,28 +104,16 @@ async fn the_lease_of_a_dead_owner_ends_with_it_and_a_visitors_does_not() {
     for account in [7, 8] {
         connect(&store, account, ORIGIN, 1).await;
     }
-    let visit = Store::open(&home.url(), Purpose::Visit, home.clock.clock()).await.unwrap();
-    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
-    assert_eq!(visit.lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Granted);
+    let visit = Store::open(&home.url(), Role::Observer, home.clock.clock()).await.unwrap();
+    assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
+    assert_eq!(visit.accounts().lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Granted);
     store.close().await;
     let store = home.serve().await;
-    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
-    assert_eq!(store.lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
-}
-
-#[tokio::test]
-async fn a_revoked_account_has_no_tokens_and_may_be_one_that_was_never_connected() {
-    let home = Home::new();
-    let store = home.serve().await;
-    connect(&store, 7, ORIGIN, 1).await;
-    for (account, seen) in [(7, Some(1)), (8, None)] {
-        assert!(store.revoke_account(key(account), seen, "gone".into()).await.unwrap());
-    }
-    let all = store.accounts().await.unwrap();
-    let revoked = Authorization::Revoked { reason: "gone".into() };
-    assert!(all.iter().all(|account| account.authorization == revoked));
-    assert_eq!([&all[0].origin, &all[1].origin], [&Some(ORIGIN.into()), &None]);
-    assert_eq!(home.number("SELECT count(*) FROM accounts WHERE access_token IS NOT NULL").await, 0);
+    assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
+    assert_eq!(
+        store.accounts().lease_renewal(key(8), 1, MINUTE).await.unwrap(),
+        Leased::Busy(START + MINUTE)
+    );
 }
 
 #[tokio::test]
@@ -131,7 +122,7 @@ async fn who_was_connected_meanwhile_is_not_revoked() {
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
     for seen in [None, Some(2)] {
-        assert!(!store.revoke_account(key(7), seen, "gone".into()).await.unwrap());
+        assert!(!store.accounts().revoke(key(7), seen, "gone".into()).await.unwrap());
         assert_eq!(only(&store).await.authorization, Authorization::Active(tokens(1)));
     }
 }
@@ -143,11 +134,11 @@ async fn an_account_moves_from_the_address_that_was_checked_alone() {
     connect(&store, 7, ORIGIN, 1).await;
     for moves_from in [None, Some("https://three.kommo.com".into())] {
         let new = NewConnection { moves_from, ..connection(7, "https://two.kommo.com", 2) };
-        assert_eq!(store.connect_account(new).await.unwrap(), None);
+        assert_eq!(store.accounts().connect(new).await.unwrap(), None);
         assert_eq!(only(&store).await.authorization, Authorization::Active(tokens(1)));
     }
     let new = NewConnection { moves_from: Some(ORIGIN.into()), ..connection(7, "https://two.kommo.com", 2) };
-    assert_eq!(store.connect_account(new).await.unwrap(), Some(2));
+    assert_eq!(store.accounts().connect(new).await.unwrap(), Some(2));
 }
 
 #[tokio::test]
@@ -162,16 +153,16 @@ async fn only_the_unfinished_jobs_of_the_account_are_cancelled() {
         home.queued(&store).await,
     ];
     let account_id = look(&store, dead).await.request.account_id;
-    assert_eq!(store.cancel_accounts(&[AccountId(account_id.0 + 1)], "why").await.unwrap(), 0);
-    assert_eq!(store.cancel_accounts(&[], "why").await.unwrap(), 0);
-    assert_eq!(store.waiting_deliveries().await.unwrap(), [(ORIGIN.to_owned(), 1)]);
-    assert_eq!(store.cancel_accounts(&[AccountId(1), account_id], "why").await.unwrap(), 4);
+    assert_eq!(store.jobs().cancel_accounts(&[AccountId(account_id.0 + 1)], "why").await.unwrap(), 0);
+    assert_eq!(store.jobs().cancel_accounts(&[], "why").await.unwrap(), 0);
+    assert_eq!(store.jobs().waiting_deliveries().await.unwrap(), [(ORIGIN.to_owned(), 1)]);
+    assert_eq!(store.jobs().cancel_accounts(&[AccountId(1), account_id], "why").await.unwrap(), 4);
     for id in unfinished {
         let job = look(&store, id).await;
         assert_eq!((job.state.name(), job.last_error.as_deref()), (StateName::Cancelled, Some("why")));
     }
     assert_eq!(state(&store, dead).await, StateName::Dead);
-    assert!(store.waiting_deliveries().await.unwrap().is_empty());
+    assert!(store.jobs().waiting_deliveries().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -184,59 +175,14 @@ async fn the_jobs_of_several_accounts_are_cancelled_in_one_pass_and_in_chunks() 
         accept(&store, request)
     });
     let ids = futures_util::future::join_all(jobs).await;
-    assert_eq!(store.cancel_accounts(&[AccountId(1), AccountId(3), AccountId(9)], "why").await.unwrap(), 200);
+    assert_eq!(
+        store.jobs().cancel_accounts(&[AccountId(1), AccountId(3), AccountId(9)], "why").await.unwrap(),
+        200
+    );
     assert_eq!(count(&store, StateName::Queued).await, 100);
     for id in ids.iter().skip(1).step_by(3) {
         assert_eq!(state(&store, *id).await, StateName::Queued);
     }
-}
-
-#[tokio::test]
-async fn every_check_of_an_account_bites() {
-    let home = Home::new();
-    let store = home.serve().await;
-    connect(&store, 7, ORIGIN, 1).await;
-    connect(&store, 8, ORIGIN, 1).await;
-    store.revoke_account(key(8), Some(1), "gone".into()).await.unwrap();
-    let mut raw = home.raw().await;
-    for (account, change) in [
-        (7, "account_id = 0"),
-        (7, "client_uuid = ''"),
-        (7, "state = 'asleep'"),
-        (7, "reason = 'x'"),
-        (7, "origin = NULL"),
-        (7, "origin = 'x'"),
-        (7, "generation = 0"),
-        (7, "key_id = NULL"),
-        (7, "key_id = 'short'"),
-        (7, "access_token = NULL"),
-        (7, "access_token = x'00'"),
-        (7, "refresh_token = NULL"),
-        (7, "obtained_at = NULL"),
-        (7, "expires_at = NULL"),
-        (7, "renewing_until = 1"),
-        (7, "renewing_until = 1, renewing_by = 'nobody'"),
-        (8, "reason = NULL"),
-        (8, "state = 'active', reason = NULL"),
-        (8, "renewing_until = 1, renewing_by = 'owner'"),
-        (8, "state = 'needs_authorization', origin = NULL"),
-    ] {
-        let sql = format!("UPDATE accounts SET {change} WHERE account_id = {account}");
-        let error = sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut raw).await.err();
-        assert!(error.is_some_and(|error| error.to_string().contains("CHECK constraint")), "{sql}");
-    }
-}
-
-#[tokio::test]
-async fn a_damaged_account_is_left_out_and_hides_no_other() {
-    let home = Home::new();
-    let store = home.serve().await;
-    connect(&store, 7, ORIGIN, 1).await;
-    connect(&store, 8, ORIGIN, 1).await;
-    let mut raw = home.raw().await;
-    sqlx::query("PRAGMA ignore_check_constraints = 1").execute(&mut raw).await.unwrap();
-    sqlx::query("UPDATE accounts SET state = 'asleep' WHERE account_id = 7").execute(&mut raw).await.unwrap();
-    assert_eq!(only(&store).await.key, key(8));
 }
 
 #[tokio::test]
@@ -245,12 +191,18 @@ async fn a_lease_by_another_clock_ends_like_any_other() {
     let store = home.serve().await;
     connect(&store, 7, ORIGIN, 1).await;
     // Its owner's clock is a day ahead, and it was killed in mid-renewal.
-    assert_eq!(store.lease_renewal(key(7), 1, MINUTE * 1_440).await.unwrap(), Leased::Granted);
-    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
+    assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE * 1_440).await.unwrap(), Leased::Granted);
+    assert_eq!(
+        store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(),
+        Leased::Busy(START + MINUTE)
+    );
     home.clock.advance(MINUTE / 2);
-    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Busy(START + MINUTE));
+    assert_eq!(
+        store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(),
+        Leased::Busy(START + MINUTE)
+    );
     home.clock.advance(MINUTE / 2);
-    assert_eq!(store.lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
+    assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
 }
 
 #[tokio::test]
@@ -260,7 +212,7 @@ async fn who_left_an_address_is_remembered_there_when_another_comes() {
     connect(&store, 7, ORIGIN, 1).await;
     connect(&store, 7, "https://two.kommo.com", 2).await;
     connect(&store, 8, ORIGIN, 3).await;
-    let all = store.accounts().await.unwrap();
+    let all = store.accounts().all().await.unwrap();
     let addresses: Vec<_> = all
         .iter()
         .map(|one| (one.key.account_id.0, one.origin.as_deref(), one.previous_origin.as_deref()))

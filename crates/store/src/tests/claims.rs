@@ -3,12 +3,12 @@
 use super::*;
 
 async fn claim(store: &Store, name: &str, limit: usize) -> Vec<JobId> {
-    let jobs = store.claim_work(name.into(), limit, LEASE).await.unwrap();
+    let jobs = store.jobs().claim_work(name.into(), limit, LEASE).await.unwrap();
     jobs.into_iter().map(|job| job.id).collect()
 }
 
-async fn claim_deliveries(store: &Store, limit: usize, longest_due: LongestDue) -> Vec<JobId> {
-    let jobs = store.claim_deliveries(ORIGIN.into(), limit, longest_due, LEASE).await.unwrap();
+pub(crate) async fn claim_deliveries(store: &Store, limit: usize, longest_due: LongestDue) -> Vec<JobId> {
+    let jobs = store.jobs().claim_deliveries(ORIGIN.into(), limit, longest_due, LEASE).await.unwrap();
     jobs.into_iter().map(|job| job.id).collect()
 }
 
@@ -19,7 +19,7 @@ async fn a_worker_gets_the_whole_request_under_a_lease() {
     let request = home.request();
     accept(&store, request.clone()).await;
     home.pass(Duration::from_secs(1));
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     let expected = RunningJob {
         id: request.id,
         fence: Fence(1),
@@ -84,11 +84,11 @@ async fn a_retry_is_claimed_when_it_is_due_with_a_higher_number() {
     let store = home.serve().await;
     let job = home.running(&store).await;
     let due_at = home.now() + Duration::from_secs(5);
-    store.handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
     home.pass(Duration::from_millis(4_999));
     assert_eq!(claim(&store, "greet", 9).await, []);
     home.pass(Duration::from_millis(1));
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     assert_eq!((job.fence, job.attempts), (Fence(2), 1));
 }
 
@@ -99,18 +99,18 @@ async fn overdue_jobs_of_any_handler_are_claimed_whether_due_or_not() {
     let job = home.running(&store).await;
     let waits_for_retry = job.id;
     let due_at = home.now() + Duration::from_secs(500);
-    store.handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
     home.pass(Duration::from_secs(1));
     let removed = accept(&store, NewJob { handler: handler("removed"), ..home.request() }).await;
     let fresh = NewJob { answer_by: home.now() + Duration::from_secs(900), ..home.request() };
     let fresh = accept(&store, fresh).await;
 
-    assert_eq!(store.claim_overdue(9, LEASE).await.unwrap(), []);
+    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap(), []);
     home.pass(Duration::from_secs(49));
     let ids = |jobs: Vec<RunningJob>| jobs.into_iter().map(|job| job.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.claim_overdue(1, LEASE).await.unwrap()), [waits_for_retry]);
+    assert_eq!(ids(store.jobs().claim_overdue(1, LEASE).await.unwrap()), [waits_for_retry]);
     home.pass(Duration::from_secs(1));
-    assert_eq!(ids(store.claim_overdue(9, LEASE).await.unwrap()), [removed]);
+    assert_eq!(ids(store.jobs().claim_overdue(9, LEASE).await.unwrap()), [removed]);
     assert_eq!(state(&store, fresh).await, StateName::Queued);
 }
 
@@ -122,7 +122,7 @@ async fn overdue_jobs_do_not_hold_up_those_that_can_still_be_answered() {
     home.pass(Duration::from_secs(50));
     let fresh = home.queued(&store).await;
     assert_eq!(claim(&store, "greet", 9).await, [fresh]);
-    let claimed = store.claim_overdue(9, LEASE).await.unwrap();
+    let claimed = store.jobs().claim_overdue(9, LEASE).await.unwrap();
     assert_eq!(claimed.into_iter().map(|job| job.id).collect::<Vec<_>>(), overdue);
 }
 
@@ -165,7 +165,7 @@ async fn first_tries_and_retries_take_turns_at_being_first() {
         let delivery =
             Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
         let next = AfterDelivery::Retry { due_at: home.now() + Duration::from_secs(1), delivery };
-        store.sent(sent(job, next)).await.unwrap();
+        store.jobs().sent(sent(job, next)).await.unwrap();
     }
     home.pass(Duration::from_secs(1));
     let mut firsts = Vec::new();
@@ -180,47 +180,11 @@ async fn first_tries_and_retries_take_turns_at_being_first() {
 }
 
 /// A retry of a job that is received now, due at once.
-async fn retried(home: &Home, store: &Store) -> JobId {
+pub(crate) async fn retried(home: &Home, store: &Store) -> JobId {
     let job = home.delivering(store).await;
     let id = job.id;
     let delivery = Delivery { failures: 1, failing_since: Some(home.now()), ..Delivery::default() };
-    store.sent(sent(job, AfterDelivery::Retry { due_at: home.now(), delivery })).await.unwrap();
-    id
-}
-
-#[tokio::test]
-async fn young_jobs_go_before_old_ones_first_tries_before_retries_and_refused_ones_last() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let old_retry = retried(&home, &store).await;
-    home.pass(Duration::from_millis(1));
-    let refused = home.waiting(&store).await;
-    home.run("UPDATE jobs SET refused_at = 1 WHERE state = 'delivering' AND failures = 0").await;
-    home.pass(Duration::from_millis(1));
-    let old = [home.waiting(&store).await, home.waiting(&store).await];
-    home.pass(Duration::from_secs(61));
-    let young_retry = retried_beside(&home, &store).await;
-    home.pass(Duration::from_millis(1));
-    let young = [home.waiting(&store).await, home.waiting(&store).await];
-
-    let mut order = Vec::new();
-    for _ in 0..7 {
-        order.extend(claim_deliveries(&store, 1, LongestDue::default()).await);
-    }
-    assert_eq!(order[..2], young);
-    assert_eq!(order[2], young_retry);
-    assert_eq!(order[3..5], old);
-    assert_eq!(order[5..], [old_retry, refused]);
-}
-
-/// As [`retried`], beside jobs that wait and stay where they are.
-async fn retried_beside(home: &Home, store: &Store) -> JobId {
-    let id = home.waiting(store).await;
-    home.run(&format!(
-        "UPDATE jobs SET failures = 1, failing_since = 1 WHERE state = 'delivering' AND received_at = {}",
-        home.now().as_millis()
-    ))
-    .await;
+    store.jobs().sent(sent(job, AfterDelivery::Retry { due_at: home.now(), delivery })).await.unwrap();
     id
 }
 
@@ -248,31 +212,15 @@ async fn the_longest_due_of_a_claim_are_of_the_kind_whose_turn_it_is_then_of_the
     let young = home.waiting(&store).await;
     for (retries_first, expected) in [(true, [retry, young]), (false, [old, young])] {
         let longest_due = LongestDue { jobs: 1, retries_first };
-        let claimed = store.claim_deliveries(ORIGIN.into(), 2, longest_due, LEASE).await.unwrap();
+        let claimed = store.jobs().claim_deliveries(ORIGIN.into(), 2, longest_due, LEASE).await.unwrap();
         assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), expected);
         for job in claimed {
             let delivery = job.delivery;
             let next = AfterDelivery::Wait { delivery, keeps_place: true };
-            store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+            store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
         }
     }
     assert_eq!(claim_deliveries(&store, 2, LongestDue { jobs: 2, retries_first: true }).await, [retry, old]);
-}
-
-#[tokio::test]
-async fn among_the_longest_due_a_refused_job_has_the_turn_of_the_retries() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let retry = retried(&home, &store).await;
-    let refused = home.waiting(&store).await;
-    home.run("UPDATE jobs SET refused_at = 1 WHERE failures = 0").await;
-    home.pass(Duration::from_millis(1));
-    let first = home.waiting(&store).await;
-    for (retries_first, expected) in [(true, refused), (false, first)] {
-        let longest_due = LongestDue { jobs: 1, retries_first };
-        assert_eq!(claim_deliveries(&store, 1, longest_due).await, [expected]);
-    }
-    assert_eq!(claim_deliveries(&store, 9, LongestDue::default()).await, [retry]);
 }
 
 #[tokio::test]
@@ -281,6 +229,7 @@ async fn deliveries_of_another_origin_stay() {
     let store = home.serve().await;
     home.waiting(&store).await;
     let claimed = store
+        .jobs()
         .claim_deliveries("https://two.kommo.com".into(), 9, LongestDue::default(), LEASE)
         .await
         .unwrap();

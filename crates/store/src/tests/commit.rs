@@ -1,34 +1,6 @@
 //! Many operations share one transaction, and one bad one does not spoil the others.
 
-use std::sync::atomic::AtomicUsize;
-
-use futures_util::future::join_all;
-use tokio::task::unconstrained;
-
 use super::*;
-
-/// Counts the commits of the writer's connection, from its own transaction on.
-struct CountCommits(Arc<AtomicUsize>);
-
-impl Request for CountCommits {
-    type Answer = ();
-
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        let commits = self.0.clone();
-        connection.lock_handle().await?.set_commit_hook(move || {
-            commits.fetch_add(1, Ordering::SeqCst);
-            true
-        });
-        Ok(())
-    }
-}
-
-async fn commits(store: &Store) -> Arc<AtomicUsize> {
-    let commits = Arc::new(AtomicUsize::new(0));
-    store.ask(CountCommits(commits.clone())).await.unwrap();
-    commits.store(0, Ordering::SeqCst);
-    commits
-}
 
 #[tokio::test]
 async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing() {
@@ -37,15 +9,15 @@ async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing()
     let (worker, sender) = (home.running(&store).await, home.delivering(&store).await);
     let claimed = [look(&store, worker.id).await, look(&store, sender.id).await];
     let request = home.request();
-    let refuses = store.commit_refusal().await;
+    let refuses = store.maintenance().commit_refusal().await;
     refuses.store(true, Ordering::SeqCst);
-    let refused = store.accept(request.clone(), PATIENCE).await;
+    let refused = store.jobs().accept(request.clone(), PATIENCE).await;
     assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
     let deliver = AfterHandler::Deliver(prepared("hi"));
-    assert!(store.handled(handled(worker, deliver)).await.is_err());
-    assert!(store.sent(sent(sender, AfterDelivery::Delivered)).await.is_err());
+    assert!(store.jobs().handled(handled(worker, deliver)).await.is_err());
+    assert!(store.jobs().sent(sent(sender, AfterDelivery::Delivered)).await.is_err());
     refuses.store(false, Ordering::SeqCst);
-    assert!(store.job(request.id).await.unwrap().is_none());
+    assert!(store.jobs().get(request.id).await.unwrap().is_none());
     for before in claimed {
         assert_eq!(look(&store, before.id).await, before);
     }
@@ -53,180 +25,10 @@ async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing()
 }
 
 #[tokio::test]
-async fn what_waits_together_is_committed_together() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let (worker, sender) = (home.running(&store).await, home.delivering(&store).await);
-    let commits = commits(&store).await;
-    let open = hold(&store).await;
-    let accepts = unconstrained(join_all((0..300).map(|_| home.queued(&store))));
-    let release = async {
-        gathered(&store, 303).await;
-        assert_eq!(commits.swap(0, Ordering::SeqCst), 0);
-        open.send(()).unwrap();
-    };
-    let (accepted, handled, sent, claimed, ()) = tokio::join!(
-        accepts,
-        store.handled(handled(worker, AfterHandler::HandBack)),
-        store.sent(sent(sender, AfterDelivery::Delivered)),
-        store.claim_work("greet".into(), 500, LEASE),
-        release
-    );
-    assert_eq!((handled, sent), (Ok(Written::Done), Ok(Written::Done)));
-    assert_eq!((accepted.len(), claimed.unwrap().len()), (300, 301), "claims see what came with them");
-    assert_eq!(commits.load(Ordering::SeqCst), 2, "theirs and that of the gate");
-}
-
-#[tokio::test]
-async fn more_than_a_batch_takes_as_many_transactions_as_it_needs() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let commits = commits(&store).await;
-    let open = hold(&store).await;
-    let accepts = unconstrained(join_all((0..1_100).map(|_| home.queued(&store))));
-    let release = async {
-        gathered(&store, 1_100).await;
-        open.send(()).unwrap();
-    };
-    let (accepted, ()) = tokio::join!(accepts, release);
-    assert_eq!(accepted.len(), 1_100);
-    assert_eq!(count(&store, StateName::Queued).await, 1_100);
-    assert_eq!(commits.load(Ordering::SeqCst), 1 + 3, "that of the gate, and theirs");
-}
-
-#[tokio::test]
-async fn one_bad_operation_does_not_take_the_others_with_it() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let running = home.running(&store).await;
-    let (running_id, bad) = (running.id, home.request());
-    // An id that is there already: SQLite refuses the whole statement.
-    let bad = NewJob { id: running_id, ..bad };
-    let (good, cancelled) = (home.request(), home.queued(&store).await);
-    let good_id = good.id;
-    let open = hold(&store).await;
-    let release = async {
-        gathered(&store, 5).await;
-        open.send(()).unwrap();
-    };
-    let (bad, good, reported, gone, broken, ()) = tokio::join!(
-        store.accept(bad, PATIENCE),
-        store.accept(good, PATIENCE),
-        store.handled(handled(running, AfterHandler::Deliver(prepared("hi")))),
-        store.cancel(cancelled),
-        store.sql("UPDATE nothing SET x = 1"),
-        release
-    );
-    assert!(matches!(bad, Err(StoreError::Database(_))), "{bad:?}");
-    assert!(matches!(broken, Err(StoreError::Database(_))), "{broken:?}");
-    assert_eq!(good, Ok(Accepted { id: good_id, duplicate: false }));
-    assert_eq!((reported, gone), (Ok(Written::Done), Ok(())));
-    assert_eq!(state(&store, running_id).await, StateName::Delivering);
-    assert_eq!(state(&store, cancelled).await, StateName::Cancelled);
-    assert_eq!(home.number("SELECT count(*) FROM recent_keys").await, 3, "the bad one left no key");
-}
-
-#[tokio::test]
-async fn a_batch_that_is_refused_changes_nothing_that_rooms_see() {
-    let home = Home::new();
-    let store = home.serve().await;
-    store
-        .sql("CREATE TEMP TRIGGER no BEFORE UPDATE ON main.job_counts BEGIN SELECT raise(ABORT, 'no'); END")
-        .await
-        .unwrap();
-    let refused = store.accept(home.request(), PATIENCE).await;
-    assert_eq!(refused, Err(StoreError::Database("no".into())));
-    assert_eq!(store.work().due(home.now()).len(), 0);
-    assert_eq!((store.work().deadline(), home.number("SELECT count(*) FROM jobs").await), (None, 0));
-}
-
-#[tokio::test]
-async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
-    let home = Home::new();
-    let store = home.serve().await;
-    home.queued(&store).await;
-    let mut reader = home.raw().await;
-    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
-    sqlx::query("SELECT count(*) FROM jobs").fetch_one(&mut reader).await.unwrap();
-    home.queued(&store).await;
-    store.send(Op::Log(crate::sqlite::file::log::LogStep::Restart)).await.unwrap();
-    let operations = lock(&store.0.operations).clone().unwrap();
-    while operations.capacity() < operations.max_capacity() {
-        tokio::task::yield_now().await;
-    }
-    // Less than the writer would wait for the reader.
-    let accepted = store.accept(home.request(), Duration::from_secs(4)).await;
-    assert!(accepted.is_ok(), "{accepted:?}");
-}
-
-#[tokio::test]
 async fn a_writer_that_is_gone_is_noticed() {
     let home = Home::new();
     let store = home.serve().await;
-    lock(&store.0.writer).as_ref().unwrap().abort();
+    store.0.abort_writer();
     tokio::time::timeout(PATIENCE, store.ended()).await.expect("nobody noticed");
     assert_eq!(store.probe().await, Err(StoreError::Closed));
-}
-
-/// What the writer's connection says of a setting.
-struct Setting(&'static str);
-
-impl Request for Setting {
-    type Answer = String;
-
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<String, StoreError> {
-        let sql = format!("SELECT CAST({0} AS TEXT) FROM pragma_{0}", self.0);
-        Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
-    }
-}
-
-#[tokio::test]
-async fn a_commit_is_synced_before_it_is_acknowledged() {
-    let home = Home::new();
-    let store = home.serve().await;
-    for (setting, expected) in [("synchronous", "2"), ("journal_mode", "wal")] {
-        assert_eq!(store.ask(Setting(setting)).await.unwrap(), expected, "{setting}: 2 is FULL");
-    }
-    // A checkpoint has to sync the database before the log starts again from its beginning.
-    let mut checkpoints = store.take_checkpoints().unwrap();
-    let synchronous = sqlx::query_scalar::<_, i64>("PRAGMA synchronous").fetch_one(&mut checkpoints).await;
-    assert_eq!(synchronous.unwrap(), 2, "of checkpoints");
-}
-
-/// Moves the store's file away inside the transaction.
-struct MoveAway {
-    from: std::path::PathBuf,
-    to: std::path::PathBuf,
-}
-
-impl Request for MoveAway {
-    type Answer = ();
-
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        std::fs::rename(&self.from, &self.to).unwrap();
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_commit_into_a_file_that_was_moved_away_meanwhile_is_not_acknowledged() {
-    let home = Home::new();
-    let store = home.serve().await;
-    home.queued(&store).await;
-    let request = home.request();
-    let (from, to) = (home.file(), home.folder.path().join("elsewhere.db"));
-    let open = hold(&store).await;
-    let release = async {
-        gathered(&store, 2).await;
-        open.send(()).unwrap();
-    };
-    // The file is in its place when the transaction begins, and not when it has committed.
-    let moved = MoveAway { from: from.clone(), to: to.clone() };
-    let (accepted, moved, ()) =
-        tokio::join!(store.accept(request.clone(), PATIENCE), store.ask(moved), release);
-    assert_eq!(moved, Ok(()));
-    assert!(matches!(accepted, Err(StoreError::Moved { .. })), "{accepted:?}");
-    std::fs::rename(to, from).unwrap();
-    let again = store.accept(request.clone(), PATIENCE).await;
-    assert_eq!(again, Ok(Accepted { id: request.id, duplicate: true }), "its caller comes again");
 }

@@ -1,7 +1,6 @@
 //! Claims that are over, because their owner died or did not finish in time.
 
 use super::*;
-use crate::sqlite::maintenance::delete::Free;
 
 #[tokio::test]
 async fn what_was_under_way_at_a_crash_goes_on_at_once() {
@@ -11,7 +10,7 @@ async fn what_was_under_way_at_a_crash_goes_on_at_once() {
     let (waiting, running, queued) =
         (home.waiting(&store).await, home.running(&store).await, home.queued(&store).await);
     let untouched = look(&store, waiting).await;
-    drop_without_closing(store).await;
+    store.0.die().await;
 
     home.pass(Duration::from_secs(1));
     let store = home.serve().await;
@@ -23,7 +22,7 @@ async fn what_was_under_way_at_a_crash_goes_on_at_once() {
     lanes.extend(store.delivery().due(home.now()));
     assert_eq!(lanes, ["greet".into(), ORIGIN.into()]);
 
-    let claimed = store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    let claimed = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap();
     let crashes: Vec<_> = claimed.iter().map(|job| (job.id, job.crashes, job.attempts)).collect();
     assert_eq!(crashes, [(running.id, 1, 0), (queued, 0, 0)]);
     assert!(claimed[0].fence > running.fence);
@@ -32,28 +31,21 @@ async fn what_was_under_way_at_a_crash_goes_on_at_once() {
     assert_eq!(lost, [(delivering.id, true, 0), (waiting, false, 0)]);
 }
 
-/// As a crash: nothing is handed back.
-async fn drop_without_closing(store: Store) {
-    let writer = lock(&store.0.writer).take().unwrap();
-    drop(store);
-    writer.await.unwrap();
-}
-
 #[tokio::test]
 async fn crashes_in_a_row_are_counted_until_a_handler_reports() {
     let home = Home::new();
     let store = home.serve().await;
     home.queued(&store).await;
     for crashes in 0..3 {
-        let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+        let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
         assert_eq!(job.crashes, crashes);
-        store.ask(Free { until: None, now: home.now() }).await.unwrap();
+        store.0.free_leases(None, home.now()).await.unwrap();
     }
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     assert_eq!((job.crashes, job.attempts), (3, 0));
     assert!(job.last_error.as_deref().is_some_and(|error| error.contains("the process ended")));
-    store.handled(handled(job, AfterHandler::Retry { due_at: home.now() })).await.unwrap();
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Retry { due_at: home.now() })).await.unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     assert_eq!((job.crashes, job.attempts), (0, 1));
 }
 
@@ -64,7 +56,7 @@ async fn a_lease_is_over_when_its_time_has_come_and_not_before() {
     let (first, delivery) = (home.running(&store).await, home.delivering(&store).await);
     home.pass(Duration::from_secs(1));
     let second = home.running(&store).await;
-    let free = || store.ask(Free { until: Some(home.now()), now: home.now() });
+    let free = || store.0.free_leases(Some(home.now()), home.now());
     home.pass(LEASE - Duration::from_millis(1_001));
     assert_eq!(free().await, Ok(0));
     home.pass(Duration::from_millis(1));

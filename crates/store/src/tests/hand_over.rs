@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 
 /// A room that takes `room` jobs; counts the places that were given back.
-pub(super) struct Room<J> {
-    pub(super) free: AtomicUsize,
+pub(crate) struct Room<J> {
+    pub(crate) free: AtomicUsize,
     asked: AtomicUsize,
     taken: Mutex<Vec<J>>,
 }
@@ -24,11 +24,11 @@ impl<J: Send + 'static> Drop for Place<J> {
 }
 
 impl<J: Send + 'static> Room<J> {
-    pub(super) fn with(free: usize) -> Arc<Self> {
+    pub(crate) fn with(free: usize) -> Arc<Self> {
         Arc::new(Self { free: free.into(), asked: 0.into(), taken: Mutex::default() })
     }
 
-    pub(super) fn offers_itself_to(self: &Arc<Self>, lanes: &Lanes<J>) {
+    pub(crate) fn offers_itself_to(self: &Arc<Self>, lanes: &Lanes<J>) {
         let room = self.clone();
         lanes.hand_over_to(Box::new(move |_| {
             room.asked.fetch_add(1, Ordering::SeqCst);
@@ -43,11 +43,11 @@ impl<J: Send + 'static> Room<J> {
         }));
     }
 
-    pub(super) fn taken(&self) -> Vec<J> {
+    pub(crate) fn taken(&self) -> Vec<J> {
         std::mem::take(&mut self.taken.lock().unwrap())
     }
 
-    fn free(&self) -> usize {
+    pub(crate) fn free(&self) -> usize {
         self.free.load(Ordering::SeqCst)
     }
 }
@@ -79,7 +79,7 @@ async fn a_free_worker_gets_the_accepted_job_as_it_would_have_claimed_it() {
     assert_eq!(look(&store, job.id).await.state, State::Running { lease_until });
     assert_eq!(store.work().due(home.now()).len(), 0);
     assert_eq!((count(&store, StateName::Queued).await, count(&store, StateName::Running).await), (0, 1));
-    assert_eq!(store.handled(handled(job, AfterHandler::HandBack)).await, Ok(Written::Done));
+    assert_eq!(store.jobs().handled(handled(job, AfterHandler::HandBack)).await, Ok(Written::Done));
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn nothing_is_handed_over_for_a_duplicate() {
     let request = home.request();
     accept(&store, request.clone()).await;
     let again = NewJob { idempotency_key: request.idempotency_key, ..home.request() };
-    store.accept(again, PATIENCE).await.unwrap();
+    store.jobs().accept(again, PATIENCE).await.unwrap();
     store.probe().await.unwrap();
     assert_eq!((room.taken().len(), room.free()), (1, 1));
 }
@@ -105,7 +105,7 @@ async fn nobody_is_overtaken() {
     room.offers_itself_to(store.work());
     let newer = home.queued(&store).await;
     assert_eq!((room.taken().len(), room.free()), (0, 1));
-    let claimed = store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    let claimed = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap();
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [older, newer]);
     let next = home.queued(&store).await;
     store.probe().await.unwrap();
@@ -125,34 +125,14 @@ async fn nobody_is_overtaken_within_a_batch() {
     };
     let other = NewJob { handler: handler("other"), ..home.request() };
     let (first, second, third, fourth, ()) = tokio::join!(
-        store.accept(home.request(), PATIENCE),
-        store.accept(home.request(), PATIENCE),
-        store.accept(other, PATIENCE),
-        store.accept(home.request(), PATIENCE),
+        store.jobs().accept(home.request(), PATIENCE),
+        store.jobs().accept(home.request(), PATIENCE),
+        store.jobs().accept(other, PATIENCE),
+        store.jobs().accept(home.request(), PATIENCE),
         release
     );
     assert!([first, second, third, fourth].iter().all(Result::is_ok));
     assert_eq!(room.asked.load(Ordering::SeqCst), 2, "once a lane: its later jobs wait behind the first");
-}
-
-#[tokio::test]
-async fn the_place_is_given_back_if_the_transaction_fails() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let room = Room::with(1);
-    room.offers_itself_to(store.work());
-    store
-        .sql("CREATE TEMP TRIGGER no BEFORE INSERT ON main.jobs BEGIN SELECT raise(ABORT, 'no'); END")
-        .await
-        .unwrap();
-    let request = home.request();
-    let refused = store.accept(request.clone(), PATIENCE).await;
-    assert_eq!(refused, Err(StoreError::Database("no".into())));
-    assert_eq!((room.taken().len(), room.free()), (0, 1));
-    store.sql("DROP TRIGGER no").await.unwrap();
-    accept(&store, request).await;
-    store.probe().await.unwrap();
-    assert_eq!((room.taken().len(), room.free()), (1, 0));
 }
 
 #[tokio::test]
@@ -163,7 +143,7 @@ async fn a_free_sender_gets_the_delivery_with_the_next_number() {
     room.offers_itself_to(store.delivery());
     let job = home.running(&store).await;
     let id = job.id;
-    store.handled(handled(job, AfterHandler::Deliver(prepared("yes")))).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Deliver(prepared("yes")))).await.unwrap();
     let [job] = room.taken().try_into().unwrap();
     let expected = DeliveringJob {
         id,
@@ -185,8 +165,11 @@ async fn a_free_sender_gets_the_delivery_with_the_next_number() {
     let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
     assert_eq!(lease_until, Some(home.now() + LEASE));
     assert_eq!(store.delivery().due(home.now()).len(), 0);
-    assert_eq!(store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await, Ok(vec![]));
-    assert_eq!(store.sent(sent(job, AfterDelivery::Delivered)).await, Ok(Written::Done));
+    assert_eq!(
+        store.jobs().claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await,
+        Ok(vec![])
+    );
+    assert_eq!(store.jobs().sent(sent(job, AfterDelivery::Delivered)).await, Ok(Written::Done));
     assert_eq!(state(&store, id).await, StateName::Delivered);
 }
 
@@ -197,11 +180,11 @@ async fn a_retry_and_a_stale_report_hand_nothing_over() {
     let room = Room::with(1);
     room.offers_itself_to(store.delivery());
     let job = home.running(&store).await;
-    store.cancel(job.id).await.unwrap();
-    let stale = store.handled(handled(job, AfterHandler::Deliver(prepared("late")))).await;
+    store.jobs().cancel(job.id).await.unwrap();
+    let stale = store.jobs().handled(handled(job, AfterHandler::Deliver(prepared("late")))).await;
     assert_eq!(stale, Ok(Written::Stale));
     let job = home.running(&store).await;
     let due_at = home.now();
-    store.handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Retry { due_at })).await.unwrap();
     assert_eq!((room.taken().len(), room.free()), (0, 1));
 }

@@ -1,7 +1,6 @@
 //! What a worker's report makes of a job.
 
 use super::*;
-use crate::sqlite::maintenance::delete::Free;
 
 fn failure(job: RunningJob, next: AfterHandler) -> HandlerReport {
     let attempt = Attempt {
@@ -21,7 +20,7 @@ async fn a_completion_is_stored_and_due_at_once() {
     home.pass(Duration::from_secs(3));
     let report = handled(job, AfterHandler::Deliver(prepared("hi")));
     let charged = report.attempt.clone().unwrap();
-    assert_eq!(store.handled(report).await, Ok(Written::Done));
+    assert_eq!(store.jobs().handled(report).await, Ok(Written::Done));
     let job = look(&store, id).await;
     let expected = State::Delivering { prepared: prepared("hi"), due_at: home.now(), lease_until: None };
     assert_eq!(job.state, expected);
@@ -41,7 +40,7 @@ async fn a_fallback_says_why() {
     };
     let next = AfterHandler::Deliver(prepared.clone());
     let report = HandlerReport { job, attempt: None, next, error: Some("too late".into()) };
-    store.handled(report).await.unwrap();
+    store.jobs().handled(report).await.unwrap();
     let job = look(&store, id).await;
     let State::Delivering { prepared: stored, .. } = job.state else { panic!() };
     assert_eq!((stored, job.last_error.as_deref()), (prepared, Some("too late")));
@@ -54,10 +53,10 @@ async fn a_retry_waits_and_the_history_grows() {
     let store = home.serve().await;
     let id = home.queued(&store).await;
     for number in 1..=3 {
-        let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+        let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
         assert_eq!(job.attempts, number - 1);
         let due_at = home.now() + Duration::from_secs(2);
-        store.handled(failure(job, AfterHandler::Retry { due_at })).await.unwrap();
+        store.jobs().handled(failure(job, AfterHandler::Retry { due_at })).await.unwrap();
         let job = look(&store, id).await;
         assert_eq!(job.state, State::Queued { due_at });
         assert_eq!(job.handler_attempts, number);
@@ -77,15 +76,15 @@ async fn handing_back_charges_nothing_and_forgets_crashes() {
     let job = home.running(&store).await;
     let id = job.id;
     home.pass(LEASE);
-    store.ask(Free { until: Some(home.now()), now: home.now() }).await.unwrap();
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    store.0.free_leases(Some(home.now()), home.now()).await.unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     assert_eq!(job.crashes, 1);
     let report = HandlerReport { job, attempt: None, next: AfterHandler::HandBack, error: None };
-    assert_eq!(store.handled(report).await, Ok(Written::Done));
+    assert_eq!(store.jobs().handled(report).await, Ok(Written::Done));
     let record = look(&store, id).await;
     assert_eq!(record.state, State::Queued { due_at: home.now() });
     assert_eq!((record.handler_attempts, attempts(&store, id).await), (0, vec![]));
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     assert_eq!((job.crashes, job.attempts), (0, 0));
 }
 
@@ -99,12 +98,12 @@ async fn many_reports_in_one_batch_each_get_their_own_answer() {
     }
     let cancelled: Vec<JobId> = jobs.iter().skip(1).step_by(7).map(|job| job.id).collect();
     for id in &cancelled {
-        store.cancel(*id).await.unwrap();
+        store.jobs().cancel(*id).await.unwrap();
     }
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
     let open = hold(&store).await;
     let reports = futures_util::future::join_all(
-        jobs.into_iter().map(|job| store.handled(handled(job, AfterHandler::Deliver(prepared("hi"))))),
+        jobs.into_iter().map(|job| store.jobs().handled(handled(job, AfterHandler::Deliver(prepared("hi"))))),
     );
     let release = async {
         gathered(&store, 70).await;

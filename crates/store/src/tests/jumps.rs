@@ -2,41 +2,39 @@
 
 use std::collections::BTreeSet;
 
-use super::hand_over::Room;
 use super::*;
-use crate::sqlite::maintenance::schedule::{Maintenance, Retention};
+use crate::sqlite::testing::Ticks;
 
-pub(super) const HOUR: Duration = Duration::from_secs(3_600);
-pub(super) const HOURS: Duration = Duration::from_secs(3 * 3_600);
-pub(super) const DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const HOURS: Duration = Duration::from_secs(3 * 3_600);
+pub(crate) const DAYS: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// The ways in which the clock is set.
-fn jumps() -> [Timestamp; 2] {
+pub(crate) fn jumps() -> [Timestamp; 2] {
     [START + HOURS, START - HOURS]
 }
 
 /// A store that is kept while time passes.
-struct Kept<'h> {
+pub(crate) struct Kept<'h> {
     home: &'h Home,
-    store: Store,
-    maintenance: Maintenance,
+    ticks: Ticks,
 }
 
 impl<'h> Kept<'h> {
-    fn start(home: &'h Home, store: &Store, retention: impl Into<Retention>) -> Self {
-        Self { home, store: store.clone(), maintenance: Maintenance::new(store, retention) }
+    pub(crate) fn start(home: &'h Home, store: &Store, retention: impl Into<Retention>) -> Self {
+        Self { home, ticks: store.ticks(retention) }
     }
 
-    async fn pass(&mut self, seconds: u32) {
+    pub(crate) async fn pass(&mut self, seconds: u32) {
         for _ in 0..seconds {
             self.home.pass(Duration::from_secs(1));
-            self.maintenance.step(&self.store).await;
+            self.ticks.tick().await;
         }
     }
 }
 
 /// Lets the keeper see `seconds` pass.
-pub(super) async fn keep(home: &Home, store: &Store, retention: impl Into<Retention>, seconds: u32) {
+pub(crate) async fn keep(home: &Home, store: &Store, retention: impl Into<Retention>, seconds: u32) {
     Kept::start(home, store, retention).pass(seconds).await;
 }
 
@@ -48,7 +46,7 @@ async fn a_clock_set_forward_ends_no_lease() {
     home.clock.set(START + HOURS);
     keep(&home, &store, DAYS, 10).await;
     assert_eq!(state(&store, running.id).await, StateName::Running);
-    assert_eq!(store.sent(sent(sending, AfterDelivery::Delivered)).await, Ok(Written::Done));
+    assert_eq!(store.jobs().sent(sent(sending, AfterDelivery::Delivered)).await, Ok(Written::Done));
 }
 
 #[tokio::test]
@@ -61,34 +59,6 @@ async fn a_clock_set_back_keeps_no_lease() {
     assert_eq!(state(&store, lost.id).await, StateName::Queued);
 }
 
-/// Every way to get a claim: from the store and from memory, of a worker and of the sender.
-#[tokio::test]
-async fn a_claim_lasts_as_long_as_it_says_after_the_clock_was_set() {
-    for set in jumps() {
-        let home = Home::new();
-        let store = home.serve().await;
-        home.clock.set(set);
-        let claimed = [home.running(&store).await.id, home.delivering(&store).await.id];
-        let waiting = home.running(&store).await;
-        let sent = waiting.id;
-        let (workers, senders) = (Room::with(1), Room::with(1));
-        workers.offers_itself_to(store.work());
-        senders.offers_itself_to(store.delivery());
-        let request = home.request();
-        store.handled(handled(waiting, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
-        accept(&store, request.clone()).await;
-        store.probe().await.unwrap();
-        assert_eq!((workers.taken().len(), senders.taken().len()), (1, 1));
-        let mut kept = Kept::start(&home, &store, DAYS);
-        kept.pass(30).await;
-        let leases = "SELECT count(*) FROM jobs WHERE lease_until IS NOT NULL";
-        assert_eq!(home.number(leases).await, 4, "all of {claimed:?}, {sent}, {}", request.id);
-        kept.pass(20).await;
-        assert_eq!(home.number(leases).await, 0);
-        store.close().await;
-    }
-}
-
 #[tokio::test]
 async fn what_waits_is_due_as_before_the_clock_was_set() {
     for set in jumps() {
@@ -96,9 +66,13 @@ async fn what_waits_is_due_as_before_the_clock_was_set() {
         let store = home.serve().await;
         let (waiting, queued) = (home.waiting(&store).await, home.queued(&store).await);
         home.clock.set(set);
-        assert_eq!(store.claim_overdue(9, LEASE).await.unwrap().len(), 0, "its time to answer is not over");
+        assert_eq!(
+            store.jobs().claim_overdue(9, LEASE).await.unwrap().len(),
+            0,
+            "its time to answer is not over"
+        );
         let later = home.queued(&store).await;
-        let claimed = store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+        let claimed = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap();
         let ids = BTreeSet::from_iter(claimed.iter().map(|job| job.id));
         assert_eq!(ids, [queued, later].into());
         assert!(claimed.iter().all(|job| job.answer_by == START + Duration::from_secs(50)));
@@ -116,7 +90,7 @@ async fn a_retry_comes_after_its_backoff_however_the_clock_was_set_meanwhile() {
         let job = home.delivering(&store).await;
         let (id, due_at) = (job.id, home.steady() + Duration::from_secs(9));
         let delivery = Delivery { failures: 1, failing_since: Some(START), ..job.delivery };
-        store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
+        store.jobs().sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
         home.clock.set(set);
         home.pass(Duration::from_secs(8));
         assert_eq!(due_deliveries(&store).await, []);
@@ -139,8 +113,8 @@ async fn what_a_command_beside_the_bridge_retries_is_due_at_once_after_the_clock
         kept.pass(2).await;
         // Another process has the calendar in common with the bridge, and not where its steady clock starts.
         let own = ManualClock::new(home.now());
-        let visitor = Store::open(&home.url(), Purpose::Visit, own.clock()).await.unwrap();
-        visitor.retry(dead).await.unwrap();
+        let visitor = Store::open(&home.url(), Role::Observer, own.clock()).await.unwrap();
+        visitor.jobs().retry(dead).await.unwrap();
         assert_eq!(due_deliveries(&store).await.len(), 1);
         store.close().await;
     }
@@ -191,13 +165,13 @@ async fn the_time_between_two_processes_counts_for_the_customer_and_for_no_time_
         ..job.delivery
     };
     let due_at = START + Duration::from_secs(60);
-    store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
+    store.jobs().sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     home.queued(&store).await;
     home.pass(Duration::from_secs(5));
     store.close().await;
     home.restart(home.now() + HOUR);
     let store = home.serve().await;
-    assert_eq!(store.claim_overdue(9, LEASE).await.unwrap().len(), 1);
+    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().len(), 1);
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(job.waiting_since, START);
     assert_eq!(job.delivery.failing_since, Some(START + HOUR), "it has failed for 5 s");
@@ -213,54 +187,16 @@ async fn a_refusal_is_not_still_to_come_when_an_operator_retries_after_the_clock
         let job = home.delivering(&store).await;
         let id = job.id;
         let delivery = Delivery { refused_at: Some(home.steady()), ..job.delivery };
-        store.sent(sent(job, AfterDelivery::Wait { delivery, keeps_place: false })).await.unwrap();
+        store.jobs().sent(sent(job, AfterDelivery::Wait { delivery, keeps_place: false })).await.unwrap();
         let [job] = due_deliveries(&store).await.try_into().unwrap();
-        store.sent(sent(job, end)).await.unwrap();
+        store.jobs().sent(sent(job, end)).await.unwrap();
         store.close().await;
         home.restart(START - HOURS);
         let store = home.serve().await;
-        store.retry(id).await.unwrap();
+        store.jobs().retry(id).await.unwrap();
         let [job] = due_deliveries(&store).await.try_into().unwrap();
         assert_eq!(job.delivery.refused_at, Some(home.steady()));
     }
-}
-
-/// The machine's clock is set by hours while the bridge runs, and the bridge starts again.
-#[tokio::test]
-async fn a_start_moves_each_moment_of_the_jobs_that_go_on_or_may_be_retried() {
-    type Moments = (String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
-    let home = Home::new();
-    let store = home.serve().await;
-    // In this order, because each claims what is due.
-    home.dead(&store).await;
-    home.delivering(&store).await;
-    home.waiting(&store).await;
-    home.running(&store).await;
-    home.queued(&store).await;
-    let failed = "UPDATE jobs SET failures = 1, failing_since = 5, refused_at = 6 WHERE state IN ('delivering', 'dead')";
-    home.run(failed).await;
-    let moments = async || {
-        let sql = "SELECT state, waiting_since, answer_by, failing_since, refused_at FROM jobs ORDER BY id";
-        sqlx::query_as::<_, Moments>(sql).fetch_all(&mut home.raw().await).await.unwrap()
-    };
-    let before = moments().await;
-    home.clock.set(START + HOURS);
-    store.close().await;
-    home.restart(home.now());
-    let _store = home.serve().await;
-    let by = i64::try_from(HOURS.as_millis()).unwrap();
-    let later = |moment: Option<i64>| moment.map(|moment| moment + by);
-    for (before, after) in before.into_iter().zip(moments().await) {
-        let (state, waiting_since, answer_by, failing_since, refused_at) = before;
-        let expected = match &*state {
-            // It is finished: no one waits for an answer, and a retry starts the time again.
-            "dead" => (later(waiting_since), answer_by, failing_since, later(refused_at)),
-            _ => (later(waiting_since), later(answer_by), later(failing_since), later(refused_at)),
-        };
-        assert_eq!((after.1, after.2, after.3, after.4), expected, "{state}");
-    }
-    let noted = home.number("SELECT steady_at FROM service").await;
-    assert_eq!(noted, home.steady().as_millis(), "a kill from now on moves nothing a second time");
 }
 
 #[tokio::test]

@@ -3,34 +3,31 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::delete::{CHUNK, DeleteFinished, Deleted};
-use crate::sqlite::maintenance::schedule::CHUNKS;
 
 /// A store that keeps itself, and whose clock goes on second by second.
-struct Kept {
-    stop: CancellationToken,
-    keeper: JoinHandle<()>,
+pub(crate) struct Kept {
+    pub(crate) stop: CancellationToken,
+    pub(crate) keeper: tokio::task::JoinHandle<()>,
 }
 
 impl Kept {
-    fn start(store: &Store, retention: Duration) -> Self {
+    pub(crate) fn start(store: &Store, retention: Duration) -> Self {
         let stop = CancellationToken::new();
         let keeper = tokio::spawn({
             let (store, stop) = (store.clone(), stop.clone());
-            async move { store.keep(retention, stop).await }
+            async move { store.maintenance().run(retention, stop).await }
         });
         Self { stop, keeper }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.keeper.await.unwrap();
     }
 }
 
 /// Lets time pass until `done`; the keeper's rhythm is then part of what is tested.
-async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) {
     let rounds = async {
         while !done().await {
             home.pass(Duration::from_secs(1));
@@ -38,61 +35,6 @@ async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) 
         }
     };
     tokio::time::timeout(PATIENCE, rounds).await.expect("it never happened");
-}
-
-async fn attempts_left(home: &Home) -> i64 {
-    home.number("SELECT count(*) FROM attempts").await
-}
-
-#[tokio::test]
-async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let (old, unfinished) = (home.dead(&store).await, home.waiting(&store).await);
-    home.pass(Duration::from_secs(100));
-    let young = home.dead(&store).await;
-    let delete = |before| store.ask(DeleteFinished { before: cutoff(before) });
-    assert_eq!(delete(START).await, Ok(Deleted { jobs: 0, more: false }));
-    assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(Deleted { jobs: 1, more: false }));
-    assert_eq!(store.job(old).await, Ok(None));
-    assert_eq!(attempts_left(&home).await, 3);
-    assert_eq!(state(&store, young).await, StateName::Dead);
-    assert_eq!(state(&store, unfinished).await, StateName::Delivering);
-    assert_eq!((count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await), (1, 1));
-}
-
-#[tokio::test]
-async fn the_retention_deletes_in_chunks_until_all_are_gone() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let jobs = usize::try_from(CHUNK).unwrap() + 20;
-    let ids = futures_util::future::join_all((0..jobs).map(|_| home.queued(&store))).await;
-    futures_util::future::join_all(ids.iter().map(|id| store.cancel(*id))).await;
-    assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
-    let first = store.ask(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
-    assert_eq!(first, Ok(Deleted { jobs: CHUNK.unsigned_abs(), more: true }));
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
-    home.pass(Duration::from_secs(3_600));
-    until(&home, &store, async || count(&store, StateName::Cancelled).await == 0).await;
-    kept.stop().await;
-    assert_eq!(home.number("SELECT count(*) FROM jobs").await, 0);
-}
-
-#[tokio::test]
-async fn what_fails_again_and_again_keeps_no_other_maintenance_from_its_work() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let refuse = "BEGIN SELECT RAISE(ABORT, 'refused'); END";
-    home.run(&format!("CREATE TRIGGER no_keys BEFORE INSERT ON idempotency_keys {refuse}")).await;
-    let running = home.running(&store).await;
-    home.dead(&store).await;
-    let kept = Kept::start(&store, Duration::from_secs(10));
-    until(&home, &store, async || {
-        count(&store, StateName::Dead).await == 0 && state(&store, running.id).await == StateName::Queued
-    })
-    .await;
-    assert!(home.number("SELECT count(*) FROM recent_keys").await > 0, "they cannot be moved");
-    kept.stop().await;
 }
 
 #[tokio::test]
@@ -111,9 +53,9 @@ async fn the_owner_sees_what_a_visitor_changed() {
     let home = Home::new();
     let store = home.serve().await;
     let (dead, queued) = (home.dead(&store).await, home.queued(&store).await);
-    let visitor = home.open(Purpose::Visit).await.unwrap();
-    visitor.retry(dead).await.unwrap();
-    visitor.cancel(queued).await.unwrap();
+    let visitor = home.open(Role::Observer).await.unwrap();
+    visitor.jobs().retry(dead).await.unwrap();
+    visitor.jobs().cancel(queued).await.unwrap();
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     let changed = store.delivery().changed();
     let kept = Kept::start(&store, Duration::from_secs(3_600));
@@ -123,66 +65,6 @@ async fn the_owner_sees_what_a_visitor_changed() {
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(job.id, dead);
     assert_eq!(store.work().due(home.now()).len(), 0);
-    let counted = visitor.stats().await.unwrap().jobs;
+    let counted = visitor.jobs().stats().await.unwrap().jobs;
     assert_eq!((counted[&StateName::Cancelled], counted[&StateName::Delivering]), (1, 1));
-}
-
-#[tokio::test]
-async fn the_log_is_brought_into_the_database() {
-    let home = Home::new();
-    let store = home.serve().await;
-    home.queued(&store).await;
-    let before = std::fs::metadata(home.file()).unwrap().len();
-    for _ in 0..20 {
-        let mut request = home.request();
-        request.request.data = "x".repeat(4_096).into();
-        accept(&store, request).await;
-    }
-    assert_eq!(std::fs::metadata(home.file()).unwrap().len(), before, "no commit waits for a checkpoint");
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
-    until(&home, &store, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
-    kept.stop().await;
-}
-
-#[tokio::test]
-async fn maintenance_that_was_cut_off_can_be_started_again() {
-    let home = Home::new();
-    let store = home.serve().await;
-    home.dead(&store).await;
-    for _ in 0..2 {
-        // A panic drops it in mid-work as well.
-        let kept = Kept::start(&store, Duration::from_secs(3_600));
-        home.pass(Duration::from_secs(1));
-        store.probe().await.unwrap();
-        assert!(!kept.keeper.is_finished());
-        kept.keeper.abort();
-        assert!(kept.keeper.await.unwrap_err().is_cancelled());
-    }
-    home.pass(Duration::from_secs(3_600));
-    let kept = Kept::start(&store, Duration::from_secs(3_600));
-    until(&home, &store, async || attempts_left(&home).await == 0).await;
-    kept.stop().await;
-}
-
-#[tokio::test]
-async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
-    let home = Home::new();
-    let store = home.serve().await;
-    home.dead(&store).await;
-    let (chunks, chunk) = (i64::from(CHUNKS), CHUNK);
-    home.run(&format!(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
-         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \
-         waiting_since, answer_by, finished_at, finished_service_at) \
-         SELECT randomblob(16), 'cancelled', 'greet', 7, '', '', '1', 1, 1, 1, 1, -9000000 FROM n",
-        chunks * chunk + 7
-    ))
-    .await;
-    home.run("UPDATE job_counts SET jobs = 1000000 WHERE state = 'cancelled'").await;
-    let left = async || home.number("SELECT count(*) FROM jobs WHERE state = 'cancelled'").await;
-    let delete = async || store.delete(&mut Walked::default(), store.moment(), LEASE.into()).await;
-    assert_eq!(delete().await, Ok(true), "there is more");
-    assert_eq!(left().await, 7);
-    assert_eq!(delete().await, Ok(false));
-    assert_eq!(left().await, 0);
 }

@@ -1,7 +1,6 @@
 //! What the rooms know of the store without asking it.
 
 use super::*;
-use crate::sqlite::jobs::lane_reload::{Refresh, RefreshIfChanged};
 
 #[tokio::test]
 async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {
@@ -14,9 +13,9 @@ async fn a_lane_is_due_as_long_as_jobs_wait_in_it() {
     let mut due = store.work().due(home.now());
     due.sort();
     assert_eq!(due, ["greet".into(), "other".into()]);
-    store.claim_work("greet".into(), 1, LEASE).await.unwrap();
+    store.jobs().claim_work("greet".into(), 1, LEASE).await.unwrap();
     assert_eq!(store.work().due(home.now()).len(), 2);
-    store.claim_work("greet".into(), 1, LEASE).await.unwrap();
+    store.jobs().claim_work("greet".into(), 1, LEASE).await.unwrap();
     assert_eq!(store.work().due(home.now()), ["other".into()]);
 }
 
@@ -26,14 +25,14 @@ async fn a_claim_learns_when_the_next_job_of_its_lane_is_due() {
     let store = home.serve().await;
     let job = home.running(&store).await;
     let later = home.now() + Duration::from_secs(7);
-    store.handled(handled(job, AfterHandler::Retry { due_at: later })).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Retry { due_at: later })).await.unwrap();
     home.queued(&store).await;
     assert_eq!(store.work().due(home.now()), ["greet".into()]);
-    store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap();
     assert_eq!((store.work().due(home.now()).len(), store.work().next_due(home.now())), (0, Some(later)));
     home.pass(Duration::from_secs(7));
     assert_eq!(store.work().due(home.now()), ["greet".into()]);
-    store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap();
     assert_eq!((store.work().due(home.now()).len(), store.work().next_due(home.now())), (0, None));
 }
 
@@ -45,7 +44,7 @@ async fn the_sender_knows_first_tries_and_retries_of_each_origin() {
     let due_at = home.now() + Duration::from_secs(5);
     let delivery =
         Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
-    store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
+    store.jobs().sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     assert_eq!(store.delivery().next_due(home.now()), Some(due_at));
     home.waiting(&store).await;
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
@@ -65,7 +64,7 @@ async fn the_deadline_is_that_of_the_job_that_waits_longest() {
     home.queued(&store).await;
     assert_eq!(store.work().deadline(), Some(first));
     home.pass(Duration::from_secs(40));
-    assert_eq!(store.claim_overdue(9, LEASE).await.unwrap().len(), 1);
+    assert_eq!(store.jobs().claim_overdue(9, LEASE).await.unwrap().len(), 1);
     assert_eq!(store.work().deadline(), Some(first + Duration::from_secs(10)));
 }
 
@@ -77,27 +76,27 @@ async fn every_change_that_makes_a_job_due_wakes_its_room() {
     home.queued(&store).await;
     changed.await;
 
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     let changed = store.work().changed();
-    store.handled(handled(job, AfterHandler::Retry { due_at: home.now() })).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Retry { due_at: home.now() })).await.unwrap();
     changed.await;
 
-    let [job] = store.claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+    let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();
     let id = job.id;
     let changed = store.delivery().changed();
-    store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
     changed.await;
 
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     let changed = store.delivery().changed();
     let next = AfterDelivery::Wait { delivery: job.delivery, keeps_place: true };
-    store.sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
+    store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
     changed.await;
 
     let [job] = due_deliveries(&store).await.try_into().unwrap();
-    store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
+    store.jobs().sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
     let changed = store.delivery().changed();
-    store.retry(id).await.unwrap();
+    store.jobs().retry(id).await.unwrap();
     changed.await;
 }
 
@@ -111,26 +110,10 @@ async fn what_comes_behind_a_claim_in_its_transaction_is_not_forgotten() {
         gathered(&store, 2).await;
         open.send(()).unwrap();
     };
-    let claim = store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE);
-    let (claimed, retried, ()) = tokio::join!(claim, store.retry(id), release);
+    let claim = store.jobs().claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE);
+    let (claimed, retried, ()) = tokio::join!(claim, store.jobs().retry(id), release);
     assert_eq!((claimed, retried), (Ok(vec![]), Ok(())));
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
-}
-
-#[tokio::test]
-async fn lanes_are_read_again_only_after_another_process_changed_something() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let seen = store.ask(RefreshIfChanged { seen: None }).await.unwrap();
-    home.queued(&store).await;
-    // What memory alone knows is gone after the next reading.
-    store.work().add("only in memory", home.now(), None);
-    let is_known = || store.work().due(home.now()).contains(&"only in memory".into());
-    assert_eq!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
-    assert!(is_known());
-    home.run("UPDATE jobs SET answer_by = answer_by + 1").await;
-    assert_ne!(store.ask(RefreshIfChanged { seen }).await.unwrap(), seen);
-    assert!(!is_known());
 }
 
 #[tokio::test]
@@ -143,15 +126,16 @@ async fn what_is_read_from_the_store_is_what_memory_knew() {
     }
     let job = home.running(&store).await;
     let retry_at = home.now() + Duration::from_secs(60);
-    store.handled(handled(job, AfterHandler::Retry { due_at: retry_at })).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Retry { due_at: retry_at })).await.unwrap();
     for (origin, seconds) in [("https://x.kommo.com", 3), ("https://y.kommo.com", 4)] {
         let mut request = home.request();
         request.request.return_url = return_url(origin, 0);
         request.handler = handler("z");
         accept(&store, request).await;
-        let [job] = store.claim_work("z".into(), 9, LEASE).await.unwrap().try_into().unwrap();
-        store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
+        let [job] = store.jobs().claim_work("z".into(), 9, LEASE).await.unwrap().try_into().unwrap();
+        store.jobs().handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
         let [job] = store
+            .jobs()
             .claim_deliveries(origin.into(), 9, LongestDue::default(), LEASE)
             .await
             .unwrap()
@@ -160,7 +144,7 @@ async fn what_is_read_from_the_store_is_what_memory_knew() {
         let due_at = home.now() + Duration::from_secs(seconds);
         let delivery =
             Delivery { failures: 1, failing_since: Some(home.now()), answer_lost: false, refused_at: None };
-        store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
+        store.jobs().sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     }
     let known = |store: &Store| {
         let mut seen = Vec::new();
@@ -173,7 +157,7 @@ async fn what_is_read_from_the_store_is_what_memory_knew() {
         (seen, store.work().deadline())
     };
     let before = known(&store);
-    store.ask(Refresh).await.unwrap();
+    store.0.reload().await;
     assert_eq!(known(&store), before);
     store.close().await;
     assert_eq!(known(&home.serve().await), before);

@@ -1,12 +1,8 @@
 //! What a list costs: no bodies, a bounded page, bounded time, and few at once.
 
-use std::sync::atomic::AtomicU32;
-
 use super::*;
-use crate::sqlite::jobs::list::{self, Bounds};
-use crate::sqlite::jobs::list_source::Source;
 
-async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> {
+pub(crate) async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> {
     let mut ids = Vec::new();
     for _ in 0..number {
         home.pass(Duration::from_secs(1));
@@ -16,153 +12,17 @@ async fn jobs(home: &Home, store: &Store, number: u64) -> Vec<JobId> {
     ids
 }
 
-/// All pages of a list that is read within `bounds`; gives the jobs of each.
-async fn pages(store: &Store, mut filter: JobFilter, bounds: &Bounds<'_>) -> Vec<Vec<JobId>> {
-    let mut pages = Vec::new();
-    loop {
-        let page = list::page(&store.0.reading, &filter, bounds).await.unwrap();
-        pages.push(page.jobs.iter().map(|job| job.id).collect());
-        match page.next {
-            Some(next) => filter.before = Some(next),
-            None => return pages,
-        }
-    }
-}
-
-#[tokio::test]
-async fn nothing_of_a_job_lies_behind_its_bodies() {
-    let home = Home::new();
-    let _store = home.serve().await;
-    let mut raw = home.raw().await;
-    let names: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(&mut raw).await.unwrap();
-    assert_eq!(names[names.len() - 3..], ["data", "completion", "handler_completion"]);
-    let listed = list::select(Source::All, &JobFilter::default(), 9, None);
-    let listed = listed.sql().as_str().replace("data IS NULL AS bodies_dropped", "");
-    assert!(!listed.contains("data") && !listed.contains("completion"), "{listed}");
-}
-
-#[tokio::test]
-async fn a_page_is_bounded_by_the_bytes_of_its_texts() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let ids = jobs(&home, &store, 5).await;
-    home.run("UPDATE jobs SET last_error = replace(hex(zeroblob(20000)), '00', 'xx')").await;
-    let elapsed = || Duration::ZERO;
-    let bounds = Bounds { scan: 100, bytes: 100_000, time: PATIENCE, elapsed: &elapsed };
-    let filter = JobFilter { limit: 100, ..JobFilter::default() };
-    let found = pages(&store, filter, &bounds).await;
-    assert_eq!(
-        found.iter().map(Vec::len).collect::<Vec<_>>(),
-        [3, 2],
-        "a page ends once it is over the bound"
-    );
-    assert_eq!(found.concat(), ids);
-}
-
-#[tokio::test]
-async fn a_search_ends_when_its_time_is_over_and_goes_on_without_gap_or_repeat() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let ids = jobs(&home, &store, 200).await;
-    // Each look at the clock costs 0.4 s.
-    let looks = AtomicU32::new(0);
-    let elapsed = || Duration::from_millis(400) * looks.fetch_add(1, Ordering::SeqCst);
-    let bounds = Bounds { scan: 10_000, bytes: 1 << 20, time: Duration::from_secs(1), elapsed: &elapsed };
-    for (text, expected) in
-        [("Ann", ids.clone()), ("nowhere", Vec::new()), (&*ids[150].to_string(), vec![ids[150]])]
-    {
-        let filter = JobFilter { text: Some(text.into()), limit: 500, ..JobFilter::default() };
-        let found = pages(&store, filter, &bounds).await;
-        assert!(found.len() > 2, "{text}: it was never over");
-        assert_eq!(found.concat(), expected, "{text}");
-    }
-    let quick = Bounds { elapsed: &|| Duration::ZERO, ..bounds };
-    let filter = JobFilter { text: Some("Ann".into()), limit: 500, ..JobFilter::default() };
-    assert_eq!(pages(&store, filter, &quick).await, [ids], "where there is time, it is one page");
-}
-
 #[tokio::test]
 async fn a_list_waits_for_its_turn_and_not_for_long() {
     let home = Home::new();
     let store = home.serve().await;
     let filter = JobFilter { limit: 9, ..JobFilter::default() };
-    let turns = store.hold_lists().await;
-    let mut waiting = Box::pin(store.jobs(&filter));
+    let turns = store.jobs().hold_lists().await;
+    let mut waiting = Box::pin(store.jobs().list(&filter));
     assert!(futures_util::poll!(&mut waiting).is_pending());
     home.pass(Duration::from_secs(2));
     assert_eq!(waiting.await, Err(StoreError::TooManyLists));
-    assert!(store.stats().await.is_ok() && store.job(JobId::new(START, 1)).await.is_ok());
+    assert!(store.jobs().stats().await.is_ok() && store.jobs().get(JobId::new(START, 1)).await.is_ok());
     drop(turns);
-    assert!(store.jobs(&filter).await.is_ok());
-}
-
-/// So many delivered jobs that a list does not look through all of them at once, all younger than `job`.
-async fn many_more(home: &Home, store: &Store, job: JobId) {
-    let mut raw = home.raw().await;
-    let names: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs') WHERE name <> 'id'")
-            .fetch_all(&mut raw)
-            .await
-            .unwrap();
-    let (names, id) = (names.join(", "), job.as_uuid().simple());
-    let copies = format!(
-        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 30000)
-         INSERT INTO jobs (id, {names}) SELECT unhex('ffffffff' || printf('%024x', n)), {names}
-         FROM n, jobs WHERE id = unhex('{id}')"
-    );
-    store.sql(copies).await.unwrap();
-    store.sql("UPDATE job_counts SET jobs = jobs + 30000 WHERE state = 'delivered'").await.unwrap();
-}
-
-#[tokio::test]
-async fn the_few_jobs_of_a_state_are_found_at_once_behind_many_others() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let dead = home.dead(&store).await;
-    let gone = home.delivering(&store).await;
-    let gone_id = gone.id;
-    store.sent(sent(gone, AfterDelivery::Gone)).await.unwrap();
-    let delivered = home.delivering(&store).await;
-    let delivered_id = delivered.id;
-    store.sent(sent(delivered, AfterDelivery::Delivered)).await.unwrap();
-    let on_its_way = home.delivering(&store).await.id;
-    let waits = home.waiting(&store).await;
-    let running = home.running(&store).await.id;
-    let queued = home.queued(&store).await;
-    many_more(&home, &store, delivered_id).await;
-
-    // A list that looked through the others would end before it comes to these.
-    let elapsed = || Duration::ZERO;
-    let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: PATIENCE, elapsed: &elapsed };
-    let page = async |filter: &JobFilter| list::page(&store.0.reading, filter, &bounds).await.unwrap();
-    for (state, expected) in [
-        (StateName::Queued, vec![queued]),
-        (StateName::Running, vec![running]),
-        (StateName::Delivering, vec![waits, on_its_way]),
-        (StateName::Dead, vec![dead]),
-    ] {
-        let plain = JobFilter { state: Some(state), limit: 9, ..JobFilter::default() };
-        let named = JobFilter { handler: Some(handler("greet")), ..plain.clone() };
-        let searched = JobFilter { text: Some("Ann".into()), ..plain.clone() };
-        for filter in [&plain, &named, &searched] {
-            let found = page(filter).await;
-            let ids: Vec<JobId> = found.jobs.iter().map(|job| job.id).collect();
-            assert_eq!((ids, found.next, found.stopped), (expected.clone(), None, false), "{filter:?}");
-        }
-        let one = page(&JobFilter { limit: 1, ..plain.clone() }).await;
-        assert_eq!((one.jobs[0].id, one.next, one.stopped), (expected[0], Some(expected[0]), false));
-        let other = JobFilter { handler: Some(handler("other")), ..plain };
-        assert_eq!(page(&other).await, Page { jobs: Vec::new(), next: None, stopped: false });
-    }
-
-    // What has no index takes a second look, and says so.
-    let mut filter = JobFilter { state: Some(StateName::Gone), limit: 9, ..JobFilter::default() };
-    let first = page(&filter).await;
-    assert!(first.jobs.is_empty() && first.stopped && first.next.is_some());
-    filter.before = first.next;
-    let second = page(&filter).await;
-    assert_eq!((second.jobs[0].id, second.next, second.stopped), (gone_id, None, false));
-    filter = JobFilter { state: Some(StateName::Cancelled), ..filter };
-    assert_eq!(page(&filter).await, Page { jobs: Vec::new(), next: None, stopped: false });
+    assert!(store.jobs().list(&filter).await.is_ok());
 }

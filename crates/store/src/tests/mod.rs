@@ -1,31 +1,29 @@
 //! What holds the store: real SQLite files, each in a folder of its own, and a clock that stands still.
 
-mod accept;
-mod accounts;
-mod ages;
-mod bodies;
-mod budget;
-mod claims;
-mod commit;
-mod disk;
-mod free;
-mod hand_over;
-mod handled;
-mod jumps;
-mod keep;
-mod lanes;
-mod lists;
-mod oauth;
-mod outcomes;
-mod people;
-mod random;
-mod read;
-mod retry;
-mod sent;
-mod stale;
-mod supersede;
-mod unclaimed;
-mod waits;
+pub(crate) mod accept;
+pub(crate) mod accounts;
+pub(crate) mod ages;
+pub(crate) mod bodies;
+pub(crate) mod budget;
+pub(crate) mod claims;
+pub(crate) mod commit;
+pub(crate) mod free;
+pub(crate) mod hand_over;
+pub(crate) mod handled;
+pub(crate) mod jumps;
+pub(crate) mod keep;
+pub(crate) mod lanes;
+pub(crate) mod lists;
+pub(crate) mod oauth;
+pub(crate) mod outcomes;
+pub(crate) mod people;
+pub(crate) mod random;
+pub(crate) mod read;
+pub(crate) mod retry;
+pub(crate) mod sent;
+pub(crate) mod stale;
+pub(crate) mod supersede;
+pub(crate) mod waits;
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use std::time::Duration;
@@ -35,12 +33,12 @@ pub(crate) use sqlx::sqlite::SqliteConnectOptions;
 pub(crate) use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
 pub(crate) use tempfile::TempDir;
 
-pub(crate) use super::*;
-pub(crate) use crate::sqlite::write::command::Request;
-pub(crate) use crate::sqlite::write::post_commit::Effects;
 pub(crate) use crate::time::{Cutoff, Moment, ServiceTime};
+pub(crate) use crate::*;
 pub(crate) use model::clock::ManualClock;
 pub(crate) use model::*;
+pub(crate) use std::sync::Arc;
+pub(crate) use tokio::sync::oneshot;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// Shorter than a request has to be answered, so that a job whose lease ran out is not overdue.
@@ -58,7 +56,7 @@ pub(crate) struct Home {
 
 /// Claims all deliveries that are due.
 pub(crate) async fn due_deliveries(store: &Store) -> Vec<DeliveringJob> {
-    store.claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap()
+    store.jobs().claim_deliveries(ORIGIN.into(), 100, LongestDue::default(), LEASE).await.unwrap()
 }
 
 impl Home {
@@ -91,12 +89,12 @@ impl Home {
         self.clock.advance(span);
     }
 
-    pub(crate) async fn open(&self, purpose: Purpose) -> Result<Store, StoreError> {
-        Store::open(&self.url(), purpose, self.clock.clock()).await
+    pub(crate) async fn open(&self, role: Role) -> Result<Store, StoreError> {
+        Store::open(&self.url(), role, self.clock.clock()).await
     }
 
     pub(crate) async fn serve(&self) -> Store {
-        self.open(Purpose::Serve).await.unwrap()
+        self.open(Role::Owner).await.unwrap()
     }
 
     /// A connection that knows nothing of the store's rules, except those of the schema.
@@ -142,7 +140,7 @@ impl Home {
     /// A job in `running`, and its claim.
     pub(crate) async fn running(&self, store: &Store) -> RunningJob {
         let id = self.queued(store).await;
-        let claimed = store.claim_work("greet".into(), 100, LEASE).await.unwrap();
+        let claimed = store.jobs().claim_work("greet".into(), 100, LEASE).await.unwrap();
         claimed.into_iter().find(|job| job.id == id).unwrap()
     }
 
@@ -151,7 +149,7 @@ impl Home {
         let job = self.running(store).await;
         let id = job.id;
         let report = handled(job, AfterHandler::Deliver(prepared("hi")));
-        assert_eq!(store.handled(report).await.unwrap(), Written::Done);
+        assert_eq!(store.jobs().handled(report).await.unwrap(), Written::Done);
         id
     }
 
@@ -166,22 +164,10 @@ impl Home {
         let job = self.delivering(store).await;
         let id = job.id;
         assert_eq!(
-            store.sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap(),
+            store.jobs().sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap(),
             Written::Done
         );
         id
-    }
-}
-
-/// A request on its way to the writer.
-pub(crate) fn an_accept(
-    reply: oneshot::Sender<Result<Accepted, StoreError>>,
-) -> crate::sqlite::jobs::accept::Accept {
-    crate::sqlite::jobs::accept::Accept {
-        job: Home::new().request(),
-        known: None,
-        drop_after: deadline(PATIENCE),
-        reply,
     }
 }
 
@@ -201,7 +187,7 @@ pub(crate) fn prepared(reply: &str) -> PreparedCompletion {
 
 pub(crate) async fn accept(store: &Store, job: NewJob) -> JobId {
     let id = job.id;
-    assert_eq!(store.accept(job, PATIENCE).await.unwrap(), Accepted { id, duplicate: false });
+    assert_eq!(store.jobs().accept(job, PATIENCE).await.unwrap(), Accepted { id, duplicate: false });
     id
 }
 
@@ -229,11 +215,11 @@ pub(crate) fn cutoff(at: Timestamp) -> Cutoff {
 
 /// What is over by now.
 pub(crate) fn over(store: &Store) -> Cutoff {
-    store.moment().cutoff(Duration::ZERO)
+    store.0.moment().cutoff(Duration::ZERO)
 }
 
 pub(crate) async fn look(store: &Store, id: JobId) -> Job {
-    store.job(id).await.unwrap().unwrap().0.whole().unwrap()
+    store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap()
 }
 
 pub(crate) async fn state(store: &Store, id: JobId) -> StateName {
@@ -241,62 +227,20 @@ pub(crate) async fn state(store: &Store, id: JobId) -> StateName {
 }
 
 pub(crate) async fn attempts(store: &Store, id: JobId) -> Vec<Attempt> {
-    store.job(id).await.unwrap().unwrap().1
+    store.jobs().get(id).await.unwrap().unwrap().1
 }
 
 pub(crate) async fn count(store: &Store, state: StateName) -> u64 {
-    store.stats().await.unwrap().jobs[&state]
-}
-
-/// Holds the writer inside a transaction, so that operations gather behind it.
-pub(crate) struct Gate(tokio::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
-
-impl Request for Gate {
-    type Answer = ();
-
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        if let Some((reached, open)) = self.0.lock().await.take() {
-            let _ = reached.send(());
-            let _ = open.await;
-        }
-        Ok(())
-    }
+    store.jobs().stats().await.unwrap().jobs[&state]
 }
 
 /// Stops the writer; what is asked from now on shares one transaction, carried out after the answer's `send`.
 pub(crate) async fn hold(store: &Store) -> oneshot::Sender<()> {
-    let (reached, is_reached) = oneshot::channel();
-    let (open, is_open) = oneshot::channel();
-    let gate = Gate(tokio::sync::Mutex::new(Some((reached, is_open))));
-    let (errand, _) = Pending::new(gate);
-    store.send(Op::Errand(errand)).await.unwrap();
-    is_reached.await.unwrap();
-    open
+    store.0.hold().await
 }
 
 /// Waits until `operations` wait in front of the writer. More than a hundred have to be sent `unconstrained`,
 /// because tokio counts a place as taken before it is filled.
 pub(crate) async fn gathered(store: &Store, operations: usize) {
-    let sender = lock(&store.0.operations).clone().unwrap();
-    while sender.max_capacity() - sender.capacity() < operations {
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Any SQL inside the writer's transaction, on the writer's connection.
-pub(crate) struct Sql(String);
-
-impl Request for Sql {
-    type Answer = ();
-
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        sqlx::query(AssertSqlSafe(self.0.clone())).fetch_all(connection).await?;
-        Ok(())
-    }
-}
-
-impl Store {
-    pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
-        self.ask(Sql(sql.into())).await
-    }
+    store.0.gathered(operations).await;
 }

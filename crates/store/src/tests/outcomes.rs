@@ -9,7 +9,7 @@ async fn fallen_back(home: &Home, store: &Store, reason: FallbackReason) -> JobI
     let id = job.id;
     let prepared =
         PreparedCompletion { completion: CheckedCompletion::failed(), outcome: Outcome::Fallback(reason) };
-    store.handled(handled(job, AfterHandler::Deliver(prepared))).await.unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Deliver(prepared))).await.unwrap();
     id
 }
 
@@ -36,7 +36,7 @@ async fn a_list_shows_fallbacks_or_answers_alone() {
     home.queued(&store).await;
     let list = async |outcome, state| {
         let filter = JobFilter { outcome, state, limit: 9, ..JobFilter::default() };
-        let jobs = store.jobs(&filter).await.unwrap().jobs;
+        let jobs = store.jobs().list(&filter).await.unwrap().jobs;
         jobs.iter().map(|job| job.id).collect::<Vec<_>>()
     };
     assert_eq!(list(Some(OutcomeName::Fallback), None).await, [fallback]);
@@ -59,11 +59,11 @@ async fn recent_outcomes_count_jobs_with_a_completion_by_handler_and_reason() {
     fallen_back(&home, &store, FallbackReason::Failed).await;
     home.waiting(&store).await;
     home.queued(&store).await;
-    let outcomes = store.recent_outcomes(since).await.unwrap();
+    let outcomes = store.jobs().recent_outcomes(since).await.unwrap();
     let count = |reason, jobs| FallbackCount { handler: handler("greet"), reason, jobs };
     assert_eq!(outcomes.fallbacks, [count(FallbackReason::MaxAttempts, 2), count(FallbackReason::Failed, 1)]);
     assert_eq!((outcomes.jobs, outcomes.fallen_back(), outcomes.is_sample), (4, 3, false));
     assert!((outcomes.share() - 0.75).abs() < 1e-9);
-    let later = store.recent_outcomes(home.now() + Duration::from_secs(1)).await.unwrap();
+    let later = store.jobs().recent_outcomes(home.now() + Duration::from_secs(1)).await.unwrap();
     assert_eq!((later.jobs, later.share()), (0, 0.0));
 }

@@ -1,145 +1,9 @@
 //! Lists: pages, filters, text.
 
 use super::*;
-use crate::sqlite::jobs::list::{self, Bounds};
 
-/// Bounded by the number of jobs alone.
-fn looks(scan: i64) -> Bounds<'static> {
-    Bounds { scan, bytes: usize::MAX, time: PATIENCE, elapsed: &|| Duration::ZERO }
-}
-
-/// All pages, and how many there were.
-async fn all(store: &Store, mut filter: JobFilter, scan: i64) -> (Vec<JobId>, usize) {
-    let (mut ids, mut pages) = (Vec::new(), 0);
-    loop {
-        let page = list::page(&store.0.reading, &filter, &looks(scan)).await.unwrap();
-        pages += 1;
-        assert!(page.jobs.len() <= usize::try_from(filter.limit.max(1)).unwrap());
-        ids.extend(page.jobs.iter().map(|job| job.id));
-        match page.next {
-            Some(next) => filter.before = Some(next),
-            None => return (ids, pages),
-        }
-    }
-}
-
-fn filter(limit: u32) -> JobFilter {
+pub(crate) fn filter(limit: u32) -> JobFilter {
     JobFilter { limit, ..JobFilter::default() }
-}
-
-/// Thirty jobs, newest first; each third is cancelled.
-async fn thirty(home: &Home, store: &Store) -> Vec<JobId> {
-    let mut ids = Vec::new();
-    for number in 0..30 {
-        home.pass(Duration::from_secs(1));
-        let mut request = home.request();
-        request.handler = handler(if number % 2 == 0 { "even" } else { "odd" });
-        request.request.account_id = AccountId(number % 5);
-        request.request.data = json!({ "text": format!("Nr. {number:02}!") });
-        ids.push(accept(store, request).await);
-    }
-    for id in ids.iter().step_by(3) {
-        store.cancel(*id).await.unwrap();
-    }
-    ids.reverse();
-    ids
-}
-
-fn every(ids: &[JobId], wanted: impl Fn(usize) -> bool) -> Vec<JobId> {
-    // The list is newest first, the numbers count from the oldest.
-    (0..30).rev().filter(|number| wanted(*number)).map(|number| ids[29 - number]).collect()
-}
-
-#[tokio::test]
-async fn pages_show_each_job_once_newest_first() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let ids = thirty(&home, &store).await;
-    for (limit, scan) in [(100, 100), (30, 30), (29, 30), (7, 100), (1, 3), (7, 1), (100, 4), (0, 100)] {
-        assert_eq!(all(&store, filter(limit), scan).await.0, ids, "{limit} {scan}");
-    }
-}
-
-#[tokio::test]
-async fn filters_find_their_jobs_behind_any_number_of_others() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let ids = thirty(&home, &store).await;
-    for (limit, scan) in [(100, 100), (2, 100), (2, 3), (100, 1)] {
-        let of = |filter: JobFilter| JobFilter { limit, ..filter };
-        let state = of(JobFilter { state: Some(StateName::Cancelled), ..filter(0) });
-        assert_eq!(all(&store, state.clone(), scan).await.0, every(&ids, |n| n % 3 == 0));
-        let odd = of(JobFilter { handler: Some(handler("odd")), ..filter(0) });
-        assert_eq!(all(&store, odd, scan).await.0, every(&ids, |n| n % 2 == 1));
-        let account = of(JobFilter { account_id: Some(AccountId(4)), ..filter(0) });
-        assert_eq!(all(&store, account, scan).await.0, every(&ids, |n| n % 5 == 4));
-        let both = JobFilter { handler: Some(handler("even")), ..state };
-        assert_eq!(all(&store, both, scan).await.0, every(&ids, |n| n % 6 == 0));
-        let dead = of(JobFilter { state: Some(StateName::Dead), ..filter(0) });
-        assert_eq!(all(&store, dead, scan).await.0, []);
-    }
-    let pages = async |state| all(&store, JobFilter { state, ..filter(100) }, 5).await.1;
-    assert_eq!(pages(Some(StateName::Cancelled)).await, 6, "a window at a time");
-    assert_eq!(pages(Some(StateName::Gone)).await, 1, "there are none, and the counts say so");
-    assert_eq!(pages(None).await, 1, "nothing has to be passed over");
-}
-
-#[tokio::test]
-async fn text_is_looked_for_in_url_data_error_and_id() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let ids = thirty(&home, &store).await;
-    let find = async |text: &str| {
-        let filter = JobFilter { text: Some(text.into()), ..filter(100) };
-        all(&store, filter, 100).await.0
-    };
-    assert_eq!(find("Nr. 17!").await, every(&ids, |n| n == 17));
-    assert_eq!(find("/continue/34_").await, ids);
-    assert_eq!(find("").await, ids);
-    assert_eq!(find("%").await, []);
-    assert_eq!(find("-").await, []);
-    assert_eq!(find("' OR 1=1").await, []);
-    assert_eq!(find(&ids[4].to_string()).await, [ids[4]]);
-    assert_eq!(find(&ids[4].to_string().to_uppercase()).await, [ids[4]]);
-    home.run("UPDATE jobs SET last_error = 'Kommo said 502' WHERE id = (SELECT max(id) FROM jobs)").await;
-    assert_eq!(find("said 502").await, [ids[0]]);
-}
-
-#[tokio::test]
-async fn a_lead_and_an_account_are_found_by_number_and_a_job_by_its_first_digits() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let mut ids = Vec::new();
-    for number in 0..4 {
-        home.pass(Duration::from_secs(100));
-        let mut request = home.request();
-        request.request.entity = Some(Entity { kind: EntityKind::Lead, id: 777_000 + number });
-        request.request.account_id = AccountId(31_000_000 + number);
-        ids.push(accept(&store, request).await);
-    }
-    for (text, expected) in [
-        ("777002".to_owned(), vec![ids[2]]),
-        ("31000003".to_owned(), vec![ids[3]]),
-        ("77700".to_owned(), Vec::new()),
-        ("31000009".to_owned(), Vec::new()),
-        (ids[1].short(12), vec![ids[1]]),
-        (ids[1].short(8).to_uppercase(), vec![ids[1]]),
-        // It is in the ids, but they do not begin with it.
-        (ids[1].to_string()[9..16].to_owned(), Vec::new()),
-    ] {
-        let filter = JobFilter { text: Some(text.clone()), ..filter(100) };
-        assert_eq!(all(&store, filter, 100).await.0, expected, "{text}");
-    }
-}
-
-#[tokio::test]
-async fn an_empty_store_has_one_empty_page() {
-    let home = Home::new();
-    let store = home.serve().await;
-    assert_eq!(store.jobs(&filter(9)).await, Ok(Page { jobs: vec![], next: None, stopped: false }));
-    let stats = store.stats().await.unwrap();
-    assert!(stats.jobs.values().all(|jobs| *jobs == 0));
-    assert_eq!((stats.jobs.len(), stats.oldest_queued), (7, None));
 }
 
 #[tokio::test]
@@ -149,9 +13,9 @@ async fn the_oldest_queued_job_is_known() {
     let first = home.queued(&store).await;
     home.pass(Duration::from_secs(5));
     home.queued(&store).await;
-    assert_eq!(store.stats().await.unwrap().oldest_queued, Some(START));
-    store.cancel(first).await.unwrap();
-    assert_eq!(store.stats().await.unwrap().oldest_queued, Some(home.now()));
+    assert_eq!(store.jobs().stats().await.unwrap().oldest_queued, Some(START));
+    store.jobs().cancel(first).await.unwrap();
+    assert_eq!(store.jobs().stats().await.unwrap().oldest_queued, Some(home.now()));
 }
 
 #[tokio::test]
@@ -164,7 +28,7 @@ async fn the_oldest_queued_job_is_known_behind_any_number_of_jobs_with_less_time
     for _ in 0..120 {
         home.queued(&store).await;
     }
-    let oldest = store.stats().await.unwrap().oldest_queued.unwrap();
+    let oldest = store.jobs().stats().await.unwrap().oldest_queued.unwrap();
     assert_eq!(home.now().since(oldest), Duration::from_secs(3_600));
 }
 
@@ -178,7 +42,7 @@ async fn how_long_the_oldest_job_has_waited_is_known_after_the_clock_was_set() {
         home.clock.set(Timestamp::from_millis(home.now().as_millis() + hours * 3_600_000));
         home.pass(Duration::from_secs(5));
         home.queued(&store).await;
-        let oldest = store.stats().await.unwrap().oldest_queued.unwrap();
+        let oldest = store.jobs().stats().await.unwrap().oldest_queued.unwrap();
         assert_eq!(home.now().since(oldest), Duration::from_secs(65), "{hours}");
     }
 }
@@ -192,7 +56,7 @@ async fn attempts_are_in_their_order_though_the_clock_was_set_back_between_them(
     let earlier = START - Duration::from_secs(3_600);
     let attempt = Attempt { started_at: earlier, ..attempt(Stage::Delivery, 1, AttemptResult::Ok) };
     let next = AfterDelivery::Delivered;
-    store.sent(DeliveryReport { job, attempt: Some(attempt), next, error: None }).await.unwrap();
+    store.jobs().sent(DeliveryReport { job, attempt: Some(attempt), next, error: None }).await.unwrap();
     let stages = Vec::from_iter(attempts(&store, id).await.iter().map(|attempt| attempt.stage));
     assert_eq!(stages, [Stage::Handler, Stage::Delivery]);
 }

@@ -27,7 +27,7 @@ async fn an_end_is_final_and_keeps_what_was_sent() {
         let charged = Attempt { status: Some(418), ..attempt(Stage::Delivery, 1, AttemptResult::Fail) };
         let error = Some("why".to_owned());
         let report = DeliveryReport { job, attempt: Some(charged.clone()), next, error };
-        assert_eq!(store.sent(report).await, Ok(Written::Done));
+        assert_eq!(store.jobs().sent(report).await, Ok(Written::Done));
         let job = look(&store, id).await;
         assert_eq!(job.state, expected);
         assert_eq!((job.handler_attempts, job.delivery_attempts), (1, 1));
@@ -47,10 +47,13 @@ async fn a_retry_waits_and_remembers_how_it_went() {
     let (id, fence) = (job.id, job.fence);
     let due_at = home.now() + Duration::from_secs(4);
     let delivery = in_a_row(1, home.now(), true);
-    store.sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
+    store.jobs().sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     let expected = State::Delivering { prepared: prepared("hi"), due_at, lease_until: None };
     assert_eq!(look(&store, id).await.state, expected);
-    assert_eq!(store.claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await, Ok(vec![]));
+    assert_eq!(
+        store.jobs().claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await,
+        Ok(vec![])
+    );
     home.pass(Duration::from_secs(4));
     let job = claim(&store).await;
     assert_eq!((job.attempts, job.delivery), (1, delivery));
@@ -65,12 +68,12 @@ async fn waiting_for_the_account_charges_nothing_and_keeps_the_place() {
     let id = job.id;
     let delivery = in_a_row(2, home.now(), false);
     let next = AfterDelivery::Retry { due_at: home.now(), delivery };
-    store.sent(sent(job, next)).await.unwrap();
+    store.jobs().sent(sent(job, next)).await.unwrap();
     home.pass(Duration::from_secs(9));
     let job = claim(&store).await;
     let error = Some("the account has to authorize".to_owned());
     let next = AfterDelivery::Wait { delivery, keeps_place: true };
-    store.sent(DeliveryReport { job, attempt: None, next, error }).await.unwrap();
+    store.jobs().sent(DeliveryReport { job, attempt: None, next, error }).await.unwrap();
     let record = look(&store, id).await;
     let expected = State::Delivering { prepared: prepared("hi"), due_at: START, lease_until: None };
     assert_eq!((record.state, record.delivery_attempts), (expected, 1));
@@ -91,7 +94,7 @@ async fn something_else_is_sent_at_once() {
         outcome: Outcome::Fallback(FallbackReason::Refused),
     };
     let next = AfterDelivery::Replace { prepared: fallback.clone(), delivery: Delivery::default() };
-    store.sent(sent(job, next)).await.unwrap();
+    store.jobs().sent(sent(job, next)).await.unwrap();
     let expected = State::Delivering { prepared: fallback.clone(), due_at: home.now(), lease_until: None };
     assert_eq!(look(&store, id).await.state, expected);
     let job = claim(&store).await;
@@ -106,9 +109,9 @@ async fn success_keeps_the_last_error_of_before() {
     let id = job.id;
     let delivery = in_a_row(1, home.now(), false);
     let next = AfterDelivery::Retry { due_at: home.now(), delivery };
-    store.sent(DeliveryReport { error: Some("502".into()), ..sent(job, next) }).await.unwrap();
+    store.jobs().sent(DeliveryReport { error: Some("502".into()), ..sent(job, next) }).await.unwrap();
     let job = claim(&store).await;
-    store.sent(sent(job, AfterDelivery::Delivered)).await.unwrap();
+    store.jobs().sent(sent(job, AfterDelivery::Delivered)).await.unwrap();
     let job = look(&store, id).await;
     assert_eq!((job.state.name(), job.last_error.as_deref()), (StateName::Delivered, Some("502")));
 }
@@ -124,13 +127,13 @@ async fn what_was_refused_with_its_account_is_due_when_the_account_goes_on_and_n
     for delivery in [refused, alone, in_a_row(1, home.now(), false)] {
         let job = home.delivering(&store).await;
         jobs.push(job.id);
-        store.sent(sent(job, AfterDelivery::Retry { due_at: later, delivery })).await.unwrap();
+        store.jobs().sent(sent(job, AfterDelivery::Retry { due_at: later, delivery })).await.unwrap();
     }
-    assert_eq!(store.release_refused("https://other.kommo.com".into()).await, Ok(0));
+    assert_eq!(store.jobs().release_refused("https://other.kommo.com".into()).await, Ok(0));
     assert_eq!(store.delivery().due(home.now()).len(), 0);
-    assert_eq!(store.release_refused(ORIGIN.into()).await, Ok(1));
+    assert_eq!(store.jobs().release_refused(ORIGIN.into()).await, Ok(1));
     assert_eq!(store.delivery().due(home.now()), [ORIGIN.into()]);
     let job = claim(&store).await;
     assert_eq!((job.id, job.delivery), (jobs[0], refused));
-    assert_eq!(store.release_refused(ORIGIN.into()).await, Ok(0), "it is under way");
+    assert_eq!(store.jobs().release_refused(ORIGIN.into()).await, Ok(0), "it is under way");
 }

@@ -3,9 +3,9 @@
 use super::*;
 use model::{ALL_ACCOUNTS, AccountWait, WaitCause};
 
-const OLD: &str = "https://old.kommo.com";
+pub(crate) const OLD: &str = "https://old.kommo.com";
 
-fn wait(cause: WaitCause) -> AccountWait {
+pub(crate) fn wait(cause: WaitCause) -> AccountWait {
     let until = (cause != WaitCause::NotConnected).then_some(START + Duration::from_secs(30));
     AccountWait { cause, why: format!("why {cause}"), advice: "do that".into(), since: START, until }
 }
@@ -15,53 +15,32 @@ async fn every_wait_comes_back_as_it_was_written_until_it_ends_or_the_bridge_sta
     let home = Home::new();
     let store = home.serve().await;
     for cause in WaitCause::ALL {
-        store.write_waits(vec![(ORIGIN.into(), Some(wait(cause)))]).await.unwrap();
-        assert_eq!(store.account_waits().await.unwrap(), [(ORIGIN.to_owned(), wait(cause))], "{cause}");
+        store.accounts().write_waits(vec![(ORIGIN.into(), Some(wait(cause)))]).await.unwrap();
+        assert_eq!(store.accounts().waits().await.unwrap(), [(ORIGIN.to_owned(), wait(cause))], "{cause}");
     }
     let both = vec![(ORIGIN.into(), None), (ALL_ACCOUNTS.into(), Some(wait(WaitCause::Blocked)))];
-    store.write_waits(both).await.unwrap();
-    let waits = store.waits_at(ORIGIN).await.unwrap();
+    store.accounts().write_waits(both).await.unwrap();
+    let waits = store.accounts().waits_at(ORIGIN).await.unwrap();
     assert_eq!((waits.account, waits.all_accounts), (None, Some(wait(WaitCause::Blocked))));
-    store.ask_resume(ORIGIN.into()).await.unwrap();
+    store.accounts().ask_resume(ORIGIN.into()).await.unwrap();
     store.close().await;
     let store = home.serve().await;
-    assert_eq!(store.account_waits().await.unwrap(), []);
-    assert_eq!(store.take_resumes().await.unwrap(), Vec::<Arc<str>>::new());
-}
-
-#[tokio::test]
-async fn a_job_of_an_account_that_moved_waits_where_the_account_is_now() {
-    let home = Home::new();
-    let store = home.serve().await;
-    let moved = format!(
-        "INSERT INTO accounts (account_id, client_uuid, origin, previous_origin, state, reason, generation) \
-         VALUES (7, 'id', '{ORIGIN}', '{OLD}', 'needs_authorization', 'x', 1)"
-    );
-    assert_eq!(home.run(&moved).await, 1);
-    store.write_waits(vec![(ORIGIN.into(), Some(wait(WaitCause::Forbidden)))]).await.unwrap();
-    for origin in [ORIGIN, OLD] {
-        assert_eq!(
-            store.waits_at(origin).await.unwrap().account,
-            Some(wait(WaitCause::Forbidden)),
-            "{origin}"
-        );
-    }
-    store.write_waits(vec![(OLD.into(), Some(wait(WaitCause::TooMany)))]).await.unwrap();
-    assert_eq!(store.waits_at(OLD).await.unwrap().account, Some(wait(WaitCause::TooMany)), "its own");
+    assert_eq!(store.accounts().waits().await.unwrap(), []);
+    assert_eq!(store.accounts().take_resumes().await.unwrap(), Vec::<Arc<str>>::new());
 }
 
 #[tokio::test]
 async fn an_account_is_asked_for_once_however_often_it_is_resumed() {
     let home = Home::new();
     let store = home.serve().await;
-    let visit = home.open(Purpose::Visit).await.unwrap();
+    let visit = home.open(Role::Observer).await.unwrap();
     for origin in [ORIGIN, OLD, ORIGIN] {
-        visit.ask_resume(origin.into()).await.unwrap();
+        visit.accounts().ask_resume(origin.into()).await.unwrap();
     }
-    let mut taken = store.take_resumes().await.unwrap();
+    let mut taken = store.accounts().take_resumes().await.unwrap();
     taken.sort();
     assert_eq!(taken, [OLD.into(), ORIGIN.into()]);
-    assert_eq!(store.take_resumes().await.unwrap(), Vec::<Arc<str>>::new());
+    assert_eq!(store.accounts().take_resumes().await.unwrap(), Vec::<Arc<str>>::new());
 }
 
 #[tokio::test]
@@ -69,7 +48,7 @@ async fn deliveries_that_wait_and_those_under_way_count_and_finished_ones_do_not
     let home = Home::new();
     let store = home.serve().await;
     let there = async || {
-        let found = store.with_deliveries(&[ORIGIN.into(), OLD.into()]).await.unwrap();
+        let found = store.jobs().with_deliveries(&[ORIGIN.into(), OLD.into()]).await.unwrap();
         found.into_iter().map(|origin| origin.to_string()).collect::<Vec<_>>()
     };
     home.dead(&store).await;
@@ -77,30 +56,10 @@ async fn deliveries_that_wait_and_those_under_way_count_and_finished_ones_do_not
     assert_eq!(there().await, Vec::<String>::new());
     let job = home.delivering(&store).await;
     assert_eq!(there().await, [ORIGIN]);
-    store.sent(sent(job, AfterDelivery::Delivered)).await.unwrap();
+    store.jobs().sent(sent(job, AfterDelivery::Delivered)).await.unwrap();
     assert_eq!(there().await, Vec::<String>::new());
     let id = home.waiting(&store).await;
     assert_eq!(there().await, [ORIGIN]);
-    store.cancel(id).await.unwrap();
+    store.jobs().cancel(id).await.unwrap();
     assert_eq!(there().await, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn every_check_of_a_wait_bites() {
-    let home = Home::new();
-    let store = home.serve().await;
-    store.write_waits(vec![(ORIGIN.into(), Some(wait(WaitCause::Forbidden)))]).await.unwrap();
-    store.ask_resume(ORIGIN.into()).await.unwrap();
-    let mut raw = home.raw().await;
-    for sql in [
-        "UPDATE account_waits SET cause = 'hunger'",
-        "UPDATE account_waits SET origin = ''",
-        "UPDATE account_waits SET why = NULL",
-        "UPDATE account_waits SET advice = NULL",
-        "UPDATE account_waits SET since = NULL",
-        "UPDATE account_resumes SET origin = ''",
-        "UPDATE account_resumes SET asked_at = NULL",
-    ] {
-        assert!(sqlx::query(AssertSqlSafe(sql)).execute(&mut raw).await.is_err(), "{sql}");
-    }
 }

@@ -70,7 +70,7 @@ fn a_lane_that_is_put_back_stays_the_first() {
     let mut queue = due(&["a", "b"]);
     queue.take();
     queue.put_back("a");
-    assert_eq!(queue.next_look(NOW, secs(0)), Some(Duration::ZERO));
+    assert_eq!(queue.next_poll(NOW, secs(0)), Some(Duration::ZERO));
     assert_eq!(round(&mut queue, secs(0)), ["a", "b"]);
 }
 
@@ -80,7 +80,7 @@ fn a_parked_lane_is_not_looked_at_before_its_time() {
     queue.take();
     queue.park("a", Some(secs(30)), secs(0));
     assert!(!queue.add("a", at(0)), "a job more is no reason to look");
-    assert_eq!(queue.next_look(NOW, secs(10)), Some(secs(20)));
+    assert_eq!(queue.next_poll(NOW, secs(10)), Some(secs(20)));
     assert!(round(&mut queue, Duration::from_millis(29_999)).is_empty());
     assert_eq!(round(&mut queue, secs(30)), ["a"]);
 }
@@ -103,7 +103,7 @@ fn an_event_between_asking_and_parking_is_not_missed() {
         queue.take();
         assert!(queue.freed("a"));
         queue.park("a", until, secs(0));
-        assert_eq!(queue.next_look(NOW, secs(0)), Some(Duration::ZERO));
+        assert_eq!(queue.next_poll(NOW, secs(0)), Some(Duration::ZERO));
         assert_eq!(round(&mut queue, secs(0)), ["a"]);
     }
 }
@@ -164,7 +164,7 @@ fn what_the_store_knows_better_changes_when_a_lane_is_due_and_not_whether_it_can
     assert_eq!(round(&mut queue, secs(0)), ["new"]);
     assert_eq!(queue.due_at("parked"), Some(at(5)));
     queue.set("new", None);
-    assert_eq!(queue.next_look(NOW, secs(0)), Some(secs(4)));
+    assert_eq!(queue.next_poll(NOW, secs(0)), Some(secs(4)));
     assert_eq!(queue.due_at("gone"), None);
 }
 
@@ -373,13 +373,13 @@ fn apply(
 }
 
 impl LaneQueue {
-    /// Each lane is just where its place says.
+    /// Each lane is just where its state says.
     fn is_consistent(&self) -> bool {
-        let count = |of: fn(&Place) -> bool| self.lanes.values().filter(|lane| of(&lane.place)).count();
-        count(|place| matches!(place, Place::Later)) == self.later.len()
-            && count(|place| matches!(place, Place::Line)) == self.line.len()
-            && count(|place| matches!(place, Place::Parked { .. })) == self.parked.len()
-            && count(|place| matches!(place, Place::Parked { crowd: Some(_), .. })) == self.crowd.len()
+        let count = |of: fn(&LaneState) -> bool| self.lanes.values().filter(|lane| of(&lane.state)).count();
+        count(|state| matches!(state, LaneState::Later)) == self.later.len()
+            && count(|state| matches!(state, LaneState::Line)) == self.line.len()
+            && count(|state| matches!(state, LaneState::Parked { .. })) == self.parked.len()
+            && count(|state| matches!(state, LaneState::Parked { crowd: Some(_), .. })) == self.crowd.len()
             && self.lanes.values().filter(|lane| lane.alias.is_some()).count()
                 == self.aliases.values().map(Vec::len).sum::<usize>()
     }

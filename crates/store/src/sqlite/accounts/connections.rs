@@ -3,31 +3,17 @@
 //! Tokens are renewed by one process at a time: whoever renews holds a lease, and its write names the
 //! generation that it renewed. A write that names another changes nothing.
 
-use std::sync::Arc;
-
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use model::{AccountKey, Authorization, SealedTokens, Timestamp};
+use model::{AccountKey, Timestamp};
 
+use crate::Leased;
+use crate::NewConnection;
+use crate::Renewal;
 use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
-use crate::{Purpose, StoreError};
-
-/// An account that an authorization connects.
-#[derive(Clone)]
-pub struct NewConnection {
-    /// Which.
-    pub key: AccountKey,
-    /// Where it is: scheme, host and port.
-    pub origin: Arc<str>,
-    /// Its tokens.
-    pub tokens: SealedTokens,
-    /// The address that it may be moved away from, if it is known at another one.
-    pub moves_from: Option<Arc<str>>,
-    /// The random part of the `state` of the link that led here; `None` if there was no link.
-    pub state: Option<[u8; 16]>,
-}
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
+use crate::{Role, StoreError};
 
 /// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
 /// at an address that it may not be moved away from, and then nothing is changed.
@@ -36,13 +22,13 @@ pub(crate) struct Connect {
     pub(crate) now: Timestamp,
 }
 
-impl Request for Connect {
+impl Command for Connect {
     type Answer = Option<u64>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Option<u64>, StoreError> {
         let NewConnection { key, origin, tokens, moves_from, state } = &self.new;
         let generation: Option<i64> = sqlx::query_scalar(
@@ -78,30 +64,23 @@ impl Request for Connect {
     }
 }
 
-/// Whether the tokens may be renewed by the one who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leased {
-    /// Yes, and by nobody else until the lease ends.
-    Granted,
-    /// Somebody else does it, until then at the latest, by the steady clock.
-    Busy(Timestamp),
-    /// The tokens are not those any more: look again.
-    Changed,
-}
-
 /// Takes the lease for renewing the tokens of a generation.
 pub(crate) struct LeaseRenewal {
     pub(crate) key: AccountKey,
     pub(crate) generation: u64,
-    pub(crate) by: Purpose,
+    pub(crate) by: Role,
     pub(crate) steady: Timestamp,
     pub(crate) until: Timestamp,
 }
 
-impl Request for LeaseRenewal {
+impl Command for LeaseRenewal {
     type Answer = Leased;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<Leased, StoreError> {
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut PostCommit,
+    ) -> Result<Leased, StoreError> {
         let row = sqlx::query(
             "SELECT renewing_until FROM accounts WHERE account_id = ? AND client_uuid = ? AND generation = ? AND state = 'active'",
         )
@@ -127,8 +106,8 @@ impl Request for LeaseRenewal {
         )
         .bind(self.until.as_millis())
         .bind(match self.by {
-            Purpose::Serve => "owner",
-            Purpose::Visit => "visitor",
+            Role::Owner => "owner",
+            Role::Observer => "visitor",
         })
         .bind(self.key.account_id.0)
         .bind(&*self.key.client_uuid)
@@ -156,22 +135,6 @@ impl LeaseRenewal {
     }
 }
 
-/// How a renewal ended.
-#[derive(Clone, Debug)]
-pub enum Renewal {
-    /// Kommo gave a new pair; the account is at this address now.
-    Renewed {
-        /// Scheme, host and port.
-        origin: Arc<str>,
-        /// The new pair.
-        tokens: SealedTokens,
-    },
-    /// Nothing came of it; the tokens stay as they are.
-    Failed,
-    /// The tokens are good no more.
-    Stopped(Authorization),
-}
-
 /// Ends the renewal of a generation. Gives the generation from now on; none if it was another one meanwhile, and then
 /// nothing is changed.
 pub(crate) struct EndRenewal {
@@ -183,13 +146,13 @@ pub(crate) struct EndRenewal {
 const OF_GENERATION: &str =
     " WHERE account_id = ?1 AND client_uuid = ?2 AND generation = ?3 AND state = 'active'";
 
-impl Request for EndRenewal {
+impl Command for EndRenewal {
     type Answer = Option<u64>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Option<u64>, StoreError> {
         let (set, next) = match &self.renewal {
             Renewal::Renewed { .. } => (
@@ -239,10 +202,10 @@ pub(crate) struct Revoke {
     pub(crate) reason: String,
 }
 
-impl Request for Revoke {
+impl Command for Revoke {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "INSERT INTO accounts (account_id, client_uuid, state, reason, generation) VALUES (?, ?, 'revoked', ?, 1) \
              ON CONFLICT (account_id, client_uuid) DO UPDATE SET state = 'revoked', reason = excluded.reason, \
@@ -265,10 +228,10 @@ pub(crate) struct Remove {
     pub(crate) key: AccountKey,
 }
 
-impl Request for Remove {
+impl Command for Remove {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
         let done = sqlx::query("DELETE FROM accounts WHERE account_id = ? AND client_uuid = ?")
             .bind(self.key.account_id.0)
             .bind(&*self.key.client_uuid)
@@ -282,10 +245,10 @@ impl Request for Remove {
 /// Ends the leases of an owner that died in mid-renewal: its old tokens still work.
 pub(crate) struct FreeRenewals;
 
-impl Request for FreeRenewals {
+impl Command for FreeRenewals {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL WHERE renewing_by = 'owner'",
         )

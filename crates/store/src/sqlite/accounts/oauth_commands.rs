@@ -4,19 +4,23 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{AccountId, AccountKey, Timestamp};
 
+use crate::CodeLimits;
+use crate::NewCode;
+use crate::Pair;
+use crate::SealedCode;
+use crate::StateUse;
 use crate::StoreError;
-use crate::sqlite::accounts::oauth::{CodeLimits, NewCode, Pair, SealedCode, StateUse};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Moment;
 
 /// Stores pairs of account and address.
 pub(crate) struct AddPairs(pub(crate) Vec<Pair>);
 
-impl Request for AddPairs {
+impl Command for AddPairs {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         for Pair { client_uuid, origin, account_id } in &self.0 {
             sqlx::query(
                 "INSERT INTO account_origins (client_uuid, origin, account_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -45,10 +49,10 @@ const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FRO
 const DROP_OF_FULLEST: &str = "DELETE FROM oauth_codes WHERE (SELECT count(*) FROM oauth_codes) > ?1 AND id = ( \
      SELECT min(id) FROM oauth_codes GROUP BY client_uuid, origin ORDER BY count(*) DESC, min(id) LIMIT 1)";
 
-impl Request for KeepCode {
+impl Command for KeepCode {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         let Self { code, limits, now } = self;
         sqlx::query("DELETE FROM oauth_codes WHERE expires_at <= ? AND expires_service_at <= ?")
             .bind(now.calendar.as_millis())
@@ -84,13 +88,13 @@ pub(crate) struct TakeCode {
     pub(crate) id: i64,
 }
 
-impl Request for TakeCode {
+impl Command for TakeCode {
     type Answer = Option<SealedCode>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Option<SealedCode>, StoreError> {
         let row = sqlx::query("DELETE FROM oauth_codes WHERE id = ? RETURNING key_id, code")
             .bind(self.id)
@@ -108,13 +112,13 @@ pub(crate) struct UseState {
     pub(crate) now: Moment,
 }
 
-impl Request for UseState {
+impl Command for UseState {
     type Answer = StateUse;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<StateUse, StoreError> {
         // A clock that is set back must not make a used link good again: a row outlives its link by the link's own life.
         let over = self.now.cutoff(std::time::Duration::from_secs(60 * 60));
@@ -170,10 +174,10 @@ pub(crate) struct NoteRevocation {
     pub(crate) now: Timestamp,
 }
 
-impl Request for NoteRevocation {
+impl Command for NoteRevocation {
     type Answer = bool;
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<bool, StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
         let now = self.now.as_millis();
         let inserted = sqlx::query(
             "INSERT INTO revocation_calls (account_id, client_uuid, first_at, pending_at) VALUES (?, ?, ?, ?) \
@@ -209,10 +213,10 @@ pub(crate) struct SettleRevocation {
     pub(crate) key: AccountKey,
 }
 
-impl Request for SettleRevocation {
+impl Command for SettleRevocation {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         settled(connection, &self.key).await
     }
 }

@@ -1,7 +1,6 @@
 //! Why deliveries of accounts wait, as the owner of the store knows it, and the accounts that an operator wants to be tried now:
 //! what a running bridge and commands beside it say to each other.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
@@ -9,36 +8,21 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
-use crate::{Store, StoreError};
+use crate::StoreError;
+use crate::Waits;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
-/// What the deliveries of one address wait for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Waits {
-    /// Its account.
-    pub account: Option<AccountWait>,
-    /// All accounts.
-    pub all_accounts: Option<AccountWait>,
-}
-
-impl Store {
-    /// What deliveries wait for: by address, as their calls are paced, and [`ALL_ACCOUNTS`].
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
+impl Engine {
+    pub(crate) async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
         let sql = "SELECT origin, cause, why, advice, since, until FROM account_waits ORDER BY origin";
-        let rows = sqlx::query(sql).fetch_all(&self.0.reading).await?;
+        let rows = sqlx::query(sql).fetch_all(&self.reading).await?;
         rows.iter().map(wait).collect()
     }
 
-    /// What deliveries to `origin` wait for. An account that has moved from there waits where it is now.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn waits_at(&self, origin: &str) -> Result<Waits, StoreError> {
-        let rows = sqlx::query(WAITS_AT).bind(origin).bind(ALL_ACCOUNTS).fetch_all(&self.0.reading).await?;
+    pub(crate) async fn waits_at(&self, origin: &str) -> Result<Waits, StoreError> {
+        let rows = sqlx::query(WAITS_AT).bind(origin).bind(ALL_ACCOUNTS).fetch_all(&self.reading).await?;
         let mut waits = Waits::default();
         for row in &rows {
             match wait(row)? {
@@ -50,55 +34,29 @@ impl Store {
         Ok(waits)
     }
 
-    /// Writes what deliveries wait for; `None` if those of this address no longer wait.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn write_waits(&self, waits: Vec<(Arc<str>, Option<AccountWait>)>) -> Result<(), StoreError> {
-        self.ask(WriteWaits(waits)).await
+    pub(crate) async fn write_waits(
+        &self,
+        waits: Vec<(Arc<str>, Option<AccountWait>)>,
+    ) -> Result<(), StoreError> {
+        self.execute(WriteWaits(waits)).await
     }
 
-    /// Which of these addresses have deliveries that are not finished.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn with_deliveries(&self, origins: &[Arc<str>]) -> Result<HashSet<Arc<str>>, StoreError> {
-        let origins: Vec<&str> = origins.iter().map(|origin| &**origin).collect();
-        let origins = serde_json::Value::from(origins).to_string();
-        let rows = sqlx::query(WITH_DELIVERIES).bind(origins).fetch_all(&self.0.reading).await?;
-        rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()
+    pub(crate) async fn ask_resume(&self, origin: Arc<str>) -> Result<(), StoreError> {
+        self.execute(AskResume { origin, now: self.clock().now() }).await
     }
 
-    /// Asks the bridge that owns the store to try the account at `origin` now.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn ask_resume(&self, origin: Arc<str>) -> Result<(), StoreError> {
-        self.ask(AskResume { origin, now: self.clock().now() }).await
-    }
-
-    /// Takes out the accounts that are to be tried now.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    pub async fn take_resumes(&self) -> Result<Vec<Arc<str>>, StoreError> {
+    pub(crate) async fn take_resumes(&self) -> Result<Vec<Arc<str>>, StoreError> {
         // Asked every few seconds: nearly always there is nothing to write.
-        let any =
-            sqlx::query("SELECT 1 FROM account_resumes LIMIT 1").fetch_optional(&self.0.reading).await?;
+        let any = sqlx::query("SELECT 1 FROM account_resumes LIMIT 1").fetch_optional(&self.reading).await?;
         if any.is_none() {
             return Ok(Vec::new());
         }
-        self.ask(TakeResumes).await
+        self.execute(TakeResumes).await
     }
 }
 
 const WAITS_AT: &str = "SELECT origin, cause, why, advice, since, until FROM account_waits WHERE origin IN (?1, ?2) \
      OR origin IN (SELECT accounts.origin FROM accounts WHERE previous_origin = ?1)";
-
-/// What is under way is as much as there are places for, so it is read once.
-pub(crate) const WITH_DELIVERIES: &str = "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM jobs \
-     WHERE state = 'delivering' AND lease_until IS NULL AND origin = value) \
-     OR value IN (SELECT origin FROM jobs WHERE lease_until IS NOT NULL AND state = 'delivering')";
 
 fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
     let origin: String = row.try_get("origin")?;
@@ -122,10 +80,10 @@ fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
 /// Writes what deliveries wait for.
 struct WriteWaits(Vec<(Arc<str>, Option<AccountWait>)>);
 
-impl Request for WriteWaits {
+impl Command for WriteWaits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         for (origin, wait) in &self.0 {
             let Some(wait) = wait else {
                 sqlx::query("DELETE FROM account_waits WHERE origin = ?")
@@ -155,10 +113,10 @@ impl Request for WriteWaits {
 /// Forgets what a dead owner knew: the first deliveries of this one find out again, and try every account.
 pub(crate) struct ForgetWaits;
 
-impl Request for ForgetWaits {
+impl Command for ForgetWaits {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM account_waits").execute(&mut *connection).await?;
         sqlx::query("DELETE FROM account_resumes").execute(connection).await?;
         Ok(())
@@ -171,10 +129,10 @@ struct AskResume {
     now: Timestamp,
 }
 
-impl Request for AskResume {
+impl Command for AskResume {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO account_resumes (origin, asked_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
             .bind(&*self.origin)
             .bind(self.now.as_millis())
@@ -187,13 +145,13 @@ impl Request for AskResume {
 /// Takes out what is to be tried now.
 struct TakeResumes;
 
-impl Request for TakeResumes {
+impl Command for TakeResumes {
     type Answer = Vec<Arc<str>>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        _: &mut Effects,
+        _: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query("DELETE FROM account_resumes RETURNING origin").fetch_all(connection).await?;
         rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()

@@ -16,10 +16,11 @@ use sqlx::SqliteConnection;
 use paths;
 
 use super::create;
+use super::path::with;
 use crate::StoreError;
 
 /// Where the store is, and what was there when it was opened.
-pub(crate) struct Place {
+pub(crate) struct FileIdentity {
     path: PathBuf,
     file: Identity,
     /// The files beside it, which SQLite makes at the first write.
@@ -30,7 +31,7 @@ pub(crate) struct Place {
 /// What makes a file the same file: its device and its number on it.
 type Identity = (u64, u64);
 
-impl Place {
+impl FileIdentity {
     /// The store at `path`, which is open by now.
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let beside = ["-wal", "-shm"].map(|ending| (with(path, ending), OnceLock::new()));
@@ -132,12 +133,6 @@ fn free_name(path: &Path) -> PathBuf {
 
 fn identity(of: &Metadata) -> Identity {
     (of.dev(), of.ino())
-}
-
-pub(crate) fn with(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 #[cfg(test)]

@@ -7,16 +7,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{identity, locks, open};
-use crate::StoreError;
+use super::{path, proc_locks};
+use crate::{LogState, MAX_LOG_BYTES, StoreError};
 
 /// Pages in the log from which on it has to restart: 64 MiB.
 const LONG_LOG: i64 = 16_384;
 /// Pages that the writer may have to copy itself when it restarts the log: requests wait for that.
 const FEW_PAGES: i64 = 1_024;
-/// A log that is longer is told of, and is cut once it can be: 128 MiB, twice of what a burst leaves.
-pub const MAX_LOG_BYTES: u64 = 128 << 20;
-
 /// What the writer does with the log after a checkpoint beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogStep {
@@ -58,7 +55,7 @@ impl LogWatch {
         let bytes = bytes_of(path);
         match self.changes(bytes) {
             Some(true) => {
-                let readers = locks::foreign_readers(path);
+                let readers = proc_locks::foreign_readers(path);
                 tracing::warn!(
                     wal_bytes = bytes,
                     ?readers,
@@ -83,27 +80,18 @@ fn advice(readers: &BTreeSet<u32>) -> &'static str {
     }
 }
 
-/// The log of a store, for those who look from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogState {
-    /// The length of its file.
-    pub bytes: u64,
-    /// Processes that read in a transaction, beside the owner and this one.
-    pub readers: BTreeSet<u32>,
-}
-
 /// The log of the store of `url`.
 ///
 /// # Errors
 /// `url` is not one of a store.
-pub fn log_state(url: &str) -> Result<LogState, StoreError> {
-    let path = open::file_of(url)?;
-    Ok(LogState { bytes: bytes_of(&path), readers: locks::foreign_readers(&path) })
+pub(crate) fn log_state(url: &str) -> Result<LogState, StoreError> {
+    let path = path::file_of(url)?;
+    Ok(LogState { bytes: bytes_of(&path), readers: proc_locks::foreign_readers(&path) })
 }
 
 /// The length of the log beside `path`; 0 if there is none.
 pub(crate) fn bytes_of(path: &Path) -> u64 {
-    fs::metadata(identity::with(path, "-wal")).map_or(0, |log| log.len())
+    fs::metadata(path::with(path, "-wal")).map_or(0, |log| log.len())
 }
 
 #[cfg(test)]

@@ -2,8 +2,11 @@
 
 pub(crate) mod create;
 pub(crate) mod identity;
-pub(crate) mod locks;
 pub(crate) mod log;
 mod migrations;
 pub(crate) mod open;
+mod owner_lock;
+pub(crate) mod path;
+pub(crate) mod proc_locks;
 pub(crate) mod room;
+mod schema;

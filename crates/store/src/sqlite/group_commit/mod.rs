@@ -1,4 +1,5 @@
-//! The one task that writes, and the queue in front of it.
+//! The one task that writes, what waits in front of it, and what goes into one transaction.
 
+pub(crate) mod batch;
 pub(crate) mod queue;
 pub(crate) mod writer;

@@ -12,33 +12,20 @@ use tokio::sync::oneshot;
 
 use model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
 
+use super::keys;
+use crate::Accepted;
 use crate::StoreError;
 use crate::budget::{Budgets, OverBudget, signed};
 use crate::lanes::{Lanes, Slot};
-use crate::sqlite::jobs::keys::{Key, Keys};
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::supersede;
+use crate::sqlite::write::known_keys::{Key, Keys};
+use crate::sqlite::write::message::Accept;
+use crate::sqlite::write::message::Message;
 use crate::sqlite::write::statement::{RowsStatement, Values};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// The job that the request belongs to.
-    pub id: JobId,
-    /// The request had come in before; `id` is the first one's.
-    pub duplicate: bool,
-}
-
-/// A request on its way into the store.
-pub(crate) struct Accept {
-    pub(crate) job: NewJob,
-    /// The first job of its idempotency key, as the running transaction has found it.
-    pub(crate) known: Option<JobId>,
-    /// Past it nobody waits for the answer, so the request is dropped unless its transaction has begun.
-    pub(crate) drop_after: Instant,
-    pub(crate) reply: oneshot::Sender<Result<Accepted, StoreError>>,
-}
+use std::time::Duration;
 
 /// What the transaction did with one request.
 pub(crate) enum Stored {
@@ -73,7 +60,7 @@ pub(crate) async fn find(
     keys: &Keys,
 ) -> Result<(), StoreError> {
     let asked: Vec<Key> = accepts.iter().map(|accept| key(&accept.job)).collect();
-    let found = keys.find(transaction, &asked).await?;
+    let found = keys::find(keys, transaction, &asked).await?;
     for (accept, known) in accepts.iter_mut().zip(found) {
         accept.known = known;
     }
@@ -95,20 +82,20 @@ pub(crate) async fn apply(
     let moment = transaction.moment;
     let (results, rows) = sort(accepts, budgets, lanes, moment.steady);
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
-    keys.append(transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
+    keys::append(keys, transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
 
     let new: Vec<&NewJob> = rows.iter().map(|row| row.job).collect();
     supersede::older(transaction, &new).await?;
     insert(transaction, &rows).await?;
     supersede::within(transaction, &new).await?;
-    let effects = &mut transaction.effects;
+    let post_commit = &mut transaction.post_commit;
     for NewRow { job, data, lease_until } in rows {
-        effects.bytes.accepted(job.request.account_id.0, signed(data.len()));
+        post_commit.bytes.accepted(job.request.account_id.0, signed(data.len()));
         if lease_until.is_some() {
-            effects.count(StateName::Running, 1);
+            post_commit.count(StateName::Running, 1);
         } else {
-            effects.count(StateName::Queued, 1);
-            effects.queued(job.handler.as_str(), moment.steady, job.answer_by);
+            post_commit.count(StateName::Queued, 1);
+            post_commit.queued(job.handler.as_str(), moment.steady, job.answer_by);
         }
     }
     Ok(results)
@@ -187,4 +174,21 @@ pub(crate) fn running(job: NewJob, moment: Moment) -> RunningJob {
         crashes: 0,
         last_error: None,
     }
+}
+
+impl Engine {
+    pub(crate) async fn accept(&self, job: NewJob, within: Duration) -> Result<Accepted, StoreError> {
+        let (reply, answered) = oneshot::channel();
+        let accept = Accept { job, known: None, drop_after: deadline(within), reply };
+        let stored = async {
+            self.send(Message::Accept(Box::new(accept))).await?;
+            answered.await.unwrap_or(Err(StoreError::Closed))
+        };
+        tokio::time::timeout(within, stored).await.unwrap_or(Err(StoreError::Timeout))
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a caller's patience is real time, whatever the clock shows")]
+pub(crate) fn deadline(within: Duration) -> Instant {
+    Instant::now() + within
 }

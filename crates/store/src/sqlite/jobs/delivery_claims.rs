@@ -14,23 +14,14 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use model::{DeliveringJob, Timestamp};
 
+use crate::LongestDue;
 use crate::StoreError;
+use crate::records::YOUNG;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::jobs::work_claims::{by_age, count};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
-
-/// A job that was received no longer ago is young.
-pub(crate) const YOUNG: Duration = Duration::from_secs(60);
-
-/// How many jobs of a claim are to be those that have been due longest. By default none: young jobs go first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LongestDue {
-    /// So many, if there are that many.
-    pub jobs: usize,
-    /// Refused jobs and then retries come before first tries among them; else the reverse.
-    pub retries_first: bool,
-}
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) AS due_at FROM jobs \
@@ -105,13 +96,13 @@ pub(crate) struct ClaimDeliveries {
     pub(crate) lease_until: Timestamp,
 }
 
-impl Request for ClaimDeliveries {
+impl Command for ClaimDeliveries {
     type Answer = Vec<DeliveringJob>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let mut rows = Vec::new();
         let LongestDue { jobs, retries_first } = self.longest_due;
@@ -125,7 +116,7 @@ impl Request for ClaimDeliveries {
         }
         let next: Option<i64> =
             sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
-        effects.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
+        post_commit.delivery_lane(&self.origin, next.map(Timestamp::from_millis));
         Ok(by_age(rows::readable(&rows, rows::delivering), |job| job.waiting_since))
     }
 }
@@ -147,5 +138,18 @@ impl ClaimDeliveries {
             .fetch_all(connection)
             .await?;
         Ok(rows)
+    }
+}
+
+impl Engine {
+    pub(crate) async fn claim_deliveries(
+        &self,
+        origin: Arc<str>,
+        limit: usize,
+        longest_due: LongestDue,
+        lease: Duration,
+    ) -> Result<Vec<DeliveringJob>, StoreError> {
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
+        self.execute(ClaimDeliveries { origin, limit, longest_due, now, lease_until }).await
     }
 }

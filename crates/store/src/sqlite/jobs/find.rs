@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use model::{JobId, JobPrefix};
 
-use crate::{Store, StoreError};
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
 
 /// An error names so many matches of a prefix.
 const MAX_MATCHES: usize = 5;
@@ -15,26 +16,18 @@ pub(crate) const MATCHES: &str = "SELECT id FROM jobs WHERE id BETWEEN ? AND ? O
 pub(crate) const NEIGHBOURS: &str =
     "SELECT (SELECT max(id) FROM jobs WHERE id < ?1), (SELECT min(id) FROM jobs WHERE id > ?1)";
 
-impl Store {
-    /// The job whose id begins with `prefix`. A whole id is taken as it is, whether there is such a job or not.
-    ///
-    /// # Errors
-    /// No job's id begins so, or several jobs' ids do; or the store cannot be read.
-    pub async fn find(&self, prefix: JobPrefix) -> Result<JobId, StoreError> {
+impl Engine {
+    pub(crate) async fn find(&self, prefix: JobPrefix) -> Result<JobId, StoreError> {
         match prefix.whole() {
             Some(id) => Ok(id),
-            None => find(&self.0.reading, prefix).await,
+            None => find(&self.reading, prefix).await,
         }
     }
 
-    /// How many first digits of each of these ids name it alone in the store.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn unique_digits(&self, ids: &[JobId]) -> Result<Vec<usize>, StoreError> {
+    pub(crate) async fn unique_digits(&self, ids: &[JobId]) -> Result<Vec<usize>, StoreError> {
         let mut digits = Vec::with_capacity(ids.len());
         for &id in ids {
-            let row = sqlx::query(NEIGHBOURS).bind(id.as_uuid()).fetch_one(&self.0.reading).await?;
+            let row = sqlx::query(NEIGHBOURS).bind(id.as_uuid()).fetch_one(&self.reading).await?;
             let neighbours: [Option<Uuid>; 2] = [row.try_get(0)?, row.try_get(1)?];
             let neighbours = neighbours.into_iter().flatten();
             let needed = neighbours.map(|other| id.digits_from(JobId::from_uuid(other)));

@@ -12,8 +12,8 @@ use model::Timestamp;
 use crate::StoreError;
 use crate::sqlite::jobs::work_claims::NEXT_OVERDUE;
 use crate::sqlite::write::account_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
 /// Jumps from lane to lane along the index, so that its cost grows with the lanes and not with the jobs.
 pub(crate) const WORK: &str = "WITH RECURSIVE lane (name) AS ( \
@@ -40,43 +40,43 @@ pub(crate) const DELIVERY: &str = "WITH RECURSIVE lane (name) AS ( \
      FROM lane WHERE name IS NOT NULL";
 
 /// Reads all lanes, and the bytes of all accounts.
-pub(crate) struct Refresh;
+pub(crate) struct ReloadLanes;
 
-impl Request for Refresh {
+impl Command for ReloadLanes {
     type Answer = ();
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<(), StoreError> {
         let work = lanes(connection, WORK).await?;
         let deadline: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(&mut *connection).await?;
-        effects.all_work(work, deadline.map(Timestamp::from_millis));
-        effects.all_delivery(lanes(&mut *connection, DELIVERY).await?);
-        effects.all_bytes(account_bytes::unfinished(connection).await?);
+        post_commit.all_work(work, deadline.map(Timestamp::from_millis));
+        post_commit.all_delivery(lanes(&mut *connection, DELIVERY).await?);
+        post_commit.all_bytes(account_bytes::unfinished(connection).await?);
         Ok(())
     }
 }
 
 /// Reads all lanes if another connection has changed the file since `seen`: reading them costs as much as there are lanes,
 /// and what the writer changes itself it tells them. Gives what is seen now.
-pub(crate) struct RefreshIfChanged {
+pub(crate) struct ReloadLanesIfChanged {
     /// What the last one gave; `None` reads in any case.
     pub(crate) seen: Option<i64>,
 }
 
-impl Request for RefreshIfChanged {
+impl Command for ReloadLanesIfChanged {
     type Answer = Option<i64>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Option<i64>, StoreError> {
         let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
         if self.seen != Some(version) {
-            Refresh.apply(connection, effects).await?;
+            ReloadLanes.apply(connection, post_commit).await?;
         }
         Ok(Some(version))
     }

@@ -12,53 +12,25 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use tokio::sync::SemaphorePermit;
 
-use model::{AccountId, HandlerName, JobId, JobPrefix, JobSummary, OutcomeName, StateName};
+use model::{AccountId, JobId, JobPrefix, JobSummary, OutcomeName, StateName};
 
+use crate::JobFilter;
+use crate::Page;
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list_source::Source;
 use crate::sqlite::jobs::rows::{self, SUMMARY};
-use crate::{Store, StoreError};
 
 /// Lists that run at once.
-pub(crate) const LISTS: usize = 2;
-/// A further list waits so long for its turn.
-const TURN: Duration = Duration::from_secs(2);
+pub(crate) const MAX_CONCURRENT_LISTS: usize = 2;
+/// How long a further list waits for a permit.
+const LIST_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Jobs that a page looks through first, and at most, before it looks at the time.
-const WINDOWS: (i64, i64) = (32, 4_096);
+const WINDOW_JOBS: (i64, i64) = (32, 4_096);
 /// A window that takes less is followed by a larger one.
-const SHORT: Duration = Duration::from_millis(50);
+const SHORT_WINDOW: Duration = Duration::from_millis(50);
 /// What a job takes beside its texts, roughly, in a page.
-const FIXED_BYTES: usize = 512;
-
-/// Which jobs to list.
-#[derive(Clone, Debug, Default)]
-pub struct JobFilter {
-    /// Only this state.
-    pub state: Option<StateName>,
-    /// Only this handler's.
-    pub handler: Option<HandlerName>,
-    /// Only this account's.
-    pub account_id: Option<AccountId>,
-    /// Only those whose bots get this.
-    pub outcome: Option<OutcomeName>,
-    /// Only those whose return_url, data or last error contains this text, whose id begins with it, or whose entity (a lead
-    /// perhaps) or account has this number.
-    pub text: Option<String>,
-    /// Only older ones than this.
-    pub before: Option<JobId>,
-    /// The most jobs of a page.
-    pub limit: u32,
-}
-
-/// Some jobs, newest first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// The jobs. There can be fewer than asked for though more follow.
-    pub jobs: Vec<JobSummary>,
-    /// Where to go on; none at the end.
-    pub next: Option<JobId>,
-    /// Whether the search stopped before the page was full, because it would have taken too long: older jobs may match.
-    pub stopped: bool,
-}
+const JOB_BYTES: usize = 512;
 
 /// What a page may cost.
 pub(crate) struct Bounds<'b> {
@@ -73,30 +45,27 @@ pub(crate) struct Bounds<'b> {
 }
 
 /// The bounds of every list.
-const SCAN: i64 = 20_000;
-const BYTES: usize = 1 << 20;
-const TIME: Duration = Duration::from_secs(1);
+const MAX_SCANNED_JOBS: i64 = 20_000;
+const MAX_PAGE_BYTES: usize = 1 << 20;
+const MAX_PAGE_TIME: Duration = Duration::from_secs(1);
 
-impl Store {
-    /// Lists jobs, newest first.
-    ///
-    /// # Errors
-    /// The store cannot be read, or too many lists are read already.
-    pub async fn jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
-        let _turn = self.turn().await?;
+impl Engine {
+    pub(crate) async fn list_jobs(&self, filter: &JobFilter) -> Result<Page, StoreError> {
+        let _permit = self.list_permit().await?;
         let elapsed = || self.clock().elapsed();
-        let bounds = Bounds { scan: SCAN, bytes: BYTES, time: TIME, elapsed: &elapsed };
-        let mut page = page(&self.0.reading, filter, &bounds).await?;
+        let bounds =
+            Bounds { scan: MAX_SCANNED_JOBS, bytes: MAX_PAGE_BYTES, time: MAX_PAGE_TIME, elapsed: &elapsed };
+        let mut page = page(&self.reading, filter, &bounds).await?;
         let now = self.moment();
         page.jobs = page.jobs.into_iter().map(|job| now.show_summary(job)).collect();
         Ok(page)
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+    async fn list_permit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         tokio::select! {
             biased;
-            turn = self.0.lists.acquire() => turn.map_err(|_| StoreError::Closed),
-            () = self.clock().sleep(TURN) => Err(StoreError::TooManyLists),
+            turn = self.lists.acquire() => turn.map_err(|_| StoreError::Closed),
+            () = self.clock().sleep(LIST_PERMIT_TIMEOUT) => Err(StoreError::TooManyLists),
         }
     }
 }
@@ -116,8 +85,8 @@ pub(crate) async fn page(
     filter.limit = filter.limit.max(1);
     let mut window = match source {
         // Each window costs a look at the whole index, so the first one should fill the page.
-        Source::Indexes(_) => i64::from(filter.limit).clamp(WINDOWS.0, WINDOWS.1),
-        _ => WINDOWS.0,
+        Source::Indexes(_) => i64::from(filter.limit).clamp(WINDOW_JOBS.0, WINDOW_JOBS.1),
+        _ => WINDOW_JOBS.0,
     };
     let mut left = bounds.scan;
     let mut filling = Filling { jobs: Vec::new(), rows: 0, bytes: 0 };
@@ -135,8 +104,8 @@ pub(crate) async fn page(
         if left <= 0 || now.saturating_sub(began) >= bounds.time {
             return Ok(Page { jobs: filling.jobs, next: oldest, stopped: true });
         }
-        let quick = now.saturating_sub(window_began) < SHORT;
-        window = if quick { window * 2 } else { window / 2 }.clamp(WINDOWS.0, WINDOWS.1);
+        let quick = now.saturating_sub(window_began) < SHORT_WINDOW;
+        window = if quick { window * 2 } else { window / 2 }.clamp(WINDOW_JOBS.0, WINDOW_JOBS.1);
         filter.before = oldest;
     }
 }
@@ -175,7 +144,7 @@ impl Filling {
             self.rows += 1;
             if let Some(job) = rows::readable(std::slice::from_ref(&row), rows::summary).pop() {
                 let texts = job.return_url.as_str().len() + job.last_error.as_ref().map_or(0, String::len);
-                self.bytes += FIXED_BYTES + texts;
+                self.bytes += JOB_BYTES + texts;
                 self.jobs.push(job);
             }
             if self.rows >= filter.limit || self.bytes >= most {

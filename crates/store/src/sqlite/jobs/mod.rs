@@ -1,6 +1,7 @@
 //! The table of jobs: what goes in, who gets what, what is reported, and what people see of it.
 
 pub(crate) mod accept;
+pub(crate) mod deliveries;
 pub(crate) mod delivery_claims;
 pub(crate) mod find;
 pub(crate) mod keys;

@@ -2,58 +2,22 @@
 
 use sqlx::Row;
 
-use model::{FallbackReason, HandlerName, JobId, Timestamp, UnknownFallbackReason};
+use model::{JobId, Timestamp, UnknownFallbackReason};
 
-use crate::{Store, StoreError};
+use crate::FallbackCount;
+use crate::RecentOutcomes;
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
 
 /// The most jobs that are looked at: the newest. So a look costs the same however many there are.
-pub(crate) const SAMPLE: u32 = 10_000;
+pub(crate) const MAX_SAMPLED_JOBS: u32 = 10_000;
 
-/// How jobs turned out that were received since some moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecentOutcomes {
-    /// Jobs that have a completion.
-    pub jobs: u64,
-    /// Those of them whose completion is the fallback, by handler and reason, the most first.
-    pub fallbacks: Vec<FallbackCount>,
-    /// Whether only the newest jobs of that time were looked at, because there are so many.
-    pub is_sample: bool,
-}
-
-/// The fallbacks of one handler for one reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FallbackCount {
-    /// The handler.
-    pub handler: HandlerName,
-    /// Why.
-    pub reason: FallbackReason,
-    /// How many.
-    pub jobs: u64,
-}
-
-impl RecentOutcomes {
-    /// How many bots get the fallback.
-    pub fn fallen_back(&self) -> u64 {
-        self.fallbacks.iter().map(|count| count.jobs).sum()
-    }
-
-    /// Their share of the jobs, from 0 to 1.
-    #[allow(clippy::cast_precision_loss, reason = "a sample has thousands of jobs, not 2^52")]
-    pub fn share(&self) -> f64 {
-        self.fallen_back() as f64 / self.jobs.max(1) as f64
-    }
-}
-
-impl Store {
-    /// Looks at the jobs that were received since `since`, at most the newest 10,000.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn recent_outcomes(&self, since: Timestamp) -> Result<RecentOutcomes, StoreError> {
+impl Engine {
+    pub(crate) async fn recent_outcomes(&self, since: Timestamp) -> Result<RecentOutcomes, StoreError> {
         let rows = sqlx::query(RECENT)
             .bind(JobId::new(since, 0).as_uuid())
-            .bind(SAMPLE)
-            .fetch_all(&self.0.reading)
+            .bind(MAX_SAMPLED_JOBS)
+            .fetch_all(&self.reading)
             .await?;
         let (mut seen, mut outcomes) = (0, RecentOutcomes::default());
         for row in rows {
@@ -76,7 +40,7 @@ impl Store {
             });
         }
         outcomes.fallbacks.sort_by_key(|count| std::cmp::Reverse(count.jobs));
-        outcomes.is_sample = seen >= u64::from(SAMPLE);
+        outcomes.is_sample = seen >= u64::from(MAX_SAMPLED_JOBS);
         Ok(outcomes)
     }
 }

@@ -7,24 +7,12 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool};
 
 use model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
 
+use crate::Stats;
 use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::account_bytes;
 use crate::time::StoreClock;
-
-/// What is in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stats {
-    /// Jobs by state; every state is there.
-    pub jobs: BTreeMap<StateName, u64>,
-    /// When the job came in that has waited longest for a worker. If the calendar was set meanwhile, it is the moment that
-    /// lies as far back as the job has waited.
-    pub oldest_queued: Option<Timestamp>,
-    /// Bytes of the bodies of unfinished jobs.
-    pub unfinished_bytes: u64,
-    /// Bytes of the bodies of all jobs.
-    pub stored_bytes: u64,
-}
 
 /// One job with its attempts, oldest first.
 pub(crate) async fn job(
@@ -95,4 +83,15 @@ pub(crate) async fn stats(pool: &SqlitePool, clock: &StoreClock) -> Result<Stats
     let now = clock.moment();
     let oldest_queued = oldest.map(|waiting_since| now.calendar_at(Timestamp::from_millis(waiting_since)));
     Ok(Stats { jobs, oldest_queued, unfinished_bytes: bytes.unfinished, stored_bytes: bytes.stored })
+}
+
+impl Engine {
+    pub(crate) async fn job(&self, id: JobId) -> Result<Option<(JobRecord, Vec<Attempt>)>, StoreError> {
+        let found = job(&self.reading, id).await?;
+        Ok(found.map(|(record, attempts)| (self.moment().show(record), attempts)))
+    }
+
+    pub(crate) async fn stats(&self) -> Result<Stats, StoreError> {
+        stats(&self.reading, &self.time).await
+    }
 }

@@ -6,17 +6,14 @@ use sqlx::SqliteConnection;
 
 use model::Timestamp;
 
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
-use crate::{Store, StoreError};
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
-impl Store {
-    /// Makes the deliveries to `origin` due that Kommo refused while it refused the account; says how many.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
-        self.ask(Release { origin, now: self.moment().steady }).await
+impl Engine {
+    pub(crate) async fn release_refused(&self, origin: Arc<str>) -> Result<u64, StoreError> {
+        self.execute(Release { origin, now: self.moment().steady }).await
     }
 }
 
@@ -30,13 +27,13 @@ pub(crate) struct Release {
     pub(crate) now: Timestamp,
 }
 
-impl Request for Release {
+impl Command for Release {
     type Answer = u64;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let released = sqlx::query(RELEASE)
             .bind(self.now.as_millis())
@@ -45,7 +42,7 @@ impl Request for Release {
             .await?
             .rows_affected();
         if released > 0 {
-            effects.undelivered(&self.origin, self.now);
+            post_commit.undelivered(&self.origin, self.now);
         }
         Ok(released)
     }

@@ -15,20 +15,15 @@ use model::{
 };
 
 use crate::StoreError;
+use crate::Written;
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::message::Message;
 use crate::sqlite::write::statement::{RowsStatement, Values};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-
-/// Whether a report was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// It was.
-    Done,
-    /// Somebody else has the job by now, or it was cancelled: nothing changed.
-    Stale,
-}
+use std::sync::Arc;
 
 /// What the transaction did with a worker's report.
 pub(crate) enum Handled {
@@ -104,7 +99,7 @@ pub(crate) async fn handled<'r>(
         })
         .await?;
     let written = claims(&written, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
-    let effects = &mut transaction.effects;
+    let post_commit = &mut transaction.post_commit;
     let mut results = Vec::with_capacity(offers.len());
     for (report, slot) in offers {
         let HandlerReport { job, next, .. } = report;
@@ -115,19 +110,19 @@ pub(crate) async fn handled<'r>(
         charged.extend(report.attempt.as_ref().map(|attempt| (job.id, attempt)));
         match next {
             AfterHandler::Deliver(prepared) => {
-                effects.bytes.grew(job.request.account_id.0, length(prepared));
-                effects.moved(StateName::Running, StateName::Delivering, 1);
+                post_commit.bytes.grew(job.request.account_id.0, length(prepared));
+                post_commit.moved(StateName::Running, StateName::Delivering, 1);
                 if slot.is_none() {
-                    effects.undelivered(job.request.return_url.origin(), now);
+                    post_commit.undelivered(job.request.return_url.origin(), now);
                 }
             }
             AfterHandler::Retry { due_at } => {
-                effects.moved(StateName::Running, StateName::Queued, 1);
-                effects.queued(job.handler.as_str(), *due_at, job.answer_by);
+                post_commit.moved(StateName::Running, StateName::Queued, 1);
+                post_commit.queued(job.handler.as_str(), *due_at, job.answer_by);
             }
             AfterHandler::HandBack => {
-                effects.moved(StateName::Running, StateName::Queued, 1);
-                effects.queued(job.handler.as_str(), now, job.answer_by);
+                post_commit.moved(StateName::Running, StateName::Queued, 1);
+                post_commit.queued(job.handler.as_str(), now, job.answer_by);
             }
         }
         results.push(Handled::Done(slot));
@@ -187,7 +182,7 @@ pub(crate) async fn sent<'r>(
     let written = claims(&rows, reports.iter().map(|report| (report.job.id, report.job.fence)))?;
     let bytes = rows.iter().map(|row| Ok((JobId::from_uuid(row.try_get::<Uuid, _>(0)?), row.try_get(1)?)));
     let bytes: HashMap<JobId, i64> = bytes.collect::<Result<_, sqlx::Error>>()?;
-    let effects = &mut transaction.effects;
+    let post_commit = &mut transaction.post_commit;
     let mut results = Vec::with_capacity(reports.len());
     for DeliveryReport { job, next, attempt, .. } in reports {
         if !written.contains(&(job.id, job.fence)) {
@@ -195,12 +190,12 @@ pub(crate) async fn sent<'r>(
             continue;
         }
         charged.extend(attempt.as_ref().map(|attempt| (job.id, attempt)));
-        let (state, due_at) = place(next, job, moment.steady);
+        let (state, due_at) = next_state(next, job, moment.steady);
         match due_at {
-            Some(due_at) => effects.undelivered(job.return_url.origin(), due_at),
+            Some(due_at) => post_commit.undelivered(job.return_url.origin(), due_at),
             None => {
-                effects.moved(StateName::Delivering, state, 1);
-                effects.bytes.finished(job.account_id.0, bytes.get(&job.id).copied().unwrap_or(0));
+                post_commit.moved(StateName::Delivering, state, 1);
+                post_commit.bytes.finished(job.account_id.0, bytes.get(&job.id).copied().unwrap_or(0));
             }
         }
         if let AfterDelivery::Replace { prepared, .. } = next {
@@ -208,7 +203,7 @@ pub(crate) async fn sent<'r>(
             let stays =
                 matches!((job.prepared.outcome, prepared.outcome), (Outcome::Handler, Outcome::Fallback(_)));
             let replaced = if stays { 0 } else { length(&job.prepared) };
-            effects.bytes.grew(job.account_id.0, length(prepared) - replaced);
+            post_commit.bytes.grew(job.account_id.0, length(prepared) - replaced);
         }
         results.push(Written::Done);
     }
@@ -217,7 +212,7 @@ pub(crate) async fn sent<'r>(
 
 fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
     let DeliveryReport { job, attempt, next, error } = report;
-    let (state, due_at) = place(next, job, moment.steady);
+    let (state, due_at) = next_state(next, job, moment.steady);
     let finished = due_at.is_none().then_some(moment);
     let (delivery, prepared) = match next {
         AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
@@ -242,7 +237,7 @@ fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
 }
 
 /// The state that a delivery goes to, and when it is due again if that is no end.
-fn place(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
+fn next_state(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
     match next {
         AfterDelivery::Delivered => (StateName::Delivered, None),
         AfterDelivery::Gone => (StateName::Gone, None),
@@ -299,4 +294,16 @@ pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_
                 .push(attempt.error.as_deref());
         })
         .await
+}
+
+impl Engine {
+    pub(crate) async fn handled(&self, report: HandlerReport) -> Result<Written, StoreError> {
+        let report = Arc::new(report);
+        self.write_until_ok(|reply| Message::Handled(report.clone(), reply)).await
+    }
+
+    pub(crate) async fn sent(&self, report: DeliveryReport) -> Result<Written, StoreError> {
+        let report = Arc::new(report);
+        self.write_until_ok(|reply| Message::Sent(report.clone(), reply)).await
+    }
 }

@@ -10,9 +10,11 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use model::{RunningJob, StateName, Timestamp};
 
 use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
+use std::time::Duration;
 
 // `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
 // claim itself.
@@ -24,6 +26,28 @@ pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM jobs WHERE state = 'q
 pub(crate) const OVERDUE: &str = "SELECT id FROM jobs \
      WHERE state = 'queued' AND answer_by <= ?2 ORDER BY answer_by LIMIT 0 + ?3";
 pub(crate) const NEXT_OVERDUE: &str = "SELECT min(answer_by) FROM jobs WHERE state = 'queued'";
+
+impl Engine {
+    pub(crate) async fn claim_work(
+        &self,
+        handler: Arc<str>,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<RunningJob>, StoreError> {
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
+        self.execute(ClaimWork { handler, limit, now, lease_until }).await
+    }
+
+    pub(crate) async fn claim_overdue(
+        &self,
+        limit: usize,
+        lease: Duration,
+    ) -> Result<Vec<RunningJob>, StoreError> {
+        let (now, lease_until) = (self.moment().steady, self.lease(lease));
+        self.execute(ClaimOverdue { limit, now, lease_until }).await
+    }
+}
+
 /// Jobs of one handler that are due, and whose time to answer is not over.
 pub(crate) struct ClaimWork {
     pub(crate) handler: Arc<str>,
@@ -32,13 +56,13 @@ pub(crate) struct ClaimWork {
     pub(crate) lease_until: Timestamp,
 }
 
-impl Request for ClaimWork {
+impl Command for ClaimWork {
     type Answer = Vec<RunningJob>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(run(DUE)))
             .bind(self.lease_until.as_millis())
@@ -47,7 +71,7 @@ impl Request for ClaimWork {
             .bind(count(self.limit))
             .fetch_all(&mut *connection)
             .await?;
-        started(connection, effects, &self.handler, rows.len()).await?;
+        started(connection, post_commit, &self.handler, rows.len()).await?;
         Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
     }
 }
@@ -59,13 +83,13 @@ pub(crate) struct ClaimOverdue {
     pub(crate) lease_until: Timestamp,
 }
 
-impl Request for ClaimOverdue {
+impl Command for ClaimOverdue {
     type Answer = Vec<RunningJob>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(run(OVERDUE)))
             .bind(self.lease_until.as_millis())
@@ -73,9 +97,9 @@ impl Request for ClaimOverdue {
             .bind(count(self.limit))
             .fetch_all(&mut *connection)
             .await?;
-        effects.moved(StateName::Queued, StateName::Running, signed(rows.len()));
+        post_commit.moved(StateName::Queued, StateName::Running, signed(rows.len()));
         let next: Option<i64> = sqlx::query_scalar(NEXT_OVERDUE).fetch_one(connection).await?;
-        effects.work_deadline(next.map(Timestamp::from_millis));
+        post_commit.work_deadline(next.map(Timestamp::from_millis));
         Ok(by_age(rows::readable(&rows, rows::running), |job| job.waiting_since))
     }
 }
@@ -89,13 +113,13 @@ pub(crate) fn run(select: &str) -> String {
 
 async fn started(
     connection: &mut SqliteConnection,
-    effects: &mut Effects,
+    post_commit: &mut PostCommit,
     handler: &str,
     jobs: usize,
 ) -> Result<(), StoreError> {
-    effects.moved(StateName::Queued, StateName::Running, signed(jobs));
+    post_commit.moved(StateName::Queued, StateName::Running, signed(jobs));
     let next: Option<i64> = sqlx::query_scalar(NEXT_DUE).bind(handler).fetch_one(connection).await?;
-    effects.work_lane(handler, next.map(Timestamp::from_millis));
+    post_commit.work_lane(handler, next.map(Timestamp::from_millis));
     Ok(())
 }
 

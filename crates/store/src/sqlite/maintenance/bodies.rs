@@ -4,7 +4,7 @@
 //! Only delivered and cancelled jobs lose their bodies, oldest first; their rows stay until `store.retention`. Dead and gone
 //! jobs keep theirs, because an operator may need them. SQLite reuses the pages that become free.
 //!
-//! There is no index by account: every finished job would have to write a page of it. The keeper walks along the index of
+//! There is no index by account: every finished job would have to write a page of it. Maintenance walks along the index of
 //! finished jobs instead, in windows, on a connection that only reads, and remembers how far it has come.
 
 use std::collections::HashMap;
@@ -13,76 +13,77 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
+use crate::StoreError;
+use crate::budget::low_water;
 use crate::budget::signed;
-use crate::sqlite::file::room::low_water;
-use crate::sqlite::maintenance::delete::CHUNK_BYTES;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::write::account_bytes::{self, body_bytes};
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Cutoff;
-use crate::{Store, StoreError};
 
 /// Finished jobs that one look passes.
-pub(crate) const WINDOW: i64 = 2_000;
+pub(crate) const WINDOW_JOBS: i64 = 2_000;
 /// Jobs that one look finds.
-const FOUND: i64 = 500;
+const MAX_FOUND: i64 = 500;
 /// Jobs whose bodies one transaction drops: it must not hold up those who wait to be acknowledged.
-const DROP: usize = 64;
-/// Looks in one tick of the keeper, and bytes that it drops: between ticks it brings in the log and hears a stop.
-const LOOKS: u32 = 20;
-const TICK_BYTES: i64 = 32 << 20;
+const MAX_DROPPED_JOBS: usize = 64;
+/// Looks in one tick of maintenance, and bytes that it drops: between ticks it brings in the log and hears a stop.
+const SCANS_PER_TICK: u32 = 20;
+const MAX_TICK_BYTES: i64 = 32 << 20;
 
-/// A place in the order of finished jobs: behind this one.
+/// A position in the order of finished jobs: behind this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     /// By the service time.
     service_at: i64,
     finished_at: i64,
     id: Uuid,
 }
 
-impl Place {
+impl Position {
     const START: Self = Self { service_at: i64::MIN, finished_at: i64::MIN, id: Uuid::nil() };
 
-    /// The place right before all that finished when this one did.
+    /// The position right before all that finished when this one did.
     const fn before(self) -> Self {
         Self { service_at: self.service_at, ..Self::START }
     }
 }
 
-/// How far the keeper has come. It begins at the oldest job again with each start.
+/// How far maintenance has come. It begins at the oldest job again with each start.
 #[derive(Debug)]
 pub(crate) struct Walked {
     /// Everything before it is as old as `store.body_retention` allows, and has no bodies.
-    aged: Place,
+    aged: Position,
     /// Where the first job is that was passed over because the calendar does not call it old yet: the next walk begins there.
-    too_young: Option<Place>,
+    too_young: Option<Position>,
     /// Everything before it has no bodies, of each account that was beyond `budget.stored`.
-    accounts: HashMap<i64, Place>,
+    accounts: HashMap<i64, Position>,
 }
 
 impl Default for Walked {
     fn default() -> Self {
-        Self { aged: Place::START, too_young: None, accounts: HashMap::new() }
+        Self { aged: Position::START, too_young: None, accounts: HashMap::new() }
     }
 }
 
 /// A job whose bodies may be dropped.
 #[derive(Clone, Copy, Debug)]
 struct Droppable {
-    place: Place,
+    position: Position,
     account: i64,
     bytes: i64,
 }
 
 /// What one look along the finished jobs found.
-struct Look {
+struct Scan {
     found: Vec<Droppable>,
     /// The first that is too young by the calendar alone.
-    too_young: Option<Place>,
+    too_young: Option<Position>,
     /// Where the next look begins; `None` at the end.
-    next: Option<Place>,
+    next: Option<Position>,
 }
 
 pub(crate) const WINDOW_END: &str = "SELECT finished_service_at, finished_at, id FROM jobs \
@@ -101,14 +102,14 @@ pub(crate) const DROPPABLE: &str = concat!(
 );
 
 /// Finds what may be dropped behind `from` and before `before`, of these accounts or of all; without `before`, however young.
-async fn look(
+async fn scan(
     pool: &SqlitePool,
-    from: Place,
+    from: Position,
     before: Option<Cutoff>,
     accounts: Option<String>,
-) -> Result<Look, StoreError> {
-    let place = |row: &SqliteRow| {
-        Ok::<_, sqlx::Error>(Place {
+) -> Result<Scan, StoreError> {
+    let position = |row: &SqliteRow| {
+        Ok::<_, sqlx::Error>(Position {
             service_at: row.try_get(0)?,
             finished_at: row.try_get(1)?,
             id: row.try_get(2)?,
@@ -119,11 +120,11 @@ async fn look(
         .bind(from.service_at)
         .bind(from.finished_at)
         .bind(from.id)
-        .bind(WINDOW)
+        .bind(WINDOW_JOBS)
         .fetch_optional(pool)
         .await?;
-    let end = end.as_ref().map(place).transpose()?.filter(|end| end.service_at < service);
-    let last = Place { service_at: service.saturating_sub(1), finished_at: i64::MAX, id: Uuid::max() };
+    let end = end.as_ref().map(position).transpose()?.filter(|end| end.service_at < service);
+    let last = Position { service_at: service.saturating_sub(1), finished_at: i64::MAX, id: Uuid::max() };
     let until = end.unwrap_or(last);
     let rows = sqlx::query(DROPPABLE)
         .bind(from.service_at)
@@ -133,35 +134,35 @@ async fn look(
         .bind(until.finished_at)
         .bind(until.id)
         .bind(accounts)
-        .bind(FOUND)
+        .bind(MAX_FOUND)
         .fetch_all(pool)
         .await?;
     let droppable =
-        |row| Ok(Droppable { place: place(row)?, account: row.try_get(3)?, bytes: row.try_get(4)? });
+        |row| Ok(Droppable { position: position(row)?, account: row.try_get(3)?, bytes: row.try_get(4)? });
     let all: Vec<Droppable> = rows.iter().map(droppable).collect::<Result<_, sqlx::Error>>()?;
     let is_old =
-        |job: &Droppable| before.is_none_or(|before| job.place.finished_at < before.calendar.as_millis());
-    let too_young = all.iter().find(|job| !is_old(job)).map(|job| job.place.before());
+        |job: &Droppable| before.is_none_or(|before| job.position.finished_at < before.calendar.as_millis());
+    let too_young = all.iter().find(|job| !is_old(job)).map(|job| job.position.before());
     let mut found = Vec::from_iter(all.iter().copied().filter(is_old));
-    let fits = first(&found, TICK_BYTES);
+    let fits = first(&found, MAX_TICK_BYTES);
     let next = if fits < found.len() {
         found.truncate(fits);
-        found.last().map(|last| last.place)
-    } else if all.len() == usize::try_from(FOUND).unwrap_or(usize::MAX) {
-        all.last().map(|last| last.place)
+        found.last().map(|last| last.position)
+    } else if all.len() == usize::try_from(MAX_FOUND).unwrap_or(usize::MAX) {
+        all.last().map(|last| last.position)
     } else {
         end
     };
-    Ok(Look { found, too_young, next })
+    Ok(Scan { found, too_young, next })
 }
 
-impl Store {
+impl Engine {
     /// Drops bodies of jobs that finished before `before`. Says whether there may be more.
     pub(crate) async fn drop_aged(&self, walked: &mut Walked, before: Cutoff) -> Result<bool, StoreError> {
         let mut bytes = 0;
-        for _ in 0..LOOKS {
-            let Look { found, too_young, next } =
-                look(&self.0.reading, walked.aged, Some(before), None).await?;
+        for _ in 0..SCANS_PER_TICK {
+            let Scan { found, too_young, next } =
+                scan(&self.reading, walked.aged, Some(before), None).await?;
             bytes += self.drop_bodies("retention", &found).await?;
             walked.too_young = walked.too_young.or(too_young);
             let Some(next) = next else {
@@ -169,7 +170,7 @@ impl Store {
                 return Ok(false);
             };
             walked.aged = next;
-            if bytes >= TICK_BYTES {
+            if bytes >= MAX_TICK_BYTES {
                 break;
             }
         }
@@ -178,17 +179,17 @@ impl Store {
 
     /// Drops bodies of accounts that have more than `budget.stored` or the disk allows, until they have a little less.
     pub(crate) async fn drop_beyond_budget(&self, walked: &mut Walked) -> Result<(), StoreError> {
-        let totals = account_bytes::totals(&self.0.reading).await?;
-        let share = self.0.budgets.limits().share(totals.stored, totals.accounts);
-        let above = account_bytes::above(&self.0.reading, share).await?;
+        let totals = account_bytes::totals(&self.reading).await?;
+        let share = self.budgets.limits().share(totals.stored, totals.accounts);
+        let above = account_bytes::above(&self.reading, share).await?;
         let mut excess: HashMap<i64, i64> =
             above.into_iter().map(|(account, stored)| (account, signed(stored - low_water(share)))).collect();
         let mut bytes = 0;
-        for _ in 0..LOOKS {
+        for _ in 0..SCANS_PER_TICK {
             let Some(from) = excess.keys().map(|account| walked.of(*account)).min() else { return Ok(()) };
             let accounts: Vec<i64> = excess.keys().copied().collect();
             let accounts = serde_json::Value::from(accounts).to_string();
-            let Look { found, next, .. } = look(&self.0.reading, from, None, Some(accounts)).await?;
+            let Scan { found, next, .. } = scan(&self.reading, from, None, Some(accounts)).await?;
             let mut chosen = Vec::new();
             for job in found {
                 if let Some(left) = excess.get_mut(&job.account) {
@@ -196,17 +197,17 @@ impl Store {
                     if *left <= 0 {
                         excess.remove(&job.account);
                     }
-                    walked.accounts.insert(job.account, job.place);
+                    walked.accounts.insert(job.account, job.position);
                     chosen.push(job);
                 }
             }
             bytes += self.drop_bodies("budget", &chosen).await?;
             let Some(next) = next else { return Ok(()) };
             for account in excess.keys() {
-                let place = walked.of(*account).max(next);
-                walked.accounts.insert(*account, place);
+                let position = walked.of(*account).max(next);
+                walked.accounts.insert(*account, position);
             }
-            if bytes >= TICK_BYTES {
+            if bytes >= MAX_TICK_BYTES {
                 break;
             }
         }
@@ -218,7 +219,7 @@ impl Store {
         let (mut rest, mut dropped) = (jobs, 0);
         while !rest.is_empty() {
             let (now, later) = rest.split_at(chunk(rest));
-            dropped += self.ask(DropBodies { jobs: now.to_vec() }).await?;
+            dropped += self.execute(DropBodies { jobs: now.to_vec() }).await?;
             rest = later;
         }
         if dropped > 0 {
@@ -230,14 +231,14 @@ impl Store {
 }
 
 impl Walked {
-    fn of(&self, account: i64) -> Place {
-        self.accounts.get(&account).copied().unwrap_or(Place::START)
+    fn of(&self, account: i64) -> Position {
+        self.accounts.get(&account).copied().unwrap_or(Position::START)
     }
 }
 
 /// How many of `jobs`, at least one, go into the next transaction.
 fn chunk(jobs: &[Droppable]) -> usize {
-    first(&jobs[..jobs.len().min(DROP)], CHUNK_BYTES)
+    first(&jobs[..jobs.len().min(MAX_DROPPED_JOBS)], CHUNK_BYTES)
 }
 
 /// How many of `jobs` have `most` bytes together; at least one, if there is one.
@@ -262,24 +263,24 @@ struct DropBodies {
     jobs: Vec<Droppable>,
 }
 
-impl Request for DropBodies {
+impl Command for DropBodies {
     type Answer = u64;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<u64, StoreError> {
         let rows = DROP_BODIES
             .run(connection, &self.jobs, |job, row| {
-                row.push(job.place.id);
+                row.push(job.position.id);
             })
             .await?;
-        let found: HashMap<Uuid, &Droppable> = self.jobs.iter().map(|job| (job.place.id, job)).collect();
+        let found: HashMap<Uuid, &Droppable> = self.jobs.iter().map(|job| (job.position.id, job)).collect();
         for row in &rows {
             // A finished job does not change until its bodies are dropped, so these are the bytes that were found.
             if let Some(job) = found.get(&row.try_get::<Uuid, _>(0)?) {
-                effects.bytes.dropped(job.account, job.bytes);
+                post_commit.bytes.dropped(job.account, job.bytes);
             }
         }
         Ok(rows.len() as u64)
@@ -292,9 +293,9 @@ mod tests {
 
     #[test]
     fn a_transaction_drops_few_jobs_or_few_bytes_and_at_least_one() {
-        let job = |bytes| Droppable { place: Place::START, account: 7, bytes };
+        let job = |bytes| Droppable { position: Position::START, account: 7, bytes };
         for (jobs, expected) in [
-            (vec![job(10); 100], DROP),
+            (vec![job(10); 100], MAX_DROPPED_JOBS),
             (vec![job(10); 3], 3),
             (vec![job(CHUNK_BYTES / 4); 9], 4),
             (vec![job(CHUNK_BYTES * 9); 2], 1),

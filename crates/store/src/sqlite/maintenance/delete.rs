@@ -3,60 +3,22 @@
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use model::{StateName, Timestamp};
+use model::StateName;
 
+use crate::Retention;
 use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
+use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
+use crate::sqlite::maintenance::chunks::CHUNKS_PER_TICK;
+use crate::sqlite::maintenance::keys::ForgetKeys;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Cutoff;
-
-/// Rows that one transaction deletes: it must not hold up those who wait to be acknowledged.
-pub(crate) const CHUNK: i64 = 500;
-/// Bytes of bodies that one transaction deletes or drops, unless it is those of one job: each of their pages has to be read.
-pub(crate) const CHUNK_BYTES: i64 = 2 << 20;
-
-pub(crate) const FREE_RUNNING: &str = "UPDATE jobs \
-     SET state = 'queued', due_at = ?1, lease_until = NULL, fence = fence + 1, crashes = crashes + 1, \
-     last_error = 'the process ended, or lost its lease, while the handler ran' \
-     WHERE lease_until <= ?2 AND state = 'running' RETURNING handler, answer_by";
-pub(crate) const FREE_DELIVERING: &str = "UPDATE jobs \
-     SET due_at = ?1, lease_until = NULL, fence = fence + 1, answer_lost = 1, tried = 1 \
-     WHERE lease_until <= ?2 AND state = 'delivering' RETURNING origin";
-
-/// Frees claims whose lease is over; at start all of them, because their owner is dead.
-///
-/// No attempt is charged, but a job that was running counts a crash. A delivery that was on its way
-/// may have arrived.
-pub(crate) struct Free {
-    /// Leases up to this moment; `None` for all.
-    pub(crate) until: Option<Timestamp>,
-    /// When the jobs are due again.
-    pub(crate) now: Timestamp,
-}
-
-impl Request for Free {
-    type Answer = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut SqliteConnection,
-        effects: &mut Effects,
-    ) -> Result<u64, StoreError> {
-        let until = self.until.map_or(i64::MAX, Timestamp::as_millis);
-        let now = self.now.as_millis();
-        let ran = sqlx::query(FREE_RUNNING).bind(now).bind(until).fetch_all(&mut *connection).await?;
-        for row in &ran {
-            effects.queued(row.try_get(0)?, self.now, Timestamp::from_millis(row.try_get(1)?));
-        }
-        effects.moved(StateName::Running, StateName::Queued, i64::try_from(ran.len()).unwrap_or(i64::MAX));
-        let sent = sqlx::query(FREE_DELIVERING).bind(now).bind(until).fetch_all(connection).await?;
-        for row in &sent {
-            effects.undelivered(row.try_get(0)?, self.now);
-        }
-        Ok((ran.len() + sent.len()) as u64)
-    }
-}
+use crate::time::Moment;
+use std::time::Duration;
 
 /// What is deleted next, in the order of the index.
 pub(crate) const OLDEST_FINISHED: &str = concat!(
@@ -68,10 +30,6 @@ pub(crate) const OLDEST_FINISHED: &str = concat!(
 /// All that [`OLDEST_FINISHED`] found, up to the row `?1`, `?2`, `?3`.
 pub(crate) const DELETE_FINISHED: &str = "DELETE FROM jobs WHERE finished_service_at <= ?1 \
      AND (finished_service_at, finished_at, id) <= (?1, ?2, ?3) AND finished_at < ?4";
-pub(crate) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (account_id, key) IN ( \
-     SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < ?1 AND expires_at < ?2 \
-     ORDER BY expires_service_at LIMIT 0 + ?3)";
-
 /// What one transaction of [`DeleteFinished`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Deleted {
@@ -80,23 +38,23 @@ pub(crate) struct Deleted {
     pub(crate) more: bool,
 }
 
-/// Deletes finished jobs, with their attempts; at most [`CHUNK`], and fewer where their bodies are large.
+/// Deletes finished jobs, with their attempts; at most [`CHUNK_ROWS`], and fewer where their bodies are large.
 pub(crate) struct DeleteFinished {
     pub(crate) before: Cutoff,
 }
 
-impl Request for DeleteFinished {
+impl Command for DeleteFinished {
     type Answer = Deleted;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Deleted, StoreError> {
         let rows = sqlx::query(OLDEST_FINISHED)
             .bind(self.before.service.as_millis())
             .bind(self.before.calendar.as_millis())
-            .bind(CHUNK)
+            .bind(CHUNK_ROWS)
             .fetch_all(&mut *connection)
             .await?;
         let (mut deleted, mut total, mut last) = (Deleted::default(), 0_i64, None);
@@ -109,9 +67,9 @@ impl Request for DeleteFinished {
             total = total.saturating_add(bytes);
             last = Some((row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?, row.try_get::<Uuid, _>(0)?));
             if let Ok(state) = row.try_get::<&str, _>(3)?.parse::<StateName>() {
-                effects.count(state, -1);
+                post_commit.count(state, -1);
             }
-            effects.bytes.dropped(row.try_get(4)?, bytes);
+            post_commit.bytes.dropped(row.try_get(4)?, bytes);
             deleted.jobs += 1;
         }
         let Some((service_at, finished_at, id)) = last else { return Ok(deleted) };
@@ -122,38 +80,28 @@ impl Request for DeleteFinished {
             .bind(self.before.calendar.as_millis())
             .execute(connection)
             .await?;
-        deleted.more |= deleted.jobs == CHUNK.unsigned_abs();
+        deleted.more |= deleted.jobs == CHUNK_ROWS.unsigned_abs();
         Ok(deleted)
     }
 }
 
-/// Forgets idempotency keys whose tokens are over by now, by both clocks; at most [`CHUNK`].
-pub(crate) struct ForgetKeys {
-    pub(crate) now: Cutoff,
-}
-
-impl Request for ForgetKeys {
-    type Answer = u64;
-
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(FORGET_KEYS)
-            .bind(self.now.service.as_millis())
-            .bind(self.now.calendar.as_millis())
-            .bind(CHUNK)
-            .execute(connection)
-            .await?;
-        Ok(deleted.rows_affected())
-    }
-}
-
-/// Writes as much as a large request does: it needs the same room on the disk, and changes no job.
-pub(crate) struct Probe;
-
-impl Request for Probe {
-    type Answer = ();
-
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
-        sqlx::query("UPDATE probe SET filler = randomblob(65536) WHERE id = 1").execute(connection).await?;
-        Ok(())
+impl Engine {
+    /// Deletes what is over, up to [`CHUNKS_PER_TICK`] of each kind; says whether there may be more.
+    pub(crate) async fn delete(
+        &self,
+        walked: &mut Walked,
+        now: Moment,
+        retention: Retention,
+    ) -> Result<bool, StoreError> {
+        let (mut jobs, mut keys) = (true, true);
+        let (before, over) = (now.cutoff(retention.jobs), now.cutoff(Duration::ZERO));
+        for _ in 0..CHUNKS_PER_TICK {
+            jobs = jobs && self.execute(DeleteFinished { before }).await?.more;
+            keys = keys && self.execute(ForgetKeys { now: over }).await? == CHUNK_ROWS.unsigned_abs();
+        }
+        // Where bodies may stay as long as their jobs, they went with them.
+        let bodies =
+            retention.bodies < retention.jobs && self.drop_aged(walked, now.cutoff(retention.bodies)).await?;
+        Ok(jobs || keys || bodies)
     }
 }

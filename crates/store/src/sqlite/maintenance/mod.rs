@@ -1,7 +1,13 @@
 //! What keeps the store in order without being asked: checkpoints, leases, deletions, dropped bodies, the service time.
 
 pub(crate) mod bodies;
+mod checkpoints;
+pub(crate) mod chunks;
 pub(crate) mod delete;
+pub(crate) mod keys;
+pub(crate) mod leases;
+mod probe;
+mod room;
 pub(crate) mod schedule;
 pub(crate) mod service_time;
 pub(crate) mod unclaimed;

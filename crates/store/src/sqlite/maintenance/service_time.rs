@@ -8,12 +8,13 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use model::Timestamp;
 
 use crate::StoreError;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::{Moment, ServiceTime, StoreClock, between, is_jump};
 
 /// How much the service time may have grown since it was last written, for one who reads it beside the bridge.
-const UNWRITTEN: Duration = Duration::from_secs(120);
+const MAX_UNWRITTEN: Duration = Duration::from_secs(120);
 
 const SELECT: &str = "SELECT service_at, steady_at, calendar_at FROM service";
 
@@ -41,14 +42,14 @@ impl Noted {
 }
 
 /// Writes down which moment it is.
-pub(crate) struct Note {
+pub(crate) struct NoteTime {
     pub(crate) moment: Moment,
 }
 
-impl Request for Note {
+impl Command for NoteTime {
     type Answer = ();
 
-    async fn apply(&self, connection: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         let Moment { calendar, steady, service } = self.moment;
         sqlx::query("UPDATE service SET service_at = ?, steady_at = ?, calendar_at = ?")
             .bind(service.as_millis())
@@ -101,17 +102,17 @@ pub(crate) const SHIFT_FAILING_LEASED: &str = "UPDATE jobs SET failing_since = f
 /// Begins to serve: the service time goes on from where it was, and the schedule moves to the steady clock of this process.
 /// Gives by how much the calendar is behind what the last process saw, if it is.
 ///
-/// It looks at all that waits, so it is only for the start; [`Free`](crate::sqlite::maintenance::delete::Free) and
-/// [`Refresh`](crate::sqlite::jobs::lane_reload::Refresh) have to follow.
-pub(crate) struct Begin(pub(crate) Arc<StoreClock>);
+/// It looks at all that waits, so it is only for the start; [`FreeLeases`](crate::sqlite::maintenance::delete::FreeLeases) and
+/// [`ReloadLanes`](crate::sqlite::jobs::lane_reload::ReloadLanes) have to follow.
+pub(crate) struct BeginService(pub(crate) Arc<StoreClock>);
 
-impl Request for Begin {
+impl Command for BeginService {
     type Answer = Option<Duration>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let noted = Noted::read(&sqlx::query(SELECT).fetch_one(&mut *connection).await?)?;
         // A process that was killed has finished jobs since it wrote its time for the last time.
@@ -126,7 +127,7 @@ impl Request for Begin {
         for (sql, by) in promised.into_iter().chain(budgeted).filter(|(_, by)| is_jump(*by)) {
             sqlx::query(sql).bind(by).execute(&mut *connection).await?;
         }
-        Note { moment }.apply(connection, effects).await?;
+        NoteTime { moment }.apply(connection, post_commit).await?;
         Ok(Some(behind).filter(|behind| is_jump(*behind)).map(|ms| Duration::from_millis(ms.unsigned_abs())))
     }
 }
@@ -135,11 +136,18 @@ impl Request for Begin {
 /// earlier than by the owner's service time.
 pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), StoreError> {
     let noted = Noted::read(&sqlx::query(SELECT).fetch_one(pool).await?)?;
-    clock.serve_from(noted.service + UNWRITTEN);
+    clock.serve_from(noted.service + MAX_UNWRITTEN);
     if let Some((steady, calendar)) = noted.clocks {
         clock.follow_owner(between(steady, calendar));
     }
     Ok(())
+}
+
+impl Engine {
+    /// Writes down how long the store has been served, and by which clocks.
+    pub(crate) async fn note_time(&self) -> Result<(), StoreError> {
+        self.execute(NoteTime { moment: self.moment() }).await
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Deliveries whose account was never connected: they end as `dead` once they are older than `store.retention`.
 //!
 //! A job whose account is unknown waits without a charge, because the account may be connected at any time. If that never
-//! happens, the job would stay for good, and so would its bytes. So the keeper gives it up after the time for which a finished
+//! happens, the job would stay for good, and so would its bytes. So maintenance gives it up after the time for which a finished
 //! job would be kept. No attempt is charged. An operator can connect the account and retry the job; else the retention deletes
 //! it like any dead job.
 //!
-//! The keeper looks along the index of young deliveries, lane by lane, on a connection that only reads. The writer then gets
+//! Maintenance looks along the index of young deliveries, lane by lane, on a connection that only reads. The writer then gets
 //! few jobs at a time, and passes over those that were claimed meanwhile.
 
 use std::collections::BTreeSet;
@@ -17,17 +17,15 @@ use uuid::Uuid;
 
 use model::{AccountId, StateName, Timestamp};
 
-use crate::sqlite::maintenance::delete::CHUNK;
-use crate::sqlite::maintenance::schedule::CHUNKS;
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
+use crate::sqlite::maintenance::chunks::CHUNKS_PER_TICK;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::RowsStatement;
 use crate::time::Moment;
-use crate::{Store, StoreError};
-
-/// Says whether an account with this address and number is known, whether it can be called at the moment or not.
-pub(crate) type IsKnown = Arc<dyn Fn(&str, AccountId) -> bool + Send + Sync>;
 
 /// The lanes of the sender: jumps from one to the next along the index.
 pub(crate) const LANES: &str = "WITH RECURSIVE lane (name) AS ( \
@@ -61,34 +59,33 @@ struct Unclaimed {
     account: i64,
 }
 
-impl Store {
-    /// From now on the keeper gives up old deliveries of accounts that are not known. Only the first call counts.
-    pub fn give_up_unknown(&self, is_known: impl Fn(&str, AccountId) -> bool + Send + Sync + 'static) {
-        let _first_counts = self.0.is_known.set(Arc::new(is_known));
+impl Engine {
+    pub(crate) fn give_up_unknown(&self, is_known: impl Fn(&str, AccountId) -> bool + Send + Sync + 'static) {
+        let _first_counts = self.is_known.set(Arc::new(is_known));
     }
 
-    /// Gives up deliveries that have waited for longer than `retention` by the steady clock, if their account is not known; up to [`CHUNKS`]
+    /// Gives up deliveries that have waited for longer than `retention` by the steady clock, if their account is not known; up to [`CHUNKS_PER_TICK`]
     /// transactions, and the rest the next time.
     pub(crate) async fn end_unclaimed(&self, now: Moment, retention: Duration) -> Result<(), StoreError> {
-        let Some(is_known) = self.0.is_known.get() else { return Ok(()) };
+        let Some(is_known) = self.is_known.get() else { return Ok(()) };
         let before = now.steady - retention;
         let why = format!(
             "its account was not connected within store.retention ({} s) of its receipt: connect the account, then retry the job",
             retention.as_secs()
         );
-        let mut left = CHUNKS;
-        for row in sqlx::query(LANES).fetch_all(&self.0.reading).await? {
+        let mut left = CHUNKS_PER_TICK;
+        for row in sqlx::query(LANES).fetch_all(&self.reading).await? {
             let origin: String = row.try_get(0)?;
             let mut known = BTreeSet::new();
             while left > 0 {
                 let found = self.unclaimed(&origin, before, &known).await?;
                 let accounts: BTreeSet<i64> = found.iter().map(|job| job.account).collect();
                 known.extend(accounts.into_iter().filter(|account| is_known(&origin, AccountId(*account))));
-                let (is_last, mut jobs) = ((found.len() as u64) < CHUNK.unsigned_abs(), found);
+                let (is_last, mut jobs) = ((found.len() as u64) < CHUNK_ROWS.unsigned_abs(), found);
                 jobs.retain(|job| !known.contains(&job.account));
                 if !jobs.is_empty() {
                     left -= 1;
-                    let ended = self.ask(GiveUp { jobs, now, why: why.clone() }).await?;
+                    let ended = self.execute(GiveUp { jobs, now, why: why.clone() }).await?;
                     tracing::warn!(
                         account = origin,
                         jobs = ended,
@@ -114,8 +111,8 @@ impl Store {
             .bind(origin)
             .bind(before.as_millis())
             .bind(serde_json::Value::from(known).to_string())
-            .bind(CHUNK)
-            .fetch_all(&self.0.reading)
+            .bind(CHUNK_ROWS)
+            .fetch_all(&self.reading)
             .await?;
         let read =
             |row: &sqlx::sqlite::SqliteRow| Ok(Unclaimed { id: row.try_get(0)?, account: row.try_get(1)? });
@@ -130,13 +127,13 @@ struct GiveUp {
     why: String,
 }
 
-impl Request for GiveUp {
+impl Command for GiveUp {
     type Answer = u64;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<u64, StoreError> {
         let rows = GIVE_UP
             .run(connection, &self.jobs, |job, row| {
@@ -147,9 +144,13 @@ impl Request for GiveUp {
             })
             .await?;
         for row in &rows {
-            effects.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+            post_commit.bytes.finished(row.try_get(0)?, row.try_get(1)?);
         }
-        effects.moved(StateName::Delivering, StateName::Dead, i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        post_commit.moved(
+            StateName::Delivering,
+            StateName::Dead,
+            i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        );
         Ok(rows.len() as u64)
     }
 }

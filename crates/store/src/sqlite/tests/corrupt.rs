@@ -12,7 +12,7 @@ async fn damage(home: &Home, id: JobId, change: &str) {
 }
 
 async fn list(store: &Store) -> Vec<JobId> {
-    let page = store.jobs(&JobFilter { limit: 99, ..JobFilter::default() }).await.unwrap();
+    let page = store.jobs().list(&JobFilter { limit: 99, ..JobFilter::default() }).await.unwrap();
     page.jobs.into_iter().map(|job| job.id).collect()
 }
 
@@ -37,7 +37,7 @@ async fn is_named_by_table_column_and_id() {
     for (column, change) in table {
         let (good, id) = (home.queued(&store).await, home.waiting(&store).await);
         damage(&home, id, change).await;
-        let error = store.job(id).await.unwrap_err();
+        let error = store.jobs().get(id).await.unwrap_err();
         let StoreError::Corrupt { table: "jobs", column: named, id: job, .. } = &error else {
             panic!("{error}")
         };
@@ -57,7 +57,7 @@ async fn a_worker_gets_the_jobs_beside_it() {
     damage(&home, bad[0], "data = '{'").await;
     damage(&home, bad[1], "return_url = 'nowhere'").await;
     let good = home.queued(&store).await;
-    let claimed = store.claim_work("greet".into(), 9, LEASE).await.unwrap();
+    let claimed = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap();
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [good]);
     assert_eq!(store.work().due(home.now()).len(), 0);
 }
@@ -78,11 +78,11 @@ async fn it_takes_a_turn_and_then_waits_for_a_person_under_its_lease() {
     let store = home.serve().await;
     let (bad, good) = (home.queued(&store).await, home.queued(&store).await);
     damage(&home, bad, "crashes = -1").await;
-    assert_eq!(store.claim_work("greet".into(), 1, LEASE).await, Ok(vec![]));
+    assert_eq!(store.jobs().claim_work("greet".into(), 1, LEASE).await, Ok(vec![]));
     assert_eq!(store.work().due(home.now()), ["greet".into()], "there is more to get");
-    let claimed = store.claim_work("greet".into(), 1, LEASE).await.unwrap();
+    let claimed = store.jobs().claim_work("greet".into(), 1, LEASE).await.unwrap();
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [good]);
-    store.cancel(bad).await.unwrap();
+    store.jobs().cancel(bad).await.unwrap();
     assert_eq!(count(&store, StateName::Cancelled).await, 1);
 }
 
@@ -94,7 +94,7 @@ async fn a_damaged_attempt_is_named_too() {
     let mut raw = home.raw().await;
     sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut raw).await.unwrap();
     sqlx::query("UPDATE attempts SET result = 'maybe'").execute(&mut raw).await.unwrap();
-    let error = store.job(id).await.unwrap_err();
+    let error = store.jobs().get(id).await.unwrap_err();
     let StoreError::Corrupt { table: "attempts", column: "result", id: job, .. } = &error else { panic!() };
     assert_eq!(job, &id.to_string());
 }

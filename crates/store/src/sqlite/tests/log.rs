@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::sqlite::file::log::MAX_LOG_BYTES;
+use crate::MAX_LOG_BYTES;
 
 /// What one write adds to the log.
 const PIECE: u64 = 16 << 20;
@@ -15,7 +15,7 @@ async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_g
     let stop = CancellationToken::new();
     let keeper = tokio::spawn({
         let (store, stop) = (store.clone(), stop.clone());
-        async move { store.keep(Duration::from_secs(1 << 20), stop).await }
+        async move { store.maintenance().run(Duration::from_secs(1 << 20), stop).await }
     });
     let mut reader = home.raw().await;
     sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
@@ -34,12 +34,12 @@ async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_g
         home.pass(Duration::from_secs(1));
         home.queued(&store).await;
     }
-    assert!(store.log_bytes() > MAX_LOG_BYTES, "{}", store.log_bytes());
+    assert!(store.maintenance().log_bytes() > MAX_LOG_BYTES, "{}", store.maintenance().log_bytes());
 
     sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
     let shrinks = async {
         // A commit alone would leave 64 MiB of it.
-        while store.log_bytes() > 1 << 20 {
+        while store.maintenance().log_bytes() > 1 << 20 {
             home.pass(Duration::from_secs(1));
             tokio::task::yield_now().await;
         }

@@ -3,16 +3,16 @@
 use super::*;
 use crate::sqlite::jobs::operator::cancel::Cancel;
 
-async fn refused(url: &str, purpose: Purpose) -> StoreError {
+async fn refused(url: &str, role: Role) -> StoreError {
     let clock = ManualClock::new(START).clock();
-    Store::open(url, purpose, clock).await.err().unwrap()
+    Store::open(url, role, clock).await.err().unwrap()
 }
 
 #[tokio::test]
 async fn makes_the_file_and_its_folders() {
     let home = Home::new();
     let file = home.folder.path().join("a/b/bridge.db");
-    let store = Store::open(&format!("sqlite:{}", file.display()), Purpose::Serve, home.clock.clock()).await;
+    let store = Store::open(&format!("sqlite:{}", file.display()), Role::Owner, home.clock.clock()).await;
     store.unwrap().close().await;
     assert!(file.exists());
 }
@@ -22,19 +22,19 @@ async fn what_was_stored_is_there_after_a_close() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.dead(&store).await;
-    let before = store.job(id).await.unwrap();
+    let before = store.jobs().get(id).await.unwrap();
     store.close().await;
     store.close().await;
     assert!(!home.folder.path().join("bridge.db-wal").exists(), "the log is brought in");
     let store = home.serve().await;
-    assert_eq!(store.job(id).await.unwrap(), before);
+    assert_eq!(store.jobs().get(id).await.unwrap(), before);
 }
 
 #[tokio::test]
 async fn one_owner_at_a_time() {
     let home = Home::new();
     let store = home.serve().await;
-    let error = home.open(Purpose::Serve).await.err().unwrap();
+    let error = home.open(Role::Owner).await.err().unwrap();
     let owner = format!("process {}", std::process::id());
     assert_eq!(error, StoreError::InUse { path: home.file().display().to_string(), owner: owner.clone() });
     let text = error.to_string();
@@ -49,11 +49,11 @@ async fn nobody_else_owns_it_before_the_last_write() {
     let store = home.serve().await;
     let id = home.queued(&store).await;
     let open = hold(&store).await;
-    let (cancel, _) = Pending::new(Cancel { id, now: store.moment(), why: None });
-    store.send(Op::Errand(cancel)).await.unwrap();
-    let writer = lock(&store.0.writer).take().unwrap();
+    let (cancel, _) = Queued::new(Cancel { id, now: store.0.moment(), why: None });
+    store.0.send(Message::Command(cancel)).await.unwrap();
+    let writer = crate::sqlite::engine::lock(&store.0.writer).take().unwrap();
     drop(store);
-    assert!(matches!(home.open(Purpose::Serve).await.err(), Some(StoreError::InUse { .. })));
+    assert!(matches!(home.open(Role::Owner).await.err(), Some(StoreError::InUse { .. })));
     open.send(()).unwrap();
     drop(writer.await.unwrap());
     assert_eq!(state(&home.serve().await, id).await, StateName::Cancelled);
@@ -66,7 +66,7 @@ async fn another_name_of_the_file_is_the_same_store() {
     let _store = home.serve().await;
     let link = home.folder.path().join("link.db");
     std::os::unix::fs::symlink(home.file(), &link).unwrap();
-    let error = refused(&format!("sqlite:{}", link.display()), Purpose::Serve).await;
+    let error = refused(&format!("sqlite:{}", link.display()), Role::Owner).await;
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
 }
 
@@ -76,21 +76,24 @@ async fn a_visitor_looks_and_moves_beside_the_owner() {
     let store = home.serve().await;
     let (dead, queued, running) =
         (home.dead(&store).await, home.queued(&store).await, home.running(&store).await);
-    let visitor = home.open(Purpose::Visit).await.unwrap();
+    let visitor = home.open(Role::Observer).await.unwrap();
     assert_eq!(state(&visitor, running.id).await, StateName::Running, "a visitor frees nothing");
-    assert_eq!(visitor.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(), 3);
-    visitor.retry(dead).await.unwrap();
-    visitor.cancel(queued).await.unwrap();
+    assert_eq!(
+        visitor.jobs().list(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(),
+        3
+    );
+    visitor.jobs().retry(dead).await.unwrap();
+    visitor.jobs().cancel(queued).await.unwrap();
     visitor.close().await;
     assert_eq!(state(&store, dead).await, StateName::Delivering);
     assert_eq!(state(&store, queued).await, StateName::Cancelled);
-    assert_eq!(store.handled(handled(running, AfterHandler::HandBack)).await, Ok(Written::Done));
+    assert_eq!(store.jobs().handled(handled(running, AfterHandler::HandBack)).await, Ok(Written::Done));
 }
 
 #[tokio::test]
 async fn a_visitor_makes_no_file() {
     let home = Home::new();
-    let error = home.open(Purpose::Visit).await.err().unwrap().to_string();
+    let error = home.open(Role::Observer).await.err().unwrap().to_string();
     assert!(error.contains("bridge.db") && error.contains("there is no such file"), "{error}");
     assert_eq!(std::fs::read_dir(home.folder.path()).unwrap().count(), 0);
 }
@@ -100,7 +103,7 @@ async fn a_folder_that_cannot_be_made() {
     let home = Home::new();
     std::fs::write(home.folder.path().join("file"), "").unwrap();
     let url = format!("sqlite:{}/file/below/bridge.db", home.folder.path().display());
-    let error = refused(&url, Purpose::Serve).await.to_string();
+    let error = refused(&url, Role::Owner).await.to_string();
     assert!(error.contains("its folder cannot be made"), "{error}");
     let (place, we) = (home.folder.path().display(), rustix::process::geteuid().as_raw());
     assert!(error.contains(&format!("; {place}/file belongs to user {we} (mode ")), "{error}");
@@ -111,16 +114,16 @@ async fn a_folder_that_cannot_be_made() {
 async fn a_folder_in_place_of_the_file() {
     let home = Home::new();
     std::fs::create_dir(home.file()).unwrap();
-    let error = refused(&home.url(), Purpose::Serve).await.to_string();
+    let error = refused(&home.url(), Role::Owner).await.to_string();
     assert!(error.starts_with("cannot open the store") && error.contains("bridge.db"), "{error}");
 }
 
 #[tokio::test]
 async fn a_file_that_is_no_database() {
-    for purpose in [Purpose::Serve, Purpose::Visit] {
+    for role in [Role::Owner, Role::Observer] {
         let home = Home::new();
         std::fs::write(home.file(), "It was a dark and stormy night. ".repeat(99)).unwrap();
-        let error = refused(&home.url(), purpose).await.to_string();
+        let error = refused(&home.url(), role).await.to_string();
         assert!(error.contains("bridge.db") && error.contains("not a database"), "{error}");
     }
 }
@@ -133,9 +136,9 @@ async fn a_database_of_another_program_is_left_as_it_is() {
     sqlx::query("CREATE TABLE theirs (x)").execute(&mut raw).await.unwrap();
     raw.close().await.unwrap();
     let before = std::fs::read(home.file()).unwrap();
-    let error = refused(&home.url(), Purpose::Visit).await.to_string();
+    let error = refused(&home.url(), Role::Observer).await.to_string();
     assert!(error.contains("no store of this program"), "{error}");
-    let error = refused(&home.url(), Purpose::Serve).await.to_string();
+    let error = refused(&home.url(), Role::Owner).await.to_string();
     assert!(error.contains("another program"), "{error}");
     assert!(std::fs::read(home.file()).unwrap() == before);
 }
@@ -149,8 +152,8 @@ async fn a_newer_store_is_not_touched() {
          VALUES (9001, 'from the future', 1, x'00', 0)",
     )
     .await;
-    for purpose in [Purpose::Serve, Purpose::Visit] {
-        let error = refused(&home.url(), purpose).await;
+    for role in [Role::Owner, Role::Observer] {
+        let error = refused(&home.url(), role).await;
         assert_eq!(error, StoreError::Newer { path: home.file().display().to_string(), version: 9001 });
     }
 }
@@ -160,8 +163,8 @@ async fn a_store_from_before_the_first_release_is_refused() {
     let home = Home::new();
     home.serve().await.close().await;
     home.run("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").await;
-    for purpose in [Purpose::Serve, Purpose::Visit] {
-        let error = refused(&home.url(), purpose).await;
+    for role in [Role::Owner, Role::Observer] {
+        let error = refused(&home.url(), role).await;
         assert_eq!(error, StoreError::Unreleased { path: home.file().display().to_string() });
     }
 }
@@ -171,13 +174,13 @@ async fn an_older_store_is_for_its_owner_to_bring_up_to_date() {
     let home = Home::new();
     home.serve().await.close().await;
     home.run("DELETE FROM _sqlx_migrations").await;
-    let error = refused(&home.url(), Purpose::Visit).await.to_string();
+    let error = refused(&home.url(), Role::Observer).await.to_string();
     assert!(error.contains("older than this program"), "{error}");
 }
 
 #[tokio::test]
 async fn an_error_names_the_absolute_path_of_a_relative_one() {
-    let error = refused("sqlite:no/such/bridge.db", Purpose::Visit).await.to_string();
+    let error = refused("sqlite:no/such/bridge.db", Role::Observer).await.to_string();
     let here = std::env::current_dir().unwrap();
     assert!(
         error.contains(&format!("{}/no/such/bridge.db: there is no such file", here.display())),
@@ -190,7 +193,7 @@ async fn urls_that_name_no_file() {
     for url in
         ["", "sqlite:", "postgres://user:secret@host/db", "bridge.db", "sqlite::memory:", "sqlite://:memory:"]
     {
-        let error = refused(url, Purpose::Serve).await;
+        let error = refused(url, Role::Owner).await;
         let text = error.to_string();
         assert!(matches!(error, StoreError::Url(_)), "{url}: {text}");
         assert!(

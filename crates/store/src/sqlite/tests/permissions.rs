@@ -12,7 +12,7 @@ fn mode(path: &Path) -> u32 {
 
 async fn opened(path: &Path) -> Result<Store, StoreError> {
     let clock = ManualClock::new(START).clock();
-    Store::open(&format!("sqlite:{}", path.display()), Purpose::Serve, clock).await
+    Store::open(&format!("sqlite:{}", path.display()), Role::Owner, clock).await
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn nothing_is_made_or_cut_through_a_link_in_place_of_the_lock() {
         } else {
             symlink(&precious, &lock).unwrap()
         }
-        let error = home.open(Purpose::Serve).await.err().unwrap().to_string();
+        let error = home.open(Role::Owner).await.err().unwrap().to_string();
         assert!(error.contains("bridge.db.lock"), "{error}");
         assert_eq!(fs::read_to_string(&precious).unwrap(), "data");
         assert!(!home.file().exists(), "the store was made without its lock");
@@ -68,7 +68,7 @@ async fn a_link_that_leads_nowhere_makes_no_store() {
     let home = Home::new();
     let target = home.folder.path().join("elsewhere.db");
     symlink(&target, home.file()).unwrap();
-    let error = home.open(Purpose::Serve).await.err().unwrap();
+    let error = home.open(Role::Owner).await.err().unwrap();
     assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
     assert!(error.to_string().contains("leads nowhere"), "{error}");
     assert_eq!(fs::read_dir(home.folder.path()).unwrap().count(), 1, "something was made");
@@ -110,7 +110,7 @@ async fn who_holds_the_lock_is_named_and_not_who_once_did() {
     fs::write(&lock, "process 999999999\n").unwrap();
     let held = fs::File::open(&lock).unwrap();
     held.try_lock_shared().unwrap();
-    let error = home.open(Purpose::Serve).await.err().unwrap();
+    let error = home.open(Role::Owner).await.err().unwrap();
     let owner = format!("process {}", std::process::id());
     assert_eq!(error, StoreError::InUse { path: home.file().display().to_string(), owner });
 }

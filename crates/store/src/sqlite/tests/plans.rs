@@ -1,13 +1,13 @@
 //! Each statement that is run again and again finds its rows by the index made for it, however many there are.
 
 use super::*;
-use crate::sqlite::accounts::{directory, waits};
 use crate::sqlite::jobs::list_source::Source;
 use crate::sqlite::jobs::operator::{cancel, retry};
 use crate::sqlite::jobs::{
-    delivery_claims, find, keys, lane_reload, list, outcomes, read, release, reports, supersede, work_claims,
+    deliveries, delivery_claims, find, keys, lane_reload, list, outcomes, read, release, reports, supersede,
+    work_claims,
 };
-use crate::sqlite::maintenance::{bodies, delete, service_time, unclaimed};
+use crate::sqlite::maintenance::{bodies, delete, keys as moved_keys, leases, service_time, unclaimed};
 
 /// The plan, one line a step.
 async fn plan(raw: &mut SqliteConnection, sql: &str) -> Vec<String> {
@@ -45,16 +45,16 @@ async fn hot_statements_never_scan_and_never_sort() {
             delivery_claims::NEXT_DELIVERY.into(),
             "jobs_undelivered (origin=? AND delivery_rank=?)",
         ),
-        ("waiting of an account", directory::UNFINISHED.into(), "jobs_waiting (account_id=?)"),
-        ("under way of an account", directory::UNFINISHED.into(), "jobs_leased (lease_until>?)"),
-        ("waiting of a lane", directory::WAITING.into(), "(origin=?)"),
+        ("waiting of an account", cancel::UNFINISHED.into(), "jobs_waiting (account_id=?)"),
+        ("under way of an account", cancel::UNFINISHED.into(), "jobs_leased (lease_until>?)"),
+        ("waiting of a lane", deliveries::WAITING.into(), "(origin=?)"),
         ("handled", reports::HANDLED.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("sent", reports::SENT.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("release", release::RELEASE.into(), "jobs_undelivered (origin=? AND delivery_rank=? AND due_at>?)"),
         ("known", keys::KNOWN.text(32), "known USING PRIMARY KEY (account_id=? AND key=?)"),
-        ("drop moved keys", keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
-        ("free running", delete::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
-        ("free delivering", delete::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
+        ("drop moved keys", moved_keys::DROP_MOVED.into(), "recent_keys USING INTEGER PRIMARY KEY (rowid<?)"),
+        ("free running", leases::FREE_RUNNING.into(), "jobs_leased (lease_until<?)"),
+        ("free delivering", leases::FREE_DELIVERING.into(), "jobs_leased (lease_until<?)"),
         ("oldest finished", delete::OLDEST_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
         ("delete", delete::DELETE_FINISHED.into(), "jobs_finished (finished_service_at<?)"),
         ("window", bodies::WINDOW_END.into(), "COVERING INDEX jobs_finished (finished_service_at>?)"),
@@ -73,7 +73,7 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("cancel", cancel::CANCEL.into(), "jobs USING PRIMARY KEY (id=?)"),
         (
             "forget",
-            delete::FORGET_KEYS.into(),
+            moved_keys::FORGET_KEYS.into(),
             "COVERING INDEX idempotency_keys_expired (expires_service_at<?)",
         ),
         ("retry", retry::retry("", retry::ONE), "jobs USING PRIMARY KEY (id=?)"),
@@ -82,8 +82,8 @@ async fn hot_statements_never_scan_and_never_sort() {
         ("superseded at its end", supersede::ENDED.text(32), "jobs_superseded_ended (return_url=?)"),
         ("superseded at once", supersede::WITHIN.text(32), "jobs USING PRIMARY KEY (id=?)"),
         ("work lanes", lane_reload::WORK.into(), "jobs_queued (handler>?)"),
-        ("with deliveries", waits::WITH_DELIVERIES.into(), "(origin=?)"),
-        ("with deliveries on their way", waits::WITH_DELIVERIES.into(), "jobs_leased (lease_until>?)"),
+        ("with deliveries", deliveries::WITH_DELIVERIES.into(), "(origin=?)"),
+        ("with deliveries on their way", deliveries::WITH_DELIVERIES.into(), "jobs_leased (lease_until>?)"),
         ("delivery lanes", lane_reload::DELIVERY.into(), "(origin>?)"),
         ("delivery lanes", lane_reload::DELIVERY.into(), "jobs_undelivered (origin=? AND delivery_rank=?)"),
     ];

@@ -75,11 +75,11 @@ async fn every_check_bites() {
     let store = home.serve().await;
     home.dead(&store).await;
     for next in [AfterDelivery::Delivered, AfterDelivery::Gone] {
-        store.sent(sent(home.delivering(&store).await, next)).await.unwrap();
+        store.jobs().sent(sent(home.delivering(&store).await, next)).await.unwrap();
     }
     home.delivering(&store).await;
     home.running(&store).await;
-    store.cancel(home.queued(&store).await).await.unwrap();
+    store.jobs().cancel(home.queued(&store).await).await.unwrap();
     home.queued(&store).await;
     let mut raw = home.raw().await;
     for (state, change) in REFUSED {
@@ -106,6 +106,6 @@ async fn every_check_bites() {
 async fn every_state_is_one_that_the_schema_allows() {
     let home = Home::new();
     let store = home.serve().await;
-    assert_eq!(store.stats().await.unwrap().jobs.len(), StateName::ALL.len());
+    assert_eq!(store.jobs().stats().await.unwrap().jobs.len(), StateName::ALL.len());
     assert_eq!(home.number("SELECT count(*) FROM job_counts").await, 7);
 }

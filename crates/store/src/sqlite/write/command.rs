@@ -1,4 +1,4 @@
-//! What the writer does one by one: everything that is not worth batching.
+//! Commands: everything that the writer carries out one by one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,65 +7,65 @@ use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::post_commit::PostCommit;
 
 /// A change of the store that is carried out inside the writer's transaction.
-pub(crate) trait Request: Send + Sync + 'static {
-    /// What the asker gets after COMMIT.
+pub(crate) trait Command: Send + Sync + 'static {
+    /// What the caller gets after COMMIT.
     type Answer: Send;
 
     /// Carries it out. May be called again if the transaction had to be rolled back.
     fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
 }
 
-/// A [`Request`] of any kind, with the one who asked.
-pub(crate) trait Errand: Send {
+/// A [`Command`] of any kind, with its caller.
+pub(crate) trait QueuedCommand: Send {
     /// Carries it out and keeps the answer.
     fn apply<'a>(
         &'a mut self,
         connection: &'a mut SqliteConnection,
-        effects: &'a mut Effects,
+        post_commit: &'a mut PostCommit,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
-    /// Answers: what was kept, or why there is nothing.
-    fn settle(self: Box<Self>, result: Result<(), StoreError>);
+    /// Answers the caller: with what was kept, or with the error.
+    fn complete(self: Box<Self>, result: Result<(), StoreError>);
 }
 
-/// The only kind of [`Errand`].
-pub(crate) struct Pending<R: Request> {
-    request: R,
-    answer: Option<R::Answer>,
-    reply: oneshot::Sender<Result<R::Answer, StoreError>>,
+/// The only kind of [`QueuedCommand`].
+pub(crate) struct Queued<C: Command> {
+    command: C,
+    answer: Option<C::Answer>,
+    reply: oneshot::Sender<Result<C::Answer, StoreError>>,
 }
 
-impl<R: Request> Pending<R> {
-    /// An errand, and where its answer will be.
+impl<C: Command> Queued<C> {
+    /// Wraps a command for the queue; returns where its answer will be.
     #[allow(clippy::type_complexity, reason = "a receiver of a result")]
-    pub(crate) fn new(request: R) -> (Box<Self>, oneshot::Receiver<Result<R::Answer, StoreError>>) {
+    pub(crate) fn new(command: C) -> (Box<Self>, oneshot::Receiver<Result<C::Answer, StoreError>>) {
         let (reply, answered) = oneshot::channel();
-        (Box::new(Self { request, answer: None, reply }), answered)
+        (Box::new(Self { command, answer: None, reply }), answered)
     }
 }
 
-impl<R: Request> Errand for Pending<R> {
+impl<C: Command> QueuedCommand for Queued<C> {
     fn apply<'a>(
         &'a mut self,
         connection: &'a mut SqliteConnection,
-        effects: &'a mut Effects,
+        post_commit: &'a mut PostCommit,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
         Box::pin(async move {
-            self.answer = Some(self.request.apply(connection, effects).await?);
+            self.answer = Some(self.command.apply(connection, post_commit).await?);
             Ok(())
         })
     }
 
-    fn settle(self: Box<Self>, result: Result<(), StoreError>) {
+    fn complete(self: Box<Self>, result: Result<(), StoreError>) {
         let Self { answer, reply, .. } = *self;
-        // Whoever asked may have gone away.
-        let _nobody_waits = reply.send(result.and_then(|()| answer.ok_or(StoreError::Closed)));
+        // The caller may have gone away.
+        let _no_one_waits = reply.send(result.and_then(|()| answer.ok_or(StoreError::Closed)));
     }
 }

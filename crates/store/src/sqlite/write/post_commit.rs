@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use model::{DeliveringJob, RunningJob, StateName, Timestamp};
 
+use super::known_keys::{Key, Keys, Known};
 use crate::budget::{Budgets, Changes};
 use crate::lanes::Lanes;
-use crate::sqlite::jobs::keys::{Key, Keys, Known};
 
 /// Collected while a transaction runs; carried out after COMMIT, forgotten after ROLLBACK.
 #[derive(Default)]
-pub(crate) struct Effects {
+pub(crate) struct PostCommit {
     counts: [i64; StateName::ALL.len()],
     work: LaneChanges,
     delivery: LaneChanges,
@@ -29,7 +29,7 @@ struct LaneChanges {
     all: Option<HashMap<Arc<str>, Timestamp>>,
 }
 
-impl Effects {
+impl PostCommit {
     /// `jobs` jobs came into `state`; negative if they left it.
     pub(crate) fn count(&mut self, state: StateName, jobs: i64) {
         self.counts[state as usize] += jobs;
@@ -93,7 +93,7 @@ impl Effects {
     }
 
     /// After COMMIT; `steady` is the time of the transaction.
-    pub(crate) fn carry_out(
+    pub(crate) fn apply_after_commit(
         self,
         keys: &Keys,
         budgets: &Budgets,
@@ -102,9 +102,9 @@ impl Effects {
         steady: Timestamp,
     ) {
         keys.remember(self.keys);
-        budgets.carry_out(self.all_bytes, self.bytes, steady);
-        self.work.carry_out(work);
-        self.delivery.carry_out(delivery);
+        budgets.apply_after_commit(self.all_bytes, self.bytes, steady);
+        self.work.apply_after_commit(work);
+        self.delivery.apply_after_commit(delivery);
     }
 }
 
@@ -112,7 +112,7 @@ impl LaneChanges {
     /// What a claim found goes first: it was read in the transaction, where all that was added is known.
     /// An addition to the same lane can only repeat what the claim saw, or be claimed already and
     /// cost one look in vain.
-    fn carry_out<J>(self, lanes: &Lanes<J>) {
+    fn apply_after_commit<J>(self, lanes: &Lanes<J>) {
         if let Some(due) = self.all {
             lanes.replace(due);
         }

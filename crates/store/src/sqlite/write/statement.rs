@@ -12,7 +12,7 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
 use crate::StoreError;
 
 /// The most rows in a statement.
-const MOST_ROWS: usize = 128;
+const MAX_ROWS: usize = 128;
 /// Rows of a statement that has one, two or this many.
 pub(crate) const FEW_ROWS: usize = 8;
 
@@ -94,7 +94,7 @@ impl Script {
         self.sql.push_str(sql);
     }
 
-    /// Adds `statement` over `items`, at most [`MOST_ROWS`] of them and padded to at least `least`. Nobody waits for it:
+    /// Adds `statement` over `items`, at most [`MAX_ROWS`] of them and padded to at least `least`. Nobody waits for it:
     /// it goes along with what comes next, or goes ahead of it where joining them would make a text for each pair of
     /// sizes.
     async fn rows<T>(
@@ -139,7 +139,7 @@ impl Script {
         items: &[T],
         push: impl Fn(&T, &mut Values),
     ) -> Result<(), StoreError> {
-        for chunk in items.chunks(MOST_ROWS) {
+        for chunk in items.chunks(MAX_ROWS) {
             self.rows(connection, statement, chunk, &push).await?;
         }
         Ok(())
@@ -166,7 +166,7 @@ impl Script {
         push: impl Fn(&T, &mut Values),
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut returned = Vec::with_capacity(items.len());
-        for chunk in items.chunks(MOST_ROWS) {
+        for chunk in items.chunks(MAX_ROWS) {
             if self.rows.is_some() {
                 self.run(connection).await?;
             }

@@ -6,14 +6,14 @@ use sqlx::sqlite::SqliteRow;
 use crate::StoreError;
 use crate::budget::Change;
 use crate::sqlite::write::account_bytes::KEEP;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::{FEW_ROWS, RowsStatement, Script, Values};
 use crate::time::{Moment, StoreClock};
 
 /// What the steps of a transaction share: where they write, what they will have changed, and the time.
 pub(crate) struct Transaction<'c> {
     pub(crate) connection: &'c mut SqliteConnection,
-    pub(crate) effects: Effects,
+    pub(crate) post_commit: PostCommit,
     /// When the transaction got the lock.
     pub(crate) moment: Moment,
     script: Script,
@@ -27,7 +27,7 @@ impl<'c> Transaction<'c> {
     pub(crate) fn begin(connection: &'c mut SqliteConnection, clock: &StoreClock) -> Self {
         let mut script = Script::default();
         script.plain("BEGIN IMMEDIATE");
-        Self { connection, effects: Effects::default(), moment: clock.moment(), script }
+        Self { connection, post_commit: PostCommit::default(), moment: clock.moment(), script }
     }
 
     /// BEGIN may have waited long for another process.
@@ -56,14 +56,14 @@ impl<'c> Transaction<'c> {
     }
 
     /// The connection, once all that was added is carried out, and what is to be changed after COMMIT.
-    pub(crate) async fn open(&mut self) -> Result<(&mut SqliteConnection, &mut Effects), StoreError> {
+    pub(crate) async fn open(&mut self) -> Result<(&mut SqliteConnection, &mut PostCommit), StoreError> {
         self.script.run(self.connection).await?;
-        Ok((self.connection, &mut self.effects))
+        Ok((self.connection, &mut self.post_commit))
     }
 
     /// Keeps the counts of jobs and bytes true, and commits.
-    pub(crate) async fn commit(mut self) -> Result<Effects, StoreError> {
-        let bytes = self.effects.bytes.bytes();
+    pub(crate) async fn commit(mut self) -> Result<PostCommit, StoreError> {
+        let bytes = self.post_commit.bytes.bytes();
         let push = |(account, change): &(i64, Change), row: &mut Values| {
             row.push(*account).push(change.unfinished).push(change.stored);
         };
@@ -72,7 +72,7 @@ impl<'c> Transaction<'c> {
         } else if !bytes.is_empty() {
             self.script.add_padded(&KEEP, &bytes, push);
         }
-        let changes: Vec<_> = self.effects.counts().collect();
+        let changes: Vec<_> = self.post_commit.counts().collect();
         if !changes.is_empty() {
             self.script.add_padded(&COUNTS, &changes, |(state, change), row| {
                 row.push(state.as_str()).push(*change);
@@ -80,7 +80,7 @@ impl<'c> Transaction<'c> {
         }
         self.script.plain("COMMIT");
         self.script.run(self.connection).await?;
-        Ok(self.effects)
+        Ok(self.post_commit)
     }
 }
 

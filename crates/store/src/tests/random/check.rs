@@ -13,8 +13,8 @@ impl Life {
     /// Everything but the attempts.
     pub(super) async fn check(&self) {
         let filter = JobFilter { limit: ALL, ..JobFilter::default() };
-        let stored = self.store.jobs(&filter).await.unwrap().jobs;
-        let now = self.store.moment();
+        let stored = self.store.jobs().list(&filter).await.unwrap().jobs;
+        let now = self.store.0.moment();
         let expected: Vec<JobSummary> =
             self.model.jobs.values().rev().map(|known| now.show_summary(known.summary())).collect();
         // One by one, or a failure fills the screen.
@@ -27,7 +27,7 @@ impl Life {
         for job in &expected {
             *counts.entry(job.state).or_default() += 1;
         }
-        assert_eq!(self.store.stats().await.unwrap().jobs, counts);
+        assert_eq!(self.store.jobs().stats().await.unwrap().jobs, counts);
         self.check_bytes().await;
         self.check_lanes();
     }
@@ -41,12 +41,7 @@ impl Life {
             *unfinished += if known.finished_at().is_none() { known.bytes() } else { 0 };
         }
         expected.retain(|_, bytes| *bytes != (0, 0));
-        let sql = "SELECT account_id, unfinished, stored FROM account_bytes WHERE stored > 0";
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(&self.store.0.reading).await.unwrap();
-        let kept = rows.into_iter().map(|(account, unfinished, stored)| {
-            (account, (unfinished.unsigned_abs(), stored.unsigned_abs()))
-        });
-        assert_eq!(BTreeMap::from_iter(kept), expected);
+        assert_eq!(self.store.0.stored_bytes().await, expected);
         let unfinished = expected.into_iter().map(|(account, (unfinished, _))| (account, unfinished));
         let unfinished: BTreeMap<i64, u64> = unfinished.filter(|(_, bytes)| *bytes > 0).collect();
         assert_eq!(self.store.0.budgets.unfinished(), unfinished);
@@ -72,9 +67,9 @@ impl Life {
 
     /// Also the history of every job.
     pub(super) async fn end(&self) {
-        let now = self.store.moment();
+        let now = self.store.0.moment();
         for (id, known) in &self.model.jobs {
-            let (job, attempts) = self.store.job(*id).await.unwrap().unwrap();
+            let (job, attempts) = self.store.jobs().get(*id).await.unwrap().unwrap();
             assert_eq!((&job, &attempts), (&now.show(known.record()), &known.attempts));
         }
         self.store.close().await;

@@ -1,7 +1,7 @@
 //! A job as the model has it.
 
 use super::super::*;
-use crate::sqlite::jobs::delivery_claims::YOUNG;
+use crate::records::YOUNG;
 
 /// A job with all that the store knows of it.
 #[derive(Clone, Debug)]

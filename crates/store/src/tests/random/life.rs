@@ -9,10 +9,6 @@ use super::super::hand_over::Room;
 use super::super::*;
 use super::model::{Model, Said};
 use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
-use crate::sqlite::jobs::keys::Move;
-use crate::sqlite::jobs::lane_reload::Refresh;
-use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::delete::{DeleteFinished, ForgetKeys, Free};
 
 pub(super) const HANDLERS: [&str; 2] = ["greet", "other"];
 pub(super) const ORIGINS: [&str; 2] = ["https://one.kommo.com", "https://two.kommo.com"];
@@ -43,7 +39,7 @@ type Turn = u8;
 const ACCEPTS: Turn = 0;
 const WORKERS: Turn = 1;
 const SENDERS: Turn = 2;
-const ERRANDS: Turn = 3;
+const COMMANDS: Turn = 3;
 
 type Asked = (Turn, BoxFuture<'static, Check>);
 
@@ -59,7 +55,7 @@ impl Life {
     pub(super) async fn begin() -> Self {
         let home = Home::new();
         let store = home.serve().await;
-        let noted = store.moment();
+        let noted = store.0.moment();
         let mut life = Self {
             home,
             store,
@@ -85,8 +81,8 @@ impl Life {
             Event::Jump(millis) => {
                 self.jump(millis);
                 // As the keeper does.
-                self.store.note_time().await.unwrap();
-                self.noted = self.store.moment();
+                self.store.0.note_time().await.unwrap();
+                self.noted = self.store.0.moment();
             }
             Event::Places { workers, senders } => {
                 self.free_workers.free.store(workers, Ordering::SeqCst);
@@ -97,7 +93,7 @@ impl Life {
                 self.open_again().await;
             }
             Event::Reopen(millis) => {
-                self.noted = self.store.moment();
+                self.noted = self.store.0.moment();
                 self.store.close().await;
                 self.jump(millis);
                 // Its steady clock starts at its calendar.
@@ -105,10 +101,10 @@ impl Life {
                 self.open_again().await;
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
-            Event::Visit(step) => self.visit(step).await,
+            Event::Visit(step) => self.observe(step).await,
             Event::DropBodies(millis) => {
-                let before = self.store.moment().cutoff(Duration::from_millis(millis));
-                self.store.drop_aged(&mut Walked::default(), before).await.unwrap();
+                let before = self.store.0.moment().cutoff(Duration::from_millis(millis));
+                self.store.0.drop_bodies_before(before).await;
                 self.model.without_bodies(before);
             }
         }
@@ -118,23 +114,22 @@ impl Life {
     async fn move_keys(&mut self, all: bool) {
         let now = over(&self.store);
         if all {
-            self.store.move_keys(now, 1).await.unwrap();
-            self.store.ask(ForgetKeys { now }).await.unwrap();
+            self.store.0.move_keys(now, 1).await.unwrap();
+            self.store.0.forget_keys(now).await.unwrap();
             self.model.forgotten(now);
-        } else if self.store.0.keys.gathered(1) {
-            let keys = self.store.0.keys.clone();
-            self.store.ask(Move { keys, after: None, now }).await.unwrap();
+        } else {
+            self.store.0.move_some_keys(now).await;
         }
     }
 
     /// What another process changed is known here after the next look.
-    async fn visit(&mut self, step: Step) {
-        let visitor = self.home.open(Purpose::Visit).await.unwrap();
+    async fn observe(&mut self, step: Step) {
+        let visitor = self.home.open(Role::Observer).await.unwrap();
         let own = std::mem::replace(&mut self.store, visitor);
         self.together(vec![step]).await;
         let visitor = std::mem::replace(&mut self.store, own);
         visitor.close().await;
-        self.store.ask(Refresh).await.unwrap();
+        self.store.0.reload().await;
     }
 
     /// All of them in one transaction, unless it is one.
@@ -167,14 +162,14 @@ impl Life {
 
     fn ask(&mut self, step: Step, operations: &mut Vec<Asked>) {
         let store = self.store.clone();
-        let moment = self.store.moment();
+        let moment = self.store.0.moment();
         let now = moment.steady;
         let until = |lease: u64| now + Duration::from_millis(lease);
         operations.push(match step {
             Step::Accept { lane, bot, account, key, answer_within, token_life } => {
                 let new = self.request((lane, bot), account, key, answer_within, token_life);
                 asked(ACCEPTS, async move {
-                    let answer = store.accept(new.clone(), PATIENCE).await;
+                    let answer = store.jobs().accept(new.clone(), PATIENCE).await;
                     check(move |life| life.accepted(new, answer, moment))
                 })
             }
@@ -195,9 +190,12 @@ impl Life {
             Step::Duel(whose) => return self.duel(whose, operations),
             Step::ClaimWork { lane, limit, lease } => {
                 let (lane, until) = (HANDLERS[lane], until(lease));
-                asked(ERRANDS, async move {
-                    let got =
-                        store.claim_work(lane.into(), limit, Duration::from_millis(lease)).await.unwrap();
+                asked(COMMANDS, async move {
+                    let got = store
+                        .jobs()
+                        .claim_work(lane.into(), limit, Duration::from_millis(lease))
+                        .await
+                        .unwrap();
                     check(move |life| {
                         life.model.claimed_work(lane, limit, until, now, &got);
                         life.workers.extend(got);
@@ -206,8 +204,8 @@ impl Life {
             }
             Step::ClaimOverdue { limit, lease } => {
                 let until = until(lease);
-                asked(ERRANDS, async move {
-                    let got = store.claim_overdue(limit, Duration::from_millis(lease)).await.unwrap();
+                asked(COMMANDS, async move {
+                    let got = store.jobs().claim_overdue(limit, Duration::from_millis(lease)).await.unwrap();
                     check(move |life| {
                         life.model.claimed_overdue(limit, until, now, &got);
                         life.workers.extend(got);
@@ -217,9 +215,10 @@ impl Life {
             Step::ClaimDeliveries { lane, limit, longest_due, retries_first, lease } => {
                 let longest_due = LongestDue { jobs: longest_due, retries_first };
                 let (lane, until) = (ORIGINS[lane], until(lease));
-                asked(ERRANDS, async move {
+                asked(COMMANDS, async move {
                     let lease = Duration::from_millis(lease);
-                    let got = store.claim_deliveries(lane.into(), limit, longest_due, lease).await.unwrap();
+                    let got =
+                        store.jobs().claim_deliveries(lane.into(), limit, longest_due, lease).await.unwrap();
                     check(move |life| {
                         life.model.claimed_deliveries((lane, longest_due), limit, until, now, &got);
                         life.senders.extend(got);
@@ -228,41 +227,41 @@ impl Life {
             }
             Step::Cancel(whom) => {
                 let Some(id) = self.anyone(whom) else { return };
-                asked(ERRANDS, async move {
-                    let answer = store.cancel(id).await;
+                asked(COMMANDS, async move {
+                    let answer = store.jobs().cancel(id).await;
                     check(move |life| life.model.cancelled(id, &answer, moment))
                 })
             }
             Step::Retry { whom, handlers, force } => {
                 let Some(id) = self.anyone(whom) else { return };
                 let options = retry_options(handlers, force);
-                asked(ERRANDS, async move {
-                    let answer = store.retry_with(id, options.clone()).await;
+                asked(COMMANDS, async move {
+                    let answer = store.jobs().retry_with(id, options.clone()).await;
                     check(move |life| life.model.retried(id, &options, &answer, now))
                 })
             }
-            Step::RetryDead { lane, force } => asked(ERRANDS, async move {
-                let answer = store.retry_dead(lane.map(|lane| handler(HANDLERS[lane])), force).await;
+            Step::RetryDead { lane, force } => asked(COMMANDS, async move {
+                let answer = store.jobs().retry_dead(lane.map(|lane| handler(HANDLERS[lane])), force).await;
                 let lane = lane.map(|lane| HANDLERS[lane]);
                 let retried = answer.unwrap().retried;
                 check(move |life| assert_eq!(retried, life.model.retried_dead(lane, force, now)))
             }),
             Step::Free => {
                 let until = Some(now);
-                asked(ERRANDS, async move {
-                    let answer = store.ask(Free { until, now }).await;
+                asked(COMMANDS, async move {
+                    let answer = store.0.free_leases(until, now).await;
                     check(move |life| assert_eq!(answer, Ok(life.model.freed(until, now))))
                 })
             }
             Step::DeleteFinished(millis) => {
                 let before = moment.cutoff(Duration::from_millis(millis));
-                asked(ERRANDS, async move {
-                    let answer = store.ask(DeleteFinished { before }).await;
-                    check(move |life| assert_eq!(answer.unwrap().jobs, life.model.deleted(before)))
+                asked(COMMANDS, async move {
+                    let answer = store.0.delete_finished(before).await;
+                    check(move |life| assert_eq!(answer.unwrap(), life.model.deleted(before)))
                 })
             }
-            Step::Refresh => asked(ERRANDS, async move {
-                store.ask(Refresh).await.unwrap();
+            Step::Refresh => asked(COMMANDS, async move {
+                store.0.reload().await;
                 check(|_| {})
             }),
         });
@@ -329,7 +328,7 @@ impl Life {
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
         let said = Said { id, fence: report.job.fence, attempt, tried: false, next, error };
         asked(WORKERS, async move {
-            let answer = store.handled(report).await;
+            let answer = store.jobs().handled(report).await;
             check(move |life| {
                 // Two claims of one job may report in one transaction: what was handed over follows on one of them.
                 let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == said.fence.0 + 1);
@@ -347,7 +346,7 @@ impl Life {
 
     fn sent(&self, mut job: DeliveringJob, next: AfterCall, about: About) -> Asked {
         job.tried |= about.charged;
-        let (store, moment) = (self.store.clone(), self.store.moment());
+        let (store, moment) = (self.store.clone(), self.store.0.moment());
         let now = moment.steady;
         let failing_since = job.delivery.failing_since.or(Some(now));
         let failed = Delivery { failures: job.delivery.failures + 1, failing_since, ..job.delivery };
@@ -379,7 +378,7 @@ impl Life {
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
         let said = Said { id, fence, attempt, tried, next, error };
         asked(SENDERS, async move {
-            let answer = store.sent(report).await;
+            let answer = store.jobs().sent(report).await;
             check(move |life| assert_eq!(answer, Ok(life.model.sent(said, moment))))
         })
     }

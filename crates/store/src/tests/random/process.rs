@@ -14,14 +14,12 @@ impl Life {
 
     /// Nothing is handed back, and nothing is closed.
     pub(super) async fn die(&self) {
-        lock(&self.store.0.operations).take();
-        let writer = lock(&self.store.0.writer).take().unwrap();
-        drop(writer.await.unwrap());
+        self.store.0.die().await;
     }
 
     pub(super) async fn open_again(&mut self) {
         self.store = self.home.serve().await;
-        let now = self.store.moment();
+        let now = self.store.0.moment();
         self.model.began(self.noted, now);
         self.noted = now;
         self.model.freed(None, now.steady);

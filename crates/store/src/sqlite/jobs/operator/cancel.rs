@@ -5,19 +5,38 @@ use uuid::Uuid;
 
 use model::{JobId, StateName};
 
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Moment;
-use crate::{Store, StoreError};
+use model::AccountId;
+use sqlx::SqlitePool;
 
-impl Store {
-    /// Cancels an unfinished job. A handler that runs is not stopped, but its result is dropped.
-    ///
-    /// # Errors
-    /// There is no such job, it is finished, or the store cannot be written.
-    pub async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
-        self.ask(Cancel { id, now: self.moment(), why: None }).await?
+impl Engine {
+    pub(crate) async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
+        self.execute(Cancel { id, now: self.moment(), why: None }).await?
+    }
+
+    pub(crate) async fn cancel_accounts(
+        &self,
+        account_ids: &[AccountId],
+        why: &'static str,
+    ) -> Result<u64, StoreError> {
+        if account_ids.is_empty() {
+            return Ok(0);
+        }
+        let mut cancelled = 0;
+        for some in unfinished(&self.reading, account_ids).await?.chunks(CANCELLED_AT_ONCE) {
+            let now = self.moment();
+            let asked = some.iter().map(|&id| self.execute(Cancel { id, now, why: Some(why) }));
+            for answer in futures_util::future::join_all(asked).await {
+                // One that ended meanwhile needs no cancelling.
+                cancelled += u64::from(answer?.is_ok());
+            }
+        }
+        Ok(cancelled)
     }
 }
 
@@ -35,13 +54,13 @@ pub(crate) struct Cancel {
     pub(crate) why: Option<&'static str>,
 }
 
-impl Request for Cancel {
+impl Command for Cancel {
     type Answer = Result<(), StoreError>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let Some(state) = state_of(connection, self.id).await? else {
             return Ok(Err(StoreError::NoJob(self.id)));
@@ -59,9 +78,9 @@ impl Request for Cancel {
             .fetch_all(connection)
             .await?;
         for row in &rows {
-            effects.bytes.finished(row.try_get(0)?, row.try_get(1)?);
+            post_commit.bytes.finished(row.try_get(0)?, row.try_get(1)?);
         }
-        effects.moved(state, StateName::Cancelled, 1);
+        post_commit.moved(state, StateName::Cancelled, 1);
         Ok(Ok(()))
     }
 }
@@ -80,4 +99,19 @@ async fn state_of(connection: &mut SqliteConnection, id: JobId) -> Result<Option
     };
     let name: &str = row.try_get(0)?;
     name.parse().map(Some).map_err(|error: model::UnknownState| corrupt(error.to_string()))
+}
+
+/// Jobs that are cancelled at once: they share transactions, and leave room for others in them.
+const CANCELLED_AT_ONCE: usize = 128;
+
+/// What waits is found by its account; what is under way is as much as there are places for. The accounts are a JSON array.
+pub(crate) const UNFINISHED: &str = "SELECT id FROM jobs WHERE due_at IS NOT NULL AND lease_until IS NULL \
+     AND account_id IN (SELECT value FROM json_each(?1)) \
+     UNION ALL SELECT id FROM jobs WHERE lease_until IS NOT NULL AND account_id IN (SELECT value FROM json_each(?1))";
+
+async fn unfinished(pool: &SqlitePool, account_ids: &[AccountId]) -> Result<Vec<JobId>, StoreError> {
+    let numbers: Vec<i64> = account_ids.iter().map(|account_id| account_id.0).collect();
+    let rows =
+        sqlx::query(UNFINISHED).bind(serde_json::Value::from(numbers).to_string()).fetch_all(pool).await?;
+    rows.iter().map(|row| Ok(JobId::from_uuid(row.try_get(0)?))).collect()
 }

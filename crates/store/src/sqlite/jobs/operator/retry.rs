@@ -4,60 +4,29 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
-use model::{CheckedCompletion, HandlerName, JobId, StateName, Timestamp};
+use model::{HandlerName, JobId, StateName, Timestamp};
 
-use crate::sqlite::maintenance::delete;
+use crate::Resend;
+use crate::RetriedDead;
+use crate::RetryOptions;
+use crate::StoreError;
+use crate::retry::Found;
+use crate::retry::Swap;
+use crate::retry::decide;
+use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
-use crate::sqlite::write::command::Request;
-use crate::sqlite::write::post_commit::Effects;
-use crate::{Store, StoreError};
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
 
-/// Which completion a retry sends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Resend {
-    /// What was sent last.
-    #[default]
-    Last,
-    /// What the handler returned.
-    Handler,
-    /// This fallback: `handlers.NAME.fallback` of the job's handler. What the handler returned is kept beside it.
-    Fallback(CheckedCompletion),
-}
+/// Dead jobs that one transaction retries: it must not hold up those who wait to be acknowledged.
+const RETRY_CHUNK: i64 = 500;
 
-/// How one job is retried.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RetryOptions {
-    /// What is sent.
-    pub send: Resend,
-    /// Also if a newer job has the same `return_url`, whose question the continue may then answer.
-    pub force: bool,
-}
-
-/// What became of the dead jobs that were to be retried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RetriedDead {
-    /// Jobs that are delivered again.
-    pub retried: u64,
-    /// Jobs that were left alone, because a newer job has the same `return_url`.
-    pub superseded: u64,
-}
-
-impl Store {
-    /// Delivers a dead or gone job again, or one that waits at once, with a new time budget.
-    ///
-    /// # Errors
-    /// There is no such job, its state does not allow it, a newer job has the same `return_url`, it has no completion of its
-    /// handler to send, or the store cannot be written.
-    pub async fn retry_with(&self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
-        self.ask(Retry { id, options, now: self.moment().steady }).await?
+impl Engine {
+    pub(crate) async fn retry_with(&self, id: JobId, options: RetryOptions) -> Result<(), StoreError> {
+        self.execute(Retry { id, options, now: self.moment().steady }).await?
     }
 
-    /// Delivers all dead jobs again, or those of one handler; without `force` only those that no newer job supersedes. A job
-    /// that dies again in the meantime is not taken a second time.
-    ///
-    /// # Errors
-    /// The store cannot be written; some may be under way.
-    pub async fn retry_dead(
+    pub(crate) async fn retry_dead(
         &self,
         handler: Option<HandlerName>,
         force: bool,
@@ -66,8 +35,8 @@ impl Store {
         let mut after = None;
         loop {
             let now = self.moment().steady;
-            let request = RetryDead { handler: handler.clone(), force, after, limit: delete::CHUNK, now };
-            let some = self.ask(request).await?;
+            let request = RetryDead { handler: handler.clone(), force, after, limit: RETRY_CHUNK, now };
+            let some = self.execute(request).await?;
             done.retried += some.jobs;
             after = some.last;
             if after.is_none() {
@@ -76,57 +45,10 @@ impl Store {
         }
         if !force {
             let name = handler.as_ref().map(HandlerName::as_str);
-            let left: i64 = sqlx::query_scalar(DEAD_SUPERSEDED).bind(name).fetch_one(&self.0.reading).await?;
+            let left: i64 = sqlx::query_scalar(DEAD_SUPERSEDED).bind(name).fetch_one(&self.reading).await?;
             done.superseded = left.unsigned_abs();
         }
         Ok(done)
-    }
-}
-
-/// What is known of a job that is to be retried.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    state: StateName,
-    /// The sender has it.
-    is_leased: bool,
-    tried: bool,
-    superseded_by: Option<JobId>,
-    is_fallback: bool,
-    has_handler_completion: bool,
-}
-
-/// What becomes of the job's completion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Swap {
-    Keep,
-    /// The handler's takes the place of the fallback.
-    Handler,
-    /// A fallback takes the place of what there is.
-    Fallback,
-}
-
-/// Decides whether a job may be retried so.
-fn decide(id: JobId, found: &Found, options: &RetryOptions) -> Result<Swap, StoreError> {
-    let wrong = |allowed| Err(StoreError::WrongState { id, state: found.state, allowed });
-    // The first continue of a job is never superseded.
-    let mut is_repeated = true;
-    match found.state {
-        StateName::Dead | StateName::Gone => {}
-        StateName::Delivering if found.is_leased => {
-            return wrong("its continue is on its way; look at it again once Kommo has answered");
-        }
-        StateName::Delivering => is_repeated = found.tried,
-        _ => return wrong("only a job that is dead or gone, or that waits to be delivered, can be retried"),
-    }
-    if let Some(newer) = found.superseded_by.filter(|_| is_repeated && !options.force) {
-        return Err(StoreError::Superseded { id, newer });
-    }
-    match options.send {
-        Resend::Last => Ok(Swap::Keep),
-        Resend::Handler if !found.is_fallback => Ok(Swap::Keep),
-        Resend::Handler if found.has_handler_completion => Ok(Swap::Handler),
-        Resend::Handler => Err(StoreError::NoHandlerCompletion(id)),
-        Resend::Fallback(_) => Ok(Swap::Fallback),
     }
 }
 
@@ -184,13 +106,13 @@ struct Retry {
     now: Timestamp,
 }
 
-impl Request for Retry {
+impl Command for Retry {
     type Answer = Result<(), StoreError>;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Self::Answer, StoreError> {
         let Self { id, options, now } = self;
         let row = sqlx::query(FIND).bind(id.as_uuid()).fetch_optional(&mut *connection).await?;
@@ -213,11 +135,11 @@ impl Request for Retry {
             .await?;
         let (account, after): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
         if found.state.is_finished() {
-            effects.moved(found.state, StateName::Delivering, 1);
-            effects.bytes.revived(account, before);
+            post_commit.moved(found.state, StateName::Delivering, 1);
+            post_commit.bytes.revived(account, before);
         }
-        effects.bytes.grew(account, after - before);
-        effects.undelivered(row.try_get(0)?, *now);
+        post_commit.bytes.grew(account, after - before);
+        post_commit.undelivered(row.try_get(0)?, *now);
         Ok(Ok(()))
     }
 }
@@ -257,13 +179,13 @@ pub(crate) struct Retried {
     pub(crate) last: Option<JobId>,
 }
 
-impl Request for RetryDead {
+impl Command for RetryDead {
     type Answer = Retried;
 
     async fn apply(
         &self,
         connection: &mut SqliteConnection,
-        effects: &mut Effects,
+        post_commit: &mut PostCommit,
     ) -> Result<Retried, StoreError> {
         let rows = sqlx::query(AssertSqlSafe(retry(Swap::Keep.sql(), DEAD)))
             .bind(self.now.as_millis())
@@ -275,14 +197,15 @@ impl Request for RetryDead {
             .await?;
         let mut last = None;
         for row in &rows {
-            effects.undelivered(row.try_get(0)?, self.now);
-            effects.bytes.revived(row.try_get(2)?, row.try_get(3)?);
+            post_commit.undelivered(row.try_get(0)?, self.now);
+            post_commit.bytes.revived(row.try_get(2)?, row.try_get(3)?);
             last = last.max(Some(JobId::from_uuid(row.try_get(1)?)));
         }
-        effects.moved(StateName::Dead, StateName::Delivering, i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        post_commit.moved(
+            StateName::Dead,
+            StateName::Delivering,
+            i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        );
         Ok(Retried { jobs: rows.len() as u64, last })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -7,10 +7,10 @@ use super::*;
 /// Fails as it is told, and counts how often it was tried.
 struct Fails(StoreError, Arc<AtomicUsize>);
 
-impl Request for Fails {
+impl Command for Fails {
     type Answer = ();
 
-    async fn apply(&self, _: &mut SqliteConnection, _: &mut Effects) -> Result<(), StoreError> {
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
         self.1.fetch_add(1, Ordering::SeqCst);
         Err(self.0.clone())
     }
@@ -19,12 +19,12 @@ impl Request for Fails {
 /// From now on the file cannot grow.
 async fn fill(store: &Store) {
     // SQLite takes the present size for any smaller number.
-    store.sql("PRAGMA max_page_count = 1").await.unwrap();
+    store.0.sql("PRAGMA max_page_count = 1").await.unwrap();
 }
 
 async fn make_room(store: &Store) {
     // A report that is tried again may share the transaction, and then takes this with it once more.
-    while store.sql("PRAGMA max_page_count = 1000000").await == Err(StoreError::Full) {}
+    while store.0.sql("PRAGMA max_page_count = 1000000").await == Err(StoreError::Full) {}
 }
 
 fn big(home: &Home) -> NewJob {
@@ -40,9 +40,9 @@ async fn nothing_is_acknowledged_while_it_is_full_and_all_works_afterwards() {
     let request = big(&home);
     fill(&store).await;
     for _ in 0..3 {
-        assert_eq!(store.accept(request.clone(), PATIENCE).await, Err(StoreError::Full));
+        assert_eq!(store.jobs().accept(request.clone(), PATIENCE).await, Err(StoreError::Full));
     }
-    assert_eq!(store.job(request.id).await, Ok(None));
+    assert_eq!(store.jobs().get(request.id).await, Ok(None));
     make_room(&store).await;
     accept(&store, request).await;
     assert_eq!(count(&store, StateName::Queued).await, 1);
@@ -59,8 +59,8 @@ async fn a_full_disk_refuses_the_whole_batch_at_once() {
         open.send(()).unwrap();
     };
     let (first, second, probe, ()) = tokio::join!(
-        store.accept(big(&home), PATIENCE),
-        store.accept(big(&home), PATIENCE),
+        store.jobs().accept(big(&home), PATIENCE),
+        store.jobs().accept(big(&home), PATIENCE),
         store.probe(),
         release
     );
@@ -77,17 +77,17 @@ async fn reports_insist_until_there_is_room() {
     let report = handled(job, AfterHandler::Deliver(prepared(&"x".repeat(100_000))));
     let writing = tokio::spawn({
         let store = store.clone();
-        async move { store.handled(report).await }
+        async move { store.jobs().handled(report).await }
     });
     for _ in 0..5 {
-        assert_eq!(store.accept(big(&home), PATIENCE).await, Err(StoreError::Full));
-        home.pass(AGAIN);
+        assert_eq!(store.jobs().accept(big(&home), PATIENCE).await, Err(StoreError::Full));
+        home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
     }
     assert!(!writing.is_finished());
     assert_eq!(state(&store, id).await, StateName::Running);
     make_room(&store).await;
     while !writing.is_finished() {
-        home.pass(AGAIN);
+        home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
         store.probe().await.unwrap();
     }
     assert_eq!(writing.await.unwrap(), Ok(Written::Done));
@@ -99,7 +99,7 @@ async fn what_cannot_succeed_is_not_tried_one_by_one() {
     let home = Home::new();
     let store = home.serve().await;
     let tries = Arc::new(AtomicUsize::new(0));
-    let fails = |error| store.ask(Fails(error, tries.clone()));
+    let fails = |error| store.0.execute(Fails(error, tries.clone()));
     let broken = StoreError::Database("broken".into());
     let open = hold(&store).await;
     let release = async {

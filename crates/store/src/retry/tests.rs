@@ -1,6 +1,7 @@
 //! Which jobs an operator may retry, and what is sent, as a table.
 
 use super::*;
+use model::Timestamp;
 
 fn id(number: u128) -> JobId {
     JobId::new(Timestamp::from_millis(0), number)

@@ -1,30 +1,31 @@
 //! What the owner of a store does before anything else.
 
+use crate::StoreError;
 use crate::sqlite::accounts::{connections, waits};
+use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::{keys, lane_reload};
-use crate::sqlite::maintenance::{delete, service_time};
-use crate::{Store, StoreError};
+use crate::sqlite::maintenance::{leases, service_time};
 
-impl Store {
+impl Engine {
     /// Takes over from the last owner: its schedule by the clock of this process, its claims freed, its keys known. So all of
     /// its work goes on at once.
-    pub(crate) async fn take_over(&self) -> Result<(), StoreError> {
-        if let Some(behind) = self.ask(service_time::Begin(self.0.time.clone())).await? {
+    pub(crate) async fn recover(&self) -> Result<(), StoreError> {
+        if let Some(behind) = self.execute(service_time::BeginService(self.time.clone())).await? {
             let by_seconds = behind.as_secs();
             tracing::warn!(
                 by_seconds,
                 "the machine's clock is behind the last time of this store; jobs that wait are due by the new time"
             );
         }
-        let freed = self.ask(delete::Free { until: None, now: self.moment().steady }).await?;
+        let freed = self.execute(leases::FreeLeases { until: None, now: self.moment().steady }).await?;
         if freed > 0 {
             tracing::info!(jobs = freed, "the last process ended with jobs in progress; resuming them");
         }
-        self.ask(keys::Load(self.0.keys.clone())).await?;
-        self.ask(connections::FreeRenewals).await?;
-        self.ask(waits::ForgetWaits).await?;
-        self.ask(lane_reload::Refresh).await?;
+        self.execute(keys::LoadKeys(self.keys.clone())).await?;
+        self.execute(connections::FreeRenewals).await?;
+        self.execute(waits::ForgetWaits).await?;
+        self.execute(lane_reload::ReloadLanes).await?;
         // By now the files beside the store are there, and are known from before the first request.
-        self.in_its_place()
+        self.check_file()
     }
 }

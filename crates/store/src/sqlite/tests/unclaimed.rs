@@ -8,7 +8,7 @@ const BEYOND: Duration = Duration::from_secs(1_001);
 /// A store that knows the accounts at `ORIGIN` with these numbers.
 async fn serve(home: &Home, known: &'static [i64]) -> Store {
     let store = home.serve().await;
-    store.give_up_unknown(move |origin, account_id| {
+    store.maintenance().give_up_unknown(move |origin, account_id| {
         assert_eq!(origin, ORIGIN);
         known.contains(&account_id.0)
     });
@@ -16,7 +16,7 @@ async fn serve(home: &Home, known: &'static [i64]) -> Store {
 }
 
 async fn end(store: &Store) {
-    store.end_unclaimed(store.moment(), RETENTION).await.unwrap();
+    store.0.end_unclaimed(store.0.moment(), RETENTION).await.unwrap();
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_delivery_of_an_account_that_is_never_connected_ends_after_the_retenti
     let summed =
         "SELECT sum(octet_length(data) + octet_length(completion)) FROM jobs WHERE state = 'delivering'";
     assert_eq!(home.number(counted).await, home.number(summed).await);
-    store.retry(old).await.unwrap();
+    store.jobs().retry(old).await.unwrap();
     assert_eq!(state(&store, old).await, StateName::Delivering, "an operator may have connected it");
 }
 
@@ -55,8 +55,8 @@ async fn a_delivery_of_a_known_account_waits_however_long_it_takes() {
     let (ours, mut strange) = (home.waiting(&store).await, home.request());
     strange.request.account_id = AccountId(8);
     let strange = accept(&store, strange).await;
-    let job = store.claim_work("greet".into(), 1, LEASE).await.unwrap().pop().unwrap();
-    store.handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
+    let job = store.jobs().claim_work("greet".into(), 1, LEASE).await.unwrap().pop().unwrap();
+    store.jobs().handled(handled(job, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
     home.pass(BEYOND);
     end(&store).await;
     assert_eq!(state(&store, ours).await, StateName::Delivering);
@@ -76,7 +76,7 @@ async fn neither_a_claimed_delivery_nor_a_calendar_that_was_set_forward_ends_a_j
     end(&store).await;
     assert_eq!(state(&store, waiting).await, StateName::Dead);
     assert_eq!(state(&store, claimed.id).await, StateName::Delivering);
-    assert_eq!(store.sent(sent(claimed, AfterDelivery::Delivered)).await, Ok(Written::Done));
+    assert_eq!(store.jobs().sent(sent(claimed, AfterDelivery::Delivered)).await, Ok(Written::Done));
 }
 
 #[tokio::test]
@@ -107,12 +107,12 @@ async fn a_job_whose_completion_an_operator_changes_meanwhile_is_counted_as_it_i
     let store = home.serve().await;
     let id = home.waiting(&store).await;
     let (url, clock) = (home.url(), home.clock.clock());
-    store.give_up_unknown(move |_, _| {
+    store.maintenance().give_up_unknown(move |_, _| {
         let (url, clock) = (url.clone(), clock.clone());
         let operator = async move {
-            let store = Store::open(&url, Purpose::Visit, clock).await.unwrap();
+            let store = Store::open(&url, Role::Observer, clock).await.unwrap();
             let send = Resend::Fallback(prepared(&"sorry ".repeat(99)).completion);
-            store.retry_with(id, RetryOptions { send, force: false }).await.unwrap();
+            store.jobs().retry_with(id, RetryOptions { send, force: false }).await.unwrap();
             store.close().await;
         };
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -135,7 +135,7 @@ async fn a_job_that_is_cancelled_or_claimed_meanwhile_is_not_given_up() {
     let store = home.serve().await;
     let [cancelled, claimed] = [home.waiting(&store).await, home.waiting(&store).await];
     let file = home.file();
-    store.give_up_unknown(move |_, _| {
+    store.maintenance().give_up_unknown(move |_, _| {
         let options = SqliteConnectOptions::new().filename(&file).busy_timeout(PATIENCE);
         let meanwhile = async move {
             let mut raw = SqliteConnection::connect_with(&options).await.unwrap();

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::sqlite::file::open;
+use super::path::{file_of, lock_path, with};
 
 /// The bytes of `-shm` that a connection of SQLite locks while it reads in a transaction.
 const READ_MARKS: std::ops::RangeInclusive<u64> = 123..=127;
@@ -63,13 +63,13 @@ pub(crate) fn holder(path: &Path) -> Option<u32> {
 /// The id of the process that serves the store of `url` on this machine; `None` if there is none, or it cannot be told.
 ///
 /// Unlike an attempt to lock it, the look disturbs no one who is about to.
-pub fn owner(url: &str) -> Option<u32> {
-    holder(&open::lock_path(&open::file_of(url).ok()?))
+pub(crate) fn owner(url: &str) -> Option<u32> {
+    holder(&lock_path(&file_of(url).ok()?))
 }
 
 /// Whether a bridge serves the store of `url`; `None` if that cannot be found out.
-pub fn is_served(url: &str) -> Option<bool> {
-    let path = open::lock_path(&open::file_of(url).ok()?);
+pub(crate) fn is_served(url: &str) -> Option<bool> {
+    let path = lock_path(&file_of(url).ok()?);
     if holder(&path).is_some() {
         return Some(true);
     }
@@ -88,10 +88,10 @@ pub fn is_served(url: &str) -> Option<bool> {
 
 /// The processes that read the database at `path` in a transaction at this moment, except this one and the owner.
 pub(crate) fn foreign_readers(path: &Path) -> BTreeSet<u32> {
-    let Ok(file) = FileNumber::of(&crate::sqlite::file::identity::with(path, "-shm")) else {
+    let Ok(file) = FileNumber::of(&with(path, "-shm")) else {
         return BTreeSet::new();
     };
-    let ours = [Some(std::process::id()), holder(&open::lock_path(path)), Some(0)];
+    let ours = [Some(std::process::id()), holder(&lock_path(path)), Some(0)];
     let reads =
         |lock: &Lock| lock.kind == Kind::Posix && lock.file == file && READ_MARKS.contains(&lock.start);
     let readers = locks().into_iter().filter(reads).map(|lock| lock.pid);

@@ -1,0 +1,17 @@
+//! What a caller of the store holds: the store itself, and a borrowed handle for each of its subjects.
+
+mod accounts;
+mod inspect;
+mod jobs;
+mod maintenance;
+mod oauth;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+mod testing;
+
+pub use accounts::Accounts;
+pub use inspect::{file_of, is_served, log_state, owner};
+pub use jobs::Jobs;
+pub use maintenance::Maintenance;
+pub use oauth::OAuth;
+pub use store::Store;

@@ -1,0 +1,21 @@
+//! What goes into a store and comes out of it, whatever database is behind it.
+
+mod accounts;
+mod jobs;
+mod listing;
+mod log;
+mod maintenance;
+mod oauth;
+mod outcomes;
+mod role;
+
+pub use accounts::{Leased, NewConnection, Renewal, Waits};
+pub(crate) use jobs::YOUNG;
+pub use jobs::{Accepted, LongestDue, Stats, Written};
+pub use listing::{JobFilter, Page};
+pub use log::{LogState, MAX_LOG_BYTES};
+pub(crate) use maintenance::IsKnown;
+pub use maintenance::Retention;
+pub use oauth::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse};
+pub use outcomes::{FallbackCount, RecentOutcomes};
+pub use role::Role;

@@ -1,0 +1,106 @@
+//! An open store, as its callers see it: where they send what is to be written, and where they read.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use model::clock::Clock;
+use model::{DeliveringJob, RunningJob, Timestamp};
+
+use super::file::identity::FileIdentity;
+use super::file::open::Writing;
+use super::write::command::{Command, Queued};
+use super::write::known_keys::Keys;
+use super::write::message::{Message, Reply};
+use crate::budget::Budgets;
+use crate::lanes::Lanes;
+use crate::records::IsKnown;
+use crate::time::{Moment, StoreClock};
+use crate::{Role, StoreError, Written};
+
+/// Between two tries to write a report while the disk is full.
+pub(crate) const REPORT_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// An open store.
+pub(crate) struct Engine {
+    pub(super) operations: Mutex<Option<mpsc::Sender<Message>>>,
+    pub(super) reading: SqlitePool,
+    pub(super) checkpoints: Mutex<Option<SqliteConnection>>,
+    pub(super) keys: Arc<Keys>,
+    pub(crate) budgets: Arc<Budgets>,
+    /// A permit for each list that may be read at this moment.
+    pub(super) lists: Semaphore,
+    pub(crate) work: Arc<Lanes<RunningJob>>,
+    pub(crate) delivery: Arc<Lanes<DeliveringJob>>,
+    pub(super) clock: Clock,
+    pub(super) time: Arc<StoreClock>,
+    pub(super) role: Role,
+    pub(super) file: Option<Arc<FileIdentity>>,
+    /// Whether an account is known; unset where no one can say.
+    pub(super) is_known: OnceLock<IsKnown>,
+    pub(super) writer: Mutex<Option<JoinHandle<Writing>>>,
+}
+
+impl Engine {
+    /// Has the writer carry out `command`; returns its answer after COMMIT.
+    pub(crate) async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
+        let (command, answered) = Queued::new(command);
+        self.send(Message::Command(command)).await?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Has the writer carry out `operation`. While the disk is full it goes on trying.
+    pub(crate) async fn write_until_ok(
+        &self,
+        operation: impl Fn(Reply<Written>) -> Message,
+    ) -> Result<Written, StoreError> {
+        loop {
+            let (reply, answered) = oneshot::channel();
+            self.send(operation(reply)).await?;
+            match answered.await.unwrap_or(Err(StoreError::Closed)) {
+                Err(error) if error.is_passing() => self.clock.sleep(REPORT_RETRY_DELAY).await,
+                settled => return settled,
+            }
+        }
+    }
+
+    pub(crate) async fn send(&self, operation: Message) -> Result<(), StoreError> {
+        let sender = lock(&self.operations).clone().ok_or(StoreError::Closed)?;
+        sender.send(operation).await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Completes when the writer has ended though the store was not closed.
+    pub(crate) async fn ended(&self) {
+        let sender = lock(&self.operations).clone();
+        if let Some(sender) = sender {
+            sender.closed().await;
+        }
+    }
+
+    /// Whether the open file is still the one at its path.
+    pub(crate) fn check_file(&self) -> Result<(), StoreError> {
+        self.file.as_ref().map_or(Ok(()), |file| file.check())
+    }
+
+    /// The end of a lease that begins now. Leases end by the time that passes, not by the calendar: setting the clock must
+    /// not end them all.
+    pub(crate) fn lease(&self, lease: Duration) -> Timestamp {
+        self.moment().steady + lease
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        self.time.moment()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// The guarded value; no one panics while holding it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,75 @@
+//! The schema: the owner brings it up to date, an observer has to find its own.
+
+use std::path::Path;
+
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
+
+use super::migrations::MIGRATIONS;
+use super::open::cannot;
+use crate::{Role, StoreError};
+
+/// What the first migration writes into the file's head.
+const APPLICATION_ID: i64 = 1_396_851_271;
+
+pub(crate) async fn migrate(
+    options: &SqliteConnectOptions,
+    role: Role,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let shown = path.display().to_string();
+    let connected = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+    let pool = connected.map_err(|error| StoreError::from(error).at(path))?;
+    let result = match role {
+        Role::Owner => MIGRATIONS.run(&pool).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => StoreError::Newer { path: shown.clone(), version },
+            MigrateError::VersionMismatch(_) => StoreError::Unreleased { path: shown.clone() },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                StoreError::from(error).at(path)
+            }
+            other => cannot(path, other.to_string()),
+        }),
+        Role::Observer => up_to_date(&pool, &shown).await,
+    };
+    pool.close().await;
+    result
+}
+
+/// Whether the file is a database that holds something, but not ours.
+pub(crate) async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
+    // The list of migrations alone is what a first start leaves that is killed before it has made anything else.
+    let things = "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'";
+    let things: i64 = sqlx::query_scalar(things).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(things > 0 && id != APPLICATION_ID)
+}
+
+/// A visitor changes no schema, so it has to find its own.
+async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
+    let path = || shown.to_owned();
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(pool)
+            .await
+            .map_err(|error| StoreError::NotAStore {
+                path: path(),
+                why: format!("it is no store of this program ({})", StoreError::from(error)),
+            })?;
+    for (version, checksum) in &applied {
+        match MIGRATIONS.iter().find(|migration| migration.version == *version) {
+            None => return Err(StoreError::Newer { path: path(), version: *version }),
+            Some(known) if *known.checksum != **checksum => {
+                return Err(StoreError::Unreleased { path: path() });
+            }
+            Some(_) => {}
+        }
+    }
+    if applied.len() < MIGRATIONS.iter().count() {
+        let why = "its schema is older than this program; `serve` brings it up to date".to_owned();
+        return Err(StoreError::Open { path: path(), why });
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What one transaction carries out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use model::{DeliveryReport, HandlerReport};
+
+use crate::sqlite::file::log::LogStep;
+use crate::sqlite::write::command::QueuedCommand;
+use crate::sqlite::write::message::{Accept, Message, Reply, answer};
+use crate::{StoreError, Written};
+
+/// Operations by kind, in the order in which a transaction carries them out: commands last, because
+/// claims then see what the same transaction made due.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) accepts: Vec<Accept>,
+    pub(crate) handled: Vec<(Arc<HandlerReport>, Reply<Written>)>,
+    pub(crate) sent: Vec<(Arc<DeliveryReport>, Reply<Written>)>,
+    pub(crate) commands: Vec<Box<dyn QueuedCommand>>,
+}
+
+impl Batch {
+    /// Sorts an operation in; gives back what is not part of a transaction.
+    pub(crate) fn add(&mut self, operation: Message) -> Option<LogStep> {
+        match operation {
+            Message::Accept(accept) => self.accepts.push(*accept),
+            Message::Handled(report, reply) => self.handled.push((report, reply)),
+            Message::Sent(report, reply) => self.sent.push((report, reply)),
+            Message::Command(command) => self.commands.push(command),
+            Message::Log(step) => return Some(step),
+        }
+        None
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.accepts.len() + self.handled.len() + self.sent.len() + self.commands.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn accepts(&self) -> usize {
+        self.accepts.len()
+    }
+
+    /// Drops the requests whose callers have their 503 already.
+    pub(crate) fn drop_late(&mut self, now: impl Fn() -> Instant) {
+        for late in self.accepts.extract_if(.., |accept| accept.drop_after < now()) {
+            answer(late.reply, Err(StoreError::Timeout));
+        }
+    }
+
+    pub(crate) fn singles(self) -> impl Iterator<Item = Self> {
+        let accepts = self.accepts.into_iter().map(|accept| Message::Accept(Box::new(accept)));
+        let handled = self.handled.into_iter().map(|(report, reply)| Message::Handled(report, reply));
+        let sent = self.sent.into_iter().map(|(report, reply)| Message::Sent(report, reply));
+        let commands = self.commands.into_iter().map(Message::Command);
+        accepts.chain(handled).chain(sent).chain(commands).map(|operation| {
+            let mut single = Self::default();
+            single.add(operation);
+            single
+        })
+    }
+
+    pub(crate) fn fail(self, error: &StoreError) {
+        tracing::warn!(%error, operations = self.len(), "nothing could be written");
+        self.accepts.into_iter().for_each(|accept| answer(accept.reply, Err(error.clone())));
+        self.handled.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));
+        self.sent.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone())));
+        self.commands.into_iter().for_each(|command| command.complete(Err(error.clone())));
+    }
+}

@@ -1,0 +1,39 @@
+//! Where deliveries wait.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::Row;
+
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::lane_reload::DELIVERY;
+
+impl Engine {
+    pub(crate) async fn waiting_deliveries(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut waiting = Vec::new();
+        for row in sqlx::query(DELIVERY).fetch_all(&self.reading).await? {
+            let origin: String = row.try_get(0)?;
+            let jobs: i64 = sqlx::query_scalar(WAITING).bind(&origin).fetch_one(&self.reading).await?;
+            waiting.push((origin, u64::try_from(jobs).unwrap_or(0)));
+        }
+        Ok(waiting)
+    }
+    pub(crate) async fn with_deliveries(
+        &self,
+        origins: &[Arc<str>],
+    ) -> Result<HashSet<Arc<str>>, StoreError> {
+        let origins: Vec<&str> = origins.iter().map(|origin| &**origin).collect();
+        let origins = serde_json::Value::from(origins).to_string();
+        let rows = sqlx::query(WITH_DELIVERIES).bind(origins).fetch_all(&self.reading).await?;
+        rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()
+    }
+}
+
+pub(crate) const WAITING: &str =
+    "SELECT count(*) FROM jobs WHERE state = 'delivering' AND lease_until IS NULL AND origin = ?";
+
+/// What is under way is as much as there are places for, so it is read once.
+pub(crate) const WITH_DELIVERIES: &str = "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM jobs \
+     WHERE state = 'delivering' AND lease_until IS NULL AND origin = value) \
+     OR value IN (SELECT origin FROM jobs WHERE lease_until IS NOT NULL AND state = 'delivering')";

@@ -1,0 +1,32 @@
+//! Finishes what is under way and closes the file.
+
+use sqlx::Connection;
+
+use crate::Role;
+use crate::sqlite::engine::{Engine, lock};
+
+impl Engine {
+    pub(crate) async fn close(&self) {
+        if self.role == Role::Owner
+            && let Err(error) = self.note_time().await
+        {
+            tracing::debug!(%error, "the time of the end was not written; the next start takes the last one that was");
+        }
+        lock(&self.operations).take();
+        let writer = lock(&self.writer).take();
+        let writing = match writer {
+            // A writer that panicked has nothing left to finish.
+            Some(writer) => writer.await.ok(),
+            None => None,
+        };
+        let checkpoints = lock(&self.checkpoints).take();
+        if let Some(checkpoints) = checkpoints {
+            // It never writes, so nothing of it can be lost.
+            let _unclosed = checkpoints.close().await;
+        }
+        self.reading.close().await;
+        if let Some(writing) = writing {
+            writing.close().await;
+        }
+    }
+}

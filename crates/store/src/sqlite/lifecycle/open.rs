@@ -1,0 +1,72 @@
+//! Opens a store and starts its writer.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::{Semaphore, mpsc};
+
+use model::clock::Clock;
+
+use crate::budget::Budgets;
+use crate::lanes::Lanes;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::file::{open, path};
+use crate::sqlite::group_commit::writer::Writer;
+use crate::sqlite::jobs::list;
+use crate::sqlite::maintenance::service_time;
+use crate::sqlite::write::known_keys::Keys;
+use crate::time::StoreClock;
+use crate::{Role, StoreError};
+
+/// Operations that may wait for the writer; further ones wait in front.
+const MAX_QUEUED_MESSAGES: usize = 4_096;
+
+impl Engine {
+    /// Whether there is something to open at `url`.
+    pub(crate) fn is_there(url: &str) -> Result<bool, StoreError> {
+        path::is_there(url)
+    }
+
+    /// Opens `url`. As the owner it first frees what a dead owner held, so that all of it goes on at once.
+    pub(crate) async fn open(url: &str, role: Role, clock: Clock) -> Result<Self, StoreError> {
+        let opened = open::open(url, role).await?;
+        let (work, delivery) = (Arc::new(Lanes::new()), Arc::new(Lanes::new()));
+        let keys = Arc::new(Keys::default());
+        let budgets = Arc::new(Budgets::default());
+        let time = Arc::new(StoreClock::new(clock.clone()));
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
+        let file = opened.writing.file.clone();
+        let writer = Writer {
+            writing: opened.writing,
+            keys: keys.clone(),
+            budgets: budgets.clone(),
+            work: work.clone(),
+            delivery: delivery.clone(),
+            clock: time.clone(),
+        };
+        let writer = tokio::spawn(writer.run(receiver));
+        let engine = Self {
+            operations: Mutex::new(Some(sender)),
+            reading: opened.reading,
+            checkpoints: Mutex::new(Some(opened.checkpoints)),
+            keys,
+            budgets,
+            lists: Semaphore::new(list::MAX_CONCURRENT_LISTS),
+            work,
+            delivery,
+            clock,
+            time,
+            role,
+            file,
+            is_known: OnceLock::new(),
+            writer: Mutex::new(Some(writer)),
+        };
+        let begun = match role {
+            Role::Owner => engine.recover().await,
+            Role::Observer => service_time::follow(&engine.reading, &engine.time).await,
+        };
+        match begun {
+            Ok(()) => Ok(engine),
+            Err(error) => Err(error.while_opening(&path::file_of(url)?)),
+        }
+    }
+}

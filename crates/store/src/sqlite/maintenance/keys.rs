@@ -1,0 +1,119 @@
+//! Moves idempotency keys to where they stay, and forgets those whose tokens are over.
+
+use sqlx::SqliteConnection;
+
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::known_keys::{Key, Keys};
+use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::statement::RowsStatement;
+use crate::time::Cutoff;
+
+/// Keys that one transaction moves: it must not hold up those who wait to be acknowledged.
+const MAX_MOVED_KEYS: usize = 512;
+/// Rows of `recent_keys` that one transaction deletes; they lie together, so they are cheap.
+const MAX_DROPPED_ROWS: i64 = 4_096;
+
+const SETTLE: RowsStatement = RowsStatement {
+    before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at, expires_service_at) \
+             SELECT * FROM (VALUES ",
+    width: 5,
+    after: ") WHERE column1 IS NOT NULL \
+            ON CONFLICT DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at, \
+            expires_service_at = excluded.expires_service_at",
+};
+
+/// Moves some keys; answers with the last of them, or none where there were none left.
+pub(crate) struct MoveKeys {
+    pub(crate) keys: std::sync::Arc<Keys>,
+    pub(crate) after: Option<Key>,
+    pub(crate) now: Cutoff,
+}
+
+impl Command for MoveKeys {
+    type Answer = Option<Key>;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut PostCommit,
+    ) -> Result<Option<Key>, StoreError> {
+        let mut next = self.keys.next(self.after.as_ref(), MAX_MOVED_KEYS);
+        let last = next.last().map(|(key, _)| key.clone());
+        next.retain(|(_, known)| !known.is_over(self.now));
+        SETTLE
+            .run(connection, &next, |((account, key), known), row| {
+                row.push(*account).push(key.as_str());
+                row.push(known.job.as_uuid()).push(known.expires_at.as_millis());
+                row.push(known.expires_service_at.as_millis());
+            })
+            .await?;
+        Ok(last)
+    }
+}
+
+/// Deletes rows of `recent_keys` up to `until`, whose keys have been moved; says whether some are left.
+pub(crate) struct DropMovedKeys {
+    pub(crate) until: i64,
+}
+
+pub(crate) const DROP_MOVED: &str = "DELETE FROM recent_keys WHERE id <= min(?1, \
+     (SELECT min(id) FROM recent_keys) + ?2)";
+
+impl Command for DropMovedKeys {
+    type Answer = bool;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<bool, StoreError> {
+        sqlx::query(DROP_MOVED).bind(self.until).bind(MAX_DROPPED_ROWS).execute(&mut *connection).await?;
+        let first: Option<i64> =
+            sqlx::query_scalar("SELECT min(id) FROM recent_keys").fetch_one(connection).await?;
+        Ok(first.is_some_and(|first| first <= self.until))
+    }
+}
+
+pub(crate) const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (account_id, key) IN ( \
+     SELECT account_id, key FROM idempotency_keys WHERE expires_service_at < ?1 AND expires_at < ?2 \
+     ORDER BY expires_service_at LIMIT 0 + ?3)";
+
+/// Forgets idempotency keys whose tokens are over by now, by both clocks; at most [`CHUNK_ROWS`].
+pub(crate) struct ForgetKeys {
+    pub(crate) now: Cutoff,
+}
+
+impl Command for ForgetKeys {
+    type Answer = u64;
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<u64, StoreError> {
+        let deleted = sqlx::query(FORGET_KEYS)
+            .bind(self.now.service.as_millis())
+            .bind(self.now.calendar.as_millis())
+            .bind(CHUNK_ROWS)
+            .execute(connection)
+            .await?;
+        Ok(deleted.rows_affected())
+    }
+}
+
+impl Engine {
+    /// Moves the idempotency keys to where they stay, if at least `least` of them have gathered.
+    pub(crate) async fn move_keys(&self, now: Cutoff, least: usize) -> Result<(), StoreError> {
+        let keys = &self.keys;
+        if !keys.gathered(least) {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            after = self.execute(MoveKeys { keys: keys.clone(), after, now }).await?;
+            if after.is_none() {
+                break;
+            }
+        }
+        if let Some(until) = keys.moved_rows() {
+            while self.execute(DropMovedKeys { until }).await? {}
+        }
+        keys.moved();
+        Ok(())
+    }
+}

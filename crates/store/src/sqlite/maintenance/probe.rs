@@ -1,0 +1,28 @@
+//! Finds out whether the store can be written, and would be found again.
+
+use sqlx::SqliteConnection;
+
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
+
+/// Writes as much as a large request does: it needs the same room on the disk, and changes no job.
+pub(crate) struct Probe;
+
+impl Command for Probe {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+        sqlx::query("UPDATE probe SET filler = randomblob(65536) WHERE id = 1").execute(connection).await?;
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Writes something that changes nothing.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        self.execute(Probe).await?;
+        self.check_file()
+    }
+}

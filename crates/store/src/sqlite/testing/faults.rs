@@ -1,0 +1,79 @@
+//! For tests: a store in a state that only time or a failing disk would bring about.
+#![allow(clippy::unwrap_used, reason = "only tests get here")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use model::{JobId, StateName};
+use sqlx::SqliteConnection;
+use tokio::sync::SemaphorePermit;
+
+use crate::StoreError;
+use crate::sqlite::engine::Engine;
+use crate::sqlite::jobs::list::MAX_CONCURRENT_LISTS;
+use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::write::command::Command;
+use crate::sqlite::write::post_commit::PostCommit;
+
+impl Engine {
+    pub(crate) async fn hold_lists(&self) -> SemaphorePermit<'_> {
+        self.lists.acquire_many(u32::try_from(MAX_CONCURRENT_LISTS).unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn trim(&self) {
+        self.drop_beyond_budget(&mut Walked::default()).await.unwrap();
+    }
+
+    pub(crate) async fn copy_dead(&self, id: JobId, copies: i64) {
+        self.execute(CopyDead { id, copies }).await.unwrap();
+    }
+
+    pub(crate) async fn commit_refusal(&self) -> Arc<AtomicBool> {
+        let refuses = Arc::new(AtomicBool::new(false));
+        self.execute(RefuseCommits(refuses.clone())).await.unwrap();
+        refuses
+    }
+}
+
+/// Lets COMMIT fail at its very end for as long as the flag is set.
+struct RefuseCommits(Arc<AtomicBool>);
+
+impl Command for RefuseCommits {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+        let refuses = self.0.clone();
+        connection.lock_handle().await?.set_commit_hook(move || !refuses.load(Ordering::SeqCst));
+        Ok(())
+    }
+}
+
+/// More dead jobs like one.
+struct CopyDead {
+    id: JobId,
+    copies: i64,
+}
+
+impl Command for CopyDead {
+    type Answer = ();
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        post_commit: &mut PostCommit,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) \
+             INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, completion, outcome, \
+             received_at, waiting_since, answer_by, finished_at, finished_service_at) SELECT randomblob(16), state, handler, account_id, origin, \
+             return_url || i, data, completion, outcome, received_at, waiting_since, answer_by, finished_at, \
+             finished_service_at FROM jobs, n WHERE id = ?1",
+        )
+        .bind(self.id.as_uuid())
+        .bind(self.copies)
+        .execute(connection)
+        .await?;
+        post_commit.count(StateName::Dead, self.copies);
+        Ok(())
+    }
+}

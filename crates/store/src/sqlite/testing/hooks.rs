@@ -1,0 +1,161 @@
+//! What the tests of the public face need of an engine beside the handles: its writer held or killed, single steps of its
+//! maintenance, and what it keeps in memory. Every engine offers the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use tokio::sync::oneshot;
+
+use model::Timestamp;
+
+use crate::sqlite::engine::{Engine, lock};
+use crate::sqlite::jobs::lane_reload::ReloadLanes;
+use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::maintenance::delete::DeleteFinished;
+use crate::sqlite::maintenance::keys::{ForgetKeys, MoveKeys};
+use crate::sqlite::maintenance::leases::FreeLeases;
+use crate::sqlite::maintenance::schedule::Schedule;
+use crate::sqlite::write::command::{Command, Queued};
+use crate::sqlite::write::message::Message;
+use crate::sqlite::write::post_commit::PostCommit;
+use crate::time::Cutoff;
+use crate::{Retention, StoreError};
+
+impl Engine {
+    /// Stops the writer; what is asked from now on shares one transaction, carried out after the answer's `send`.
+    pub(crate) async fn hold(&self) -> oneshot::Sender<()> {
+        let (reached, is_reached) = oneshot::channel();
+        let (open, is_open) = oneshot::channel();
+        let gate = Gate(tokio::sync::Mutex::new(Some((reached, is_open))));
+        let (command, _) = Queued::new(gate);
+        self.send(Message::Command(command)).await.unwrap();
+        is_reached.await.unwrap();
+        open
+    }
+
+    /// Waits until `operations` wait in front of the writer. More than a hundred have to be sent `unconstrained`,
+    /// because tokio counts a place as taken before it is filled.
+    pub(crate) async fn gathered(&self, operations: usize) {
+        let sender = lock(&self.operations).clone().unwrap();
+        while sender.max_capacity() - sender.capacity() < operations {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until the writer has taken all that waits in front of it.
+    pub(crate) async fn taken(&self) {
+        let sender = lock(&self.operations).clone().unwrap();
+        while sender.capacity() < sender.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// As a kill: nothing is handed back, and nothing is closed.
+    pub(crate) async fn die(&self) {
+        lock(&self.operations).take();
+        let writer = lock(&self.writer).take();
+        if let Some(writer) = writer {
+            drop(writer.await.unwrap());
+        }
+    }
+
+    /// As a panic of the writer.
+    pub(crate) fn abort_writer(&self) {
+        lock(&self.writer).as_ref().unwrap().abort();
+    }
+
+    /// Frees leases up to `until`, or all of them; returns how many.
+    pub(crate) async fn free_leases(
+        &self,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.execute(FreeLeases { until, now }).await
+    }
+
+    /// Reads all lanes and the bytes of all accounts.
+    pub(crate) async fn reload(&self) {
+        self.execute(ReloadLanes).await.unwrap();
+    }
+
+    /// One transaction that deletes finished jobs; returns how many.
+    pub(crate) async fn delete_finished(&self, before: Cutoff) -> Result<u64, StoreError> {
+        self.execute(DeleteFinished { before }).await.map(|deleted| deleted.jobs)
+    }
+
+    /// Forgets idempotency keys whose tokens are over; returns how many.
+    pub(crate) async fn forget_keys(&self, now: Cutoff) -> Result<u64, StoreError> {
+        self.execute(ForgetKeys { now }).await
+    }
+
+    /// Begins to move idempotency keys to where they stay, and is cut off. Returns whether there were any.
+    pub(crate) async fn move_some_keys(&self, now: Cutoff) -> bool {
+        let keys = self.keys.clone();
+        keys.gathered(1) && self.execute(MoveKeys { keys, after: None, now }).await.unwrap().is_some()
+    }
+
+    /// Drops the bodies of all jobs that finished before `before`, in one go.
+    pub(crate) async fn drop_bodies_before(&self, before: Cutoff) {
+        self.drop_aged(&mut Walked::default(), before).await.unwrap();
+    }
+
+    /// The bytes of each account's unfinished jobs and of all its jobs, as they are stored.
+    pub(crate) async fn stored_bytes(&self) -> BTreeMap<i64, (u64, u64)> {
+        let sql = "SELECT account_id, unfinished, stored FROM account_bytes WHERE stored > 0";
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(&self.reading).await.unwrap();
+        let bytes = |(account, unfinished, stored): (i64, i64, i64)| {
+            (account, (unfinished.unsigned_abs(), stored.unsigned_abs()))
+        };
+        rows.into_iter().map(bytes).collect()
+    }
+
+    /// Any SQL inside the writer's transaction, on the writer's connection.
+    pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<(), StoreError> {
+        self.execute(Sql(sql.into())).await
+    }
+}
+
+/// Holds the writer inside a transaction, so that operations gather behind it.
+struct Gate(tokio::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
+
+impl Command for Gate {
+    type Answer = ();
+
+    async fn apply(&self, _: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+        if let Some((reached, open)) = self.0.lock().await.take() {
+            let _ = reached.send(());
+            let _ = open.await;
+        }
+        Ok(())
+    }
+}
+
+/// See [`Engine::sql`].
+struct Sql(String);
+
+impl Command for Sql {
+    type Answer = ();
+
+    async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
+        sqlx::query(AssertSqlSafe(self.0.clone())).fetch_all(connection).await?;
+        Ok(())
+    }
+}
+
+/// Maintenance that takes a step whenever a test says so.
+pub(crate) struct Ticks {
+    engine: Arc<Engine>,
+    schedule: Schedule,
+}
+
+impl Ticks {
+    pub(crate) fn new(engine: &Arc<Engine>, retention: Retention) -> Self {
+        Self { engine: engine.clone(), schedule: Schedule::new(engine, retention) }
+    }
+
+    /// Does what is due after another second.
+    pub(crate) async fn tick(&mut self) {
+        self.schedule.step(&self.engine).await;
+    }
+}

@@ -1,0 +1,148 @@
+//! Which bodies are dropped, and when; what stays; and that their room is used again.
+
+use std::collections::BTreeSet;
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::sqlite::maintenance::bodies::{WINDOW_JOBS, Walked};
+use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
+use crate::sqlite::maintenance::delete::DeleteFinished;
+use crate::tests::bodies::{bare, delivered, finished};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn beyond_the_budget_the_oldest_delivered_and_cancelled_jobs_lose_their_bodies_and_no_request_is_refused()
+ {
+    let home = Home::new();
+    let store = home.serve().await;
+    let dead = finished(&home, &store, 7, Some(AfterDelivery::Dead { answer_lost: false })).await;
+    let gone = finished(&home, &store, 7, Some(AfterDelivery::Gone)).await;
+    let other = delivered(&home, &store, 8).await;
+    let first = delivered(&home, &store, 7).await;
+    let second = finished(&home, &store, 7, None).await;
+    let third = delivered(&home, &store, 7).await;
+    let fourth = delivered(&home, &store, 7).await;
+    // Six jobs with a little more than a thousand bytes.
+    store.maintenance().set_budget(Budget { stored: 4_800, ..Budget::default() });
+    let mut walked = Walked::default();
+    store.0.drop_beyond_budget(&mut walked).await.unwrap();
+    assert_eq!(bare(&store).await, [first, second].into());
+    store.0.drop_beyond_budget(&mut walked).await.unwrap();
+    assert_eq!(bare(&store).await, [first, second].into(), "no more than has to be");
+
+    let fifth = delivered(&home, &store, 7).await;
+    store.maintenance().set_budget(Budget { stored: 1, ..Budget::default() });
+    store.0.drop_beyond_budget(&mut walked).await.unwrap();
+    let all = [first, second, third, fourth, fifth, other];
+    assert_eq!(bare(&store).await, all.into());
+    for id in [dead, gone] {
+        assert!(
+            store.jobs().get(id).await.unwrap().unwrap().0.whole().is_some(),
+            "a person may want to read it"
+        );
+    }
+    assert_eq!(home.number("SELECT sum(stored) FROM account_bytes WHERE account_id = 8").await, 0);
+    delivered(&home, &store, 7).await;
+    store.jobs().retry(dead).await.unwrap();
+    assert_eq!(count(&store, StateName::Delivering).await, 1, "what was not dropped can be delivered again");
+}
+
+#[tokio::test]
+async fn the_walk_passes_any_number_of_other_jobs_and_each_once() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let others = 2 * WINDOW_JOBS + 7;
+    home.run(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {others}) \
+         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \
+         waiting_since, answer_by, finished_at, finished_service_at) \
+         SELECT randomblob(16), 'cancelled', 'greet', 8, '', '', '1', 1, 1, 1, 1, 1 FROM n"
+    ))
+    .await;
+    let id = delivered(&home, &store, 7).await;
+    store.maintenance().set_budget(Budget { stored: 900, ..Budget::default() });
+    store.maintenance().trim().await;
+    assert!(store.jobs().get(id).await.unwrap().unwrap().0.whole().is_none());
+    assert_eq!(home.number("SELECT count(*) FROM jobs WHERE data IS NULL").await, 1);
+}
+
+#[tokio::test]
+async fn bodies_go_before_their_jobs_when_they_may_stay_less_long() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let dead = finished(&home, &store, 7, Some(AfterDelivery::Dead { answer_lost: false })).await;
+    let old = [delivered(&home, &store, 7).await, finished(&home, &store, 7, None).await];
+    let stop = CancellationToken::new();
+    let keeper = tokio::spawn({
+        let (store, stop) = (store.clone(), stop.clone());
+        let retention = Retention { jobs: 10 * HOUR, bodies: HOUR };
+        async move { store.maintenance().run(retention, stop).await }
+    });
+    home.pass(HOUR);
+    let young = delivered(&home, &store, 7).await;
+    let until = async |done: &dyn Fn(&BTreeSet<JobId>, u64) -> bool| {
+        let rounds = async {
+            while !done(&bare(&store).await, store.jobs().stats().await.unwrap().jobs.values().sum()) {
+                home.pass(Duration::from_secs(1));
+                store.probe().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, rounds).await.expect("it never happened");
+    };
+    until(&|bare, _| bare.len() == 2).await;
+    assert_eq!(bare(&store).await, old.into());
+    assert!(store.jobs().get(dead).await.unwrap().unwrap().0.whole().is_some());
+    home.pass(HOUR);
+    until(&|bare, _| bare.contains(&young)).await;
+    home.pass(10 * HOUR);
+    until(&|_, jobs| jobs == 0).await;
+    stop.cancel();
+    keeper.await.unwrap();
+    assert_eq!(home.number("SELECT sum(stored) FROM account_bytes").await, 0);
+}
+
+#[tokio::test]
+async fn the_room_of_dropped_bodies_is_used_again_and_the_file_does_not_grow() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let big = async || {
+        let mut request = home.request();
+        request.request.data = "x".repeat(300_000).into();
+        let id = accept(&store, request).await;
+        store.jobs().cancel(id).await.unwrap();
+    };
+    store.maintenance().set_budget(Budget { stored: 100_000, ..Budget::default() });
+    let mut walked = Walked::default();
+    let mut pages = Vec::new();
+    for _ in 0..10 {
+        home.pass(Duration::from_secs(1));
+        big().await;
+        store.0.drop_beyond_budget(&mut walked).await.unwrap();
+        pages.push(home.number("PRAGMA page_count").await);
+    }
+    let (early, late) = (pages[1], pages[9]);
+    assert!(late <= early + 4, "{pages:?}: ten bodies take the room of one");
+}
+
+#[tokio::test]
+async fn a_transaction_deletes_no_more_bytes_than_others_can_wait_for() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let bytes = usize::try_from(CHUNK_BYTES).unwrap() * 2 / 5;
+    for _ in 0..5 {
+        let mut request = home.request();
+        request.request.data = "x".repeat(bytes).into();
+        store.jobs().cancel(accept(&store, request).await).await.unwrap();
+    }
+    let mut chunks = Vec::new();
+    loop {
+        let deleted = store.0.execute(DeleteFinished { before: cutoff(home.now() + HOUR) }).await.unwrap();
+        chunks.push(deleted.jobs);
+        if !deleted.more {
+            break;
+        }
+    }
+    assert_eq!(chunks, [2, 2, 1]);
+}

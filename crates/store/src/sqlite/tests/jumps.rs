@@ -1,0 +1,71 @@
+//! The machine's clock is set, by hours: schedules and leases go on by the time that passes, and the log says so.
+
+use super::*;
+use crate::tests::hand_over::Room;
+use crate::tests::jumps::{DAYS, HOURS, Kept, jumps};
+
+/// Every way to get a claim: from the store and from memory, of a worker and of the sender.
+#[tokio::test]
+async fn a_claim_lasts_as_long_as_it_says_after_the_clock_was_set() {
+    for set in jumps() {
+        let home = Home::new();
+        let store = home.serve().await;
+        home.clock.set(set);
+        let claimed = [home.running(&store).await.id, home.delivering(&store).await.id];
+        let waiting = home.running(&store).await;
+        let sent = waiting.id;
+        let (workers, senders) = (Room::with(1), Room::with(1));
+        workers.offers_itself_to(store.work());
+        senders.offers_itself_to(store.delivery());
+        let request = home.request();
+        store.jobs().handled(handled(waiting, AfterHandler::Deliver(prepared("hi")))).await.unwrap();
+        accept(&store, request.clone()).await;
+        store.probe().await.unwrap();
+        assert_eq!((workers.taken().len(), senders.taken().len()), (1, 1));
+        let mut kept = Kept::start(&home, &store, DAYS);
+        kept.pass(30).await;
+        let leases = "SELECT count(*) FROM jobs WHERE lease_until IS NOT NULL";
+        assert_eq!(home.number(leases).await, 4, "all of {claimed:?}, {sent}, {}", request.id);
+        kept.pass(20).await;
+        assert_eq!(home.number(leases).await, 0);
+        store.close().await;
+    }
+}
+
+/// The machine's clock is set by hours while the bridge runs, and the bridge starts again.
+#[tokio::test]
+async fn a_start_moves_each_moment_of_the_jobs_that_go_on_or_may_be_retried() {
+    type Moments = (String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+    let home = Home::new();
+    let store = home.serve().await;
+    // In this order, because each claims what is due.
+    home.dead(&store).await;
+    home.delivering(&store).await;
+    home.waiting(&store).await;
+    home.running(&store).await;
+    home.queued(&store).await;
+    let failed = "UPDATE jobs SET failures = 1, failing_since = 5, refused_at = 6 WHERE state IN ('delivering', 'dead')";
+    home.run(failed).await;
+    let moments = async || {
+        let sql = "SELECT state, waiting_since, answer_by, failing_since, refused_at FROM jobs ORDER BY id";
+        sqlx::query_as::<_, Moments>(sql).fetch_all(&mut home.raw().await).await.unwrap()
+    };
+    let before = moments().await;
+    home.clock.set(START + HOURS);
+    store.close().await;
+    home.restart(home.now());
+    let _store = home.serve().await;
+    let by = i64::try_from(HOURS.as_millis()).unwrap();
+    let later = |moment: Option<i64>| moment.map(|moment| moment + by);
+    for (before, after) in before.into_iter().zip(moments().await) {
+        let (state, waiting_since, answer_by, failing_since, refused_at) = before;
+        let expected = match &*state {
+            // It is finished: no one waits for an answer, and a retry starts the time again.
+            "dead" => (later(waiting_since), answer_by, failing_since, later(refused_at)),
+            _ => (later(waiting_since), later(answer_by), later(failing_since), later(refused_at)),
+        };
+        assert_eq!((after.1, after.2, after.3, after.4), expected, "{state}");
+    }
+    let noted = home.number("SELECT steady_at FROM service").await;
+    assert_eq!(noted, home.steady().as_millis(), "a kill from now on moves nothing a second time");
+}

@@ -1,0 +1,122 @@
+//! What the store does by itself: deletions, leases, and what other processes changed.
+
+use super::*;
+use crate::sqlite::maintenance::bodies::Walked;
+use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
+use crate::sqlite::maintenance::delete::{DeleteFinished, Deleted};
+use crate::tests::keep::{Kept, until};
+
+async fn attempts_left(home: &Home) -> i64 {
+    home.number("SELECT count(*) FROM attempts").await
+}
+
+#[tokio::test]
+async fn finished_jobs_go_with_their_attempts_when_their_time_is_over() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let (old, unfinished) = (home.dead(&store).await, home.waiting(&store).await);
+    home.pass(Duration::from_secs(100));
+    let young = home.dead(&store).await;
+    let delete = |before| store.0.execute(DeleteFinished { before: cutoff(before) });
+    assert_eq!(delete(START).await, Ok(Deleted { jobs: 0, more: false }));
+    assert_eq!(delete(START + Duration::from_secs(100)).await, Ok(Deleted { jobs: 1, more: false }));
+    assert_eq!(store.jobs().get(old).await, Ok(None));
+    assert_eq!(attempts_left(&home).await, 3);
+    assert_eq!(state(&store, young).await, StateName::Dead);
+    assert_eq!(state(&store, unfinished).await, StateName::Delivering);
+    assert_eq!((count(&store, StateName::Dead).await, count(&store, StateName::Delivering).await), (1, 1));
+}
+
+#[tokio::test]
+async fn the_retention_deletes_in_chunks_until_all_are_gone() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let jobs = usize::try_from(CHUNK_ROWS).unwrap() + 20;
+    let ids = futures_util::future::join_all((0..jobs).map(|_| home.queued(&store))).await;
+    futures_util::future::join_all(ids.iter().map(|id| store.jobs().cancel(*id))).await;
+    assert_eq!(count(&store, StateName::Cancelled).await, jobs as u64);
+    let first = store.0.execute(DeleteFinished { before: cutoff(START + Duration::from_secs(1)) }).await;
+    assert_eq!(first, Ok(Deleted { jobs: CHUNK_ROWS.unsigned_abs(), more: true }));
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    home.pass(Duration::from_secs(3_600));
+    until(&home, &store, async || count(&store, StateName::Cancelled).await == 0).await;
+    kept.stop().await;
+    assert_eq!(home.number("SELECT count(*) FROM jobs").await, 0);
+}
+
+#[tokio::test]
+async fn what_fails_again_and_again_keeps_no_other_maintenance_from_its_work() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let refuse = "BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    home.run(&format!("CREATE TRIGGER no_keys BEFORE INSERT ON idempotency_keys {refuse}")).await;
+    let running = home.running(&store).await;
+    home.dead(&store).await;
+    let kept = Kept::start(&store, Duration::from_secs(10));
+    until(&home, &store, async || {
+        count(&store, StateName::Dead).await == 0 && state(&store, running.id).await == StateName::Queued
+    })
+    .await;
+    assert!(home.number("SELECT count(*) FROM recent_keys").await > 0, "they cannot be moved");
+    kept.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_is_brought_into_the_database() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.queued(&store).await;
+    let before = std::fs::metadata(home.file()).unwrap().len();
+    for _ in 0..20 {
+        let mut request = home.request();
+        request.request.data = "x".repeat(4_096).into();
+        accept(&store, request).await;
+    }
+    assert_eq!(std::fs::metadata(home.file()).unwrap().len(), before, "no commit waits for a checkpoint");
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    until(&home, &store, async || std::fs::metadata(home.file()).unwrap().len() > before).await;
+    kept.stop().await;
+}
+
+#[tokio::test]
+async fn maintenance_that_was_cut_off_can_be_started_again() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.dead(&store).await;
+    for _ in 0..2 {
+        // A panic drops it in mid-work as well.
+        let kept = Kept::start(&store, Duration::from_secs(3_600));
+        home.pass(Duration::from_secs(1));
+        store.probe().await.unwrap();
+        assert!(!kept.keeper.is_finished());
+        kept.keeper.abort();
+        assert!(kept.keeper.await.unwrap_err().is_cancelled());
+    }
+    home.pass(Duration::from_secs(3_600));
+    let kept = Kept::start(&store, Duration::from_secs(3_600));
+    until(&home, &store, async || attempts_left(&home).await == 0).await;
+    kept.stop().await;
+}
+
+#[tokio::test]
+async fn a_heap_of_finished_jobs_is_deleted_bit_by_bit() {
+    let home = Home::new();
+    let store = home.serve().await;
+    home.dead(&store).await;
+    let (chunks, chunk) = (i64::from(CHUNKS_PER_TICK), CHUNK_ROWS);
+    home.run(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
+         INSERT INTO jobs (id, state, handler, account_id, origin, return_url, data, received_at, \
+         waiting_since, answer_by, finished_at, finished_service_at) \
+         SELECT randomblob(16), 'cancelled', 'greet', 7, '', '', '1', 1, 1, 1, 1, -9000000 FROM n",
+        chunks * chunk + 7
+    ))
+    .await;
+    home.run("UPDATE job_counts SET jobs = 1000000 WHERE state = 'cancelled'").await;
+    let left = async || home.number("SELECT count(*) FROM jobs WHERE state = 'cancelled'").await;
+    let delete = async || store.0.delete(&mut Walked::default(), store.0.moment(), LEASE.into()).await;
+    assert_eq!(delete().await, Ok(true), "there is more");
+    assert_eq!(left().await, 7);
+    assert_eq!(delete().await, Ok(false));
+    assert_eq!(left().await, 0);
+}

@@ -1,0 +1,106 @@
+//! What is kept for OAuth beside the accounts: pairs, codes, links that were used, calls that wait.
+
+use super::*;
+use crate::tests::oauth::{LIMITS, MINUTE, key};
+use crate::{NewCode, NewConnection, Pair, SealedCode, StateUse};
+
+async fn keep(home: &Home, store: &Store, origin: &str, filler: u8) {
+    let received_at = home.clock.now();
+    let code = NewCode {
+        client_uuid: "client-1".into(),
+        origin: format!("https://{origin}.kommo.com").into(),
+        sealed: SealedCode { key_id: "0123456789abcdef".into(), code: vec![filler; 41] },
+        received_at,
+        expires_at: received_at + MINUTE * 20,
+    };
+    store.oauth().keep_code(code, LIMITS).await.unwrap();
+}
+
+/// The first letters of the addresses that codes are kept for, newest first.
+async fn kept(store: &Store) -> String {
+    let kept = store.oauth().kept_codes().await.unwrap();
+    kept.iter().map(|code| code.origin.trim_start_matches("https://").chars().next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn codes_are_few_and_one_address_does_not_use_up_the_places_of_others() {
+    let home = Home::new();
+    let store = home.serve().await;
+    for filler in 0..9 {
+        keep(&home, &store, "a", filler).await;
+    }
+    keep(&home, &store, "b", 10).await;
+    assert_eq!(kept(&store).await, "baaa");
+    let ids: Vec<i64> = store.oauth().kept_codes().await.unwrap().iter().map(|code| code.id).collect();
+    assert_eq!(store.oauth().take_code(ids[1]).await.unwrap().unwrap().code, vec![8; 41], "the newest stay");
+    assert!(store.oauth().take_code(ids[1]).await.unwrap().is_none(), "a code is taken once");
+    for origin in ["a", "c", "d"] {
+        keep(&home, &store, origin, 11).await;
+    }
+    assert_eq!(kept(&store).await, "dcaba", "the address that had most gave a place");
+    home.clock.advance(MINUTE * 20);
+    assert_eq!(kept(&store).await, "");
+    keep(&home, &store, "e", 12).await;
+    assert_eq!(home.number("SELECT count(*) FROM oauth_codes").await, 1, "what is over is deleted");
+}
+
+#[tokio::test]
+async fn a_link_is_good_for_one_code_and_remembers_what_it_connected() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let until = home.clock.now() + MINUTE * 60;
+    let used = async |store: &Store, code| store.oauth().use_state([1; 16], [code; 32], until).await.unwrap();
+    assert_eq!(used(&store, 1).await, StateUse::Granted);
+    assert_eq!(used(&store, 1).await, StateUse::Granted, "it connected nothing yet");
+    assert_eq!(used(&store, 2).await, StateUse::OtherCode);
+    let tokens = SealedTokens {
+        key_id: "0123456789abcdef".into(),
+        access: vec![1; 41],
+        refresh: vec![1; 41],
+        obtained_at: START,
+        expires_at: START,
+    };
+    let new =
+        NewConnection { key: key(7), origin: ORIGIN.into(), tokens, moves_from: None, state: Some([1; 16]) };
+    store.accounts().connect(new).await.unwrap();
+    store.close().await;
+    let store = home.serve().await;
+    assert_eq!(used(&store, 1).await, StateUse::Connected(AccountId(7)));
+    assert_eq!(used(&store, 2).await, StateUse::OtherCode);
+    // Long after the link's end its row is gone, and a clock that is set back a little finds it still.
+    home.clock.advance(MINUTE * 119);
+    assert_eq!(used(&store, 2).await, StateUse::OtherCode);
+    home.clock.advance(MINUTE * 2);
+    store.oauth().use_state([2; 16], [1; 32], home.clock.now()).await.unwrap();
+    assert_eq!(home.number("SELECT count(*) FROM oauth_states").await, 1);
+}
+
+#[tokio::test]
+async fn every_check_of_these_tables_bites() {
+    let home = Home::new();
+    let store = home.serve().await;
+    keep(&home, &store, "a", 1).await;
+    store.oauth().use_state([1; 16], [1; 32], START).await.unwrap();
+    store.oauth().note_revocation(key(7), false).await.unwrap();
+    let pair = Pair { client_uuid: "c".into(), origin: ORIGIN.into(), account_id: AccountId(7) };
+    store.oauth().add_pairs(vec![pair]).await.unwrap();
+    let mut raw = home.raw().await;
+    for change in [
+        "account_origins SET client_uuid = ''",
+        "account_origins SET origin = 'x'",
+        "account_origins SET account_id = 0",
+        "oauth_codes SET client_uuid = ''",
+        "oauth_codes SET origin = 'x'",
+        "oauth_codes SET key_id = 'short'",
+        "oauth_codes SET code = x'00'",
+        "oauth_states SET nonce = x'00'",
+        "oauth_states SET code_hash = x'00'",
+        "oauth_states SET account_id = 0",
+        "revocation_calls SET account_id = 0",
+        "revocation_calls SET client_uuid = ''",
+    ] {
+        let sql = format!("UPDATE {change}");
+        let error = sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut raw).await.err();
+        assert!(error.is_some_and(|error| error.to_string().contains("CHECK constraint")), "{sql}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Who lost its claim changes nothing, and leaves no trace.
+
+use super::*;
+
+/// A claim must never fit a later one of the same job, whatever the states in between are.
+#[tokio::test]
+async fn whoever_takes_a_job_from_its_claim_raises_the_fence() {
+    let home = Home::new();
+    let store = home.serve().await;
+    let fence = async |id: JobId| {
+        let mut raw = home.raw().await;
+        let sql = "SELECT fence FROM jobs WHERE id = ?";
+        sqlx::query_scalar::<_, i64>(sql).bind(id.as_uuid()).fetch_one(&mut raw).await.unwrap()
+    };
+    let running = home.running(&store).await;
+    store.jobs().cancel(running.id).await.unwrap();
+    assert_eq!(fence(running.id).await, running.fence.0 + 1, "cancelled while it ran");
+    let delivering = home.delivering(&store).await;
+    store.jobs().cancel(delivering.id).await.unwrap();
+    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "cancelled on its way");
+    let (running, delivering) = (home.running(&store).await, home.delivering(&store).await);
+    store.0.free_leases(None, home.now()).await.unwrap();
+    assert_eq!(fence(running.id).await, running.fence.0 + 1, "freed while it ran");
+    assert_eq!(fence(delivering.id).await, delivering.fence.0 + 1, "freed on its way");
+    let dead = home.dead(&store).await;
+    let before = fence(dead).await;
+    store.jobs().retry(dead).await.unwrap();
+    assert_eq!(fence(dead).await, before + 1, "retried");
+    let waiting = home.waiting(&store).await;
+    let before = fence(waiting).await;
+    store.maintenance().give_up_unknown(|_, _| false);
+    home.pass(Duration::from_secs(2));
+    store.0.end_unclaimed(store.0.moment(), Duration::from_secs(1)).await.unwrap();
+    assert_eq!(state(&store, waiting).await, StateName::Dead);
+    assert_eq!(fence(waiting).await, before + 1, "given up");
+}

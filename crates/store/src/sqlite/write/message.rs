@@ -1,0 +1,40 @@
+//! What the writer is asked to do.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use model::{DeliveryReport, HandlerReport, JobId, NewJob};
+
+use super::command::QueuedCommand;
+use crate::sqlite::file::log::LogStep;
+use crate::{Accepted, StoreError, Written};
+
+/// Where the answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Something to write, and whom to tell.
+pub(crate) enum Message {
+    Accept(Box<Accept>),
+    Handled(Arc<HandlerReport>, Reply<Written>),
+    Sent(Arc<DeliveryReport>, Reply<Written>),
+    Command(Box<dyn QueuedCommand>),
+    /// Restart the log.
+    Log(LogStep),
+}
+
+/// A request on its way into the store.
+pub(crate) struct Accept {
+    pub(crate) job: NewJob,
+    /// The first job of its idempotency key, as the running transaction has found it.
+    pub(crate) known: Option<JobId>,
+    /// Past it nobody waits for the answer, so the request is dropped unless its transaction has begun.
+    pub(crate) drop_after: Instant,
+    pub(crate) reply: oneshot::Sender<Result<Accepted, StoreError>>,
+}
+
+pub(crate) fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    // Whoever asked may have gone away.
+    let _nobody_waits = reply.send(value);
+}

@@ -1,0 +1,127 @@
+//! The rooms of the store: which may name which. To Cargo they are one crate; here the arrows between them go one way, and
+//! only the engine knows its database.
+
+use crate::paths::{module_of, named};
+use crate::test_items::without_tests;
+use crate::tokens::{Kind, Token, tokens};
+
+/// What any engine builds on: the vocabulary of the public face, and what is counted and timed in memory.
+const SHARED: &[(&str, &[&str])] = &[
+    ("time", &[]),
+    ("records", &[]),
+    ("budget", &[]),
+    ("error", &["budget"]),
+    ("retry", &["error"]),
+    ("lanes", &["error"]),
+];
+
+/// The engine, and the handles above it. Beside these, each of them may name what is shared.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("sqlite::error", &[]),
+    ("sqlite::file", &[]),
+    ("sqlite::write", &["sqlite::file"]),
+    ("sqlite::engine", &["sqlite::file", "sqlite::write"]),
+    ("sqlite::jobs", &["sqlite::write", "sqlite::engine"]),
+    ("sqlite::accounts", &["sqlite::write", "sqlite::engine"]),
+    ("sqlite::maintenance", &["sqlite::file", "sqlite::write", "sqlite::engine", "sqlite::jobs"]),
+    ("sqlite::group_commit", &["sqlite::file", "sqlite::write", "sqlite::jobs"]),
+    (
+        "sqlite::lifecycle",
+        &[
+            "sqlite::file",
+            "sqlite::write",
+            "sqlite::engine",
+            "sqlite::jobs",
+            "sqlite::accounts",
+            "sqlite::maintenance",
+            "sqlite::group_commit",
+        ],
+    ),
+    ("sqlite::testing", &["sqlite::write", "sqlite::engine", "sqlite::jobs", "sqlite::maintenance"]),
+    ("handles", &["sqlite::file", "sqlite::engine", "sqlite::testing"]),
+];
+
+/// What the root of the crate exports from `handles`; all else there is shared.
+const HANDLES: [&str; 5] = ["Store", "Jobs", "Accounts", "OAuth", "Maintenance"];
+
+/// Everything that is wrong with a file of the store; `below_src` is its path below `crates/store/src/`.
+pub(crate) fn store_file(below_src: &str, text: &str) -> Vec<String> {
+    let module = module_of(below_src);
+    let is_test = below_src.contains("tests/") || below_src.ends_with("tests.rs");
+    if is_test || module == ["lib"] || module == ["sqlite"] {
+        return Vec::new();
+    }
+    let code = without_tests(&tokens(text));
+    let Some((room, may)) = room_of(&module) else {
+        return vec![format!(
+            "{below_src}: unknown room of the store; add it to tests/architecture/store.rs"
+        )];
+    };
+    let allowed = |other: &str| {
+        let is_shared = SHARED.iter().any(|(name, _)| *name == other);
+        other == room || may.contains(&other) || (is_shared && ROOMS.iter().any(|(name, _)| *name == room))
+    };
+    let arrows = named(&code, &module).into_iter().filter_map(|named| {
+        let other = target(&named.path)?;
+        (!allowed(other)).then(|| format!("{below_src}:{}: `{room}` names `{other}`", named.line))
+    });
+    arrows.chain(database(below_src, room, &code)).collect()
+}
+
+/// The room that a path leads to; `None` for what the root exports of the shared ones.
+fn target(path: &[String]) -> Option<&'static str> {
+    let is_handle = path.first().is_some_and(|first| HANDLES.contains(&first.as_str()));
+    if is_handle { Some("handles") } else { room_of(path).map(|(name, _)| name) }
+}
+
+fn room_of(module: &[String]) -> Option<(&'static str, &'static [&'static str])> {
+    let holds =
+        |name: &str| name.split("::").enumerate().all(|(at, part)| module.get(at).is_some_and(|m| m == part));
+    SHARED.iter().chain(ROOMS).find(|(name, _)| holds(name)).copied()
+}
+
+/// Outside the engine nothing names a database.
+fn database(below_src: &str, room: &str, code: &[Token]) -> Vec<String> {
+    let names = |token: &&Token| matches!(&token.kind, Kind::Word(word) if word == "sqlx");
+    let found = code.iter().filter(|_| !room.starts_with("sqlite")).filter(names);
+    found.map(|token| format!("{below_src}:{}: `{room}` names `sqlx`", token.line)).collect()
+}
+
+#[test]
+fn each_room_of_the_store_names_only_rooms_above_its_line() {
+    let mut above = Vec::new();
+    for (room, others) in SHARED.iter().chain(ROOMS) {
+        for other in *others {
+            assert!(above.contains(other), "{room} names {other}, which does not stand above it");
+        }
+        above.push(room);
+    }
+}
+
+#[test]
+fn an_arrow_of_the_store_that_goes_up_is_found() {
+    for (path, code, expected) in [
+        ("sqlite/jobs/a.rs", "use crate::sqlite::write::x;", None),
+        ("sqlite/jobs/a.rs", "use crate::{StoreError, time};", None),
+        (
+            "sqlite/jobs/a.rs",
+            "use crate::sqlite::maintenance;",
+            Some("`sqlite::jobs` names `sqlite::maintenance`"),
+        ),
+        (
+            "sqlite/jobs/a.rs",
+            "use super::super::lifecycle::x;",
+            Some("`sqlite::jobs` names `sqlite::lifecycle`"),
+        ),
+        ("sqlite/jobs/a.rs", "use crate::Store;", Some("`sqlite::jobs` names `handles`")),
+        ("sqlite/jobs/tests.rs", "use crate::Store;", None),
+        ("handles/a.rs", "use crate::sqlite::jobs;", Some("`handles` names `sqlite::jobs`")),
+        ("records/a.rs", "use sqlx::Row;", Some("`records` names `sqlx`")),
+        ("lanes/a.rs", "use crate::records;", Some("`lanes` names `records`")),
+        ("new.rs", "", Some("unknown room of the store; add it to tests/architecture/store.rs")),
+    ] {
+        let complaints = store_file(path, code);
+        let found = complaints.first().map(|complaint| complaint.rsplit(": ").next().unwrap_or_default());
+        assert_eq!(found, expected, "{path} {code}");
+    }
+}
