@@ -45,8 +45,8 @@ pub use {load, widget_package};
 /// Kommo, as the author of a handler sees it: the client of one account, and what it may answer.
 pub mod kommo {
     pub use ::kommo::{
-        Client, ClientOptions, Error, MOST_WIDGETS, NoBearer, Rating, Said, SettingField, SettingMistake,
-        SettingType, Settings, ValidationError, Widget, WidgetPage,
+        Client, ClientOptions, Error, MAX_WIDGETS, NoBearer, ProblemText, Rating, Reason, SettingField,
+        SettingMistake, SettingType, ValidationError, Widget, WidgetPage, WidgetSettings,
     };
 }
 

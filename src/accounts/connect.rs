@@ -261,9 +261,11 @@ impl From<GrantError> for ConnectError {
         match error {
             GrantError::NotAllowed(_) => Self::Referer(error.into()),
             GrantError::Dead { .. } => Self::Code(error.into()),
-            GrantError::Refused { is_block: true, .. } => Self::Blocked(error.into()),
+            GrantError::Blocked => Self::Blocked(error.into()),
             GrantError::Refused { .. } => Self::Refused(error.into()),
-            GrantError::TooMany { .. } | GrantError::Unavailable(_) => Self::Unavailable(error.into()),
+            GrantError::TooMany { .. } | GrantError::NotKommo { .. } | GrantError::Unavailable(_) => {
+                Self::Unavailable(error.into())
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use kommo::{Bearer, NoBearer, Whose};
+use kommo::{AccountRef, Bearer, NoBearer};
 use model::{AccountId, AccountKey, AccountRecord, AccountState, Authorization, Timestamp};
 
 use super::seal::{Sealer, Tokens, Unsealable};
@@ -171,7 +171,7 @@ impl AccountDirectory {
     }
 
     /// The account that is meant: whoever has the address or had it, but never one with another number.
-    pub(super) fn of(&self, whose: Whose<'_>) -> Option<&Arc<Entry>> {
+    pub(super) fn of(&self, whose: AccountRef<'_>) -> Option<&Arc<Entry>> {
         let found = self.at(whose.origin)?;
         let Some(wanted) = whose.account_id.filter(|wanted| *wanted != found.record.key.account_id) else {
             return Some(found);
@@ -345,7 +345,7 @@ mod tests {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
         let mut directory = AccountDirectory::new(vec![moved], Some(&sealer()));
         let of = |directory: &AccountDirectory, account_id: i64, origin: &str| {
-            let entry = directory.of(Whose::from((origin, AccountId(account_id))))?;
+            let entry = directory.of(AccountRef::from((origin, AccountId(account_id))))?;
             Some((entry.record.key.account_id.0, entry.bearer().ok()?.origin.to_string()))
         };
         // A stranger has the old address, and is not connected yet.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use url::Url;
 
-use kommo::{Grant, GrantError, Granted, token_claims};
+use kommo::{Grant, GrantError, GrantedTokens, token_claims};
 use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
 use store::{NewConnection, Store};
 
@@ -52,7 +52,7 @@ pub(super) struct Ready<'a> {
 
 /// Tokens that a code became, and that are not stored yet.
 pub(super) struct Redeemed {
-    granted: Granted,
+    granted: GrantedTokens,
     url: Url,
     pub(super) origin: Arc<str>,
     /// The account, as the address says.

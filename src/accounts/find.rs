@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kommo::{Bearer, NoBearer, Whose};
+use kommo::{AccountRef, Bearer, NoBearer};
 
 use super::Accounts;
 use super::directory::Entry;
@@ -18,7 +18,7 @@ const MIN_TOKEN_AGE_TO_LOOK: Duration = Duration::from_secs(10 * 60);
 
 impl Accounts {
     /// The account with this number, if it is worth looking whether it has moved to this address.
-    pub(super) fn perhaps_moved(&self, whose: Whose<'_>) -> Option<Arc<Entry>> {
+    pub(super) fn perhaps_moved(&self, whose: AccountRef<'_>) -> Option<Arc<Entry>> {
         let account_id = whose.account_id?;
         let directory = self.directory();
         if directory.of(whose).is_some() {
@@ -36,7 +36,7 @@ impl Accounts {
     ///
     /// # Errors
     /// It is nobody's, or not that account's.
-    pub(super) async fn find(&self, whose: Whose<'_>) -> Result<Bearer, NoBearer> {
+    pub(super) async fn find(&self, whose: AccountRef<'_>) -> Result<Bearer, NoBearer> {
         let entry = self.perhaps_moved(whose).ok_or(NoBearer::Unknown)?;
         self.renew(&entry.record.key, entry.record.generation).await?;
         self.entry(whose).ok_or(NoBearer::Unknown)?.bearer()

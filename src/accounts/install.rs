@@ -89,7 +89,10 @@ impl Accounts {
             Err(error) => {
                 let rest = match &error {
                     GrantError::TooMany { retry_after } => Some(*retry_after),
-                    GrantError::Unavailable(_) | GrantError::Refused { status: 403, .. } => Some(None),
+                    GrantError::Unavailable(_)
+                    | GrantError::NotKommo { .. }
+                    | GrantError::Blocked
+                    | GrantError::Refused { status: 403, .. } => Some(None),
                     GrantError::NotAllowed(_) | GrantError::Dead { .. } | GrantError::Refused { .. } => None,
                 };
                 if let Some(span) = rest {

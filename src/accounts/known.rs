@@ -1,7 +1,7 @@
 //! Whether an account is known: the store asks this of deliveries that have waited long.
 
 use super::Accounts;
-use kommo::Whose;
+use kommo::AccountRef;
 use model::AccountId;
 
 impl Accounts {
@@ -17,7 +17,7 @@ impl Accounts {
 
     /// Whether the account is configured, connected, waits for an authorization, or may have moved to this address.
     fn is_known(&self, origin: &str, account_id: AccountId) -> bool {
-        let whose = Whose::from((origin, account_id));
+        let whose = AccountRef::from((origin, account_id));
         self.long_lived(origin).is_some()
             || self.entry(whose).is_some()
             || self.perhaps_moved(whose).is_some()

@@ -44,7 +44,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 
-use kommo::{Bearer, Credentials, NoBearer, Promise, Whose};
+use kommo::{AccountRef, Bearer, BearerFuture, Credentials, NoBearer};
 use model::{AccountId, AccountKey, AccountRecord, AccountState};
 use store::StoreError;
 
@@ -133,7 +133,7 @@ impl Accounts {
     ///
     /// # Errors
     /// There is none; the error says what a person has to do.
-    pub async fn bearer<'a>(&self, whose: impl Into<Whose<'a>>) -> Result<Bearer, NoBearer> {
+    pub async fn bearer<'a>(&self, whose: impl Into<AccountRef<'a>>) -> Result<Bearer, NoBearer> {
         let whose = whose.into();
         if let Some(bearer) = self.long_lived(whose.origin) {
             return Ok(bearer);
@@ -152,7 +152,7 @@ impl Accounts {
     /// There is none; the error says what a person has to do.
     pub async fn renewed<'a>(
         &self,
-        whose: impl Into<Whose<'a>>,
+        whose: impl Into<AccountRef<'a>>,
         refused: &Bearer,
     ) -> Result<Bearer, NoBearer> {
         let whose = whose.into();
@@ -168,7 +168,7 @@ impl Accounts {
     }
 
     /// Whether a bearer can be had at once: nothing has to be renewed for it first.
-    pub fn is_at_hand<'a>(&self, whose: impl Into<Whose<'a>>) -> bool {
+    pub fn is_at_hand<'a>(&self, whose: impl Into<AccountRef<'a>>) -> bool {
         let whose = whose.into();
         let good = |entry: Arc<Entry>| entry.open().is_err() || self.is_good(&entry);
         self.long_lived(whose.origin).is_some()
@@ -236,7 +236,7 @@ impl Accounts {
         self.0.long_lived.read().unwrap_or_else(PoisonError::into_inner).get(origin).cloned()
     }
 
-    fn entry<'a>(&self, whose: impl Into<Whose<'a>>) -> Option<Arc<Entry>> {
+    fn entry<'a>(&self, whose: impl Into<AccountRef<'a>>) -> Option<Arc<Entry>> {
         self.directory().of(whose.into()).cloned()
     }
 
@@ -316,15 +316,15 @@ fn host(origin: &str) -> &str {
 }
 
 impl Credentials for Accounts {
-    fn bearer<'a>(&'a self, whose: Whose<'a>) -> Promise<'a> {
+    fn bearer<'a>(&'a self, whose: AccountRef<'a>) -> BearerFuture<'a> {
         Box::pin(Self::bearer(self, whose))
     }
 
-    fn renewed<'a>(&'a self, whose: Whose<'a>, refused: &'a Bearer) -> Promise<'a> {
+    fn renewed<'a>(&'a self, whose: AccountRef<'a>, refused: &'a Bearer) -> BearerFuture<'a> {
         Box::pin(Self::renewed(self, whose, refused))
     }
 
-    fn is_refused(&self, whose: Whose<'_>, bearer: &Bearer) -> bool {
+    fn is_refused(&self, whose: AccountRef<'_>, bearer: &Bearer) -> bool {
         Self::is_refused(self, whose, bearer)
     }
 }

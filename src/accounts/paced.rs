@@ -1,8 +1,8 @@
 //! Calls to the token endpoint and the questions around them: each waits for its turn, and what its answer says about the pace
 //! counts for the account, unless a stranger chose the call.
 
-use kommo::GrantError;
 use kommo::pace::{CallKind, Cause, Pause, Paused, Permit, Source};
+use kommo::{GrantError, Reason};
 use model::whole_millis;
 
 use super::{Accounts, host};
@@ -54,7 +54,7 @@ impl Accounts {
         let answer = call.await;
         let (cause, hint) = match &answer {
             Err(GrantError::TooMany { retry_after }) => (Cause::TooMany, *retry_after),
-            Err(GrantError::Refused { is_block: true, .. }) => (Cause::Blocked, None),
+            Err(GrantError::Blocked) => (Cause::Blocked, None),
             _ => return answer,
         };
         let began = pass.pause(Pause { cause, hint, source: Source::Token });
@@ -67,7 +67,7 @@ impl Accounts {
 
     /// A pass for a call for a token that goes out now.
     async fn started(&self, origin: &str) -> Result<Permit, GrantError> {
-        let unavailable = |paused: Paused| GrantError::Unavailable(paused.to_string());
+        let unavailable = |paused: Paused| GrantError::Unavailable(Reason::new(paused.to_string()));
         loop {
             let patience = self.0.parts.request_timeout;
             let turn = self.0.parts.gate.acquire(origin, CallKind::Token, patience).await;

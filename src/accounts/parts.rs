@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::health::Health;
 use crate::secrets::SharedSecret;
-use kommo::Kommo;
+use kommo::HttpClient;
 use kommo::pace::CallLimiter;
 use model::clock::Clock;
 use model::{HostRules, RedirectUri};
@@ -54,7 +54,7 @@ pub struct AccountsParts {
     /// Which hosts may get a secret.
     pub hosts: HostRules,
     /// How Kommo is asked.
-    pub kommo: Kommo,
+    pub kommo: HttpClient,
     /// When Kommo may be asked.
     pub gate: Arc<CallLimiter>,
     /// Where it is noted what an account waits for.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use kommo::{Bearer, Whose};
+use kommo::{AccountRef, Bearer};
 use model::AccountKey;
 
 use super::directory::Entry;
@@ -18,7 +18,7 @@ impl Accounts {
     }
 
     /// Whether Kommo has said 401 to this bearer, so that no further call may carry it.
-    pub fn is_refused<'a>(&self, whose: impl Into<Whose<'a>>, bearer: &Bearer) -> bool {
+    pub fn is_refused<'a>(&self, whose: impl Into<AccountRef<'a>>, bearer: &Bearer) -> bool {
         let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
         !bearer.is_long_lived() && self.entry(whose).is_some_and(is_refused)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 use kommo::pace::Cause;
-use kommo::{App, Bearer, Grant, GrantError, Granted, NoBearer, token_claims};
+use kommo::{Bearer, Grant, GrantError, GrantedTokens, NoBearer, OAuthApp, Reason, token_claims};
 use model::{AccountId, AccountKey, AccountRecord, AccountWait, Authorization, RedirectUri, whole_millis};
 use store::{Leased, Renewal, StoreError};
 
@@ -125,7 +125,7 @@ impl Accounts {
     }
 
     /// Asks Kommo, at the new address if the account has moved.
-    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, Granted), RenewalError> {
+    async fn ask(&self, entry: &Entry) -> Result<(Arc<str>, GrantedTokens), RenewalError> {
         let (open, origin) = entry.open()?;
         let key = &entry.record.key;
         let integration = self.integration(&key.client_uuid);
@@ -139,7 +139,9 @@ impl Accounts {
         };
         let perhaps_moved = matches!(
             first,
-            GrantError::Dead { status: 401, .. } | GrantError::Refused { status: 401 | 404, .. }
+            GrantError::Dead { status: 401, .. }
+                | GrantError::Refused { status: 401 | 404, .. }
+                | GrantError::NotKommo { status: 404 }
         );
         let moved = if perhaps_moved { self.moved(entry, origin, &open.tokens).await } else { None };
         let Some(new) = moved else { return Err(first.into()) };
@@ -148,7 +150,12 @@ impl Accounts {
         Ok((new, own(key, granted)?))
     }
 
-    async fn grant(&self, origin: &Arc<str>, app: App<'_>, tokens: &Tokens) -> Result<Granted, GrantError> {
+    async fn grant(
+        &self,
+        origin: &Arc<str>,
+        app: OAuthApp<'_>,
+        tokens: &Tokens,
+    ) -> Result<GrantedTokens, GrantError> {
         let url = url_of(origin)?;
         let call = self.0.parts.kommo.grant(&url, app, Grant::Refresh(&tokens.refresh));
         self.renewal_call(origin, call).await
@@ -178,7 +185,7 @@ impl Accounts {
     async fn complete(
         &self,
         entry: &Entry,
-        outcome: Result<(Arc<str>, Granted), RenewalError>,
+        outcome: Result<(Arc<str>, GrantedTokens), RenewalError>,
         failures: &mut Failures,
     ) -> Result<Bearer, NoBearer> {
         let parts = &self.0.parts;
@@ -326,25 +333,25 @@ impl RenewalError {
 }
 
 /// New tokens, if they are of this account: an address may have passed on to another one.
-fn own(key: &AccountKey, granted: Granted) -> Result<Granted, RenewalError> {
+fn own(key: &AccountKey, granted: GrantedTokens) -> Result<GrantedTokens, RenewalError> {
     match token_claims(&granted.access).account_id {
         Some(other) if other != key.account_id => Err(RenewalError::OtherAccount(other)),
         _ => Ok(granted),
     }
 }
 
-pub(super) fn app<'a>(integration: &'a OAuthIntegration, redirect_uri: &'a RedirectUri) -> App<'a> {
+pub(super) fn app<'a>(integration: &'a OAuthIntegration, redirect_uri: &'a RedirectUri) -> OAuthApp<'a> {
     let client_secret = integration.client_secret.get();
-    App { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
+    OAuthApp { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }
 
-pub(super) fn made(granted: Granted, now: model::Timestamp) -> Tokens {
+pub(super) fn made(granted: GrantedTokens, now: model::Timestamp) -> Tokens {
     let expires_at = granted.expires_at(now);
     Tokens { access: granted.access, refresh: granted.refresh, obtained_at: now, expires_at }
 }
 
 pub(super) fn url_of(origin: &str) -> Result<Url, GrantError> {
-    Url::parse(origin).map_err(|_| GrantError::NotAllowed("the account's address is no URL".to_owned()))
+    Url::parse(origin).map_err(|_| GrantError::NotAllowed(Reason::new("the account's address is no URL")))
 }
 
 /// `host`, which may name a port, under the scheme of `here`; none if it is anything but a host.

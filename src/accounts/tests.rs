@@ -22,7 +22,7 @@ use url::Url;
 
 use super::*;
 use crate::health::Health;
-use kommo::Kommo;
+use kommo::HttpClient;
 use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
 use model::{HostRules, Timestamp};
@@ -95,7 +95,7 @@ impl Home {
                 previous: self.previous_key.map(Arc::new),
             }),
             store: Some(store.clone()),
-            kommo: Kommo::new(hosts.clone(), Duration::from_secs(20)).unwrap(),
+            kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
             gate: CallLimiter::new(limits, self.clock.clock()),
             health: Health::new(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::config::ConfigError;
 use crate::telemetry::LogError;
-use kommo::KommoError;
+use kommo::HttpClientError;
 use model::HandlerNameError;
 use store::StoreError;
 
@@ -55,7 +55,7 @@ pub enum Error {
     Store(#[from] StoreError),
     /// There is no HTTP client.
     #[error(transparent)]
-    Client(#[from] KommoError),
+    Client(#[from] HttpClientError),
     /// A listener cannot be opened.
     #[error("{key}: cannot listen on {address}: {source}")]
     Listen {

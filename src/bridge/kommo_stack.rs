@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::health::Health;
 use crate::secrets::SharedSecret;
 use kommo::pace::{CallLimiter, CallLimits};
-use kommo::{Clients, Kommo};
+use kommo::{ClientFactory, HttpClient};
 use model::clock::Clock;
 use store::{Store, StoreError};
 
@@ -22,7 +22,7 @@ use super::Error;
 /// Everything that calls to Kommo share.
 #[derive(Clone)]
 pub(crate) struct KommoStack {
-    pub(crate) kommo: Kommo,
+    pub(crate) kommo: HttpClient,
     pub(crate) gate: Arc<CallLimiter>,
     pub(crate) health: Health,
     pub(crate) clock: Clock,
@@ -42,9 +42,9 @@ pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
 ///
 /// # Errors
 /// TLS cannot be set up.
-pub(crate) fn kommo(config: &Config) -> Result<Kommo, Error> {
+pub(crate) fn kommo(config: &Config) -> Result<HttpClient, Error> {
     let config::DeliveryConfig { outgoing, hosts, request_timeout, .. } = &config.delivery;
-    Ok(Kommo::leaving(outgoing, hosts.clone(), *request_timeout)?)
+    Ok(HttpClient::new(outgoing, hosts.clone(), *request_timeout)?)
 }
 
 impl KommoStack {
@@ -104,8 +104,8 @@ impl KommoStack {
         config: &Config,
         accounts: &Accounts,
         runtime: Option<Handle>,
-    ) -> Arc<Clients> {
-        Arc::new(Clients {
+    ) -> Arc<ClientFactory> {
+        Arc::new(ClientFactory {
             kommo: self.kommo.clone(),
             gate: self.gate.clone(),
             credentials: Arc::new(accounts.clone()),

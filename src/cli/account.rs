@@ -33,7 +33,7 @@ impl Visit {
         let kommo_stack = KommoStack::new(config, clock)?;
         let accounts = kommo_stack.clone().accounts(config, store.clone()).await?;
         let origin = choose(&accounts.list().await?, wanted)?;
-        Ok(Self { client: kommo_stack.clients(config, &accounts, None).of(origin), store })
+        Ok(Self { client: kommo_stack.clients(config, &accounts, None).client_at(origin), store })
     }
 
     /// Closes the store.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use kommo::Settings;
+use kommo::WidgetSettings;
 
 use super::exit::Usage;
 
@@ -29,7 +29,7 @@ impl Args {
     ///
     /// # Errors
     /// The file cannot be read or is no object of settings; or something after `--set` is no setting.
-    pub(super) fn read(&self) -> Result<Settings, Usage> {
+    pub(super) fn read(&self) -> Result<WidgetSettings, Usage> {
         let mut values = match &self.settings {
             Some(file) => read_file(file)?,
             None => Map::new(),
@@ -37,7 +37,7 @@ impl Args {
         for text in &self.set {
             set(&mut values, text)?;
         }
-        Ok(Settings::from(values))
+        Ok(WidgetSettings::from(values))
     }
 }
 

@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use kommo::{self, Client, MOST_WIDGETS, Settings, Widget};
+use kommo::{self, Client, MAX_WIDGETS, Widget, WidgetSettings};
+use model::error_chain;
 
 use super::exit::{Usage, print_to};
 use super::screen::Screen;
@@ -60,7 +61,7 @@ struct List {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     page: u32,
     /// The largest number of widgets on a page [default: 50; with --all and --installed 250]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_WIDGETS)))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_WIDGETS)))]
     limit: Option<u32>,
     /// Print settings as they are, passwords too
     #[arg(long)]
@@ -126,7 +127,7 @@ impl<W: Write> Work<W> {
 
     async fn list(&mut self, list: List) -> anyhow::Result<()> {
         let (widgets, next) = if list.all || list.installed {
-            let mut all = self.all(list.limit.unwrap_or(MOST_WIDGETS)).await?;
+            let mut all = self.all(list.limit.unwrap_or(MAX_WIDGETS)).await?;
             all.retain(|widget| !list.installed || widget.is_active_in_account);
             (all, None)
         } else {
@@ -166,7 +167,7 @@ impl<W: Write> Work<W> {
 
     async fn install(&mut self, install: Install) -> anyhow::Result<()> {
         let Install { code, settings, show_secrets } = install;
-        let settings: Settings = settings.read()?;
+        let settings: WidgetSettings = settings.read()?;
         let installed = self.client.install_widget(&code, &settings).await;
         let widget = installed.map_err(|error| self.failed(error, &about(&code)))?;
         let screen = self.screen;
@@ -186,7 +187,7 @@ impl<W: Write> Work<W> {
     /// What was asked wrongly, before anything was sent, is wrong usage.
     fn failed(&self, error: kommo::Error, what: &str) -> anyhow::Error {
         match error {
-            kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error.to_string()).into(),
+            kommo::Error::Settings { .. } | kommo::Error::Refused(_) => Usage(error_chain(&error)).into(),
             error => anyhow::Error::new(error).context(format!("{}: {what}", self.client.account_url())),
         }
     }

@@ -6,7 +6,7 @@ use tracing::Instrument;
 use crate::job_log::Call;
 use crate::stage::job_span;
 use kommo::pace::{Paused, Permit, Source};
-use kommo::{Answer, Bearer, NoBearer};
+use kommo::{Bearer, CallFailure, CallOutcome, NoBearer, Reason};
 use model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage};
 
 use super::decide::blame::{self, Blame};
@@ -28,7 +28,7 @@ impl Sender {
             None => {
                 let span = job_span(job.id, &job.handler, job.attempts + 1);
                 let call = self.call(&job, &mut permit, &mut between_calls).instrument(span);
-                call.await.map_or_else(|outcome| outcome, AttemptOutcome::Answer)
+                call.await.map_or_else(|outcome| outcome, AttemptOutcome::Called)
             }
         };
         job.tried |= permit.has_started();
@@ -47,10 +47,8 @@ impl Sender {
         };
         let decision = decide(&outcome, context);
         let reason = wait_reason(&outcome);
-        let status = match outcome {
-            AttemptOutcome::Answer(Answer::Status { status, .. } | Answer::Foreign { status }) => {
-                Some(status)
-            }
+        let status = match &outcome {
+            AttemptOutcome::Called(outcome) => outcome.status(),
             _ => None,
         };
         let decision = self.update_account(&job, decision, &reason, &mut permit);
@@ -91,7 +89,7 @@ impl Sender {
         job: &DeliveringJob,
         permit: &mut Permit,
         between_calls: &mut BetweenCalls,
-    ) -> Result<Answer, AttemptOutcome> {
+    ) -> Result<CallOutcome, AttemptOutcome> {
         let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // A renewal takes a permit of its own, and could wait for the very one that this attempt holds.
@@ -110,7 +108,7 @@ impl Sender {
             self.unless_stopped(permit.reacquire(patience)).await?.map_err(AttemptOutcome::NotAdmitted)?;
         }
         let answer = self.post(job, &bearer, permit, between_calls).await?;
-        let is_unauthorized = matches!(answer, Answer::Status { status: 401, .. });
+        let is_unauthorized = matches!(answer, CallOutcome::Unauthorized { .. });
         if !is_unauthorized || bearer.is_long_lived() || is_refused_alone(job, permit) {
             return Ok(answer);
         }
@@ -132,7 +130,7 @@ impl Sender {
         bearer: &Bearer,
         permit: &mut Permit,
         between_calls: &mut BetweenCalls,
-    ) -> Result<Answer, AttemptOutcome> {
+    ) -> Result<CallOutcome, AttemptOutcome> {
         let DeliveringJob { return_url, prepared, .. } = job;
         let (kommo, completion) = (&self.0.parts.kommo, &prepared.completion);
         if self.0.parts.accounts.is_refused((return_url.origin(), job.account_id), bearer) {
@@ -144,8 +142,9 @@ impl Sender {
             None => return_url,
             Some(Ok(moved)) => moved,
             Some(Err(error)) => {
-                let why = format!("the account has moved, and its new address cannot be used: {error}");
-                return Ok(Answer::NotSent(why));
+                let text = "the account has moved, and its new address cannot be used";
+                let reason = Reason::caused_by(text, *error);
+                return Ok(CallOutcome::NoResponse(CallFailure::NotSent(reason)));
             }
         };
         permit.start().map_err(AttemptOutcome::NotAdmitted)?;

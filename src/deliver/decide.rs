@@ -6,7 +6,7 @@ mod early;
 use std::time::Duration;
 
 use kommo::pace::{AccountEvidence, Cause, Pause, Paused, Source};
-use kommo::{Answer, NoBearer, Problem};
+use kommo::{CallFailure, CallOutcome, NoBearer};
 use model::{
     AfterDelivery, AttemptResult, Backoff, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome,
     PreparedCompletion, Timestamp,
@@ -21,7 +21,7 @@ const LONE_RETRY_DELAY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(super) enum AttemptOutcome {
     /// Kommo was called, and this came of it.
-    Answer(Answer),
+    Called(CallOutcome),
     /// No call: there is no bearer for the address.
     NoBearer(NoBearer),
     /// No call: there was no permit in time, or a pause began before the call.
@@ -80,7 +80,7 @@ impl Decision {
 
 /// Decides what comes after an attempt that ended with `outcome`.
 pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> Decision {
-    let (status, retry_after, problem) = match outcome {
+    let call = match outcome {
         AttemptOutcome::NoBearer(no) => {
             let cause = no.cause();
             if cause.may_be_of_one_job() {
@@ -92,46 +92,36 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
         AttemptOutcome::Stopped => return context.handed_back(),
         AttemptOutcome::Superseded(newer) => return context.superseded(*newer),
         AttemptOutcome::OtherAccount => return context.retry_alone(&NoBearer::Unknown.to_string()),
-        AttemptOutcome::Answer(Answer::NotSent(why)) => {
-            return context.retry(why, AttemptResult::Retry, false);
-        }
-        AttemptOutcome::Answer(Answer::Lost { why, timed_out }) => {
-            let result = if *timed_out { AttemptResult::Timeout } else { AttemptResult::Retry };
-            return context.retry(&format!("the answer was lost: {why}"), result, true);
-        }
-        AttemptOutcome::Answer(Answer::Foreign { status }) => return context.foreign(*status),
-        AttemptOutcome::Answer(Answer::Status { status, retry_after, problem }) => {
-            (*status, *retry_after, problem.as_ref())
-        }
+        AttemptOutcome::Called(call) => call,
     };
-    let text = describe(status, problem);
-    match status {
+    let text = call.to_string();
+    match call {
         // Kommo answers 202, 200 or 204. After any other success, too, the continue must not be sent twice.
-        200..=299 => context.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
-        404 if let Some(early) = context.early(&text) => Decision { account_is_fine: true, ..early },
-        404 if context.delivery.answer_lost => {
-            let text = format!("{text}: the attempt whose answer was lost had arrived");
-            context.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
+        CallOutcome::Accepted { .. } => context.end(AfterDelivery::Delivered, AttemptResult::Ok, None),
+        CallOutcome::NotFound { .. } => context.not_found(text),
+        CallOutcome::NotKommo { status } => context.not_kommo(*status, call.may_have_arrived()),
+        CallOutcome::Unauthorized { .. } => context.refused(Cause::Unauthorized, &text),
+        CallOutcome::PaymentRequired { .. } => context.refused(Cause::PaymentRequired, &text),
+        CallOutcome::Forbidden { .. } => context.refused(Cause::Forbidden, &text),
+        CallOutcome::Blocked => context.refused(Cause::Blocked, &text),
+        CallOutcome::TooManyRequests { retry_after, .. } => context.wait(Cause::TooMany, *retry_after, &text),
+        CallOutcome::Rejected { status: 400, problem }
+            if context.prepared.completion.is_data_alone() && problem.has_code("TooFew") =>
+        {
+            context.with_goto(text)
         }
-        404 => context.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text)),
-        401 => context.refused(Cause::Unauthorized, &text),
-        402 => context.refused(Cause::PaymentRequired, &text),
-        403 if problem.is_some() => context.refused(Cause::Forbidden, &text),
-        403 => context.refused(Cause::Blocked, &text),
-        429 => {
-            let hint = retry_after.or_else(|| problem.and_then(|problem| problem.retry_after));
-            context.wait(Cause::TooMany, hint, &text)
+        CallOutcome::Rejected { .. } => context.replace_refused(text),
+        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => {
+            context.retry(&format!("return_url may not be called: {refusal}"), AttemptResult::Retry, false)
         }
-        400 if context.prepared.completion.is_data_alone() && too_few(problem) => context.with_goto(text),
-        400 | 422 => context.replace_refused(text),
-        // Kommo's own gateway answers, but behind it the answer of Kommo may be lost.
-        502 | 504 => context.retry(&text, AttemptResult::Retry, true),
-        408 | 425 | 500..=599 => context.retry(&text, AttemptResult::Retry, false),
-        300..=399 => {
-            context.retry(&format!("{text}: redirects are not followed"), AttemptResult::Retry, false)
+        CallOutcome::NoResponse(CallFailure::Lost { timed_out: true, .. }) => {
+            context.retry(&text, AttemptResult::Timeout, true)
         }
-        // Kommo never answers with these: 405, 413, 1xx, …. An immediate second call would end the same way.
-        _ => context.retry(&text, AttemptResult::Retry, false),
+        // Kommo never answers with an unexpected status: 405, 413, …. An immediate second call would end the same way.
+        CallOutcome::Redirected { .. }
+        | CallOutcome::Unavailable { .. }
+        | CallOutcome::Unexpected { .. }
+        | CallOutcome::NoResponse(_) => context.retry(&text, AttemptResult::Retry, call.may_have_arrived()),
     }
 }
 
@@ -141,22 +131,9 @@ pub(super) fn wait_reason(outcome: &AttemptOutcome) -> String {
         AttemptOutcome::NoBearer(no) => no.what(),
         AttemptOutcome::NotAdmitted(paused) => paused.to_string(),
         AttemptOutcome::OtherAccount => NoBearer::Unknown.what(),
-        AttemptOutcome::Answer(Answer::NotSent(why) | Answer::Lost { why, .. }) => why.clone(),
-        AttemptOutcome::Answer(Answer::Status { status, problem, .. }) => describe(*status, problem.as_ref()),
-        AttemptOutcome::Answer(Answer::Foreign { status }) => describe(*status, None),
+        AttemptOutcome::Called(call) => call.to_string(),
         // Neither says anything of the account.
         AttemptOutcome::Superseded(_) | AttemptOutcome::Stopped => String::new(),
-    }
-}
-
-fn too_few(problem: Option<&Problem>) -> bool {
-    problem.is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"))
-}
-
-fn describe(status: u16, problem: Option<&Problem>) -> String {
-    match problem {
-        Some(problem) if !problem.text.is_empty() => format!("Kommo answered {status}: {}", problem.text),
-        _ => format!("Kommo answered {status}"),
     }
 }
 
@@ -218,16 +195,27 @@ impl DecisionContext<'_> {
         Some(Decision { next, ..self.wait_in_turn(&format!("{text}; the bot may not be waiting yet")) })
     }
 
-    /// Something else answered in place of Kommo's API: as a 503. Its success may hide one of Kommo's.
-    fn foreign(&self, status: u16) -> Decision {
-        let is_success = (200..300).contains(&status);
-        let what = if is_success { "with an HTML page" } else { "without JSON" };
+    /// No bot waits: not yet, no longer, or because the attempt whose response was lost had arrived.
+    fn not_found(&self, text: String) -> Decision {
+        if let Some(early) = self.early(&text) {
+            return Decision { account_is_fine: true, ..early };
+        }
+        if !self.delivery.answer_lost {
+            return self.end(AfterDelivery::Gone, AttemptResult::Gone, Some(text));
+        }
+        let text = format!("{text}: the attempt whose answer was lost had arrived");
+        self.end(AfterDelivery::Delivered, AttemptResult::Ok, Some(text))
+    }
+
+    /// Something answered in place of Kommo's API: as after a 503.
+    fn not_kommo(&self, status: u16, may_have_arrived: bool) -> Decision {
+        let what = if may_have_arrived { "with an HTML page" } else { "without JSON" };
         let text = format!(
             "{status} {what}: this is not Kommo's API but something in its place, such as a proxy, a parked domain or a \
              captive portal; check the account's address and the network"
         );
         let early = if status == 404 { self.early(&text) } else { None };
-        early.unwrap_or_else(|| self.retry(&text, AttemptResult::Retry, is_success))
+        early.unwrap_or_else(|| self.retry(&text, AttemptResult::Retry, may_have_arrived))
     }
 
     /// A newer job has the same `return_url`, so this answer would go to its question.

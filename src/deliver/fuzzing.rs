@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::decide::{AttemptOutcome, DecisionContext, decide};
 use kommo::pace::AccountEvidence;
-use kommo::{Answer, fuzzing};
+use kommo::{CallOutcome, fuzzing};
 use model::{
     AfterDelivery, CheckedCompletion, Delivery, FallbackReason, HandlerPolicy, JobId, Outcome,
     PreparedCompletion, Step, Timestamp,
@@ -43,15 +43,12 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         Delivery { answer_lost: lost, ..Delivery::default() }
     };
     let policy = HandlerPolicy { goto: flag(b'g').then(|| Step::question(1)), ..HandlerPolicy::default() };
-    let answer = fuzzing::answer(rest);
-    let (status, problem, is_foreign) = match &answer {
-        Answer::Status { status, problem, .. } => (*status, problem.clone(), false),
-        Answer::Foreign { status } => (*status, None, true),
-        Answer::NotSent(_) | Answer::Lost { .. } => panic!("there was an answer"),
-    };
+    let outcome = fuzzing::outcome(rest);
+    let Some(status) = outcome.status() else { panic!("there was a response") };
+    let is_foreign = matches!(outcome, CallOutcome::NotKommo { .. });
     let wants_handler = status == 400
         && prepared.completion.is_data_alone()
-        && problem.as_ref().is_some_and(|problem| problem.codes.iter().any(|code| code == "TooFew"));
+        && outcome.problem().is_some_and(|problem| problem.has_code("TooFew"));
     let context = DecisionContext {
         job: JobId::new(NOW, 1),
         waiting_since,
@@ -63,7 +60,7 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         now: NOW,
         jitter: 1.0,
     };
-    let decision = decide(&AttemptOutcome::Answer(answer.clone()), context);
+    let decision = decide(&AttemptOutcome::Called(outcome), context);
 
     let is_success = (200..300).contains(&status) && !is_foreign;
     let is_early = status == 404 && flag(b'e') && !old;

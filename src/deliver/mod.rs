@@ -29,7 +29,7 @@ use crate::accounts::Accounts;
 use crate::health::Health;
 use crate::job_log::JobLog;
 use crate::stage::{StageRuntime, claim_together};
-use kommo::Kommo;
+use kommo::HttpClient;
 use kommo::pace::CallLimiter;
 use model::clock::Clock;
 use model::{CheckedCompletion, HandlerName, HandlerPolicy};
@@ -57,7 +57,7 @@ pub struct SenderParts {
     /// Where deliveries come from.
     pub store: Store,
     /// How they are sent.
-    pub kommo: Kommo,
+    pub kommo: HttpClient,
     /// Whose token they carry.
     pub accounts: Accounts,
     /// When they may go.

@@ -65,7 +65,7 @@ impl Home {
         let host =
             |simulator: &&Simulator| simulator.base_url().trim_start_matches("http://").parse().unwrap();
         let hosts = HostRules { allowed: hosts.iter().map(host).collect(), insecure: true };
-        let kommo = Kommo::new(hosts.clone(), LEASE).unwrap();
+        let kommo = HttpClient::direct(hosts.clone(), LEASE).unwrap();
         let gate = CallLimiter::new(
             CallLimits { rate_per_account, rate_total: None, concurrency: 8 },
             self.clock.clock(),

@@ -30,7 +30,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use kommo::Clients;
+    use kommo::ClientFactory;
     use model::clock::Clock;
     use model::{AccountId, BotType, JobId, Timestamp};
 
@@ -51,7 +51,7 @@ mod tests {
             deadline: now,
             remaining: std::time::Duration::ZERO,
             cancelled: tokio_util::sync::CancellationToken::new(),
-            kommo: Clients::of_nobody(Clock::system()).of("https://a.kommo.com"),
+            kommo: ClientFactory::offline(Clock::system()).client_at("https://a.kommo.com"),
         };
         let completion = Echo.handle(request, context).await.unwrap().check().unwrap();
         serde_json::from_str::<Value>(completion.as_json()).unwrap()["data"].clone()

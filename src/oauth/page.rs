@@ -180,7 +180,7 @@ fn with_code(text: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kommo::GrantError;
+    use kommo::{GrantError, Reason};
 
     use crate::accounts::ConnectError;
     use model::AccountId;
@@ -218,7 +218,8 @@ mod tests {
     #[test]
     fn what_came_from_outside_is_escaped() {
         let hostile = "<script>alert(1)</script>`<b>`\"";
-        let refusal = Refusal::Connect(ConnectError::Code(GrantError::Unavailable(hostile.into()).into()));
+        let refusal =
+            Refusal::Connect(ConnectError::Code(GrantError::Unavailable(Reason::new(hostile)).into()));
         for page in [refused(&refusal), connected(&account(hostile, None))] {
             let text = page.into_string();
             assert!(

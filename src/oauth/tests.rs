@@ -26,7 +26,7 @@ use url::Url;
 use super::*;
 use crate::accounts::{self, EncryptionKeys, LINK_LIFE, OAuthIntegration};
 use crate::health::Health;
-use kommo::Kommo;
+use kommo::HttpClient;
 use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
 use model::{AccountId, AccountState, HostRules, Timestamp};
@@ -94,7 +94,7 @@ impl Bench {
             integrations: vec![integration.clone()],
             keys: Some(EncryptionKeys { current: Arc::new([7; 32]), previous: None }),
             store: Some(store.clone()),
-            kommo: Kommo::new(hosts.clone(), Duration::from_secs(20)).unwrap(),
+            kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
             gate: CallLimiter::new(
                 CallLimits { rate_per_account: 1000, rate_total: None, concurrency: 100 },

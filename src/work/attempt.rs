@@ -47,7 +47,7 @@ impl Pool {
         if now >= job.answer_by {
             return AttemptOutcome::Overdue;
         }
-        let kommo = clients.of_account(job.request.return_url.origin(), job.request.account_id);
+        let kommo = clients.client_of(job.request.return_url.origin(), job.request.account_id);
         let limit = registered.policy.attempt_timeout.min(job.answer_by.since(now));
         // However the attempt ends, the handler's own tasks learn of it.
         let cancelled = CancellationToken::new();

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job_log::JobLog;
 use crate::stage::{LEASE_MARGIN, StageRuntime, claim_together};
-use kommo::Clients;
+use kommo::ClientFactory;
 use model::FairSemaphore;
 use model::clock::Clock;
 use store::{Slot, Store, StoreError};
@@ -45,7 +45,7 @@ struct Inner {
     store: Store,
     registry: Registry,
     threads: HandlerThreads,
-    clients: Arc<Clients>,
+    clients: Arc<ClientFactory>,
     job_log: JobLog,
     clock: Clock,
     random: fn() -> f64,
@@ -62,7 +62,7 @@ impl Pool {
         store: Store,
         registry: Registry,
         threads: HandlerThreads,
-        clients: Arc<Clients>,
+        clients: Arc<ClientFactory>,
         concurrency: usize,
         clock: Clock,
         random: fn() -> f64,

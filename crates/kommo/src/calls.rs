@@ -15,19 +15,21 @@ use model::{BotType, CheckedCompletion, ReturnUrl};
 
 use super::client::{Client, Reply};
 use super::error::Error;
-use super::request::{Ask, segment};
-use super::settings::Settings;
-use super::transport::MOST_LIST;
+use super::http_client::MAX_LIST_BYTES;
+use super::reason::Reason;
+use super::request::{ApiRequest, segment};
+use super::response::BodyEnd;
+use super::settings::WidgetSettings;
 use super::widgets::{Widget, WidgetList, WidgetPage};
 
-const WIDGETS: &str = "/api/v4/widgets";
+const WIDGETS_PATH: &str = "/api/v4/widgets";
 
 /// The most widgets on a page.
-pub const MOST_WIDGETS: u32 = 250;
+pub const MAX_WIDGETS: u32 = 250;
 
 impl Client {
     /// One page of the widgets of the account: the public ones that are installed, and those that the token's user
-    /// added. `page` counts from 1, `limit` is at most [`MOST_WIDGETS`]. A page past the end is empty.
+    /// added. `page` counts from 1, `limit` is at most [`MAX_WIDGETS`]. A page past the end is empty.
     ///
     /// # Errors
     /// See [`Error`]. Also, before anything is sent, for a `page` or `limit` that Kommo does not take.
@@ -52,7 +54,7 @@ impl Client {
             async move {
                 let Some(path) = path? else { return Ok(None) };
                 let (page, origin) = client.page(path, number).await?;
-                // A bad link is told after the page that it stands on.
+                // A bad link is an error after the page that has it.
                 let next = page.next.as_deref().map(|link| path_of(link, &origin)).transpose();
                 let next = match next {
                     Ok(Some(next)) if !read.insert(next.clone()) => Err(Error::Unexpected {
@@ -68,7 +70,7 @@ impl Client {
     }
 
     async fn page(&self, path: String, number: u32) -> Result<(WidgetPage, Arc<str>), Error> {
-        let reply = self.call(Ask::get(path)).await?;
+        let reply = self.call(ApiRequest::get(path)).await?;
         let list: Option<WidgetList> = decoded(&reply, "a list of widgets")?;
         let none = WidgetPage { page: number, ..WidgetPage::default() };
         Ok((list.map_or(none, |list| list.into_page(number)), reply.origin))
@@ -79,7 +81,7 @@ impl Client {
     /// # Errors
     /// See [`Error`]; [`Error::NotFound`] if there is none.
     pub async fn widget(&self, code: &str) -> Result<Widget, Error> {
-        let reply = self.call(Ask::get(widget_path(code)?)).await?;
+        let reply = self.call(ApiRequest::get(widget_path(code)?)).await?;
         decoded(&reply, "a widget")
     }
 
@@ -87,7 +89,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`]; [`Error::Settings`] names every setting that does not fit, and then nothing was sent.
-    pub async fn install_widget(&self, code: &str, settings: &Settings) -> Result<Widget, Error> {
+    pub async fn install_widget(&self, code: &str, settings: &WidgetSettings) -> Result<Widget, Error> {
         let widget = self.widget(code).await?;
         settings
             .check(&widget.settings_template)
@@ -99,8 +101,12 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`]; [`Error::Invalid`] says what Kommo does not take.
-    pub async fn install_widget_unchecked(&self, code: &str, settings: &Settings) -> Result<Widget, Error> {
-        let reply = self.call(Ask::with_json(Method::POST, &widget_path(code)?, settings)?).await?;
+    pub async fn install_widget_unchecked(
+        &self,
+        code: &str,
+        settings: &WidgetSettings,
+    ) -> Result<Widget, Error> {
+        let reply = self.call(ApiRequest::with_json(Method::POST, &widget_path(code)?, settings)?).await?;
         decoded(&reply, "the installed widget")
     }
 
@@ -109,27 +115,27 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn uninstall_widget(&self, code: &str) -> Result<(), Error> {
-        self.call(Ask::delete(widget_path(code)?)).await.map(drop)
+        self.call(ApiRequest::delete(widget_path(code)?)).await.map(drop)
     }
 
     /// Continues the bot that waits at `return_url`. It is sent once: a continue that must arrive is a handler's
     /// completion, which the bridge delivers. The token has to be an administrator's.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::NotFound`] if nobody waits there. Also if `return_url` is of another account.
+    /// See [`Error`]; [`Error::NotFound`] if no bot waits there. Also if `return_url` is of another account.
     pub async fn continue_bot(
         &self,
         return_url: &ReturnUrl,
         completion: &CheckedCompletion,
     ) -> Result<(), Error> {
         if return_url.origin() != self.account_url() {
-            return Err(Error::Refused(format!(
+            return Err(Error::Refused(Reason::new(format!(
                 "the return_url is of another account than {}: ask that account's client",
                 self.account_url()
-            )));
+            ))));
         }
-        let ask = Ask::post(return_url.url().path(), completion.as_json().to_owned());
-        self.call(ask).await.map(drop)
+        let request = ApiRequest::post(return_url.url().path(), completion.as_json().to_owned());
+        self.call(request).await.map(drop)
     }
 
     /// The same by what a `return_url` is made of.
@@ -146,7 +152,7 @@ impl Client {
         let bot_type = bot_type.as_str();
         let text = format!("{}/api/v4/{bot_type}/{bot_id}/continue/{continue_id}", self.account_url());
         let return_url = text.parse().map_err(|_| {
-            Error::Refused("this is no bot and continue id: both come with a widget_request".to_owned())
+            Error::Refused(Reason::new("this is no bot and continue id: both come with a widget_request"))
         })?;
         self.continue_bot(&return_url, completion).await
     }
@@ -176,15 +182,15 @@ impl Client {
         self.patch(path, body).await
     }
 
-    /// As [`get_json`](Self::get_json), into a type of one's own: an `Option` where there may be nothing.
+    /// As [`get_json`](Self::get_json), into a type of your own: an `Option` if there may be nothing.
     ///
     /// # Errors
     /// See [`Error`]; [`Error::Unexpected`] names the place that does not fit the type.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        decoded(&self.call(Ask::get(path)).await?, type_name::<T>())
+        decoded(&self.call(ApiRequest::get(path)).await?, type_name::<T>())
     }
 
-    /// As [`post_json`](Self::post_json), with the answer in a type of one's own.
+    /// As [`post_json`](Self::post_json), with the answer in a type of your own.
     ///
     /// # Errors
     /// As [`get`](Self::get). What was posted is done, also if its answer does not fit.
@@ -193,11 +199,11 @@ impl Client {
         path: &str,
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, Error> {
-        let ask = Ask::with_json(Method::POST, path, body)?;
-        decoded(&self.call(ask).await?, type_name::<T>())
+        let request = ApiRequest::with_json(Method::POST, path, body)?;
+        decoded(&self.call(request).await?, type_name::<T>())
     }
 
-    /// As [`patch_json`](Self::patch_json), with the answer in a type of one's own.
+    /// As [`patch_json`](Self::patch_json), with the answer in a type of your own.
     ///
     /// # Errors
     /// As [`get`](Self::get). What was changed is changed, also if its answer does not fit.
@@ -206,22 +212,22 @@ impl Client {
         path: &str,
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, Error> {
-        let ask = Ask::with_json(Method::PATCH, path, body)?;
-        decoded(&self.call(ask).await?, type_name::<T>())
+        let request = ApiRequest::with_json(Method::PATCH, path, body)?;
+        decoded(&self.call(request).await?, type_name::<T>())
     }
 }
 
 fn list_path(page: u32, limit: u32) -> Result<String, Error> {
-    if page == 0 || limit == 0 || limit > MOST_WIDGETS {
-        return Err(Error::Refused(format!(
-            "there is no page {page} of {limit} widgets: pages count from 1 and hold 1 to {MOST_WIDGETS}"
-        )));
+    if page == 0 || limit == 0 || limit > MAX_WIDGETS {
+        return Err(Error::Refused(Reason::new(format!(
+            "there is no page {page} of {limit} widgets: pages count from 1 and hold 1 to {MAX_WIDGETS}"
+        ))));
     }
-    Ok(format!("{WIDGETS}?limit={limit}&page={page}"))
+    Ok(format!("{WIDGETS_PATH}?limit={limit}&page={page}"))
 }
 
 fn widget_path(code: &str) -> Result<String, Error> {
-    Ok(format!("{WIDGETS}/{}", segment(code)?))
+    Ok(format!("{WIDGETS_PATH}/{}", segment(code)?))
 }
 
 /// Path and query of a link, which must lead to the account that gave it.
@@ -242,12 +248,15 @@ fn path_of(link: &str, origin: &str) -> Result<String, Error> {
 /// The body as a value; `expected` says what it should be.
 fn decoded<T: DeserializeOwned>(reply: &Reply, expected: &str) -> Result<T, Error> {
     let body = &reply.response.body;
-    if reply.response.broke_off(MOST_LIST) {
-        return Err(Error::Transport { why: "the answer broke off".to_owned(), sent: true });
-    }
     let unexpected = |why: String| Error::Unexpected { expected: expected.to_owned(), why };
-    if reply.response.is_cut {
-        return Err(unexpected(format!("it is longer than {} MiB", MOST_LIST >> 20)));
+    match reply.response.body_end {
+        BodyEnd::Complete => {}
+        BodyEnd::BrokeOff => {
+            return Err(Error::Transport { reason: Reason::new("the answer broke off"), sent: true });
+        }
+        BodyEnd::TooLong => {
+            return Err(unexpected(format!("it is longer than {} MiB", MAX_LIST_BYTES >> 20)));
+        }
     }
     let body = if body.is_empty() { b"null" } else { body.as_slice() };
     let mut reader = serde_json::Deserializer::from_slice(body);

@@ -1,35 +1,43 @@
 //! The client of one account: how a program gets one, and how it makes a call.
 //!
-//! Every call goes the same way: a bearer, a turn at the gate that all calls to the account share, the host rules, the
-//! call, and then what [`again`](super::retry) says. While it waits for a turn or for another token it holds no ticket
-//! of the gate, so calls that wait for each other cannot stop each other.
+//! Every call takes the same way: it gets a bearer, waits for a permit of the limiter that all calls to the account share,
+//! passes the host rules, is sent, and then does what [`retry`](super::retry) decides. While a call waits for a permit or for
+//! another token it holds no reservation, so calls that wait for each other cannot stop each other.
+
+mod factory;
+mod options;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use crate::pace::{CallKind, CallLimiter, CallLimits, Cause, Pause, Paused, Permit, Source};
+use model::AccountId;
 use model::clock::Clock;
-use model::{AccountId, HostRules, Outgoing};
 
-use super::credentials::{Bearer, Credentials, LongLived, Whose};
+use super::credentials::{AccountRef, Bearer, LongLived};
 use super::error::Error;
-use super::request::Ask;
-use super::retry::{Next, Tried, judge};
-use super::transport::{Call, Failure, Kommo, MOST_LIST, Response};
+use super::http_client::{Call, HttpClient, MAX_LIST_BYTES};
+use super::outcome::{CallFailure, CallOutcome};
+use super::reason::Reason;
+use super::request::ApiRequest;
+use super::response::Response;
+use super::retry::{Decision, RetryContext, decide};
+
+pub use factory::ClientFactory;
+pub use options::ClientOptions;
 
 /// Makes calls to one Kommo account. Cheap to clone; clones share the pace and the connections.
 ///
 /// It makes no more calls a second than the account allows, waits when Kommo asks it to, and gives the token to the
-/// account alone. Reads are tried up to four times where that may help. Writes are made once, except where Kommo
-/// surely did nothing (401, 429): what is written behind a lost answer, nobody knows.
+/// account alone. Reads are tried up to four times if that may help. Writes are sent once, except after a response that says
+/// that Kommo did nothing (401, 429). If the response to a write is lost, we cannot tell whether it took effect.
 ///
-/// In a handler it comes from [`Context::kommo`](crate::Context::kommo); elsewhere from [`Client::new`]:
+/// A handler of the bridge gets one from its context, any other program from [`Client::new`]:
 ///
 /// ```no_run
 /// use salesbot_bridge_kommo::{Client, ClientOptions};
@@ -42,72 +50,10 @@ use super::transport::{Call, Failure, Kommo, MOST_LIST, Response};
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Clients>,
+    shared: Arc<ClientFactory>,
     origin: Arc<str>,
     account_id: Option<AccountId>,
     patience: Duration,
-}
-
-/// What a [`Client`] of one's own is like.
-#[derive(Clone, Debug)]
-pub struct ClientOptions {
-    /// Calls a second. Kommo allows 7, over all programs that call the account.
-    pub rate_per_second: u32,
-    /// The hosts that may get the token. Default: those of Kommo and amoCRM, over TLS, at public addresses.
-    pub hosts: HostRules,
-    /// How calls leave this machine. Default: directly, with the system's certificates.
-    pub outgoing: Outgoing,
-    /// The longest that one call may take. Default: 20 s.
-    pub timeout: Duration,
-    /// How long a call may wait for its turn, for the end of a pause, and for further tries. Default: 60 s.
-    pub patience: Duration,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        let allowed = ["*.kommo.com", "*.amocrm.ru", "*.amocrm.com"];
-        Self {
-            rate_per_second: 7,
-            hosts: HostRules {
-                allowed: allowed.iter().filter_map(|host| host.parse().ok()).collect(),
-                insecure: false,
-            },
-            outgoing: Outgoing::default(),
-            timeout: Duration::from_secs(20),
-            patience: Duration::from_secs(60),
-        }
-    }
-}
-
-/// What the clients of all accounts share.
-pub struct Clients {
-    /// The one HTTP client.
-    pub kommo: Kommo,
-    /// The pace, shared with the sender.
-    pub gate: Arc<CallLimiter>,
-    /// Where bearers come from.
-    pub credentials: Arc<dyn Credentials>,
-    /// Measures waiting.
-    pub clock: Clock,
-    /// Uniform in 0 to 1.
-    pub random: fn() -> f64,
-    /// How long a call may wait, unless its client says otherwise.
-    pub patience: Duration,
-    /// Where calls run, if not where they are awaited: a handler may block its thread, and must not stop a connection
-    /// that others use.
-    pub runtime: Option<Handle>,
-}
-
-impl Clients {
-    /// The client of the account at this address, `https://example.kommo.com`.
-    pub fn of(self: &Arc<Self>, origin: impl Into<Arc<str>>) -> Client {
-        Client { shared: self.clone(), origin: origin.into(), account_id: None, patience: self.patience }
-    }
-
-    /// The client of just this account, which is at this address or was.
-    pub fn of_account(self: &Arc<Self>, origin: impl Into<Arc<str>>, account_id: AccountId) -> Client {
-        Client { account_id: Some(account_id), ..self.of(origin) }
-    }
 }
 
 /// What came back from a call, and from where: the account may have moved.
@@ -121,30 +67,28 @@ impl Client {
     /// token.
     ///
     /// # Errors
-    /// `base_url` is no address that may get a token; or there are no CA certificates.
+    /// `base_url` is not an address that may get a token; or there are no CA certificates.
     pub fn new(
         base_url: impl AsRef<str>,
         token: SecretString,
         options: ClientOptions,
     ) -> Result<Self, Error> {
         let text = base_url.as_ref();
-        let refused = |why: &dyn fmt::Display| {
-            Error::Refused(format!(
-                "`{text}` is no address of an account, like https://example.kommo.com: {why}"
-            ))
+        let refused = |source: Box<dyn std::error::Error + Send + Sync>| {
+            let text = format!("`{text}` is no address of an account, like https://example.kommo.com");
+            Error::Refused(Reason::caused_by(text, source))
         };
-        let url = Url::parse(text).map_err(|error| refused(&error))?;
+        let url = Url::parse(text).map_err(|error| refused(error.into()))?;
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(refused(&"there is something behind the host"));
+            return Err(refused("there is something behind the host".into()));
         }
-        options.hosts.check(&url).map_err(|refusal| refused(&refusal))?;
+        options.hosts.check(&url).map_err(|refusal| refused(refusal.into()))?;
         let origin = url.origin().ascii_serialization();
         let limits =
             CallLimits { rate_per_account: options.rate_per_second.max(1), rate_total: None, concurrency: 0 };
         let clock = Clock::system();
-        let kommo = Kommo::leaving(&options.outgoing, options.hosts, options.timeout)
-            .map_err(|error| Error::Setup(error.to_string()))?;
-        let clients = Clients {
+        let kommo = HttpClient::new(&options.outgoing, options.hosts, options.timeout)?;
+        let clients = ClientFactory {
             kommo,
             gate: CallLimiter::new(limits, clock.clone()),
             credentials: Arc::new(LongLived::new(&origin, token)),
@@ -153,7 +97,7 @@ impl Client {
             patience: options.patience,
             runtime: None,
         };
-        Ok(Arc::new(clients).of(origin))
+        Ok(Arc::new(clients).client_at(origin))
     }
 
     /// The same client, whose calls wait for at most so long: for their turn, for the end of a pause, for further
@@ -169,27 +113,27 @@ impl Client {
     }
 
     /// Makes the call, with all that belongs to it. Only a success is a reply.
-    pub(super) async fn call(&self, ask: Ask) -> Result<Reply, Error> {
+    pub(super) async fn call(&self, request: ApiRequest) -> Result<Reply, Error> {
         let client = self.clone();
-        let Some(runtime) = &self.shared.runtime else { return client.run(ask).await };
-        let running = AbortOnDropHandle::new(runtime.spawn(async move { client.run(ask).await }));
+        let Some(runtime) = &self.shared.runtime else { return client.run(request).await };
+        let running = AbortOnDropHandle::new(runtime.spawn(async move { client.run(request).await }));
         running.await.unwrap_or_else(|_| {
-            Err(Error::Transport { why: "the program is stopping".to_owned(), sent: true })
+            Err(Error::Transport { reason: Reason::new("the program is stopping"), sent: true })
         })
     }
 
-    async fn run(self, ask: Ask) -> Result<Reply, Error> {
-        let Clients { kommo, clock, credentials, random, .. } = &*self.shared;
+    async fn run(self, request: ApiRequest) -> Result<Reply, Error> {
+        let ClientFactory { kommo, clock, credentials, random, .. } = &*self.shared;
         let deadline = clock.elapsed().saturating_add(self.patience);
-        let whose = Whose { origin: &self.origin, account_id: self.account_id };
-        let mut bearer = credentials.bearer(whose).await.map_err(Error::NotConnected)?;
+        let account = AccountRef { origin: &self.origin, account_id: self.account_id };
+        let mut bearer = credentials.bearer(account).await.map_err(Error::NotConnected)?;
         let (mut tries, mut renewed, mut asked_to_wait) = (0, false, false);
         loop {
-            let url = ask.url(&bearer.origin)?;
+            let url = request.url(&bearer.origin)?;
             let mut pass = self.turn(&bearer, deadline, asked_to_wait).await?;
-            if credentials.is_refused(whose, &bearer) {
+            if credentials.is_refused(account, &bearer) {
                 drop(pass);
-                bearer = credentials.bearer(whose).await.map_err(Error::NotConnected)?;
+                bearer = credentials.bearer(account).await.map_err(Error::NotConnected)?;
                 continue;
             }
             if pass.start().is_err() {
@@ -197,52 +141,41 @@ impl Client {
                 continue;
             }
             tries += 1;
-            let call = Call::with_method(ask.method.clone(), url, ask.body.clone())
+            let call = Call::with_method(request.method.clone(), url, request.body.clone())
                 .bearer(&bearer.token)
-                .most_body(MOST_LIST);
-            let got = match kommo.send(call).await {
-                Ok(response) if ask.is_read() && response.broke_off(MOST_LIST) => {
-                    Err(Failure::Lost { why: "the answer broke off".to_owned(), timed_out: false })
-                }
-                // A read finds out when it is decoded; of a write the body is not looked at.
-                Ok(response) if !ask.is_read() && response.is_web_page() => {
-                    let why = format!("{} with an HTML page, which is not Kommo's API", response.status);
-                    Err(Failure::Lost { why, timed_out: false })
-                }
-                got => got,
-            };
-            let tried = Tried { is_read: ask.is_read(), tries, renewed, jitter: random() };
-            match judge(&got, tried) {
-                Next::Done { account_is_fine } => {
+                .max_body_bytes(MAX_LIST_BYTES);
+            let result = kommo.send(call).await;
+            let outcome = outcome_of(&request, &result);
+            let context = RetryContext { is_read: request.is_read(), tries, renewed, jitter: random() };
+            match decide(&outcome, context) {
+                Decision::Finish { account_is_fine } => {
                     if account_is_fine {
                         pass.succeeded();
                     }
-                    let response = got?;
-                    let origin = bearer.origin;
-                    return if response.is_success() {
-                        Ok(Reply { response, origin })
-                    } else {
-                        Err(Error::of(&response))
-                    };
+                    Error::check(outcome)?;
+                    // An outcome is accepted only if there is a response.
+                    let response = result.unwrap_or_default();
+                    return Ok(Reply { response, origin: bearer.origin });
                 }
-                Next::Renew => {
+                Decision::RenewToken => {
                     // Renewing needs a turn itself, and this ticket could be the only one.
                     drop(pass);
                     tries -= 1;
                     renewed = true;
-                    bearer = credentials.renewed(whose, &bearer).await.map_err(Error::Unauthorized)?;
+                    bearer = credentials.renewed(account, &bearer).await.map_err(Error::Unauthorized)?;
                 }
-                Next::TooMany { hint, again } => {
+                Decision::PauseAccount { retry_after: hint, retry } => {
                     pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call });
-                    if !again {
+                    if !retry {
                         return Err(Error::RateLimited { retry_after: hint });
                     }
                     asked_to_wait = true;
                 }
-                Next::After(delay) => {
+                Decision::RetryAfter(delay) => {
                     drop(pass);
                     if clock.elapsed().saturating_add(delay) >= deadline {
-                        return Err(got.map_or_else(Error::from, |response| Error::of(&response)));
+                        // Only what was not accepted is tried again.
+                        Error::check(outcome)?;
                     }
                     clock.sleep(delay).await;
                 }
@@ -258,6 +191,17 @@ impl Client {
     }
 }
 
+/// What came of the call. A read needs its whole body: one that broke off is lost.
+fn outcome_of(request: &ApiRequest, result: &Result<Response, CallFailure>) -> CallOutcome {
+    match result {
+        Ok(response) if request.is_read() && response.broke_off() => {
+            let reason = Reason::new("the answer broke off");
+            CallOutcome::NoResponse(CallFailure::Lost { reason, timed_out: false })
+        }
+        result => CallOutcome::of(result),
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("account_url", &self.origin).finish_non_exhaustive()
@@ -267,15 +211,6 @@ impl fmt::Debug for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_default_hosts_are_those_of_the_configuration() {
-        let file: toml::Table = include_str!("../../../config/default.toml").parse().unwrap();
-        let configured: Vec<_> =
-            file["delivery"]["allowed_hosts"].as_array().unwrap().iter().filter_map(|v| v.as_str()).collect();
-        let ours = ClientOptions::default().hosts.allowed;
-        assert_eq!(ours.iter().map(ToString::to_string).collect::<Vec<_>>(), configured);
-    }
 
     #[test]
     fn a_client_is_made_for_an_account_and_nothing_else() {

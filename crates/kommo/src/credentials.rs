@@ -1,7 +1,7 @@
 //! Where a client gets its bearer token from.
 //!
-//! The client does not know whether a token lives for years or for a day, nor where it is kept. It asks for
-//! the bearer before each call, and once more if Kommo refuses it.
+//! The client does not know whether a token lives for years or for a day, nor where it is stored. It asks for the bearer
+//! before each call, and once more if Kommo refuses it.
 
 use std::fmt;
 use std::future::Future;
@@ -24,7 +24,7 @@ pub struct Bearer {
 }
 
 impl Bearer {
-    /// Whether it is one that nobody but a person can renew.
+    /// Whether only an operator can renew it.
     pub const fn is_long_lived(&self) -> bool {
         self.generation == 0
     }
@@ -86,25 +86,25 @@ impl NoBearer {
     }
 }
 
-/// What [`Credentials`] promise for later.
-pub type Promise<'a> = Pin<Box<dyn Future<Output = Result<Bearer, NoBearer>> + Send + 'a>>;
+/// A bearer, once [`Credentials`] have it.
+pub type BearerFuture<'a> = Pin<Box<dyn Future<Output = Result<Bearer, NoBearer>> + Send + 'a>>;
 
-/// The account that is to be called.
+/// The account that a call is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Whose<'a> {
+pub struct AccountRef<'a> {
     /// Its address, or one that it had: `https://example.kommo.com`.
     pub origin: &'a str,
     /// Kommo's number of it, if that is known. Addresses pass from one account to another; then the number decides.
     pub account_id: Option<AccountId>,
 }
 
-impl<'a> From<&'a str> for Whose<'a> {
+impl<'a> From<&'a str> for AccountRef<'a> {
     fn from(origin: &'a str) -> Self {
         Self { origin, account_id: None }
     }
 }
 
-impl<'a> From<(&'a str, AccountId)> for Whose<'a> {
+impl<'a> From<(&'a str, AccountId)> for AccountRef<'a> {
     fn from((origin, account_id): (&'a str, AccountId)) -> Self {
         Self { origin, account_id: Some(account_id) }
     }
@@ -113,18 +113,18 @@ impl<'a> From<(&'a str, AccountId)> for Whose<'a> {
 /// Gives out the bearers of accounts.
 pub trait Credentials: Send + Sync {
     /// A bearer of that account that is not known to be stale.
-    fn bearer<'a>(&'a self, whose: Whose<'a>) -> Promise<'a>;
+    fn bearer<'a>(&'a self, account: AccountRef<'a>) -> BearerFuture<'a>;
 
     /// Another bearer in place of `refused`, to which Kommo said 401.
-    fn renewed<'a>(&'a self, whose: Whose<'a>, refused: &'a Bearer) -> Promise<'a>;
+    fn renewed<'a>(&'a self, account: AccountRef<'a>, refused: &'a Bearer) -> BearerFuture<'a>;
 
     /// Whether Kommo has said 401 to this bearer since it was given out, and it is being renewed.
-    fn is_refused(&self, _: Whose<'_>, _: &Bearer) -> bool {
+    fn is_refused(&self, _: AccountRef<'_>, _: &Bearer) -> bool {
         false
     }
 }
 
-/// A long-lived token of one account: what a program that uses the client by itself has.
+/// A long-lived token of one account: what a program that uses the client alone has.
 pub struct LongLived(Bearer);
 
 impl LongLived {
@@ -135,12 +135,12 @@ impl LongLived {
 }
 
 impl Credentials for LongLived {
-    fn bearer<'a>(&'a self, whose: Whose<'a>) -> Promise<'a> {
-        let known = *self.0.origin == *whose.origin;
+    fn bearer<'a>(&'a self, account: AccountRef<'a>) -> BearerFuture<'a> {
+        let known = *self.0.origin == *account.origin;
         Box::pin(async move { if known { Ok(self.0.clone()) } else { Err(NoBearer::Unknown) } })
     }
 
-    fn renewed<'a>(&'a self, _: Whose<'a>, _: &'a Bearer) -> Promise<'a> {
+    fn renewed<'a>(&'a self, _: AccountRef<'a>, _: &'a Bearer) -> BearerFuture<'a> {
         Box::pin(async { Err(NoBearer::LongLived) })
     }
 }

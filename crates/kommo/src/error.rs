@@ -1,25 +1,26 @@
 //! What can go wrong with a call, for the programs that make them.
 //!
-//! Each text says what to do about it. What Kommo wrote stands behind it, in one line and cut at a thousand letters:
-//! it can be Russian, so decide on the variant, not on a text. Bodies and tokens are in none of them.
+//! Each text says what to do. What Kommo wrote follows it, in one line of at most a thousand characters: it can be Russian, so
+//! decide on the variant, not on a text. No error contains a body or a token. The error behind one is its
+//! [`source`](std::error::Error::source): print the whole chain where an operator reads it.
 
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::credentials::NoBearer;
-use super::problem::{Problem, entries, shorten, word};
+use super::http_client::HttpClientError;
+use super::outcome::{CallFailure, CallOutcome, not_kommo};
+use super::problem::ValidationError;
+use super::reason::Reason;
 use super::settings::SettingMistake;
-use super::transport::{Failure, Response};
 
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Nothing was sent: what was asked for cannot be asked.
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Refused(Reason),
     /// Nothing was installed: the settings do not fit the widget.
     #[error(
         "nothing was installed: these settings do not fit the widget `{code}`: {}",
@@ -32,7 +33,7 @@ pub enum Error {
         mistakes: Vec<SettingMistake>,
     },
     /// Nothing was sent: there is no token for the account.
-    #[error("{0}")]
+    #[error(transparent)]
     NotConnected(NoBearer),
     /// Nothing was sent: calls to the account are paused, and the pause is longer than the call may wait.
     #[error("calls to this account are paused{}: try again later", behind(*left))]
@@ -45,10 +46,10 @@ pub enum Error {
     Unauthorized(NoBearer),
     /// 402
     #[error("the account's plan has ended (402): its owner has to renew it{0}")]
-    PaymentRequired(Said),
+    PaymentRequired(ProblemText),
     /// 403: the token's user may not do this.
     #[error("the user of the token may not do this (403): most such calls want an administrator's token{0}")]
-    Forbidden(Said),
+    Forbidden(ProblemText),
     /// 403 without JSON.
     #[error(
         "Kommo answered 403 without JSON: it blocks this address (make fewer calls a second, or ask Kommo's support), or \
@@ -57,14 +58,14 @@ pub enum Error {
     Blocked,
     /// 404
     #[error("Kommo does not know it, or does not show it to this user (404){0}")]
-    NotFound(Said),
+    NotFound(ProblemText),
     /// 400 or 422: Kommo does not take what was sent.
     #[error("Kommo refuses what was sent ({status}){said}")]
     Invalid {
         /// The HTTP status.
         status: u16,
         /// What Kommo wrote.
-        said: Said,
+        said: ProblemText,
         /// What is wrong, place by place; empty if Kommo did not say.
         errors: Vec<ValidationError>,
     },
@@ -74,13 +75,13 @@ pub enum Error {
         /// How long to wait, if Kommo said so.
         retry_after: Option<Duration>,
     },
-    /// Any other status that is none of success; for a read, after all its tries.
+    /// Any other status but success; for a read, after all its tries.
     #[error("Kommo answered {status}{said}{}", if *status >= 500 { ": try again later" } else { "" })]
     Status {
         /// The HTTP status.
         status: u16,
         /// What Kommo wrote.
-        said: Said,
+        said: ProblemText,
     },
     /// Kommo answered well, but with something else than it should.
     #[error("Kommo's answer is not {expected}: {why}")]
@@ -90,57 +91,44 @@ pub enum Error {
         /// Where it differs; nothing of what was there.
         why: String,
     },
-    /// There is no answer; for a read, after all its tries.
-    #[error("{}: {why}", if *sent {
+    /// There is no response of Kommo's; for a read, after all its tries.
+    #[error("{}", if *sent {
         "the call was sent but its answer is lost, so it may have been carried out"
     } else {
         "Kommo was not reached, so nothing was done"
     })]
     Transport {
         /// What went wrong.
-        why: String,
+        #[source]
+        reason: Reason,
         /// Whether the call may have arrived.
         sent: bool,
     },
     /// There is no HTTP client.
-    #[error("{0}")]
-    Setup(String),
+    #[error(transparent)]
+    Setup(#[from] HttpClientError),
 }
 
-/// What Kommo wrote about an error: title, hint and detail in one line, perhaps Russian, perhaps nothing.
+/// What Kommo wrote about an error: title, hint and detail in one line, sometimes Russian, sometimes empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said(String);
+pub struct ProblemText(String);
 
-impl Said {
+impl ProblemText {
     /// The text; empty if Kommo wrote nothing.
     pub fn text(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ProblemText {
     /// With a colon before it, to be put behind a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, "; Kommo says: {}", self.0) }
     }
 }
 
-/// One entry of `validation-errors`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ValidationError {
-    /// Which of the entities that were sent, counted by Kommo from `0`.
-    pub request_id: String,
-    /// `FieldMissing`, `TooLong`, ….
-    pub code: String,
-    /// Where: `execute_handlers.params.value`.
-    pub path: String,
-    /// Kommo's words.
-    pub detail: String,
-}
-
 impl Error {
-    /// Whether the same call may succeed later without anybody doing anything. Of a write that was sent and whose
+    /// Whether the same call may succeed later although no one does anything. Of a write that was sent and whose
     /// answer is lost, it says yes too: make sure that it may be carried out twice.
     ///
     /// ```
@@ -158,7 +146,7 @@ impl Error {
         match self {
             Self::Paused { .. } | Self::RateLimited { .. } | Self::Transport { .. } => true,
             Self::NotConnected(why) | Self::Unauthorized(why) => matches!(why, NoBearer::NotRenewed { .. }),
-            Self::Status { status, .. } => matches!(status, 408 | 425 | 500..=599),
+            Self::Status { status, .. } => matches!(status, 300..=399 | 408 | 425 | 500..=599),
             _ => false,
         }
     }
@@ -172,59 +160,40 @@ impl Error {
         }
     }
 
-    /// What a response that is no success means.
-    pub(super) fn of(response: &Response) -> Self {
-        let problem = response.problem();
-        let is_json = problem.is_some();
-        let Problem { retry_after, text, .. } = problem.unwrap_or_default();
-        let said = Said(text);
-        match response.status {
-            401 => Self::Unauthorized(NoBearer::NeedsAuthorization {
+    /// What an outcome means to the caller of the typed client.
+    ///
+    /// # Errors
+    /// The call was not accepted.
+    pub(super) fn check(outcome: CallOutcome) -> Result<(), Self> {
+        let said = ProblemText(outcome.problem().map(|problem| problem.text.clone()).unwrap_or_default());
+        Err(match outcome {
+            CallOutcome::Accepted { .. } => return Ok(()),
+            CallOutcome::Unauthorized { .. } => Self::Unauthorized(NoBearer::NeedsAuthorization {
                 why: "Kommo refuses even a renewed token".to_owned(),
             }),
-            402 => Self::PaymentRequired(said),
-            403 if is_json => Self::Forbidden(said),
-            403 => Self::Blocked,
-            404 => Self::NotFound(said),
-            status @ (400 | 422) => {
-                Self::Invalid { status, said, errors: ValidationError::read(&response.body) }
+            CallOutcome::PaymentRequired { .. } => Self::PaymentRequired(said),
+            CallOutcome::Forbidden { .. } => Self::Forbidden(said),
+            CallOutcome::Blocked => Self::Blocked,
+            CallOutcome::NotFound { .. } => Self::NotFound(said),
+            CallOutcome::Rejected { status, problem } => {
+                Self::Invalid { status, said, errors: problem.errors }
             }
-            429 => Self::RateLimited { retry_after: response.retry_after.or(retry_after) },
-            status => Self::Status { status, said },
-        }
-    }
-}
-
-impl ValidationError {
-    /// All that a body holds; a part of another shape than documented is left out, the others are not.
-    fn read(body: &[u8]) -> Vec<Self> {
-        let document: Value = serde_json::from_slice(body).unwrap_or_default();
-        let of_entity = |invalid: &Value| {
-            let request_id = match invalid.get("request_id") {
-                Some(Value::Number(number)) => number.to_string(),
-                _ => word(invalid, "request_id").to_owned(),
-            };
-            let errors = invalid.get("errors").map(entries).unwrap_or_default();
-            let read = move |error: &Value| {
-                let [code, path, detail] = ["code", "path", "detail"].map(|key| shorten(word(error, key)));
-                Self { request_id: request_id.clone(), code, path, detail }
-            };
-            errors.into_iter().map(read).collect::<Vec<_>>()
-        };
-        let invalid = document.get("validation-errors").map(entries).unwrap_or_default();
-        invalid.into_iter().flat_map(of_entity).collect()
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NotAllowed(why) => Self::Refused(format!(
-                "nothing was sent, because the account's address may not be called: {why}"
+            CallOutcome::TooManyRequests { retry_after, .. } => Self::RateLimited { retry_after },
+            CallOutcome::Redirected { status, .. }
+            | CallOutcome::Unavailable { status, .. }
+            | CallOutcome::Unexpected { status, .. } => Self::Status { status, said },
+            CallOutcome::NotKommo { status } => {
+                Self::Transport { reason: Reason::new(not_kommo(status)), sent: outcome.may_have_arrived() }
+            }
+            CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => Self::Refused(Reason::caused_by(
+                "nothing was sent, because the account's address may not be called",
+                refusal,
             )),
-            Failure::NotSent(why) => Self::Transport { why, sent: false },
-            Failure::Lost { why, .. } => Self::Transport { why, sent: true },
-        }
+            CallOutcome::NoResponse(CallFailure::NotSent(reason)) => Self::Transport { reason, sent: false },
+            CallOutcome::NoResponse(CallFailure::Lost { reason, .. }) => {
+                Self::Transport { reason, sent: true }
+            }
+        })
     }
 }
 
@@ -234,21 +203,32 @@ fn behind(span: Option<Duration>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::classify;
+    use super::super::response::Response;
     use super::*;
+    use model::{HostRefusal, error_chain};
 
     fn error(status: u16, body: &str) -> Error {
-        Error::of(&Response { status, body: body.into(), ..Response::default() })
+        let response = Response { status, body: body.into(), ..Response::default() };
+        Error::check(classify(&response)).unwrap_err()
+    }
+
+    fn failed(failure: CallFailure) -> Error {
+        Error::check(CallOutcome::NoResponse(failure)).unwrap_err()
     }
 
     #[test]
     fn each_status_has_its_error_and_says_whether_to_retry() {
-        let said = |text: &str| Said(text.to_owned());
+        let said = |text: &str| ProblemText(text.to_owned());
+        let not_kommo = |text: &'static str, sent| Error::Transport { reason: Reason::new(text), sent };
         let problem = r#"{"title":"Нет","detail":"прав"}"#;
         for (status, body, expected, retry) in [
             (402, problem, Error::PaymentRequired(said("Нет: прав")), false),
             (403, problem, Error::Forbidden(said("Нет: прав")), false),
             (403, "<html>", Error::Blocked, false),
-            (404, "", Error::NotFound(said("")), false),
+            (404, problem, Error::NotFound(said("Нет: прав")), false),
+            (404, "", not_kommo("404 without JSON, which is not Kommo's API", false), true),
+            (200, "<html>", not_kommo("200 with an HTML page, which is not Kommo's API", true), true),
             (
                 429,
                 r#"{"retry_after":5}"#,
@@ -258,7 +238,7 @@ mod tests {
             (500, problem, Error::Status { status: 500, said: said("Нет: прав") }, true),
             (408, "", Error::Status { status: 408, said: said("") }, true),
             (409, "", Error::Status { status: 409, said: said("") }, false),
-            (302, "", Error::Status { status: 302, said: said("") }, false),
+            (302, "", Error::Status { status: 302, said: said("") }, true),
         ] {
             let error = error(status, body);
             assert_eq!(error, expected, "{status}");
@@ -266,27 +246,8 @@ mod tests {
         }
         let Error::Unauthorized(why) = error(401, problem) else { panic!("401 is something else") };
         assert!(why.to_string().contains("accounts authorize"), "{why}");
-    }
-
-    #[test]
-    fn a_refusal_whose_json_broke_off_is_no_blocked_address() {
-        let cut = |body: &str, says_json| {
-            Error::of(&Response {
-                status: 403,
-                says_json,
-                body: body.into(),
-                is_cut: true,
-                ..Response::default()
-            })
-        };
-        let forbidden = Error::Forbidden(Said(String::new()));
-        assert_eq!(cut(r#"{"title":"Forbi"#, false), forbidden);
-        assert_eq!(cut(" \n{", false), forbidden);
-        assert_eq!(cut("", true), forbidden);
-        assert_eq!(cut("", false), Error::Blocked);
-        assert_eq!(cut("<html><he", true), Error::Blocked);
-        // Whole, and no JSON all the same.
-        assert_eq!(error(403, r#"{"title":"Forbi"#), Error::Blocked);
+        let accepted = classify(&Response { status: 202, ..Response::default() });
+        assert_eq!(Error::check(accepted), Ok(()));
     }
 
     #[test]
@@ -300,23 +261,25 @@ mod tests {
              field is missing"
         );
         let Error::Invalid { errors, .. } = refused else { panic!("{refused:?}") };
-        let expected = ValidationError {
-            request_id: "0".into(),
-            code: "FieldMissing".into(),
-            path: "password".into(),
-            detail: "This field is missing.".into(),
-        };
-        assert_eq!(errors, [expected]);
+        assert_eq!((errors.len(), &*errors[0].path), (1, "password"));
     }
 
     #[test]
     fn what_was_not_sent_and_what_may_have_arrived_are_told_apart() {
-        let lost = Error::from(Failure::Lost { why: "reset".into(), timed_out: false });
-        let not_sent = Error::from(Failure::NotSent("refused".into()));
-        assert!(lost.to_string().contains("may have been carried out"), "{lost}");
-        assert!(not_sent.to_string().contains("nothing was done"), "{not_sent}");
+        let lost = failed(CallFailure::Lost { reason: Reason::new("reset"), timed_out: false });
+        let not_sent = failed(CallFailure::NotSent(Reason::new("refused")));
+        assert_eq!(
+            error_chain(&lost),
+            "the call was sent but its answer is lost, so it may have been carried out: reset"
+        );
+        assert_eq!(error_chain(&not_sent), "Kommo was not reached, so nothing was done: refused");
         assert!(lost.is_worth_retrying() && not_sent.is_worth_retrying());
-        assert!(!Error::from(Failure::NotAllowed("x".into())).is_worth_retrying());
+        let not_allowed = failed(CallFailure::NotAllowed(HostRefusal::Scheme));
+        assert!(!not_allowed.is_worth_retrying());
+        assert_eq!(
+            error_chain(&not_allowed),
+            "nothing was sent, because the account's address may not be called: its scheme is not https"
+        );
         let paused = Error::Paused { left: Some(Duration::from_millis(1_500)) };
         assert_eq!(paused.to_string(), "calls to this account are paused for 2 s: try again later");
         assert_eq!(paused.retry_after(), Some(Duration::from_millis(1_500)));

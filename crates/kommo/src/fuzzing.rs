@@ -6,11 +6,11 @@ use secrecy::ExposeSecret;
 
 use model::Timestamp;
 
-use super::oauth::{judged, token_claims};
+use super::oauth::{GrantError, check, token_claims};
+use super::outcome::{CallOutcome, classify};
 use super::problem::whole_seconds;
-use super::token_response::{self, DEFAULT_LIFE, LONGEST_LIFE};
-use super::transport::Response;
-use super::{Answer, GrantError};
+use super::response::Response;
+use super::token_response::{self, DEFAULT_TOKEN_LIFE, MAX_TOKEN_LIFE};
 
 /// The answer in `input`: the status in its first line, `Retry-After` in the second, then the body.
 fn response(input: &[u8]) -> Response {
@@ -24,35 +24,41 @@ fn response(input: &[u8]) -> Response {
     Response { status, retry_after, body: lines.next().unwrap_or_default().to_vec(), ..Response::default() }
 }
 
-/// Reads an answer to a continue, as the transport does.
-pub fn answer(input: &[u8]) -> Answer {
+/// Classifies a response, and gives it back with what it means.
+pub fn outcome(input: &[u8]) -> CallOutcome {
     let response = response(input);
-    let answer = Answer::read(&response);
-    if let Answer::Status { status, problem, .. } = &answer {
-        assert!(*status != 404 || problem.is_some(), "a 404 of something else");
-        if let Some(problem) = problem {
-            assert!(problem.text.chars().count() <= 1_000 && !problem.text.contains(char::is_control));
-            let body = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body);
-            assert!(body.trim_ascii_start().starts_with(b"{"), "a problem without JSON");
-        }
+    let outcome = classify(&response);
+    assert_eq!(outcome.status(), Some(response.status));
+    let body = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body);
+    let begins_as_json = body.trim_ascii_start().starts_with(b"{");
+    if matches!(outcome, CallOutcome::NotFound { .. } | CallOutcome::Forbidden { .. }) {
+        assert!(begins_as_json, "a problem without JSON");
     }
-    answer
+    if let Some(problem) = outcome.problem() {
+        assert!(begins_as_json || problem.text.is_empty() && problem.errors.is_empty());
+        assert!(problem.text.chars().count() <= 1_000 && !problem.text.contains(char::is_control));
+    }
+    outcome
 }
 
-/// Reads an answer to a request for new tokens; says whether there are any.
+/// Reads a response to a request for new tokens; says whether there are any.
 pub fn grant(input: &[u8]) -> bool {
     let response = response(input);
     let status = response.status;
-    match judged(&response) {
+    match check(classify(&response)) {
         Ok(()) => assert!((200..300).contains(&status), "{status} is no success"),
         Err(GrantError::Dead { text, .. }) => {
             assert!(matches!(status, 400 | 401), "{status} cost an account its tokens");
             assert!(text.chars().count() <= 1_000 && !text.contains(char::is_control));
         }
         Err(GrantError::TooMany { .. }) => assert_eq!(status, 429),
-        Err(GrantError::Unavailable(_)) => assert!(matches!(status, 408 | 425 | 500..=599), "{status}"),
+        Err(GrantError::Unavailable(_)) => {
+            assert!(matches!(status, 300..=399 | 408 | 425 | 500..=599), "{status}");
+        }
+        Err(GrantError::Blocked) => assert_eq!(status, 403),
+        Err(GrantError::NotKommo { .. }) => assert!(matches!(status, 200 | 206 | 404), "{status}"),
         Err(GrantError::Refused { status: told, .. }) => {
-            assert!(told == status && !(200..300).contains(&status) && !(500..600).contains(&status));
+            assert!(told == status && !matches!(status, 200..=399 | 500..=599));
         }
         Err(GrantError::NotAllowed(_)) => panic!("it was asked"),
     }
@@ -63,7 +69,10 @@ pub fn grant(input: &[u8]) -> bool {
     }
     let now = Timestamp::from_millis(1_700_000_000_000);
     let life = tokens.expires_at(now).since(now);
-    assert!(life == DEFAULT_LIFE || (Duration::from_secs(1)..=LONGEST_LIFE).contains(&life), "{life:?}");
+    assert!(
+        life == DEFAULT_TOKEN_LIFE || (Duration::from_secs(1)..=MAX_TOKEN_LIFE).contains(&life),
+        "{life:?}"
+    );
     let claims = token_claims(&tokens.access);
     assert!(claims.account_id.is_none_or(|account| account.0 > 0));
     (200..300).contains(&status)

@@ -13,15 +13,19 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::pace::Cause;
-use model::{AccountId, RedirectUri};
+use model::{AccountId, RedirectUri, error_chain};
 
+use super::http_client::{Call, HttpClient};
 use super::lenient;
-use super::token_response::{self, Granted};
-use super::transport::{Call, Failure, Kommo, Response};
+use super::outcome::{CallFailure, CallOutcome, not_kommo};
+use super::problem::ApiProblem;
+use super::reason::Reason;
+use super::response::Response;
+use super::token_response::{self, GrantedTokens};
 
 /// The integration that asks.
 #[derive(Clone)]
-pub struct App<'a> {
+pub struct OAuthApp<'a> {
     /// Its id.
     pub client_uuid: &'a str,
     /// Its secret key.
@@ -43,9 +47,9 @@ pub enum Grant<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
     /// Nothing was sent: this host may not get a secret.
-    #[error("{0}")]
-    NotAllowed(String),
-    /// The code or the refresh token is good no more.
+    #[error("{}", error_chain(.0))]
+    NotAllowed(Reason),
+    /// The code or the refresh token no longer works.
     #[error("Kommo answered {status}: {text}")]
     Dead {
         /// 400 or 401.
@@ -53,30 +57,37 @@ pub enum GrantError {
         /// What Kommo said.
         text: String,
     },
-    /// Refused for another reason: the secret, the address, the redirect_uri, a block.
+    /// Refused for another reason: the secret, the address, the redirect_uri.
     #[error("Kommo answered {status}: {text}")]
     Refused {
         /// The HTTP status.
         status: u16,
         /// What Kommo said.
         text: String,
-        /// It is a 403 without JSON.
-        is_block: bool,
     },
-    /// Kommo wants to be asked later.
+    /// 403 without JSON: Kommo blocks the address that the call came from.
+    #[error("Kommo answered 403: {}", Cause::Blocked.advice())]
+    Blocked,
+    /// Kommo asks to wait.
     #[error("Kommo answered 429")]
     TooMany {
         /// How long, if it said so.
         retry_after: Option<Duration>,
     },
+    /// Something answered in place of Kommo's API.
+    #[error("{}", not_kommo(*status))]
+    NotKommo {
+        /// The HTTP status.
+        status: u16,
+    },
     /// Kommo was not reached, or is in trouble.
-    #[error("{0}")]
-    Unavailable(String),
+    #[error("{}", error_chain(.0))]
+    Unavailable(Reason),
 }
 
 /// Where an account is, as Kommo tells after it has moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct AccountAddress {
     /// Kommo's number of the account.
     pub id: i64,
     /// Its whole host name.
@@ -92,12 +103,17 @@ pub struct TokenClaims {
     pub api_domain: Option<String>,
 }
 
-impl Kommo {
+impl HttpClient {
     /// Asks `origin` for new tokens.
     ///
     /// # Errors
     /// There are none; the error says whether asking again may help.
-    pub async fn grant(&self, origin: &Url, app: App<'_>, grant: Grant<'_>) -> Result<Granted, GrantError> {
+    pub async fn grant(
+        &self,
+        origin: &Url,
+        app: OAuthApp<'_>,
+        grant: Grant<'_>,
+    ) -> Result<GrantedTokens, GrantError> {
         let mut body = json!({
             "client_id": app.client_uuid,
             "client_secret": app.client_secret.expose_secret(),
@@ -110,10 +126,10 @@ impl Kommo {
         body["grant_type"] = kind.into();
         body[key] = secret.expose_secret().into();
         let url = joined(origin, "/oauth2/access_token")?;
-        let response = self.send(Call::post(url, body.to_string())).await.map_err(GrantError::from)?;
-        judged(&response)?;
+        let response = self.accepted(Call::post(url, body.to_string())).await?;
         token_response::read(&response.body, old).map_err(|why| {
-            GrantError::Unavailable(format!("Kommo answered {} without tokens: {why}", response.status))
+            let status = response.status;
+            GrantError::Unavailable(Reason::new(format!("Kommo answered {status} without tokens: {why}")))
         })
     }
 
@@ -121,13 +137,12 @@ impl Kommo {
     ///
     /// # Errors
     /// It does not tell.
-    pub async fn address(&self, api: &Url, refresh: &SecretString) -> Result<Address, GrantError> {
+    pub async fn address(&self, api: &Url, refresh: &SecretString) -> Result<AccountAddress, GrantError> {
         let url = joined(api, "/oauth2/account/current/subdomain")?;
         let call = Call::get(url).secret_header("x-refresh-token", refresh);
-        let response = self.send(call).await.map_err(GrantError::from)?;
-        judged(&response)?;
+        let response = self.accepted(call).await?;
         address_of(&response.body)
-            .ok_or_else(|| GrantError::Unavailable("Kommo did not say where the account is".to_owned()))
+            .ok_or_else(|| GrantError::Unavailable(Reason::new("Kommo did not say where the account is")))
     }
 
     /// Asks which account a bearer belongs to.
@@ -136,11 +151,18 @@ impl Kommo {
     /// It does not tell.
     pub async fn account_id(&self, origin: &Url, bearer: &SecretString) -> Result<AccountId, GrantError> {
         let call = Call::get(joined(origin, "/api/v4/account")?).bearer(bearer);
-        let response = self.send(call).await.map_err(GrantError::from)?;
-        judged(&response)?;
+        let response = self.accepted(call).await?;
         let map = lenient::object_of(&response.body).unwrap_or_default();
         let id = map.get("id").and_then(lenient::whole).map(AccountId);
-        id.ok_or_else(|| GrantError::Unavailable("Kommo did not say which account it is".to_owned()))
+        id.ok_or_else(|| GrantError::Unavailable(Reason::new("Kommo did not say which account it is")))
+    }
+
+    /// Makes a call, and gives its response only if Kommo accepted it.
+    async fn accepted(&self, call: Call<'_>) -> Result<Response, GrantError> {
+        let result = self.send(call).await;
+        check(CallOutcome::of(&result))?;
+        // An outcome is accepted only if there is a response.
+        Ok(result.unwrap_or_default())
     }
 }
 
@@ -154,78 +176,87 @@ pub fn token_claims(access: &SecretString) -> TokenClaims {
     }
 }
 
-/// The claims of a JWT, unverified; none if it is not one.
+/// The claims of a JWT, unverified; empty if it is not one.
 pub(super) fn claims_of(access: &SecretString) -> Map<String, Value> {
     let payload = access.expose_secret().split('.').nth(1);
     let bytes = payload.and_then(|payload| BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok());
     bytes.and_then(|bytes| lenient::object_of(&bytes)).unwrap_or_default()
 }
 
-fn address_of(body: &[u8]) -> Option<Address> {
+fn address_of(body: &[u8]) -> Option<AccountAddress> {
     let map = lenient::object_of(body)?;
     let id = map.get("id").and_then(lenient::whole)?;
     let domain = map.get("domain")?.as_str()?.trim().to_owned();
-    Some(Address { id, domain })
+    Some(AccountAddress { id, domain })
 }
 
 fn joined(origin: &Url, path: &str) -> Result<Url, GrantError> {
-    origin.join(path).map_err(|_| GrantError::NotAllowed("the account's address is no URL".to_owned()))
+    origin.join(path).map_err(|_| GrantError::NotAllowed(Reason::new("the account's address is no URL")))
 }
 
-/// Kommo's answer, as far as it is none that brings something.
-pub(super) fn judged(response: &Response) -> Result<(), GrantError> {
-    let status = response.status;
-    let problem = response.problem();
-    let text = problem.as_ref().map(|problem| problem.text.clone()).filter(|text| !text.is_empty());
-    let is_block = status == 403 && problem.is_none();
-    let unsaid = if is_block { Cause::Blocked.advice() } else { "it did not say why" };
-    let text = text.unwrap_or_else(|| unsaid.to_owned());
-    match status {
-        200..=299 => Ok(()),
-        400 | 401 if is_dead(&response.body) => Err(GrantError::Dead { status, text }),
-        429 => {
-            let retry_after =
-                response.retry_after.or_else(|| problem.and_then(|problem| problem.retry_after));
-            Err(GrantError::TooMany { retry_after })
+/// What an outcome means to a request for tokens.
+///
+/// # Errors
+/// The call was not accepted.
+pub(super) fn check(outcome: CallOutcome) -> Result<(), GrantError> {
+    let said = |problem: ApiProblem| {
+        if problem.text.is_empty() { "it did not say why".to_owned() } else { problem.text }
+    };
+    Err(match outcome {
+        CallOutcome::Accepted { .. } => return Ok(()),
+        CallOutcome::Rejected { status: status @ 400, problem } if is_dead(&problem) => {
+            GrantError::Dead { status, text: said(problem) }
         }
-        408 | 425 | 500..=599 => Err(GrantError::Unavailable(format!("Kommo answered {status}: {text}"))),
-        _ => Err(GrantError::Refused { status, text, is_block }),
-    }
+        CallOutcome::Unauthorized { problem } if is_dead(&problem) => {
+            GrantError::Dead { status: 401, text: said(problem) }
+        }
+        CallOutcome::Blocked => GrantError::Blocked,
+        CallOutcome::TooManyRequests { retry_after, .. } => GrantError::TooMany { retry_after },
+        CallOutcome::NotKommo { status } => GrantError::NotKommo { status },
+        CallOutcome::Redirected { .. } => GrantError::Unavailable(Reason::new(outcome.to_string())),
+        CallOutcome::Unavailable { status, problem } => {
+            let text = format!("Kommo answered {status}: {}", said(problem));
+            GrantError::Unavailable(Reason::new(text))
+        }
+        CallOutcome::Rejected { status, problem } | CallOutcome::Unexpected { status, problem } => {
+            GrantError::Refused { status, text: said(problem) }
+        }
+        CallOutcome::Unauthorized { problem } => GrantError::Refused { status: 401, text: said(problem) },
+        CallOutcome::PaymentRequired { problem } => GrantError::Refused { status: 402, text: said(problem) },
+        CallOutcome::Forbidden { problem } => GrantError::Refused { status: 403, text: said(problem) },
+        CallOutcome::NotFound { problem } => GrantError::Refused { status: 404, text: said(problem) },
+        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => {
+            GrantError::NotAllowed(Reason::new(refusal.to_string()))
+        }
+        CallOutcome::NoResponse(CallFailure::NotSent(reason)) => GrantError::Unavailable(reason),
+        CallOutcome::NoResponse(CallFailure::Lost { reason, .. }) => {
+            GrantError::Unavailable(Reason::caused_by("the answer was lost", reason))
+        }
+    })
 }
 
 /// Whether the hint says that the token itself is the trouble. Hints are the same in every language.
-fn is_dead(body: &[u8]) -> bool {
-    let problem = lenient::object_of(body).unwrap_or_default();
-    let hint = problem.get("hint").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+fn is_dead(problem: &ApiProblem) -> bool {
+    let hint = problem.hint.to_ascii_lowercase();
     ["has been revoked", "has expired", "cannot decrypt", "is not linked to client"]
         .iter()
         .any(|sign| hint.contains(sign))
 }
 
-impl From<Failure> for GrantError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NotAllowed(why) => Self::NotAllowed(why),
-            Failure::NotSent(why) => Self::Unavailable(why),
-            Failure::Lost { why, .. } => Self::Unavailable(format!("the answer was lost: {why}")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::classify;
     use super::*;
 
     fn answer(status: u16, body: &str) -> Result<(), GrantError> {
-        judged(&Response { status, body: body.as_bytes().to_vec(), ..Response::default() })
+        check(classify(&Response { status, body: body.as_bytes().to_vec(), ..Response::default() }))
     }
 
     #[test]
     fn only_a_dead_token_costs_an_account_its_tokens() {
         let dead = |status, text: &str| Err(GrantError::Dead { status, text: text.to_owned() });
-        let refused =
-            |status, text: &str| Err(GrantError::Refused { status, text: text.to_owned(), is_block: false });
-        let unavailable = |text: &str| Err(GrantError::Unavailable(text.to_owned()));
+        let refused = |status, text: &str| Err(GrantError::Refused { status, text: text.to_owned() });
+        let unavailable = |text: &'static str| Err(GrantError::Unavailable(Reason::new(text)));
         for (status, body, expected) in [
             (200, "", Ok(())),
             (
@@ -245,18 +276,15 @@ mod tests {
             ),
             (401, r#"{"title":"Token has been revoked"}"#, refused(401, "Token has been revoked")),
             (401, r#"{"hint":"Client authentication failed"}"#, refused(401, "Client authentication failed")),
-            (404, "<html>", refused(404, "it did not say why")),
+            (422, r#"{"hint":"Token has been revoked"}"#, refused(422, "Token has been revoked")),
+            (404, r#"{"title":"Not Found"}"#, refused(404, "Not Found")),
+            (404, "<html>", Err(GrantError::NotKommo { status: 404 })),
+            (200, "<html>", Err(GrantError::NotKommo { status: 200 })),
+            (405, "<html>", refused(405, "it did not say why")),
+            (402, "", refused(402, "it did not say why")),
             (403, r#"{"title":"Forbidden"}"#, refused(403, "Forbidden")),
-            (
-                403,
-                "<html>Token has been revoked",
-                Err(GrantError::Refused {
-                    status: 403,
-                    text: Cause::Blocked.advice().into(),
-                    is_block: true,
-                }),
-            ),
-            (301, "", refused(301, "it did not say why")),
+            (403, "<html>Token has been revoked", Err(GrantError::Blocked)),
+            (301, "", unavailable("Kommo answered 301: redirects are not followed")),
             (
                 503,
                 r#"{"hint":"Token has been revoked"}"#,
@@ -274,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_address_is_read_from_numbers_and_texts() {
-        let expected = Some(Address { id: 7, domain: "a.kommo.com".into() });
+        let expected = Some(AccountAddress { id: 7, domain: "a.kommo.com".into() });
         for body in [
             r#"{"id":7,"subdomain":"a","domain":"a.kommo.com","top_level_domain":"com"}"#,
             r#"{"id":"7","domain":"a.kommo.com"}"#,

@@ -30,12 +30,12 @@ pub fn client_builder(outgoing: &Outgoing) -> reqwest::Result<ClientBuilder> {
 }
 
 /// The proxy of a client, for what is said of a call.
-pub(super) struct Route {
+pub(super) struct ProxyRoute {
     shown: String,
     matcher: Matcher,
 }
 
-impl Route {
+impl ProxyRoute {
     /// The one of `outgoing`; `None` if calls go directly.
     pub(super) fn new(outgoing: &Outgoing) -> Option<Self> {
         let proxy = outgoing.proxy.as_ref()?;
@@ -51,9 +51,9 @@ impl Route {
     }
 }
 
-impl std::fmt::Debug for Route {
+impl std::fmt::Debug for ProxyRoute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Route").field(&self.shown).finish()
+        f.debug_tuple("ProxyRoute").field(&self.shown).finish()
     }
 }
 

@@ -8,17 +8,18 @@ use serde::Serialize;
 use url::Url;
 
 use super::error::Error;
+use super::reason::Reason;
 
-/// One thing to ask.
+/// One thing to request.
 #[derive(Clone)]
-pub(super) struct Ask {
+pub(super) struct ApiRequest {
     pub(super) method: Method,
     /// Path and query.
     path: String,
     pub(super) body: Option<String>,
 }
 
-impl Ask {
+impl ApiRequest {
     /// Reads.
     pub(super) fn get(path: impl Into<String>) -> Self {
         Self { method: Method::GET, path: path.into(), body: None }
@@ -41,7 +42,7 @@ impl Ask {
         body: &(impl Serialize + ?Sized),
     ) -> Result<Self, Error> {
         let json = serde_json::to_string(body)
-            .map_err(|error| Error::Refused(format!("the body for {path} does not become JSON: {error}")))?;
+            .map_err(|error| refused(format!("the body for {path} does not become JSON"), error))?;
         Ok(Self { method, path: path.to_owned(), body: Some(json) })
     }
 
@@ -52,31 +53,34 @@ impl Ask {
 
     /// Where to send it while the account is at `origin`.
     pub(super) fn url(&self, origin: &str) -> Result<Url, Error> {
-        let base = Url::parse(origin).map_err(|error| {
-            Error::Refused(format!("the account's address `{origin}` is no URL: {error}"))
-        })?;
-        let refused = || {
-            Error::Refused(format!(
+        let base = Url::parse(origin)
+            .map_err(|error| refused(format!("the account's address `{origin}` is no URL"), error))?;
+        let no_path = || {
+            Error::Refused(Reason::new(format!(
                 "`{}` is no path of the account: write it with one `/` at its beginning, as in /api/v4/leads",
                 shown(&self.path)
-            ))
+            )))
         };
         if !self.path.starts_with('/') {
-            return Err(refused());
+            return Err(no_path());
         }
-        let url = base.join(&self.path).map_err(|_| refused())?;
+        let url = base.join(&self.path).map_err(|_| no_path())?;
         if url.origin() != base.origin() || !url.username().is_empty() || url.password().is_some() {
-            return Err(refused());
+            return Err(no_path());
         }
         Ok(url)
     }
+}
+
+fn refused(text: String, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Refused(Reason::caused_by(text, source))
 }
 
 /// One part of a path, in which nothing can mean more than itself.
 pub(super) fn segment(text: &str) -> Result<String, Error> {
     // These are no names in a path, and encoding cannot make them any.
     if text.is_empty() || text == "." || text == ".." {
-        return Err(Error::Refused(format!("`{text}` is no code of a widget")));
+        return Err(Error::Refused(Reason::new(format!("`{text}` is no code of a widget"))));
     }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -89,7 +93,7 @@ pub(super) fn segment(text: &str) -> Result<String, Error> {
     Ok(encoded)
 }
 
-/// A path without its query, which may say what is nobody's business, and not too long.
+/// A path without its query, which may hold private data, cut to 80 characters.
 fn shown(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     path.chars().filter(|letter| !letter.is_control()).take(80).collect()
@@ -109,7 +113,7 @@ mod tests {
             ("/a/../../b", "https://example.kommo.com/b"),
             ("/", "https://example.kommo.com/"),
         ] {
-            assert_eq!(Ask::get(path).url(ORIGIN).unwrap().as_str(), expected, "{path}");
+            assert_eq!(ApiRequest::get(path).url(ORIGIN).unwrap().as_str(), expected, "{path}");
         }
         for path in [
             "",
@@ -123,14 +127,14 @@ mod tests {
             "//example.kommo.com:444/",
             "@evil.example/",
         ] {
-            let refused = Ask::get(path).url(ORIGIN);
+            let refused = ApiRequest::get(path).url(ORIGIN);
             assert!(matches!(refused, Err(Error::Refused(_))), "{path} became {refused:?}");
         }
     }
 
     #[test]
     fn a_refused_path_is_told_without_its_query() {
-        let error = Ask::get("leads?token=abc").url(ORIGIN).unwrap_err().to_string();
+        let error = ApiRequest::get("leads?token=abc").url(ORIGIN).unwrap_err().to_string();
         assert!(error.contains("`leads`") && !error.contains("abc"), "{error}");
     }
 

@@ -60,8 +60,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    use super::super::problem::Answer;
-    use super::super::transport::Kommo;
+    use super::super::http_client::HttpClient;
+    use super::super::outcome::{CallFailure, CallOutcome};
     use super::*;
     use model::{CheckedCompletion, Outgoing};
 
@@ -84,7 +84,7 @@ mod tests {
         PublicOnly { rules: rules(false, 443).into(), lookup, allow_private: false, proxy: None }
     }
 
-    async fn continued(kommo: &Kommo, url: &str) -> Answer {
+    async fn continued(kommo: &HttpClient, url: &str) -> CallOutcome {
         let url = format!("{url}/api/v4/salesbot/1/continue/1").parse().unwrap();
         kommo.continue_bot(&url, &"a-bearer".into(), &CheckedCompletion::failed()).await
     }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_look_at_a_name_is_checked_anew() {
+    async fn each_lookup_of_a_name_is_checked_again() {
         let answers = ["93.184.215.14:0", "169.254.169.254:0", "93.184.215.14:0"];
         let answers = answers.map(|address| vec![address.parse().unwrap()]).to_vec();
         let resolver = public_only(leads_to(answers));
@@ -125,14 +125,15 @@ mod tests {
         let timeout = Duration::from_secs(5);
         let direct = Outgoing::default();
         let kommo =
-            Kommo::that_looks_up(lookup.clone(), &direct, rules(false, address.port()), timeout).unwrap();
+            HttpClient::with_lookup(lookup.clone(), &direct, rules(false, address.port()), timeout).unwrap();
         let url = format!("https://changes.kommo.com:{}", address.port());
         for _ in 0..3 {
-            let Answer::NotSent(why) = continued(&kommo, &url).await else { panic!("it was called") };
-            assert!(why.contains("private"), "{why}");
+            let outcome = continued(&kommo, &url).await;
+            assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
+            assert!(outcome.to_string().contains("private"), "{outcome}");
         }
         // Where private addresses are allowed the same lookup does lead there, so it was the check that refused.
-        let allowed = Kommo::that_looks_up(lookup, &direct, rules(true, address.port()), timeout).unwrap();
+        let allowed = HttpClient::with_lookup(lookup, &direct, rules(true, address.port()), timeout).unwrap();
         let url = format!("http://changes.kommo.com:{}", address.port());
         let heard = async {
             let (mut stream, _) = inside.accept().await.unwrap();
@@ -142,7 +143,7 @@ mod tests {
             head
         };
         let (answer, head) = tokio::join!(continued(&allowed, &url), heard);
-        assert!(matches!(answer, Answer::Status { status: 202, .. }), "{answer:?}");
+        assert_eq!(answer, CallOutcome::Accepted { status: 202 });
         assert_eq!(head, b"POST", "the first caller that got through is the allowed one");
     }
 }

@@ -1,28 +1,29 @@
-//! What comes after one try of a call: one table, no I/O.
+//! Whether a call of the typed client is tried again: one table, no I/O.
 //!
-//! Reads are tried again where that may help. A write is tried again only if Kommo surely did nothing: after a 401
-//! it did not know who asks, after a 429 it did not look at the call. Of a write whose answer was lost nobody knows.
+//! Reads are tried again if that may help. A write is tried again only if Kommo certainly did nothing: after a 401 it did not
+//! know who asks, after a 429 it did not look at the call. If the response to a write is lost, we cannot tell whether it took
+//! effect.
 
 use std::time::Duration;
 
 use model::{Backoff, Jitter};
 
-use super::transport::{Failure, Response};
+use super::outcome::CallOutcome;
 
 /// Tries of one call, the first included.
-const TRIES: u32 = 4;
-/// Somebody waits for the result, so it does not back off as far as a delivery does.
+const MAX_TRIES: u32 = 4;
+/// A caller waits for the result, so it does not back off as far as a delivery does.
 const BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(5), jitter: Jitter::Full };
 
-/// How the call stands.
+/// What is known of the call besides its outcome.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tried {
-    /// It changes nothing.
+pub(super) struct RetryContext {
+    /// The call changes nothing.
     pub(super) is_read: bool,
-    /// How often it was sent, from 1; a 401 that led to another token is not counted.
+    /// How often it was sent, from 1; a 401 that led to another token does not count.
     pub(super) tries: u32,
-    /// Another token was asked for already.
+    /// Another token was already asked for.
     pub(super) renewed: bool,
     /// Uniform in 0 to 1.
     pub(super) jitter: f64,
@@ -30,137 +31,160 @@ pub(super) struct Tried {
 
 /// What comes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// It is the result. Whether it also shows that the account takes calls.
-    Done {
-        /// Kommo worked on it.
+pub(super) enum Decision {
+    /// The outcome is the result.
+    Finish {
+        /// Kommo worked on the call, so the account takes calls.
         account_is_fine: bool,
     },
-    /// Again with another token.
-    Renew,
-    /// The account pauses. Again when it goes on, if so.
-    TooMany {
+    /// Send it again with another token.
+    RenewToken,
+    /// Pause the account.
+    PauseAccount {
         /// How long, if Kommo said so.
-        hint: Option<Duration>,
-        /// It may be tried again.
-        again: bool,
+        retry_after: Option<Duration>,
+        /// Whether to send the call again after the pause.
+        retry: bool,
     },
-    /// Again after this delay.
-    After(Duration),
+    /// Send it again after this delay.
+    RetryAfter(Duration),
 }
 
-/// Judges.
-pub(super) fn judge(got: &Result<Response, Failure>, tried: Tried) -> Next {
-    let again = || {
-        if tried.is_read && tried.tries < TRIES {
-            Next::After(BACKOFF.delay(tried.tries, tried.jitter))
-        } else {
-            Next::Done { account_is_fine: false }
+/// Decides what comes after one try.
+pub(super) fn decide(outcome: &CallOutcome, context: RetryContext) -> Decision {
+    let may_retry = context.tries < MAX_TRIES;
+    match outcome {
+        CallOutcome::Unauthorized { .. } if !context.renewed => Decision::RenewToken,
+        CallOutcome::TooManyRequests { retry_after, .. } => {
+            Decision::PauseAccount { retry_after: *retry_after, retry: may_retry }
         }
-    };
-    let response = match got {
-        Ok(response) => response,
-        Err(Failure::NotAllowed(_)) => return Next::Done { account_is_fine: false },
-        Err(Failure::NotSent(_) | Failure::Lost { .. }) => return again(),
-    };
-    match response.status {
-        200..=299 => Next::Done { account_is_fine: true },
-        401 if !tried.renewed => Next::Renew,
-        401 | 402 => Next::Done { account_is_fine: false },
-        // The right to this call is missing, or a firewall refuses it: that says nothing of other calls, least of all of
-        // continues. If the address is blocked, the next continue finds out.
-        403 => Next::Done { account_is_fine: false },
-        429 => {
-            let told = || response.problem().and_then(|problem| problem.retry_after);
-            Next::TooMany { hint: response.retry_after.or_else(told), again: tried.tries < TRIES }
+        outcome if outcome.is_transient() && context.is_read && may_retry => {
+            Decision::RetryAfter(BACKOFF.delay(context.tries, context.jitter))
         }
-        408 | 425 | 500..=599 => again(),
-        // A redirect is followed nowhere, so Kommo did not get to work on it.
-        300..=399 => Next::Done { account_is_fine: false },
-        _ => Next::Done { account_is_fine: true },
+        outcome => Decision::Finish { account_is_fine: is_worked_on(outcome) },
+    }
+}
+
+/// Whether Kommo worked on the call.
+///
+/// A 403 says nothing of other calls, least of all of continues: this call may be the only one that the token's user may not
+/// make, or a firewall refuses what it carries. If the address is blocked, the next continue finds out.
+const fn is_worked_on(outcome: &CallOutcome) -> bool {
+    match outcome {
+        CallOutcome::Accepted { .. }
+        | CallOutcome::Rejected { .. }
+        | CallOutcome::NotFound { .. }
+        | CallOutcome::Unexpected { .. } => true,
+        CallOutcome::Redirected { .. }
+        | CallOutcome::Unauthorized { .. }
+        | CallOutcome::PaymentRequired { .. }
+        | CallOutcome::Forbidden { .. }
+        | CallOutcome::Blocked
+        | CallOutcome::TooManyRequests { .. }
+        | CallOutcome::Unavailable { .. }
+        | CallOutcome::NotKommo { .. }
+        | CallOutcome::NoResponse(_) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::{CallFailure, classify};
+    use super::super::reason::Reason;
+    use super::super::response::Response;
     use super::*;
+    use model::HostRefusal;
 
-    const FIRST_READ: Tried = Tried { is_read: true, tries: 1, renewed: false, jitter: 1.0 };
+    const FIRST_READ: RetryContext = RetryContext { is_read: true, tries: 1, renewed: false, jitter: 1.0 };
+    const FAILED: Decision = Decision::Finish { account_is_fine: false };
+    const FINE: Decision = Decision::Finish { account_is_fine: true };
+    const HTML: &str = "<html>";
 
-    fn status(status: u16, body: &str) -> Result<Response, Failure> {
-        Ok(Response { status, body: body.into(), ..Response::default() })
+    fn response(status: u16, body: &str) -> CallOutcome {
+        classify(&Response { status, body: body.into(), ..Response::default() })
     }
 
-    fn lost() -> Result<Response, Failure> {
-        Err(Failure::Lost { why: "reset".into(), timed_out: false })
+    fn lost() -> CallOutcome {
+        CallOutcome::NoResponse(CallFailure::Lost { reason: Reason::new("reset"), timed_out: false })
     }
 
-    const DONE: Next = Next::Done { account_is_fine: false };
-    const FINE: Next = Next::Done { account_is_fine: true };
+    fn not_sent() -> CallOutcome {
+        CallOutcome::NoResponse(CallFailure::NotSent(Reason::new("refused")))
+    }
 
     #[test]
-    fn each_answer_has_its_consequence() {
-        let after = Next::After(Duration::from_millis(300));
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
-        for (got, expected) in [
-            (status(200, ""), FINE),
-            (status(202, ""), FINE),
-            (status(204, ""), FINE),
-            (status(307, ""), DONE),
-            (status(400, "{}"), FINE),
-            (status(401, "{}"), Next::Renew),
-            (status(402, "{}"), DONE),
-            (status(403, "{}"), DONE),
-            (status(403, "<html>"), DONE),
-            (status(404, "{}"), FINE),
-            (status(422, "{}"), FINE),
-            (status(429, "<html>"), Next::TooMany { hint: None, again: true }),
-            (status(429, r#"{"retry_after":7}"#), Next::TooMany { hint: seconds(7), again: true }),
-            (status(408, ""), after.clone()),
-            (status(425, ""), after.clone()),
-            (status(500, "{}"), after.clone()),
-            (status(504, ""), after.clone()),
-            (lost(), after.clone()),
-            (Err(Failure::NotSent("refused".into())), after),
-            (Err(Failure::NotAllowed("no".into())), DONE),
+    fn each_outcome_of_a_read_has_its_decision() {
+        let retried = Decision::RetryAfter(Duration::from_millis(300));
+        let paused = |seconds: Option<u64>| Decision::PauseAccount {
+            retry_after: seconds.map(Duration::from_secs),
+            retry: true,
+        };
+        for (outcome, expected) in [
+            (response(200, ""), FINE),
+            (response(200, HTML), retried.clone()),
+            (response(202, ""), FINE),
+            (response(204, ""), FINE),
+            (response(206, HTML), retried.clone()),
+            (response(307, ""), retried.clone()),
+            (response(400, "{}"), FINE),
+            (response(401, "{}"), Decision::RenewToken),
+            (response(402, "{}"), FAILED),
+            (response(403, "{}"), FAILED),
+            (response(403, HTML), FAILED),
+            (response(404, "{}"), FINE),
+            (response(404, HTML), retried.clone()),
+            (response(405, ""), FINE),
+            (response(408, ""), retried.clone()),
+            (response(422, "{}"), FINE),
+            (response(425, ""), retried.clone()),
+            (response(429, HTML), paused(None)),
+            (response(429, r#"{"retry_after":7}"#), paused(Some(7))),
+            (response(500, "{}"), retried.clone()),
+            (response(504, ""), retried.clone()),
+            (lost(), retried.clone()),
+            (not_sent(), retried),
+            (CallOutcome::NoResponse(CallFailure::NotAllowed(HostRefusal::Scheme)), FAILED),
         ] {
-            assert_eq!(judge(&got, FIRST_READ), expected, "{got:?}");
+            assert_eq!(decide(&outcome, FIRST_READ), expected, "{outcome:?}");
         }
-        let both = Ok(Response {
-            status: 429,
-            retry_after: seconds(2),
-            body: br#"{"retry_after":9}"#.to_vec(),
-            ..Response::default()
-        });
-        assert_eq!(judge(&both, FIRST_READ), Next::TooMany { hint: seconds(2), again: true });
     }
 
     #[test]
-    fn a_write_is_sent_again_only_where_nothing_was_done() {
-        let write = Tried { is_read: false, ..FIRST_READ };
-        for got in [status(500, "{}"), status(408, ""), lost(), Err(Failure::NotSent("refused".into()))] {
-            assert_eq!(judge(&got, write), DONE, "{got:?}");
+    fn a_write_is_sent_again_only_if_kommo_did_nothing() {
+        let write = RetryContext { is_read: false, ..FIRST_READ };
+        for outcome in [
+            response(500, "{}"),
+            response(408, ""),
+            response(307, ""),
+            response(404, HTML),
+            response(200, HTML),
+            lost(),
+            not_sent(),
+        ] {
+            assert_eq!(decide(&outcome, write), FAILED, "{outcome:?}");
         }
-        assert_eq!(judge(&status(401, "{}"), write), Next::Renew);
-        assert_eq!(judge(&status(429, ""), write), Next::TooMany { hint: None, again: true });
+        assert_eq!(decide(&response(401, "{}"), write), Decision::RenewToken);
+        let paused = Decision::PauseAccount { retry_after: None, retry: true };
+        assert_eq!(decide(&response(429, ""), write), paused);
     }
 
     #[test]
-    fn it_ends() {
-        let last = Tried { tries: TRIES, ..FIRST_READ };
-        for got in [status(503, ""), lost()] {
-            assert_eq!(judge(&got, last), DONE, "{got:?}");
+    fn tries_come_to_an_end() {
+        let last = RetryContext { tries: MAX_TRIES, ..FIRST_READ };
+        for outcome in [response(503, ""), response(404, HTML), lost()] {
+            assert_eq!(decide(&outcome, last), FAILED, "{outcome:?}");
         }
-        assert_eq!(judge(&status(429, ""), last), Next::TooMany { hint: None, again: false });
-        let renewed = Tried { renewed: true, ..FIRST_READ };
-        assert_eq!(judge(&status(401, ""), renewed), DONE);
+        let paused = Decision::PauseAccount { retry_after: None, retry: false };
+        assert_eq!(decide(&response(429, ""), last), paused);
+        let renewed = RetryContext { renewed: true, ..FIRST_READ };
+        assert_eq!(decide(&response(401, ""), renewed), FAILED);
     }
 
     #[test]
     fn delays_grow_and_are_jittered() {
-        let delay = |tries, jitter| judge(&lost(), Tried { tries, jitter, ..FIRST_READ });
-        assert_eq!(delay(1, 0.0), Next::After(Duration::ZERO));
-        assert_eq!(delay(2, 1.0), Next::After(Duration::from_millis(600)));
-        assert_eq!(delay(3, 0.5), Next::After(Duration::from_millis(600)));
+        let delay = |tries, jitter| decide(&lost(), RetryContext { tries, jitter, ..FIRST_READ });
+        assert_eq!(delay(1, 0.0), Decision::RetryAfter(Duration::ZERO));
+        assert_eq!(delay(2, 1.0), Decision::RetryAfter(Duration::from_millis(600)));
+        assert_eq!(delay(3, 0.5), Decision::RetryAfter(Duration::from_millis(600)));
     }
 }

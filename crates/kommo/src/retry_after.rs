@@ -8,7 +8,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 use super::problem::whole_seconds;
 
-/// What the header asks for; none if it is absent, no sensible number, or a date that is not to come.
+/// What the header asks for; `None` if it is absent, not a sensible number, or a date in the past.
 pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.trim());
     let asked = text(RETRY_AFTER)?;

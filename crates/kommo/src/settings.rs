@@ -2,7 +2,7 @@
 //!
 //! They are checked against the widget's `settings_template` before anything is sent, and every mistake is named.
 //! Some of them are secrets, and only the template says which: so the debug form shows no value at all, and
-//! [`Settings::masked`] what is surely none.
+//! [`WidgetSettings::masked`] what is surely none.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ use serde_json::{Map, Value, json};
 use super::widgets::{SettingField, SettingType};
 
 /// What stands in place of a secret.
-const MASK: &str = "********";
+const MASKED: &str = "********";
 
 /// The values of a widget's settings, by key.
 ///
 /// ```
-/// use salesbot_bridge_kommo::Settings;
+/// use salesbot_bridge_kommo::WidgetSettings;
 ///
-/// let settings = Settings::new()
+/// let settings = WidgetSettings::new()
 ///     .text("login", "example")
 ///     .text("password", "eXaMp1E")
 ///     .user("phones", 504141, "1039")
@@ -28,9 +28,9 @@ const MASK: &str = "********";
 /// ```
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Settings(Map<String, Value>);
+pub struct WidgetSettings(Map<String, Value>);
 
-impl Settings {
+impl WidgetSettings {
     /// None yet.
     pub fn new() -> Self {
         Self::default()
@@ -134,16 +134,16 @@ impl Settings {
     }
 }
 
-impl From<Map<String, Value>> for Settings {
+impl From<Map<String, Value>> for WidgetSettings {
     fn from(values: Map<String, Value>) -> Self {
         Self(values)
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for WidgetSettings {
     /// The keys alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.keys().map(|key| (key, MASK))).finish()
+        f.debug_map().entries(self.0.keys().map(|key| (key, MASKED))).finish()
     }
 }
 
@@ -263,7 +263,7 @@ fn mask(value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,
         Value::String(text) if text.is_empty() => json!(""),
-        _ => json!(MASK),
+        _ => json!(MASKED),
     }
 }
 

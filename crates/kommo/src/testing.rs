@@ -1,4 +1,4 @@
-//! For tests of this crate and of its users: a client, its gate and its transport, made with few words.
+//! For tests of this crate and of its users: an HTTP client, the clients of accounts and permits, in one line each.
 #![allow(clippy::unwrap_used, reason = "only tests get here")]
 
 use std::sync::Arc;
@@ -9,26 +9,26 @@ use model::{HostRules, Outgoing};
 
 use crate::credentials::LongLived;
 use crate::pace::{CallLimiter, CallLimits, Permit};
-use crate::{Clients, Kommo, KommoError};
+use crate::{ClientFactory, HttpClient, HttpClientError};
 
-impl Kommo {
-    /// A client that keeps `rules`, gives each call `timeout`, and calls directly.
+impl HttpClient {
+    /// An HTTP client that keeps `rules`, gives each call `timeout`, and calls directly.
     ///
     /// # Errors
-    /// As [`leaving`](Self::leaving).
-    pub fn new(rules: HostRules, timeout: Duration) -> Result<Self, KommoError> {
-        Self::leaving(&Outgoing::default(), rules, timeout)
+    /// As [`new`](Self::new).
+    pub fn direct(rules: HostRules, timeout: Duration) -> Result<Self, HttpClientError> {
+        Self::new(&Outgoing::default(), rules, timeout)
     }
 }
 
-impl Clients {
-    /// Clients for tests in which no one asks Kommo: no host is allowed.
+impl ClientFactory {
+    /// For tests in which no call is made: no host is allowed.
     ///
     /// # Panics
     /// TLS cannot be set up.
-    pub fn of_nobody(clock: Clock) -> Arc<Self> {
+    pub fn offline(clock: Clock) -> Arc<Self> {
         let patience = Duration::from_secs(1);
-        let kommo = Kommo::new(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
+        let kommo = HttpClient::direct(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
         let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 1 };
         let gate = CallLimiter::new(limits, clock.clone());
         let credentials = Arc::new(LongLived::new("https://nobody.kommo.com", "a-token".into()));

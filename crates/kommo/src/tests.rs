@@ -12,7 +12,7 @@ use model::clock::Clock;
 use model::{HostRules, Timestamp};
 use simulator::{Fault, Options, Simulator};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// Gives out one token, and in its place another. To get that, it calls Kommo itself.
 struct Renewable {
@@ -30,15 +30,15 @@ impl Renewable {
 }
 
 impl Credentials for Renewable {
-    fn bearer<'a>(&'a self, _: Whose<'a>) -> Promise<'a> {
+    fn bearer<'a>(&'a self, _: AccountRef<'a>) -> BearerFuture<'a> {
         Box::pin(async { Ok(self.give(&self.first, 1)) })
     }
 
-    fn renewed<'a>(&'a self, _: Whose<'a>, _: &'a Bearer) -> Promise<'a> {
+    fn renewed<'a>(&'a self, _: AccountRef<'a>, _: &'a Bearer) -> BearerFuture<'a> {
         Box::pin(async {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
-            self.gate.acquire(&self.origin, CallKind::Token, PATIENCE).await.unwrap().start().unwrap();
+            self.gate.acquire(&self.origin, CallKind::Token, MAX_WAIT).await.unwrap().start().unwrap();
             Ok(self.give(second, 2))
         })
     }
@@ -48,7 +48,7 @@ fn clients(
     simulator: &Simulator,
     tokens: (&str, Option<&str>),
     clock: Clock,
-) -> (Arc<Clients>, Arc<Renewable>) {
+) -> (Arc<ClientFactory>, Arc<Renewable>) {
     let host = simulator.base_url().strip_prefix("http://").unwrap();
     let rules = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
     let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 7 };
@@ -60,13 +60,13 @@ fn clients(
         gate: gate.clone(),
         renewals: AtomicU32::new(0),
     });
-    let clients = Clients {
-        kommo: Kommo::new(rules, PATIENCE).unwrap(),
+    let clients = ClientFactory {
+        kommo: HttpClient::direct(rules, MAX_WAIT).unwrap(),
         gate,
         credentials: credentials.clone(),
         clock,
         random: || 0.0,
-        patience: PATIENCE,
+        patience: MAX_WAIT,
         runtime: None,
     };
     (Arc::new(clients), credentials)
@@ -81,7 +81,7 @@ async fn a_refused_token_is_renewed_once_and_the_call_made_again() {
     let simulator = simulator().await;
     let good = simulator.options().access_token.clone();
     let (clients, credentials) = clients(&simulator, ("stale", Some(&good)), Clock::system());
-    let client = clients.of(simulator.base_url());
+    let client = clients.client_at(simulator.base_url());
     client.widget("amo_dropbox").await.unwrap();
     // A write too: Kommo did not know who asked, so it did nothing.
     client.uninstall_widget("amo_dropbox").await.unwrap();
@@ -94,11 +94,11 @@ async fn a_refused_token_is_renewed_once_and_the_call_made_again() {
 async fn a_token_that_is_refused_again_or_cannot_be_renewed_is_told() {
     let simulator = simulator().await;
     let (both_stale, credentials) = clients(&simulator, ("stale", Some("stale-too")), Clock::system());
-    let error = both_stale.of(simulator.base_url()).widget("amo_dropbox").await.unwrap_err();
+    let error = both_stale.client_at(simulator.base_url()).widget("amo_dropbox").await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized(NoBearer::NeedsAuthorization { .. })), "{error}");
     assert_eq!((credentials.renewals.load(Ordering::SeqCst), simulator.api_calls().len()), (1, 2));
     let (long_lived, _) = clients(&simulator, ("stale", None), Clock::system());
-    let error = long_lived.of(simulator.base_url()).widget("amo_dropbox").await.unwrap_err();
+    let error = long_lived.client_at(simulator.base_url()).widget("amo_dropbox").await.unwrap_err();
     assert_eq!(error, Error::Unauthorized(NoBearer::LongLived));
     assert!(!error.is_worth_retrying());
 }
@@ -109,14 +109,14 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let good = simulator.options().access_token.clone();
     let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
     let (clients, _) = clients(&simulator, ("stale", Some(&good)), manual.clock());
-    let mut pass = clients.gate.acquire(simulator.base_url(), CallKind::Api, PATIENCE).await.unwrap();
+    let mut pass = clients.gate.acquire(simulator.base_url(), CallKind::Api, MAX_WAIT).await.unwrap();
     pass.start().unwrap();
     let cause = Cause::TooMany;
     pass.pause(Pause { cause, hint: Some(Duration::from_secs(5)), source: Source::Call });
     drop(pass);
     manual.advance(Duration::from_secs(5));
-    let client = clients.of(simulator.base_url());
-    let asked = tokio::time::timeout(PATIENCE, client.widget("amo_dropbox")).await;
+    let client = clients.client_at(simulator.base_url());
+    let asked = tokio::time::timeout(MAX_WAIT, client.widget("amo_dropbox")).await;
     assert_eq!(asked.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
     // Its success ended the pause: four more may go, beside the two tries and the renewal.
     assert_eq!(clients.gate.acquire_now(simulator.base_url(), 7).len(), 4);
@@ -127,7 +127,7 @@ async fn a_call_goes_where_the_account_is_now() {
     let (old, new) = (simulator().await, simulator().await);
     let good = new.options().access_token.clone();
     let (clients, _) = clients(&new, (&good, None), Clock::system());
-    let client = clients.of(old.base_url());
+    let client = clients.client_at(old.base_url());
     // The links of the list are those of the new address, and are followed all the same.
     let codes: Vec<_> = futures_util::TryStreamExt::try_collect(client.all_widgets(3)).await.unwrap();
     assert_eq!((codes.len(), old.api_calls().len(), new.api_calls().len()), (7, 0, 3));
@@ -139,7 +139,7 @@ async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
     let good = simulator.options().access_token.clone();
     let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
     let (clients, _) = clients(&simulator, (&good, None), manual.clock());
-    let client = clients.of(simulator.base_url());
+    let client = clients.client_at(simulator.base_url());
     let too_many = |seconds| [Fault::TooManyRequests { header: Some(seconds), body: None }];
     simulator.queue_api_faults(too_many(3_000));
     let error = client.widget("amo_dropbox").await.unwrap_err();
@@ -157,7 +157,7 @@ async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, second_pause).await.unwrap();
+    tokio::time::timeout(MAX_WAIT, second_pause).await.unwrap();
     manual.advance(Duration::from_secs(7));
     assert_eq!(asking.await.unwrap(), Ok(()));
     assert_eq!(simulator.api_calls().len(), 3);
@@ -168,7 +168,7 @@ async fn what_a_handler_may_not_do_holds_up_no_continue() {
     let simulator = simulator().await;
     let good = simulator.options().access_token.clone();
     let (clients, _) = clients(&simulator, (&good, None), Clock::system());
-    let client = clients.of(simulator.base_url()).with_patience(Duration::from_secs(1));
+    let client = clients.client_at(simulator.base_url()).with_patience(Duration::from_secs(1));
     for fault in [Fault::HtmlForbidden, Fault::Forbidden, Fault::PaymentRequired] {
         simulator.queue_api_faults([fault.clone()]);
         assert!(client.get_json("/api/v4/account").await.is_err(), "{fault}");

@@ -6,7 +6,7 @@
 //! | the whole | a JSON object, with a BOM, white space around it, or halves of characters in it | an error |
 //! | `access_token` | text that fits a header; white space around it is dropped | an error |
 //! | `refresh_token` | the same; where a refresh token was sent and none comes back, the old one stays good (RFC 6749) | an error |
-//! | `expires_in` | seconds from 1 to [`LONGEST_LIFE`]: a number, with or without a fraction, or a text that is one | the life that the access token names (`exp` less `iat` or `nbf`, else `exp`); else [`DEFAULT_LIFE`] |
+//! | `expires_in` | seconds from 1 to [`MAX_TOKEN_LIFE`]: a number, with or without a fraction, or a text that is one | the life that the access token names (`exp` less `iat` or `nbf`, else `exp`); else [`DEFAULT_TOKEN_LIFE`] |
 //! | `token_type` | ignored: Kommo knows bearers alone | |
 //! | any other key | ignored | |
 
@@ -21,12 +21,12 @@ use super::lenient;
 use super::oauth::claims_of;
 
 /// The life of an access token that nothing tells: Kommo's live for a day, and a short guess does no harm.
-pub(super) const DEFAULT_LIFE: Duration = Duration::from_secs(60 * 60);
+pub(super) const DEFAULT_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
 /// Kommo's long-lived tokens live for five years. A larger number is a date, or milliseconds, or nonsense.
-pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
+pub(super) const MAX_TOKEN_LIFE: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
 
 /// A new pair of tokens.
-pub struct Granted {
+pub struct GrantedTokens {
     /// The bearer of calls.
     pub access: SecretString,
     /// Good for the next pair.
@@ -35,7 +35,7 @@ pub struct Granted {
     pub(super) expires_in: Option<Duration>,
 }
 
-impl Granted {
+impl GrantedTokens {
     /// When the access token ends, if it was given at `now`.
     pub fn expires_at(&self, now: Timestamp) -> Timestamp {
         if let Some(life) = self.expires_in {
@@ -50,7 +50,7 @@ impl Granted {
         }
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of this era are below 2^53")]
         let now_seconds = now.as_millis() as f64 / 1000.0;
-        now + exp.and_then(|exp| plausible(exp - now_seconds)).unwrap_or(DEFAULT_LIFE)
+        now + exp.and_then(|exp| plausible(exp - now_seconds)).unwrap_or(DEFAULT_TOKEN_LIFE)
     }
 }
 
@@ -58,13 +58,13 @@ impl Granted {
 ///
 /// # Errors
 /// What is missing, without anything of the body.
-pub(super) fn read(body: &[u8], old: Option<&SecretString>) -> Result<Granted, &'static str> {
+pub(super) fn read(body: &[u8], old: Option<&SecretString>) -> Result<GrantedTokens, &'static str> {
     let map = lenient::object_of(body).ok_or("the body is not a JSON object")?;
     let access = token(&map, "access_token").ok_or("there is no usable `access_token` in the body")?;
     let refresh = token(&map, "refresh_token").or_else(|| old.cloned());
     let refresh = refresh.ok_or("there is no usable `refresh_token` in the body")?;
     let expires_in = map.get("expires_in").and_then(lenient::seconds).and_then(plausible);
-    Ok(Granted { access, refresh, expires_in })
+    Ok(GrantedTokens { access, refresh, expires_in })
 }
 
 /// What cannot go into a header is not a token.
@@ -76,7 +76,7 @@ fn token(map: &Map<String, Value>, key: &str) -> Option<SecretString> {
 
 fn plausible(seconds: f64) -> Option<Duration> {
     let life = Duration::try_from_secs_f64(seconds).ok()?;
-    (Duration::from_secs(1)..=LONGEST_LIFE).contains(&life).then_some(life)
+    (Duration::from_secs(1)..=MAX_TOKEN_LIFE).contains(&life).then_some(life)
 }
 
 #[cfg(test)]

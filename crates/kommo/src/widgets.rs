@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
 use super::lenient;
-use super::settings::Settings;
+use super::settings::WidgetSettings;
 
 /// A widget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Widget {
     /// Its version.
     #[serde(default, deserialize_with = "lenient::text")]
     pub version: String,
-    /// What people think of it, if anybody said so.
+    /// Its rating by users, if there is one.
     #[serde(default)]
     pub rating: Option<Rating>,
     /// The fields of its settings.
@@ -53,7 +53,7 @@ pub struct Widget {
         serialize_with = "as_php",
         skip_serializing_if = "Option::is_none"
     )]
-    pub settings: Option<Settings>,
+    pub settings: Option<WidgetSettings>,
     /// What else Kommo says of it, `_links` among them.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -190,12 +190,14 @@ impl WidgetList {
     }
 }
 
-fn own_settings<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Settings>, D::Error> {
-    Ok(lenient::object(deserializer)?.map(Settings::from))
+fn own_settings<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<WidgetSettings>, D::Error> {
+    Ok(lenient::object(deserializer)?.map(WidgetSettings::from))
 }
 
 /// PHP writes an array without entries as a list, whatever its keys would be.
-fn as_php<S: Serializer>(settings: &Option<Settings>, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_php<S: Serializer>(settings: &Option<WidgetSettings>, serializer: S) -> Result<S::Ok, S::Error> {
     match settings {
         Some(settings) if !settings.is_empty() => settings.serialize(serializer),
         _ => serializer.collect_seq::<[(); 0]>([]),

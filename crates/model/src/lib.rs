@@ -16,6 +16,7 @@ mod attempt;
 mod budget;
 pub mod clock;
 mod completion;
+mod error_chain;
 mod fair_semaphore;
 mod fallback;
 mod hosts;
@@ -42,6 +43,7 @@ pub use account::{AccountKey, AccountRecord, AccountState, Authorization, Sealed
 pub use attempt::{Attempt, AttemptResult, Stage};
 pub use budget::{Budget, RequestRate};
 pub use completion::{Button, CheckedCompletion, Completion, Instruction, Show, Step};
+pub use error_chain::error_chain;
 pub use fair_semaphore::FairSemaphore;
 pub use fallback::{FallbackReason, UnknownFallbackReason};
 pub use hosts::{HostPattern, HostPatternError, HostRefusal, HostRules, is_public_address};

@@ -62,11 +62,12 @@ async fn what_cannot_be_stored_is_not_connected() {
     assert_eq!(accounts.bearer(home.origin()).await.unwrap_err(), NoBearer::Unknown);
 }
 
-/// A host that gives tokens of account 2 to everybody, and says that `here` is the account at home there.
-async fn generous(here: i64) -> String {
+/// A host that gives tokens of account 2 to everybody, and answers so when it is asked which account is there.
+async fn generous(status: u16, body: &'static str) -> String {
     use axum::routing::{get, post};
     use axum::{Json, Router};
     use base64::Engine;
+    use http::StatusCode;
     use serde_json::json;
 
     let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(r#"{"account_id":2}"#);
@@ -74,7 +75,7 @@ async fn generous(here: i64) -> String {
         json!({ "access_token": format!("x.{claims}.y"), "refresh_token": "r", "expires_in": 86_400 });
     let router = Router::new()
         .route("/oauth2/access_token", post(async move || Json(tokens)))
-        .route("/api/v4/account", get(async move || Json(json!({ "id": here }))));
+        .route("/api/v4/account", get(async move || (StatusCode::from_u16(status).unwrap(), body)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -83,9 +84,20 @@ async fn generous(here: i64) -> String {
 
 #[tokio::test]
 async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
-    for (here, expected) in [(1, None), (2, Some(2))] {
+    enum Expected {
+        Made,
+        Taken,
+        Blocked,
+    }
+    for (status, body, expected) in [
+        (200, r#"{"id":1}"#, Expected::Taken),
+        (200, r#"{"id":2}"#, Expected::Made),
+        (401, "{}", Expected::Taken),
+        // A blocked address says nothing of the account.
+        (403, "<html>", Expected::Blocked),
+    ] {
         let mut home = Home::new().await;
-        let origin = generous(here).await;
+        let origin = generous(status, body).await;
         home.allowed.push(host(&origin).to_owned());
         let (store, accounts) = home.connected().await;
         // Account 1 is connected there.
@@ -100,8 +112,11 @@ async fn nobody_takes_the_place_of_an_account_that_is_still_there() {
         let callback = Callback { referer: host(&origin).to_owned(), ..home.callback(&accounts) };
         let connected = accounts.connect(callback).await;
         match expected {
-            Some(account_id) => assert_eq!(made(connected).account_id, AccountId(account_id)),
-            None => assert_eq!(connected, Err(ConnectError::Taken)),
+            Expected::Made => assert_eq!(made(connected).account_id, AccountId(2)),
+            Expected::Taken => assert_eq!(connected, Err(ConnectError::Taken)),
+            Expected::Blocked => {
+                assert!(matches!(connected, Err(ConnectError::Blocked(_))), "{connected:?}");
+            }
         }
     }
 }

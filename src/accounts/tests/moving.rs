@@ -43,6 +43,18 @@ async fn an_account_moves_if_its_known_address_says_so() {
 }
 
 #[tokio::test]
+async fn a_renewal_finds_an_account_that_moved_if_a_web_page_answers_at_its_old_address() {
+    let mut home = Home::new().await;
+    let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();
+    home.allowed.push(host(elsewhere.base_url()).to_owned());
+    let (_store, accounts) = home.connected().await;
+    home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
+    home.simulator.queue_oauth_faults([Fault::HtmlNotFound]);
+    home.clock.advance(DAY);
+    assert_eq!(&*accounts.bearer(home.origin()).await.unwrap().origin, elsewhere.base_url());
+}
+
+#[tokio::test]
 async fn an_account_that_cannot_be_asked_moves_to_where_its_bots_are() {
     let mut home = Home::new().await;
     let elsewhere = Simulator::start(options(&home.clock)).await.unwrap();

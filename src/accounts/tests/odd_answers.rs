@@ -72,6 +72,19 @@ async fn a_blocked_address_is_not_blamed_on_the_secret_and_uses_no_code_up() {
 }
 
 #[tokio::test]
+async fn what_answers_in_place_of_the_token_endpoint_is_not_blamed_on_the_integration() {
+    let home = Home::new().await;
+    let store = home.store(Purpose::Serve).await;
+    let accounts = home.accounts(&store).await;
+    for fault in [Fault::HtmlNotFound, Fault::HtmlOk, Fault::Redirect("https://example.org/".to_owned())] {
+        home.simulator.queue_oauth_faults([fault.clone()]);
+        let error = accounts.connect(home.callback(&accounts)).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Unavailable(_)), "{fault}: {error}");
+        assert!(!error.to_string().contains("client_secret"), "{fault}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn the_redirect_uri_goes_out_as_written() {
     for written in [
         "http://Bridge.Test:80/oauth/../oauth/callback",

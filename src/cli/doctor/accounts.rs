@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::accounts::Listed;
 use crate::cli::text::when;
 use kommo::Error;
-use model::{AccountState, Timestamp, WaitCause};
+use model::{AccountState, Timestamp, WaitCause, error_chain};
 
 use super::check::Check;
 
@@ -61,7 +61,7 @@ pub(super) fn check(one: &Listed, asked: &Asked, now: Timestamp) -> Check {
         }
         (AccountState::Active, Some(Err(error))) => {
             let advice = |cause: WaitCause| cause.advice_for(&one.known_as(), &called);
-            let found = format!("{error}{waiting}");
+            let found = format!("{}{waiting}", error_chain(error));
             match error {
                 // Their texts say what to do too, but not by the names of this account.
                 Error::NotConnected(no) => {
@@ -97,7 +97,7 @@ mod tests {
     use super::super::check::Outcome;
     use super::*;
     use crate::cli::account::tests::{configured, connected};
-    use kommo::NoBearer;
+    use kommo::{NoBearer, Reason};
     use model::AccountWait;
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
             since: now,
             until: None,
         };
-        let lost = || Some(Err(Error::Transport { why: "no route".into(), sent: false }));
+        let lost = || Some(Err(Error::Transport { reason: Reason::new("no route"), sent: false }));
         for (one, asked, outcome, part) in [
             (long_lived.clone(), Some(Ok(json!({ "id": 7 }))), Outcome::Ok, "takes its token (number 7)"),
             (oauth.clone(), Some(Ok(json!({}))), Outcome::Ok, "which ends in"),

@@ -125,7 +125,7 @@ async fn ask_accounts(
     let clients = kommo_stack.clients(config, &known, None);
     let calls = listed.iter().map(async |one| {
         let origin = one.origin.clone().filter(|_| accounts::is_worth_asking(one, clock.now()))?;
-        Some(clients.of(origin).with_patience(CALL_TIMEOUT).get_json("/api/v4/account").await)
+        Some(clients.client_at(origin).with_patience(CALL_TIMEOUT).get_json("/api/v4/account").await)
     });
     let asked = futures_util::future::join_all(calls).await;
     Ok((listed, asked))

@@ -4,6 +4,7 @@ mod not_kommo;
 mod refusal_props;
 
 use super::*;
+use kommo::{ApiProblem, Reason, Response, classify};
 use model::{CheckedCompletion, Completion, Step};
 
 const NOW: Timestamp = Timestamp::from_millis(10_000_000);
@@ -68,21 +69,33 @@ impl Case {
     }
 }
 
+/// A response with this body.
+fn response(status: u16, body: &str) -> AttemptOutcome {
+    AttemptOutcome::Called(classify(&Response { status, body: body.into(), ..Response::default() }))
+}
+
 fn status(status: u16) -> AttemptOutcome {
-    AttemptOutcome::Answer(Answer::Status { status, retry_after: None, problem: Some(Problem::default()) })
+    response(status, "{}")
+}
+
+fn web_page(status: u16) -> AttemptOutcome {
+    response(status, "<html>")
 }
 
 fn with_code(status: u16, code: &str) -> AttemptOutcome {
-    let problem = Problem { codes: vec![code.into()], text: format!("{code} somewhere"), retry_after: None };
-    AttemptOutcome::Answer(Answer::Status { status, retry_after: None, problem: Some(problem) })
+    let body = format!(r#"{{"validation-errors":[{{"errors":[{{"code":"{code}","path":"somewhere"}}]}}]}}"#);
+    response(status, &body)
 }
 
 fn lost() -> AttemptOutcome {
-    AttemptOutcome::Answer(Answer::Lost { why: "reset".into(), timed_out: false })
+    AttemptOutcome::Called(CallOutcome::NoResponse(CallFailure::Lost {
+        reason: Reason::new("reset"),
+        timed_out: false,
+    }))
 }
 
 fn not_sent() -> AttemptOutcome {
-    AttemptOutcome::Answer(Answer::NotSent("refused".into()))
+    AttemptOutcome::Called(CallOutcome::NoResponse(CallFailure::NotSent(Reason::new("refused"))))
 }
 
 fn answer_was_lost() -> Delivery {
@@ -132,12 +145,11 @@ fn the_account_waits_and_no_attempt_is_burnt() {
     let failing =
         Delivery { failures: 3, failing_since: Some(NOW - HOUR), answer_lost: true, refused_at: None };
     let case = Case { delivery: failing, ..Case::default() };
-    let html = AttemptOutcome::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
     for (outcome, cause) in [
         (status(401), Cause::Unauthorized),
         (status(402), Cause::PaymentRequired),
         (status(403), Cause::Forbidden),
-        (html, Cause::Blocked),
+        (web_page(403), Cause::Blocked),
         (status(429), Cause::TooMany),
         (AttemptOutcome::NoBearer(NoBearer::Unknown), Cause::NotConnected),
         (AttemptOutcome::NoBearer(NoBearer::NeedsAuthorization { why: "x".into() }), Cause::NotConnected),
@@ -160,8 +172,7 @@ fn the_account_waits_and_no_attempt_is_burnt() {
 }
 
 fn refusals() -> [AttemptOutcome; 4] {
-    let html = AttemptOutcome::Answer(Answer::Status { status: 403, retry_after: None, problem: None });
-    [status(401), status(402), status(403), html]
+    [status(401), status(402), status(403), web_page(403)]
 }
 
 fn refused(failing_since: Option<Timestamp>, refused_at: Timestamp) -> Delivery {
@@ -270,16 +281,9 @@ fn a_stranger_waits_by_itself() {
 
 #[test]
 fn too_many_requests_wait_as_long_as_kommo_says() {
-    let secs = Duration::from_secs;
-    let problem = |after: Option<Duration>| Some(Problem { retry_after: after, ..Problem::default() });
-    for (header, body, hint) in [
-        (Some(secs(3)), problem(Some(secs(300))), Some(secs(3))),
-        (None, problem(Some(secs(300))), Some(secs(300))),
-        (None, problem(None), None),
-        (None, None, None),
-    ] {
-        let outcome =
-            AttemptOutcome::Answer(Answer::Status { status: 429, retry_after: header, problem: body });
+    for hint in [Some(Duration::from_secs(300)), None] {
+        let problem = ApiProblem::default();
+        let outcome = AttemptOutcome::Called(CallOutcome::TooManyRequests { retry_after: hint, problem });
         assert_eq!(Case::default().decide(&outcome).pause.unwrap().hint, hint);
     }
 }
@@ -333,7 +337,7 @@ fn a_refused_completion_is_replaced_by_the_fallback_once() {
         assert_eq!(last.decide(&outcome).next, AfterDelivery::Dead { answer_lost: false }, "{outcome:?}");
     }
     let case = Case { prepared: alone(Outcome::Fallback(FallbackReason::Refused)), ..Case::default() };
-    assert!(case.decide(&with_code(400, "TooLong")).error.unwrap().contains("TooLong somewhere"));
+    assert!(case.decide(&with_code(400, "TooLong")).error.unwrap().contains("TooLong at somewhere"));
 }
 
 #[test]

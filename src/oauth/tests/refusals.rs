@@ -3,7 +3,7 @@
 use super::*;
 use crate::accounts::{RevocationError, StateError};
 use crate::oauth::query::QueryError;
-use kommo::GrantError;
+use kommo::{GrantError, Reason};
 use store::StoreError;
 
 /// A refusal, its status, the end of its `type`, its label, and whether the same call may come again.
@@ -12,7 +12,7 @@ type Row = (Refusal, u16, &'static str, &'static str, bool);
 fn rows() -> Vec<Row> {
     use ConnectError as E;
     let text = || "why".to_owned();
-    let failed = || GrantError::Unavailable(text());
+    let failed = || GrantError::Unavailable(Reason::new(text()));
     let connect: Vec<(ConnectError, u16, &str, &str, bool)> = vec![
         (E::UnknownIntegration, 403, "unknown-integration", "unknown_integration", false),
         (E::State(StateError::Missing), 403, "state-refused", "bad_state", false),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::kommo::{Client, ClientOptions, Error, Settings};
+use salesbot_bridge::kommo::{Client, ClientOptions, Error, WidgetSettings};
 use salesbot_bridge::simulator::{Fault, Options, Simulator};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn a_read_gives_up_in_the_end_and_says_how_it_was() {
 #[tokio::test]
 async fn a_write_is_not_repeated_where_it_may_have_been_carried_out() {
     let kommo = kommo().await;
-    let settings = Settings::new().text("greeting", "Hi");
+    let settings = WidgetSettings::new().text("greeting", "Hi");
     for (name, status) in [("500", Some(500)), ("answer-lost", None), ("408", Some(408))] {
         let before = calls(&kommo).len();
         kommo.queue_api_faults(faults([name]));
@@ -73,10 +73,39 @@ async fn a_write_that_kommo_did_not_look_at_waits_and_goes_again() {
 #[tokio::test]
 async fn no_redirect_is_followed() {
     let kommo = kommo().await;
-    kommo.queue_api_faults([Fault::Redirect(format!("{}/api/v4/account", kommo.base_url()))]);
-    let error = client(&kommo).widget("amo_dropbox").await.unwrap_err();
-    assert!(matches!(error, Error::Status { status: 307, .. }), "{error}");
-    assert_eq!(calls(&kommo).len(), 1);
+    kommo.set_outage(Some(Fault::Redirect(format!("{}/api/v4/account", kommo.base_url()))));
+    // As after a connection error, a read is tried again and a write is not.
+    let read = client(&kommo).widget("amo_dropbox").await.unwrap_err();
+    let write = client(&kommo).uninstall_widget("amo_dropbox").await.unwrap_err();
+    for error in [read, write] {
+        assert!(matches!(error, Error::Status { status: 307, .. }) && error.is_worth_retrying(), "{error}");
+    }
+    let paths: Vec<_> = calls(&kommo).into_iter().map(|(_, path, _)| path).collect();
+    assert_eq!(paths, vec!["/api/v4/widgets/amo_dropbox"; 5]);
+}
+
+#[tokio::test]
+async fn what_answers_in_place_of_kommo_is_tried_again_and_never_read() {
+    let kommo = kommo().await;
+    for (name, is_sent) in [("html-404", false), ("html-200", true)] {
+        let before = calls(&kommo).len();
+        kommo.queue_api_faults(faults([name]));
+        let widget = client(&kommo).widget("amo_dropbox").await;
+        assert_eq!(widget.unwrap().code, "amo_dropbox", "{name}");
+        assert_eq!(calls(&kommo).len() - before, 2, "{name}");
+
+        kommo.set_outage(Some(name.parse().unwrap()));
+        let error = client(&kommo).widget("amo_dropbox").await.unwrap_err();
+        assert!(matches!(error, Error::Transport { sent, .. } if sent == is_sent), "{name}: {error}");
+        assert!(error.is_worth_retrying(), "{name}");
+        kommo.set_outage(None);
+        // A write is sent once.
+        let before = calls(&kommo).len();
+        kommo.queue_api_faults(faults([name]));
+        let error = client(&kommo).uninstall_widget("amo_dropbox").await.unwrap_err();
+        assert!(matches!(error, Error::Transport { sent, .. } if sent == is_sent), "{name}: {error}");
+        assert_eq!(calls(&kommo).len() - before, 1, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The four methods of widgets: each documented status, with the documented examples.
 
 use futures_util::TryStreamExt;
-use salesbot_bridge::kommo::{Error, Rating, SettingType, Settings, Widget};
+use salesbot_bridge::kommo::{Error, Rating, SettingType, Widget, WidgetSettings};
 use salesbot_bridge::simulator::Simulator;
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use super::{call, calls, client, with_token};
 use crate::played::kommo;
 
 /// The settings of the documented request.
-fn documented() -> Settings {
-    Settings::new()
+fn documented() -> WidgetSettings {
+    WidgetSettings::new()
         .text("login", "example")
         .text("password", "eXaMp1E")
         .user("phones", 504_141, "1039")
@@ -111,7 +111,7 @@ async fn a_widget_that_is_not_there_is_not_found() {
 #[tokio::test]
 async fn settings_are_shown_to_the_own_integration() {
     let kommo = kommo().await;
-    let settings = Settings::new().text("greeting", "Hi").user_login("agents", 504_141, "me", "s3cret");
+    let settings = WidgetSettings::new().text("greeting", "Hi").user_login("agents", 504_141, "me", "s3cret");
     let installed = client(&kommo).install_widget("simulator_bridge", &settings).await.unwrap();
     assert_eq!(installed.settings, Some(settings.clone()));
     let shown = client(&kommo).widget("simulator_bridge").await.unwrap();
@@ -152,7 +152,7 @@ async fn an_install_sends_the_documented_body_and_gives_the_documented_widget() 
 #[tokio::test]
 async fn an_install_with_a_missing_setting_names_it_and_sends_nothing() {
     let kommo = kommo().await;
-    let settings = Settings::new().text("login", "example").user("phones", 504_141, "1039");
+    let settings = WidgetSettings::new().text("login", "example").user("phones", 504_141, "1039");
     let error = client(&kommo).install_widget("amo_asterisk", &settings).await.unwrap_err();
     let Error::Settings { code, mistakes } = &error else { panic!("{error}") };
     let missing: Vec<_> = mistakes.iter().filter(|mistake| mistake.is_missing()).map(|m| m.path()).collect();
@@ -163,7 +163,7 @@ async fn an_install_with_a_missing_setting_names_it_and_sends_nothing() {
 #[tokio::test]
 async fn what_kommo_refuses_is_told_place_by_place() {
     let kommo = kommo().await;
-    let settings = Settings::new().text("login", "").value("phones", json!({ "x": "1" }));
+    let settings = WidgetSettings::new().text("login", "").value("phones", json!({ "x": "1" }));
     let error = client(&kommo).install_widget_unchecked("amo_asterisk", &settings).await.unwrap_err();
     let Error::Invalid { status: 400, errors, .. } = &error else { panic!("{error}") };
     let places: Vec<_> = errors.iter().map(|error| (error.code.as_str(), error.path.as_str())).collect();

@@ -28,7 +28,7 @@ fn optional() -> Vec<SettingField> {
     ]
 }
 
-fn settings(values: Value) -> Settings {
+fn settings(values: Value) -> WidgetSettings {
     serde_json::from_value(values).unwrap()
 }
 
@@ -42,7 +42,7 @@ fn the_documented_request_fits_its_widget() {
     let body = json!({ "login": "example", "password": "eXaMp1E", "phones": { "504141": "1039" },
         "script_path": "https://example.com/" });
     assert_eq!(settings(body.clone()).check(&asterisk()), Ok(()));
-    let built = Settings::new()
+    let built = WidgetSettings::new()
         .text("login", "example")
         .text("password", "eXaMp1E")
         .user("phones", 504_141, "1039")
@@ -115,8 +115,8 @@ fn only_what_is_surely_no_secret_is_shown() {
     let masked = settings.masked(&optional());
     assert_eq!(
         masked,
-        json!({ "text": "seen", "pass": MASK, "phones": { "5": "1039" }, "new": MASK, "conf": "",
-            "agents": { "5": { "login": "me", "password": MASK, "x": MASK }, "6": MASK }, "alien": MASK })
+        json!({ "text": "seen", "pass": MASKED, "phones": { "5": "1039" }, "new": MASKED, "conf": "",
+            "agents": { "5": { "login": "me", "password": MASKED, "x": MASKED }, "6": MASKED }, "alien": MASKED })
     );
     let debug = format!("{settings:?}");
     assert!(debug.contains("agents") && !debug.contains("hidden") && !debug.contains("seen"), "{debug}");
@@ -135,7 +135,7 @@ fn a_mistake_never_tells_the_value() {
 
 #[test]
 fn users_are_gathered_under_one_key() {
-    let settings = Settings::new()
+    let settings = WidgetSettings::new()
         .text("agents", "replaced")
         .user_login("agents", 5, "a", "b")
         .user_login("agents", 6, "c", "d")

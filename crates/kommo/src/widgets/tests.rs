@@ -49,7 +49,7 @@ fn other_forms_and_unknown_fields_survive_too() {
     value["is_new"] = json!({ "a": [1] });
     let widget = read(value.clone());
     assert_eq!(widget.rating.as_ref().map(ToString::to_string), Some("4.5".into()));
-    assert_eq!(widget.settings, Some(Settings::new()));
+    assert_eq!(widget.settings, Some(WidgetSettings::new()));
     assert_eq!(widget.settings_template[0].kind, SettingType::Other("of_tomorrow".into()));
     assert_eq!(json!(widget), value);
     value.as_object_mut().unwrap().remove("settings");

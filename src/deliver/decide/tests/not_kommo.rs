@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_404_within_three_seconds_of_the_request_is_retried_and_charges_nothing() {
-    let foreign = AttemptOutcome::Answer(Answer::Foreign { status: 404 });
+    let foreign = web_page(404);
     for (age, delay) in [(0, 500), (499, 500), (500, 1_000), (1_500, 2_000), (2_999, 2_000)] {
         for outcome in [status(404), foreign.clone()] {
             for delivery in [Delivery::default(), answer_was_lost()] {
@@ -16,7 +16,7 @@ fn a_404_within_three_seconds_of_the_request_is_retried_and_charges_nothing() {
                 // Only Kommo's own answer shows that the account takes calls.
                 assert_eq!(
                     decision.account_is_fine,
-                    matches!(outcome, AttemptOutcome::Answer(Answer::Status { .. }))
+                    matches!(outcome, AttemptOutcome::Called(CallOutcome::NotFound { .. }))
                 );
             }
         }
@@ -32,7 +32,7 @@ fn an_early_404_keeps_no_job_from_giving_up() {
     };
     let over = NOW + Duration::from_millis(500) - HOUR;
     assert_eq!(early(over).decide(&status(404)).next, AfterDelivery::Gone);
-    let foreign = AttemptOutcome::Answer(Answer::Foreign { status: 404 });
+    let foreign = web_page(404);
     assert!(matches!(early(NOW - HOUR).decide(&foreign).next, AfterDelivery::Dead { .. }));
     let almost = early(over + Duration::from_millis(1)).decide(&status(404));
     assert!(matches!(almost.next, AfterDelivery::Retry { .. }), "{almost:?}");
@@ -48,7 +48,7 @@ fn a_404_of_a_job_from_the_future_is_final() {
 #[test]
 fn what_is_not_kommos_api_is_retried_and_a_success_of_it_notes_a_lost_answer() {
     for (status, lost) in [(404, false), (200, true), (206, true)] {
-        let outcome = AttemptOutcome::Answer(Answer::Foreign { status });
+        let outcome = web_page(status);
         let decision = Case::default().decide(&outcome);
         assert_eq!((decision.result, decision.account_is_fine), (Some(AttemptResult::Retry), false));
         let AfterDelivery::Retry { due_at, delivery } = decision.next else { panic!("{status}") };

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use kommo::pace::{CallLimiter, CallLimits, Permit};
+use kommo::{Response, classify};
 use model::Completion;
 use model::clock::ManualClock;
 
@@ -47,12 +48,12 @@ fn id(number: usize) -> JobId {
 
 /// 403 is one without JSON, and 404 stands for one with JSON.
 fn answer(status: u16) -> AttemptOutcome {
-    let (status, problem) = match status {
-        403 => (403, None),
-        404 => (403, Some(Problem::default())),
-        status => (status, Some(Problem::default())),
+    let (status, body) = match status {
+        403 => (403, "<html>"),
+        404 => (403, "{}"),
+        status => (status, "{}"),
     };
-    AttemptOutcome::Answer(Answer::Status { status, retry_after: None, problem })
+    AttemptOutcome::Called(classify(&Response { status, body: body.into(), ..Response::default() }))
 }
 
 impl Day {

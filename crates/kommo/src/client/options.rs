@@ -1,0 +1,50 @@
+//! What a program decides about its client.
+
+use std::time::Duration;
+
+use model::{HostRules, Outgoing};
+
+/// The limits and rules of a [`Client`](super::Client) with its own pace.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Calls a second. Kommo allows 7, over all programs that call the account.
+    pub rate_per_second: u32,
+    /// The hosts that may get the token. Default: those of Kommo and amoCRM, over TLS, at public addresses.
+    pub hosts: HostRules,
+    /// How calls leave this machine. Default: directly, with the system's certificates.
+    pub outgoing: Outgoing,
+    /// The longest that one call may take. Default: 20 s.
+    pub timeout: Duration,
+    /// How long a call may wait for its turn, for the end of a pause, and for further tries. Default: 60 s.
+    pub patience: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        let allowed = ["*.kommo.com", "*.amocrm.ru", "*.amocrm.com"];
+        Self {
+            rate_per_second: 7,
+            hosts: HostRules {
+                allowed: allowed.iter().filter_map(|host| host.parse().ok()).collect(),
+                insecure: false,
+            },
+            outgoing: Outgoing::default(),
+            timeout: Duration::from_secs(20),
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_hosts_are_those_of_the_configuration() {
+        let file: toml::Table = include_str!("../../../../config/default.toml").parse().unwrap();
+        let configured: Vec<_> =
+            file["delivery"]["allowed_hosts"].as_array().unwrap().iter().filter_map(|v| v.as_str()).collect();
+        let ours = ClientOptions::default().hosts.allowed;
+        assert_eq!(ours.iter().map(ToString::to_string).collect::<Vec<_>>(), configured);
+    }
+}

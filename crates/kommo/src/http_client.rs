@@ -1,0 +1,255 @@
+//! The one HTTP client: where a bearer may go, and for how long we wait.
+//!
+//! It follows no redirect, repeats nothing on its own, reads no more of an answer than decisions need, and goes through no
+//! proxy but the one of `delivery.proxy`. It opens no connection to a private address, unless the configuration allows
+//! that; through a proxy that looks up names, the proxy decides. An IP literal never reaches the resolver, so the URL is
+//! checked too, each time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use model::{CheckedCompletion, HostRules, Outgoing, ReturnUrl, error_chain};
+
+use super::outcome::{CallFailure, CallOutcome};
+use super::outgoing::{ProxyRoute, client_builder};
+use super::reason::Reason;
+use super::resolver::{Lookup, PublicOnly, system_lookup};
+use super::response::{MAX_BODY_BYTES, Response};
+
+/// Establishing a connection, TLS included, may take this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Idle connections are closed before Kommo closes them.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest list that is read: 250 widgets with long templates are well below.
+pub(super) const MAX_LIST_BYTES: usize = 8 << 20;
+
+/// The HTTP client of every call to Kommo. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client,
+    rules: Arc<HostRules>,
+    route: Option<Arc<ProxyRoute>>,
+}
+
+impl HttpClient {
+    /// A client that keeps `rules` and gives each call `timeout`, and whose calls leave as `outgoing` says.
+    ///
+    /// # Errors
+    /// TLS cannot be set up; most often the system has no CA certificates.
+    pub fn new(outgoing: &Outgoing, rules: HostRules, timeout: Duration) -> Result<Self, HttpClientError> {
+        Self::with_lookup(system_lookup(), outgoing, rules, timeout)
+    }
+
+    /// The same, with its own way to look up the addresses of a name.
+    pub(super) fn with_lookup(
+        lookup: Lookup,
+        outgoing: &Outgoing,
+        rules: HostRules,
+        timeout: Duration,
+    ) -> Result<Self, HttpClientError> {
+        let rules = Arc::new(rules);
+        let resolver = PublicOnly {
+            rules: rules.clone(),
+            lookup,
+            allow_private: outgoing.allow_private_addresses,
+            proxy: outgoing.proxy.as_ref().map(|proxy| proxy.url.host().to_owned()),
+        };
+        let client = client_builder(outgoing)
+            .map_err(|error| HttpClientError(error_chain(&Reason::from(error))))?
+            .https_only(!rules.insecure)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(timeout)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .tcp_nodelay(true)
+            .user_agent(concat!("salesbot-bridge/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(resolver))
+            .build()
+            .map_err(|error| HttpClientError(error_chain(&Reason::from(error))))?;
+        Ok(Self { client, rules, route: ProxyRoute::new(outgoing).map(Arc::new) })
+    }
+
+    /// Makes one call. Any status is a response.
+    ///
+    /// # Errors
+    /// There is no response: the URL may not be called, nothing was sent, or the response was lost.
+    pub async fn send(&self, call: Call<'_>) -> Result<Response, CallFailure> {
+        self.rules.check(&call.url).map_err(CallFailure::NotAllowed)?;
+        let max_body_bytes = call.max_body_bytes;
+        let proxy = self.route.as_ref().and_then(|route| route.proxy(&call.url));
+        let response = self.request(call).send().await.map_err(|error| failure(error, proxy))?;
+        match proxy {
+            // Kommo never answers so: the proxy did not pass the call on.
+            Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                let reason = Reason::new("proxy authentication required (407)");
+                Err(CallFailure::NotSent(through_proxy(proxy, reason)))
+            }
+            _ => Ok(Response::read(response, max_body_bytes).await),
+        }
+    }
+
+    fn request(&self, call: Call<'_>) -> RequestBuilder {
+        let mut request = self.client.request(call.method, call.url).header(ACCEPT, call.accept);
+        if let Some(bearer) = call.bearer {
+            request = request.bearer_auth(bearer.expose_secret());
+        }
+        if let Some((name, value)) = call.secret_header {
+            request = match HeaderValue::from_str(value.expose_secret()) {
+                Ok(mut value) => {
+                    // Neither shown in a log of headers, nor kept in a connection's compression table.
+                    value.set_sensitive(true);
+                    request.header(name, value)
+                }
+                // The call then fails: no request can have this header.
+                Err(_) => request.header(name, "\n"),
+            };
+        }
+        match call.body {
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
+            None => request,
+        }
+    }
+
+    /// Continues a bot: `POST return_url` with the completion.
+    pub async fn continue_bot(
+        &self,
+        url: &ReturnUrl,
+        bearer: &SecretString,
+        completion: &CheckedCompletion,
+    ) -> CallOutcome {
+        let call = Call::post(url.url().clone(), completion.as_json().to_owned()).bearer(bearer);
+        CallOutcome::of(&self.send(call).await)
+    }
+}
+
+/// Why there is no response, if the call went through this proxy or directly.
+fn failure(error: reqwest::Error, proxy: Option<&str>) -> CallFailure {
+    let (timed_out, not_sent) = (error.is_timeout(), error.is_connect() || error.is_builder());
+    let reason = Reason::from(error);
+    match proxy {
+        // The proxy may be the reason.
+        Some(proxy) if not_sent => CallFailure::NotSent(through_proxy(proxy, reason)),
+        None if not_sent => CallFailure::NotSent(reason),
+        _ => CallFailure::Lost { reason, timed_out },
+    }
+}
+
+fn through_proxy(proxy: &str, reason: Reason) -> Reason {
+    Reason::caused_by(format!("through the proxy {proxy} (delivery.proxy)"), reason)
+}
+
+/// One call.
+pub struct Call<'a> {
+    method: Method,
+    url: Url,
+    accept: &'static str,
+    bearer: Option<&'a SecretString>,
+    secret_header: Option<(&'static str, &'a SecretString)>,
+    body: Option<String>,
+    max_body_bytes: usize,
+}
+
+impl<'a> Call<'a> {
+    fn new(method: Method, url: Url, body: Option<String>) -> Self {
+        let accept = "application/hal+json, application/json, application/problem+json";
+        Self { method, url, accept, bearer: None, secret_header: None, body, max_body_bytes: MAX_BODY_BYTES }
+    }
+
+    /// Reads `url`.
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url, None)
+    }
+
+    /// Posts JSON to `url`.
+    pub fn post(url: Url, json: String) -> Self {
+        Self::new(Method::POST, url, Some(json))
+    }
+
+    /// Any other method, with JSON or without.
+    pub(super) fn with_method(method: Method, url: Url, json: Option<String>) -> Self {
+        Self::new(method, url, json)
+    }
+
+    /// Reads at most this many bytes of the body.
+    #[must_use]
+    pub(super) fn max_body_bytes(self, bytes: usize) -> Self {
+        Self { max_body_bytes: bytes, ..self }
+    }
+
+    /// Authorized by this token.
+    #[must_use]
+    pub fn bearer(self, token: &'a SecretString) -> Self {
+        Self { bearer: Some(token), ..self }
+    }
+
+    /// With a secret in a header of its own.
+    #[must_use]
+    pub fn secret_header(self, name: &'static str, value: &'a SecretString) -> Self {
+        Self { secret_header: Some((name, value)), ..self }
+    }
+}
+
+/// There is no client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the HTTP client cannot be made: {0}; if it misses certificates, install the system's CA certificates, or name some in \
+     delivery.ca_file"
+)]
+pub struct HttpClientError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(insecure: bool) -> HostRules {
+        HostRules { allowed: vec!["localhost:1".parse().unwrap(), "*.kommo.com".parse().unwrap()], insecure }
+    }
+
+    async fn call(rules: HostRules, url: &str) -> CallOutcome {
+        let kommo = HttpClient::direct(rules, Duration::from_secs(5)).unwrap();
+        let url = format!("{url}/api/v4/salesbot/1/continue/1").parse().unwrap();
+        kommo.continue_bot(&url, &"a-bearer".into(), &CheckedCompletion::failed()).await
+    }
+
+    #[tokio::test]
+    async fn a_bearer_goes_nowhere_else() {
+        for url in ["https://example.org", "http://a.kommo.com", "https://127.0.0.1"] {
+            let outcome = call(rules(false), url).await;
+            assert!(
+                matches!(outcome, CallOutcome::NoResponse(CallFailure::NotAllowed(_))),
+                "{url} was called: {outcome:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn no_secret_of_a_call_can_be_read_in_its_headers() {
+        let kommo = HttpClient::direct(rules(false), Duration::from_secs(5)).unwrap();
+        let secret = SecretString::from("the-secret");
+        let url = || Url::parse("https://a.kommo.com/").unwrap();
+        for call in
+            [Call::get(url()).bearer(&secret), Call::get(url()).secret_header("x-refresh-token", &secret)]
+        {
+            let request = kommo.request(call).build().unwrap();
+            assert!(request.headers().values().any(|value| value.is_sensitive()));
+            assert!(!format!("{request:?}").contains("the-secret"), "{request:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_of_private_addresses_are_not_called() {
+        let outcome = call(rules(false), "https://localhost:1").await;
+        assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
+        assert!(outcome.to_string().contains("private"), "{outcome}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_was_not_sent() {
+        let outcome = call(rules(true), "http://localhost:1").await;
+        assert!(matches!(outcome, CallOutcome::NoResponse(CallFailure::NotSent(_))), "{outcome:?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! What went wrong, as a sentence with the errors behind it.
+//!
+//! reqwest's own text names the URL, and a URL of Kommo names a bot and the wait of a customer. So a [`Reason`] begins with
+//! the error behind that text.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use model::error_chain;
+
+/// What went wrong: a sentence, and the error behind it as its [`source`](Error::source).
+///
+/// No URL, token or body is in it. Two reasons are equal if they and their sources read the same.
+#[derive(Clone)]
+pub struct Reason(Arc<Repr>);
+
+enum Repr {
+    Sentence { text: Cow<'static, str>, source: Option<Box<dyn Error + Send + Sync>> },
+    Http(reqwest::Error),
+}
+
+impl Reason {
+    /// A reason without an error behind it.
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Repr::Sentence { text: text.into(), source: None }))
+    }
+
+    /// `text`, because of `source`.
+    pub fn caused_by(
+        text: impl Into<Cow<'static, str>>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self(Arc::new(Repr::Sentence { text: text.into(), source: Some(source.into()) }))
+    }
+}
+
+impl From<reqwest::Error> for Reason {
+    fn from(error: reqwest::Error) -> Self {
+        Self(Arc::new(Repr::Http(error)))
+    }
+}
+
+impl fmt::Display for Reason {
+    /// The sentence alone, without the sources.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Repr::Sentence { text, .. } => f.write_str(text),
+            Repr::Http(error) if error.is_timeout() => f.write_str("timed out"),
+            Repr::Http(error) => match error.source() {
+                Some(source) => fmt::Display::fmt(source, f),
+                None => f.write_str("the request failed"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reason").field(&error_chain(self)).finish()
+    }
+}
+
+impl Error for Reason {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &*self.0 {
+            Repr::Sentence { source, .. } => {
+                source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
+            }
+            Repr::Http(error) if error.is_timeout() => error.source(),
+            Repr::Http(error) => error.source()?.source(),
+        }
+    }
+}
+
+impl PartialEq for Reason {
+    fn eq(&self, other: &Self) -> bool {
+        error_chain(self) == error_chain(other)
+    }
+}
+
+impl Eq for Reason {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_keeps_the_error_behind_it() {
+        let parse = "x".parse::<u8>().unwrap_err();
+        let inner = Reason::caused_by("the port is wrong", parse);
+        let outer = Reason::caused_by("through a proxy", inner.clone());
+        assert_eq!(outer.to_string(), "through a proxy");
+        assert_eq!(error_chain(&outer), "through a proxy: the port is wrong: invalid digit found in string");
+        assert!(inner.source().is_some_and(|source| source.is::<std::num::ParseIntError>()));
+        assert_eq!(inner.clone(), inner);
+        assert_ne!(inner, outer);
+    }
+
+    #[test]
+    fn an_http_error_is_told_without_its_url() {
+        let client = reqwest::Client::builder().build().unwrap();
+        let error = client.get("https://a.kommo.com:x/secret").build().unwrap_err();
+        let reason = Reason::from(error);
+        for text in [error_chain(&reason), format!("{reason:?}")] {
+            assert!(!text.contains("secret") && !text.contains("kommo.com"), "{text}");
+        }
+    }
+}
