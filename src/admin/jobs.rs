@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::job_log::Finished;
-use crate::problem::Problem;
+use crate::problem::ProblemDetails;
 use model::{
     Attempt, HandlerName, JobId, JobRecord, OutcomeName, StateName, WaitContext, WaitsFor, waits_for,
 };
@@ -33,7 +33,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What `last_hour` of the numbers is about.
 const LAST_HOUR: Duration = Duration::from_secs(3_600);
 
-type Answer = Result<Response, Problem>;
+type Answer = Result<Response, ProblemDetails>;
 
 /// What stands in the path in place of an id; it need not even be text.
 type Id = Result<Path<String>, PathRejection>;
@@ -152,7 +152,7 @@ pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
     .into_response())
 }
 
-async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), Problem> {
+async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), ProblemDetails> {
     within(STORE_TIMEOUT, shared.store.jobs().get(id)).await?.ok_or_else(|| refusal::no_job(id))
 }
 
@@ -162,7 +162,7 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
     Ok(Json(JobWithAttempts::new(&job, &attempts, waits_for)).into_response())
 }
 
-async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, Problem> {
+async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, ProblemDetails> {
     let JobRecord::Whole(job) = job else { return Ok(None) };
     let waits =
         within(STORE_TIMEOUT, shared.store.accounts().waits_at(job.request.return_url.origin())).await?;
@@ -176,14 +176,14 @@ async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<Wa
     Ok(waits_for(job, &around))
 }
 
-async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {
+async fn read(shared: &Shared, request: Request) -> Result<Bytes, ProblemDetails> {
     let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, shared)).await;
     body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)
 }
 
 /// The job that the path names, by its id or by as much of its beginning as no other job has. Text that is neither names no
 /// job.
-async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
+async fn job_id(shared: &Shared, id: Id) -> Result<JobId, ProblemDetails> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
     let prefix = text.parse().map_err(|_| refusal::no_job(text))?;
     within(STORE_TIMEOUT, shared.store.jobs().find(prefix)).await
@@ -194,7 +194,7 @@ async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
 async fn to_the_end<T: Send + 'static>(
     patience: Duration,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, Problem> {
+) -> Result<T, ProblemDetails> {
     let running = tokio::spawn(work);
     // It fails only with the process.
     within(patience, async { running.await.unwrap_or(Err(StoreError::Closed)) }).await
@@ -203,7 +203,7 @@ async fn to_the_end<T: Send + 'static>(
 async fn within<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, Problem> {
+) -> Result<T, ProblemDetails> {
     let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
         if !error.is_of_the_asker() {

@@ -43,7 +43,7 @@ pub(crate) fn limiter(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
 /// # Errors
 /// TLS cannot be set up.
 pub(crate) fn kommo(config: &Config) -> Result<HttpClient, Error> {
-    let config::Delivery { outgoing, hosts, request_timeout, .. } = &config.delivery;
+    let config::DeliveryConfig { outgoing, hosts, request_timeout, .. } = &config.delivery;
     Ok(HttpClient::new(outgoing, hosts.clone(), *request_timeout)?)
 }
 

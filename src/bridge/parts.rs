@@ -152,7 +152,7 @@ fn built_in(
     registry: &mut Registry,
     kind: &str,
     name: &HandlerName,
-    handler: &config::Handler,
+    handler: &config::HandlerConfig,
 ) -> Result<(), Error> {
     match kind {
         "echo" => registry.add(name.clone(), Echo, handler.policy.clone()),
@@ -161,7 +161,7 @@ fn built_in(
     Ok(())
 }
 
-fn no_such_handler(name: &HandlerName, handler: &config::Handler) -> Error {
+fn no_such_handler(name: &HandlerName, handler: &config::HandlerConfig) -> Error {
     let (name, place) = (name.to_string(), handler.place.clone());
     Error::NoSuchHandler { name, place, kinds: BUILT_IN_KINDS.join(", ") }
 }
@@ -218,7 +218,7 @@ mod tests {
         for kind in BUILT_IN_KINDS {
             let mut registry = Registry::default();
             let name: HandlerName = "name".parse().unwrap();
-            built_in(&mut registry, kind, &name, &config::Handler::default()).unwrap();
+            built_in(&mut registry, kind, &name, &config::HandlerConfig::default()).unwrap();
             assert!(registry.get("name").is_some(), "{kind}");
         }
     }

@@ -13,7 +13,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 
 use crate::log_limiter::LogLimiter;
-use crate::problem::{Problem, Unrouted};
+use crate::problem::{ProblemDetails, Unrouted};
 use crate::terminal;
 use model::path_below;
 
@@ -48,7 +48,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
                  a handler.",
                 public.prefix
             );
-            Problem::of_status(StatusCode::NOT_FOUND, detail).into_response()
+            ProblemDetails::of_status(StatusCode::NOT_FOUND, detail).into_response()
         }
         Some(Unrouted::Method) => {
             public.note("method", &method, &uri);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
 use crate::health::Health;
-use crate::listener::{self, Limits, Options};
+use crate::listener::{self, ConnectionLimits, ListenerOptions};
 use crate::log_limiter::LogLimiter;
 use crate::oauth::{self, Oauth};
 use crate::receive;
@@ -92,7 +92,7 @@ impl BridgeParts {
         let log_limiter = LogLimiter::new("connections to the admin listener", clock.clone());
         let options = admin_options(read_timeout, log_limiter);
         let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, options, stop_admin.clone()));
-        let limits = Limits { max_connections: config.server.max_connections, read_timeout };
+        let limits = ConnectionLimits { max_connections: config.server.max_connections, read_timeout };
         let log_limiter = LogLimiter::new("connections to the public listener", clock.clone());
         let options = public_options(limits, log_limiter, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
@@ -176,8 +176,8 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
 }
 
 /// Only a bot's good token proves its caller: the 200 for a person who refuses an authorization can be had by anyone.
-fn public_options(limits: Limits, log_limiter: LogLimiter, health: &Health) -> Options {
-    let mut options = Options::new("public", limits, log_limiter);
+fn public_options(limits: ConnectionLimits, log_limiter: LogLimiter, health: &Health) -> ListenerOptions {
+    let mut options = ListenerOptions::new("public", limits, log_limiter);
     // Below the prefix too. No other path that answers 2xx has such a part.
     options.rules.proves = |path| path.split('/').any(|part| part == "widget_request");
     let health = health.clone();
@@ -185,9 +185,12 @@ fn public_options(limits: Limits, log_limiter: LogLimiter, health: &Health) -> O
     options
 }
 
-fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> Options {
-    let mut options =
-        Options::new("admin", Limits { max_connections: MAX_ADMIN_CONNECTIONS, read_timeout }, log_limiter);
+fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> ListenerOptions {
+    let mut options = ListenerOptions::new(
+        "admin",
+        ConnectionLimits { max_connections: MAX_ADMIN_CONNECTIONS, read_timeout },
+        log_limiter,
+    );
     options.rules.share = |path| match path {
         "/health/live" => usize::MAX,
         "/health/ready" => MAX_ADMIN_READY_REQUESTS,

@@ -114,7 +114,7 @@ mod tests {
     use crate::admin::fixture::{Jobs, fallback};
     use crate::admin::{Admin, router};
     use crate::health::Health;
-    use crate::listener::{Limits, Options, serve};
+    use crate::listener::{ConnectionLimits, ListenerOptions, serve};
     use crate::log_limiter::LogLimiter;
 
     use super::*;
@@ -164,8 +164,8 @@ mod tests {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits { max_connections: 4, read_timeout: Duration::from_secs(5) };
-        let options = Options::new("admin", limits, LogLimiter::new("a test", jobs.clock.clock()));
+        let limits = ConnectionLimits { max_connections: 4, read_timeout: Duration::from_secs(5) };
+        let options = ListenerOptions::new("admin", limits, LogLimiter::new("a test", jobs.clock.clock()));
         tokio::spawn(serve(listener, admin, options, CancellationToken::new()));
         let starting = Probed::NotReady("the bridge is starting".into());
         assert_eq!(judge(&ask(address).await.unwrap()), starting);

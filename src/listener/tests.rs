@@ -24,9 +24,9 @@ struct Running {
 }
 
 /// A listener with this cap.
-pub(super) fn options(max_connections: usize, read_timeout: Duration) -> Options {
-    let limits = Limits { max_connections, read_timeout };
-    Options::new("test", limits, LogLimiter::new("a test", Clock::system()))
+pub(super) fn options(max_connections: usize, read_timeout: Duration) -> ListenerOptions {
+    let limits = ConnectionLimits { max_connections, read_timeout };
+    ListenerOptions::new("test", limits, LogLimiter::new("a test", Clock::system()))
 }
 
 impl Running {
@@ -34,7 +34,7 @@ impl Running {
         Self::start_with(router, options(max_connections, read_timeout)).await
     }
 
-    async fn start_with(router: Router, options: Options) -> Self {
+    async fn start_with(router: Router, options: ListenerOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

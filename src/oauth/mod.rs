@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, Callback, ConnectError, Connected, Connection, Kept, Revocation, Revoked};
 use crate::log_limiter::LogLimiter;
-use crate::problem::{self, Problem};
+use crate::problem::{self, ProblemDetails};
 use model::clock::Clock;
 use query::Key;
 use refusal::{Refusal, Unheard};
@@ -108,7 +108,7 @@ pub fn router(oauth: Oauth) -> Router {
 
 async fn get_alone() -> Response {
     let detail = "This path takes GET alone.";
-    let mut response = Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
+    let mut response = ProblemDetails::of_status(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
     response
 }

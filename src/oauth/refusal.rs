@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::accounts::{ConnectError, RevocationError, StateError};
-use crate::problem::Problem;
+use crate::problem::ProblemDetails;
 
 use super::query::QueryError;
 
@@ -67,8 +67,8 @@ impl Kind {
         Self { retry_after: Some(Duration::from_secs(seconds)), ..self }
     }
 
-    fn problem(self, detail: impl Into<Cow<'static, str>>) -> Problem {
-        let problem = Problem::new(self.status, self.slug, self.title, detail);
+    fn problem(self, detail: impl Into<Cow<'static, str>>) -> ProblemDetails {
+        let problem = ProblemDetails::new(self.status, self.slug, self.title, detail);
         match self.retry_after {
             Some(span) => problem.retry_after(span),
             None => problem,
@@ -275,7 +275,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> ProblemDetails {
         self.kind().problem(format!("{} {}", self.wrong(), self.advice()))
     }
 }
@@ -317,7 +317,7 @@ impl Unheard {
         }
     }
 
-    pub(super) fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> ProblemDetails {
         let detail = match self {
             Self::Query(error) => format!("This call is not as Kommo makes it: {error}."),
             Self::Revoke(RevocationError::Store(_)) | Self::Cut => {
