@@ -1,4 +1,4 @@
-# One program, its settings and the certificates; a volume for the database, everything else read-only:
+# One program, its settings and the certificates, without the commands that play Kommo or build widgets (the feature `tools`); a volume for the database, everything else read-only:
 #   docker run --read-only --volume bridge:/data --publish 8080:8080 --env-file bridge.env salesbot-bridge
 
 FROM rust:1.95-slim-bookworm AS build
@@ -15,11 +15,11 @@ COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/store/Cargo.toml crates/store/
 COPY crates/test-log/Cargo.toml crates/test-log/
 COPY crates/widget-package/Cargo.toml crates/widget-package/
-RUN mkdir -p src benches/targets tests/soak \
+RUN mkdir -p src benches/targets tests/it tests/process tests/soak \
  && for crate in crates/*; do mkdir "$crate/src" && echo '//! Empty.' > "$crate/src/lib.rs"; done \
- && echo '//! Empty.' | tee src/lib.rs benches/targets/main.rs tests/soak/main.rs > src/main.rs \
+ && echo '//! Empty.' | tee src/lib.rs benches/targets/main.rs tests/it/main.rs tests/process/main.rs tests/soak/main.rs > src/main.rs \
  && echo 'fn main() {}' >> src/main.rs \
- && cargo build --release --locked --bin salesbot-bridge
+ && cargo build --release --locked --no-default-features --features cli --bin salesbot-bridge
 
 COPY README.md ./
 COPY config config
@@ -28,7 +28,7 @@ COPY crates crates
 COPY src src
 # Copied files keep their dates: without this, Cargo would take the empty crates for the newer ones.
 RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs \
- && cargo build --release --locked --bin salesbot-bridge \
+ && cargo build --release --locked --no-default-features --features cli --bin salesbot-bridge \
  && install -d -m 0750 /data
 
 

@@ -8,13 +8,17 @@ default:
 test *args:
     cargo test --locked {{ args }}
 
-# Clippy with the rules of Cargo.toml and clippy.toml, warnings are errors.
+# Clippy with the rules of Cargo.toml and clippy.toml, for each set of features; warnings are errors.
 lint:
     cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --package salesbot-bridge --no-default-features -- -D warnings
+    cargo clippy --locked --package salesbot-bridge --no-default-features --features cli -- -D warnings
+    cargo clippy --locked --package salesbot-bridge --no-default-features --features testing -- -D warnings
+    cargo clippy --locked --package salesbot-bridge-kommo -- -D warnings
 
 # Formats the code.
 fmt:
-    cargo fmt
+    cargo fmt --all
 
 # Builds the documentation, warnings are errors.
 docs *args:

@@ -37,10 +37,10 @@ use places::{Place, Places};
 use stall::StallGuard;
 
 /// After an accept that failed for want of something (file descriptors, memory), time for it to come back.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The most bytes of a request's head; also how much of a body is buffered at once.
-const HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// What callers may take of the process.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +103,7 @@ impl Options {
 pub async fn serve(listener: TcpListener, router: Router, options: Options, shutdown: CancellationToken) {
     let read_timeout = options.limits.read_timeout;
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(read_timeout).max_buf_size(HEAD_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(read_timeout).max_buf_size(MAX_HEAD_BYTES);
     let places = Places::new(options);
     let graceful = GracefulShutdown::new();
     // Without a state of its own the router is the same for every connection.
@@ -157,10 +157,10 @@ async fn next(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    pause_ms = ACCEPT_PAUSE.as_millis(),
+                    pause_ms = ACCEPT_RETRY_DELAY.as_millis(),
                     "no connection can be accepted; if too many files are open, raise the limit (ulimit -n)"
                 );
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }

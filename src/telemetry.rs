@@ -23,7 +23,7 @@ use crate::terminal::{Keep, harmless};
 use queue::{Lines, LogQueue};
 
 pub use panics::log_panics;
-pub use recorder::{recorder, upkeep};
+pub use recorder::{maintain, recorder};
 
 /// Room for some thousand lines, for a reader that is slow for a moment.
 const MAX_QUEUED_BYTES: usize = 1 << 20;

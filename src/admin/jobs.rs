@@ -23,15 +23,15 @@ use super::outcomes_json::OutcomesView;
 use super::{Shared, jobs_query, refusal};
 
 /// A person waits no longer than this for one change; the store may still make it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for many changes.
-const LONG_PATIENCE: Duration = Duration::from_secs(60);
+const BULK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The same for a body to arrive: nobody else cuts a caller who sends slowly, and places are few.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What `last_hour` of the numbers is about.
-const LATELY: Duration = Duration::from_secs(3_600);
+const LAST_HOUR: Duration = Duration::from_secs(3_600);
 
 type Answer = Result<Response, Problem>;
 
@@ -42,7 +42,7 @@ type Id = Result<Path<String>, PathRejection>;
 pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer {
     let filter = jobs_query::parse(query.as_deref().unwrap_or_default())
         .map_err(|error| refusal::of_parameter(&error))?;
-    let page = within(PATIENCE, shared.store.jobs(&filter)).await?;
+    let page = within(STORE_TIMEOUT, shared.store.jobs(&filter)).await?;
     Ok(Json(PageView::from(page)).into_response())
 }
 
@@ -75,12 +75,12 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
         Some(OutcomeName::Handler) => Resend::Handler,
         Some(OutcomeName::Fallback) => {
             let (job, _attempts) =
-                within(PATIENCE, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))?;
+                within(STORE_TIMEOUT, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))?;
             Resend::Fallback((shared.fallback)(&job.summary().handler))
         }
     };
     let store = shared.store.clone();
-    to_the_end(PATIENCE, async move {
+    to_the_end(STORE_TIMEOUT, async move {
         store.retry_with(id, RetryOptions { send, force }).await?;
         tracing::info!(job.id = %id, force, "operator retried a job");
         Ok(())
@@ -93,7 +93,7 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(&shared, id).await?;
     let (store, job_log) = (shared.store.clone(), shared.job_log.clone());
-    to_the_end(PATIENCE, async move {
+    to_the_end(STORE_TIMEOUT, async move {
         store.cancel(id).await?;
         // Logged also if the caller hung up meanwhile.
         if let Some((job, _)) = store.job(id).await? {
@@ -126,7 +126,7 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
         return Err(refusal::of_body(why, RETRY_MANY));
     }
     let store = shared.store.clone();
-    let RetriedDead { retried, superseded } = to_the_end(LONG_PATIENCE, async move {
+    let RetriedDead { retried, superseded } = to_the_end(BULK_TIMEOUT, async move {
         let done = store.retry_dead(handler, force).await?;
         let RetriedDead { retried, superseded } = done;
         tracing::info!(jobs = retried, superseded, force, "operator retried dead jobs");
@@ -138,9 +138,9 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
 
 /// `GET /api/v1/stats`
 pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
-    let stats = within(PATIENCE, shared.store.stats()).await?;
+    let stats = within(STORE_TIMEOUT, shared.store.stats()).await?;
     let now = shared.clock.now();
-    let lately = within(PATIENCE, shared.store.recent_outcomes(now - LATELY)).await?;
+    let lately = within(STORE_TIMEOUT, shared.store.recent_outcomes(now - LAST_HOUR)).await?;
     let age = stats.oldest_queued.map(|oldest| now.since(oldest).as_secs_f64());
     Ok(Json(json!({
         "jobs": stats.jobs,
@@ -152,7 +152,7 @@ pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
 }
 
 async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), Problem> {
-    within(PATIENCE, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))
+    within(STORE_TIMEOUT, shared.store.job(id)).await?.ok_or_else(|| refusal::no_job(id))
 }
 
 async fn show(shared: &Shared, id: JobId) -> Answer {
@@ -163,7 +163,7 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
 
 async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, Problem> {
     let JobRecord::Whole(job) = job else { return Ok(None) };
-    let waits = within(PATIENCE, shared.store.waits_at(job.request.return_url.origin())).await?;
+    let waits = within(STORE_TIMEOUT, shared.store.waits_at(job.request.return_url.origin())).await?;
     let around = WaitContext {
         now: shared.clock.now(),
         is_served: Some(true),
@@ -175,7 +175,7 @@ async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<Wa
 }
 
 async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {
-    let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, shared)).await;
+    let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, shared)).await;
     body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)
 }
 
@@ -184,7 +184,7 @@ async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {
 async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
     let prefix = text.parse().map_err(|_| refusal::no_job(text))?;
-    within(PATIENCE, shared.store.find(prefix)).await
+    within(STORE_TIMEOUT, shared.store.find(prefix)).await
 }
 
 /// Carries `work` out to its end, also if the caller hangs up or loses patience: half of many changes would be neither done

@@ -12,7 +12,7 @@ use store::StoreError;
 use super::jobs_query::BadParameter;
 
 /// A store that cannot do it now may be asked again after this.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A list ends about this soon.
 const NEXT_LIST: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ pub(super) fn of_store(error: &StoreError) -> Problem {
 
 fn unavailable(detail: String) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot do it now", detail)
-        .retry_after(AGAIN)
+        .retry_after(RETRY_AFTER)
 }
 
 /// There is no job with this id; it may have been, and was deleted after `store.retention`.
@@ -113,8 +113,8 @@ fn sentence(error: impl std::fmt::Display) -> String {
 
 /// What a caller sent, cut so that it cannot flood its own answer.
 pub(super) fn short(text: &str) -> String {
-    const MOST: usize = 64;
-    let kept: String = text.chars().take(MOST).collect();
+    const MAX_CHARS: usize = 64;
+    let kept: String = text.chars().take(MAX_CHARS).collect();
     if kept.len() < text.len() { format!("{kept}…") } else { kept }
 }
 

@@ -15,7 +15,7 @@ mod doctor;
 pub mod health;
 pub mod jobs;
 mod jobs_text;
-#[cfg(not(feature = "tools"))]
+#[cfg(any(test, not(feature = "tools")))]
 mod missing;
 #[cfg(feature = "tools")]
 pub mod simulate;
