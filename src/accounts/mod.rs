@@ -292,13 +292,13 @@ impl Accounts {
         }
         let readdressed = directory.take_readdressed();
         drop(directory);
-        readdressed.iter().for_each(|origin| self.0.parts.gate.recheck(origin));
+        readdressed.iter().for_each(|origin| self.0.parts.limiter.recheck(origin));
         self.0.changed.notify_one();
     }
 
     /// The tokens of the account are new: deliveries that waited for nothing else go on.
     fn is_renewed(&self, origin: &str) {
-        if self.0.parts.gate.resume_after_renewal(origin) {
+        if self.0.parts.limiter.resume_after_renewal(origin) {
             self.0.parts.health.account_goes_on(origin);
         }
     }
@@ -306,7 +306,7 @@ impl Accounts {
     /// The account can be called: its deliveries go on.
     fn goes_on(&self, origin: &str) {
         self.0.parts.health.account_goes_on(origin);
-        self.0.parts.gate.resume_with_new_token(origin);
+        self.0.parts.limiter.resume_with_new_token(origin);
     }
 }
 

@@ -56,7 +56,7 @@ pub struct AccountsParts {
     /// How Kommo is asked.
     pub kommo: HttpClient,
     /// When Kommo may be asked.
-    pub gate: Arc<CallLimiter>,
+    pub limiter: Arc<CallLimiter>,
     /// Where it is noted what an account waits for.
     pub health: Health,
     /// One call may take this long.

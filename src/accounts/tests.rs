@@ -97,7 +97,7 @@ impl Home {
             store: Some(store.clone()),
             kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
-            gate: CallLimiter::new(limits, self.clock.clock()),
+            limiter: CallLimiter::new(limits, self.clock.clock()),
             health: Health::new(),
             request_timeout: Duration::from_secs(20),
             clock: self.clock.clock(),

@@ -23,13 +23,13 @@ use super::Error;
 #[derive(Clone)]
 pub(crate) struct KommoStack {
     pub(crate) kommo: HttpClient,
-    pub(crate) gate: Arc<CallLimiter>,
+    pub(crate) limiter: Arc<CallLimiter>,
     pub(crate) health: Health,
     pub(crate) clock: Clock,
 }
 
-/// The gate of the configuration.
-pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
+/// The limiter of the configuration.
+pub(crate) fn limiter(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
     let limits = CallLimits {
         rate_per_account: config.delivery.rate_per_account,
         rate_total: config.delivery.rate_total,
@@ -53,7 +53,7 @@ impl KommoStack {
     /// # Errors
     /// There is no HTTP client.
     pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, Error> {
-        Ok(Self { kommo: kommo(config)?, gate: gate(config, &clock), health: Health::new(), clock })
+        Ok(Self { kommo: kommo(config)?, limiter: limiter(config, &clock), health: Health::new(), clock })
     }
 
     /// The accounts of the configuration and, where there is one, of the store.
@@ -65,7 +65,7 @@ impl KommoStack {
         config: &Config,
         store: Option<Store>,
     ) -> Result<Accounts, StoreError> {
-        let Self { kommo, gate, health, clock } = self;
+        let Self { kommo, limiter, health, clock } = self;
         let long_lived = config.accounts.iter().map(|(name, account)| LongLivedAccount {
             name: name.clone(),
             origin: account.base_url.origin().ascii_serialization(),
@@ -88,7 +88,7 @@ impl KommoStack {
             store,
             hosts: config.delivery.hosts.clone(),
             kommo,
-            gate,
+            limiter,
             health,
             request_timeout: config.delivery.request_timeout,
             clock,
@@ -107,7 +107,7 @@ impl KommoStack {
     ) -> Arc<ClientFactory> {
         Arc::new(ClientFactory {
             kommo: self.kommo.clone(),
-            gate: self.gate.clone(),
+            limiter: self.limiter.clone(),
             credentials: Arc::new(accounts.clone()),
             clock: self.clock.clone(),
             random: fastrand::f64,

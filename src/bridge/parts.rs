@@ -48,11 +48,11 @@ impl BridgeParts {
         let store = Store::open(&config.store.url, Purpose::Serve, clock.clone()).await?;
         store.set_budget(config.budget.clone());
         let health = Health::new();
-        let gate = kommo_stack::gate(&config, &clock);
-        note_everybody(&health, &gate, &store, &clock);
+        let limiter = kommo_stack::limiter(&config, &clock);
+        note_everybody(&health, &limiter, &store, &clock);
         let kommo_stack = KommoStack {
             kommo: kommo.clone(),
-            gate: gate.clone(),
+            limiter: limiter.clone(),
             health: health.clone(),
             clock: clock.clone(),
         };
@@ -72,7 +72,7 @@ impl BridgeParts {
                 store: store.clone(),
                 kommo,
                 accounts: accounts.clone(),
-                gate,
+                limiter,
                 policies,
                 health: health.clone(),
                 job_log: job_log.clone(),
@@ -109,12 +109,12 @@ impl BridgeParts {
     }
 }
 
-/// Health learns from the gate whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
+/// Health learns from the limiter whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
 /// waits, no one has to do anything.
-fn note_everybody(health: &Health, gate: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
-    let (gate, store, clock) = (gate.clone(), store.clone(), clock.clone());
+fn note_everybody(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
+    let (limiter, store, clock) = (limiter.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
-        let waits = gate.everybody_waits()?;
+        let waits = limiter.everybody_waits()?;
         if waits.left.is_none() && store.delivery().is_empty() {
             return None;
         }

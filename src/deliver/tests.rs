@@ -4,10 +4,10 @@ mod clock;
 mod connected;
 mod interplay;
 mod lanes;
+mod log;
 mod moved;
 mod outage;
 mod refused;
-mod told;
 mod waits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,7 +66,7 @@ impl Home {
             |simulator: &&Simulator| simulator.base_url().trim_start_matches("http://").parse().unwrap();
         let hosts = HostRules { allowed: hosts.iter().map(host).collect(), insecure: true };
         let kommo = HttpClient::direct(hosts.clone(), LEASE).unwrap();
-        let gate = CallLimiter::new(
+        let limiter = CallLimiter::new(
             CallLimits { rate_per_account, rate_total: None, concurrency: 8 },
             self.clock.clock(),
         );
@@ -86,7 +86,7 @@ impl Home {
             store: Some(self.store.clone()),
             hosts,
             kommo: kommo.clone(),
-            gate: gate.clone(),
+            limiter: limiter.clone(),
             health: health.clone(),
             request_timeout: LEASE,
             clock: self.clock.clock(),
@@ -98,7 +98,7 @@ impl Home {
             store: self.store.clone(),
             kommo,
             accounts,
-            gate,
+            limiter,
             policies: HashMap::new(),
             health,
             job_log: JobLog::new(self.clock.clock()),

@@ -96,7 +96,7 @@ impl Bench {
             store: Some(store.clone()),
             kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
-            gate: CallLimiter::new(
+            limiter: CallLimiter::new(
                 CallLimits { rate_per_account: 1000, rate_total: None, concurrency: 100 },
                 clock.clock(),
             ),
