@@ -1,8 +1,9 @@
 //! The page that the author of a handler reads.
 //!
 //! A handler turns what a bot asks into what the bot gets. It may take its time (the bridge has answered
-//! Kommo already), it may fail (the bridge tries again), and it may run more than once for one job: if it
-//! does something in the world, [`Context::job_id`] is the idempotency key to do it with.
+//! Kommo already), it may fail (the bridge retries), and it may run more than once for one job: if it
+//! changes anything elsewhere, [`Context::job_id`] is the idempotency key for that. What it logs with `tracing` carries
+//! the job's id, the handler's name and the attempt, in a span `job`.
 
 use std::error::Error;
 use std::fmt;
@@ -47,7 +48,7 @@ pub trait Handler: Send + Sync + 'static {
     /// formatted one may quote a customer.
     ///
     /// # Errors
-    /// Say at each `?` whether trying again may help: [`HandlerError::retry`] or [`HandlerError::fail`].
+    /// Say at each `?` whether a retry may help: [`HandlerError::retry`] or [`HandlerError::fail`].
     fn handle(
         &self,
         request: Request<Self::Input>,
@@ -151,7 +152,7 @@ pub(crate) enum Retry {
 }
 
 impl HandlerError {
-    /// Trying again may help: a timeout, a server that is down. The next attempt follows after a backoff of 500 ms, doubling;
+    /// A retry may help: a timeout, a server that is down. The next attempt follows after a backoff of 500 ms, doubling;
     /// after `max_attempts`, or when `answer_within` leaves no time for another, the bot gets the fallback.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { retry: Some(Retry::WithBackoff), source: error.into() }
@@ -164,17 +165,17 @@ impl HandlerError {
         Self { retry: Some(Retry::After(delay)), source: error.into() }
     }
 
-    /// Trying again cannot help: the bot gets the fallback now.
+    /// A retry cannot help: the bot gets the fallback now.
     pub fn fail(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { retry: None, source: error.into() }
     }
 
-    /// The same with nothing but the text that `write` makes of it.
+    /// The same error with no source but the text that `write` makes of it.
     pub(crate) fn as_text(&self, write: impl FnOnce(String) -> String) -> Self {
         Self { retry: self.retry, source: write(self.to_string()).into() }
     }
 
-    pub(crate) const fn when_again(&self) -> Option<Retry> {
+    pub(crate) const fn when_to_retry(&self) -> Option<Retry> {
         self.retry
     }
 }

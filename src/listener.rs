@@ -37,14 +37,14 @@ use places::{Place, Places};
 use stall::StallGuard;
 
 /// After an accept that failed for want of something (file descriptors, memory), time for it to come back.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The most bytes of a request's head; also how much of a body is buffered at once.
-const HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// What callers may take of the process.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Connections open at once. A further one takes the place of one that waits for its caller.
     pub max_connections: usize,
     /// A head that takes longer is cut, and so is a connection that is idle for longer or whose peer
@@ -76,11 +76,11 @@ pub type OnFull = Arc<dyn Fn(Option<Instant>) + Send + Sync>;
 
 /// How a listener is run.
 #[derive(Clone)]
-pub struct Options {
+pub struct ListenerOptions {
     /// Its name in metrics and in the log.
     pub name: &'static str,
     /// What callers may take.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     /// What paths mean.
     pub rules: Rules,
     /// Limits the lines in the log that callers can cause.
@@ -89,9 +89,9 @@ pub struct Options {
     pub on_full: OnFull,
 }
 
-impl Options {
+impl ListenerOptions {
     /// A listener where all paths are alike.
-    pub fn new(name: &'static str, limits: Limits, log_limiter: LogLimiter) -> Self {
+    pub fn new(name: &'static str, limits: ConnectionLimits, log_limiter: LogLimiter) -> Self {
         Self { name, limits, rules: Rules::default(), log_limiter, on_full: Arc::new(|_| {}) }
     }
 }
@@ -100,10 +100,15 @@ impl Options {
 ///
 /// Then it stops accepting at once, closes idle connections, lets requests under way finish, and returns
 /// when the last connection is closed. It waits as long as these requests take: put a timeout around it.
-pub async fn serve(listener: TcpListener, router: Router, options: Options, shutdown: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ListenerOptions,
+    shutdown: CancellationToken,
+) {
     let read_timeout = options.limits.read_timeout;
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(read_timeout).max_buf_size(HEAD_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(read_timeout).max_buf_size(MAX_HEAD_BYTES);
     let places = Places::new(options);
     let graceful = GracefulShutdown::new();
     // Without a state of its own the router is the same for every connection.
@@ -157,10 +162,10 @@ async fn next(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    pause_ms = ACCEPT_PAUSE.as_millis(),
+                    pause_ms = ACCEPT_RETRY_DELAY.as_millis(),
                     "no connection can be accepted; if too many files are open, raise the limit (ulimit -n)"
                 );
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }

@@ -42,7 +42,7 @@ pub fn keep_private(headers: &mut HeaderMap) {
 
 /// An answer that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ProblemDetails {
     slug: Option<&'static str>,
     title: Cow<'static, str>,
     status: StatusCode,
@@ -50,7 +50,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
 }
 
-impl Problem {
+impl ProblemDetails {
     /// A problem of its own type, `urn:salesbot-bridge:problem:SLUG`.
     pub fn new(
         status: StatusCode,
@@ -75,7 +75,7 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
         let kind = self
             .slug
@@ -105,11 +105,11 @@ pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Ro
     router
         .fallback(async || {
             let detail = "There is nothing at this path. Check the URL.";
-            (Extension(Unrouted::Path), Problem::of_status(StatusCode::NOT_FOUND, detail))
+            (Extension(Unrouted::Path), ProblemDetails::of_status(StatusCode::NOT_FOUND, detail))
         })
         .method_not_allowed_fallback(async || {
             let detail = "This path does not take this method. The `Allow` header names those that it takes.";
-            (Extension(Unrouted::Method), Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, detail))
+            (Extension(Unrouted::Method), ProblemDetails::of_status(StatusCode::METHOD_NOT_ALLOWED, detail))
         })
 }
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn has_the_members_of_rfc_9457() {
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "Try again.")
+        let problem = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", "Try again.")
             .retry_after(Duration::from_millis(1_001));
         let (headers, body) = parts(problem.into_response()).await;
         assert_eq!(headers[CONTENT_TYPE], "application/problem+json");

@@ -17,13 +17,13 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{LogConfig, LogFormat};
 use crate::terminal::{Keep, harmless};
 
 use queue::{Lines, LogQueue};
 
 pub use panics::log_panics;
-pub use recorder::{recorder, upkeep};
+pub use recorder::{maintain, recorder};
 
 /// Room for some thousand lines, for a reader that is slow for a moment.
 const MAX_QUEUED_BYTES: usize = 1 << 20;
@@ -42,7 +42,7 @@ static INSTALLING: Mutex<()> = Mutex::new(());
 ///
 /// # Errors
 /// `log.filter` is no filter, or the system gives no thread that writes the log.
-pub fn init_log(log: &Log) -> Result<(), LogError> {
+pub fn init_log(log: &LogConfig) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|source| LogError::Filter { filter: log.filter.clone(), source })?;
     let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,9 +163,10 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_named_and_a_second_start_is_no_mistake() {
-        let error = init_log(&Log { format: None, filter: "info,a=loud".into() }).unwrap_err().to_string();
+        let error =
+            init_log(&LogConfig { format: None, filter: "info,a=loud".into() }).unwrap_err().to_string();
         assert!(error.starts_with("log.filter: `info,a=loud` is no filter"), "{error}");
-        let log = Log { format: Some(LogFormat::Text), filter: "off".into() };
+        let log = LogConfig { format: Some(LogFormat::Text), filter: "off".into() };
         assert!(init_log(&log).is_ok());
         assert!(init_log(&log).is_ok());
     }

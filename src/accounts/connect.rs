@@ -14,7 +14,7 @@ use store::{StateUse, StoreError};
 use super::exchange::{By, Ready};
 use super::link::{State, StateError};
 use super::referer::RefererError;
-use super::{Accounts, Integration};
+use super::{Accounts, OAuthIntegration};
 
 /// What Kommo's redirect says.
 pub struct Callback {
@@ -216,7 +216,11 @@ impl Accounts {
     }
 
     /// A link connected this account before.
-    fn repeated(&self, integration: &Integration, account_id: AccountId) -> Result<Connection, ConnectError> {
+    fn repeated(
+        &self,
+        integration: &OAuthIntegration,
+        account_id: AccountId,
+    ) -> Result<Connection, ConnectError> {
         let entry = self.entry_of(&AccountKey::new(account_id, &integration.client_uuid));
         let active = entry.filter(|entry| entry.record.authorization.state() == AccountState::Active);
         let origin = active.and_then(|entry| entry.record.origin.clone()).ok_or(StateError::Used)?;
@@ -237,7 +241,7 @@ impl Accounts {
     }
 
     /// The integration that `client_id` names; if it names none, the only one that can be meant.
-    fn integration_of(&self, client_id: Option<&str>) -> Result<&Integration, ConnectError> {
+    fn integration_of(&self, client_id: Option<&str>) -> Result<&OAuthIntegration, ConnectError> {
         let found = match client_id {
             Some(client_id) => self.integration(client_id),
             None => {

@@ -13,7 +13,7 @@ use super::connect::{ConnectError, Connected};
 use super::paced::Teaches;
 use super::renew::{app, made};
 use super::seal::Sealer;
-use super::{Accounts, Integration, host};
+use super::{Accounts, OAuthIntegration, host};
 
 /// How a code came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl By {
 
 /// What an integration needs to connect accounts.
 pub(super) struct Ready<'a> {
-    pub(super) integration: &'a Integration,
+    pub(super) integration: &'a OAuthIntegration,
     pub(super) redirect_uri: &'a RedirectUri,
     pub(super) store: &'a Store,
     pub(super) sealer: &'a Sealer,
@@ -64,7 +64,7 @@ impl Accounts {
     ///
     /// # Errors
     /// What is missing in the configuration.
-    pub(super) fn ready<'a>(&'a self, integration: &'a Integration) -> Result<Ready<'a>, ConnectError> {
+    pub(super) fn ready<'a>(&'a self, integration: &'a OAuthIntegration) -> Result<Ready<'a>, ConnectError> {
         let redirect_uri = integration.redirect_uri.as_ref();
         let redirect_uri =
             redirect_uri.ok_or_else(|| ConnectError::NoRedirectUri(integration.name.clone()))?;

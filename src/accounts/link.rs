@@ -14,7 +14,7 @@ use url::Url;
 
 use model::Timestamp;
 
-use super::{Accounts, Integration, Keys};
+use super::{Accounts, EncryptionKeys, OAuthIntegration};
 
 /// How long a link is good.
 pub const LINK_LIFE: Duration = Duration::from_secs(60 * 60);
@@ -55,7 +55,7 @@ impl Accounts {
     /// The link for authorizing an account through `integration`; `site` is `https://www.kommo.com` or
     /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it, or
     /// without random bytes of the system.
-    pub fn authorization_link(&self, site: &Url, integration: &Integration) -> Option<Url> {
+    pub fn authorization_link(&self, site: &Url, integration: &OAuthIntegration) -> Option<Url> {
         let mut nonce = [0; NONCE_BYTES];
         if !(self.0.parts.secret_random)(&mut nonce) {
             return None;
@@ -71,19 +71,23 @@ impl Accounts {
         Some(link)
     }
 
-    pub(super) fn check_state(&self, integration: &Integration, state: &str) -> Result<State, StateError> {
+    pub(super) fn check_state(
+        &self,
+        integration: &OAuthIntegration,
+        state: &str,
+    ) -> Result<State, StateError> {
         let keys = self.0.parts.keys.as_ref().ok_or(StateError::Foreign)?;
         check(keys, &integration.client_uuid, state, self.0.parts.clock.now())
     }
 }
 
-fn state(keys: &Keys, client_uuid: &str, until: Timestamp, nonce: [u8; NONCE_BYTES]) -> String {
+fn state(keys: &EncryptionKeys, client_uuid: &str, until: Timestamp, nonce: [u8; NONCE_BYTES]) -> String {
     let head = [&until.as_millis().to_be_bytes()[..], &nonce].concat();
     let signature = signer(&keys.current, client_uuid, &head).map(|mac| mac.finalize().into_bytes().to_vec());
     BASE64_URL_SAFE_NO_PAD.encode([head, signature.unwrap_or_default()].concat())
 }
 
-fn check(keys: &Keys, client_uuid: &str, state: &str, now: Timestamp) -> Result<State, StateError> {
+fn check(keys: &EncryptionKeys, client_uuid: &str, state: &str, now: Timestamp) -> Result<State, StateError> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(state).map_err(|_| StateError::Foreign)?;
     let (head, signature) = bytes.split_at_checked(HEAD_BYTES).ok_or(StateError::Foreign)?;
     let signed = |key| signer(key, client_uuid, head).is_some_and(|mac| mac.verify_slice(signature).is_ok());
@@ -111,8 +115,8 @@ mod tests {
 
     use super::*;
 
-    fn keys(current: u8, previous: Option<u8>) -> Keys {
-        Keys { current: Arc::new([current; 32]), previous: previous.map(|key| Arc::new([key; 32])) }
+    fn keys(current: u8, previous: Option<u8>) -> EncryptionKeys {
+        EncryptionKeys { current: Arc::new([current; 32]), previous: previous.map(|key| Arc::new([key; 32])) }
     }
 
     const fn at(millis: i64) -> Timestamp {

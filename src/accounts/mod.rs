@@ -23,6 +23,7 @@ mod link;
 mod list;
 mod paced;
 mod pairs;
+mod parts;
 mod place;
 mod referer;
 mod refused;
@@ -43,18 +44,15 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 
-use crate::health::Health;
-use crate::secrets::SharedSecret;
-use kommo::pace::CallLimiter;
-use kommo::{AccountRef, Bearer, BearerFuture, Credentials, HttpClient, NoBearer};
-use model::clock::Clock;
-use model::{AccountId, AccountKey, AccountRecord, AccountState, HostRules, RedirectUri};
-use store::{Store, StoreError};
+use kommo::{AccountRef, Bearer, BearerFuture, Credentials, NoBearer};
+use model::{AccountId, AccountKey, AccountRecord, AccountState};
+use store::StoreError;
 
 pub use connect::{Callback, ConnectError, Connected, Connection, Kept};
 pub use install::Installation;
 pub use link::{LINK_LIFE, StateError};
 pub use list::Listed;
+pub use parts::{AccountsParts, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 pub use revoke::{Revocation, RevocationError, Revoked};
 
 use connect::LinkTurns;
@@ -65,77 +63,12 @@ use renew::Renewing;
 use seal::Sealer;
 use throttle::Throttle;
 
-/// An integration that accounts are connected through.
-#[derive(Clone)]
-pub struct Integration {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its id in Kommo.
-    pub client_uuid: String,
-    /// Its secret key.
-    pub client_secret: SharedSecret,
-    /// The secret key that is being replaced.
-    pub previous_client_secret: Option<SharedSecret>,
-    /// Where Kommo sends a person after the authorization; without it nobody can be connected.
-    pub redirect_uri: Option<RedirectUri>,
-    /// Whether an installation may connect an account without a link of ours.
-    pub install_without_link: bool,
-}
-
-/// An account of the configuration.
-#[derive(Clone)]
-pub struct LongLivedAccount {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its scheme, host and port.
-    pub origin: String,
-    /// Its token.
-    pub token: SecretString,
-}
-
-/// What accounts need.
-pub struct Parts {
-    /// `accounts.*` of the configuration.
-    pub long_lived: Vec<LongLivedAccount>,
-    /// `integrations.*` of the configuration.
-    pub integrations: Vec<Integration>,
-    /// `store.encryption_key`, and the one that is being replaced; without one no account can be connected.
-    pub keys: Option<Keys>,
-    /// Where connected accounts are kept; none for a command beside a store that does not exist yet.
-    pub store: Option<Store>,
-    /// Which hosts may get a secret.
-    pub hosts: HostRules,
-    /// How Kommo is asked.
-    pub kommo: HttpClient,
-    /// When Kommo may be asked.
-    pub gate: Arc<CallLimiter>,
-    /// Where it is noted what an account waits for.
-    pub health: Health,
-    /// One call may take this long.
-    pub request_timeout: Duration,
-    /// The time.
-    pub clock: Clock,
-    /// Uniform in 0 to 1.
-    pub random: fn() -> f64,
-    /// Fills bytes that nobody can guess; says whether it could.
-    pub secret_random: fn(&mut [u8]) -> bool,
-}
-
-/// The keys under which tokens are kept, 32 bytes each.
-#[derive(Clone)]
-pub struct Keys {
-    /// `store.encryption_key`
-    pub current: Arc<[u8; 32]>,
-    /// `store.previous_encryption_key`
-    pub previous: Option<Arc<[u8; 32]>>,
-}
-
 /// The accounts that the bridge can speak to. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
 
 struct Inner {
-    parts: Parts,
+    parts: AccountsParts,
     /// By origin.
     long_lived: RwLock<HashMap<String, Bearer>>,
     sealer: Option<Sealer>,
@@ -166,7 +99,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn open(parts: Parts) -> Result<Self, StoreError> {
+    pub async fn open(parts: AccountsParts) -> Result<Self, StoreError> {
         let long_lived = parts.long_lived.iter().map(|account| {
             let (origin, token) = (account.origin.as_str().into(), Arc::new(account.token.clone()));
             (account.origin.clone(), Bearer { origin, token, generation: 0 })
@@ -280,7 +213,7 @@ impl Accounts {
     }
 
     /// The integrations that accounts are connected through.
-    pub fn integrations(&self) -> &[Integration] {
+    pub fn integrations(&self) -> &[OAuthIntegration] {
         &self.0.parts.integrations
     }
 
@@ -311,9 +244,10 @@ impl Accounts {
         self.directory().get(key).cloned()
     }
 
-    fn integration(&self, client_uuid: &str) -> Option<&Integration> {
-        let known =
-            |integration: &&Integration| integration.client_uuid.eq_ignore_ascii_case(client_uuid.trim());
+    fn integration(&self, client_uuid: &str) -> Option<&OAuthIntegration> {
+        let known = |integration: &&OAuthIntegration| {
+            integration.client_uuid.eq_ignore_ascii_case(client_uuid.trim())
+        };
         self.0.parts.integrations.iter().find(known)
     }
 
@@ -358,13 +292,13 @@ impl Accounts {
         }
         let readdressed = directory.take_readdressed();
         drop(directory);
-        readdressed.iter().for_each(|origin| self.0.parts.gate.recheck(origin));
+        readdressed.iter().for_each(|origin| self.0.parts.limiter.recheck(origin));
         self.0.changed.notify_one();
     }
 
     /// The tokens of the account are new: deliveries that waited for nothing else go on.
     fn is_renewed(&self, origin: &str) {
-        if self.0.parts.gate.resume_after_renewal(origin) {
+        if self.0.parts.limiter.resume_after_renewal(origin) {
             self.0.parts.health.account_goes_on(origin);
         }
     }
@@ -372,7 +306,7 @@ impl Accounts {
     /// The account can be called: its deliveries go on.
     fn goes_on(&self, origin: &str) {
         self.0.parts.health.account_goes_on(origin);
-        self.0.parts.gate.resume_with_new_token(origin);
+        self.0.parts.limiter.resume_with_new_token(origin);
     }
 }
 

@@ -33,12 +33,12 @@ impl Accounts {
         teaches: Teaches,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
-        let mut pass = self.started(origin).await?;
+        let mut permit = self.started(origin).await?;
         let answer = call.await;
         if let Err(GrantError::TooMany { retry_after: hint }) = answer
             && teaches == Teaches::Everyone
         {
-            pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Token });
+            permit.pause(Pause { cause: Cause::TooMany, hint, source: Source::Token });
         }
         answer
     }
@@ -50,14 +50,14 @@ impl Accounts {
         origin: &str,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
-        let mut pass = self.started(origin).await?;
+        let mut permit = self.started(origin).await?;
         let answer = call.await;
         let (cause, hint) = match &answer {
             Err(GrantError::TooMany { retry_after }) => (Cause::TooMany, *retry_after),
             Err(GrantError::Blocked) => (Cause::Blocked, None),
             _ => return answer,
         };
-        let began = pass.pause(Pause { cause, hint, source: Source::Token });
+        let began = permit.pause(Pause { cause, hint, source: Source::Token });
         if let Some(everybody) = began.and_then(|began| began.all_accounts) {
             let (pause_ms, why) = (whole_millis(everybody), cause.advice());
             tracing::warn!(account.host = host(origin), pause_ms, why, "deliveries of all accounts paused");
@@ -65,16 +65,16 @@ impl Accounts {
         answer
     }
 
-    /// A pass for a call for a token that goes out now.
+    /// A permit for a call for a token, which goes out now.
     async fn started(&self, origin: &str) -> Result<Permit, GrantError> {
         let unavailable = |paused: Paused| GrantError::Unavailable(Reason::new(paused.to_string()));
         loop {
             let patience = self.0.parts.request_timeout;
-            let turn = self.0.parts.gate.acquire(origin, CallKind::Token, patience).await;
-            let mut pass = turn.map_err(unavailable)?;
+            let turn = self.0.parts.limiter.acquire(origin, CallKind::Token, patience).await;
+            let mut permit = turn.map_err(unavailable)?;
             // A pause that began since it had its turn is waited for like any other.
-            if pass.start().is_ok() {
-                return Ok(pass);
+            if permit.start().is_ok() {
+                return Ok(permit);
             }
         }
     }

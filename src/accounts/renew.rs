@@ -18,7 +18,7 @@ use store::{Leased, Renewal, StoreError};
 use super::directory::Entry;
 use super::due;
 use super::seal::Tokens;
-use super::{Accounts, Integration, host};
+use super::{Accounts, OAuthIntegration, host};
 
 /// Calls of one renewal: the old address, where it is now, the new address.
 const MAX_CALLS_PER_RENEWAL: u32 = 3;
@@ -340,7 +340,7 @@ fn own(key: &AccountKey, granted: GrantedTokens) -> Result<GrantedTokens, Renewa
     }
 }
 
-pub(super) fn app<'a>(integration: &'a Integration, redirect_uri: &'a RedirectUri) -> OAuthApp<'a> {
+pub(super) fn app<'a>(integration: &'a OAuthIntegration, redirect_uri: &'a RedirectUri) -> OAuthApp<'a> {
     let client_secret = integration.client_secret.get();
     OAuthApp { client_uuid: &integration.client_uuid, client_secret, redirect_uri }
 }

@@ -21,11 +21,13 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::*;
-use kommo::pace::CallLimits;
-use model::Timestamp;
+use crate::health::Health;
+use kommo::HttpClient;
+use kommo::pace::{CallLimiter, CallLimits};
 use model::clock::ManualClock;
+use model::{HostRules, Timestamp};
 use simulator::{Fault, MovedAnswer, Options, Simulator, TimeSource};
-use store::Role;
+use store::{Role, Store};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const REDIRECT_URI: &str = "https://bots.example.com/oauth/callback";
@@ -74,7 +76,7 @@ impl Home {
         let allowed = self.allowed.iter().map(|host| host.parse().unwrap()).collect();
         let hosts = HostRules { allowed, insecure: true };
         let options = self.simulator.options();
-        let integration = Integration {
+        let integration = OAuthIntegration {
             name: "main".into(),
             client_uuid: options.client_uuid.to_uppercase(),
             client_secret: self.client_secret.clone().into(),
@@ -83,16 +85,19 @@ impl Home {
             install_without_link: self.install_without_link,
         };
         // Kommo knows its id in the case in which it made it.
-        let integration = Integration { client_uuid: options.client_uuid.clone(), ..integration };
+        let integration = OAuthIntegration { client_uuid: options.client_uuid.clone(), ..integration };
         let limits = CallLimits { rate_per_account: 1_000, rate_total: None, concurrency: 8 };
-        let parts = Parts {
+        let parts = AccountsParts {
             long_lived,
             integrations: vec![integration],
-            keys: Some(Keys { current: Arc::new(self.key), previous: self.previous_key.map(Arc::new) }),
+            keys: Some(EncryptionKeys {
+                current: Arc::new(self.key),
+                previous: self.previous_key.map(Arc::new),
+            }),
             store: Some(store.clone()),
             kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
-            gate: CallLimiter::new(limits, self.clock.clock()),
+            limiter: CallLimiter::new(limits, self.clock.clock()),
             health: Health::new(),
             request_timeout: Duration::from_secs(20),
             clock: self.clock.clock(),

@@ -116,7 +116,7 @@ impl Accounts {
             self.renew_again(&entry.record.key);
             self.0.changed.notify_one();
         }
-        let was_paused = self.0.parts.gate.resume(&origin);
+        let was_paused = self.0.parts.limiter.resume(&origin);
         tracing::info!(
             account.host = host(&origin),
             was_paused,
@@ -131,7 +131,7 @@ impl Accounts {
     /// Notes that the deliveries of all accounts wait, or that they no longer do.
     fn note_wait_of_all(&self) {
         let (health, clock) = (&self.0.parts.health, &self.0.parts.clock);
-        let Some(waits) = self.0.parts.gate.everybody_waits().filter(|waits| waits.holds_all) else {
+        let Some(waits) = self.0.parts.limiter.everybody_waits().filter(|waits| waits.holds_all) else {
             health.account_goes_on(ALL_ACCOUNTS);
             return;
         };
@@ -158,7 +158,7 @@ impl Accounts {
         let (health, now) = (&self.0.parts.health, self.0.parts.clock.now());
         let is_over =
             |wait: &AccountWait| !wait.cause.needs_operator() && wait.until.is_none_or(|until| until <= now);
-        let paused = self.0.parts.gate.paused(MIN_NOTED_PAUSE);
+        let paused = self.0.parts.limiter.paused(MIN_NOTED_PAUSE);
         let unknown: Vec<_> = paused
             .into_iter()
             .filter(|(origin, ..)| health.wait_of(origin).as_ref().is_none_or(is_over))
@@ -185,7 +185,7 @@ impl Accounts {
             }
             if wait.cause.needs_operator() {
                 // Whatever comes next finds out again, and tells it again.
-                self.0.parts.gate.probe_next(&origin);
+                self.0.parts.limiter.probe_next(&origin);
             }
             tracing::info!(account.host = host(&origin), "no delivery waits for this account any longer");
         }

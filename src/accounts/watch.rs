@@ -167,7 +167,7 @@ impl Accounts {
         for origin in known.iter().filter_map(|before| before.record.origin.as_deref()) {
             if self.entry(origin).is_none() && self.0.parts.health.account_goes_on(origin) {
                 // If deliveries wait, the next one says what for.
-                self.0.parts.gate.probe_next(origin);
+                self.0.parts.limiter.probe_next(origin);
             }
         }
     }

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use url::Url;
 
 use crate::log_limiter::LogLimiter;
-use crate::problem::{Problem, SendAfter, keep_private};
+use crate::problem::{ProblemDetails, SendAfter, keep_private};
 use crate::secrets::SharedSecret;
 use model::clock::Clock;
 
@@ -166,7 +166,7 @@ impl IntoResponse for Refusal {
                  Set admin.token and send it.",
             ),
         };
-        let mut response = Problem::new(status, slug, title, detail).into_response();
+        let mut response = ProblemDetails::new(status, slug, title, detail).into_response();
         if self == Self::WrongToken {
             response.extensions_mut().insert(SendAfter(WRONG_TOKEN_PAUSE));
         }

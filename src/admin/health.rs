@@ -15,7 +15,7 @@ use store::StoreError;
 use super::Shared;
 
 /// Kommo waits for its answer no longer than this: new connections that find no place for longer are not served.
-const KOMMO_WAITS: Duration = Duration::from_secs(2);
+const KOMMO_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The process answers; nothing else is asked.
 pub(super) async fn live() -> Response {
@@ -32,7 +32,7 @@ pub(super) async fn live() -> Response {
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let mut reasons = reasons(shared.health.phase(), shared.prober.ask().await);
     let full_for = shared.health.callers_wait_since().map(|since| since.elapsed());
-    reasons.extend(full_for.filter(|full_for| *full_for >= KOMMO_WAITS).map(of_full));
+    reasons.extend(full_for.filter(|full_for| *full_for >= KOMMO_TIMEOUT).map(of_full));
     if reasons.is_empty() {
         let mut body = ready_body(&shared.health);
         let degraded: Vec<String> =

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::job_log::Finished;
-use crate::problem::Problem;
+use crate::problem::ProblemDetails;
 use model::{
     Attempt, HandlerName, JobId, JobRecord, OutcomeName, StateName, WaitContext, WaitsFor, waits_for,
 };
@@ -23,17 +23,17 @@ use super::outcomes_json::OutcomesView;
 use super::{Shared, jobs_query, refusal};
 
 /// A person waits no longer than this for one change; the store may still make it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for many changes.
-const LONG_PATIENCE: Duration = Duration::from_secs(60);
+const BULK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The same for a body to arrive: nobody else cuts a caller who sends slowly, and places are few.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What `last_hour` of the numbers is about.
-const LATELY: Duration = Duration::from_secs(3_600);
+const LAST_HOUR: Duration = Duration::from_secs(3_600);
 
-type Answer = Result<Response, Problem>;
+type Answer = Result<Response, ProblemDetails>;
 
 /// What stands in the path in place of an id; it need not even be text.
 type Id = Result<Path<String>, PathRejection>;
@@ -42,7 +42,7 @@ type Id = Result<Path<String>, PathRejection>;
 pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer {
     let filter = jobs_query::parse(query.as_deref().unwrap_or_default())
         .map_err(|error| refusal::of_parameter(&error))?;
-    let page = within(PATIENCE, shared.store.jobs().list(&filter)).await?;
+    let page = within(STORE_TIMEOUT, shared.store.jobs().list(&filter)).await?;
     Ok(Json(PageView::from(page)).into_response())
 }
 
@@ -74,13 +74,14 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
         None => Resend::Last,
         Some(OutcomeName::Handler) => Resend::Handler,
         Some(OutcomeName::Fallback) => {
-            let (job, _attempts) =
-                within(PATIENCE, shared.store.jobs().get(id)).await?.ok_or_else(|| refusal::no_job(id))?;
+            let (job, _attempts) = within(STORE_TIMEOUT, shared.store.jobs().get(id))
+                .await?
+                .ok_or_else(|| refusal::no_job(id))?;
             Resend::Fallback((shared.fallback)(&job.summary().handler))
         }
     };
     let store = shared.store.clone();
-    to_the_end(PATIENCE, async move {
+    to_the_end(STORE_TIMEOUT, async move {
         store.jobs().retry_with(id, RetryOptions { send, force }).await?;
         tracing::info!(job.id = %id, force, "operator retried a job");
         Ok(())
@@ -93,7 +94,7 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(&shared, id).await?;
     let (store, job_log) = (shared.store.clone(), shared.job_log.clone());
-    to_the_end(PATIENCE, async move {
+    to_the_end(STORE_TIMEOUT, async move {
         store.jobs().cancel(id).await?;
         // Logged also if the caller hung up meanwhile.
         if let Some((job, _)) = store.jobs().get(id).await? {
@@ -126,7 +127,7 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
         return Err(refusal::of_body(why, RETRY_MANY));
     }
     let store = shared.store.clone();
-    let RetriedDead { retried, superseded } = to_the_end(LONG_PATIENCE, async move {
+    let RetriedDead { retried, superseded } = to_the_end(BULK_TIMEOUT, async move {
         let done = store.jobs().retry_dead(handler, force).await?;
         let RetriedDead { retried, superseded } = done;
         tracing::info!(jobs = retried, superseded, force, "operator retried dead jobs");
@@ -138,9 +139,9 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
 
 /// `GET /api/v1/stats`
 pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
-    let stats = within(PATIENCE, shared.store.jobs().stats()).await?;
+    let stats = within(STORE_TIMEOUT, shared.store.jobs().stats()).await?;
     let now = shared.clock.now();
-    let lately = within(PATIENCE, shared.store.jobs().recent_outcomes(now - LATELY)).await?;
+    let lately = within(STORE_TIMEOUT, shared.store.jobs().recent_outcomes(now - LAST_HOUR)).await?;
     let age = stats.oldest_queued.map(|oldest| now.since(oldest).as_secs_f64());
     Ok(Json(json!({
         "jobs": stats.jobs,
@@ -151,8 +152,8 @@ pub(super) async fn stats(State(shared): State<Shared>) -> Answer {
     .into_response())
 }
 
-async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), Problem> {
-    within(PATIENCE, shared.store.jobs().get(id)).await?.ok_or_else(|| refusal::no_job(id))
+async fn found(shared: &Shared, id: JobId) -> Result<(JobRecord, Vec<Attempt>), ProblemDetails> {
+    within(STORE_TIMEOUT, shared.store.jobs().get(id)).await?.ok_or_else(|| refusal::no_job(id))
 }
 
 async fn show(shared: &Shared, id: JobId) -> Answer {
@@ -161,9 +162,10 @@ async fn show(shared: &Shared, id: JobId) -> Answer {
     Ok(Json(JobWithAttempts::new(&job, &attempts, waits_for)).into_response())
 }
 
-async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, Problem> {
+async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<WaitsFor>, ProblemDetails> {
     let JobRecord::Whole(job) = job else { return Ok(None) };
-    let waits = within(PATIENCE, shared.store.accounts().waits_at(job.request.return_url.origin())).await?;
+    let waits =
+        within(STORE_TIMEOUT, shared.store.accounts().waits_at(job.request.return_url.origin())).await?;
     let around = WaitContext {
         now: shared.clock.now(),
         is_served: Some(true),
@@ -174,17 +176,17 @@ async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<Wa
     Ok(waits_for(job, &around))
 }
 
-async fn read(shared: &Shared, request: Request) -> Result<Bytes, Problem> {
-    let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, shared)).await;
+async fn read(shared: &Shared, request: Request) -> Result<Bytes, ProblemDetails> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, shared)).await;
     body.map_err(|_| refusal::too_slow())?.map_err(refusal::of_transfer)
 }
 
 /// The job that the path names, by its id or by as much of its beginning as no other job has. Text that is neither names no
 /// job.
-async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
+async fn job_id(shared: &Shared, id: Id) -> Result<JobId, ProblemDetails> {
     let text = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(text)| text);
     let prefix = text.parse().map_err(|_| refusal::no_job(text))?;
-    within(PATIENCE, shared.store.jobs().find(prefix)).await
+    within(STORE_TIMEOUT, shared.store.jobs().find(prefix)).await
 }
 
 /// Carries `work` out to its end, also if the caller hangs up or loses patience: half of many changes would be neither done
@@ -192,7 +194,7 @@ async fn job_id(shared: &Shared, id: Id) -> Result<JobId, Problem> {
 async fn to_the_end<T: Send + 'static>(
     patience: Duration,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, Problem> {
+) -> Result<T, ProblemDetails> {
     let running = tokio::spawn(work);
     // It fails only with the process.
     within(patience, async { running.await.unwrap_or(Err(StoreError::Closed)) }).await
@@ -201,7 +203,7 @@ async fn to_the_end<T: Send + 'static>(
 async fn within<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, Problem> {
+) -> Result<T, ProblemDetails> {
     let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
         if !error.is_of_the_asker() {

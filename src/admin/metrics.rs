@@ -14,7 +14,7 @@ use store::Stats;
 
 use super::Shared;
 
-const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const CONTENT_TYPE_OF_METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The numbers, in Prometheus' text format. Those of the store are missing while it cannot be read.
 pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
@@ -25,7 +25,7 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> Response {
     }
     text.push_str(&of_log(shared.store.maintenance().log_bytes()));
     text.push_str(&of_accounts(shared.health.waiting().len(), shared.health.everybody_waits().is_some()));
-    ([(CONTENT_TYPE, FORMAT)], text).into_response()
+    ([(CONTENT_TYPE, CONTENT_TYPE_OF_METRICS)], text).into_response()
 }
 
 fn of_store(stats: &Stats, now: Timestamp) -> String {

@@ -1,7 +1,7 @@
 //! Asks whether the store can be written, without becoming a load itself.
 //!
 //! Anybody may ask for `/health/ready`, as often as they like. So one question at a time is under way,
-//! everybody shares its answer, and an answer is good for [`FRESH`]. A store that is stuck does not
+//! everybody shares its answer, and an answer is good for [`CACHE_TIME`]. A store that is stuck does not
 //! collect questions either: the one that it has not answered is waited for again.
 
 use std::future::Future;
@@ -16,9 +16,9 @@ use model::clock::Clock;
 use store::{Store, StoreError};
 
 /// An answer is given again for so long.
-const FRESH: Duration = Duration::from_secs(1);
+const CACHE_TIME: Duration = Duration::from_secs(1);
 /// Somebody who asks waits no longer than this.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Answer = Result<(), StoreError>;
 
@@ -50,13 +50,13 @@ impl Prober {
         Self { question: Box::new(move || question().boxed()), clock, last: Mutex::new(None) }
     }
 
-    /// Whether the store can be written, as of at most [`FRESH`] ago.
+    /// Whether the store can be written, as of at most [`CACHE_TIME`] ago.
     ///
     /// # Errors
-    /// It cannot, or says nothing for [`PATIENCE`].
+    /// It cannot, or says nothing for [`PROBE_TIMEOUT`].
     pub(super) async fn ask(&self) -> Answer {
         let mut answer = self.current();
-        let answered = tokio::time::timeout(PATIENCE, answer.wait_for(Option::is_some)).await;
+        let answered = tokio::time::timeout(PROBE_TIMEOUT, answer.wait_for(Option::is_some)).await;
         match answered {
             Ok(Ok(answer)) => answer.clone().unwrap_or(Err(StoreError::Closed)),
             Ok(Err(_the_question_panicked)) => Err(StoreError::Closed),
@@ -69,7 +69,7 @@ impl Prober {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let usable = last.as_ref().filter(|asked| {
             let unanswered = asked.answer.borrow().is_none() && asked.answer.has_changed().is_ok();
-            unanswered || now.saturating_sub(asked.at) < FRESH
+            unanswered || now.saturating_sub(asked.at) < CACHE_TIME
         });
         if let Some(asked) = usable {
             return asked.answer.clone();
@@ -125,7 +125,7 @@ mod tests {
         go_on.notify_one();
         let (first, second) = tokio::join!(prober.ask(), prober.ask());
         assert_eq!((first, second), (Ok(()), Ok(())));
-        clock.advance(FRESH - Duration::from_millis(1));
+        clock.advance(CACHE_TIME - Duration::from_millis(1));
         assert_eq!(prober.ask().await, Ok(()));
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         clock.advance(Duration::from_millis(1));
@@ -164,7 +164,7 @@ mod tests {
             }
         });
         assert_eq!(prober.ask().await, Err(StoreError::Closed));
-        clock.advance(FRESH);
+        clock.advance(CACHE_TIME);
         assert_eq!(prober.ask().await, Ok(()));
     }
 }

@@ -6,45 +6,45 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::IntoResponse;
 use http::StatusCode;
 
-use crate::problem::Problem;
+use crate::problem::ProblemDetails;
 use store::StoreError;
 
 use super::jobs_query::BadParameter;
 
 /// A store that cannot do it now may be asked again after this.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A list ends about this soon.
 const NEXT_LIST: Duration = Duration::from_secs(1);
 
 /// What a failure of the store looks like to the caller.
-pub(super) fn of_store(error: &StoreError) -> Problem {
+pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
     match error {
         StoreError::NoJob(id) => no_job(*id),
         StoreError::NoMatch(prefix) => no_job(*prefix),
         StoreError::Ambiguous { .. } => {
-            Problem::new(StatusCode::CONFLICT, "ambiguous-id", "The id is too short", sentence(error))
+            ProblemDetails::new(StatusCode::CONFLICT, "ambiguous-id", "The id is too short", sentence(error))
         }
-        StoreError::WrongState { .. } => Problem::new(
+        StoreError::WrongState { .. } => ProblemDetails::new(
             StatusCode::CONFLICT,
             "wrong-state",
             "The job's state does not allow it",
             sentence(error),
         ),
-        StoreError::Superseded { .. } => Problem::new(
+        StoreError::Superseded { .. } => ProblemDetails::new(
             StatusCode::CONFLICT,
             "superseded",
             "A newer job has the same return_url",
             sentence(error),
         ),
-        StoreError::NoHandlerCompletion(_) => Problem::new(
+        StoreError::NoHandlerCompletion(_) => ProblemDetails::new(
             StatusCode::CONFLICT,
             "no-handler-completion",
             "There is no completion of the handler",
             sentence(error),
         ),
         // Asking again does not fix it.
-        StoreError::Corrupt { .. } => Problem::new(
+        StoreError::Corrupt { .. } => ProblemDetails::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "store-damaged",
             "A row of the store is damaged",
@@ -55,7 +55,7 @@ pub(super) fn of_store(error: &StoreError) -> Problem {
              asking again."
                 .to_owned(),
         ),
-        StoreError::TooManyLists => Problem::new(
+        StoreError::TooManyLists => ProblemDetails::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too-many-lists",
             "Too many lists at once",
@@ -66,40 +66,45 @@ pub(super) fn of_store(error: &StoreError) -> Problem {
     }
 }
 
-fn unavailable(detail: String) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store cannot do it now", detail)
-        .retry_after(AGAIN)
+fn unavailable(detail: String) -> ProblemDetails {
+    ProblemDetails::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "store-unavailable",
+        "The store cannot do it now",
+        detail,
+    )
+    .retry_after(RETRY_AFTER)
 }
 
 /// There is no job with this id; it may have been, and was deleted after `store.retention`.
-pub(super) fn no_job(id: impl std::fmt::Display) -> Problem {
+pub(super) fn no_job(id: impl std::fmt::Display) -> ProblemDetails {
     let detail = format!(
         "There is no job `{}`. Finished jobs are deleted after store.retention.",
         short(&id.to_string())
     );
-    Problem::new(StatusCode::NOT_FOUND, "no-job", "No such job", detail)
+    ProblemDetails::new(StatusCode::NOT_FOUND, "no-job", "No such job", detail)
 }
 
 /// A query parameter that cannot be followed.
-pub(super) fn of_parameter(error: &BadParameter) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
+pub(super) fn of_parameter(error: &BadParameter) -> ProblemDetails {
+    ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
 }
 
 /// A body that is not what the path takes, and what to send instead.
-pub(super) fn of_body(why: impl std::fmt::Display, instead: &str) -> Problem {
+pub(super) fn of_body(why: impl std::fmt::Display, instead: &str) -> ProblemDetails {
     let detail = format!("The body: {why}. {instead}");
-    Problem::new(StatusCode::BAD_REQUEST, "bad-body", "Bad body", detail)
+    ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-body", "Bad body", detail)
 }
 
 /// A body that did not arrive whole.
-pub(super) fn of_transfer(rejection: BytesRejection) -> Problem {
+pub(super) fn of_transfer(rejection: BytesRejection) -> ProblemDetails {
     let status = rejection.into_response().status();
-    Problem::of_status(status, "The body is too long, or did not arrive whole.")
+    ProblemDetails::of_status(status, "The body is too long, or did not arrive whole.")
 }
 
 /// A body that does not arrive.
-pub(super) fn too_slow() -> Problem {
-    Problem::of_status(
+pub(super) fn too_slow() -> ProblemDetails {
+    ProblemDetails::of_status(
         StatusCode::REQUEST_TIMEOUT,
         "The body did not arrive in time. Send it without pauses.",
     )
@@ -113,8 +118,8 @@ fn sentence(error: impl std::fmt::Display) -> String {
 
 /// What a caller sent, cut so that it cannot flood its own answer.
 pub(super) fn short(text: &str) -> String {
-    const MOST: usize = 64;
-    let kept: String = text.chars().take(MOST).collect();
+    const MAX_CHARS: usize = 64;
+    let kept: String = text.chars().take(MAX_CHARS).collect();
     if kept.len() < text.len() { format!("{kept}…") } else { kept }
 }
 

@@ -11,7 +11,7 @@ use super::Error;
 
 /// Connections that may wait to be accepted; the system may allow fewer. The usual 128 are used up by a burst of bots while
 /// the machine is busy for a moment; then the next ones try again a second later, and Kommo waits for two.
-const QUEUE: u32 = 4096;
+const ACCEPT_BACKLOG: u32 = 4096;
 
 /// The sockets that a bridge answers on.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(QUEUE)
+    socket.listen(ACCEPT_BACKLOG)
 }
 
 #[cfg(test)]

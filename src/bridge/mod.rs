@@ -17,13 +17,13 @@
 
 mod dumps;
 mod error;
+pub(crate) mod kommo_stack;
 mod listeners;
 pub(crate) mod open_files;
 mod parts;
 mod public;
 mod run;
 mod secrets;
-pub(crate) mod speaking;
 mod start_log;
 mod supervise;
 
@@ -42,7 +42,7 @@ use model::{HandlerName, HandlerPolicy};
 pub use error::Error;
 pub use listeners::Listeners;
 
-use parts::Parts;
+use parts::BridgeParts;
 
 /// Adds a handler to the registry, under a policy that is known only when all names are.
 type Registration = Box<dyn FnOnce(&mut Registry, HandlerName, HandlerPolicy) + Send>;
@@ -125,7 +125,7 @@ impl Bridge {
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
         // The store comes first: a process that finds it taken must not hold the ports.
-        let parts = Parts::new(self).await?;
+        let parts = BridgeParts::new(self).await?;
         start_log::note(&parts.config);
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
@@ -139,6 +139,6 @@ impl Bridge {
     /// # Errors
     /// It cannot start (see [`Error::exit_status`]), or a part of it failed while running.
     pub async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
-        Parts::new(self).await?.run(listeners, shutdown).await
+        BridgeParts::new(self).await?.run(listeners, shutdown).await
     }
 }

@@ -9,16 +9,16 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
 
-use super::run::ADMIN_CONNECTIONS;
+use super::run::MAX_ADMIN_CONNECTIONS;
 
 /// The store, the log, the sockets themselves.
-const OTHERS: usize = 64;
+const OTHER_OPEN_FILES: usize = 64;
 
 /// Raises the limit on open files. Says how many connections the public listener may have open.
 pub(super) fn provide(config: &Config) -> usize {
     let limit = raise();
     let connections = config.server.max_connections;
-    let room = room(limit, ADMIN_CONNECTIONS + config.delivery.concurrency + OTHERS);
+    let room = room(limit, MAX_ADMIN_CONNECTIONS + config.delivery.concurrency + OTHER_OPEN_FILES);
     if connections > room {
         tracing::warn!(
             limit,

@@ -20,12 +20,12 @@ use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 use store::{Role, Store};
 
+use super::kommo_stack::{self, KommoStack};
 use super::secrets::Secrets;
-use super::speaking::{self, Speaking};
 use super::{Bridge, Error, Registration};
 
 /// The rooms, ready to run.
-pub(super) struct Parts {
+pub(super) struct BridgeParts {
     pub(super) config: Config,
     pub(super) clock: Clock,
     pub(super) health: Health,
@@ -39,27 +39,27 @@ pub(super) struct Parts {
     pub(super) secrets: Arc<Secrets>,
 }
 
-impl Parts {
+impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
         let Bridge { config, registrations, clock } = bridge;
         let registry = registry(&config, registrations)?;
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
-        let kommo = speaking::kommo(&config)?;
+        let kommo = kommo_stack::kommo(&config)?;
         let store = Store::open(&config.store.url, Role::Owner, clock.clone()).await?;
         store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
-        let gate = speaking::gate(&config, &clock);
-        note_everybody(&health, &gate, &store, &clock);
-        let speaking = Speaking {
+        let limiter = kommo_stack::limiter(&config, &clock);
+        note_everybody(&health, &limiter, &store, &clock);
+        let kommo_stack = KommoStack {
             kommo: kommo.clone(),
-            gate: gate.clone(),
+            limiter: limiter.clone(),
             health: health.clone(),
             clock: clock.clone(),
         };
-        let accounts = speaking.clone().accounts(&config, Some(store.clone())).await?;
+        let accounts = kommo_stack.clone().accounts(&config, Some(store.clone())).await?;
         store.maintenance().give_up_unknown(accounts.known());
         // On this runtime, not on the handlers' own threads, which they may block.
-        let clients = speaking.clients(&config, &accounts, Some(Handle::current()));
+        let clients = kommo_stack.clients(&config, &accounts, Some(Handle::current()));
         let policies: HashMap<HandlerName, HandlerPolicy> =
             registry.iter().map(|(name, policy)| (name.clone(), policy.clone())).collect();
         let draining = CancellationToken::new();
@@ -72,7 +72,7 @@ impl Parts {
                 store: store.clone(),
                 kommo,
                 accounts: accounts.clone(),
-                gate,
+                limiter,
                 policies,
                 health: health.clone(),
                 job_log: job_log.clone(),
@@ -109,12 +109,12 @@ impl Parts {
     }
 }
 
-/// Health learns from the gate whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
+/// Health learns from the limiter whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
 /// waits, no one has to do anything.
-fn note_everybody(health: &Health, gate: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
-    let (gate, store, clock) = (gate.clone(), store.clone(), clock.clone());
+fn note_everybody(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
+    let (limiter, store, clock) = (limiter.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
-        let waits = gate.everybody_waits()?;
+        let waits = limiter.everybody_waits()?;
         if waits.left.is_none() && store.delivery().is_empty() {
             return None;
         }
@@ -152,7 +152,7 @@ fn built_in(
     registry: &mut Registry,
     kind: &str,
     name: &HandlerName,
-    handler: &config::Handler,
+    handler: &config::HandlerConfig,
 ) -> Result<(), Error> {
     match kind {
         "echo" => registry.add(name.clone(), Echo, handler.policy.clone()),
@@ -161,7 +161,7 @@ fn built_in(
     Ok(())
 }
 
-fn no_such_handler(name: &HandlerName, handler: &config::Handler) -> Error {
+fn no_such_handler(name: &HandlerName, handler: &config::HandlerConfig) -> Error {
     let (name, place) = (name.to_string(), handler.place.clone());
     Error::NoSuchHandler { name, place, kinds: BUILT_IN_KINDS.join(", ") }
 }
@@ -218,7 +218,7 @@ mod tests {
         for kind in BUILT_IN_KINDS {
             let mut registry = Registry::default();
             let name: HandlerName = "name".parse().unwrap();
-            built_in(&mut registry, kind, &name, &config::Handler::default()).unwrap();
+            built_in(&mut registry, kind, &name, &config::HandlerConfig::default()).unwrap();
             assert!(registry.get("name").is_some(), "{kind}");
         }
     }

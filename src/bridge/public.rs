@@ -13,13 +13,13 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri};
 
 use crate::log_limiter::LogLimiter;
-use crate::problem::{Problem, Unrouted};
+use crate::problem::{ProblemDetails, Unrouted};
 use crate::terminal;
 use model::path_below;
 
 /// A longer part of a path is cut: a secret may have been put there.
-const LONGEST_SEGMENT: usize = 32;
-const LONGEST_PATH: usize = 120;
+const MAX_LOGGED_SEGMENT: usize = 32;
+const MAX_LOGGED_PATH: usize = 120;
 
 struct Public {
     /// The path of `server.public_url`: `/bots`, or empty.
@@ -48,7 +48,7 @@ async fn serve(State(public): State<Arc<Public>>, mut request: Request, next: Ne
                  a handler.",
                 public.prefix
             );
-            Problem::of_status(StatusCode::NOT_FOUND, detail).into_response()
+            ProblemDetails::of_status(StatusCode::NOT_FOUND, detail).into_response()
         }
         Some(Unrouted::Method) => {
             public.note("method", &method, &uri);
@@ -94,8 +94,8 @@ impl Public {
 
 /// A path for the log. There is no query in it: a code or a token may be there.
 fn shown(path: &str) -> String {
-    let segments = path.split('/').map(|segment| terminal::excerpt(segment, LONGEST_SEGMENT));
-    terminal::excerpt(&segments.collect::<Vec<_>>().join("/"), LONGEST_PATH)
+    let segments = path.split('/').map(|segment| terminal::excerpt(segment, MAX_LOGGED_SEGMENT));
+    terminal::excerpt(&segments.collect::<Vec<_>>().join("/"), MAX_LOGGED_PATH)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
 use crate::health::Health;
-use crate::listener::{self, Limits, Options};
+use crate::listener::{self, ConnectionLimits, ListenerOptions};
 use crate::log_limiter::LogLimiter;
 use crate::oauth::{self, Oauth};
 use crate::receive;
@@ -20,22 +20,22 @@ use model::clock::Clock;
 use model::path_prefix;
 use store::Retention;
 
-use super::parts::Parts;
+use super::parts::BridgeParts;
 use super::supervise::Supervisor;
 use super::{Error, Listeners, public};
 
 /// Requests that are under way when the stop comes may take this long; each is answered within `ack_deadline`.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
+const REQUEST_DRAIN_TIME: Duration = Duration::from_secs(5);
 /// Continues get this much even where the handlers took all of the grace.
-const LAST_CONTINUES: Duration = Duration::from_secs(2);
+const MIN_DELIVERY_DRAIN_TIME: Duration = Duration::from_secs(2);
 /// People and probes, not Kommo.
-pub(super) const ADMIN_CONNECTIONS: usize = 64;
+pub(super) const MAX_ADMIN_CONNECTIONS: usize = 64;
 /// Requests in progress on the admin listener that leave room for `/health/ready`, and those that leave room for
 /// `/health/live` too: neither a slow list nor a stuck store may keep a probe waiting.
-const ADMIN_REQUESTS: usize = 48;
-const ADMIN_READY: usize = 56;
+const MAX_ADMIN_REQUESTS: usize = 48;
+const MAX_ADMIN_READY_REQUESTS: usize = 56;
 
-impl Parts {
+impl BridgeParts {
     pub(super) async fn run(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), Error> {
         let Self {
             config,
@@ -53,9 +53,9 @@ impl Parts {
         let recorder = telemetry::recorder();
         let kept = CancellationToken::new();
         let supervisor = Supervisor { clock: clock.clone(), health: health.clone(), stop: kept.clone() };
-        let upkeep = tokio::spawn(supervisor.clone().run("metrics", {
+        let maintenance = tokio::spawn(supervisor.clone().run("metrics", {
             let (recorder, clock) = (recorder.clone(), clock.clone());
-            move || telemetry::upkeep(recorder.clone(), clock.clone())
+            move || telemetry::maintain(recorder.clone(), clock.clone())
         }));
         let keeper = tokio::spawn(supervisor.clone().run("maintenance", {
             let (store, kept) = (store.clone(), kept.clone());
@@ -92,7 +92,7 @@ impl Parts {
         let log_limiter = LogLimiter::new("connections to the admin listener", clock.clone());
         let options = admin_options(read_timeout, log_limiter);
         let mut admin = tokio::spawn(listener::serve(listeners.admin, admin, options, stop_admin.clone()));
-        let limits = Limits { max_connections: config.server.max_connections, read_timeout };
+        let limits = ConnectionLimits { max_connections: config.server.max_connections, read_timeout };
         let log_limiter = LogLimiter::new("connections to the public listener", clock.clone());
         let options = public_options(limits, log_limiter, &health);
         let oauth = Oauth { accounts: accounts.clone(), draining: draining.clone(), clock: clock.clone() };
@@ -136,7 +136,7 @@ impl Parts {
         let insisted = shutdown.insisted();
         // From the signal on, however long the last requests take.
         let grace_over = tokio::spawn(end_grace(pool.clone(), clock.clone(), stopped_at + grace));
-        within(LAST_REQUESTS, insisted, &mut public).await;
+        within(REQUEST_DRAIN_TIME, insisted, &mut public).await;
         stop_work.cancel();
         tokio::select! {
             () = insisted.cancelled() => {
@@ -149,17 +149,17 @@ impl Parts {
         stop_sending.cancel();
         // One grace for both: whoever waits for the end counts from the signal on.
         let left = grace.saturating_sub(clock.elapsed() - stopped_at);
-        if !within(left.max(LAST_CONTINUES), insisted, &mut sending).await {
+        if !within(left.max(MIN_DELIVERY_DRAIN_TIME), insisted, &mut sending).await {
             sender.hand_back().await;
             tracing::warn!("continues are still in flight; the next start sends them again");
         }
         kept.cancel();
         stop_admin.cancel();
-        within(LAST_REQUESTS, insisted, &mut admin).await;
+        within(REQUEST_DRAIN_TIME, insisted, &mut admin).await;
         join(&mut { keeper }).await;
         // A renewal under way is not waited for: what is lost of it, the old token makes good.
         watching.abort();
-        upkeep.abort();
+        maintenance.abort();
         store.close().await;
         tracing::info!("stopped");
         ended.map_or(Ok(()), |part| Err(Error::Ended(part)))
@@ -176,8 +176,8 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
 }
 
 /// Only a bot's good token proves its caller: the 200 for a person who refuses an authorization can be had by anyone.
-fn public_options(limits: Limits, log_limiter: LogLimiter, health: &Health) -> Options {
-    let mut options = Options::new("public", limits, log_limiter);
+fn public_options(limits: ConnectionLimits, log_limiter: LogLimiter, health: &Health) -> ListenerOptions {
+    let mut options = ListenerOptions::new("public", limits, log_limiter);
     // Below the prefix too. No other path that answers 2xx has such a part.
     options.rules.proves = |path| path.split('/').any(|part| part == "widget_request");
     let health = health.clone();
@@ -185,13 +185,16 @@ fn public_options(limits: Limits, log_limiter: LogLimiter, health: &Health) -> O
     options
 }
 
-fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> Options {
-    let mut options =
-        Options::new("admin", Limits { max_connections: ADMIN_CONNECTIONS, read_timeout }, log_limiter);
+fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> ListenerOptions {
+    let mut options = ListenerOptions::new(
+        "admin",
+        ConnectionLimits { max_connections: MAX_ADMIN_CONNECTIONS, read_timeout },
+        log_limiter,
+    );
     options.rules.share = |path| match path {
         "/health/live" => usize::MAX,
-        "/health/ready" => ADMIN_READY,
-        _ => ADMIN_REQUESTS,
+        "/health/ready" => MAX_ADMIN_READY_REQUESTS,
+        _ => MAX_ADMIN_REQUESTS,
     };
     options.rules.proves = |path| !path.starts_with("/health/");
     options

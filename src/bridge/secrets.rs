@@ -125,14 +125,14 @@ impl Secrets {
     }
 
     /// The integration of `integrations.NAME` as the accounts and as the receiver have it.
-    fn integration(&self, name: &str) -> Option<(&crate::accounts::Integration, &receive::TokenSigner)> {
+    fn integration(&self, name: &str) -> Option<(&crate::accounts::OAuthIntegration, &receive::TokenSigner)> {
         let known = self.accounts.integrations().iter().find(|known| known.name == name)?;
         let (_, signer) = self.signers.iter().find(|(signer, _)| signer == name)?;
         Some((known, signer))
     }
 }
 
-fn renew(known: &crate::accounts::Integration, signer: &receive::TokenSigner) {
+fn renew(known: &crate::accounts::OAuthIntegration, signer: &receive::TokenSigner) {
     let previous = known.previous_client_secret.as_ref().map(SharedSecret::get);
     signer.replace_secrets(&known.client_secret.get(), previous.as_deref());
 }

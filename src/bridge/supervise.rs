@@ -16,10 +16,10 @@ use model::clock::Clock;
 use model::whole_millis;
 
 /// The first pause; each further one in a row is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MIN_RESTART_DELAY: Duration = Duration::from_secs(1);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
 /// A task that has run for so long since its last panic is well again.
-const WELL_AFTER: Duration = Duration::from_secs(60);
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 /// What a supervised task is run with.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl Supervisor {
             let since = self.clock.elapsed();
             let ended = tokio::select! {
                 ended = &mut task => ended,
-                () = self.clock.sleep(WELL_AFTER), if failures > 0 => {
+                () = self.clock.sleep(HEALTHY_AFTER), if failures > 0 => {
                     failures = 0;
                     self.health.task_runs(name);
                     (&mut task).await
@@ -52,7 +52,7 @@ impl Supervisor {
             if self.stop.is_cancelled() {
                 return log_last(name, ended);
             }
-            if self.clock.elapsed().saturating_sub(since) >= WELL_AFTER {
+            if self.clock.elapsed().saturating_sub(since) >= HEALTHY_AFTER {
                 failures = 0;
             }
             failures += 1;
@@ -82,8 +82,8 @@ fn log_last(name: &'static str, ended: Result<(), JoinError>) {
 }
 
 fn pause(failures: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
-    doubled.min(LONGEST_PAUSE)
+    let doubled = MIN_RESTART_DELAY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
+    doubled.min(MAX_RESTART_DELAY)
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
         assert!(health.failed_tasks()[0].contains("`maintenance`"), "{:?}", health.failed_tasks());
         tokio::task::yield_now().await;
         while failed() > 0 {
-            clock.advance(WELL_AFTER);
+            clock.advance(HEALTHY_AFTER);
             tokio::task::yield_now().await;
         }
         assert!(!supervised.is_finished());

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::accounts::Listed;
-use crate::bridge::speaking::Speaking;
+use crate::bridge::kommo_stack::KommoStack;
 use crate::config::Config;
 use kommo::Client;
 use model::clock::Clock;
@@ -30,10 +30,10 @@ impl Visit {
     pub(super) async fn begin(config: &Config, wanted: Option<&str>) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let store = Store::observe(&config.store.url, clock.clone()).await?;
-        let speaking = Speaking::new(config, clock)?;
-        let accounts = speaking.clone().accounts(config, store.clone()).await?;
+        let kommo_stack = KommoStack::new(config, clock)?;
+        let accounts = kommo_stack.clone().accounts(config, store.clone()).await?;
         let origin = choose(&accounts.list().await?, wanted)?;
-        Ok(Self { client: speaking.clients(config, &accounts, None).client_at(origin), store })
+        Ok(Self { client: kommo_stack.clients(config, &accounts, None).client_at(origin), store })
     }
 
     /// Closes the store.

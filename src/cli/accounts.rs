@@ -8,9 +8,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::accounts::{Accounts, Integration, LINK_LIFE, Listed};
+use crate::accounts::{Accounts, LINK_LIFE, Listed, OAuthIntegration};
 use crate::bridge::Error;
-use crate::bridge::speaking::Speaking;
+use crate::bridge::kommo_stack::KommoStack;
 use crate::config::Config;
 use model::clock::Clock;
 use model::path_prefix;
@@ -186,13 +186,13 @@ pub(super) async fn visit<T>(
 }
 
 async fn open(config: &Config, clock: &Clock, store: Option<Store>) -> Result<Accounts, Failure> {
-    let speaking = Speaking::new(config, clock.clone())?;
-    Ok(speaking.accounts(config, store).await.map_err(Error::from)?)
+    let kommo_stack = KommoStack::new(config, clock.clone())?;
+    Ok(kommo_stack.accounts(config, store).await.map_err(Error::from)?)
 }
 
 /// The integration that a link is for.
-fn choose<'a>(all: &'a [Integration], name: Option<&str>) -> Result<&'a Integration, String> {
-    let names = |some: &[&Integration]| {
+fn choose<'a>(all: &'a [OAuthIntegration], name: Option<&str>) -> Result<&'a OAuthIntegration, String> {
+    let names = |some: &[&OAuthIntegration]| {
         some.iter().map(|integration| integration.name.as_str()).collect::<Vec<_>>().join(", ")
     };
     if let Some(name) = name {
@@ -203,7 +203,7 @@ fn choose<'a>(all: &'a [Integration], name: Option<&str>) -> Result<&'a Integrat
             )
         });
     }
-    let able: Vec<&Integration> = all.iter().filter(|known| known.redirect_uri.is_some()).collect();
+    let able: Vec<&OAuthIntegration> = all.iter().filter(|known| known.redirect_uri.is_some()).collect();
     match (able.as_slice(), all) {
         ([one], _) => Ok(*one),
         ([], [one]) => Err(no_redirect_uri(one)),
@@ -216,7 +216,7 @@ fn choose<'a>(all: &'a [Integration], name: Option<&str>) -> Result<&'a Integrat
     }
 }
 
-fn no_redirect_uri(integration: &Integration) -> String {
+fn no_redirect_uri(integration: &OAuthIntegration) -> String {
     format!(
         "integrations.{}.redirect_uri is missing: set it just as it stands on the integration's page in Kommo, \
          https://HOST/oauth/callback with the host that the bridge is reached at",

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use crate::config::Config;
 
 /// A bridge that says nothing for longer is not ready.
-const PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// More is no answer of a bridge.
-const MOST: u64 = 64 * 1024;
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Asks `/health/ready`.
 ///
@@ -45,10 +45,11 @@ pub(super) enum Probed {
 /// Asks `/health/ready`.
 pub(super) async fn probe(config: &Config) -> Probed {
     let address = reachable(config.admin.listen);
-    match tokio::time::timeout(PATIENCE, ask(address)).await {
-        Err(_) => {
-            Probed::Absent(format!("the bridge at {address} did not answer in {} s", PATIENCE.as_secs()))
-        }
+    match tokio::time::timeout(ANSWER_TIMEOUT, ask(address)).await {
+        Err(_) => Probed::Absent(format!(
+            "the bridge at {address} did not answer in {} s",
+            ANSWER_TIMEOUT.as_secs()
+        )),
         Ok(Err(error)) => {
             Probed::Absent(format!("the bridge at {address} (admin.listen) cannot be asked: {error}"))
         }
@@ -59,7 +60,7 @@ pub(super) async fn probe(config: &Config) -> Probed {
 /// What the bridge of this configuration says of itself; `None` if it is not ready, or does not run.
 pub(super) async fn ready(config: &Config) -> Option<serde_json::Value> {
     let asked = ask(reachable(config.admin.listen));
-    let answer = tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()?;
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok()?.ok()?;
     body_of_ready(&answer)
 }
 
@@ -84,7 +85,7 @@ async fn ask(address: SocketAddr) -> std::io::Result<String> {
     let request = format!("GET /health/ready HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream.take(MOST).read_to_end(&mut answer).await?;
+    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
@@ -113,7 +114,7 @@ mod tests {
     use crate::admin::fixture::{Jobs, fallback};
     use crate::admin::{Admin, router};
     use crate::health::Health;
-    use crate::listener::{Limits, Options, serve};
+    use crate::listener::{ConnectionLimits, ListenerOptions, serve};
     use crate::log_limiter::LogLimiter;
 
     use super::*;
@@ -163,8 +164,8 @@ mod tests {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits { max_connections: 4, read_timeout: Duration::from_secs(5) };
-        let options = Options::new("admin", limits, LogLimiter::new("a test", jobs.clock.clock()));
+        let limits = ConnectionLimits { max_connections: 4, read_timeout: Duration::from_secs(5) };
+        let options = ListenerOptions::new("admin", limits, LogLimiter::new("a test", jobs.clock.clock()));
         tokio::spawn(serve(listener, admin, options, CancellationToken::new()));
         let starting = Probed::NotReady("the bridge is starting".into());
         assert_eq!(judge(&ask(address).await.unwrap()), starting);

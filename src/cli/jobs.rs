@@ -11,7 +11,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::admin::{DEFAULT_LIMIT, JobView, JobWithAttempts, MAX_LIMIT, PageView};
-use crate::config::{Config, Handler};
+use crate::config::{Config, HandlerConfig};
 use model::clock::Clock;
 use model::{
     AccountId, CheckedCompletion, HandlerName, HandlerPolicy, JobId, JobPrefix, JobRecord, JobSummary,
@@ -134,7 +134,7 @@ pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: b
 struct Visit<'a, W> {
     store: &'a Store,
     /// The handlers of the configuration.
-    configured: &'a BTreeMap<HandlerName, Handler>,
+    configured: &'a BTreeMap<HandlerName, HandlerConfig>,
     /// The names of this program's handlers.
     handlers: HashSet<String>,
     /// Whether a bridge works on the store; `None` if that cannot be found out.

@@ -13,7 +13,9 @@ use super::check_outgoing::Written;
 use super::problem::Problems;
 use super::raw::{self, Raw};
 use super::secret::{Kind, SecretFile};
-use super::sections::{Admin, Config, Delivery, Log, Server, Store, Workers};
+use super::sections::{
+    AdminConfig, Config, DeliveryConfig, LogConfig, ServerConfig, StoreConfig, WorkersConfig,
+};
 use super::source::Sources;
 use super::tree::Node;
 use super::values::{Size, Span, Text};
@@ -140,7 +142,7 @@ pub(super) fn config(
 
 /// Kommo calls https alone, and a token in plain HTTP can be read on its way. A bridge on this machine's own address, or one
 /// for a played Kommo, is a test's.
-fn check_scheme(server: &Server, insecure: bool, checker: &mut Checker<'_>) {
+fn check_scheme(server: &ServerConfig, insecure: bool, checker: &mut Checker<'_>) {
     let Some(url) = &server.public_url else { return };
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -157,7 +159,7 @@ fn check_scheme(server: &Server, insecure: bool, checker: &mut Checker<'_>) {
     }
 }
 
-fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<Server> {
+fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
     let listen = checker.need(&["server", "listen"], raw.listen, "an address and a port");
     let public_url = raw.public_url.map(|Text(url)| url);
     if let Some(why) = public_url.as_ref().and_then(wrong_public_url) {
@@ -171,7 +173,7 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<Server> {
     let ack_deadline = checker.span(&["server", "ack_deadline"], raw.ack_deadline, MILLISECOND..=MINUTE);
     let max_connections = checker.count(&["server", "max_connections"], raw.max_connections);
     let read_timeout = checker.span(&["server", "read_timeout"], raw.read_timeout, MILLISECOND..=5 * MINUTE);
-    Some(Server {
+    Some(ServerConfig {
         listen: listen?.0,
         public_url,
         max_body: max_body?,
@@ -181,7 +183,7 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<Server> {
     })
 }
 
-fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<Admin> {
+fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<AdminConfig> {
     let path = &["admin", "token"];
     let Text(listen) = checker.need(&["admin", "listen"], raw.listen, "an address and a port")?;
     let given = raw.token.is_some() || raw.token_file.is_some();
@@ -193,10 +195,10 @@ fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<Admin> {
              set `token` or `token_file`",
         );
     }
-    Some(Admin { listen, token })
+    Some(AdminConfig { listen, token })
 }
 
-fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<Store> {
+fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
     let path = &["store", "url"];
     let url = checker.need(path, raw.url, "`sqlite:PATH`");
     match url.as_deref() {
@@ -220,7 +222,7 @@ fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<Store> {
         Some(given) => checker.span(&["store", "body_retention"], Some(given), SECOND..=3650 * DAY),
         None => retention,
     };
-    Some(Store {
+    Some(StoreConfig {
         url: url?,
         encryption_key,
         previous_encryption_key,
@@ -243,13 +245,13 @@ fn budget(raw: raw::Budget, checker: &mut Checker<'_>) -> Option<Budget> {
     Some(Budget { unfinished: unfinished?, stored: stored?, requests })
 }
 
-fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<Workers> {
+fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<WorkersConfig> {
     let concurrency = checker.count(&["workers", "concurrency"], raw.concurrency);
     let grace = checker.span(&["workers", "grace"], raw.grace, Duration::ZERO..=HOUR);
-    Some(Workers { concurrency: concurrency?, grace: grace? })
+    Some(WorkersConfig { concurrency: concurrency?, grace: grace? })
 }
 
-fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>) -> Option<Delivery> {
+fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>) -> Option<DeliveryConfig> {
     let key = |name| ["delivery", name];
     let written = Written::from(&mut raw);
     let allowed = checker.need(&key("allowed_hosts"), raw.allowed_hosts, "a list of hosts");
@@ -265,7 +267,7 @@ fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>
     let rate_per_account = checker.need(&key("rate_per_account"), raw.rate_per_account, "a whole number");
     let allowed = allowed?.into_iter().map(|Text(pattern)| pattern).collect();
     let check_outgoing::Checked { outgoing, ignored_proxy } = outgoing?;
-    Some(Delivery {
+    Some(DeliveryConfig {
         hosts: HostRules { allowed, insecure: insecure? },
         outgoing,
         ignored_proxy,
@@ -277,7 +279,7 @@ fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>
     })
 }
 
-fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<Log> {
+fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<LogConfig> {
     let path = &["log", "filter"];
     let filter = checker.need(path, raw.filter, "a filter")?;
     if let Err(error) = EnvFilter::builder().parse(&filter) {
@@ -286,7 +288,7 @@ fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<Log> {
             format!("must be a filter like \"info\" or \"info,salesbot_bridge=debug\": {error}"),
         );
     }
-    Some(Log { format: raw.format, filter })
+    Some(LogConfig { format: raw.format, filter })
 }
 
 /// The system refuses a second listener on the same port, also where one of them takes every address.

@@ -6,7 +6,7 @@ use super::check::{Checker, DAY, MILLISECOND, is_origin};
 use super::raw;
 use super::secret::Kind;
 use super::secret_text::is_uuid;
-use super::sections::{Account, Handler, Integration};
+use super::sections::{AccountConfig, HandlerConfig, IntegrationConfig};
 use super::tree::Origin;
 use super::values::Text;
 use model::{HandlerName, HandlerPolicy, HostRules};
@@ -14,14 +14,14 @@ use model::{HandlerName, HandlerPolicy, HostRules};
 pub(super) fn integrations(
     raw: BTreeMap<String, raw::Integration>,
     checker: &mut Checker<'_>,
-) -> BTreeMap<String, Integration> {
+) -> BTreeMap<String, IntegrationConfig> {
     if raw.is_empty() && !checker.problems.cover(&["integrations"]) {
         checker.refuse(
             &["integrations"],
             "at least one is needed: add [integrations.NAME] with client_uuid and client_secret",
         );
     }
-    let mut checked: BTreeMap<String, Integration> = BTreeMap::new();
+    let mut checked: BTreeMap<String, IntegrationConfig> = BTreeMap::new();
     for (name, raw) in raw {
         let path = ["integrations", name.as_str(), "client_uuid"];
         let what = "the integration's id, from its page in Kommo";
@@ -29,7 +29,7 @@ pub(super) fn integrations(
         if let Some(why) = client_uuid.as_deref().and_then(wrong_id) {
             checker.refuse(&path, why);
         }
-        let is_same = |other: &Integration| {
+        let is_same = |other: &IntegrationConfig| {
             client_uuid.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(&other.client_uuid))
         };
         let twin = checked.iter().find(|(_, other)| is_same(other));
@@ -54,7 +54,7 @@ pub(super) fn integrations(
         let redirect_uri = raw.redirect_uri.map(|Text(uri)| uri);
         let install_without_link = raw.install_without_link.unwrap_or(false);
         if let (Some(client_uuid), Some(client_secret)) = (client_uuid, client_secret) {
-            let integration = Integration {
+            let integration = IntegrationConfig {
                 client_uuid,
                 client_secret,
                 previous_client_secret,
@@ -86,8 +86,8 @@ pub(super) fn accounts(
     raw: BTreeMap<String, raw::Account>,
     rules: Option<&HostRules>,
     checker: &mut Checker<'_>,
-) -> BTreeMap<String, Account> {
-    let mut checked: BTreeMap<String, Account> = BTreeMap::new();
+) -> BTreeMap<String, AccountConfig> {
+    let mut checked: BTreeMap<String, AccountConfig> = BTreeMap::new();
     for (name, raw) in raw {
         let path = ["accounts", name.as_str(), "base_url"];
         let what = "the account's address, like \"https://example.kommo.com\"";
@@ -111,7 +111,7 @@ pub(super) fn accounts(
             checker.need(&path, None::<()>, what);
         }
         if let (Some(base_url), Some(access_token)) = (base_url, access_token) {
-            checked.insert(name, Account { base_url, access_token });
+            checked.insert(name, AccountConfig { base_url, access_token });
         }
     }
     checked
@@ -122,7 +122,7 @@ pub(super) fn handlers(
     raw: BTreeMap<String, raw::Handler>,
     known: &BTreeSet<String>,
     checker: &mut Checker<'_>,
-) -> BTreeMap<HandlerName, Handler> {
+) -> BTreeMap<HandlerName, HandlerConfig> {
     let mut checked = BTreeMap::new();
     for (name, raw) in raw {
         let key = |key| ["handlers", name.as_str(), key];
@@ -150,7 +150,7 @@ pub(super) fn handlers(
                 Origin::BuiltIn => None,
                 written => Some(written.to_string()),
             };
-            checked.insert(legal, Handler { kind: raw.kind, policy, integrations, place });
+            checked.insert(legal, HandlerConfig { kind: raw.kind, policy, integrations, place });
         }
     }
     checked

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::problem::{ConfigError, Problem, Problems};
+use super::problem::{ConfigError, ConfigProblem, Problems};
 use super::raw::Raw;
 use super::schema::Schema;
 use super::sections::Config;
@@ -87,7 +87,7 @@ fn literal(file: &Path) -> Result<&Path, ConfigError> {
     let refused = file.to_str().and_then(|text| paths::literal(text).err());
     refused.map_or(Ok(file), |why| {
         let (place, message) = (Some(file.display().to_string()), format!("names no file: {why}"));
-        Err(ConfigError::one(Problem { key: None, place, message }))
+        Err(ConfigError::one(ConfigProblem { key: None, place, message }))
     })
 }
 
@@ -95,7 +95,7 @@ fn read(file: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(file).map_err(|error| {
         let why = paths::cannot(file, "read", &error);
         let message = format!("{why}; name the file with --config or BRIDGE_CONFIG");
-        ConfigError::one(Problem { key: None, place: None, message })
+        ConfigError::one(ConfigProblem { key: None, place: None, message })
     })
 }
 

@@ -27,10 +27,11 @@ mod tree;
 mod values;
 
 pub use self::load::Effective;
-pub use problem::{ConfigError, Problem};
+pub use problem::{ConfigError, ConfigProblem};
 pub use secret::{SecretFile, SecretFileError};
 pub use sections::{
-    Account, Admin, Config, Delivery, Handler, Integration, Log, LogFormat, Server, Store, Workers,
+    AccountConfig, AdminConfig, Config, DeliveryConfig, HandlerConfig, IntegrationConfig, LogConfig,
+    LogFormat, ServerConfig, StoreConfig, WorkersConfig,
 };
 pub use source::Sources;
 pub(crate) use source::nothing_read;

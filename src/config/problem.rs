@@ -9,7 +9,7 @@ use super::tree::{Node, Origin};
 
 /// One thing that is wrong. It never holds the value: that may be a secret under a wrong key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The full name, `server.listen`; none if the trouble is with a whole file.
     pub key: Option<String>,
     /// `FILE:LINE`, `FILE` or `environment variable NAME`; none if nothing was written anywhere.
@@ -18,7 +18,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in [&self.place, &self.key].into_iter().flatten() {
             write!(f, "{part}: ")?;
@@ -30,13 +30,13 @@ impl fmt::Display for Problem {
 /// A configuration that is refused. Its text has a line for each problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
     /// That no file was read: often the reason why something is missing.
     no_file: Option<String>,
 }
 
 impl ConfigError {
-    pub(super) fn one(problem: Problem) -> Self {
+    pub(super) fn one(problem: ConfigProblem) -> Self {
         Self { problems: vec![problem], no_file: None }
     }
 
@@ -46,7 +46,7 @@ impl ConfigError {
     }
 
     /// All that is wrong; at least one.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 }
@@ -66,7 +66,7 @@ impl fmt::Display for ConfigError {
 
 /// The problems found so far.
 pub(super) struct Problems {
-    found: Vec<Problem>,
+    found: Vec<ConfigProblem>,
     file: Option<PathBuf>,
 }
 
@@ -88,7 +88,7 @@ impl Problems {
             Origin::BuiltIn => self.file.as_ref().map(|file| file.display().to_string()),
             written => Some(written.to_string()),
         };
-        self.found.push(Problem { key: Some(dotted(path)), place, message });
+        self.found.push(ConfigProblem { key: Some(dotted(path)), place, message });
     }
 
     /// Whether the value at `path`, or a table around it, has been refused already.

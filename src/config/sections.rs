@@ -16,25 +16,25 @@ use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[server]`
-    pub server: Server,
+    pub server: ServerConfig,
     /// `[admin]`
-    pub admin: Admin,
+    pub admin: AdminConfig,
     /// `[store]`
-    pub store: Store,
+    pub store: StoreConfig,
     /// `[budget]`
     pub budget: Budget,
     /// `[integrations.NAME]`; at least one.
-    pub integrations: BTreeMap<String, Integration>,
+    pub integrations: BTreeMap<String, IntegrationConfig>,
     /// `[accounts.NAME]`
-    pub accounts: BTreeMap<String, Account>,
+    pub accounts: BTreeMap<String, AccountConfig>,
     /// `[handlers.NAME]`
-    pub handlers: BTreeMap<HandlerName, Handler>,
+    pub handlers: BTreeMap<HandlerName, HandlerConfig>,
     /// `[workers]`
-    pub workers: Workers,
+    pub workers: WorkersConfig,
     /// `[delivery]`
-    pub delivery: Delivery,
+    pub delivery: DeliveryConfig,
     /// `[log]`
-    pub log: Log,
+    pub log: LogConfig,
     /// The absolute path of the file that was read; `None` if there was none: see [`Config::read_from`].
     pub file: Option<PathBuf>,
     /// The files that secrets were read from, by `x_file` keys.
@@ -43,7 +43,7 @@ pub struct Config {
 
 /// `[server]`: the public listener.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct ServerConfig {
     /// What Kommo calls.
     pub listen: SocketAddr,
     /// When set, a token's `aud` must be its scheme and host.
@@ -60,7 +60,7 @@ pub struct Server {
 
 /// `[admin]`: the admin listener.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub struct AdminConfig {
     /// Health, metrics, API.
     pub listen: SocketAddr,
     /// Bearer for all but health; required unless `listen` is a loopback address.
@@ -69,7 +69,7 @@ pub struct Admin {
 
 /// `[store]`: where jobs are kept.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct StoreConfig {
     /// `sqlite:PATH`.
     pub url: String,
     /// 32 bytes, base64: encrypts stored account tokens.
@@ -84,7 +84,7 @@ pub struct Store {
 
 /// `[integrations.NAME]`: a Kommo integration, whose secret signs tokens.
 #[derive(Clone, Debug)]
-pub struct Integration {
+pub struct IntegrationConfig {
     /// Its id, the token's `client_uuid`.
     pub client_uuid: String,
     /// Signs its tokens.
@@ -99,7 +99,7 @@ pub struct Integration {
 
 /// `[accounts.NAME]`: an account with a long-lived token.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub struct AccountConfig {
     /// `https://example.kommo.com`
     pub base_url: Url,
     /// The bearer of its continues.
@@ -108,7 +108,7 @@ pub struct Account {
 
 /// `[handlers.NAME]`
 #[derive(Clone, Debug, Default)]
-pub struct Handler {
+pub struct HandlerConfig {
     /// A built-in handler under that name; none for a handler registered in Rust.
     pub kind: Option<String>,
     /// How its jobs are tried.
@@ -121,7 +121,7 @@ pub struct Handler {
 
 /// `[workers]`: the pool that runs handlers.
 #[derive(Clone, Debug)]
-pub struct Workers {
+pub struct WorkersConfig {
     /// Handlers running at once.
     pub concurrency: usize,
     /// On shutdown running handlers and deliveries may take this long to finish.
@@ -130,7 +130,7 @@ pub struct Workers {
 
 /// `[delivery]`: the sender.
 #[derive(Clone, Debug)]
-pub struct Delivery {
+pub struct DeliveryConfig {
     /// `allowed_hosts` and `insecure`: which hosts may get a bearer.
     pub hosts: HostRules,
     /// `proxy`, `ca_file` and `allow_private_addresses`: how calls leave this machine.
@@ -151,7 +151,7 @@ pub struct Delivery {
 
 /// `[log]`
 #[derive(Clone, Debug)]
-pub struct Log {
+pub struct LogConfig {
     /// None: text on a terminal, else JSON.
     pub format: Option<LogFormat>,
     /// A filter like `info,salesbot_bridge=debug`.

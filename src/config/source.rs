@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::environment;
-use super::problem::{ConfigError, Problem};
+use super::problem::{ConfigError, ConfigProblem};
 use super::tree::Origin;
 use paths;
 
@@ -41,7 +41,7 @@ impl Sources {
                 Err(_) if ours(&name) => {
                     let place = Some(Origin::Environment { variable: name.into() }.to_string());
                     let message = "its value must be UTF-8".to_owned();
-                    return Err(ConfigError::one(Problem { key: None, place, message }));
+                    return Err(ConfigError::one(ConfigProblem { key: None, place, message }));
                 }
                 Err(_) => {}
             }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::problem::{ConfigError, Problem};
+use super::problem::{ConfigError, ConfigProblem};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Node {
             Some(file) => Origin::File { file: file.clone(), line: line_of(text, offset) },
         };
         let refused = |offset: usize, message: String| {
-            ConfigError::one(Problem { key: None, place: Some(origin(offset).to_string()), message })
+            ConfigError::one(ConfigProblem { key: None, place: Some(origin(offset).to_string()), message })
         };
         let no_toml = |error: toml::de::Error| {
             let offset = error.span().map_or(0, |span| span.start);

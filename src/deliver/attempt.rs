@@ -3,7 +3,7 @@
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
 
-use crate::job_log::Call;
+use crate::job_log::LastCall;
 use crate::stage::job_span;
 use kommo::pace::{Paused, Permit, Source};
 use kommo::{Bearer, CallFailure, CallOutcome, NoBearer, Reason};
@@ -63,8 +63,14 @@ impl Sender {
             status,
             error: error.clone(),
         });
-        let event =
-            JobEvent::of(&job, &next, error.as_deref(), attempt.is_some(), Call { status, duration }, now);
+        let event = JobEvent::of(
+            &job,
+            &next,
+            error.as_deref(),
+            attempt.is_some(),
+            LastCall { status, duration },
+            now,
+        );
         self.0
             .runtime
             .write_bounded(permit, async {

@@ -82,7 +82,7 @@ impl Sender {
     ) -> Result<Vec<Permit>, Hold> {
         #[cfg(test)]
         self.0.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.0.parts.gate.try_acquire(moved.map_or(lane, |account| account), wanted)
+        self.0.parts.limiter.try_acquire(moved.map_or(lane, |account| account), wanted)
     }
 
     /// Where the account of a lane is now, if it has moved.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::job_log::{AttemptLine, Call, Finished, JobLog};
+use crate::job_log::{AttemptLine, Finished, JobLog, LastCall};
 use model::clock::Clock;
 use model::{
     AfterDelivery, DeliveringJob, FallbackReason, HandlerName, JobId, StateName, Timestamp, whole_millis,
@@ -96,7 +96,7 @@ impl JobEvent {
         next: &AfterDelivery,
         error: Option<&str>,
         charged: bool,
-        call: Call,
+        call: LastCall,
         now: Timestamp,
     ) -> Option<Self> {
         let state = match next {

@@ -56,17 +56,17 @@ pub struct DeliverySettings {
 pub struct SenderParts {
     /// Where deliveries come from.
     pub store: Store,
-    /// How they are sent.
+    /// Sends them.
     pub kommo: HttpClient,
-    /// Whose token they carry.
+    /// Knows the bearer of each account.
     pub accounts: Accounts,
-    /// When they may go.
-    pub gate: Arc<CallLimiter>,
+    /// Says when they may go.
+    pub limiter: Arc<CallLimiter>,
     /// Fallback and goto of each handler.
     pub policies: HashMap<HandlerName, HandlerPolicy>,
-    /// Where it is noted what an account waits for.
+    /// Notes what an account waits for.
     pub health: Health,
-    /// What the log says of finished jobs.
+    /// Logs finished jobs.
     pub job_log: JobLog,
     /// The time.
     pub clock: Clock,
@@ -83,11 +83,11 @@ struct Inner {
     settings: DeliverySettings,
     /// How the continues of each lane are shared between its young jobs and the others.
     schedules: Mutex<HashMap<Arc<str>, LaneSchedule>>,
-    /// How often the gate was asked.
+    /// How often the limiter was asked.
     #[cfg(test)]
     asked: std::sync::atomic::AtomicUsize,
     runtime: StageRuntime,
-    /// A token for each delivery of which no call is under way.
+    /// Holds a token for each delivery that has no call under way.
     between_calls: TaskTracker,
 }
 
@@ -96,7 +96,7 @@ impl Sender {
     pub fn new(parts: SenderParts, settings: DeliverySettings) -> Self {
         let runtime = StageRuntime::new(parts.clock.clone());
         let store = parts.store.clone();
-        parts.gate.on_freed(move |account| store.delivery().freed(account));
+        parts.limiter.on_freed(move |account| store.delivery().freed(account));
         let sender = Self(Arc::new(Inner {
             parts,
             settings,
@@ -107,7 +107,7 @@ impl Sender {
             between_calls: TaskTracker::new(),
         }));
         let releaser = Arc::downgrade(&sender.0);
-        sender.0.parts.gate.on_account_resumed(move |origin| {
+        sender.0.parts.limiter.on_account_resumed(move |origin| {
             if let Some(inner) = releaser.upgrade() {
                 Self(inner).release(origin.into());
             }
@@ -173,7 +173,7 @@ impl Sender {
         }
     }
 
-    /// Gives back the deliveries that wait for a token or for their turn: no call of them is under way, so the next start must
+    /// Hands back the deliveries that wait for a token or a permit. None of their calls is under way, so the next start must
     /// not take an answer for lost. Returns when the store has them, or soon if it cannot be written.
     pub async fn hand_back(&self) {
         self.0.runtime.hand_back();
@@ -184,14 +184,14 @@ impl Sender {
         }
     }
 
-    /// What the bot of `handler` gets when there is no answer for it.
+    /// What a bot of `handler` gets if there is no answer for it.
     pub fn fallback(&self, handler: &HandlerName) -> CheckedCompletion {
         let policy = self.0.parts.policies.get(handler);
         policy.map_or_else(|| HandlerPolicy::default().fallback, |policy| policy.fallback.clone())
     }
 
-    /// The account at `origin` takes calls again: what it refused, and what waited alone for that, may go, also what names an
-    /// address that the account had before.
+    /// Makes due what the account at `origin` refused and what waited alone for it, because the account takes calls again. That
+    /// includes jobs that name an earlier address of the account.
     fn release(self, origin: Arc<str>) {
         let inner = self.0.clone();
         inner.runtime.spawn(async move {

@@ -4,10 +4,10 @@ mod clock;
 mod connected;
 mod interplay;
 mod lanes;
+mod log;
 mod moved;
 mod outage;
 mod refused;
-mod told;
 mod waits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::accounts::{self, Integration, Keys, LongLivedAccount};
+use crate::accounts::{self, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 use crate::job_log::JobLog;
 use kommo::pace::CallLimits;
 use model::clock::ManualClock;
@@ -66,15 +66,15 @@ impl Home {
             |simulator: &&Simulator| simulator.base_url().trim_start_matches("http://").parse().unwrap();
         let hosts = HostRules { allowed: hosts.iter().map(host).collect(), insecure: true };
         let kommo = HttpClient::direct(hosts.clone(), LEASE).unwrap();
-        let gate = CallLimiter::new(
+        let limiter = CallLimiter::new(
             CallLimits { rate_per_account, rate_total: None, concurrency: 8 },
             self.clock.clock(),
         );
         let Options { client_uuid, client_secret, redirect_uri, .. } = self.simulator.options();
         let health = Health::new();
-        let accounts = accounts::Parts {
+        let accounts = accounts::AccountsParts {
             long_lived,
-            integrations: vec![Integration {
+            integrations: vec![OAuthIntegration {
                 name: "main".into(),
                 client_uuid: client_uuid.clone(),
                 client_secret: client_secret.clone().into(),
@@ -82,11 +82,11 @@ impl Home {
                 redirect_uri: Some(redirect_uri.parse().unwrap()),
                 install_without_link: true,
             }],
-            keys: Some(Keys { current: Arc::new([1; 32]), previous: None }),
+            keys: Some(EncryptionKeys { current: Arc::new([1; 32]), previous: None }),
             store: Some(self.store.clone()),
             hosts,
             kommo: kommo.clone(),
-            gate: gate.clone(),
+            limiter: limiter.clone(),
             health: health.clone(),
             request_timeout: LEASE,
             clock: self.clock.clock(),
@@ -98,7 +98,7 @@ impl Home {
             store: self.store.clone(),
             kommo,
             accounts,
-            gate,
+            limiter,
             policies: HashMap::new(),
             health,
             job_log: JobLog::new(self.clock.clock()),

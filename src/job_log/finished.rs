@@ -32,14 +32,14 @@ pub struct Finished {
     /// From receipt to the end.
     pub total: Duration,
     /// The last call of Kommo; `None` if there was none.
-    pub call: Option<Call>,
+    pub call: Option<LastCall>,
     /// What went wrong, or is odd; `None` if there is nothing to say.
     pub error: Option<String>,
 }
 
 /// The last call of a continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct LastCall {
     /// Kommo's HTTP status, if it answered.
     pub status: Option<u16>,
     /// How long it took.
@@ -144,9 +144,9 @@ impl End {
 
 /// How many jobs ended in each way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ends([u64; 5]);
+pub(super) struct EndCounts([u64; 5]);
 
-impl Ends {
+impl EndCounts {
     pub(super) fn add(&mut self, end: End) {
         self.0[end as usize] += 1;
     }

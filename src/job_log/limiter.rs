@@ -1,16 +1,16 @@
-//! Which lines of finished jobs are logged: at most [`LINES`] a second, failures first. No I/O and no clock.
+//! Which lines of finished jobs are logged: at most [`MAX_LINES_PER_SECOND`] a second, failures first. No I/O and no clock.
 //!
 //! While a second has room, a line goes out at once. Beyond that, lines that say that something went wrong are kept, and are
 //! the first ones of the next second; the others are counted. So the log is bounded, and a burst of successes hides no failure.
 
 use std::time::Duration;
 
-use super::finished::{End, Ends};
+use super::finished::{End, EndCounts};
 
-/// Lines in a second, and failures that are kept for the next one.
-pub(super) const LINES: usize = 100;
-/// Begins with a line, not with the clock's second.
-pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// Lines that are logged in one second, and failures that are kept for the next one.
+pub(super) const MAX_LINES_PER_SECOND: usize = 100;
+/// A second begins with a line, not with the clock's second.
+pub(super) const WINDOW: Duration = Duration::from_secs(1);
 
 /// A line that can be limited.
 pub(super) trait Line {
@@ -24,7 +24,7 @@ pub(super) struct Limiter<L> {
     until: Duration,
     logged: usize,
     kept: Vec<L>,
-    left_out: Ends,
+    left_out: EndCounts,
 }
 
 /// What is done with a line.
@@ -42,14 +42,14 @@ pub(super) enum Offer<L> {
 #[derive(Debug)]
 pub(super) struct Owed<L> {
     /// How many lines were left out; `None` if none were.
-    pub(super) left_out: Option<Ends>,
+    pub(super) left_out: Option<EndCounts>,
     /// The first lines of the next second.
     pub(super) kept: Vec<L>,
 }
 
 impl<L> Default for Limiter<L> {
     fn default() -> Self {
-        Self { until: Duration::ZERO, logged: 0, kept: Vec::new(), left_out: Ends::default() }
+        Self { until: Duration::ZERO, logged: 0, kept: Vec::new(), left_out: EndCounts::default() }
     }
 }
 
@@ -59,13 +59,13 @@ impl<L: Line> Limiter<L> {
         let owes = self.owes();
         // A second that owes something lasts until that is logged.
         if now >= self.until && !owes {
-            (self.until, self.logged) = (now + SECOND, 0);
+            (self.until, self.logged) = (now + WINDOW, 0);
         }
-        if self.logged < LINES {
+        if self.logged < MAX_LINES_PER_SECOND {
             self.logged += 1;
             return Offer::Log(line);
         }
-        if line.end().is_failure() && self.kept.len() < LINES {
+        if line.end().is_failure() && self.kept.len() < MAX_LINES_PER_SECOND {
             self.kept.push(line);
         } else {
             self.left_out.add(line.end());
@@ -73,10 +73,10 @@ impl<L: Line> Limiter<L> {
         if owes { Offer::Counted } else { Offer::Wait(self.until) }
     }
 
-    /// Ends the second and begins the next one with what was kept.
+    /// EndCounts the second and begins the next one with what was kept.
     pub(super) fn end(&mut self, now: Duration) -> Owed<L> {
         let (kept, left_out) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.left_out));
-        (self.until, self.logged) = (now + SECOND, kept.len());
+        (self.until, self.logged) = (now + WINDOW, kept.len());
         Owed { left_out: Some(left_out).filter(|left_out| !left_out.is_empty()), kept }
     }
 
@@ -186,7 +186,7 @@ mod tests {
                     match limiter.offer(now, if fine { FINE } else { DEAD }) {
                         Offer::Log(_) => {
                             told += 1;
-                            if since.is_none_or(|since| now >= since + SECOND) {
+                            if since.is_none_or(|since| now >= since + WINDOW) {
                                 lines.push(0);
                                 since = Some(now);
                             }
@@ -200,7 +200,7 @@ mod tests {
             let owed = limiter.end(now);
             told += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
             prop_assert_eq!(told, offered);
-            prop_assert!(lines.iter().all(|lines| *lines <= LINES), "{:?}", lines);
+            prop_assert!(lines.iter().all(|lines| *lines <= MAX_LINES_PER_SECOND), "{:?}", lines);
         }
     }
 }

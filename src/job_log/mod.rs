@@ -16,7 +16,7 @@ use crate::log_limiter::LogLimiter;
 use model::clock::Clock;
 use model::{AttemptResult, FallbackReason, HandlerName, JobId, Timestamp, whole_millis};
 
-pub use finished::{Call, Finished};
+pub use finished::{Finished, LastCall};
 
 use limiter::{Limiter, Offer};
 

@@ -18,7 +18,7 @@ fn job(state: StateName, outcome: Outcome) -> Finished {
         handler_attempts: 1,
         delivery_attempts: 2,
         total: Duration::from_millis(1_234),
-        call: Some(finished::Call { status: Some(202), duration: Duration::from_millis(80) }),
+        call: Some(finished::LastCall { status: Some(202), duration: Duration::from_millis(80) }),
         error: None,
     }
 }

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use super::line::Line;
 use super::observed::{Received, Sent};
-use crate::problem::{Problem, SendAfter};
+use crate::problem::{ProblemDetails, SendAfter};
 
 /// A caller that found no share may ask again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -62,14 +62,14 @@ async fn ask(router: Router, request: Request<Received>) -> Response {
         Err(_panic) => {
             tracing::error!("answering a request panicked: this is a bug of the bridge");
             let detail = "The bridge failed in a way that it should not. Its log says where.";
-            Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+            ProblemDetails::of_status(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
         }
     }
 }
 
 fn busy() -> Response {
     let detail = "Too many requests of this kind are in progress. Send it again.";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail)
+    ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail)
         .retry_after(RETRY_AFTER)
         .into_response()
 }

@@ -12,7 +12,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::Options;
+use super::ListenerOptions;
 use super::table::{Admission, Id, Table};
 
 /// The places of one listener. Clones share them.
@@ -20,7 +20,7 @@ use super::table::{Admission, Id, Table};
 pub(super) struct Places(Arc<Inner>);
 
 struct Inner {
-    options: Options,
+    options: ListenerOptions,
     state: Mutex<State>,
     /// A new connection may find a place now.
     changed: Notify,
@@ -51,7 +51,7 @@ pub(super) struct Place {
 
 impl Places {
     /// All places are free.
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: ListenerOptions) -> Self {
         let state = State { table: Table::new(options.limits.max_connections), bells: HashMap::new() };
         let open = gauge!("bridge_connections", "listener" => options.name);
         let evicted = counter!("bridge_connections_evicted_total", "listener" => options.name);
@@ -62,7 +62,7 @@ impl Places {
     }
 
     /// How this listener is run.
-    pub(super) fn options(&self) -> &Options {
+    pub(super) fn options(&self) -> &ListenerOptions {
         &self.0.options
     }
 

@@ -16,9 +16,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A connection that has waited for less is not closed: the bridge may not have read yet what has arrived.
-const YOUNG: Duration = Duration::from_millis(100);
+const MIN_WAIT_BEFORE_CLOSE: Duration = Duration::from_millis(100);
 /// An honest caller has sent its request by then. Strangers that have not are closed before all others.
-const OVERDUE: Duration = Duration::from_secs(1);
+const STRANGER_WAIT: Duration = Duration::from_secs(1);
 
 /// The name of a connection.
 pub(super) type Id = u64;
@@ -175,9 +175,9 @@ enum Victim {
 
 /// Which connection closes, of the stranger and the proven one that have waited longest.
 fn victim(stranger: Option<&(Instant, Id)>, proven: Option<&(Instant, Id)>, now: Instant) -> Victim {
-    let overdue = stranger.filter(|(since, _)| now.saturating_duration_since(*since) >= OVERDUE);
+    let overdue = stranger.filter(|(since, _)| now.saturating_duration_since(*since) >= STRANGER_WAIT);
     let Some((since, id)) = overdue.or(stranger.into_iter().chain(proven).min()) else { return Victim::None };
-    let old_enough = *since + YOUNG;
+    let old_enough = *since + MIN_WAIT_BEFORE_CLOSE;
     if now < old_enough { Victim::At(old_enough) } else { Victim::Now(*id) }
 }
 

@@ -13,9 +13,9 @@ use super::*;
 use model::clock::Clock;
 
 /// Long enough that no healthy request meets it, on a busy machine either.
-const PATIENT: Duration = Duration::from_secs(60);
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 /// Short enough to wait for.
-const HASTY: Duration = Duration::from_millis(50);
+const SHORT_TIMEOUT: Duration = Duration::from_millis(50);
 
 struct Running {
     address: SocketAddr,
@@ -24,9 +24,9 @@ struct Running {
 }
 
 /// A listener with this cap.
-pub(super) fn options(max_connections: usize, read_timeout: Duration) -> Options {
-    let limits = Limits { max_connections, read_timeout };
-    Options::new("test", limits, LogLimiter::new("a test", Clock::system()))
+pub(super) fn options(max_connections: usize, read_timeout: Duration) -> ListenerOptions {
+    let limits = ConnectionLimits { max_connections, read_timeout };
+    ListenerOptions::new("test", limits, LogLimiter::new("a test", Clock::system()))
 }
 
 impl Running {
@@ -34,7 +34,7 @@ impl Running {
         Self::start_with(router, options(max_connections, read_timeout)).await
     }
 
-    async fn start_with(router: Router, options: Options) -> Self {
+    async fn start_with(router: Router, options: ListenerOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -60,7 +60,7 @@ fn hello() -> Router {
 
 /// What does not come fails the test, and does not hang it.
 async fn in_time<T>(comes: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENT / 2, comes).await.expect("it does not come")
+    tokio::time::timeout(LONG_TIMEOUT / 2, comes).await.expect("it does not come")
 }
 
 /// All that the peer sends until it closes the connection.
@@ -81,7 +81,7 @@ async fn until(stream: &mut TcpStream, ending: &str) -> String {
 
 #[tokio::test]
 async fn a_slow_head_is_cut() {
-    let running = Running::start(hello(), 10, HASTY).await;
+    let running = Running::start(hello(), 10, SHORT_TIMEOUT).await;
     for head in ["", "GE", "GET / HTTP/1.1\r\nhost: a\r\nx-slow: "] {
         let mut stream = running.send(head).await;
         assert_eq!(until_closed(&mut stream).await, "", "{head:?}");
@@ -91,7 +91,7 @@ async fn a_slow_head_is_cut() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_in_the_end() {
-    let running = Running::start(hello(), 10, HASTY).await;
+    let running = Running::start(hello(), 10, SHORT_TIMEOUT).await;
     let mut stream = running.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(until_closed(&mut stream).await.starts_with("HTTP/1.1 200"));
     running.stop().await;
@@ -100,7 +100,7 @@ async fn an_idle_connection_is_closed_in_the_end() {
 #[tokio::test]
 async fn a_peer_that_does_not_read_is_cut() {
     let big = Router::new().route("/", get(async || vec![b'x'; 64 * 1024 * 1024]));
-    let running = Running::start(big, 10, HASTY).await;
+    let running = Running::start(big, 10, SHORT_TIMEOUT).await;
     let mut stream = running.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     stream.read_u8().await.unwrap();
     // Were it not cut, this would wait for the answer to be read.
@@ -119,7 +119,7 @@ async fn shutdown_lets_requests_finish_and_closes_idle_connections() {
             "finished"
         })
     };
-    let running = Running::start(hello().route("/slow", slow), 10, PATIENT).await;
+    let running = Running::start(hello().route("/slow", slow), 10, LONG_TIMEOUT).await;
     let mut silent = running.send("").await;
     let mut idle = running.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     until(&mut idle, "hello").await;
@@ -139,7 +139,7 @@ async fn shutdown_lets_requests_finish_and_closes_idle_connections() {
 #[tokio::test]
 async fn a_panic_is_answered() {
     let router = Router::new().route("/", post(async || panic!("as a test wants") as ()));
-    let running = Running::start(router, 10, PATIENT).await;
+    let running = Running::start(router, 10, LONG_TIMEOUT).await;
     let mut stream =
         running.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
     let answer = until_closed(&mut stream).await;

@@ -30,17 +30,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, Callback, ConnectError, Connected, Connection, Kept, Revocation, Revoked};
 use crate::log_limiter::LogLimiter;
-use crate::problem::{self, Problem};
+use crate::problem::{self, ProblemDetails};
 use model::clock::Clock;
 use query::Key;
 use refusal::{Refusal, Unheard};
 
 /// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo. Installations, which
 /// anyone can claim, have bounds of their own in `accounts`, and cannot crowd out people.
-const EXCHANGES: usize = 16;
+const MAX_PARALLEL_EXCHANGES: usize = 16;
 
 /// The keys of a callback and the most bytes of each. Kommo's codes have about a thousand.
-const CALLBACK: [Key; 6] = [
+const CALLBACK_KEYS: [Key; 6] = [
     Key { name: "code", longest: 4096 },
     Key { name: "referer", longest: 300 },
     Key { name: "client_id", longest: 100 },
@@ -50,7 +50,7 @@ const CALLBACK: [Key; 6] = [
 ];
 
 /// The keys of a revocation.
-const REVOKED: [Key; 3] = [
+const REVOCATION_KEYS: [Key; 3] = [
     Key { name: "account_id", longest: 20 },
     Key { name: "client_uuid", longest: 100 },
     Key { name: "signature", longest: 200 },
@@ -100,7 +100,7 @@ pub fn router(oauth: Oauth) -> Router {
     let router = Router::new()
         .route("/oauth/callback", get(callback).head(get_alone))
         .route("/oauth/revoked", get(revoked).head(get_alone));
-    let exchanges = Semaphore::new(EXCHANGES);
+    let exchanges = Semaphore::new(MAX_PARALLEL_EXCHANGES);
     let log_limiter = LogLimiter::new("calls of OAuth refused", oauth.clock.clone());
     let shared = Shared { oauth, log_limiter, exchanges };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
@@ -108,7 +108,7 @@ pub fn router(oauth: Oauth) -> Router {
 
 async fn get_alone() -> Response {
     let detail = "This path takes GET alone.";
-    let mut response = Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
+    let mut response = ProblemDetails::of_status(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
     response
 }
@@ -183,7 +183,7 @@ async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
 
 impl Shared {
     async fn call_back(&self, query: &str) -> Result<Outcome, Refusal> {
-        let [code, referer, client_id, state, from_widget, error] = query::read(query, CALLBACK)?;
+        let [code, referer, client_id, state, from_widget, error] = query::read(query, CALLBACK_KEYS)?;
         match error.as_deref() {
             Some("access_denied") => return Ok(Outcome::Denied),
             Some(error) => return Err(Refusal::reported(error)),
@@ -207,7 +207,7 @@ impl Shared {
     }
 
     async fn revoke(&self, query: &str) -> Result<Revoked, Unheard> {
-        let [account_id, client_uuid, signature] = query::read(query, REVOKED)?;
+        let [account_id, client_uuid, signature] = query::read(query, REVOCATION_KEYS)?;
         let revocation = Revocation {
             account_id: query::needed(account_id, "account_id")?,
             client_uuid: query::needed(client_uuid, "client_uuid")?,

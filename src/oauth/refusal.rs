@@ -10,14 +10,15 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::accounts::{ConnectError, RevocationError, StateError};
-use crate::problem::Problem;
+use crate::problem::ProblemDetails;
 
 use super::query::QueryError;
 
-const NEW_LINK: &str = "Make a new link with `salesbot-bridge accounts authorize` and open it.";
-const SET_UP: &str =
+const NEW_LINK_ADVICE: &str = "Make a new link with `salesbot-bridge accounts authorize` and open it.";
+const SET_UP_ADVICE: &str =
     "Whoever runs the bridge adds that, starts it again, and then the account can be authorized.";
-const AGAIN: &str = "Load this page again in a moment; if that does not help, authorize the account again.";
+const RELOAD_ADVICE: &str =
+    "Load this page again in a moment; if that does not help, authorize the account again.";
 
 /// Why an account was not connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +67,8 @@ impl Kind {
         Self { retry_after: Some(Duration::from_secs(seconds)), ..self }
     }
 
-    fn problem(self, detail: impl Into<Cow<'static, str>>) -> Problem {
-        let problem = Problem::new(self.status, self.slug, self.title, detail);
+    fn problem(self, detail: impl Into<Cow<'static, str>>) -> ProblemDetails {
+        let problem = ProblemDetails::new(self.status, self.slug, self.title, detail);
         match self.retry_after {
             Some(span) => problem.retry_after(span),
             None => problem,
@@ -224,7 +225,9 @@ impl Refusal {
         use ConnectError as E;
         match self {
             Self::Query(_)
-            | Self::Connect(E::State(_) | E::TooMany | E::OtherAccount(_) | E::Declined(_)) => NEW_LINK,
+            | Self::Connect(E::State(_) | E::TooMany | E::OtherAccount(_) | E::Declined(_)) => {
+                NEW_LINK_ADVICE
+            }
             Self::Connect(E::LinkNeeded(_)) => {
                 "Make a link with `salesbot-bridge accounts authorize` and open it; or the operator of the bridge sets \
                  `integrations.NAME.install_without_link`."
@@ -239,11 +242,11 @@ impl Refusal {
             Self::Reported(_) => {
                 "Authorize the account again; if that does not help, check the integration's page in Kommo."
             }
-            Self::Stopping | Self::Busy | Self::Connect(E::Unavailable(_)) => AGAIN,
+            Self::Stopping | Self::Busy | Self::Connect(E::Unavailable(_)) => RELOAD_ADVICE,
             Self::Connect(E::UnknownIntegration) => {
                 "Whoever runs the bridge compares `integrations.NAME.client_uuid` with the integration's page in Kommo."
             }
-            Self::Connect(E::NoRedirectUri(_) | E::NoKey) => SET_UP,
+            Self::Connect(E::NoRedirectUri(_) | E::NoKey) => SET_UP_ADVICE,
             Self::Connect(E::Referer(_)) => {
                 "If it is an account's host, the operator of the bridge has to add it to `delivery.allowed_hosts`."
             }
@@ -272,7 +275,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> ProblemDetails {
         self.kind().problem(format!("{} {}", self.wrong(), self.advice()))
     }
 }
@@ -314,7 +317,7 @@ impl Unheard {
         }
     }
 
-    pub(super) fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> ProblemDetails {
         let detail = match self {
             Self::Query(error) => format!("This call is not as Kommo makes it: {error}."),
             Self::Revoke(RevocationError::Store(_)) | Self::Cut => {

@@ -24,7 +24,7 @@ use tower::ServiceExt;
 use url::Url;
 
 use super::*;
-use crate::accounts::{self, Integration, Keys, LINK_LIFE};
+use crate::accounts::{self, EncryptionKeys, LINK_LIFE, OAuthIntegration};
 use crate::health::Health;
 use kommo::HttpClient;
 use kommo::pace::{CallLimiter, CallLimits};
@@ -46,7 +46,7 @@ struct Played {
 struct Bench {
     router: Router,
     accounts: Accounts,
-    integration: Integration,
+    integration: OAuthIntegration,
     store: Store,
     clock: ManualClock,
     draining: CancellationToken,
@@ -73,7 +73,7 @@ impl Bench {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut accounts::Parts)) -> Self {
+    async fn with(change: impl FnOnce(&mut accounts::AccountsParts)) -> Self {
         let kommo = Played { answer: Arc::new(Mutex::new((200, pair(7)))), asked: Arc::default() };
         let host = play(kommo.clone()).await;
         let folder = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ impl Bench {
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let store = Store::open(&url, Role::Owner, clock.clock()).await.unwrap();
         let hosts = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
-        let integration = Integration {
+        let integration = OAuthIntegration {
             name: "main".into(),
             client_uuid: "id-of-main".into(),
             client_secret: SECRET.into(),
@@ -89,14 +89,14 @@ impl Bench {
             redirect_uri: Some("https://bridge.example.com/oauth/callback".parse().unwrap()),
             install_without_link: true,
         };
-        let mut parts = accounts::Parts {
+        let mut parts = accounts::AccountsParts {
             long_lived: Vec::new(),
             integrations: vec![integration.clone()],
-            keys: Some(Keys { current: Arc::new([7; 32]), previous: None }),
+            keys: Some(EncryptionKeys { current: Arc::new([7; 32]), previous: None }),
             store: Some(store.clone()),
             kommo: HttpClient::direct(hosts.clone(), Duration::from_secs(20)).unwrap(),
             hosts,
-            gate: CallLimiter::new(
+            limiter: CallLimiter::new(
                 CallLimits { rate_per_account: 1000, rate_total: None, concurrency: 100 },
                 clock.clock(),
             ),

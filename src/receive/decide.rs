@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 use super::body::BodyError;
 use super::return_url::ReturnUrlRefusal;
 use super::token::TokenError;
-use crate::problem::Problem;
+use crate::problem::ProblemDetails;
 use store::{OverBudget, StoreError};
 
 /// Why a request is not accepted.
@@ -170,7 +170,7 @@ impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let (status, slug, title) = self.kind();
         let is_encoded = self == Self::Encoded;
-        let problem = Problem::new(status, slug, title, self.to_string());
+        let problem = ProblemDetails::new(status, slug, title, self.to_string());
         let (problem, close) = match self {
             // Time for another instance to take over the address.
             Self::Draining => (problem.retry_after(Duration::from_secs(5)), true),

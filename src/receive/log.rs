@@ -7,12 +7,12 @@ use super::faulty_value::FaultyValue;
 
 /// Counts a request for `handler`, or for `unknown`.
 pub(super) fn count(handler: &str, answered: &Result<Accepted, Refusal>) {
-    let outcome = match answered {
+    let label = match answered {
         Ok(Accepted { duplicate: false, .. }) => "accepted",
         Ok(Accepted { duplicate: true, .. }) => "duplicate",
-        Err(refused) => refused.rejection.outcome(),
+        Err(refusal) => refusal.rejection.outcome(),
     };
-    metrics::counter!("bridge_requests_total", "handler" => handler.to_owned(), "outcome" => outcome)
+    metrics::counter!("bridge_requests_total", "handler" => handler.to_owned(), "outcome" => label)
         .increment(1);
 }
 
@@ -21,25 +21,21 @@ impl Refusal {
     pub(super) fn log(&self, handler: &str) {
         let reason = self.rejection.reason();
         let account_id = self.account_id.map(|account| account.0);
-        let faulty_value = |is: fn(&FaultyValue) -> bool| {
-            self.faulty_value.as_ref().filter(|faulty_value| is(faulty_value)).map(FaultyValue::text)
+        let value = |is: fn(&FaultyValue) -> bool| {
+            self.faulty_value.as_ref().filter(|value| is(value)).map(FaultyValue::text)
         };
-        // A macro, because a line has its level from the start. What is `None` is left out of it.
+        // A macro, because the level of a line is part of its call site. A field that is `None` is left out.
         macro_rules! log {
             ($level:ident) => {
                 tracing::$level!(
                     handler,
                     reason,
                     account.id = account_id,
-                    path.handler =
-                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Handler(_))),
-                    token.client_uuid =
-                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::ClientUuid(_))),
-                    token.aud = faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Audience(_))),
-                    return_url.host =
-                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Host(_))),
-                    content_encoding =
-                        faulty_value(|faulty_value| matches!(faulty_value, FaultyValue::Encoding(_))),
+                    path.handler = value(|value| matches!(value, FaultyValue::Handler(_))),
+                    token.client_uuid = value(|value| matches!(value, FaultyValue::ClientUuid(_))),
+                    token.aud = value(|value| matches!(value, FaultyValue::Audience(_))),
+                    return_url.host = value(|value| matches!(value, FaultyValue::Host(_))),
+                    content_encoding = value(|value| matches!(value, FaultyValue::Encoding(_))),
                     "a widget_request was refused"
                 )
             };

@@ -1,5 +1,5 @@
-//! What `work` and `deliver` share. Both are stages of a job's way: a stage claims jobs from the store, runs one task for
-//! each, writes a report, and stops in two steps. It knows nothing of handlers or of Kommo.
+//! What `work` and `deliver` share. Both are stages: a stage claims jobs from the store, runs one task for each, writes a
+//! report, and stops in two steps. This room knows nothing of handlers or of Kommo.
 //!
 //! - [`StageRuntime`] owns the tasks: the loop that claims, the bound on unwritten reports, and the stop.
 //! - [`Started`] measures one attempt.

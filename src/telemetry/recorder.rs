@@ -15,7 +15,7 @@ use model::clock::Clock;
 use super::queue::DROPPED;
 
 /// Histograms gather samples until they are read; this often they are brought together.
-const UPKEEP: Duration = Duration::from_secs(5);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Something that is counted or measured.
 #[derive(Clone, Copy, Debug)]
@@ -204,9 +204,9 @@ pub fn recorder() -> PrometheusHandle {
 }
 
 /// Keeps the recorder's memory small. Never ends: to be dropped with the bridge.
-pub async fn upkeep(recorder: PrometheusHandle, clock: Clock) {
+pub async fn maintain(recorder: PrometheusHandle, clock: Clock) {
     loop {
-        clock.sleep(UPKEEP).await;
+        clock.sleep(MAINTENANCE_INTERVAL).await;
         recorder.run_upkeep();
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn decide(outcome: AttemptOutcome, context: DecisionContext<'_>) -> D
                 ),
             }
         }
-        AttemptOutcome::Returned(Err(error)) => match error.when_again() {
+        AttemptOutcome::Returned(Err(error)) => match error.when_to_retry() {
             None => context.fall_back(Some(AttemptResult::Fail), FallbackReason::Failed, error.to_string()),
             Some(Retry::WithBackoff) => context.retry(AttemptResult::Retry, context.backoff(), error.to_string()),
             Some(Retry::After(delay)) => context.retry(AttemptResult::Retry, delay, error.to_string()),

@@ -31,6 +31,7 @@ pub(crate) fn source_file(rules: &Rules, path: &str, text: &str) -> Vec<String> 
     let module = module_of(below_src);
     let mut wrong = length(rules, path, text);
     wrong.extend(opening(path, text));
+    wrong.extend(places_of_tests(path, text));
     if is_test_file(below_src) {
         return wrong;
     }
@@ -51,6 +52,7 @@ pub(crate) fn source_file(rules: &Rules, path: &str, text: &str) -> Vec<String> 
 pub(crate) fn crate_file(rules: &Rules, path: &str, text: &str) -> Vec<String> {
     let mut wrong = length(rules, path, text);
     wrong.extend(opening(path, text));
+    wrong.extend(places_of_tests(path, text));
     if !is_test_file(path) {
         wrong.extend(sql(rules, path, &without_tests(&tokens(text))));
     }
@@ -64,6 +66,17 @@ pub(crate) fn length(rules: &Rules, path: &str, text: &str) -> Vec<String> {
         .then(|| format!("{path}: {lines} lines; {most} at most: split it by idea"))
         .into_iter()
         .collect()
+}
+
+/// Unit tests are in the file itself or in `x/tests.rs`, where Cargo finds them without `#[path]`.
+fn places_of_tests(path: &str, text: &str) -> Vec<String> {
+    let beside =
+        path.ends_with("_tests.rs").then(|| format!("{path}: unit tests of `x.rs` belong in `x/tests.rs`"));
+    let elsewhere = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("#[path"));
+    let elsewhere = elsewhere.map(|(at, _)| {
+        format!("{path}:{}: a module without `#[path]`, in the file that Cargo looks for", at + 1)
+    });
+    beside.into_iter().chain(elsewhere).collect()
 }
 
 fn is_test_file(below_src: &str) -> bool {

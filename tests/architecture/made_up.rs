@@ -113,6 +113,32 @@ fn a_file_opens_with_its_design() {
 }
 
 #[test]
+fn unit_tests_are_in_two_places_only() {
+    let table = [
+        ("src/top/tests.rs", "", None),
+        ("src/top/tests/body.rs", "", None),
+        ("src/top_tests.rs", "", Some("src/top_tests.rs: unit tests of `x.rs` belong in `x/tests.rs`")),
+        (
+            "crates/kommo/src/a_tests.rs",
+            "",
+            Some("crates/kommo/src/a_tests.rs: unit tests of `x.rs` belong in `x/tests.rs`"),
+        ),
+        (
+            "crates/kommo/src/a.rs",
+            "#[path = \"b.rs\"]\nmod tests;",
+            Some("crates/kommo/src/a.rs:2: a module without `#[path]`, in the file that Cargo looks for"),
+        ),
+    ];
+    for (path, code, complaint) in table {
+        let code = format!("//! Doc.\n{code}");
+        let check = if path.starts_with("crates/") { crate_file } else { source_file };
+        let found = check(&RULES, path, &code);
+        let found = found.iter().filter(|complaint| !complaint.contains("unknown room"));
+        assert_eq!(Vec::from_iter(found), Vec::from_iter(complaint), "{path}: {code}");
+    }
+}
+
+#[test]
 fn a_file_has_an_end() {
     assert_eq!(length(&RULES, "tests/a.rs", "1\n2\n3\n4\n5\n"), Vec::<String>::new());
     assert_eq!(

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// Longer than anything here takes, on a machine with other things to do.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A bridge that runs.
 pub struct TestBridge {
@@ -144,7 +144,7 @@ impl TestBridge {
 
     /// Waits until the job is as wanted, and gives it.
     pub async fn job_with(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + TEST_TIMEOUT;
         loop {
             // The round trip is the pause.
             let job = self.job(id).await;
@@ -166,7 +166,7 @@ impl TestBridge {
 
     /// Waits until `/health/ready` says that this account waits for a person, and gives what it says.
     pub async fn waiting(&self, host: &str) -> String {
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + TEST_TIMEOUT;
         loop {
             let (_, ready) = self.ready().await;
             let entry =
@@ -180,7 +180,7 @@ impl TestBridge {
 
     /// Asks again and again, with a round trip to the bridge in between, until it is so.
     pub async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + TEST_TIMEOUT;
         while !is_so().await {
             assert!(Instant::now() < limit, "waited in vain for {what}");
             self.get("/health/live").await;
@@ -235,7 +235,7 @@ pub fn client() -> Client {
         .retry(reqwest::retry::never())
         .no_proxy()
         .tls_certs_only([])
-        .timeout(PATIENCE)
+        .timeout(TEST_TIMEOUT)
         .build()
         .unwrap()
 }

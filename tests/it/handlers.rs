@@ -46,7 +46,7 @@ pub fn held() -> (Holding, Held) {
 impl Held {
     /// Waits until it runs once more, and gives the context of that run.
     pub async fn entered(&mut self) -> Context {
-        tokio::time::timeout(crate::bridge::PATIENCE, self.entered.recv())
+        tokio::time::timeout(crate::bridge::TEST_TIMEOUT, self.entered.recv())
             .await
             .expect("the handler was not run")
             .expect("the bridge has ended")

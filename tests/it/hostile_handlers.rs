@@ -373,5 +373,5 @@ async fn a_task_that_outlives_its_handler_goes_on_after_the_answer() {
     continued(&bot).await;
     bridge.in_state(&id, "delivered").await;
     go_on.notify_one();
-    tokio::time::timeout(crate::bridge::PATIENCE, done.notified()).await.unwrap();
+    tokio::time::timeout(crate::bridge::TEST_TIMEOUT, done.notified()).await.unwrap();
 }

@@ -6,7 +6,7 @@ use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Language, Options, 
 use salesbot_bridge::{Clock, ManualClock};
 use serde_json::json;
 
-use crate::bridge::{PATIENCE, TestBridge};
+use crate::bridge::{TEST_TIMEOUT, TestBridge};
 
 /// One account.
 pub async fn kommo() -> Simulator {
@@ -22,7 +22,7 @@ pub async fn account(number: u32) -> Simulator {
 /// where it matters, and must not fail a test elsewhere when the machine is busy. It speaks Russian, so that a bridge that
 /// decided on a title would fail.
 pub async fn playing(options: Options) -> Simulator {
-    Simulator::start(Options { answer_timeout: PATIENCE, language: Language::Russian, ..options })
+    Simulator::start(Options { answer_timeout: TEST_TIMEOUT, language: Language::Russian, ..options })
         .await
         .unwrap()
 }
@@ -43,7 +43,7 @@ pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -
 
 /// Waits, within a limit, until the bot went on.
 pub async fn continued(bot: &Bot) -> Continue {
-    tokio::time::timeout(PATIENCE, bot.continued())
+    tokio::time::timeout(TEST_TIMEOUT, bot.continued())
         .await
         .unwrap_or_else(|_| panic!("the bot still waits: {:#?}", bot.report()))
 }

@@ -8,7 +8,7 @@ use salesbot_bridge::simulator::{Plan, Simulator};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::bridge::PATIENCE;
+use crate::bridge::TEST_TIMEOUT;
 use crate::played::{continued, kommo};
 use crate::setup::Setup;
 
@@ -62,7 +62,8 @@ impl Process {
     }
 
     async fn next(&mut self) -> Option<Value> {
-        let line = tokio::time::timeout(PATIENCE, self.lines.recv()).await.expect("it logs nothing more")?;
+        let line =
+            tokio::time::timeout(TEST_TIMEOUT, self.lines.recv()).await.expect("it logs nothing more")?;
         let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| json!({ "message": line }));
         self.log.push(line.clone());
         Some(line)
@@ -167,7 +168,7 @@ fn every_kind() -> Vec<Plan> {
 
 /// Waits for the bots that were not refused at once.
 async fn waits_for_all(kommo: &Simulator) {
-    let limit = std::time::Instant::now() + PATIENCE;
+    let limit = std::time::Instant::now() + TEST_TIMEOUT;
     let client = crate::bridge::client();
     while kommo.bots().iter().take(5).any(|bot| bot.continued == 0) {
         assert!(std::time::Instant::now() < limit, "{:#?}", kommo.bots());

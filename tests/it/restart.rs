@@ -6,7 +6,7 @@ use salesbot_bridge::simulator::{Bot, Fault};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bridge::{PATIENCE, client};
+use crate::bridge::{TEST_TIMEOUT, client};
 use crate::handlers::{Does, held};
 use crate::played::{bot, calls_for, continued, kommo, manual_clock, one_more_continued};
 use crate::setup::Setup;
@@ -69,7 +69,9 @@ async fn the_grace_of_handlers_begins_with_the_stop_and_not_with_the_end_of_the_
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
     // The grace of `Setup`, all at once: a grace that began later would never be over.
     clock.advance(Duration::from_secs(10));
-    tokio::time::timeout(PATIENCE, context.cancelled().cancelled()).await.expect("the grace had not begun");
+    tokio::time::timeout(TEST_TIMEOUT, context.cancelled().cancelled())
+        .await
+        .expect("the grace had not begun");
     bridge.stop().await;
 }
 
@@ -224,7 +226,7 @@ async fn who_insists_waits_for_nothing_and_loses_nothing() {
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
     bridge.insist_to_stop();
-    let folder = tokio::time::timeout(PATIENCE, bridge.stop()).await.expect("it waits all the same");
+    let folder = tokio::time::timeout(TEST_TIMEOUT, bridge.stop()).await.expect("it waits all the same");
 
     kommo.set_outage(None);
     let (handler, mut held_again) = held();

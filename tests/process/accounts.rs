@@ -5,7 +5,7 @@ use std::time::Instant;
 use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::connected::{REDIRECT_URI, accounts, at, connect, home, installable, kommos};
 use crate::home::Home;
 use crate::serve::Serve;
@@ -59,7 +59,7 @@ async fn an_account_is_listed_connected_and_removed_beside_a_bridge_that_serves(
     assert_eq!(listed(&home, other), Value::Null);
     let gone = accounts(&home, &["remove", host(other)]).expect(1);
     assert!(gone.err.contains("there is no account"), "{}", gone.err);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !metrics(&serve).await.contains("bridge_accounts{state=\"active\"} 0") {
         assert!(Instant::now() < deadline, "the bridge never noticed");
     }

@@ -13,7 +13,7 @@ use reqwest::Client;
 use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::Value;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::process::{Ended, Process, program, run};
 
@@ -203,7 +203,7 @@ fn a_signal_ends_it_with_its_bridge_and_leaves_nothing_behind() {
     let mut bench = Process::start(command);
     let store =
         || fs::read_dir(folder.path()).unwrap().flatten().find(|dir| dir.path().join("bridge.db").exists());
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let store = loop {
         if let Some(found) = store() {
             break found.path();

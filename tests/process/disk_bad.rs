@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::process::{Ended, run};
 use crate::rig::look::look;
@@ -72,7 +72,7 @@ impl Left {
         self.simulator.set_outage(None);
         let serve = self.home.serve();
         for bot in &self.waiting {
-            let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+            let continued = tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await;
             if continued.is_err() {
                 let (_, jobs) = serve.get("/api/v1/jobs?state=delivering&limit=3").await;
                 panic!("{:?}\n{jobs}\n{}", bot.report(), serve.process.err.so_far());

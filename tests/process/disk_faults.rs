@@ -4,7 +4,7 @@
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::disk::{self, BROKEN, CANNOT_SYNC, Disk, FULL, READ_ONLY};
 use crate::home::Home;
 use crate::serve::Serve;
@@ -47,7 +47,7 @@ async fn refuses_while_and_recovers_from(fault: disk::Fault) {
         assert_eq!(call(&serve, bot).await.status(), 200);
     }
     for bot in &bots {
-        let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+        let continued = tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await;
         continued.unwrap_or_else(|_| panic!("{:?}", bot.report()));
     }
     serve.settled().await;

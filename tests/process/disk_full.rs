@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::Serve;
 
@@ -106,7 +106,7 @@ impl Setting {
     /// up; gives those that were acknowledged, the last refusal, and why the bridge is not ready.
     async fn fill(&self) -> (Vec<Bot>, reqwest::Response, String) {
         self.disk.fill();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         let (mut acknowledged, mut refused) = (Vec::new(), None);
         loop {
             let (bot, answer) = self.ask().await;
@@ -127,7 +127,7 @@ impl Setting {
 
 async fn all_continued(bots: &[Bot]) {
     for bot in bots {
-        let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+        let continued = tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await;
         continued.unwrap_or_else(|_| panic!("{:?}", bot.report()));
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::Serve;
 
@@ -75,7 +75,7 @@ impl Setting {
 
 async fn all_continued(bots: &[Bot]) {
     for bot in bots {
-        let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+        let continued = tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await;
         continued.unwrap_or_else(|_| panic!("{:?}", bot.report()));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 
 /// The lines of one pipe. Clones are the same lines.
 #[derive(Clone, Default)]
@@ -66,7 +66,7 @@ impl Lines {
         let (state, changed) = &*self.0;
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let (state, _) = changed
-            .wait_timeout_while(state, PATIENCE, |state| !done(state))
+            .wait_timeout_while(state, TEST_TIMEOUT, |state| !done(state))
             .unwrap_or_else(PoisonError::into_inner);
         state.lines.join("\n")
     }

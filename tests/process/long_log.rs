@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::Serve;
 
@@ -13,7 +13,7 @@ const MAX_LOG_BYTES: u64 = 128 << 20;
 const PIECE: i64 = 16 << 20;
 
 async fn raw(home: &Home) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(home.path("bridge.db")).busy_timeout(PATIENCE);
+    let options = SqliteConnectOptions::new().filename(home.path("bridge.db")).busy_timeout(TEST_TIMEOUT);
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 

@@ -64,4 +64,4 @@ mod widgets;
 use std::time::Duration;
 
 /// The longest that a test waits for one thing: far more than it takes, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+const TEST_TIMEOUT: Duration = Duration::from_secs(40);

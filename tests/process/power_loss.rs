@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::disk::Disk;
 use crate::disk::cut::{Left, Mood, cut};
 use crate::disk::recording::Recording;
@@ -124,7 +124,7 @@ async fn what_was_acknowledged_survives_the_loss_of_all_that_was_not_synced() {
         recorded.home.configure(&recorded.simulator, &place.join("data/bridge.db"), "");
         let serve = recorded.home.serve();
         for bot in recorded.acknowledged_by(position) {
-            let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+            let continued = tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await;
             continued.unwrap_or_else(|_| panic!("cut at {position}, {mood:?}: {:?}", bot.report()));
         }
         serve.settled().await;

@@ -6,13 +6,13 @@ use reqwest::StatusCode;
 use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::Serve;
 
 /// Waits for the line that tells what the `number`th SIGHUP did, counted from 1.
 fn reloaded(serve: &Serve, number: usize) -> Value {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {
         let text = serve.process.err.so_far();
         let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -79,7 +79,7 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
     let told = reloaded(&serve, 2);
     assert_eq!(told["changed"], "admin.token, accounts.main.access_token");
     assert_eq!(told["restart"], 1, "the key of the store needs a restart: {told}");
-    tokio::time::timeout(PATIENCE, waiting.continued()).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, waiting.continued()).await.unwrap();
     assert_eq!(admin("the-old-admin").await, StatusCode::UNAUTHORIZED);
     assert_eq!(admin("the-new-admin").await, StatusCode::OK);
 
@@ -91,7 +91,7 @@ async fn sighup_puts_new_secrets_in_force_and_a_file_that_cannot_be_used_changes
     assert_eq!(reloaded(&serve, 3)["failed"], 3);
     let more = bot();
     assert_eq!(more.call(&serve.url("echo")).await.unwrap().status, 200);
-    tokio::time::timeout(PATIENCE, more.continued()).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, more.continued()).await.unwrap();
     assert_eq!(admin("the-new-admin").await, StatusCode::OK);
 
     serve.process.signal("TERM");

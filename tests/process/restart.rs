@@ -10,7 +10,7 @@ use futures_util::stream;
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 
 const BOTS: usize = 300;
@@ -57,7 +57,7 @@ async fn whatever_was_acknowledged_is_continued_though_the_process_is_killed_aga
     let unheard = load(&serve.url("wait"), &bots, unheard, 1, async || ()).await;
     assert!(unheard.is_empty(), "a bridge that is not killed acknowledges everything");
     for (number, bot) in bots.iter().enumerate() {
-        let continued = tokio::time::timeout(PATIENCE, bot.continued()).await;
+        let continued = tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await;
         let data = continued.unwrap_or_else(|_| panic!("bot {number} hangs: {:?}", bot.report())).data;
         // A job that had the bad luck to run in three of the crashes in a row gets its fallback.
         let own = data["n"].as_str() == Some(&number.to_string());
@@ -90,7 +90,7 @@ async fn an_outage_of_kommo_and_a_kill_in_the_middle_of_it_lose_nothing() {
     let serve = home.serve();
     simulator.set_outage(None);
     for bot in &bots {
-        tokio::time::timeout(PATIENCE, bot.continued()).await.unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await.unwrap();
     }
     serve.settled().await;
     assert_eq!(serve.count("delivered").await, 50);

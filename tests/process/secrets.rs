@@ -81,7 +81,7 @@ async fn the_loudest_log_of_a_run_with_faults_holds_no_secret() {
     let refused = serve.client.get(&admin).bearer_auth(&wrong).send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 
-    let deadline = std::time::Instant::now() + crate::PATIENCE;
+    let deadline = std::time::Instant::now() + crate::TEST_TIMEOUT;
     loop {
         let stats = unfinished(&serve, "/api/v1/stats").await;
         if ["queued", "running", "delivering"].iter().all(|state| stats["jobs"][*state] == 0) {
@@ -117,7 +117,7 @@ async fn the_log_of_a_panic_names_its_place_and_quotes_no_one() {
     for data in [json!({ "quote": CUSTOMER }), json!({ "message": CUSTOMER })] {
         let bot = simulator.bot(Plan::with_data(data));
         assert_eq!(bot.call(&serve.url("panic")).await.unwrap().status, 200);
-        tokio::time::timeout(crate::PATIENCE, bot.continued()).await.unwrap();
+        tokio::time::timeout(crate::TEST_TIMEOUT, bot.continued()).await.unwrap();
     }
     serve.settled().await;
     let ended = serve.stop();

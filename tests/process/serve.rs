@@ -7,7 +7,7 @@ use std::time::Instant;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::process::{Ended, Process};
 
 /// A bridge that has said that it is ready. Dropping it kills it.
@@ -51,7 +51,7 @@ impl Serve {
 
     /// Asks until there are `least` jobs or more in `state`.
     pub async fn reaches(&self, state: &str, least: u64) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while self.count(state).await < least {
             assert!(Instant::now() < deadline, "never {least} jobs {state}");
         }
@@ -64,7 +64,7 @@ impl Serve {
 
     /// Asks until `least` jobs or more are delivered, or all that there are are finished.
     pub async fn delivers(&self, least: u64) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             let (_, stats) = self.get("/api/v1/stats").await;
             let jobs = &stats["jobs"];
@@ -78,7 +78,7 @@ impl Serve {
 
     /// Asks `/health/ready` until it answers `status`.
     pub async fn becomes(&self, status: u16) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             let (got, body) = self.get("/health/ready").await;
             if got == status {

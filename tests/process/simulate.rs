@@ -152,7 +152,7 @@ async fn a_script_ends_at_its_time_whatever_it_does() {
         };
         let begun = Instant::now();
         while let Some(thread) = threads().find(works) {
-            assert!(begun.elapsed() < crate::PATIENCE, "the thread {} works on", thread.display());
+            assert!(begun.elapsed() < crate::TEST_TIMEOUT, "the thread {} works on", thread.display());
         }
     }
     simulator.signal("TERM");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 
 const NOTHING: &str = "";
@@ -17,7 +17,7 @@ const HALF_A_BODY: &str =
 
 fn open(address: SocketAddr, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream.write_all(text.as_bytes()).unwrap();
     stream
 }
@@ -72,7 +72,7 @@ async fn an_oversized_body_is_refused_and_a_drip_is_cut_however_steady() {
 
     // A byte a round trip: it never pauses for long, and never ends.
     let mut drip = open(serve.public, HALF_A_HEAD);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while drip.write_all(b"x").is_ok() {
         assert!(Instant::now() < deadline, "the drip goes on");
         serve.count("queued").await;

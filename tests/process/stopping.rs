@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::process::Process;
 
@@ -103,7 +103,7 @@ async fn a_second_signal_ends_it_at_once_though_everything_hangs() {
 
     simulator.set_outage(None);
     let serve = home.serve_own();
-    tokio::time::timeout(PATIENCE, hanging.continued()).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, hanging.continued()).await.unwrap();
     serve.reaches("running", 1).await;
 }
 

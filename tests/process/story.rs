@@ -9,7 +9,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::connected::at;
 use crate::process::{Ended, Process, program, run, undisturbed};
 use crate::serve::Serve;
@@ -91,7 +91,7 @@ async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
 
     // 6. The bot went on, and left by the exit of success.
     let (reports, _) = asked(step(5, 0));
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TEST_TIMEOUT;
     loop {
         let report: Value = client.get(reports).send().await.unwrap().json().await.unwrap();
         if report["bots"][0]["exit"] == "success" {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::connected::{accounts, connect, home as two_accounts, kommos};
 use crate::home::Home;
 use crate::serve::Serve;
@@ -25,7 +25,7 @@ fn show(home: &Home, id: &str) -> Value {
 
 /// Asks until the job waits for this cause; gives what it waits for.
 fn waits_for(home: &Home, id: &str, cause: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let job = show(home, id);
         if job["waits_for"]["cause"] == cause {
@@ -37,7 +37,7 @@ fn waits_for(home: &Home, id: &str, cause: &str) -> Value {
 
 /// Asks until `ready` names this many accounts that wait for an operator.
 async fn waiting(serve: &Serve, accounts: usize) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let (_, ready) = serve.get("/health/ready").await;
         if ready["waiting"].as_array().map(Vec::len) == Some(accounts) {
@@ -96,7 +96,7 @@ async fn a_wrong_token_is_named_by_each_job_it_holds_and_by_its_account_with_the
     }
     serve.settled().await;
     waiting(&serve, 0).await;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !home.run(&["accounts", "list", "--json"]).expect(0).json()["accounts"][0]["waits_for"].is_null() {
         assert!(Instant::now() < deadline, "the wait stays");
     }
@@ -191,7 +191,7 @@ async fn a_job_of_an_account_that_was_never_connected_or_was_disconnected_says_s
     other.revoke_tokens();
     let hook = other.revoke_url(&format!("http://{}", serve.public));
     assert!(serve.client.get(hook).send().await.unwrap().status().is_success());
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while show(&home, &id)["state"] != "cancelled" {
         assert!(Instant::now() < deadline, "never cancelled");
     }

@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::serve::ready;
 
@@ -39,7 +39,7 @@ impl Unread {
                 break addresses;
             }
         };
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client = Client::builder().no_proxy().timeout(TEST_TIMEOUT).build().unwrap();
         let url = format!("http://{public}/widget_request");
         Self { child, stderr: Some(reader), url, admin: format!("http://{admin}"), client }
     }
@@ -59,7 +59,7 @@ impl Unread {
 
     /// Sends bots whose continues Kommo refuses, and good ones, until lines were dropped. Each is answered.
     async fn fills_it(&self, simulator: &Simulator, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while self.dropped().await == 0 {
             assert!(Instant::now() < deadline, "no line was ever dropped");
             let refused: Vec<Bot> = (0..20)
@@ -80,7 +80,7 @@ impl Unread {
     async fn still_works(&self, simulator: &Simulator) {
         let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
         assert_eq!(bot.call(&format!("{}/echo", self.url)).await.unwrap().status, 200);
-        tokio::time::timeout(PATIENCE, bot.continued()).await.unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await.unwrap();
         self.get("/health/live").await;
     }
 
@@ -166,7 +166,7 @@ async fn a_reader_that_comes_back_learns_how_many_lines_are_missing() {
         }
         last
     });
-    let missing = told.recv_timeout(PATIENCE).unwrap();
+    let missing = told.recv_timeout(TEST_TIMEOUT).unwrap();
     assert!(missing > 0);
     serve.still_works(&simulator).await;
     serve.terminate();
@@ -183,7 +183,7 @@ async fn a_handler_that_panics_waits_for_no_reader() {
     for _ in 0..3 {
         let bot = simulator.bot(Plan::with_data(json!({ "n": "1" })));
         assert_eq!(bot.call(&format!("{}/panic", serve.url)).await.unwrap().status, 200);
-        tokio::time::timeout(PATIENCE, bot.continued()).await.unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, bot.continued()).await.unwrap();
     }
     serve.still_works(&simulator).await;
     serve.terminate();
@@ -200,7 +200,7 @@ fn a_start_that_fails_ends_though_no_one_reads_why() {
     let mut child = command.spawn().unwrap();
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(child.wait().unwrap()));
-    let status = told.recv_timeout(PATIENCE).expect("it waits for a reader");
+    let status = told.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader");
     assert_eq!(status.code(), Some(2));
     drop(reader);
 }
@@ -216,7 +216,7 @@ fn simulate_ends_though_no_one_reads_what_it_prints() {
     let mut child = command.spawn().unwrap();
     let pid = child.id();
     // Once it has a handler for SIGTERM, the signal alone no longer ends it.
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !handles_sigterm(pid) {
         assert!(Instant::now() < deadline, "it listens to no signal");
         thread::yield_now();
@@ -224,7 +224,7 @@ fn simulate_ends_though_no_one_reads_what_it_prints() {
     assert!(Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap().success());
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(child.wait().unwrap()));
-    assert_eq!(told.recv_timeout(PATIENCE).expect("it waits for a reader").code(), Some(0));
+    assert_eq!(told.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader").code(), Some(0));
     drop(reader);
 }
 

@@ -7,7 +7,7 @@ use salesbot_bridge::simulator::{Plan, Simulator};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::own_handlers;
 use crate::process::{Process, program};
@@ -129,7 +129,7 @@ impl<'a> Rig<'a> {
             if *jobs != before {
                 (before, moved) = (jobs.clone(), Instant::now());
             }
-            if moved.elapsed() > PATIENCE {
+            if moved.elapsed() > TEST_TIMEOUT {
                 let (_, queued) = serve.get("/api/v1/jobs?state=queued&limit=3").await;
                 let log = serve.process.err.so_far();
                 return Some(format!("nothing moves any more: {stats}\n{queued}\n{log}"));

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use rig::report::Report;
 
 /// The longest that one thing may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Arguments {
     seconds: Option<u64>,

@@ -90,7 +90,7 @@ impl Client {
         let kommo = HttpClient::new(&options.outgoing, options.hosts, options.timeout)?;
         let clients = ClientFactory {
             kommo,
-            gate: CallLimiter::new(limits, clock.clone()),
+            limiter: CallLimiter::new(limits, clock.clone()),
             credentials: Arc::new(LongLived::new(&origin, token)),
             clock,
             random: fastrand::f64,
@@ -130,13 +130,13 @@ impl Client {
         let (mut tries, mut renewed, mut asked_to_wait) = (0, false, false);
         loop {
             let url = request.url(&bearer.origin)?;
-            let mut pass = self.turn(&bearer, deadline, asked_to_wait).await?;
+            let mut permit = self.permit(&bearer, deadline, asked_to_wait).await?;
             if credentials.is_refused(account, &bearer) {
-                drop(pass);
+                drop(permit);
                 bearer = credentials.bearer(account).await.map_err(Error::NotConnected)?;
                 continue;
             }
-            if pass.start().is_err() {
+            if permit.start().is_err() {
                 // A pause began since it had its turn: it waits for the next one.
                 continue;
             }
@@ -150,7 +150,7 @@ impl Client {
             match decide(&outcome, context) {
                 Decision::Finish { account_is_fine } => {
                     if account_is_fine {
-                        pass.succeeded();
+                        permit.succeeded();
                     }
                     Error::check(outcome)?;
                     // An outcome is accepted only if there is a response.
@@ -158,21 +158,21 @@ impl Client {
                     return Ok(Reply { response, origin: bearer.origin });
                 }
                 Decision::RenewToken => {
-                    // Renewing needs a turn itself, and this ticket could be the only one.
-                    drop(pass);
+                    // Renewing needs a permit itself, and this reservation could be the only one.
+                    drop(permit);
                     tries -= 1;
                     renewed = true;
                     bearer = credentials.renewed(account, &bearer).await.map_err(Error::Unauthorized)?;
                 }
                 Decision::PauseAccount { retry_after: hint, retry } => {
-                    pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call });
+                    permit.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call });
                     if !retry {
                         return Err(Error::RateLimited { retry_after: hint });
                     }
                     asked_to_wait = true;
                 }
                 Decision::RetryAfter(delay) => {
-                    drop(pass);
+                    drop(permit);
                     if clock.elapsed().saturating_add(delay) >= deadline {
                         // Only what was not accepted is tried again.
                         Error::check(outcome)?;
@@ -183,9 +183,14 @@ impl Client {
         }
     }
 
-    async fn turn(&self, bearer: &Bearer, deadline: Duration, asked_to_wait: bool) -> Result<Permit, Error> {
+    async fn permit(
+        &self,
+        bearer: &Bearer,
+        deadline: Duration,
+        asked_to_wait: bool,
+    ) -> Result<Permit, Error> {
         let left = deadline.saturating_sub(self.shared.clock.elapsed());
-        self.shared.gate.acquire(&bearer.origin, CallKind::Api, left).await.map_err(|Paused { left }| {
+        self.shared.limiter.acquire(&bearer.origin, CallKind::Api, left).await.map_err(|Paused { left }| {
             if asked_to_wait { Error::RateLimited { retry_after: left } } else { Error::Paused { left } }
         })
     }

@@ -30,9 +30,9 @@ impl ClientFactory {
         let patience = Duration::from_secs(1);
         let kommo = HttpClient::direct(HostRules { allowed: Vec::new(), insecure: false }, patience).unwrap();
         let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 1 };
-        let gate = CallLimiter::new(limits, clock.clone());
+        let limiter = CallLimiter::new(limits, clock.clone());
         let credentials = Arc::new(LongLived::new("https://nobody.kommo.com", "a-token".into()));
-        Arc::new(Self { kommo, gate, credentials, clock, random: || 1.0, patience, runtime: None })
+        Arc::new(Self { kommo, limiter, credentials, clock, random: || 1.0, patience, runtime: None })
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a call is made, with credentials and a gate that a test decides.
+//! How a call is made, with credentials and a limiter that a test decides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,7 @@ struct Renewable {
     origin: Arc<str>,
     first: SecretString,
     second: Option<SecretString>,
-    gate: Arc<CallLimiter>,
+    limiter: Arc<CallLimiter>,
     renewals: AtomicU32,
 }
 
@@ -38,7 +38,7 @@ impl Credentials for Renewable {
         Box::pin(async {
             self.renewals.fetch_add(1, Ordering::SeqCst);
             let Some(second) = &self.second else { return Err(NoBearer::LongLived) };
-            self.gate.acquire(&self.origin, CallKind::Token, MAX_WAIT).await.unwrap().start().unwrap();
+            self.limiter.acquire(&self.origin, CallKind::Token, MAX_WAIT).await.unwrap().start().unwrap();
             Ok(self.give(second, 2))
         })
     }
@@ -52,17 +52,17 @@ fn clients(
     let host = simulator.base_url().strip_prefix("http://").unwrap();
     let rules = HostRules { allowed: vec![host.parse().unwrap()], insecure: true };
     let limits = CallLimits { rate_per_account: 7, rate_total: None, concurrency: 7 };
-    let gate = CallLimiter::new(limits, clock.clone());
+    let limiter = CallLimiter::new(limits, clock.clone());
     let credentials = Arc::new(Renewable {
         origin: simulator.base_url().into(),
         first: tokens.0.into(),
         second: tokens.1.map(Into::into),
-        gate: gate.clone(),
+        limiter: limiter.clone(),
         renewals: AtomicU32::new(0),
     });
     let clients = ClientFactory {
         kommo: HttpClient::direct(rules, MAX_WAIT).unwrap(),
-        gate,
+        limiter,
         credentials: credentials.clone(),
         clock,
         random: || 0.0,
@@ -109,17 +109,17 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let good = simulator.options().access_token.clone();
     let manual = model::clock::ManualClock::new(Timestamp::from_millis(1));
     let (clients, _) = clients(&simulator, ("stale", Some(&good)), manual.clock());
-    let mut pass = clients.gate.acquire(simulator.base_url(), CallKind::Api, MAX_WAIT).await.unwrap();
-    pass.start().unwrap();
+    let mut permit = clients.limiter.acquire(simulator.base_url(), CallKind::Api, MAX_WAIT).await.unwrap();
+    permit.start().unwrap();
     let cause = Cause::TooMany;
-    pass.pause(Pause { cause, hint: Some(Duration::from_secs(5)), source: Source::Call });
-    drop(pass);
+    permit.pause(Pause { cause, hint: Some(Duration::from_secs(5)), source: Source::Call });
+    drop(permit);
     manual.advance(Duration::from_secs(5));
     let client = clients.client_at(simulator.base_url());
     let asked = tokio::time::timeout(MAX_WAIT, client.widget("amo_dropbox")).await;
     assert_eq!(asked.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
     // Its success ended the pause: four more may go, beside the two tries and the renewal.
-    assert_eq!(clients.gate.acquire_now(simulator.base_url(), 7).len(), 4);
+    assert_eq!(clients.limiter.acquire_now(simulator.base_url(), 7).len(), 4);
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_pause_that_is_too_long_is_told_and_one_that_is_not_is_waited_for() {
     simulator.queue_api_faults(too_many(7));
     let asking = tokio::spawn(async move { client.uninstall_widget("amo_dropbox").await });
     let second_pause = async {
-        while clients.gate.wait(simulator.base_url()) != Some(Duration::from_secs(7)) {
+        while clients.limiter.wait(simulator.base_url()) != Some(Duration::from_secs(7)) {
             tokio::task::yield_now().await;
         }
     };
@@ -173,7 +173,7 @@ async fn what_a_handler_may_not_do_holds_up_no_continue() {
         simulator.queue_api_faults([fault.clone()]);
         assert!(client.get_json("/api/v4/account").await.is_err(), "{fault}");
         for account in [simulator.base_url(), "https://other.kommo.com"] {
-            assert_eq!(clients.gate.wait(account), Some(Duration::ZERO), "{fault}: {account}");
+            assert_eq!(clients.limiter.wait(account), Some(Duration::ZERO), "{fault}: {account}");
         }
     }
     assert!(client.get_json("/api/v4/account").await.is_ok());

@@ -21,7 +21,7 @@ pub(super) struct Head<'a> {
 pub(super) struct NoHttp;
 
 /// Longer heads than this are nobody's that we know.
-const MOST_HEAD: usize = 16 << 10;
+const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// Reads the first message in `bytes`; `None` until it is there with all its body.
 ///
@@ -29,7 +29,7 @@ const MOST_HEAD: usize = 16 << 10;
 /// It is no HTTP, or its body has no length.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<Head<'_>>, NoHttp> {
     let Some(body) = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) else {
-        return if bytes.len() > MOST_HEAD { Err(NoHttp) } else { Ok(None) };
+        return if bytes.len() > MAX_HEAD_BYTES { Err(NoHttp) } else { Ok(None) };
     };
     let head = std::str::from_utf8(&bytes[..body - 4]).map_err(|_| NoHttp)?;
     let mut lines = head.split("\r\n");
@@ -96,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(read(head.as_bytes()), Err(NoHttp), "{head}");
         }
-        assert_eq!(read(&vec![b'x'; MOST_HEAD + 1]), Err(NoHttp));
+        assert_eq!(read(&vec![b'x'; MAX_HEAD_BYTES + 1]), Err(NoHttp));
         for line in ["HTTP/1.1 2x2 No", "HTTP/1.1 ", "HTTP/2 200", ""] {
             assert_eq!(status(line), Err(NoHttp), "{line}");
         }

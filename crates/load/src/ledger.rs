@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often somebody who waits looks again. Figures come from what was noted, not from this.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// The answer of a request whose connection broke.
 const BROKEN: u16 = 1;
 
@@ -150,7 +150,7 @@ impl Ledger {
 
     /// Waits until `reached` says so; false if nothing moved for `patience` before that.
     pub async fn reaches(&self, patience: Duration, reached: impl Fn(&Self) -> bool) -> bool {
-        let mut look = interval(LOOK);
+        let mut look = interval(POLL_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut count, mut moved) = (self.count(), Instant::now());
         loop {

@@ -13,9 +13,9 @@ use super::http;
 use super::schedule::{Schedule, Turns};
 
 /// Before a bridge that refuses connections is tried again.
-const PAUSE: Duration = Duration::from_millis(20);
+const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// No answer to a request that went well is longer.
-const ANSWER: usize = 1024;
+const MAX_ANSWER_BYTES: usize = 1024;
 
 /// How a batch is sent.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ async fn connect(batch: &Batch) -> io::Result<TcpStream> {
 
 async fn connection(mut stream: TcpStream, batch: Arc<Batch>, turns: Arc<Turns>) {
     let ledger = batch.ledger();
-    let (mut paper, mut answer) = (Paper::default(), Vec::with_capacity(ANSWER));
+    let (mut paper, mut answer) = (Paper::default(), Vec::with_capacity(MAX_ANSWER_BYTES));
     while let Some((index, due)) = turns.take().await {
         batch.write(index, &mut paper);
         // A bridge closes connections that say nothing for long. As any client, this one sees it before it writes.
@@ -119,7 +119,7 @@ async fn connect_again(batch: &Batch) -> TcpStream {
     loop {
         match connect(batch).await {
             Ok(stream) => return stream,
-            Err(_refused) => tokio::time::sleep(PAUSE).await,
+            Err(_refused) => tokio::time::sleep(CONNECT_RETRY_DELAY).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// The pacer looks this often whether anybody still wants to know.
-const LONGEST_SLEEP: Duration = Duration::from_millis(50);
+const MAX_SLEEP: Duration = Duration::from_millis(50);
 
 /// A constant rate: request `n` is due `n / rate` seconds after the start, however the ones before it fare.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ fn pace(turns: &Weak<Turns>, schedule: Schedule, total: usize, takers: usize) {
             return;
         }
         drop(turns);
-        thread::sleep(schedule.due(given).saturating_duration_since(Instant::now()).min(LONGEST_SLEEP));
+        thread::sleep(schedule.due(given).saturating_duration_since(Instant::now()).min(MAX_SLEEP));
     }
 }
 

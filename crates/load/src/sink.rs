@@ -15,8 +15,8 @@ use super::http;
 use super::ledger::Ledger;
 use super::token::random_hex;
 
-/// Before the port is tried again.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long until the next connection is accepted after one could not be.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// A continue with its head fits in; longer ones let it grow.
 const REQUEST: usize = 2048;
 
@@ -208,7 +208,7 @@ async fn accept(listener: &mut Option<TcpListener>, address: SocketAddr) -> TcpS
         match accepted {
             Ok(stream) => return stream,
             // The port is still taken, or there are no file descriptors: both pass.
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::plan::{BodyStyle, Plan};
 use super::serve::Shared;
 
 const MAX_COUNT: usize = 10_000;
-const CALLS_AT_ONCE: usize = 64;
+const MAX_PARALLEL_CALLS: usize = 64;
 
 /// An order for bots: of an uploaded `widget`, or bots that ask one `url`.
 #[derive(Debug, Deserialize)]
@@ -95,7 +95,7 @@ async fn start(shared: &Shared, head: &Parts, body: &Bytes) -> Answer {
     let bots: Vec<_> = (0..count).map(|_| Bot::create(&shared.account, plan.clone())).collect();
     let ids: Vec<_> = bots.iter().map(Bot::id).collect();
     let stop = shared.stop.clone();
-    let calls = futures_util::stream::iter(bots).for_each_concurrent(CALLS_AT_ONCE, move |bot| {
+    let calls = futures_util::stream::iter(bots).for_each_concurrent(MAX_PARALLEL_CALLS, move |bot| {
         let url = url.clone();
         // What came of it is in the bot's report.
         async move { drop(bot.call(url.as_str()).await) }

@@ -16,15 +16,15 @@ use super::{package_manifest, script_process};
 
 const PAGE: &str = include_str!("page.js");
 const FILE: &str = "script.js";
-const MEMORY: usize = 32 * 1024 * 1024;
-const STACK: usize = 256 * 1024;
-const TIME: Duration = Duration::from_secs(2);
+const MAX_MEMORY_BYTES: usize = 32 * 1024 * 1024;
+const MAX_STACK_BYTES: usize = 256 * 1024;
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 /// How much longer a script may be in a function of the engine that cannot be interrupted.
-const MORE_TIME: Duration = Duration::from_secs(1);
+const EXTRA_TIME: Duration = Duration::from_secs(1);
 /// Scripts that run at once, in all accounts of this process.
 const MAX_RUNNING: usize = 4;
 /// How long a script waits for its turn.
-const WAIT: Duration = Duration::from_secs(6);
+const TURN_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What is wrong with the callbacks of the package's script.
 pub(super) fn check(program: Option<&Path>, package: &Package) -> Vec<Mistake> {
@@ -74,9 +74,9 @@ impl Job {
     /// unless the script is in a function of the engine that never asks whether to go on.
     pub(super) fn run(&self) -> Result<String, String> {
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
-        runtime.set_memory_limit(MEMORY);
-        runtime.set_max_stack_size(STACK);
-        let end = Instant::now() + TIME;
+        runtime.set_memory_limit(MAX_MEMORY_BYTES);
+        runtime.set_max_stack_size(MAX_STACK_BYTES);
+        let end = Instant::now() + TIME_LIMIT;
         runtime.set_interrupt_handler(Some(Box::new(move || Instant::now() >= end)));
         let context = Context::full(&runtime).map_err(|error| error.to_string())?;
         let result = context.with(|ctx| {
@@ -97,12 +97,13 @@ impl Job {
 /// left behind then. Few run at once: those that were left behind count, so that they can use only so much of a machine.
 fn run(program: Option<&Path>, package: &Package, call: &str) -> Result<String, String> {
     let job = Job::new(package, call);
-    let turn = Turn::take(WAIT).ok_or("Too many scripts run; some do not end. Restart the simulator.")?;
+    let turn =
+        Turn::take(TURN_TIMEOUT).ok_or("Too many scripts run; some do not end. Restart the simulator.")?;
     match program {
         Some(program) => {
-            script_process::run(program, &job, TIME + MORE_TIME)?.unwrap_or_else(|| Err(too_long()))
+            script_process::run(program, &job, TIME_LIMIT + EXTRA_TIME)?.unwrap_or_else(|| Err(too_long()))
         }
-        None => within(TIME + MORE_TIME, move || {
+        None => within(TIME_LIMIT + EXTRA_TIME, move || {
             let _until_it_ends = turn;
             job.run()
         })?
@@ -156,7 +157,7 @@ impl Drop for Turn {
 }
 
 fn too_long() -> String {
-    format!("It runs for more than {} seconds.", TIME.as_secs())
+    format!("It runs for more than {} seconds.", TIME_LIMIT.as_secs())
 }
 
 /// An expression for a value. As a literal it could set prototypes.

@@ -8,7 +8,7 @@ use url::{Host, Url};
 use model::{HandlerName, is_path_prefix};
 
 /// The longest address that goes into a script, in bytes.
-const LONGEST: usize = 2_000;
+const MAX_URL_BYTES: usize = 2_000;
 
 /// Names that lead nowhere on the Internet: reserved ones, and those of private networks.
 const PRIVATE: [&str; 10] = [
@@ -60,7 +60,7 @@ impl BridgeUrl {
             .filter(|(prefix, _)| is_path_prefix(prefix))
             .and_then(|(_, name)| name.parse().ok())
             .ok_or(BridgeUrlError::Path)?;
-        if url.as_str().len() > LONGEST {
+        if url.as_str().len() > MAX_URL_BYTES {
             return Err(BridgeUrlError::Long);
         }
         Ok(Self { url, handler })
@@ -132,7 +132,7 @@ pub enum BridgeUrlError {
     )]
     Path,
     /// Longer than a script should carry.
-    #[error("is longer than {LONGEST} bytes")]
+    #[error("is longer than {MAX_URL_BYTES} bytes")]
     Long,
 }
 

@@ -15,13 +15,13 @@ use serde_json::Value as Json;
 /// What surrounds the script.
 const SURROUNDINGS: &str = include_str!("engine.js");
 /// The most memory, in bytes.
-const MEMORY: usize = 32 * 1024 * 1024;
+const MAX_MEMORY_BYTES: usize = 32 * 1024 * 1024;
 /// The deepest stack, in bytes.
-const STACK: usize = 256 * 1024;
+const MAX_STACK_BYTES: usize = 256 * 1024;
 /// How often the engine may ask whether to go on, which it does after some thousand steps each.
-const PATIENCE: u32 = 300;
+const MAX_INTERRUPT_CHECKS: u32 = 300;
 /// How long all of it may take. Only a script that is in a function of the engine which never asks takes that long.
-const TIME: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the callbacks of a script did.
 #[derive(Debug, Deserialize)]
@@ -42,8 +42,8 @@ pub(super) struct Observed {
 pub(super) fn observe(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Result<Observed, String> {
     let (script, handler) = (script.to_vec(), handler.to_owned());
     let (params, texts) = (params.clone(), texts.clone());
-    within(&LEFT_BEHIND, TIME, move || observe_here(&script, &handler, &params, &texts))?
-        .unwrap_or_else(|| Err(format!("it runs for more than {} seconds", TIME.as_secs())))
+    within(&LEFT_BEHIND, TIME_LIMIT, move || observe_here(&script, &handler, &params, &texts))?
+        .unwrap_or_else(|| Err(format!("it runs for more than {} seconds", TIME_LIMIT.as_secs())))
 }
 
 /// What `work` comes to on a thread of its own, where it is left behind if it takes longer: `None`. `left_behind` counts
@@ -101,12 +101,12 @@ impl Drop for Ending {
 
 fn observe_here(script: &[u8], handler: &str, params: &Json, texts: &Json) -> Result<Observed, String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
-    runtime.set_memory_limit(MEMORY);
-    runtime.set_max_stack_size(STACK);
-    let (mut asked, end) = (0_u32, Instant::now() + TIME);
+    runtime.set_memory_limit(MAX_MEMORY_BYTES);
+    runtime.set_max_stack_size(MAX_STACK_BYTES);
+    let (mut asked, end) = (0_u32, Instant::now() + TIME_LIMIT);
     runtime.set_interrupt_handler(Some(Box::new(move || {
         asked += 1;
-        asked > PATIENCE || Instant::now() >= end
+        asked > MAX_INTERRUPT_CHECKS || Instant::now() >= end
     })));
     let context = Context::full(&runtime).map_err(|error| error.to_string())?;
     let report = context.with(|ctx| {

@@ -201,7 +201,7 @@ async fn what_kommo_says_to_a_strangers_code_pauses_no_continue() {
         home.simulator.queue_oauth_faults([fault.clone()]);
         let _refused = accounts.connect(claim("junk", host(home.origin()))).await;
         assert_eq!(home.simulator.oauth_calls().len(), 2, "{fault:?}");
-        assert_eq!(accounts.0.parts.gate.wait(home.origin()), Some(Duration::ZERO), "{fault:?}");
+        assert_eq!(accounts.0.parts.limiter.wait(home.origin()), Some(Duration::ZERO), "{fault:?}");
         // Strangers' codes alone wait for as long as Kommo says.
         let _kept = accounts.connect(claim("more", host(home.origin()))).await;
         accounts.step(&store).await;

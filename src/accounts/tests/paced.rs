@@ -1,4 +1,4 @@
-//! Calls for tokens pass the gate like every other call, and new tokens are stored before anybody gets them.
+//! Calls for tokens pass the limiter like every other call, and new tokens are stored before anybody gets them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -52,8 +52,8 @@ fn tokens(name: &str, api_domain: &str) -> String {
 
 /// Kommo has asked to be left alone for an hour.
 async fn pause(accounts: &Accounts, origin: &str) {
-    let mut pass = accounts.0.parts.gate.acquire(origin, CallKind::Token, HOUR).await.unwrap();
-    pass.pause(Pause { cause: Cause::TooMany, hint: Some(HOUR), source: Source::Token });
+    let mut permit = accounts.0.parts.limiter.acquire(origin, CallKind::Token, HOUR).await.unwrap();
+    permit.pause(Pause { cause: Cause::TooMany, hint: Some(HOUR), source: Source::Token });
 }
 
 #[tokio::test]

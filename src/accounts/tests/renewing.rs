@@ -213,7 +213,7 @@ async fn what_waits_at_the_old_address_is_looked_at_once_the_move_is_known() {
     let (asked, events) = (accounts.clone(), Arc::new(Mutex::new(Vec::new())));
     let heard = events.clone();
     // The sender hears this, and looks at what waits for the account.
-    accounts.0.parts.gate.on_freed(move |account| {
+    accounts.0.parts.limiter.on_freed(move |account| {
         heard.lock().unwrap().push((account.to_owned(), asked.moved_to(account).is_some()));
     });
     accounts.renewed(home.origin(), &stale).await.unwrap();

@@ -26,9 +26,10 @@ async fn undelivered(home: &Home, store: &Store) -> JobId {
 /// The pause that a refused continue begins, and its note.
 async fn refused(home: &Home, accounts: &Accounts, cause: Cause) {
     let patience = Duration::from_secs(3_600);
-    let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Token, patience).await.unwrap();
-    pass.start().unwrap();
-    pass.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
+    let mut permit =
+        accounts.0.parts.limiter.acquire(home.origin(), CallKind::Token, patience).await.unwrap();
+    permit.start().unwrap();
+    permit.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
     accounts.0.parts.health.account_waits(home.origin(), wait(cause));
 }
 
@@ -38,7 +39,7 @@ fn is_noted(accounts: &Accounts) -> bool {
 
 /// How long the next call to the account has to wait.
 fn left(home: &Home, accounts: &Accounts) -> Duration {
-    accounts.0.parts.gate.wait(home.origin()).unwrap()
+    accounts.0.parts.limiter.wait(home.origin()).unwrap()
 }
 
 #[tokio::test]
@@ -106,10 +107,10 @@ async fn a_pause_that_kommo_asked_a_handler_for_is_noted_while_deliveries_wait()
     let home = Home::new().await;
     let (store, accounts) = home.connected().await;
     let id = undelivered(&home, &store).await;
-    let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();
-    pass.start().unwrap();
+    let mut permit = accounts.0.parts.limiter.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();
+    permit.start().unwrap();
     let hint = Some(Duration::from_secs(300));
-    pass.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call }).unwrap();
+    permit.pause(Pause { cause: Cause::TooMany, hint, source: Source::Call }).unwrap();
     accounts.step(&store).await;
     let noted = accounts.0.parts.health.wait_of(home.origin()).unwrap();
     assert_eq!((noted.cause, noted.until), (Cause::TooMany, Some(START + Duration::from_secs(300))));
@@ -146,9 +147,9 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
     assert!(is_noted(&accounts), "until the probe is answered");
 
     // It was taken out: the next pause lasts.
-    let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();
-    pass.start().unwrap();
-    pass.pause(Pause { cause: Cause::PaymentRequired, hint: None, source: Source::Job(id) }).unwrap();
+    let mut permit = accounts.0.parts.limiter.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();
+    permit.start().unwrap();
+    permit.pause(Pause { cause: Cause::PaymentRequired, hint: None, source: Source::Job(id) }).unwrap();
     accounts.step(&store).await;
     assert!(left(&home, &accounts) > Duration::ZERO);
 }

@@ -63,9 +63,10 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
     let (store, accounts) = home.connected().await;
     let pause = async |cause| {
         let patience = Duration::from_secs(3_600);
-        let mut pass = accounts.0.parts.gate.acquire(home.origin(), CallKind::Token, patience).await.unwrap();
-        pass.start().unwrap();
-        pass.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
+        let mut permit =
+            accounts.0.parts.limiter.acquire(home.origin(), CallKind::Token, patience).await.unwrap();
+        permit.start().unwrap();
+        permit.pause(Pause { cause, hint: None, source: Source::Call }).unwrap();
     };
     pause(Cause::NotRenewed).await;
     accounts.0.parts.health.account_waits(home.origin(), wait(Cause::NotRenewed));
@@ -73,14 +74,14 @@ async fn a_pause_for_want_of_a_renewal_ends_with_it_and_no_other_does() {
     pause(Cause::NotRenewed).await;
     accounts.step(&store).await;
     assert_eq!(home.refreshes(), 1);
-    assert_eq!(accounts.0.parts.gate.wait(home.origin()), Some(Duration::ZERO));
+    assert_eq!(accounts.0.parts.limiter.wait(home.origin()), Some(Duration::ZERO));
     assert!(accounts.0.parts.health.waiting().is_empty());
 
     // Whom Kommo refuses for another reason is not let through by a new token of the same user.
     pause(Cause::Unauthorized).await;
     let bearer = accounts.bearer(home.origin()).await.unwrap();
     accounts.renewed(home.origin(), &bearer).await.unwrap();
-    assert_eq!(accounts.0.parts.gate.wait(home.origin()), Some(Duration::from_secs(30)));
+    assert_eq!(accounts.0.parts.limiter.wait(home.origin()), Some(Duration::from_secs(30)));
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use super::*;
 use crate::cli::account::tests::{configured, connected};
 use model::{AccountState, Timestamp};
 
-fn integration(name: &str, redirect_uri: Option<&str>) -> Integration {
-    Integration {
+fn integration(name: &str, redirect_uri: Option<&str>) -> OAuthIntegration {
+    OAuthIntegration {
         name: name.into(),
         client_uuid: format!("id-of-{name}"),
         client_secret: "secret".into(),

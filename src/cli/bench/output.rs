@@ -11,7 +11,7 @@ use super::Args;
 use super::metrics::Commits;
 
 /// So many requests are named one by one.
-const NAMED: usize = 10;
+const MAX_NAMED_REQUESTS: usize = 10;
 
 /// What the bridge used for the run.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ fn wrong(report: &Report) -> Vec<String> {
 }
 
 fn named(mut all: impl Iterator<Item = String>) -> String {
-    let mut text = all.by_ref().take(NAMED).collect::<Vec<_>>().join(", ");
+    let mut text = all.by_ref().take(MAX_NAMED_REQUESTS).collect::<Vec<_>>().join(", ");
     if all.next().is_some() {
         text.push_str(", …");
     }

@@ -8,7 +8,7 @@ use load::{Batch, Report};
 
 use super::Args;
 
-const REDRAW: Duration = Duration::from_millis(100);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sends every request and waits for their continues; says what came of it.
 ///
@@ -31,7 +31,7 @@ pub(super) async fn play(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Repo
 }
 
 async fn watch(bar: &Progress, batch: &Batch) -> anyhow::Result<()> {
-    let mut redraw = tokio::time::interval(REDRAW);
+    let mut redraw = tokio::time::interval(REDRAW_INTERVAL);
     loop {
         redraw.tick().await;
         bar.set(batch.ledger().count().continued);

@@ -22,7 +22,7 @@ use super::output::{Outcome, Spent};
 use super::played::play;
 
 /// How long a second continue of a request is waited for. A bridge of its own is stopped instead, which is certain.
-const LINGER: Duration = Duration::from_secs(1);
+const SECOND_CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// What the configuration says about the target.
 pub(super) struct Found {
@@ -86,7 +86,7 @@ impl Found {
         let before = owner.and_then(Used::of);
         let report = play(args, &batch).await?;
         let spent = Spent::between(before, owner.and_then(Used::of), report.continued);
-        tokio::time::sleep(LINGER).await;
+        tokio::time::sleep(SECOND_CONTINUE_WAIT).await;
         let mut outcome = Outcome::new(report.with_continues_of(batch.ledger()), spent, None);
         outcome.notes.extend(self.note);
         if spent.is_none() {

@@ -30,7 +30,7 @@ use next::{Addresses, next};
 
 /// With all faults that the demo plays, nothing takes longer than this for each of the seconds that
 /// the pace asks for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const DEMO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Shows the whole loop on this machine, with nothing set up.
 #[derive(Debug, clap::Args)]
@@ -154,25 +154,25 @@ async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url:
         anyhow::Ok(())
     });
     let all = futures_util::future::try_join_all(each);
-    let result = tokio::time::timeout(PATIENCE, all).await;
+    let result = tokio::time::timeout(DEMO_TIMEOUT, all).await;
     // A continue whose answer was lost has arrived; the bridge finds out a moment later.
-    let settled = match &result {
-        Ok(Ok(_)) => tokio::time::timeout(PATIENCE, settled(admin_url)).await,
+    let wait_until_finished = match &result {
+        Ok(Ok(_)) => tokio::time::timeout(DEMO_TIMEOUT, wait_until_finished(admin_url)).await,
         _ => Ok(Ok(())),
     };
     progress.finish();
     match result {
-        Err(_) => bail!("not every bot was continued within {} s", PATIENCE.as_secs()),
+        Err(_) => bail!("not every bot was continued within {} s", DEMO_TIMEOUT.as_secs()),
         Ok(result) => result.map(|_| ())?,
     }
-    match settled {
-        Err(_) => bail!("the bridge still works on jobs after {} s", PATIENCE.as_secs()),
+    match wait_until_finished {
+        Err(_) => bail!("the bridge still works on jobs after {} s", DEMO_TIMEOUT.as_secs()),
         Ok(result) => result,
     }
 }
 
 /// Waits until the bridge has finished every job.
-async fn settled(admin_url: &str) -> anyhow::Result<()> {
+async fn wait_until_finished(admin_url: &str) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     loop {
         let stats: serde_json::Value =

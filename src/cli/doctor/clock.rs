@@ -5,7 +5,7 @@ use model::Timestamp;
 use super::check::Check;
 
 /// A token is accepted so many seconds before its time and after it.
-const SPARE: u64 = 60;
+const TOKEN_LEEWAY_SECONDS: u64 = 60;
 
 /// Compares our time with what a host's `Date` said in the same moment. `Date` has whole seconds.
 pub(super) fn check(ours: Timestamp, theirs: Timestamp, host: &str) -> Check {
@@ -15,8 +15,8 @@ pub(super) fn check(ours: Timestamp, theirs: Timestamp, host: &str) -> Check {
     let todo = "set this machine's clock, and let a time server keep it";
     match off {
         0..=5 => Check::ok("clock", format!("as {host} has it")),
-        off if off < SPARE / 2 => Check::ok("clock", found),
-        off if off < SPARE => Check::warning("clock", found, todo),
+        off if off < TOKEN_LEEWAY_SECONDS / 2 => Check::ok("clock", found),
+        off if off < TOKEN_LEEWAY_SECONDS => Check::warning("clock", found, todo),
         _ => Check::failed("clock", format!("{found}: tokens are taken for expired or not yet valid"), todo),
     }
 }

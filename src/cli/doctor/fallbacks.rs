@@ -9,13 +9,13 @@ use super::check::Check;
 
 const NAME: &str = "answers";
 /// The time that counts as lately.
-const LATELY: Duration = Duration::from_secs(3_600);
+const LAST_HOUR: Duration = Duration::from_secs(3_600);
 /// A share of fallbacks from which on an operator should look: below it are single jobs with odd data.
-const NOTABLE: f64 = 0.01;
+const NOTABLE_SHARE: f64 = 0.01;
 
 /// Looks at the jobs of the last hour; `None` if there were none.
 pub(super) async fn look(store: &Store, now: Timestamp) -> Option<Check> {
-    match store.jobs().recent_outcomes(now - LATELY).await {
+    match store.jobs().recent_outcomes(now - LAST_HOUR).await {
         Ok(outcomes) => check(&outcomes),
         Err(error) => {
             Some(Check::failed(NAME, error.to_string(), "fix that, or set store.url to another file"))
@@ -42,7 +42,7 @@ fn check(outcomes: &RecentOutcomes) -> Option<Check> {
         share * 100.0,
         reason.what(),
     );
-    if share < NOTABLE {
+    if share < NOTABLE_SHARE {
         return Some(Check::ok(NAME, found));
     }
     let todo =

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::accounts::Listed;
 use crate::bridge::Error;
-use crate::bridge::speaking::Speaking;
+use crate::bridge::kommo_stack::KommoStack;
 use crate::config::{Config, Effective, Sources};
 use ::store::Store;
 use model::Outgoing;
@@ -32,7 +32,7 @@ use super::screen::Screen;
 use check::{Check, Outcome};
 
 /// A call to an account may wait and be tried again for so long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// So many accounts' hosts are asked for the time.
 const HOSTS: usize = 5;
 
@@ -119,13 +119,13 @@ async fn ask_accounts(
     clock: &Clock,
     store: Option<Store>,
 ) -> Result<(Vec<Listed>, Vec<accounts::Asked>), Error> {
-    let speaking = Speaking::new(config, clock.clone())?;
-    let known = speaking.clone().accounts(config, store).await?;
+    let kommo_stack = KommoStack::new(config, clock.clone())?;
+    let known = kommo_stack.clone().accounts(config, store).await?;
     let listed = known.list().await?;
-    let clients = speaking.clients(config, &known, None);
+    let clients = kommo_stack.clients(config, &known, None);
     let calls = listed.iter().map(async |one| {
         let origin = one.origin.clone().filter(|_| accounts::is_worth_asking(one, clock.now()))?;
-        Some(clients.client_at(origin).with_patience(PATIENCE).get_json("/api/v4/account").await)
+        Some(clients.client_at(origin).with_patience(CALL_TIMEOUT).get_json("/api/v4/account").await)
     });
     let asked = futures_util::future::join_all(calls).await;
     Ok((listed, asked))

@@ -1,11 +1,11 @@
 //! How calls to Kommo leave this machine, and whether the environment says something else.
 
-use crate::config::Delivery;
+use crate::config::DeliveryConfig;
 
 use super::check::Check;
 
 /// Says what is in effect.
-pub(super) fn check(delivery: &Delivery) -> Check {
+pub(super) fn check(delivery: &DeliveryConfig) -> Check {
     judge(&delivery.outgoing.to_string(), delivery.ignored_proxy.as_deref())
 }
 

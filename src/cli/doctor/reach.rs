@@ -16,11 +16,11 @@ use super::check::Check;
 use super::clock;
 
 /// Nobody who is well takes longer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client that carries no secret, and whose calls leave as those to Kommo do.
 pub(super) fn client(outgoing: &Outgoing) -> Option<Client> {
-    client_builder(outgoing).ok()?.timeout(PATIENCE).build().ok()
+    client_builder(outgoing).ok()?.timeout(REACH_TIMEOUT).build().ok()
 }
 
 /// What the host at `origin` takes for the time.
@@ -93,7 +93,7 @@ fn causes(error: &reqwest::Error) -> String {
         text = if text.is_empty() { error.to_string() } else { format!("{text}: {error}") };
         cause = error.source();
     }
-    if error.is_timeout() { format!("not within {} s", PATIENCE.as_secs()) } else { text }
+    if error.is_timeout() { format!("not within {} s", REACH_TIMEOUT.as_secs()) } else { text }
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use super::permissions;
 
 const MB: u64 = 1_000_000;
 /// Below that somebody should look, and below that requests are about to be refused.
-const ROOM: (u64, u64) = (500 * MB, 20 * MB);
+const FREE_SPACE_LIMITS: (u64, u64) = (500 * MB, 20 * MB);
 /// A job that waits longer for a worker finds too few of them, or none.
-const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+const LONG_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Looks at a store that was visited.
 pub(super) async fn checks(
@@ -86,7 +86,7 @@ fn contents(path: &str, stats: &Stats, now: Timestamp) -> Vec<Check> {
             "see why with `jobs list --state dead`, and deliver them again with `jobs retry --dead`",
         ));
     }
-    let waits = stats.oldest_queued.map(|oldest| now.since(oldest)).filter(|waits| *waits > LONG);
+    let waits = stats.oldest_queued.map(|oldest| now.since(oldest)).filter(|waits| *waits > LONG_WAIT);
     if let Some(waits) = waits {
         checks.push(Check::warning(
             "jobs",
@@ -115,10 +115,12 @@ fn log(state: &LogState) -> Option<Check> {
 fn room(folder: &Path, bytes: u64) -> Check {
     let found = format!("{} MB free in {}", bytes / MB, folder.display());
     match bytes {
-        bytes if bytes < ROOM.1 => {
+        bytes if bytes < FREE_SPACE_LIMITS.1 => {
             Check::failed("disk", found, "free some space: a full disk refuses requests")
         }
-        bytes if bytes < ROOM.0 => Check::warning("disk", found, "free some space before it is full"),
+        bytes if bytes < FREE_SPACE_LIMITS.0 => {
+            Check::warning("disk", found, "free some space before it is full")
+        }
         _ => Check::ok("disk", found),
     }
 }

@@ -28,7 +28,8 @@ async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> 
     let store = Store::open(&jobs.url, Role::Observer, jobs.clock.clock()).await.unwrap();
     let fallback = CheckedCompletion::from_json(r#"{"data":{"status":"sorry"}}"#).unwrap();
     let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
-    let configured = BTreeMap::from([("echo".parse().unwrap(), Handler { policy, ..Handler::default() })]);
+    let configured =
+        BTreeMap::from([("echo".parse().unwrap(), HandlerConfig { policy, ..HandlerConfig::default() })]);
     let mut visit = Visit {
         store: &store,
         configured: &configured,

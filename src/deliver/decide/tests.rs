@@ -2,6 +2,8 @@
 
 mod not_kommo;
 mod refusal_props;
+mod refusals;
+mod replaced;
 
 use super::*;
 use kommo::{ApiProblem, Reason, Response, classify};
@@ -171,95 +173,6 @@ fn the_account_waits_and_no_attempt_is_burnt() {
     }
 }
 
-fn refusals() -> [AttemptOutcome; 4] {
-    [status(401), status(402), status(403), web_page(403)]
-}
-
-fn refused(failing_since: Option<Timestamp>, refused_at: Timestamp) -> Delivery {
-    let failures = u32::from(failing_since.is_some());
-    Delivery { failures, failing_since, answer_lost: false, refused_at: Some(refused_at) }
-}
-
-#[test]
-fn a_job_that_is_refused_while_the_account_takes_others_waits_alone_and_is_charged_until_it_gives_up() {
-    let account = AccountEvidence { taken_at: Some(NOW), refuses_others: false };
-    let before = NOW - Duration::from_secs(1);
-    for outcome in refusals() {
-        let first = Case { delivery: refused(None, before), account, ..Case::default() }.decide(&outcome);
-        assert_eq!((first.pause, first.result), (None, Some(AttemptResult::Retry)), "{outcome:?}");
-        let AfterDelivery::Retry { due_at, delivery } = first.next else { panic!("{outcome:?}") };
-        assert_eq!(due_at, NOW + Duration::from_millis(500), "{outcome:?}");
-        assert_eq!(delivery, refused(Some(NOW), NOW), "{outcome:?}");
-        assert!(
-            delivery.is_refused_alone() && first.error.unwrap().contains("takes other jobs"),
-            "{outcome:?}"
-        );
-
-        // From then on it is known, also to a process that has seen no other job.
-        let (since, standing) = (NOW - HOUR, AccountEvidence::default());
-        let almost = refused(Some(since + Duration::from_millis(1)), before);
-        let again = Case { delivery: almost, account: standing, ..Case::default() }.decide(&outcome);
-        assert!(matches!(again.next, AfterDelivery::Retry { .. }) && again.pause.is_none(), "{outcome:?}");
-        let last = Case { delivery: refused(Some(since), before), account: standing, ..Case::default() };
-        let last = last.decide(&outcome);
-        assert_eq!(
-            (last.next, last.pause),
-            (AfterDelivery::Dead { answer_lost: false }, None),
-            "{outcome:?}"
-        );
-    }
-}
-
-#[test]
-fn an_outage_of_the_account_charges_no_job_and_forgets_no_refused_one() {
-    let account = AccountEvidence { taken_at: Some(NOW), refuses_others: true };
-    let before = NOW - Duration::from_secs(1);
-    for outcome in refusals() {
-        let good = Case { delivery: refused(None, before), account, ..Case::default() }.decide(&outcome);
-        assert!(good.pause.is_some() && good.result.is_none(), "{outcome:?}");
-        let AfterDelivery::Wait { delivery, .. } = good.next else { panic!("{outcome:?}") };
-        assert_eq!(delivery, refused(None, NOW), "{outcome:?}");
-
-        let bad =
-            Case { delivery: refused(Some(NOW - HOUR), before), account, ..Case::default() }.decide(&outcome);
-        assert_eq!((bad.pause, bad.result), (None, None), "{outcome:?}");
-        let AfterDelivery::Retry { due_at, delivery } = bad.next else { panic!("{outcome:?}") };
-        assert_eq!(
-            (due_at, delivery),
-            (NOW + LONE_RETRY_DELAY, refused(Some(NOW - HOUR), NOW)),
-            "{outcome:?}"
-        );
-    }
-    // Nor does its time begin again whenever its account has to wait for something else.
-    let delivery = refused(Some(NOW - HOUR), before);
-    for outcome in [status(429), AttemptOutcome::NoBearer(NoBearer::Unknown)] {
-        let AfterDelivery::Wait { delivery: then, .. } =
-            (Case { delivery, ..Case::default() }).decide(&outcome).next
-        else {
-            panic!("{outcome:?}")
-        };
-        assert_eq!(then, delivery, "{outcome:?}");
-    }
-}
-
-#[test]
-fn what_is_put_in_the_place_of_a_refused_completion_was_not_refused() {
-    let delivery = refused(Some(NOW), NOW);
-    let case = Case { prepared: with_handlers(), delivery, ..Case::default() };
-    let AfterDelivery::Replace { delivery, .. } = case.decide(&status(422)).next else { panic!() };
-    assert_eq!(delivery, Delivery::default());
-}
-
-#[test]
-fn who_alone_is_refused_again_waits_alone() {
-    let decision = Case::default().decide(&status(403));
-    let AfterDelivery::Wait { delivery, .. } = decision.next else { panic!() };
-    let due_at = NOW + HOUR;
-    assert_eq!(decision.until(due_at).next, AfterDelivery::Retry { due_at, delivery });
-    let delivered = Case::default().decide(&status(202)).until(due_at);
-    assert_eq!(delivered.next, AfterDelivery::Delivered);
-}
-
 #[test]
 fn who_is_not_called_yet_keeps_what_it_had() {
     let failing = Delivery { failures: 3, failing_since: Some(NOW), answer_lost: true, refused_at: None };
@@ -286,58 +199,6 @@ fn too_many_requests_wait_as_long_as_kommo_says() {
         let outcome = AttemptOutcome::Called(CallOutcome::TooManyRequests { retry_after: hint, problem });
         assert_eq!(Case::default().decide(&outcome).pause.unwrap().hint, hint);
     }
-}
-
-#[test]
-fn too_few_on_data_alone_is_sent_once_more_with_goto() {
-    let case = Case { goto: Some(Step::question(1)), ..Case::default() };
-    let AfterDelivery::Replace { prepared, .. } = case.decide(&with_code(400, "TooFew")).next else {
-        panic!()
-    };
-    assert_eq!((prepared.completion.is_data_alone(), prepared.outcome), (false, Outcome::Handler));
-
-    // Then it is not data alone any more, and the next refusal brings the fallback.
-    let again = Case { prepared, goto: Some(Step::question(1)), ..Case::default() };
-    let AfterDelivery::Replace { prepared, .. } = again.decide(&with_code(400, "TooFew")).next else {
-        panic!()
-    };
-    assert_eq!(
-        prepared,
-        PreparedCompletion { completion: fallback(), outcome: Outcome::Fallback(FallbackReason::Refused) }
-    );
-}
-
-#[test]
-fn too_few_without_a_configured_goto_is_dead_and_says_what_to_set() {
-    let decision = Case::default().decide(&with_code(400, "TooFew"));
-    assert_eq!(
-        (decision.next, decision.result),
-        (AfterDelivery::Dead { answer_lost: false }, Some(AttemptResult::Fail))
-    );
-    assert!(decision.error.unwrap().contains("handlers.NAME.goto"));
-}
-
-#[test]
-fn a_refused_completion_is_replaced_by_the_fallback_once() {
-    for outcome in [with_code(400, "TooLong"), status(422), status(400)] {
-        let case = Case { prepared: with_handlers(), ..Case::default() };
-        let AfterDelivery::Replace { prepared, delivery } = case.decide(&outcome).next else {
-            panic!("{outcome:?}")
-        };
-        assert_eq!(
-            prepared,
-            PreparedCompletion {
-                completion: fallback(),
-                outcome: Outcome::Fallback(FallbackReason::Refused)
-            }
-        );
-        assert_eq!(delivery, Delivery::default());
-
-        let last = Case { prepared: alone(Outcome::Fallback(FallbackReason::Refused)), ..Case::default() };
-        assert_eq!(last.decide(&outcome).next, AfterDelivery::Dead { answer_lost: false }, "{outcome:?}");
-    }
-    let case = Case { prepared: alone(Outcome::Fallback(FallbackReason::Refused)), ..Case::default() };
-    assert!(case.decide(&with_code(400, "TooLong")).error.unwrap().contains("TooLong at somewhere"));
 }
 
 #[test]

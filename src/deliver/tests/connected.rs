@@ -136,14 +136,14 @@ async fn a_403_without_json_to_a_renewal_counts_like_one_to_a_continue() {
     home.simulator.queue_oauth_faults([Fault::HtmlForbidden]);
     home.completed(&home.bot([])).await;
     sender.idle().await;
-    let gate = &sender.0.parts.gate;
-    assert_eq!(gate.wait(home.simulator.base_url()), Some(Duration::from_secs(60)));
-    assert_eq!((gate.wait(other.base_url()), gate.everybody_waits()), (Some(Duration::ZERO), None));
+    let limiter = &sender.0.parts.limiter;
+    assert_eq!(limiter.wait(home.simulator.base_url()), Some(Duration::from_secs(60)));
+    assert_eq!((limiter.wait(other.base_url()), limiter.everybody_waits()), (Some(Duration::ZERO), None));
 
     let bot = other.bot(Plan::with_data(json!({})).faults([Fault::HtmlForbidden]));
     home.completed_of(other.options().account_id, &bot).await;
     sender.idle().await;
-    assert_eq!(gate.everybody_waits().unwrap().accounts.len(), 2);
+    assert_eq!(limiter.everybody_waits().unwrap().accounts.len(), 2);
 }
 
 #[tokio::test]

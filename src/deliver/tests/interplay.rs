@@ -106,8 +106,8 @@ impl Day {
                 self.accounts[account].set_outage(fault);
             }
             Event::Call(account) => {
-                let (gate, origin) = (&self.sender.0.parts.gate, self.accounts[account].base_url());
-                if let Ok(mut permit) = gate.acquire(origin, CallKind::Api, Duration::ZERO).await
+                let (limiter, origin) = (&self.sender.0.parts.limiter, self.accounts[account].base_url());
+                if let Ok(mut permit) = limiter.acquire(origin, CallKind::Api, Duration::ZERO).await
                     && permit.start().is_ok()
                 {
                     permit.succeeded();
@@ -132,7 +132,7 @@ impl Day {
             wait = next;
         }
         // One that is alone at work holds up no other.
-        if self.sender.0.parts.gate.everybody_waits().is_some_and(|waits| waits.accounts.len() > 1) {
+        if self.sender.0.parts.limiter.everybody_waits().is_some_and(|waits| waits.accounts.len() > 1) {
             self.all_waited = self.now();
         }
         wait
@@ -188,7 +188,7 @@ impl Day {
             let job = self.home.look(*id).await;
             prop_assert!(!is_certain || job.delivery_attempts == 1, "lane {}: {:?}", lane, job.last_error);
         }
-        prop_assert!(self.sender.0.parts.gate.everybody_waits().is_none());
+        prop_assert!(self.sender.0.parts.limiter.everybody_waits().is_none());
         let waiting = self.sender.0.parts.health.waiting();
         let unconnected = usize::from(self.jobs.iter().any(|(_, lane, _)| *lane == 4));
         prop_assert_eq!(waiting.len(), unconnected, "{:?}", waiting);

@@ -7,7 +7,7 @@ const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;
 
 impl Sender {
-    /// How often the gate was asked since the last time.
+    /// How often the limiter was asked since the last time.
     fn asked(&self) -> usize {
         self.0.asked.swap(0, Ordering::Relaxed)
     }
@@ -41,7 +41,7 @@ impl Home {
     }
 }
 
-/// How often the gate is asked for one fresh job beside so many accounts that wait.
+/// How often the limiter is asked for one fresh job beside so many accounts that wait.
 async fn questions_beside(waiting: usize) -> usize {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;
@@ -59,13 +59,13 @@ async fn questions_beside(waiting: usize) -> usize {
 }
 
 #[tokio::test]
-async fn a_job_asks_the_gate_as_often_beside_many_waiting_accounts_as_beside_none() {
+async fn a_job_asks_the_limiter_as_often_beside_many_waiting_accounts_as_beside_none() {
     let alone = questions_beside(0).await;
     assert_eq!(alone, 1, "it was handed over");
     assert_eq!(questions_beside(30).await, alone);
 }
 
-/// How often the gate is asked for each of some jobs that wait for the pace of their account, beside so many that wait for
+/// How often the limiter is asked for each of some jobs that wait for the pace of their account, beside so many that wait for
 /// a token.
 async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
     let home = Home::new().await;
@@ -89,7 +89,7 @@ async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn a_claim_asks_the_gate_as_often_beside_many_waiting_accounts_as_beside_none() {
+async fn a_claim_asks_the_limiter_as_often_beside_many_waiting_accounts_as_beside_none() {
     let alone = questions_of_a_backlog_beside(0).await;
     // For the claim, for the time until the next one, and when the call has ended.
     assert!(alone.iter().all(|questions| *questions <= 3), "{alone:?}");

@@ -199,8 +199,8 @@ async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_it
         let home = Home::new().await;
         let id = home.completed(&home.bot([])).await;
         let sender = home.with(&[]).await;
-        let (origin, gate) = (home.simulator.base_url(), &sender.0.parts.gate);
-        let [mut other, reserved] = gate.acquire_now(origin, 2).try_into().ok().unwrap();
+        let (origin, limiter) = (home.simulator.base_url(), &sender.0.parts.limiter);
+        let [mut other, reserved] = limiter.acquire_now(origin, 2).try_into().ok().unwrap();
         let job = home
             .store
             .jobs()
@@ -235,7 +235,7 @@ async fn all_accounts_wait_only_after_two_of_them_were_refused_without_json_in_a
         sender.idle().await;
         id
     };
-    let waits = || sender.0.parts.gate.everybody_waits();
+    let waits = || sender.0.parts.limiter.everybody_waits();
     refuse(&home.simulator).await;
     let between = home.good(&sender, &others[1]).await;
     assert!(home.is(between, StateName::Delivered).await);

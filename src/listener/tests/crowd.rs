@@ -41,7 +41,7 @@ async fn connections_that_wait_for_their_caller_give_up_their_places() {
         ("does not read", "GET /big HTTP/1.1\r\nhost: a\r\n\r\n"),
         ("asks on and on, does not read", &HELLO.repeat(2_000)),
     ] {
-        let running = Running::start_with(router.clone(), options(1, PATIENT)).await;
+        let running = Running::start_with(router.clone(), options(1, LONG_TIMEOUT)).await;
         let first = running.send(sent).await;
         // No time limit of the listener ends before this one's caller gives up.
         let mut second = running.send(LAST_HELLO).await;
@@ -56,7 +56,7 @@ async fn a_request_in_progress_is_never_closed_and_new_callers_wait_for_it() {
     let (router, mut begun, release) = busy();
     let told = Arc::new(Mutex::new(Vec::new()));
     let (full, mut is_full) = mpsc::unbounded_channel();
-    let mut options = options(1, PATIENT);
+    let mut options = options(1, LONG_TIMEOUT);
     options.on_full = {
         let told = told.clone();
         Arc::new(move |since| {
@@ -88,7 +88,7 @@ async fn pass(span: Duration) {
 
 #[tokio::test]
 async fn strangers_go_before_a_caller_that_proved_itself_and_the_longest_waiting_first() {
-    let mut options = options(3, PATIENT);
+    let mut options = options(3, LONG_TIMEOUT);
     options.rules.proves = |path| path == "/proof";
     let router = hello().route("/proof", get(async || "proven"));
     let running = Running::start_with(router, options).await;
@@ -111,7 +111,7 @@ async fn strangers_go_before_a_caller_that_proved_itself_and_the_longest_waiting
 
 #[tokio::test]
 async fn after_some_requests_that_prove_nothing_the_connection_is_closed_unless_a_good_one_is_among_them() {
-    let mut options = options(9, PATIENT);
+    let mut options = options(9, LONG_TIMEOUT);
     options.rules.proves = |path| path == "/";
     let router = hello().route("/anyone", get(async || "good day"));
     let running = Running::start_with(router, options).await;
@@ -131,7 +131,7 @@ async fn after_some_requests_that_prove_nothing_the_connection_is_closed_unless_
 #[tokio::test]
 async fn a_path_with_a_smaller_share_leaves_room_for_the_others() {
     let (router, mut begun, release) = busy();
-    let mut options = options(4, PATIENT);
+    let mut options = options(4, LONG_TIMEOUT);
     options.rules.share = |path| if path == "/" { usize::MAX } else { 2 };
     let running = Running::start_with(router, options).await;
     let slow = "GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
@@ -158,7 +158,7 @@ async fn a_path_with_a_smaller_share_leaves_room_for_the_others() {
 
 #[tokio::test]
 async fn callers_that_ask_on_and_on_give_way_to_a_new_one() {
-    let mut options = options(2, PATIENT);
+    let mut options = options(2, LONG_TIMEOUT);
     options.rules.proves = |path| path == "/";
     let running = Running::start_with(hello(), options).await;
     // They send so often that none of them is ever waited for.
@@ -188,7 +188,7 @@ async fn an_answer_that_is_held_back_comes_and_until_then_takes_no_place() {
     let router = hello()
         .route("/soon", get(late(Duration::from_millis(20))))
         .route("/never", get(late(Duration::from_secs(3_600))));
-    let mut options = options(1, PATIENT);
+    let mut options = options(1, LONG_TIMEOUT);
     options.rules.share = |path| if path == "/" { 1 } else { usize::MAX };
     let running = Running::start_with(router, options).await;
     let mut soon = running.send("GET /soon HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
@@ -201,7 +201,7 @@ async fn an_answer_that_is_held_back_comes_and_until_then_takes_no_place() {
 
 #[tokio::test]
 async fn a_burst_beyond_the_cap_is_served_to_the_last_one() {
-    let running = Running::start_with(busy().0, options(4, PATIENT)).await;
+    let running = Running::start_with(busy().0, options(4, LONG_TIMEOUT)).await;
     let mut burst = Vec::new();
     // The listener gets no turn before all of them are there, with all that they send.
     for number in 0..64 {

@@ -185,11 +185,11 @@ async fn a_caller_that_hangs_up_cuts_neither_the_exchange_nor_what_is_told_of_it
 #[tokio::test]
 async fn only_so_many_exchanges_are_under_way_at_once() {
     let bench = Bench::new().await;
-    let paths: Vec<String> = (0..=EXCHANGES).map(|_| bench.callback(&[])).collect();
+    let paths: Vec<String> = (0..=MAX_PARALLEL_EXCHANGES).map(|_| bench.callback(&[])).collect();
     let answers = futures_util::future::join_all(paths.iter().map(|path| bench.get(path))).await;
     let busy: Vec<&Value> =
         answers.iter().filter(|(status, _)| *status == 503).map(|(_, body)| body).collect();
     assert_eq!(busy.len(), 1, "{answers:?}");
     assert_eq!(busy[0]["type"], "urn:salesbot-bridge:problem:busy");
-    assert_eq!(bench.asked().len(), EXCHANGES);
+    assert_eq!(bench.asked().len(), MAX_PARALLEL_EXCHANGES);
 }

@@ -51,7 +51,7 @@ fn rows() -> Vec<Row> {
     connect.chain(others).collect()
 }
 
-async fn told(problem: Problem) -> (u16, bool, Value) {
+async fn told(problem: ProblemDetails) -> (u16, bool, Value) {
     let response = problem.into_response();
     let (status, again) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
     let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();

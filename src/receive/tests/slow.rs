@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::listener::{self, Limits, Options};
+use crate::listener::{self, ConnectionLimits, ListenerOptions};
 
 /// Sends `text` and says what comes back until the bridge closes the connection.
 async fn answer_to(read_timeout: Duration, text: &str) -> String {
@@ -13,8 +13,8 @@ async fn answer_to(read_timeout: Duration, text: &str) -> String {
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     // The head is never late here, so whatever is cut is cut for its body.
-    let limits = Limits { max_connections: 10, read_timeout: Duration::from_secs(60) };
-    let options = Options::new("public", limits, LogLimiter::new("a test", bench.clock.clock()));
+    let limits = ConnectionLimits { max_connections: 10, read_timeout: Duration::from_secs(60) };
+    let options = ListenerOptions::new("public", limits, LogLimiter::new("a test", bench.clock.clock()));
     let serving = tokio::spawn(listener::serve(listener, bench.router.clone(), options, shutdown.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A reader that says when a write may go on, and gets what was written.
 struct Gate {
@@ -51,7 +51,7 @@ fn who_logs_does_not_wait_and_what_finds_no_room_is_dropped() {
     assert!((998..=999).contains(&dropped), "{dropped}");
     assert!(!queue.flush(Duration::ZERO), "lines wait for a reader that does not read");
     drop(gate.open);
-    assert!(queue.flush(PATIENCE));
+    assert!(queue.flush(TEST_TIMEOUT));
     let written: Vec<u8> = gate.seen.try_iter().flatten().collect();
     assert_eq!(written, b"12345\n".repeat(1_000 - usize::try_from(dropped).unwrap()));
 }
@@ -63,11 +63,11 @@ fn the_end_waits_for_a_blocked_reader_no_longer_than_it_is_told_to() {
     queue.push(b"a\n");
     let begun = Instant::now();
     assert!(!queue.flush(Duration::from_millis(50)));
-    assert!(begun.elapsed() < PATIENCE);
+    assert!(begun.elapsed() < TEST_TIMEOUT);
     gate.open.send(Ok(1)).unwrap();
     assert_eq!(gate.seen.recv().unwrap(), b"a", "a short write goes on where it ended");
     gate.open.send(Ok(1)).unwrap();
-    assert!(queue.flush(PATIENCE));
+    assert!(queue.flush(TEST_TIMEOUT));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_line_that_broke_off_does_not_run_into_the_next_and_a_closed_reader_is_harml
     gate.open.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
     queue.push(b"whole\n");
     drop(gate.open);
-    assert!(queue.flush(PATIENCE));
+    assert!(queue.flush(TEST_TIMEOUT));
     let written: Vec<u8> = gate.seen.try_iter().flatten().collect();
     assert_eq!(String::from_utf8(written).unwrap(), "to\nwhole\n");
 }
@@ -120,6 +120,6 @@ fn a_reader_that_has_nothing_yet_is_asked_again() {
     gate.open.send(Err(ErrorKind::WouldBlock.into())).unwrap();
     gate.open.send(Err(ErrorKind::Interrupted.into())).unwrap();
     drop(gate.open);
-    assert!(queue.flush(PATIENCE));
+    assert!(queue.flush(TEST_TIMEOUT));
     assert_eq!(gate.seen.recv().unwrap(), b"a\n");
 }

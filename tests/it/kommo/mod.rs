@@ -14,7 +14,7 @@ use salesbot_bridge::kommo::{Client, ClientOptions};
 use salesbot_bridge::model::HostRules;
 use salesbot_bridge::simulator::{ApiCall, Simulator};
 
-use crate::bridge::PATIENCE;
+use crate::bridge::TEST_TIMEOUT;
 use crate::setup::host;
 
 /// A client with the account's long-lived token, that no rate slows down.
@@ -34,7 +34,7 @@ fn options(hosts: &[&str]) -> ClientOptions {
             insecure: true,
         },
         timeout: Duration::from_secs(5),
-        patience: PATIENCE,
+        patience: TEST_TIMEOUT,
         ..ClientOptions::default()
     }
 }

@@ -13,13 +13,13 @@ use std::net::{SocketAddr, TcpStream};
 use salesbot_bridge::simulator::{Bot, Plan, Simulator};
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 use crate::serve::Serve;
 
 /// A connection on which these bytes were sent. One that is cut while they are is as good.
 fn open(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let _cut = stream.write_all(bytes);
     stream
 }

@@ -18,7 +18,7 @@ pub struct ClientFactory {
     /// The one HTTP client.
     pub kommo: HttpClient,
     /// The pace, shared with the sender.
-    pub gate: Arc<CallLimiter>,
+    pub limiter: Arc<CallLimiter>,
     /// Where bearers come from.
     pub credentials: Arc<dyn Credentials>,
     /// Measures waiting.

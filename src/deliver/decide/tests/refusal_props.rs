@@ -30,7 +30,7 @@ struct Played {
 }
 
 struct Day {
-    gate: std::sync::Arc<CallLimiter>,
+    limiter: std::sync::Arc<CallLimiter>,
     clock: ManualClock,
     jobs: Vec<Played>,
     /// Which of them have not ended.
@@ -63,7 +63,7 @@ impl Day {
         let at = |seconds| clock.now() + Duration::from_secs(seconds);
         let outage = outage.map(|(from, to)| (at(from), at(to)));
         Self {
-            gate: CallLimiter::new(limits, clock.clock()),
+            limiter: CallLimiter::new(limits, clock.clock()),
             clock,
             jobs: Vec::new(),
             open: Vec::new(),
@@ -99,7 +99,7 @@ impl Day {
             if due.is_empty() {
                 continue;
             }
-            for (job, mut permit) in due.into_iter().zip(self.gate.acquire_now(origin, 8)) {
+            for (job, mut permit) in due.into_iter().zip(self.limiter.acquire_now(origin, 8)) {
                 if permit.start().is_err() {
                     continue;
                 }

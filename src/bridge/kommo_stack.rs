@@ -1,4 +1,5 @@
-//! What it takes to speak to Kommo, made from the configuration: for the bridge, and for commands beside it.
+//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, made from the configuration. The bridge
+//! has one, and so has each command that calls Kommo.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 
-use crate::accounts::{self, Accounts, Integration, Keys, LongLivedAccount};
+use crate::accounts::{self, Accounts, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 use crate::config::{self, Config};
 use crate::health::Health;
 use crate::secrets::SharedSecret;
@@ -20,15 +21,15 @@ use super::Error;
 
 /// Everything that calls to Kommo share.
 #[derive(Clone)]
-pub(crate) struct Speaking {
+pub(crate) struct KommoStack {
     pub(crate) kommo: HttpClient,
-    pub(crate) gate: Arc<CallLimiter>,
+    pub(crate) limiter: Arc<CallLimiter>,
     pub(crate) health: Health,
     pub(crate) clock: Clock,
 }
 
-/// The gate of the configuration.
-pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
+/// The limiter of the configuration.
+pub(crate) fn limiter(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
     let limits = CallLimits {
         rate_per_account: config.delivery.rate_per_account,
         rate_total: config.delivery.rate_total,
@@ -42,17 +43,17 @@ pub(crate) fn gate(config: &Config, clock: &Clock) -> Arc<CallLimiter> {
 /// # Errors
 /// TLS cannot be set up.
 pub(crate) fn kommo(config: &Config) -> Result<HttpClient, Error> {
-    let config::Delivery { outgoing, hosts, request_timeout, .. } = &config.delivery;
+    let config::DeliveryConfig { outgoing, hosts, request_timeout, .. } = &config.delivery;
     Ok(HttpClient::new(outgoing, hosts.clone(), *request_timeout)?)
 }
 
-impl Speaking {
-    /// What a command needs that speaks to Kommo by itself, beside a bridge or without one.
+impl KommoStack {
+    /// The stack of a command, which calls Kommo beside a bridge or without one.
     ///
     /// # Errors
     /// There is no HTTP client.
     pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, Error> {
-        Ok(Self { kommo: kommo(config)?, gate: gate(config, &clock), health: Health::new(), clock })
+        Ok(Self { kommo: kommo(config)?, limiter: limiter(config, &clock), health: Health::new(), clock })
     }
 
     /// The accounts of the configuration and, where there is one, of the store.
@@ -64,13 +65,13 @@ impl Speaking {
         config: &Config,
         store: Option<Store>,
     ) -> Result<Accounts, StoreError> {
-        let Self { kommo, gate, health, clock } = self;
+        let Self { kommo, limiter, health, clock } = self;
         let long_lived = config.accounts.iter().map(|(name, account)| LongLivedAccount {
             name: name.clone(),
             origin: account.base_url.origin().ascii_serialization(),
             token: account.access_token.clone(),
         });
-        let integrations = config.integrations.iter().map(|(name, known)| Integration {
+        let integrations = config.integrations.iter().map(|(name, known)| OAuthIntegration {
             name: name.clone(),
             client_uuid: known.client_uuid.clone(),
             client_secret: known.client_secret.clone().into(),
@@ -80,14 +81,14 @@ impl Speaking {
         });
         let current = config.store.encryption_key.as_ref().and_then(key);
         let previous = config.store.previous_encryption_key.as_ref().and_then(key);
-        Accounts::open(accounts::Parts {
+        Accounts::open(accounts::AccountsParts {
             long_lived: long_lived.collect(),
             integrations: integrations.collect(),
-            keys: current.map(|current| Keys { current, previous }),
+            keys: current.map(|current| EncryptionKeys { current, previous }),
             store,
             hosts: config.delivery.hosts.clone(),
             kommo,
-            gate,
+            limiter,
             health,
             request_timeout: config.delivery.request_timeout,
             clock,
@@ -106,7 +107,7 @@ impl Speaking {
     ) -> Arc<ClientFactory> {
         Arc::new(ClientFactory {
             kommo: self.kommo.clone(),
-            gate: self.gate.clone(),
+            limiter: self.limiter.clone(),
             credentials: Arc::new(accounts.clone()),
             clock: self.clock.clone(),
             random: fastrand::f64,

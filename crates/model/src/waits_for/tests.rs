@@ -1,0 +1,174 @@
+//! Each reason to wait, as a table.
+
+use serde_json::json;
+
+use super::*;
+use crate::{AccountId, CheckedCompletion, JobId, Outcome, PreparedCompletion, WaitCause, WidgetRequest};
+
+const fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1_000)
+}
+
+fn job(state: State, last_error: Option<&str>) -> Job {
+    Job {
+        id: JobId::new(at(0), 1),
+        handler: "echo".parse().unwrap(),
+        request: WidgetRequest {
+            account_id: AccountId(1),
+            entity: None,
+            return_url: "https://a.kommo.com/api/v4/salesbot/1/continue/1".parse().unwrap(),
+            data: json!({}),
+        },
+        received_at: at(0),
+        answer_by: at(50),
+        handler_attempts: 2,
+        delivery_attempts: 0,
+        last_error: last_error.map(str::to_owned),
+        handler_completion: None,
+        state,
+    }
+}
+
+fn prepared() -> PreparedCompletion {
+    PreparedCompletion { completion: CheckedCompletion::from_json("{}").unwrap(), outcome: Outcome::Handler }
+}
+
+fn delivering(due: i64, lease: Option<i64>) -> State {
+    State::Delivering { prepared: prepared(), due_at: at(due), lease_until: lease.map(at) }
+}
+
+fn wait(cause: WaitCause, until: Option<i64>) -> AccountWait {
+    let (why, advice) = (format!("said {cause}"), "do that".to_owned());
+    AccountWait { cause, why, advice, since: at(3), until: until.map(at) }
+}
+
+#[test]
+fn every_reason_to_wait_is_named_with_what_to_do() {
+    let now = WaitContext {
+        now: at(10),
+        is_served: Some(true),
+        has_handler: true,
+        account: None,
+        all_accounts: None,
+    };
+    let unauthorized = wait(WaitCause::Unauthorized, Some(40));
+    let (ended, blocked) = (wait(WaitCause::TooMany, Some(9)), wait(WaitCause::Blocked, None));
+    let refused = WaitContext { account: Some(&unauthorized), ..now };
+    let due = State::Queued { due_at: at(9) };
+    let retry = State::Queued { due_at: at(12) };
+    let running = State::Running { lease_until: at(99) };
+    for (state, error, context, cause, why, advice, until) in [
+        (due.clone(), None, now, "worker", "free worker", "workers.concurrency", None),
+        (
+            due.clone(),
+            None,
+            WaitContext { has_handler: false, ..now },
+            "no_handler",
+            "`echo`",
+            "handlers.echo",
+            Some(50),
+        ),
+        (
+            retry,
+            Some("no route"),
+            now,
+            "handler_retry",
+            "attempt 2 of its handler failed (no route)",
+            "fallback",
+            Some(12),
+        ),
+        (running, None, now, "handler", "handler runs", "fallback", Some(50)),
+        (delivering(9, Some(70)), None, refused, "response", "on its way", "nothing", None),
+        (delivering(9, None), None, now, "turn", "its turn", "delivery.concurrency", None),
+        (delivering(30, None), Some("503"), now, "delivery_retry", "(503)", "give_up_after", Some(30)),
+        (delivering(9, None), None, refused, "unauthorized", "said unauthorized", "do that", Some(40)),
+        (
+            delivering(90, None),
+            None,
+            refused,
+            "unauthorized",
+            "deliveries to a.kommo.com wait",
+            "do that",
+            Some(90),
+        ),
+        (
+            delivering(9, None),
+            None,
+            WaitContext { account: Some(&ended), ..now },
+            "too_many",
+            "said",
+            "do that",
+            None,
+        ),
+        (
+            delivering(9, None),
+            None,
+            WaitContext { all_accounts: Some(&blocked), ..now },
+            "all_accounts",
+            "all accounts wait: said",
+            "do that",
+            None,
+        ),
+        (
+            delivering(9, None),
+            None,
+            WaitContext { all_accounts: Some(&blocked), ..refused },
+            "unauthorized",
+            "said",
+            "do that",
+            Some(40),
+        ),
+        (
+            due,
+            None,
+            WaitContext { is_served: Some(false), ..refused },
+            "bridge",
+            "no bridge works",
+            "serve",
+            None,
+        ),
+        (
+            delivering(9, None),
+            None,
+            WaitContext { is_served: Some(false), ..refused },
+            "bridge",
+            "said unauthorized",
+            "serve",
+            None,
+        ),
+        (
+            delivering(9, None),
+            None,
+            WaitContext { is_served: None, ..now },
+            "turn",
+            "its turn",
+            "nothing",
+            None,
+        ),
+    ] {
+        let found = waits_for(&job(state.clone(), error), &context).unwrap();
+        assert_eq!((found.cause, found.until), (cause, until.map(at)), "{state:?} {context:?}");
+        assert!(found.why.contains(why) && found.advice.contains(advice), "{found:?}");
+    }
+}
+
+#[test]
+fn a_finished_job_waits_for_nothing() {
+    let blocked = wait(WaitCause::Blocked, None);
+    let context = WaitContext {
+        now: at(10),
+        is_served: Some(false),
+        has_handler: false,
+        account: Some(&blocked),
+        all_accounts: Some(&blocked),
+    };
+    let (prepared, finished_at) = (prepared(), at(9));
+    for state in [
+        State::Delivered { prepared: prepared.clone(), finished_at },
+        State::Gone { prepared: prepared.clone(), finished_at },
+        State::Dead { prepared: prepared.clone(), finished_at },
+        State::Cancelled { prepared: Some(prepared), finished_at },
+    ] {
+        assert_eq!(waits_for(&job(state, Some("500")), &context), None);
+    }
+}
