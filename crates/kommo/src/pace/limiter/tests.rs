@@ -3,7 +3,7 @@
 use tokio::task::yield_now;
 
 use super::*;
-use crate::pace::{Cause, Pause, Source};
+use crate::pace::{Cause, Pause, Permit, Source};
 use model::Timestamp;
 use model::clock::ManualClock;
 

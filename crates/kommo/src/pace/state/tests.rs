@@ -1,5 +1,6 @@
 //! The limiter's decisions as a simulation: however calls are asked for, no window has more of them than the rate.
 
+use super::super::window::WINDOW;
 use super::*;
 use model::JobId;
 
