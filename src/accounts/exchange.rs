@@ -9,7 +9,7 @@ use kommo::{Grant, GrantError, GrantedTokens, token_claims};
 use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
 use store::{NewConnection, Store};
 
-use super::connect::{ConnectError, Connected};
+use super::connection::{ConnectError, Connected};
 use super::paced::Teaches;
 use super::renew::{app, made};
 use super::seal::Sealer;

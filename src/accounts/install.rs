@@ -18,7 +18,7 @@ use kommo::GrantError;
 use model::{AccountId, Timestamp};
 use store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
 
-use super::connect::{ConnectError, Connected, Connection, ExchangeError, Kept};
+use super::connection::{ConnectError, Connected, Connection, ExchangeError, Kept};
 use super::exchange::{By, Ready};
 use super::renew::url_of;
 use super::throttle::Throttle;

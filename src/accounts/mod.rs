@@ -12,6 +12,7 @@
 //! connected.
 
 mod connect;
+mod connection;
 mod directory;
 mod due;
 mod evidence;
@@ -48,7 +49,8 @@ use kommo::{AccountRef, Bearer, BearerFuture, Credentials, NoBearer};
 use model::{AccountId, AccountKey, AccountRecord, AccountState};
 use store::StoreError;
 
-pub use connect::{Callback, ConnectError, Connected, Connection, Kept};
+pub use connect::Callback;
+pub use connection::{ConnectError, Connected, Connection, Kept};
 pub use install::Installation;
 pub use link::{LINK_LIFE, StateError};
 pub use list::Listed;
