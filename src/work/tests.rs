@@ -225,7 +225,7 @@ impl std::task::Wake for Woken {
 }
 
 #[tokio::test]
-async fn where_there_is_one_place_the_names_take_turns() {
+async fn with_one_permit_the_names_take_turns() {
     let home = Home::new().await;
     let names = ["a", "b", "c"];
     for name in names.iter().cycle().take(9) {

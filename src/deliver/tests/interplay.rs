@@ -113,7 +113,7 @@ impl Day {
                     permit.succeeded();
                 }
             }
-            Event::Pass(millis) => self.permit(Duration::from_millis(millis)).await,
+            Event::Pass(millis) => self.pass_time(Duration::from_millis(millis)).await,
         }
         self.settle().await;
     }
@@ -138,8 +138,8 @@ impl Day {
         wait
     }
 
-    /// Lets time permit from one moment for which the sender asks to the next.
-    async fn permit(&mut self, mut left: Duration) {
+    /// Lets time pass from one moment for which the sender asks to the next.
+    async fn pass_time(&mut self, mut left: Duration) {
         while !left.is_zero() {
             let wait = self.settle().await.unwrap_or(left).min(left);
             self.home.clock.advance(wait);

@@ -127,7 +127,7 @@ async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
     let mut windows = 0;
     let sending = async {
         while home.simulator.calls().len() < jobs.len() {
-            // All that this window allows goes out before any time permits.
+            // All that this window allows goes out before any time passes.
             let expected = jobs.len().min((windows + 1) * RATE as usize);
             while home.simulator.calls().len() < expected {
                 home.store.probe().await.unwrap();

@@ -39,7 +39,7 @@ impl Home {
         id
     }
 
-    /// Lets `span` permit and sends what may go.
+    /// Lets `span` pass and sends what may go.
     async fn after(&self, sender: &Sender, span: Duration) {
         self.clock.advance(span);
         for _ in 0..3 {
@@ -54,7 +54,7 @@ impl Home {
         self.look(id).await.state.name() == state
     }
 
-    /// Lets minutes permit until the job is dead; says how many.
+    /// Lets minutes pass until the job is dead; says how many.
     async fn minutes_until_dead(&self, sender: &Sender, id: JobId) -> u32 {
         for minute in 0..200 {
             if self.is(id, StateName::Dead).await {
@@ -192,7 +192,7 @@ async fn calls_that_are_refused_together_are_one_pause_and_mark_no_job() {
 }
 
 #[tokio::test]
-async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_its_place() {
+async fn a_permit_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_its_place() {
     for cause in
         [Cause::TooMany, Cause::Unauthorized, Cause::PaymentRequired, Cause::Forbidden, Cause::Blocked]
     {
