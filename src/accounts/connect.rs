@@ -11,7 +11,7 @@ use model::{AccountId, AccountKey, AccountState};
 use store::StateUse;
 
 use super::connection::{ConnectError, Connected, Connection};
-use super::exchange::{By, Ready};
+use super::exchange::{CodeSource, Ready};
 use super::link::{State, StateError};
 use super::{Accounts, OAuthIntegration};
 
@@ -76,7 +76,7 @@ impl Accounts {
             StateUse::OtherCode => return Err(StateError::Used.into()),
             StateUse::Connected(account_id) => return self.repeated(ready.integration, account_id),
         }
-        let by = By::Link(nonce);
+        let by = CodeSource::Link(nonce);
         let redeemed = self.redeem(ready, url, code, by).await?;
         Ok(Connection::Made(self.admit(ready, redeemed, by).await?))
     }
