@@ -21,7 +21,7 @@ impl Home {
 
     async fn are_delivered(&self, jobs: &[JobId]) -> bool {
         for id in jobs {
-            let state = self.look(*id).await.state.name();
+            let state = self.job(*id).await.state.name();
             assert!(matches!(state, StateName::Delivering | StateName::Delivered), "{state:?}");
             if state == StateName::Delivering {
                 return false;
@@ -116,7 +116,7 @@ async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_bes
     assert!(stormy.iter().all(|simulator| simulator.calls().len() == 1));
     let calm = home.completed(&home.bot([])).await;
     sender.idle().await;
-    assert_eq!(home.look(calm).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(calm).await.state.name(), StateName::Delivered);
     for _ in 0..20 {
         let before: Vec<usize> = stormy.iter().map(|simulator| simulator.calls().len()).collect();
         home.pass_time(&sender, Duration::from_secs(1)).await;
@@ -131,6 +131,6 @@ async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_bes
     home.pass_time(&sender, Duration::from_secs(60)).await;
     home.deliver(&sender, &jobs).await;
     for id in jobs {
-        assert_eq!(home.look(id).await.delivery_attempts, 1, "a 429 burns no attempt");
+        assert_eq!(home.job(id).await.delivery_attempts, 1, "a 429 burns no attempt");
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use store::RetryOptions;
 
 async fn state(home: &Home, id: JobId) -> StateName {
-    home.look(id).await.state.name()
+    home.job(id).await.state.name()
 }
 
 /// Lets time pass, and what is due then go out.
@@ -25,12 +25,12 @@ async fn a_bot_that_does_not_wait_yet_is_continued_and_no_attempt_is_charged() {
     sender.idle().await;
     for (millis, calls) in [(499, 1), (1, 2), (999, 2), (1, 3), (1_999, 3)] {
         pass_time(&home, &sender, millis).await;
-        let job = home.look(id).await;
+        let job = home.job(id).await;
         assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 0), "{millis} ms");
         assert_eq!(home.simulator.calls().len(), calls, "{millis} ms");
     }
     pass_time(&home, &sender, 1).await;
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1));
     assert_eq!(bot.continues().len(), 1);
 }
@@ -56,13 +56,13 @@ async fn a_page_in_place_of_kommo_costs_attempts_and_no_answer() {
     let sender = home.sender(7).await;
     // From then on a 404 no longer means that the bot may not be waiting yet.
     pass_time(&home, &sender, 3_000).await;
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 1));
     assert!(job.last_error.unwrap().contains("not Kommo's API"));
     for millis in [500, 1_000] {
         pass_time(&home, &sender, millis).await;
     }
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 3));
     assert_eq!(bot.continues().len(), 1);
 }
@@ -100,7 +100,7 @@ async fn a_late_answer_does_not_go_to_the_bots_next_question() {
         for _ in 0..3 {
             pass_time(&home, &sender, 1_000).await;
         }
-        let job = home.look(older).await;
+        let job = home.job(older).await;
         assert_eq!((job.state.name(), state(&home, newer).await), (StateName::Gone, StateName::Delivered));
         let error = job.last_error.unwrap();
         assert!(error.contains("superseded") && error.contains(&newer.to_string()), "{fault}: {error}");
@@ -159,7 +159,7 @@ async fn a_delivery_that_waits_for_its_token_at_the_stop_is_not_taken_for_one_th
     }
     // The call to the token endpoint would end with the timeout of a request.
     tokio::time::timeout(LEASE / 2, sender.hand_back()).await.expect("it was waited for");
-    let State::Delivering { lease_until, .. } = home.look(id).await.state else { panic!() };
+    let State::Delivering { lease_until, .. } = home.job(id).await.state else { panic!() };
     assert_eq!(lease_until, None, "it was not given back");
 
     // The next start: Kommo says 404, and nothing had arrived before.
@@ -179,6 +179,6 @@ async fn a_delivery_that_is_on_its_way_at_the_stop_is_not_given_back() {
         tokio::task::yield_now().await;
     }
     sender.hand_back().await;
-    let State::Delivering { lease_until, .. } = home.look(id).await.state else { panic!() };
+    let State::Delivering { lease_until, .. } = home.job(id).await.state else { panic!() };
     assert!(lease_until.is_some(), "its answer is lost when the process ends");
 }
