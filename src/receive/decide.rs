@@ -11,9 +11,11 @@ use http::header::{ACCEPT_ENCODING, CONNECTION};
 use http::{HeaderValue, StatusCode};
 
 use super::body::BodyError;
+use super::faulty_value::FaultyValue;
 use super::return_url::ReturnUrlRefusal;
-use super::token::TokenError;
+use super::token::{InvalidToken, TokenError};
 use crate::problem::ProblemDetails;
+use model::AccountId;
 use store::{OverBudget, StoreError};
 
 /// Why a request is not accepted.
@@ -147,6 +149,25 @@ impl Rejection {
             }
             other => other.to_string(),
         }
+    }
+}
+
+/// Why a request is refused, with its account, if a verified token names it, and the value in the request that is at fault.
+pub(super) struct Refusal {
+    pub(super) rejection: Rejection,
+    pub(super) account_id: Option<AccountId>,
+    pub(super) faulty_value: Option<FaultyValue>,
+}
+
+impl<R: Into<Rejection>> From<R> for Refusal {
+    fn from(rejection: R) -> Self {
+        Self { rejection: rejection.into(), account_id: None, faulty_value: None }
+    }
+}
+
+impl From<InvalidToken> for Refusal {
+    fn from(token: InvalidToken) -> Self {
+        Self { faulty_value: token.faulty_value, ..token.error.into() }
     }
 }
 
