@@ -1,0 +1,277 @@
+//! The documents are held to the repository: each path, link and heading that they name exists, the tables of crates and
+//! rooms in ARCHITECTURE.md are those of Cargo and of the rules here, and the index of decisions lists every page.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::check::May;
+use crate::{CRATES, ROOMS};
+
+/// What begins a path in a document, beside the name of a crate or a room.
+const FOLDERS: [&str; 8] =
+    ["src/", "crates/", "tests/", "docs/", "benches/", "examples/", "migrations/", "config/"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every file below `folder`, as a path from the root.
+fn files(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{folder}{}", entry.file_name().to_string_lossy());
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() && path.ends_with("/target") => {}
+            kind if kind.is_dir() => found.extend(files(&format!("{path}/"))),
+            _ => found.push(path),
+        }
+    }
+    found
+}
+
+/// The documents that say how things are now, with their text. A changelog says how they were.
+fn documents() -> Vec<(String, String)> {
+    let mut paths = files("docs/");
+    paths.retain(|path| path.ends_with(".md"));
+    paths.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(str::to_owned));
+    let texts = paths.into_iter().map(|path| (path.clone(), read(&path)));
+    texts.filter(|(_, text)| !text.contains("Superseded by")).collect()
+}
+
+/// The prose of a document: fenced blocks are examples.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// Whether a text in backticks is meant as a path of this repository.
+fn is_path(text: &str) -> bool {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+    let placeholder = text.contains("NAME") || text.contains("000N");
+    let source = text.ends_with(".rs") && text.len() > 3;
+    let known = FOLDERS.iter().any(|folder| text.starts_with(folder))
+        || text.split_once('/').is_some_and(|(first, _)| !folders_of(first).is_empty());
+    plain && !placeholder && (source || known)
+}
+
+/// Where the sources of the crate or the room `name` are; nowhere if there is none.
+fn folders_of(name: &str) -> Vec<String> {
+    let krate = format!("crates/{name}/src/");
+    let mut folders = Vec::new();
+    if root().join(&krate).exists() {
+        folders.push(krate);
+    }
+    if ROOMS.iter().any(|(room, _)| *room == name) {
+        folders.extend([format!("src/{name}/"), format!("src/{name}.rs")]);
+    }
+    folders
+}
+
+/// Whether `path` is there: from the root; below the sources of the crate or room that it begins with; or as the end of a
+/// path, as a table that has just named the folder writes it.
+fn exists(path: &str, all: &[String]) -> bool {
+    let end = format!("/{path}");
+    let (first, rest) = path.split_once('/').unwrap_or(("", path));
+    root().join(path).exists()
+        || folders_of(first).iter().any(|folder| root().join(folder).join(rest).exists())
+        || all.iter().any(|file| file.ends_with(&end))
+}
+
+#[test]
+fn every_path_in_a_document_exists() {
+    let all: Vec<String> = ["src/", "crates/", "tests/", "benches/"].into_iter().flat_map(files).collect();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for (document, text) in documents() {
+        let text = prose(&text);
+        for path in text.split('`').skip(1).step_by(2).filter(|text| is_path(text)) {
+            count += 1;
+            if !exists(path, &all) {
+                wrong.push(format!("{document}: `{path}`"));
+            }
+        }
+    }
+    assert!(count > 200, "found only {count} paths");
+    assert!(wrong.is_empty(), "no such file:\n{}", wrong.join("\n"));
+}
+
+/// The names that a text such as `kommo::pace::CallKind` or `model::{Backoff, Jitter}` has in a crate or a room, with the
+/// folders that they may be in.
+fn items(text: &str) -> Option<(Vec<String>, Vec<&str>)> {
+    let (first, rest) = text.split_once("::")?;
+    let last = rest.rsplit("::").next().unwrap_or(rest);
+    let names = last.trim_matches(['{', '}']).split(", ").collect();
+    let folders = folders_of(first);
+    (!folders.is_empty()).then_some((folders, names))
+}
+
+/// Whether `line` has `words`, and not as the beginning of a longer name.
+fn has_words(line: &str, words: &str) -> bool {
+    let behind = |(_, behind): (&str, &str)| !behind.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    line.split_once(words).is_some_and(behind)
+}
+
+#[test]
+fn every_item_in_a_document_exists() {
+    let sources: Vec<(String, String)> =
+        [crate::rust_files("src").unwrap(), crate::rust_files("crates").unwrap()].concat();
+    let declared = |folders: &[String], name: &str| {
+        let kinds = ["struct", "enum", "trait", "fn", "type", "mod", "const"];
+        let words = kinds.map(|kind| format!("{kind} {name}"));
+        let here = sources.iter().filter(|(path, _)| folders.iter().any(|folder| path.starts_with(folder)));
+        here.flat_map(|(_, text)| text.lines()).any(|line| words.iter().any(|words| has_words(line, words)))
+    };
+    let mut wrong = Vec::new();
+    for (document, text) in documents() {
+        let text = prose(&text);
+        for item in text.split('`').skip(1).step_by(2) {
+            let Some((folders, names)) = items(item) else { continue };
+            wrong.extend(
+                names
+                    .iter()
+                    .filter(|name| !declared(&folders, name))
+                    .map(|name| format!("{document}: `{name}` of `{item}`")),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "nothing of that name:\n{}", wrong.join("\n"));
+}
+
+/// The anchor of a heading: lower case, spaces as hyphens, without punctuation.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_link_in_a_document_leads_somewhere() {
+    let mut wrong = Vec::new();
+    for (document, text) in documents() {
+        let folder = Path::new(&document).parent().unwrap();
+        let prose = prose(&text);
+        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (target, _) in targets.filter(|(target, _)| !target.contains(':')) {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if path.is_empty() { PathBuf::from(&document) } else { folder.join(path) };
+            let file = root().join(file);
+            let headings = || fs::read_to_string(&file).unwrap_or_default();
+            let found = file.exists()
+                && (heading.is_empty()
+                    || headings()
+                        .lines()
+                        .any(|l| l.starts_with('#') && anchor(l.trim_start_matches('#')) == heading));
+            if !found {
+                wrong.push(format!("{document}: {target}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+/// The cells of the table below `header`, without the line under it.
+fn table(text: &str, header: &str) -> Vec<Vec<String>> {
+    let rows = text.lines().skip_while(|line| !line.starts_with(header)).skip(2);
+    let rows = rows.map_while(|line| line.strip_prefix("| ")?.strip_suffix('|'));
+    rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// The names in backticks of a cell.
+fn names(cell: &str) -> BTreeSet<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The crates of the workspace, as folders below `crates/`.
+fn crate_names() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("crates")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn the_table_of_crates_is_what_cargo_has() {
+    let crates = crate_names();
+    let rows = table(&read("ARCHITECTURE.md"), "| crate |");
+    let rows: Vec<&Vec<String>> = rows.iter().filter(|row| row[0] != "`src/`").collect();
+    let listed: BTreeSet<String> =
+        rows.iter().map(|row| row[0].replace("crates/", "").replace('`', "")).collect();
+    assert_eq!(listed, crates);
+    for row in rows {
+        let folder = row[0].replace('`', "");
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
+        let own = dependencies.lines().take_while(|line| !line.starts_with('['));
+        let own = own.filter_map(|line| line.split(['.', ' ']).next()).map(str::to_owned);
+        let named: BTreeSet<String> = own.filter(|name| crates.contains(name)).collect();
+        assert_eq!(names(&row[2]), named, "what {folder} names");
+        assert!(
+            manifest.contains(&format!("name = \"{}\"", row[3].replace('`', ""))),
+            "the package of {folder}"
+        );
+    }
+}
+
+#[test]
+fn the_table_of_rooms_is_what_the_rules_say() {
+    let rows = table(&read("ARCHITECTURE.md"), "| room |");
+    let listed: BTreeSet<String> = rows.iter().flat_map(|row| names(&row[0])).collect();
+    assert_eq!(listed, ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect());
+    let crates = crate_names();
+    for (room, may) in ROOMS {
+        let row = rows.iter().find(|row| row[0] == format!("`{room}`")).unwrap();
+        match may {
+            May::All => assert_eq!(row[2], "all", "the rooms that {room} may name"),
+            May::Only(others) => {
+                let others = others.iter().map(|other| (*other).to_owned()).collect();
+                assert_eq!(names(&row[2]), others, "the rooms that {room} may name");
+            }
+        }
+        let of_crates = CRATES.iter().filter(|(_, rooms)| rooms.contains(room));
+        let of_crates = of_crates.map(|(name, _)| name.replace('_', "-"));
+        let of_crates: BTreeSet<String> = of_crates.filter(|name| crates.contains(name)).collect();
+        assert_eq!(names(&row[3]), of_crates, "the crates that {room} may name");
+    }
+}
+
+#[test]
+fn the_index_of_decisions_lists_every_page() {
+    let index = read("docs/decisions/README.md");
+    let mut pages = files("docs/decisions/");
+    pages.retain(|path| path != "docs/decisions/README.md");
+    for path in pages {
+        let page = read(&path);
+        let name = path.trim_start_matches("docs/decisions/");
+        let title = page.lines().next().unwrap().trim_start_matches("# ");
+        assert_eq!(
+            index.matches(&format!("- [{title}]({name})\n")).count(),
+            1,
+            "{path} in the index, by its title"
+        );
+        assert!(
+            ['.', ';'].iter().any(|end| page.contains(&format!("\nDecided {}{end} ", &name[..10]))),
+            "{path} is dated as it is named"
+        );
+        assert!(page.lines().count() < 40, "{path} is too long");
+    }
+}
+
+#[test]
+fn what_a_document_means_by_a_path_is_known() {
+    for (text, path) in [
+        ("src/lib.rs", true),
+        ("kommo/pace/state.rs", true),
+        ("decide.rs", true),
+        ("docs/", true),
+        ("src/handlers/NAME.rs", false),
+        (".rs", false),
+        ("cargo test", false),
+        ("store::Lanes", false),
+    ] {
+        assert_eq!(is_path(text), path, "{text}");
+    }
+    assert_eq!(anchor(" Secrets, and where a bearer may go"), "secrets-and-where-a-bearer-may-go");
+    assert_eq!(table("| a |\n|---|\n| `b`, `c` | d |\n\n| e |", "| a |"), [["`b`, `c`", "d"]]);
+}
