@@ -1,7 +1,8 @@
 //! What deliveries wait for, as the owner tells it to commands beside it.
 
-use super::*;
 use model::{ALL_ACCOUNTS, AccountWait, WaitCause};
+
+use super::*;
 
 pub(crate) const OLD: &str = "https://old.kommo.com";
 

@@ -7,13 +7,10 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use model::{AccountKey, Timestamp};
 
-use crate::Leased;
-use crate::NewConnection;
-use crate::Renewal;
 use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::{Role, StoreError};
+use crate::{Leased, NewConnection, Renewal, Role, StoreError};
 
 /// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
 /// at an address that it may not be moved away from, and then nothing is changed.

@@ -8,12 +8,9 @@ use sqlx::{Row, SqlitePool};
 
 use model::{AccountId, AccountKey, AccountRecord, Authorization, SealedTokens, Timestamp};
 
-use crate::Leased;
-use crate::NewConnection;
-use crate::Renewal;
-use crate::StoreError;
 use crate::sqlite::accounts::connections::{Connect, EndRenewal, LeaseRenewal, Remove, Revoke};
 use crate::sqlite::engine::Engine;
+use crate::{Leased, NewConnection, Renewal, StoreError};
 
 impl Engine {
     pub(crate) async fn all_accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {

@@ -4,15 +4,10 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{AccountId, AccountKey, Timestamp};
 
-use crate::CodeLimits;
-use crate::NewCode;
-use crate::Pair;
-use crate::SealedCode;
-use crate::StateUse;
-use crate::StoreError;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Moment;
+use crate::{CodeLimits, NewCode, Pair, SealedCode, StateUse, StoreError};
 
 /// Stores pairs of account and address.
 pub(crate) struct AddPairs(pub(crate) Vec<Pair>);

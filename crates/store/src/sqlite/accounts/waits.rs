@@ -8,11 +8,10 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
-use crate::StoreError;
-use crate::Waits;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
+use crate::{StoreError, Waits};
 
 impl Engine {
     pub(crate) async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {

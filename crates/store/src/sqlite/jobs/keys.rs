@@ -20,7 +20,7 @@ use crate::StoreError;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::known_keys::{Key, Keys, Known};
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::RowsStatement;
+use crate::sqlite::write::statement::{RowsStatement, rows_statement};
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::ServiceTime;
 
@@ -32,12 +32,19 @@ pub(crate) const KNOWN: RowsStatement = RowsStatement {
             AND (known.expires_at >= asked.now OR known.expires_service_at >= asked.service)",
 };
 
-const APPEND: RowsStatement = RowsStatement {
-    before: "INSERT INTO recent_keys (id, account_id, key, job_id, expires_at, expires_service_at) \
-             SELECT * FROM (VALUES ",
-    width: 6,
-    after: ") WHERE column1 IS NOT NULL",
-};
+rows_statement! {
+    const APPEND, fn push_key(key: &Key, known: &Known);
+    let (account, text) = key;
+    "INSERT INTO recent_keys (" {
+        "id" => known.row,
+        "account_id" => *account,
+        "key" => text.as_str(),
+        "job_id" => known.job.as_uuid(),
+        "expires_at" => known.expires_at.as_millis(),
+        "expires_service_at" => known.expires_service_at.as_millis(),
+    }
+    ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
+}
 
 /// The first job of each of `asked` that is known; in the same order.
 pub(crate) async fn find(
@@ -77,13 +84,7 @@ pub(crate) async fn append(
         (key, Known { job: job.id, expires_at, expires_service_at, row })
     };
     let new: Vec<(Key, Known)> = (last + 1..).zip(jobs).map(known).collect();
-    transaction
-        .add(&APPEND, &new, |((account, key), known), row| {
-            row.push(known.row).push(*account).push(key.as_str());
-            row.push(known.job.as_uuid()).push(known.expires_at.as_millis());
-            row.push(known.expires_service_at.as_millis());
-        })
-        .await?;
+    transaction.add(&APPEND, &new, |(key, known), row| push_key(key, known, row)).await?;
     transaction.post_commit.known(new);
     Ok(())
 }

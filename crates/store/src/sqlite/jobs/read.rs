@@ -7,12 +7,11 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool};
 
 use model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
 
-use crate::Stats;
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::account_bytes;
 use crate::time::StoreClock;
+use crate::{Stats, StoreError};
 
 /// One job with its attempts, oldest first.
 pub(crate) async fn job(

@@ -6,8 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use model::clock::{CalendarWatch, Jump};
 
-use crate::Retention;
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
@@ -16,6 +14,7 @@ use crate::sqlite::maintenance::checkpoints::Checkpoints;
 use crate::sqlite::maintenance::leases::FreeLeases;
 use crate::sqlite::write::known_keys::GATHERED_KEYS;
 use crate::time::Moment;
+use crate::{Retention, StoreError};
 
 /// The log is brought into the database this often. Commits wait for the disk while that is synced, so it
 /// has to be little each time.

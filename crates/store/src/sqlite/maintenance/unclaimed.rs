@@ -19,8 +19,7 @@ use model::{AccountId, StateName, Timestamp};
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
-use crate::sqlite::maintenance::chunks::CHUNKS_PER_TICK;
+use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;

@@ -44,6 +44,36 @@ pub(crate) struct RowsStatement {
     pub(crate) after: &'static str,
 }
 
+/// Defines a [`RowsStatement`] and the function that pushes one of its rows, from one list of columns: each column's name stands
+/// beside its value, so a column is added in one line.
+///
+/// `rows_statement!(const NAME, fn push(row: &Row); let a = …; "SQL before the names" { "column" => value, … } "SQL between
+/// the names and the rows" "SQL behind the rows");`
+macro_rules! rows_statement {
+    (
+        $(#[$doc:meta])*
+        $visible:vis const $name:ident, fn $push:ident($($argument:ident: $type:ty),+ $(,)?);
+        $(let $bound:pat = $computed:expr;)*
+        $before:literal { $first:literal => $first_value:expr, $($column:literal => $value:expr),+ $(,)? }
+        $between:literal $after:literal $(;)?
+    ) => {
+        $(#[$doc])*
+        $visible const $name: $crate::sqlite::write::statement::RowsStatement =
+            $crate::sqlite::write::statement::RowsStatement {
+                before: concat!($before, $first, $(", ", $column,)+ $between),
+                width: [$first, $($column),+].len(),
+                after: $after,
+            };
+
+        fn $push($($argument: $type,)+ row: &mut $crate::sqlite::write::statement::Values) {
+            $(let $bound = $computed;)*
+            row.push($first_value);
+            $(row.push($value);)+
+        }
+    };
+}
+pub(crate) use rows_statement;
+
 impl RowsStatement {
     /// Runs the statement over `items` and gives back what it returns, in no particular order.
     pub(crate) async fn run<T>(

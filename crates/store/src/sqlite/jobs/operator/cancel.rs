@@ -1,8 +1,10 @@
 //! What an operator does to a job besides a [`retry`](crate::sqlite::jobs::operator::retry): cancel it while it is unfinished.
 
+use sqlx::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use model::AccountId;
 use model::{JobId, StateName};
 
 use crate::StoreError;
@@ -11,8 +13,6 @@ use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Moment;
-use model::AccountId;
-use sqlx::SqlitePool;
 
 impl Engine {
     pub(crate) async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
