@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::check::May;
-use crate::{CRATES, ROOMS};
+use crate::{CRATES, ROOMS, manifests};
 
 /// What begins a path in a document, beside the name of a crate or a room.
 const FOLDERS: [&str; 8] =
@@ -185,15 +185,9 @@ fn names(cell: &str) -> BTreeSet<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The crates of the workspace, as folders below `crates/`.
-fn crate_names() -> BTreeSet<String> {
-    let entries = fs::read_dir(root().join("crates")).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
-}
-
 #[test]
 fn the_table_of_crates_is_what_cargo_has() {
-    let crates = crate_names();
+    let crates = manifests::crates();
     let rows = table(&read("ARCHITECTURE.md"), "| crate |");
     let rows: Vec<&Vec<String>> = rows.iter().filter(|row| row[0] != "`src/`").collect();
     let listed: BTreeSet<String> =
@@ -201,10 +195,8 @@ fn the_table_of_crates_is_what_cargo_has() {
     assert_eq!(listed, crates);
     for row in rows {
         let folder = row[0].replace('`', "");
-        let manifest = read(&format!("{folder}/Cargo.toml"));
-        let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
-        let own = dependencies.lines().take_while(|line| !line.starts_with('['));
-        let own = own.filter_map(|line| line.split(['.', ' ']).next()).map(str::to_owned);
+        let manifest = manifests::manifest(&folder);
+        let own = manifests::dependencies(&manifest).into_iter();
         let named: BTreeSet<String> = own.filter(|name| crates.contains(name)).collect();
         assert_eq!(names(&row[2]), named, "what {folder} names");
         assert!(
@@ -219,7 +211,7 @@ fn the_table_of_rooms_is_what_the_rules_say() {
     let rows = table(&read("ARCHITECTURE.md"), "| room |");
     let listed: BTreeSet<String> = rows.iter().flat_map(|row| names(&row[0])).collect();
     assert_eq!(listed, ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect());
-    let crates = crate_names();
+    let crates = manifests::crates();
     for (room, may) in ROOMS {
         let row = rows.iter().find(|row| row[0] == format!("`{room}`")).unwrap();
         match may {
