@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::check::May;
-use crate::{CRATES, ROOMS, manifests};
+use crate::{CRATES, ROOMS, manifests, store};
 
 /// What begins a path in a document, beside the name of a crate or a room.
 const FOLDERS: [&str; 8] =
@@ -226,6 +226,16 @@ fn the_table_of_rooms_is_what_the_rules_say() {
         let of_crates: BTreeSet<String> = of_crates.filter(|name| crates.contains(name)).collect();
         assert_eq!(names(&row[3]), of_crates, "the crates that {room} may name");
     }
+}
+
+#[test]
+fn the_table_of_the_rooms_of_the_store_is_what_the_rules_say() {
+    let rows = table(&read("docs/architecture/store.md"), "| store room |");
+    let rows: Vec<(BTreeSet<String>, BTreeSet<String>)> =
+        rows.iter().map(|row| (names(&row[0]), names(&row[2]))).collect();
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let rules = store::SHARED.iter().chain(store::ROOMS).map(|(room, may)| (owned(&[room]), owned(may)));
+    assert_eq!(rows, rules.collect::<Vec<_>>());
 }
 
 #[test]
