@@ -92,7 +92,7 @@ fn each_room_of_the_store_names_only_rooms_above_its_line() {
     let mut above = Vec::new();
     for (room, others) in SHARED.iter().chain(ROOMS) {
         for other in *others {
-            assert!(above.contains(other), "{room} names {other}, which does not stand above it");
+            assert!(above.contains(other), "{room} names {other}, which is not above it in the tables");
         }
         above.push(room);
     }
