@@ -116,8 +116,14 @@ fn report(wrong: impl Iterator<Item = String>) {
     assert!(wrong.is_empty(), "{} against the house's rules:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The `.rs` files below `folder` of the package, sorted; none if there is no such folder.
+/// The `.rs` files below `folder` of the package, with their text, sorted; none if there is no such folder.
 fn rust_files(folder: &str) -> io::Result<Vec<(String, String)>> {
+    let files = files(folder)?.into_iter().filter(|path| path.ends_with(".rs"));
+    files.map(|path| Ok((path.clone(), read(&path)?))).collect()
+}
+
+/// The files below `folder` of the package, sorted; none if there is no such folder.
+fn files(folder: &str) -> io::Result<Vec<String>> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -129,16 +135,19 @@ fn rust_files(folder: &str) -> io::Result<Vec<(String, String)>> {
         for entry in entries {
             let entry = entry?;
             let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-            if entry.file_type()?.is_dir() {
-                // Build output is not source.
-                if !path.ends_with("/target") {
-                    folders.push(path);
-                }
-            } else if path.ends_with(".rs") {
-                files.push((path, fs::read_to_string(entry.path())?));
+            if !entry.file_type()?.is_dir() {
+                files.push(path);
+            } else if !path.ends_with("/target") {
+                // A folder `target` has no source, only build output.
+                folders.push(path);
             }
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// A file of the package.
+fn read(path: &str) -> io::Result<String> {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
 }

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::check::May;
-use crate::{CRATES, ROOMS, manifests, store};
+use crate::{CRATES, ROOMS, files, manifests, read, rust_files, store};
 
 /// What begins a path in a document, beside the name of a crate or a room.
 const FOLDERS: [&str; 8] =
@@ -16,34 +17,15 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Every file below `folder`, as a path from the root.
-fn files(folder: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(root().join(folder)).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{folder}{}", entry.file_name().to_string_lossy());
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() && path.ends_with("/target") => {}
-            kind if kind.is_dir() => found.extend(files(&format!("{path}/"))),
-            _ => found.push(path),
-        }
-    }
-    found
-}
-
 /// The documents that say how things are now, with their text. A changelog says how they were, and so does a decision
 /// that no longer holds.
-fn documents() -> Vec<(String, String)> {
-    let mut paths = files("docs/");
+fn documents() -> io::Result<Vec<(String, String)>> {
+    let mut paths = files("docs")?;
     paths.retain(|path| path.ends_with(".md"));
     paths.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(str::to_owned));
-    let texts = paths.into_iter().map(|path| (path.clone(), read(&path)));
+    let texts: io::Result<Vec<_>> = paths.into_iter().map(|path| Ok((path.clone(), read(&path)?))).collect();
     let is_superseded = |line: &str| line.starts_with("Decided ") && line.contains("Superseded by");
-    texts.filter(|(_, text)| !text.lines().any(is_superseded)).collect()
+    Ok(texts?.into_iter().filter(|(_, text)| !text.lines().any(is_superseded)).collect())
 }
 
 /// The prose of a document: fenced blocks are examples.
@@ -85,11 +67,11 @@ fn exists(path: &str, all: &[String]) -> bool {
 }
 
 #[test]
-fn every_path_in_a_document_exists() {
-    let all: Vec<String> = ["src/", "crates/", "tests/", "benches/"].into_iter().flat_map(files).collect();
+fn every_path_in_a_document_exists() -> io::Result<()> {
+    let all = [files("src")?, files("crates")?, files("tests")?, files("benches")?].concat();
     let mut wrong = Vec::new();
     let mut count = 0;
-    for (document, text) in documents() {
+    for (document, text) in documents()? {
         let text = prose(&text);
         for path in text.split('`').skip(1).step_by(2).filter(|text| is_path(text)) {
             count += 1;
@@ -100,6 +82,7 @@ fn every_path_in_a_document_exists() {
     }
     assert!(count > 200, "found only {count} paths");
     assert!(wrong.is_empty(), "no such file:\n{}", wrong.join("\n"));
+    Ok(())
 }
 
 /// The names that a text such as `kommo::pace::CallKind` or `model::{Backoff, Jitter}` has in a crate or a room, with the
@@ -119,9 +102,8 @@ fn has_words(line: &str, words: &str) -> bool {
 }
 
 #[test]
-fn every_item_in_a_document_exists() {
-    let sources: Vec<(String, String)> =
-        [crate::rust_files("src").unwrap(), crate::rust_files("crates").unwrap()].concat();
+fn every_item_in_a_document_exists() -> io::Result<()> {
+    let sources: Vec<(String, String)> = [rust_files("src")?, rust_files("crates")?].concat();
     let declared = |folders: &[String], name: &str| {
         let kinds = ["struct", "enum", "trait", "fn", "type", "mod", "const"];
         let words = kinds.map(|kind| format!("{kind} {name}"));
@@ -129,7 +111,7 @@ fn every_item_in_a_document_exists() {
         here.flat_map(|(_, text)| text.lines()).any(|line| words.iter().any(|words| has_words(line, words)))
     };
     let mut wrong = Vec::new();
-    for (document, text) in documents() {
+    for (document, text) in documents()? {
         let text = prose(&text);
         for item in text.split('`').skip(1).step_by(2) {
             let Some((folders, names)) = items(item) else { continue };
@@ -142,6 +124,7 @@ fn every_item_in_a_document_exists() {
         }
     }
     assert!(wrong.is_empty(), "nothing of that name:\n{}", wrong.join("\n"));
+    Ok(())
 }
 
 /// The anchor of a heading: lower case, spaces as hyphens, without punctuation.
@@ -151,9 +134,9 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_in_a_document_leads_somewhere() {
+fn every_link_in_a_document_leads_somewhere() -> io::Result<()> {
     let mut wrong = Vec::new();
-    for (document, text) in documents() {
+    for (document, text) in documents()? {
         let folder = Path::new(&document).parent().unwrap();
         let prose = prose(&text);
         let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
@@ -173,6 +156,7 @@ fn every_link_in_a_document_leads_somewhere() {
         }
     }
     assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+    Ok(())
 }
 
 /// The cells of the table below `header`, without the line under it.
@@ -188,16 +172,16 @@ fn names(cell: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_table_of_crates_is_what_cargo_has() {
-    let crates = manifests::crates();
-    let rows = table(&read("ARCHITECTURE.md"), "| crate |");
+fn the_table_of_crates_is_what_cargo_has() -> io::Result<()> {
+    let crates = manifests::crates()?;
+    let rows = table(&read("ARCHITECTURE.md")?, "| crate |");
     let rows: Vec<&Vec<String>> = rows.iter().filter(|row| row[0] != "`src/`").collect();
     let listed: BTreeSet<String> =
         rows.iter().map(|row| row[0].replace("crates/", "").replace('`', "")).collect();
     assert_eq!(listed, crates);
     for row in rows {
         let folder = row[0].replace('`', "");
-        let manifest = manifests::manifest(&folder);
+        let manifest = manifests::manifest(&folder)?;
         let own = manifests::dependencies(&manifest).into_iter();
         let named: BTreeSet<String> = own.filter(|name| crates.contains(name)).collect();
         assert_eq!(names(&row[2]), named, "what {folder} names");
@@ -206,14 +190,15 @@ fn the_table_of_crates_is_what_cargo_has() {
             "the package of {folder}"
         );
     }
+    Ok(())
 }
 
 #[test]
-fn the_table_of_rooms_is_what_the_rules_say() {
-    let rows = table(&read("ARCHITECTURE.md"), "| room |");
+fn the_table_of_rooms_is_what_the_rules_say() -> io::Result<()> {
+    let rows = table(&read("ARCHITECTURE.md")?, "| room |");
     let listed: BTreeSet<String> = rows.iter().flat_map(|row| names(&row[0])).collect();
     assert_eq!(listed, ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect());
-    let crates = manifests::crates();
+    let crates = manifests::crates()?;
     for (room, may) in ROOMS {
         let row = rows.iter().find(|row| row[0] == format!("`{room}`")).unwrap();
         match may {
@@ -228,25 +213,27 @@ fn the_table_of_rooms_is_what_the_rules_say() {
         let of_crates: BTreeSet<String> = of_crates.filter(|name| crates.contains(name)).collect();
         assert_eq!(names(&row[3]), of_crates, "the crates that {room} may name");
     }
+    Ok(())
 }
 
 #[test]
-fn the_table_of_the_rooms_of_the_store_is_what_the_rules_say() {
-    let rows = table(&read("docs/architecture/store.md"), "| store room |");
+fn the_table_of_the_rooms_of_the_store_is_what_the_rules_say() -> io::Result<()> {
+    let rows = table(&read("docs/architecture/store.md")?, "| store room |");
     let rows: Vec<(BTreeSet<String>, BTreeSet<String>)> =
         rows.iter().map(|row| (names(&row[0]), names(&row[2]))).collect();
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let rules = store::SHARED.iter().chain(store::ROOMS).map(|(room, may)| (owned(&[room]), owned(may)));
     assert_eq!(rows, rules.collect::<Vec<_>>());
+    Ok(())
 }
 
 #[test]
-fn the_index_of_decisions_lists_every_page() {
-    let index = read("docs/decisions/README.md");
-    let mut pages = files("docs/decisions/");
+fn the_index_of_decisions_lists_every_page() -> io::Result<()> {
+    let index = read("docs/decisions/README.md")?;
+    let mut pages = files("docs/decisions")?;
     pages.retain(|path| path != "docs/decisions/README.md");
     for path in pages {
-        let page = read(&path);
+        let page = read(&path)?;
         let name = path.trim_start_matches("docs/decisions/");
         let title = page.lines().next().unwrap().trim_start_matches("# ");
         assert_eq!(
@@ -260,6 +247,7 @@ fn the_index_of_decisions_lists_every_page() {
         );
         assert!(page.lines().count() < 40, "{path} is too long");
     }
+    Ok(())
 }
 
 #[test]
