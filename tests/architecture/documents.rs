@@ -85,6 +85,24 @@ fn every_path_in_a_document_exists() -> io::Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_document_that_the_code_names_exists() -> io::Result<()> {
+    let sources =
+        [rust_files("src")?, rust_files("crates")?, rust_files("tests")?, rust_files("benches")?].concat();
+    let mut wrong = Vec::new();
+    for (source, text) in sources {
+        for named in text.split("docs/").skip(1) {
+            let end = named.find(|c: char| !(c.is_ascii_alphanumeric() || "_-./".contains(c)));
+            let named = named[..end.unwrap_or(named.len())].trim_end_matches('.');
+            if named.ends_with(".md") && !root().join("docs").join(named).exists() {
+                wrong.push(format!("{source}: docs/{named}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no such document:\n{}", wrong.join("\n"));
+    Ok(())
+}
+
 /// The names that a text such as `kommo::pace::CallKind` or `model::{Backoff, Jitter}` has in a crate or a room, with the
 /// folders that they may be in.
 fn items(text: &str) -> Option<(Vec<String>, Vec<&str>)> {
