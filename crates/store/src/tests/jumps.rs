@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::sqlite::testing::Ticks;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const HOURS: Duration = Duration::from_secs(3 * 3_600);

@@ -1,6 +1,6 @@
 //! What an operator's retry makes of a job.
 
-use super::people::one_of_each;
+use super::operator::one_of_each;
 use super::*;
 
 pub(crate) async fn claim(store: &Store) -> DeliveringJob {
