@@ -73,7 +73,7 @@ pub enum StoreError {
         /// Which file, and what became of it.
         what: String,
     },
-    /// Somebody else writes and does not finish.
+    /// Another process writes and does not finish.
     #[error("the store is locked by another process")]
     Busy,
     /// Not done in time, and dropped.

@@ -204,12 +204,12 @@ pub(crate) fn over(store: &Store) -> Cutoff {
     store.0.moment().cutoff(Duration::ZERO)
 }
 
-pub(crate) async fn look(store: &Store, id: JobId) -> Job {
+pub(crate) async fn stored_job(store: &Store, id: JobId) -> Job {
     store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap()
 }
 
 pub(crate) async fn state(store: &Store, id: JobId) -> StateName {
-    look(store, id).await.state.name()
+    stored_job(store, id).await.state.name()
 }
 
 pub(crate) async fn attempts(store: &Store, id: JobId) -> Vec<Attempt> {

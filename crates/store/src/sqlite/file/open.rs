@@ -102,7 +102,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         if path.exists() && schema::is_foreign(&options).await.map_err(failed)? {
             return Err(no_store("it is the database of another program: set store.url to another file"));
         }
-        // The file remembers it. A visitor must not change a file before it knows that it is a store.
+        // The file remembers it. An observer must not change a file before it knows that it is a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     schema::migrate(&options, role, &path).await?;

@@ -47,7 +47,7 @@ pub(crate) async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, s
     Ok(things > 0 && id != APPLICATION_ID)
 }
 
-/// A visitor changes no schema, so it has to find its own.
+/// An observer changes no schema, so it must find the one that it knows.
 async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
     let path = || shown.to_owned();
     let applied: Vec<(i64, Vec<u8>)> =

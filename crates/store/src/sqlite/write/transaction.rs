@@ -30,8 +30,8 @@ impl<'c> Transaction<'c> {
         Self { connection, post_commit: PostCommit::default(), moment: clock.moment(), script }
     }
 
-    /// BEGIN may have waited long for another process.
-    pub(crate) fn look_at(&mut self, clock: &StoreClock) {
+    /// Takes the time again, because BEGIN may have waited long for another process.
+    pub(crate) fn read_clock(&mut self, clock: &StoreClock) {
         self.moment = clock.moment();
     }
 
