@@ -9,6 +9,7 @@
 //! [`file`] says what can be seen of a store in a file without opening it.
 
 mod budget;
+mod cause;
 mod error;
 pub mod file;
 mod handles;
@@ -22,6 +23,7 @@ mod time;
 mod tests;
 
 pub use budget::OverBudget;
+pub use cause::Cause;
 pub use error::StoreError;
 pub use handles::{Accounts, Jobs, Maintenance, OAuth, Store};
 pub use lanes::{Lanes, Slot};

@@ -11,7 +11,7 @@ use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::{StoreError, Waits};
+use crate::{Cause, StoreError, Waits};
 
 impl Engine {
     pub(crate) async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
@@ -64,7 +64,7 @@ fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
             table: "account_waits",
             column: "cause",
             id: origin.clone(),
-            why: error.to_string(),
+            why: Cause::of(error),
         })?;
     let wait = AccountWait {
         cause,

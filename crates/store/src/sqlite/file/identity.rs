@@ -15,7 +15,7 @@ use sqlx::SqliteConnection;
 
 use super::create;
 use super::path::with;
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// Where the store is, and what was there when it was opened.
 pub(crate) struct FileIdentity {
@@ -111,7 +111,7 @@ impl FileIdentity {
     }
 
     async fn copy(&self, connection: &mut SqliteConnection, target: &Path) -> Result<(), StoreError> {
-        let failed = |error: io::Error| StoreError::Database(error.to_string());
+        let failed = |error: io::Error| StoreError::Database(Cause::of(error));
         let folder = create::folder_of(target);
         create::make_folder(folder).map_err(failed)?;
         create::make(target).map_err(failed)?;

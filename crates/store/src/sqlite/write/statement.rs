@@ -6,10 +6,11 @@
 //! sqlx keeps what it has prepared by text, so there may be only few texts: the number of rows in a statement is a power
 //! of two, and a [`Script`] joins only what does not multiply them.
 
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
 
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// The most rows in a statement.
 const MAX_ROWS: usize = 128;
@@ -20,14 +21,14 @@ pub(crate) const FEW_ROWS: usize = 8;
 #[derive(Default)]
 pub(crate) struct Values {
     arguments: SqliteArguments,
-    refused: Option<String>,
+    refused: Option<BoxDynError>,
 }
 
 impl Values {
     /// Adds one value.
     pub(crate) fn push<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
         if let Err(error) = self.arguments.add(value) {
-            self.refused.get_or_insert(error.to_string());
+            self.refused.get_or_insert(error);
         }
         self
     }
@@ -212,8 +213,8 @@ impl Script {
         connection: &mut SqliteConnection,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let Self { sql, values, .. } = std::mem::take(self);
-        if let Some(why) = values.refused {
-            return Err(StoreError::Database(why));
+        if let Some(error) = values.refused {
+            return Err(StoreError::Database(Cause::of(error)));
         }
         if sql.is_empty() {
             return Ok(Vec::new());
