@@ -32,6 +32,14 @@ impl Values {
         }
         self
     }
+
+    /// All values, unless one of them could not be encoded.
+    pub(crate) fn checked(self) -> Result<SqliteArguments, StoreError> {
+        match self.refused {
+            Some(error) => Err(StoreError::Database(Cause::of(error))),
+            None => Ok(self.arguments),
+        }
+    }
 }
 
 /// A statement around a list of rows: `before (?, …), (?, …) after`. It has to pass over rows whose first
@@ -53,10 +61,10 @@ pub(crate) struct RowsStatement {
 macro_rules! rows_statement {
     (
         $(#[$doc:meta])*
-        $visible:vis const $name:ident, fn $push:ident($($argument:ident: $type:ty),+ $(,)?);
+        $visible:vis const $name:ident, $push_visible:vis fn $push:ident($($argument:ident: $type:ty),+ $(,)?);
         $(let $bound:pat = $computed:expr;)*
         $before:literal { $first:literal => $first_value:expr, $($column:literal => $value:expr),+ $(,)? }
-        $between:literal $after:literal $(;)?
+        $between:literal $after:expr $(;)?
     ) => {
         $(#[$doc])*
         $visible const $name: $crate::sqlite::write::statement::RowsStatement =
@@ -66,7 +74,7 @@ macro_rules! rows_statement {
                 after: $after,
             };
 
-        fn $push($($argument: $type,)+ row: &mut $crate::sqlite::write::statement::Values) {
+        $push_visible fn $push($($argument: $type,)+ row: &mut $crate::sqlite::write::statement::Values) {
             $(let $bound = $computed;)*
             row.push($first_value);
             $(row.push($value);)+
@@ -213,14 +221,12 @@ impl Script {
         connection: &mut SqliteConnection,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let Self { sql, values, .. } = std::mem::take(self);
-        if let Some(error) = values.refused {
-            return Err(StoreError::Database(Cause::of(error)));
-        }
+        let arguments = values.checked()?;
         if sql.is_empty() {
             return Ok(Vec::new());
         }
         // The text is made of constants and question marks.
-        Ok(sqlx::query_with(AssertSqlSafe(sql), values.arguments).fetch_all(connection).await?)
+        Ok(sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(connection).await?)
     }
 
     fn separate(&mut self) {
