@@ -1,7 +1,6 @@
 //! Opening the store: the file, its owner, its schema.
 
 use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
