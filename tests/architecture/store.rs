@@ -10,7 +10,8 @@ pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("records", &[]),
     ("budget", &[]),
-    ("error", &["budget"]),
+    ("cause", &[]),
+    ("error", &["budget", "cause"]),
     ("retry", &["error"]),
     ("lanes", &["error"]),
 ];
@@ -18,7 +19,7 @@ pub(crate) const SHARED: &[(&str, &[&str])] = &[
 /// The engine, and the handles above it. Beside these, each of them may name what is shared.
 pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("sqlite::error", &[]),
-    ("sqlite::file", &[]),
+    ("sqlite::file", &["sqlite::error"]),
     ("sqlite::write", &["sqlite::file"]),
     ("sqlite::engine", &["sqlite::file", "sqlite::write"]),
     ("sqlite::jobs", &["sqlite::write", "sqlite::engine"]),
@@ -38,7 +39,8 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sqlite::testing", &["sqlite::write", "sqlite::engine", "sqlite::jobs", "sqlite::maintenance"]),
-    ("handles", &["sqlite::file", "sqlite::engine", "sqlite::testing"]),
+    ("file", &["sqlite::file"]),
+    ("handles", &["sqlite::engine", "sqlite::testing"]),
 ];
 
 /// What the root of the crate exports from `handles`; all else there is shared.
