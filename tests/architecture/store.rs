@@ -40,7 +40,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sqlite::testing", &["sqlite::write", "sqlite::engine", "sqlite::jobs", "sqlite::maintenance"]),
     ("file", &["sqlite::file"]),
-    ("handles", &["sqlite::file", "sqlite::engine", "sqlite::testing"]),
+    ("handles", &["sqlite::engine", "sqlite::testing"]),
 ];
 
 /// What the root of the crate exports from `handles`; all else there is shared.

@@ -1,4 +1,8 @@
-//! What an error of SQLite means for the store.
+//! What an error of SQLite, or of the system, means for the store.
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
 
 use crate::{Cause, StoreError};
 
@@ -28,4 +32,18 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Database(Cause::with(message, database.into_error())),
         }
     }
+}
+
+/// The store at `path` cannot be opened.
+pub(crate) fn cannot_open(
+    path: &Path,
+    what: impl fmt::Display,
+    error: impl Into<Box<dyn Error + Send + Sync>>,
+) -> StoreError {
+    StoreError::Open { path: path.display().to_string(), why: Cause::with(with_owner(path, what), error) }
+}
+
+/// `what`, and whose file it is.
+pub(crate) fn with_owner(path: &Path, what: impl fmt::Display) -> String {
+    format!("{what}; {}", paths::whose(path))
 }

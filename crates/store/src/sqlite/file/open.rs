@@ -1,9 +1,6 @@
 //! Opening the store: the file, its owner, its schema.
 
-use std::error::Error;
-use std::fmt;
 use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +10,8 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use super::identity::FileIdentity;
 use super::path::file_of;
 use super::{create, owner_lock, schema};
-use crate::{Cause, Role, StoreError};
+use crate::sqlite::error::{cannot_open, with_owner};
+use crate::{Role, StoreError};
 
 /// Room for the pages that a busy minute touches: idempotency keys are random, so each is in another page.
 /// Negative, as SQLite counts KiB; it is taken only as it is needed.
@@ -71,10 +69,10 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         Role::Owner => {
             let folder = create::folder_of(&path);
             create::make_folder(folder)
-                .map_err(|error| cannot(&path, format!("its folder cannot be made: {error}"), error))?;
+                .map_err(|error| cannot_open(&path, format!("its folder cannot be made: {error}"), error))?;
             let lock = owner_lock::own(&path)?;
             create::make(&path)
-                .map_err(|error| cannot(&path, format!("it cannot be made: {error}"), error))?;
+                .map_err(|error| cannot_open(&path, format!("it cannot be made: {error}"), error))?;
             // A start that was cut off may have made them and not come this far.
             create::sync_names(create::folder_of(folder));
             create::sync_names(folder);
@@ -116,26 +114,12 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .acquire_timeout(BUSY_TIMEOUT)
         .connect_with(options.read_only(true).statement_cache_capacity(32))
         .await
-        .map_err(|error| cannot(&path, error.to_string(), error))?;
+        .map_err(|error| cannot_open(&path, error.to_string(), error))?;
     let file = match role {
-        Role::Owner => {
-            Some(Arc::new(FileIdentity::new(&path).map_err(|error| cannot(&path, error.to_string(), error))?))
-        }
+        Role::Owner => Some(Arc::new(
+            FileIdentity::new(&path).map_err(|error| cannot_open(&path, error.to_string(), error))?,
+        )),
         Role::Observer => None,
     };
     Ok(Opened { writing: Writing { connection, file, lock }, checkpoints, reading })
-}
-
-/// The store at `path` cannot be opened.
-pub(crate) fn cannot(
-    path: &Path,
-    what: impl fmt::Display,
-    error: impl Into<Box<dyn Error + Send + Sync>>,
-) -> StoreError {
-    StoreError::Open { path: path.display().to_string(), why: Cause::with(with_owner(path, what), error) }
-}
-
-/// `what`, and whose file it is.
-fn with_owner(path: &Path, what: impl fmt::Display) -> String {
-    format!("{what}; {}", paths::whose(path))
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 
 use super::migrations::MIGRATIONS;
-use super::open::cannot;
+use crate::sqlite::error::cannot_open;
 use crate::{Cause, Role, StoreError};
 
 /// What the first migration writes into the file's head.
@@ -28,7 +28,7 @@ pub(crate) async fn migrate(
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 StoreError::from(error).at(path)
             }
-            other => cannot(path, other.to_string(), other),
+            other => cannot_open(path, other.to_string(), other),
         }),
         Role::Observer => up_to_date(&pool, &shown).await,
     };
