@@ -199,7 +199,7 @@ impl StoreError {
     pub(crate) fn named(self, path: &Path) -> Self {
         match self {
             Self::ReadOnly(why) => {
-                Self::ReadOnly(format!("{}: {why}; {}", path.display(), paths::whose(path)))
+                Self::ReadOnly(format!("{}: {why}; {}", path.display(), paths::ownership(path)))
             }
             other => other,
         }

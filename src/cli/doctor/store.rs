@@ -66,7 +66,7 @@ fn absent(path: &str, folder: &Path, refused: Option<String>) -> Check {
             format!(
                 "{path} is not there, and nothing can be made in {}: {why}; {}",
                 folder.display(),
-                paths::whose(folder)
+                paths::ownership(folder)
             ),
             "let the bridge's user write there, or set store.url to a place where it may",
         ),

@@ -125,5 +125,5 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
 
 /// The store at `path` cannot be opened.
 pub(crate) fn cannot(path: &Path, why: String) -> StoreError {
-    StoreError::Open { path: path.display().to_string(), why: format!("{why}; {}", paths::whose(path)) }
+    StoreError::Open { path: path.display().to_string(), why: format!("{why}; {}", paths::ownership(path)) }
 }
