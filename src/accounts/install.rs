@@ -18,8 +18,8 @@ use kommo::GrantError;
 use model::{AccountId, Timestamp};
 use store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
 
-use super::connect::{ConnectError, Connected, Connection, ExchangeError, Kept};
-use super::exchange::{By, Ready};
+use super::connection::{ConnectError, Connected, Connection, ExchangeError, Kept};
+use super::exchange::{CodeSource, Ready};
 use super::renew::url_of;
 use super::throttle::Throttle;
 use super::{Accounts, host};
@@ -84,7 +84,7 @@ impl Accounts {
         expected: &[AccountId],
     ) -> Result<Connected, ConnectError> {
         let origin = url.origin().ascii_serialization();
-        let redeemed = match self.redeem(ready, url, code, By::Installation).await {
+        let redeemed = match self.redeem(ready, url, code, CodeSource::Installation).await {
             Ok(redeemed) => redeemed,
             Err(error) => {
                 let rest = match &error {
@@ -104,7 +104,7 @@ impl Accounts {
         if !expected.contains(&redeemed.account_id) {
             return Err(ConnectError::OtherAccount(redeemed.account_id));
         }
-        self.admit(ready, redeemed, By::Installation).await
+        self.admit(ready, redeemed, CodeSource::Installation).await
     }
 
     async fn keep(
@@ -237,9 +237,9 @@ impl Accounts {
             }
             let code = self.take(ready.store, ready.sealer, &kept).await.map_err(ConnectError::Store)?;
             let Some(code) = code else { continue };
-            match self.redeem(&ready, url.clone(), &code, By::Operator).await {
+            match self.redeem(&ready, url.clone(), &code, CodeSource::Operator).await {
                 Ok(redeemed) if accept(redeemed.account_id) => {
-                    return self.admit(&ready, redeemed, By::Operator).await;
+                    return self.admit(&ready, redeemed, CodeSource::Operator).await;
                 }
                 Ok(redeemed) => return Err(ConnectError::Declined(redeemed.account_id)),
                 // Someone made it up, or it was used: the next one may be the installation's.
