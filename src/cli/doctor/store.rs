@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::text::span;
 use model::{StateName, Timestamp};
-use paths;
 use store::file::{self, LogState, MAX_LOG_BYTES, log_state};
 use store::{Stats, Store, StoreError};
 
