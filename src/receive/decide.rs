@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn callers_do_not_learn_what_is_wrong_with_the_store() {
-        let rejection = Rejection::Store(StoreError::ReadOnly("disk sda1 failed".to_owned()));
+        let rejection = Rejection::Store(StoreError::ReadOnly("disk sda1 failed".into()));
         assert!(!rejection.to_string().contains("sda1"));
         assert!(rejection.reason().contains("sda1"));
     }

@@ -94,7 +94,7 @@ async fn each_refusal_of_a_revocation_has_its_status_type_and_label() {
 
 #[test]
 fn only_the_log_tells_what_is_wrong_with_the_store() {
-    let error = || StoreError::ReadOnly("disk sda1 failed".to_owned());
+    let error = || StoreError::ReadOnly("disk sda1 failed".into());
     let refusal = Refusal::from(ConnectError::Store(error()));
     assert!(refusal.reason().contains("sda1") && !refusal.wrong().contains("sda1"));
     let refusal = RevocationRefusal::from(RevocationError::Store(error()));

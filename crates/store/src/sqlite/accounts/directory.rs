@@ -101,7 +101,7 @@ fn record(row: &SqliteRow) -> Result<AccountRecord, StoreError> {
         table: "accounts",
         column,
         id: format!("{} {}", key.account_id.0, key.client_uuid),
-        why: why.to_owned(),
+        why: why.into(),
     };
     let reason = || row.try_get::<Option<String>, _>("reason").map(Option::unwrap_or_default);
     let authorization = match row.try_get("state")? {

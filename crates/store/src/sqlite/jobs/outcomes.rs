@@ -25,8 +25,12 @@ impl Engine {
             seen += jobs;
             outcomes.jobs += if outcome.is_some() { jobs } else { 0 };
             let Some(reason) = reason else { continue };
-            let corrupt =
-                |column, why: String| StoreError::Corrupt { table: "jobs", column, id: "?".into(), why };
+            let corrupt = |column, why: String| StoreError::Corrupt {
+                table: "jobs",
+                column,
+                id: "?".into(),
+                why: why.into(),
+            };
             outcomes.fallbacks.push(FallbackCount {
                 handler: handler
                     .parse()

@@ -40,7 +40,7 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
         table: "attempts",
         column,
         id: id.to_string(),
-        why: why.to_owned(),
+        why: why.into(),
     };
     let stage: &str = row.try_get("stage")?;
     let result: &str = row.try_get("result")?;

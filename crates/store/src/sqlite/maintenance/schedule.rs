@@ -99,7 +99,7 @@ impl Schedule {
     pub(crate) async fn step(&mut self, store: &Engine) {
         self.tick += 1;
         if let Some(file) = &store.file {
-            self.log.look(file.path());
+            self.log.poll(file.path());
         }
         let jump = self.calendar.poll();
         jump.iter().for_each(log_jump);
@@ -135,8 +135,8 @@ impl Engine {
         let mut schedule = Schedule::new(self, retention);
         let mut ticked = self.clock().elapsed();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT_INTERVAL)).await.is_some() {
-            // It is told in the log, also where nobody calls and nobody asks.
-            let _told = self.check_file();
+            // It goes into the log even if no request and no probe comes.
+            let _logged = self.check_file();
             if let Some(connection) = &mut connection.borrowed {
                 self.checkpoint(connection).await;
             }

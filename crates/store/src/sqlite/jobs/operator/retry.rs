@@ -11,7 +11,7 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::{Resend, RetriedDead, RetryOptions, StoreError};
+use crate::{Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
 /// Dead jobs that one transaction retries: it must not hold up those who wait to be acknowledged.
 const RETRY_CHUNK: i64 = 500;
@@ -144,7 +144,7 @@ fn found(id: JobId, row: &SqliteRow) -> Result<Found, StoreError> {
         table: "jobs",
         column: "state",
         id: id.to_string(),
-        why: error.to_string(),
+        why: Cause::of(error),
     };
     Ok(Found {
         state: row.try_get::<&str, _>(0)?.parse().map_err(corrupt)?,
