@@ -37,7 +37,9 @@ use model::clock::Clock;
 use model::{CheckedCompletion, HandlerName};
 use store::Store;
 
+#[cfg(feature = "cli")]
 pub use job_json::{JobView, JobWithAttempts, PageView};
+#[cfg(feature = "cli")]
 pub use jobs_query::{DEFAULT_LIMIT, MAX_LIMIT};
 
 use prober::Prober;

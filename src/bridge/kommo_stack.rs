@@ -52,6 +52,7 @@ impl KommoStack {
     ///
     /// # Errors
     /// There is no HTTP client.
+    #[cfg(feature = "cli")]
     pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, Error> {
         Ok(Self { kommo: kommo(config)?, limiter: limiter(config, &clock), health: Health::new(), clock })
     }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use model::{JobId, JobPrefix, StateName};
-use paths;
 
 use crate::budget::OverBudget;
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::text::span;
 use model::{StateName, Timestamp};
-use paths;
 use store::{self, LogState, MAX_LOG_BYTES, Stats, Store, StoreError, log_state};
 
 use super::check::Check;

@@ -13,8 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::SqliteConnection;
 
-use paths;
-
 use super::create;
 use super::path::with;
 use crate::StoreError;
