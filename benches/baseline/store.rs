@@ -118,7 +118,7 @@ pub(super) async fn handled(pool: &SqlitePool, id: &str, completion: &str) -> sq
     Ok(())
 }
 
-/// The bot is continued, or nobody waits.
+/// The bot is continued, or no longer waits.
 pub(super) async fn finished(pool: &SqlitePool, id: &str, state: &str, now: i64) -> sqlx::Result<()> {
     sqlx::query("UPDATE jobs SET state = ?, finished_at = ?, attempts = attempts + 1 WHERE id = ?")
         .bind(state)

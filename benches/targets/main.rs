@@ -66,21 +66,21 @@ struct Arguments {
     bench: bool,
 }
 
-/// The programs that are measured beside the bridge are this one, told by a variable.
+/// The programs that are measured beside the bridge are this one, which a variable tells apart.
 fn main() -> ExitCode {
     match Program::of_this_process() {
-        Some(Program::Baseline) => told(baseline::main()),
+        Some(Program::Baseline) => report(baseline::main()),
         Some(Program::Hanging) => hanging::main(),
         _ => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            told(
+            report(
                 runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(measure(Arguments::parse()))),
             )
         }
     }
 }
 
-fn told(result: Result<()>) -> ExitCode {
+fn report(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -97,7 +97,7 @@ async fn measure(arguments: Arguments) -> Result<()> {
         return Err(format!("there is no scenario {unknown}: there are {}", names.join(", ")).into());
     }
     let rig = Rig::new(runs as usize, quick, folder)?;
-    let machine = machine::look(rig.folder())?;
+    let machine = machine::describe(rig.folder())?;
     let mut outcomes = Vec::new();
     for (name, run) in scenarios::ALL {
         if only.is_empty() || only.iter().any(|chosen| chosen == name) {

@@ -71,7 +71,7 @@ enum Command {
 /// needs is not configured.
 pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), Failure> {
     let (clock, screen) = (Clock::system(), Screen::stdout());
-    let told = match args.command {
+    let output = match args.command {
         Command::List => list(config, &clock, screen).await?,
         Command::Authorize { integration, site } => {
             authorize(config, &clock, integration.as_deref(), &site).await?.folded(screen)
@@ -86,25 +86,25 @@ pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), F
             remove(config, &clock, &account, integration.as_deref()).await?.folded(screen)
         }
     };
-    let text = if json { told.json.to_string() } else { told.text.trim_end().to_owned() };
+    let text = if json { output.json.to_string() } else { output.text.trim_end().to_owned() };
     Ok(print(&text)?)
 }
 
-/// A result, for programs and for people.
-pub(super) struct Told {
+/// What a command prints: as JSON for programs, or as text for operators.
+pub(super) struct CommandOutput {
     pub(super) json: Value,
     pub(super) text: String,
 }
 
-impl Told {
+impl CommandOutput {
     /// The same, with the lines of its text broken for this screen. A table is laid out already, and is never folded.
     fn folded(self, screen: Screen) -> Self {
         Self { text: screen.fold(&self.text), ..self }
     }
 }
 
-async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<Told, Failure> {
-    let (listed, installations) = visit(config, clock, async |accounts| {
+async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<CommandOutput, Failure> {
+    let (listed, installations) = with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         Ok((listed, accounts.installations().await.map_err(Error::from)?))
     })
@@ -117,10 +117,15 @@ async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<Told, Fa
         text::installations(&installations, now) + &text::everybody_waits(everybody).unwrap_or_default();
     let text = text::list(&listed, now, screen) + &screen.fold(&below);
     let json = json!({ "accounts": listed, "installations": installations, "everybody_waits": everybody });
-    Ok(Told { json, text })
+    Ok(CommandOutput { json, text })
 }
 
-async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Url) -> Result<Told, Failure> {
+async fn authorize(
+    config: &Config,
+    clock: &Clock,
+    name: Option<&str>,
+    site: &Url,
+) -> Result<CommandOutput, Failure> {
     check_site(site, config.delivery.hosts.insecure).map_err(Failure::usage)?;
     let accounts = open(config, clock, None).await?;
     let integration = choose(accounts.integrations(), name).map_err(Failure::usage)?;
@@ -144,7 +149,7 @@ async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Ur
         "redirect_uri": redirect_uri,
         "expires_at": expires_at,
     });
-    Ok(Told { json, text: text::authorize(&link, &integration.name, redirect_uri, prefix) })
+    Ok(CommandOutput { json, text: text::authorize(&link, &integration.name, redirect_uri, prefix) })
 }
 
 async fn remove(
@@ -152,8 +157,8 @@ async fn remove(
     clock: &Clock,
     account: &str,
     integration: Option<&str>,
-) -> Result<Told, Failure> {
-    visit(config, clock, async |accounts| {
+) -> Result<CommandOutput, Failure> {
+    with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         let (found, key) = match find(&listed, account, integration)? {
             Listed { name: Some(name), .. } => return Err(Failure::usage(text::of_configuration(name))),
@@ -163,13 +168,13 @@ async fn remove(
         if !accounts.remove(key).await.map_err(Error::from)? {
             return Err(Failure::running(text::no_account(account)));
         }
-        Ok(Told { json: json!({ "removed": found }), text: text::removed(found) })
+        Ok(CommandOutput { json: json!({ "removed": found }), text: text::removed(found) })
     })
     .await
 }
 
 /// Does something with the accounts of the configuration and of the store, if there is one yet.
-pub(super) async fn visit<T>(
+pub(super) async fn with_accounts<T>(
     config: &Config,
     clock: &Clock,
     what: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,
@@ -224,7 +229,7 @@ fn no_redirect_uri(integration: &OAuthIntegration) -> String {
     )
 }
 
-/// Whether a person can be sent there.
+/// Whether an operator can be sent there.
 fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
     let scheme = match site.scheme() {
         "https" => true,
@@ -232,8 +237,8 @@ fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
         _ => false,
     };
     let bare = site.path() == "/" && site.query().is_none() && site.fragment().is_none();
-    let nobody = site.username().is_empty() && site.password().is_none();
-    if scheme && bare && nobody && site.host().is_some() {
+    let no_user = site.username().is_empty() && site.password().is_none();
+    if scheme && bare && no_user && site.host().is_some() {
         return Ok(());
     }
     Err("--site must be like https://www.kommo.com or https://www.amocrm.ru: https (http under delivery.insecure alone) \
@@ -248,7 +253,7 @@ pub(super) fn find<'a>(
     integration: Option<&str>,
 ) -> Result<&'a Listed, Failure> {
     account::find(listed, wanted, integration).map_err(|unclear| match unclear {
-        Unclear::Nobody => Failure::running(text::no_account(wanted)),
+        Unclear::NotFound => Failure::running(text::no_account(wanted)),
         Unclear::Several(several) => Failure::usage(text::ambiguous(wanted, &several)),
     })
 }
