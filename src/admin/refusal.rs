@@ -9,8 +9,6 @@ use http::StatusCode;
 use crate::problem::ProblemDetails;
 use store::StoreError;
 
-use super::jobs_query::BadParameter;
-
 /// A store that cannot do it now may be asked again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -86,7 +84,7 @@ pub(super) fn no_job(id: impl std::fmt::Display) -> ProblemDetails {
 }
 
 /// A query parameter that cannot be followed.
-pub(super) fn of_parameter(error: &BadParameter) -> ProblemDetails {
+pub(super) fn of_parameter(error: impl std::fmt::Display) -> ProblemDetails {
     ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
 }
 

@@ -1,22 +1,20 @@
 //! `accounts`: shows the accounts that the bridge can speak to, gives the link that connects one by OAuth, finishes an
 //! installation that came without a link, has an account tried now, and forgets one.
 //!
-//! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a running bridge
+//! It opens the store as an observer, so it works beside a bridge that runs as well as without one; a running bridge
 //! notices within a few seconds what was connected or removed.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
-use crate::accounts::{Accounts, LINK_LIFE, Listed, OAuthIntegration};
+use crate::accounts::{LINK_LIFE, Listed, OAuthIntegration};
 use crate::bridge::Error;
-use crate::bridge::kommo_stack::KommoStack;
 use crate::config::Config;
 use model::clock::Clock;
 use model::path_prefix;
-use store::Store;
 
-use super::account::{self, Unclear};
+use super::accounts_access::{CommandOutput, find, open, with_accounts};
 use super::accounts_confirm::{self, Confirm};
 use super::accounts_resume;
 use super::accounts_text as text;
@@ -90,19 +88,6 @@ pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), F
     Ok(print(&text)?)
 }
 
-/// What a command prints: as JSON for programs, or as text for operators.
-pub(super) struct CommandOutput {
-    pub(super) json: Value,
-    pub(super) text: String,
-}
-
-impl CommandOutput {
-    /// The same, with the lines of its text broken for this screen. A table is laid out already, and is never folded.
-    fn folded(self, screen: Screen) -> Self {
-        Self { text: screen.fold(&self.text), ..self }
-    }
-}
-
 async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<CommandOutput, Failure> {
     let (listed, installations) = with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
@@ -173,28 +158,6 @@ async fn remove(
     .await
 }
 
-/// Does something with the accounts of the configuration and of the store, if there is one yet.
-pub(super) async fn with_accounts<T>(
-    config: &Config,
-    clock: &Clock,
-    what: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let store = Store::observe(&config.store.url, clock.clone()).await.map_err(Error::from)?;
-    let done = match open(config, clock, store.clone()).await {
-        Ok(accounts) => what(&accounts).await,
-        Err(failure) => Err(failure),
-    };
-    if let Some(store) = store {
-        store.close().await;
-    }
-    done
-}
-
-async fn open(config: &Config, clock: &Clock, store: Option<Store>) -> Result<Accounts, Failure> {
-    let kommo_stack = KommoStack::new(config, clock.clone())?;
-    Ok(kommo_stack.accounts(config, store).await.map_err(Error::from)?)
-}
-
 /// The integration that a link is for.
 fn choose<'a>(all: &'a [OAuthIntegration], name: Option<&str>) -> Result<&'a OAuthIntegration, String> {
     let names = |some: &[&OAuthIntegration]| {
@@ -244,18 +207,6 @@ fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
     Err("--site must be like https://www.kommo.com or https://www.amocrm.ru: https (http under delivery.insecure alone) \
          and a host"
         .to_owned())
-}
-
-/// The one account that is meant.
-pub(super) fn find<'a>(
-    listed: &'a [Listed],
-    wanted: &str,
-    integration: Option<&str>,
-) -> Result<&'a Listed, Failure> {
-    account::find(listed, wanted, integration).map_err(|unclear| match unclear {
-        Unclear::NotFound => Failure::running(text::no_account(wanted)),
-        Unclear::Several(several) => Failure::usage(text::ambiguous(wanted, &several)),
-    })
 }
 
 #[cfg(test)]

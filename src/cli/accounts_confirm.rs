@@ -13,7 +13,7 @@ use crate::config::Config;
 use model::AccountId;
 use model::clock::Clock;
 
-use super::accounts::{CommandOutput, with_accounts};
+use super::accounts_access::{CommandOutput, with_accounts};
 use super::accounts_text as text;
 use super::exit::Failure;
 

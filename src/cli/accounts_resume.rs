@@ -11,7 +11,7 @@ use crate::config::Config;
 use model::AccountState;
 use model::clock::Clock;
 
-use super::accounts::{CommandOutput, find, with_accounts};
+use super::accounts_access::{CommandOutput, find, with_accounts};
 use super::exit::Failure;
 use super::text::clean;
 
