@@ -33,7 +33,7 @@ use rig::{Program, Rig};
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// A scenario that takes longer is given up.
-const LIMIT: Duration = Duration::from_secs(3_600);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 // The bridge's, so that the programs of this binary are as fast as it is.
 #[global_allocator]
@@ -103,11 +103,11 @@ async fn measure(arguments: Arguments) -> Result<()> {
         if only.is_empty() || only.iter().any(|chosen| chosen == name) {
             eprintln!("{name} …");
             let outcome = tokio::select! {
-                outcome = tokio::time::timeout(LIMIT, run(&rig)) => outcome,
+                outcome = tokio::time::timeout(SCENARIO_TIMEOUT, run(&rig)) => outcome,
                 // The folder is removed only if we get to the end.
                 _ = tokio::signal::ctrl_c() => return Err("interrupted".into()),
             };
-            let outcome = outcome.map_err(|_| format!("not done after {LIMIT:?}"));
+            let outcome = outcome.map_err(|_| format!("not done after {SCENARIO_TIMEOUT:?}"));
             let outcome = outcome.and_then(|result| result.map_err(|error| error.to_string()));
             eprint!("{}", table::markdown(&machine, quick, &[(name, outcome.clone())]));
             outcomes.push((*name, outcome));

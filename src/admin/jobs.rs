@@ -189,8 +189,8 @@ async fn job_id(shared: &Shared, id: Id) -> Result<JobId, ProblemDetails> {
     within(STORE_TIMEOUT, shared.store.jobs().find(prefix)).await
 }
 
-/// Carries `work` out to its end, also if the caller hangs up or `timeout` passes: half of many changes would be neither done
-/// nor undone.
+/// Carries `work` out to its end, also if the caller hangs up or `timeout` passes: half of many changes would be neither
+/// done nor undone.
 async fn to_the_end<T: Send + 'static>(
     timeout: Duration,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,

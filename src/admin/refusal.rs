@@ -13,7 +13,7 @@ use store::StoreError;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A list ends about this soon.
-const NEXT_LIST: Duration = Duration::from_secs(1);
+const LIST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a failure of the store looks like to the caller.
 pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
@@ -59,7 +59,7 @@ pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
             "Too many lists at once",
             sentence(error),
         )
-        .retry_after(NEXT_LIST),
+        .retry_after(LIST_RETRY_AFTER),
         error => unavailable(sentence(error)),
     }
 }

@@ -1,5 +1,5 @@
-//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, made from the configuration. The bridge
-//! has one, and so has each command that calls Kommo.
+//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, made from the configuration.
+//! The bridge has one, and so has each command that calls Kommo.
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use super::token::random_hex;
 /// How long until the next connection is accepted after one could not be.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// A continue with its head fits in; longer ones let it grow.
-const REQUEST: usize = 2048;
+const USUAL_REQUEST_BYTES: usize = 2048;
 
 /// The Kommo account that a sink stands for.
 #[derive(Clone)]
@@ -217,7 +217,7 @@ async fn accept(listener: &mut Option<TcpListener>, address: SocketAddr) -> TcpS
 async fn connection(mut stream: TcpStream, shared: Arc<Shared>, receiver: watch::Receiver<Behaviour>) {
     // A lost option only costs speed.
     let _slower = stream.set_nodelay(true);
-    let (mut input, mut output) = (Vec::with_capacity(REQUEST), Vec::new());
+    let (mut input, mut output) = (Vec::with_capacity(USUAL_REQUEST_BYTES), Vec::new());
     while matches!(stream.read_buf(&mut input).await, Ok(1..)) {
         output.clear();
         let mut done = 0;
