@@ -40,7 +40,7 @@ demo *args:
 soak *args:
     .ci/soak {{ args }}
 
-# Fuzzes each target for so many seconds (needs a nightly compiler; installs cargo-fuzz).
+# Fuzzes each target for the given number of seconds (needs a nightly compiler; installs cargo-fuzz).
 fuzz seconds="60":
     .ci/fuzz {{ seconds }}
 

@@ -3,7 +3,8 @@
 //! A handler turns what a bot asks into what the bot gets. It may take its time (the bridge has answered
 //! Kommo already), it may fail (the bridge retries), and it may run more than once for one job: if it
 //! changes anything elsewhere, [`Context::job_id`] is the idempotency key for that. What it logs with `tracing` carries
-//! the job's id, the handler's name and the attempt, in a span `job`.
+//! the job's id, the handler's name and the attempt, in a span `job`. A task that it spawns is in that span only if it is
+//! spawned `.in_current_span()`.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use kommo::Client;
-use model::{AccountId, BotType, Completion, Entity, JobId, Timestamp};
+use model::{AccountId, BotType, Completion, Entity, JobId, Timestamp, error_chain};
 
 /// Answers the widget requests of one name.
 ///
@@ -183,13 +184,7 @@ impl HandlerError {
 impl fmt::Display for HandlerError {
     /// The error and its causes, on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.source)?;
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        f.write_str(&error_chain(&*self.source))
     }
 }
 

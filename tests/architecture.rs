@@ -1,14 +1,18 @@
-//! Holds the layout of ARCHITECTURE.md against the code where Cargo cannot: which room of the bridge may name which, who
-//! may use which dependency, how long a file may be. The rules are the tables below; to add a room, add its
-//! line. `check` applies them, `paths` and `tokens` read the source as text, so that a wrong arrow is
-//! told with its file and line even while the code does not compile.
+//! Checks what Cargo cannot: which room of the bridge may name which, which rooms may use which dependency, how long a
+//! file may be, and that the documents name what exists. The rules are the tables below; to add a room, add its line.
+//! `check` applies them. `paths` and `tokens` read the source as text, so a wrong arrow is reported with its file and
+//! line even while the code does not compile.
 
 #[path = "architecture/check.rs"]
 mod check;
+#[path = "architecture/documents.rs"]
+mod documents;
 #[path = "architecture/guarantees.rs"]
 mod guarantees;
 #[path = "architecture/made_up.rs"]
 mod made_up;
+#[path = "architecture/manifests.rs"]
+mod manifests;
 #[path = "architecture/metrics.rs"]
 mod metrics;
 #[path = "architecture/paths.rs"]
@@ -51,12 +55,11 @@ const ROOMS: &[(&str, May)] = &[
     ("bridge", May::All),
     ("cli", May::All),
     ("fuzzing", May::Only(&["receive", "deliver"])),
-    ("testing", May::All),
-    ("prelude", May::All),
 ];
 
 /// Between crates Cargo draws the arrows. These are the crates that only some rooms of the bridge may name.
 const CRATES: &[(&str, &[&str])] = &[
+    ("paths", &["config", "cli"]),
     ("store", &["stage", "receive", "work", "deliver", "accounts", "admin", "bridge", "cli"]),
     ("kommo", &["handler", "work", "accounts", "deliver", "bridge", "cli", "fuzzing"]),
     ("simulator", &["cli"]),
@@ -89,7 +92,7 @@ fn the_crates_keep_the_houses_rules() -> io::Result<()> {
 
 #[test]
 fn no_test_example_or_bench_is_too_long() -> io::Result<()> {
-    for folder in ["tests", "benches", "examples", "fuzz"] {
+    for folder in ["tests", "benches", "examples"] {
         let files = rust_files(folder)?;
         report(files.iter().flat_map(|(path, text)| check::length(&RULES, path, text)));
     }
@@ -107,14 +110,20 @@ fn every_name_in_the_rules_is_a_room() {
     assert_eq!(named.filter(|name| !known(name)).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
-/// Fails with every complaint at once: who splits a file wants to know about the next one too.
+/// Fails with every complaint at once: a person who splits a file wants to know about the next one too.
 fn report(wrong: impl Iterator<Item = String>) {
     let wrong: Vec<String> = wrong.collect();
     assert!(wrong.is_empty(), "{} against the house's rules:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The `.rs` files below `folder` of the package, sorted; none if there is no such folder.
+/// The `.rs` files below `folder` of the package, with their text, sorted; none if there is no such folder.
 fn rust_files(folder: &str) -> io::Result<Vec<(String, String)>> {
+    let files = files(folder)?.into_iter().filter(|path| path.ends_with(".rs"));
+    files.map(|path| Ok((path.clone(), read(&path)?))).collect()
+}
+
+/// The files below `folder` of the package, sorted; none if there is no such folder.
+fn files(folder: &str) -> io::Result<Vec<String>> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -126,16 +135,19 @@ fn rust_files(folder: &str) -> io::Result<Vec<(String, String)>> {
         for entry in entries {
             let entry = entry?;
             let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-            if entry.file_type()?.is_dir() {
-                // What a build of its own makes there is nobody's source.
-                if !path.ends_with("/target") {
-                    folders.push(path);
-                }
-            } else if path.ends_with(".rs") {
-                files.push((path, fs::read_to_string(entry.path())?));
+            if !entry.file_type()?.is_dir() {
+                files.push(path);
+            } else if !path.ends_with("/target") {
+                // A folder `target` has no source, only build output.
+                folders.push(path);
             }
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// A file of the package.
+fn read(path: &str) -> io::Result<String> {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
 }

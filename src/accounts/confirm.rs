@@ -9,8 +9,8 @@ use kommo::GrantError;
 use model::{AccountId, Timestamp};
 use store::{KeptCode, StoreError};
 
-use super::connect::{ConnectError, Connected, ExchangeError};
-use super::exchange::By;
+use super::connection::{ConnectError, Connected, ExchangeError};
+use super::exchange::CodeSource;
 use super::{Accounts, host};
 
 /// Installations that wait, through one integration at one address. No code is in it.
@@ -80,9 +80,9 @@ impl Accounts {
             }
             let code = self.take(ready.store, ready.sealer, &kept).await.map_err(ConnectError::Store)?;
             let Some(code) = code else { continue };
-            match self.redeem(&ready, url.clone(), &code, By::Operator).await {
+            match self.redeem(&ready, url.clone(), &code, CodeSource::Operator).await {
                 Ok(redeemed) if accept(redeemed.account_id) => {
-                    return self.admit(&ready, redeemed, By::Operator).await;
+                    return self.admit(&ready, redeemed, CodeSource::Operator).await;
                 }
                 Ok(redeemed) => return Err(ConnectError::Declined(redeemed.account_id)),
                 // Someone made it up, or it was used: the next one may be the installation's.

@@ -172,15 +172,16 @@ impl AccountDirectory {
     }
 
     /// The account that is meant: whoever has the address or had it, but never one with another number.
-    pub(super) fn of(&self, whose: AccountRef<'_>) -> Option<&Arc<Entry>> {
-        let found = self.at(whose.origin)?;
-        let Some(wanted) = whose.account_id.filter(|wanted| *wanted != found.record.key.account_id) else {
+    pub(super) fn of(&self, account_ref: AccountRef<'_>) -> Option<&Arc<Entry>> {
+        let found = self.at(account_ref.origin)?;
+        let Some(wanted) = account_ref.account_id.filter(|wanted| *wanted != found.record.key.account_id)
+        else {
             return Some(found);
         };
         // The address has passed from one account to another, which is rare.
         let was_there = |entry: &&Arc<Entry>| {
             let AccountRecord { origin, previous_origin, .. } = &entry.record;
-            [origin, previous_origin].into_iter().flatten().any(|known| **known == *whose.origin)
+            [origin, previous_origin].into_iter().flatten().any(|known| **known == *account_ref.origin)
         };
         self.numbered(wanted).filter(was_there).max_by_key(|entry| entry.rank())
     }

@@ -194,13 +194,13 @@ mod tests {
     #[test]
     fn a_call_that_waits_long_asks_less_often() {
         let second = Duration::from_secs(1);
-        let asked = LastAnswer::new(None, Duration::ZERO, None, Evidence::Silent);
+        let answer = LastAnswer::new(None, Duration::ZERO, None, Evidence::Silent);
         for (waited, seconds) in [(0, 10), (100, 10), (600, 60), (86_400, 600)] {
             let waited = Duration::from_secs(waited);
-            assert!(asked.is_recent_after(waited, second * (seconds - 1)), "{waited:?}");
-            assert!(!asked.is_recent_after(waited, second * seconds), "{waited:?}");
+            assert!(answer.is_recent_after(waited, second * (seconds - 1)), "{waited:?}");
+            assert!(!answer.is_recent_after(waited, second * seconds), "{waited:?}");
         }
-        assert!(asked.is_recent(second * 9) && !asked.is_recent(second * 10));
+        assert!(answer.is_recent(second * 9) && !answer.is_recent(second * 10));
     }
 
     #[test]
@@ -234,9 +234,9 @@ mod tests {
             (70, 1, Evidence::Refused, 20),
             (80, 2, Evidence::Refused, 0),
         ] {
-            let asked = LastAnswer::new(last.as_ref(), second * at, Some(generation), evidence);
-            assert_eq!(asked.refused_for(), second * expected, "at {at}");
-            last = Some(asked);
+            let answer = LastAnswer::new(last.as_ref(), second * at, Some(generation), evidence);
+            assert_eq!(answer.refused_for(), second * expected, "at {at}");
+            last = Some(answer);
         }
     }
 }

@@ -9,7 +9,7 @@ use kommo::{Grant, GrantError, GrantedTokens, token_claims};
 use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
 use store::{NewConnection, Store};
 
-use super::connect::{ConnectError, Connected};
+use super::connection::{ConnectError, Connected};
 use super::paced::Teaches;
 use super::renew::{app, made};
 use super::seal::Sealer;
@@ -17,7 +17,7 @@ use super::{Accounts, OAuthIntegration, host};
 
 /// How a code came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum CodeSource {
     /// With the `state` of a link of ours, of which this is the nonce.
     Link([u8; 16]),
     /// From anyone: the call of an installation, at an address that is known.
@@ -27,7 +27,7 @@ pub(super) enum By {
     Operator,
 }
 
-impl By {
+impl CodeSource {
     const fn teaches(self) -> Teaches {
         match self {
             Self::Link(_) | Self::Operator => Teaches::Everyone,
@@ -84,7 +84,7 @@ impl Accounts {
         ready: &Ready<'_>,
         url: Url,
         code: &SecretString,
-        by: By,
+        by: CodeSource,
     ) -> Result<Redeemed, GrantError> {
         let kommo = &self.0.parts.kommo;
         let origin: Arc<str> = url.origin().ascii_serialization().into();
@@ -106,7 +106,7 @@ impl Accounts {
         &self,
         ready: &Ready<'_>,
         redeemed: Redeemed,
-        by: By,
+        by: CodeSource,
     ) -> Result<Connected, ConnectError> {
         let parts = &self.0.parts;
         let Ready { integration, store, sealer, .. } = ready;
@@ -143,7 +143,7 @@ impl Accounts {
         });
         // Also where it was: deliveries of that time waited under that name.
         for origin in previous_origin.iter().chain([&origin]) {
-            self.goes_on(origin);
+            self.resume_with_new_token(origin);
         }
         let was = known.map(|known| known.record.authorization.state());
         let integration = integration.name.clone();

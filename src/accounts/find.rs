@@ -18,10 +18,10 @@ const MIN_TOKEN_AGE_TO_LOOK: Duration = Duration::from_secs(10 * 60);
 
 impl Accounts {
     /// The account with this number, if it is worth looking whether it has moved to this address.
-    pub(super) fn perhaps_moved(&self, whose: AccountRef<'_>) -> Option<Arc<Entry>> {
-        let account_id = whose.account_id?;
+    pub(super) fn perhaps_moved(&self, account_ref: AccountRef<'_>) -> Option<Arc<Entry>> {
+        let account_id = account_ref.account_id?;
         let directory = self.directory();
-        if directory.of(whose).is_some() {
+        if directory.of(account_ref).is_some() {
             return None;
         }
         let now = self.0.parts.clock.now();
@@ -36,9 +36,9 @@ impl Accounts {
     ///
     /// # Errors
     /// It is nobody's, or not that account's.
-    pub(super) async fn find(&self, whose: AccountRef<'_>) -> Result<Bearer, NoBearer> {
-        let entry = self.perhaps_moved(whose).ok_or(NoBearer::Unknown)?;
+    pub(super) async fn find(&self, account_ref: AccountRef<'_>) -> Result<Bearer, NoBearer> {
+        let entry = self.perhaps_moved(account_ref).ok_or(NoBearer::Unknown)?;
         self.renew(&entry.record.key, entry.record.generation).await?;
-        self.entry(whose).ok_or(NoBearer::Unknown)?.bearer()
+        self.entry(account_ref).ok_or(NoBearer::Unknown)?.bearer()
     }
 }

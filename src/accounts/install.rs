@@ -17,8 +17,8 @@ use kommo::GrantError;
 use model::AccountId;
 use store::{CodeLimits, KeptCode, NewCode, Store, StoreError};
 
-use super::connect::{ConnectError, Connected, Connection, Kept};
-use super::exchange::{By, Ready};
+use super::connection::{ConnectError, Connected, Connection, Kept};
+use super::exchange::{CodeSource, Ready};
 use super::renew::url_of;
 use super::throttle::Throttle;
 use super::{Accounts, host};
@@ -62,7 +62,7 @@ impl Accounts {
         expected: &[AccountId],
     ) -> Result<Connected, ConnectError> {
         let origin = url.origin().ascii_serialization();
-        let redeemed = match self.redeem(ready, url, code, By::Installation).await {
+        let redeemed = match self.redeem(ready, url, code, CodeSource::Installation).await {
             Ok(redeemed) => redeemed,
             Err(error) => {
                 let rest = match &error {
@@ -82,7 +82,7 @@ impl Accounts {
         if !expected.contains(&redeemed.account_id) {
             return Err(ConnectError::OtherAccount(redeemed.account_id));
         }
-        self.admit(ready, redeemed, By::Installation).await
+        self.admit(ready, redeemed, CodeSource::Installation).await
     }
 
     async fn keep(

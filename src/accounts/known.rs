@@ -17,9 +17,9 @@ impl Accounts {
 
     /// Whether the account is configured, connected, waits for an authorization, or may have moved to this address.
     fn is_known(&self, origin: &str, account_id: AccountId) -> bool {
-        let whose = AccountRef::from((origin, account_id));
+        let account_ref = AccountRef::from((origin, account_id));
         self.long_lived(origin).is_some()
-            || self.entry(whose).is_some()
-            || self.perhaps_moved(whose).is_some()
+            || self.entry(account_ref).is_some()
+            || self.perhaps_moved(account_ref).is_some()
     }
 }

@@ -14,6 +14,7 @@
 #[cfg(any(test, feature = "cli"))]
 mod confirm;
 mod connect;
+mod connection;
 mod directory;
 mod due;
 mod evidence;
@@ -53,7 +54,8 @@ use store::StoreError;
 
 #[cfg(any(test, feature = "cli"))]
 pub use confirm::Installation;
-pub use connect::{Callback, ConnectError, Connected, Connection, Kept};
+pub use connect::Callback;
+pub use connection::{ConnectError, Connected, Connection, Kept};
 #[cfg(any(test, feature = "cli"))]
 pub use link::LINK_LIFE;
 pub use link::StateError;
@@ -91,7 +93,7 @@ struct Inner {
     /// Links that are being used.
     link_turns: Mutex<LinkTurns>,
     /// What accounts were asked after a call that says that they were disconnected.
-    hearings: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<LastAnswer>>>>>,
+    last_answers: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<Option<LastAnswer>>>>>,
     /// Accounts that were disconnected not long ago, and until when, by the elapsed time, requests may come in that were
     /// checked before that.
     disconnected: Mutex<Vec<(AccountId, Duration)>>,
@@ -123,7 +125,7 @@ impl Accounts {
             strangers: Mutex::default(),
             pairs: Pairs::default(),
             link_turns: Mutex::default(),
-            hearings: Mutex::default(),
+            last_answers: Mutex::default(),
             disconnected: Mutex::default(),
             unreadable: Mutex::default(),
             changed: Notify::new(),
@@ -140,12 +142,12 @@ impl Accounts {
     ///
     /// # Errors
     /// There is none; the error says what a person has to do.
-    pub async fn bearer<'a>(&self, whose: impl Into<AccountRef<'a>>) -> Result<Bearer, NoBearer> {
-        let whose = whose.into();
-        if let Some(bearer) = self.long_lived(whose.origin) {
+    pub async fn bearer<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> Result<Bearer, NoBearer> {
+        let account_ref = account_ref.into();
+        if let Some(bearer) = self.long_lived(account_ref.origin) {
             return Ok(bearer);
         }
-        let Some(entry) = self.entry(whose) else { return self.find(whose).await };
+        let Some(entry) = self.entry(account_ref) else { return self.find(account_ref).await };
         entry.open()?;
         if self.is_good(&entry) {
             return entry.bearer();
@@ -159,27 +161,27 @@ impl Accounts {
     /// There is none; the error says what a person has to do.
     pub async fn renewed<'a>(
         &self,
-        whose: impl Into<AccountRef<'a>>,
+        account_ref: impl Into<AccountRef<'a>>,
         refused: &Bearer,
     ) -> Result<Bearer, NoBearer> {
-        let whose = whose.into();
-        if let Some(bearer) = self.long_lived(whose.origin) {
+        let account_ref = account_ref.into();
+        if let Some(bearer) = self.long_lived(account_ref.origin) {
             // It may have been exchanged while the old one was on its way.
             let is_new = !Arc::ptr_eq(&bearer.token, &refused.token);
             return if is_new { Ok(bearer) } else { Err(NoBearer::LongLived) };
         }
-        let entry = self.entry(whose).ok_or(NoBearer::Unknown)?;
+        let entry = self.entry(account_ref).ok_or(NoBearer::Unknown)?;
         let key = &entry.record.key;
         self.note_refused(key, refused);
         self.renew(key, refused.generation).await
     }
 
     /// Whether a bearer can be had at once: nothing has to be renewed for it first.
-    pub fn is_at_hand<'a>(&self, whose: impl Into<AccountRef<'a>>) -> bool {
-        let whose = whose.into();
+    pub fn is_at_hand<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> bool {
+        let account_ref = account_ref.into();
         let good = |entry: Arc<Entry>| entry.open().is_err() || self.is_good(&entry);
-        self.long_lived(whose.origin).is_some()
-            || self.entry(whose).map_or_else(|| self.perhaps_moved(whose).is_none(), good)
+        self.long_lived(account_ref.origin).is_some()
+            || self.entry(account_ref).map_or_else(|| self.perhaps_moved(account_ref).is_none(), good)
     }
 
     /// Whether calls to `origin` go to another account than this one, so that its pauses must not be this one's.
@@ -204,7 +206,7 @@ impl Accounts {
     }
 
     /// The longest that one waits for a bearer.
-    pub fn patience(&self) -> Duration {
+    pub fn max_bearer_wait(&self) -> Duration {
         self.lease()
     }
 
@@ -235,7 +237,7 @@ impl Accounts {
         }
         bearer.token = Arc::new(token);
         drop(known);
-        self.goes_on(&account.origin);
+        self.resume_with_new_token(&account.origin);
         Some(true)
     }
 
@@ -243,8 +245,8 @@ impl Accounts {
         self.0.long_lived.read().unwrap_or_else(PoisonError::into_inner).get(origin).cloned()
     }
 
-    fn entry<'a>(&self, whose: impl Into<AccountRef<'a>>) -> Option<Arc<Entry>> {
-        self.directory().of(whose.into()).cloned()
+    fn entry<'a>(&self, account_ref: impl Into<AccountRef<'a>>) -> Option<Arc<Entry>> {
+        self.directory().of(account_ref.into()).cloned()
     }
 
     fn entry_of(&self, key: &AccountKey) -> Option<Arc<Entry>> {
@@ -304,14 +306,14 @@ impl Accounts {
     }
 
     /// The tokens of the account are new: deliveries that waited for nothing else go on.
-    fn is_renewed(&self, origin: &str) {
+    fn resume_after_renewal(&self, origin: &str) {
         if self.0.parts.limiter.resume_after_renewal(origin) {
             self.0.parts.health.account_goes_on(origin);
         }
     }
 
     /// The account can be called: its deliveries go on.
-    fn goes_on(&self, origin: &str) {
+    fn resume_with_new_token(&self, origin: &str) {
         self.0.parts.health.account_goes_on(origin);
         self.0.parts.limiter.resume_with_new_token(origin);
     }
@@ -323,15 +325,15 @@ fn host(origin: &str) -> &str {
 }
 
 impl Credentials for Accounts {
-    fn bearer<'a>(&'a self, whose: AccountRef<'a>) -> BearerFuture<'a> {
-        Box::pin(Self::bearer(self, whose))
+    fn bearer<'a>(&'a self, account_ref: AccountRef<'a>) -> BearerFuture<'a> {
+        Box::pin(Self::bearer(self, account_ref))
     }
 
-    fn renewed<'a>(&'a self, whose: AccountRef<'a>, refused: &'a Bearer) -> BearerFuture<'a> {
-        Box::pin(Self::renewed(self, whose, refused))
+    fn renewed<'a>(&'a self, account_ref: AccountRef<'a>, refused: &'a Bearer) -> BearerFuture<'a> {
+        Box::pin(Self::renewed(self, account_ref, refused))
     }
 
-    fn is_refused(&self, whose: AccountRef<'_>, bearer: &Bearer) -> bool {
-        Self::is_refused(self, whose, bearer)
+    fn is_refused(&self, account_ref: AccountRef<'_>, bearer: &Bearer) -> bool {
+        Self::is_refused(self, account_ref, bearer)
     }
 }

@@ -14,7 +14,7 @@ use url::Url;
 use kommo::GrantError;
 use model::{AccountId, AccountKey, AccountState};
 
-use super::connect::ConnectError;
+use super::connection::ConnectError;
 use super::directory::Entry;
 use super::paced::Teaches;
 use super::{Accounts, host};

@@ -18,9 +18,9 @@ impl Accounts {
     }
 
     /// Whether Kommo has said 401 to this bearer, so that no further call may carry it.
-    pub fn is_refused<'a>(&self, whose: impl Into<AccountRef<'a>>, bearer: &Bearer) -> bool {
+    pub fn is_refused<'a>(&self, account_ref: impl Into<AccountRef<'a>>, bearer: &Bearer) -> bool {
         let is_refused = |entry: Arc<Entry>| self.refused_until(&entry.record.key) >= bearer.generation;
-        !bearer.is_long_lived() && self.entry(whose).is_some_and(is_refused)
+        !bearer.is_long_lived() && self.entry(account_ref).is_some_and(is_refused)
     }
 
     /// Whether the tokens of this account are not known to be stale.

@@ -81,7 +81,7 @@ impl Accounts {
     }
 
     /// The next renewal need not wait for the end of the pause after the last failure.
-    pub(super) fn renew_again(&self, key: &AccountKey) {
+    pub(super) fn end_renewal_pause(&self, key: &AccountKey) {
         let renewing = self.renewing(key);
         // One that is under way finds out by itself.
         if let Ok(mut failures) = renewing.0.try_lock() {
@@ -258,7 +258,7 @@ impl Accounts {
                     previous_origin,
                     ..entry.record.clone()
                 });
-                addresses.iter().flatten().for_each(|origin| self.is_renewed(origin));
+                addresses.iter().flatten().for_each(|origin| self.resume_after_renewal(origin));
                 tracing::info!(account.host = shown, "tokens were renewed");
                 self.entry_of(key).ok_or(NoBearer::Unknown)?.bearer()
             }

@@ -83,33 +83,33 @@ impl Accounts {
         let key = AccountKey::new(account_id, &integration.client_uuid);
         let accounts = self.clone();
         // Whoever hangs up must not leave half of it.
-        let task = tokio::spawn(async move { accounts.hear(key).await });
+        let task = tokio::spawn(async move { accounts.revoke_once(key).await });
         task.await.unwrap_or(Err(RevocationError::Store(StoreError::Closed)))
     }
 
-    async fn hear(&self, key: AccountKey) -> Result<Revoked, RevocationError> {
+    async fn revoke_once(&self, key: AccountKey) -> Result<Revoked, RevocationError> {
         let Some(store) = &self.0.parts.store else { return Ok(Revoked::Done(0)) };
-        let hearing = self.hearing(&key);
+        let last_answer = self.last_answer(&key);
         // Asking may take minutes. Only one call holds its connection for that time; those that come meanwhile wait in the
         // store.
-        let Ok(mut last) = hearing.try_lock() else {
+        let Ok(mut last) = last_answer.try_lock() else {
             store.oauth().note_revocation(key, true).await?;
             return Ok(Revoked::Pending);
         };
-        let asked = self.ask_lately(&key, &mut last).await;
-        let pending = match asked.evidence {
+        let answer = self.ask_lately(&key, &mut last).await;
+        let pending = match answer.evidence {
             // It may come while the token still works for a moment.
             Evidence::Works | Evidence::Refused | Evidence::Silent => true,
             Evidence::Gone | Evidence::NoToken => false,
         };
         let is_first = store.oauth().note_revocation(key.clone(), pending).await?;
         let state = self.state_of(&key);
-        match believe(asked.evidence, state, is_first) {
+        match believe(answer.evidence, state, is_first) {
             // The watch cancels what comes late, and a repetition must cost no more than a look.
             Belief::Believe if state == Some(AccountState::Revoked) && self.is_disconnected_lately(&key) => {
                 Ok(Revoked::Done(0))
             }
-            Belief::Believe => match self.disconnect(store, &key, asked.generation).await? {
+            Belief::Believe => match self.disconnect(store, &key, answer.generation).await? {
                 Some(cancelled) => Ok(Revoked::Done(cancelled)),
                 None => Err(RevocationError::StillConnected),
             },
@@ -131,16 +131,16 @@ impl Accounts {
 
     async fn complete_revocation(&self, store: &Store, pending: PendingRevocation) -> Result<(), StoreError> {
         let PendingRevocation { key, since, is_first } = pending;
-        let hearing = self.hearing(&key);
-        let Ok(mut last) = hearing.try_lock() else { return Ok(()) };
+        let last_answer = self.last_answer(&key);
+        let Ok(mut last) = last_answer.try_lock() else { return Ok(()) };
         let (waited, now) = (self.0.parts.clock.now().since(since), self.0.parts.clock.elapsed());
-        if last.as_ref().is_some_and(|asked| asked.is_recent_after(waited, now)) {
+        if last.as_ref().is_some_and(|answer| answer.is_recent_after(waited, now)) {
             return Ok(());
         }
-        let asked = self.ask_lately(&key, &mut last).await;
-        match believe_later(asked.evidence, self.state_of(&key), is_first, waited, asked.refused_for()) {
+        let answer = self.ask_lately(&key, &mut last).await;
+        match believe_later(answer.evidence, self.state_of(&key), is_first, waited, answer.refused_for()) {
             Belief::Believe => {
-                let done = self.disconnect(store, &key, asked.generation).await?;
+                let done = self.disconnect(store, &key, answer.generation).await?;
                 let outcome = if done.is_some() { "revoked" } else { "dropped" };
                 metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
             }
@@ -158,8 +158,8 @@ impl Accounts {
     }
 
     /// What is known from asking an account lately, locked while it is asked.
-    pub(super) fn hearing(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<LastAnswer>>> {
-        let mut all = self.0.hearings.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn last_answer(&self, key: &AccountKey) -> Arc<tokio::sync::Mutex<Option<LastAnswer>>> {
+        let mut all = self.0.last_answers.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(key.clone()).or_default().clone()
     }
 
@@ -167,15 +167,15 @@ impl Accounts {
     async fn ask_lately(&self, key: &AccountKey, last: &mut Option<LastAnswer>) -> LastAnswer {
         let now = self.0.parts.clock.elapsed();
         let generation = || self.entry_of(key).map(|entry| entry.record.generation);
-        if let Some(asked) = last.filter(|asked| asked.is_recent(now))
-            && asked.generation == generation()
+        if let Some(answer) = last.filter(|answer| answer.is_recent(now))
+            && answer.generation == generation()
         {
-            return asked;
+            return answer;
         }
         let evidence = self.evidence(key).await;
-        let asked = LastAnswer::new(last.as_ref(), self.0.parts.clock.elapsed(), generation(), evidence);
-        *last = Some(asked);
-        asked
+        let answer = LastAnswer::new(last.as_ref(), self.0.parts.clock.elapsed(), generation(), evidence);
+        *last = Some(answer);
+        answer
     }
 
     fn state_of(&self, key: &AccountKey) -> Option<AccountState> {

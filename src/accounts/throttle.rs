@@ -3,8 +3,9 @@
 //! An installation without a link can be claimed by anyone, as often as they like. An exchange costs a call to Kommo, and too
 //! many bad codes could get the bridge's address blocked; a code that is kept costs a write. So both are bounded for one
 //! address and in all. An address that no exchange was made with in the last minute has places of its own: junk for a few
-//! addresses does not keep a genuine installation at another one out. A code whose exchange has no place now is kept and exchanged later, newest first: junk that came before
-//! it does not keep a genuine one out. A link is bounded by neither, because we have signed it.
+//! addresses does not keep a genuine installation at another one out. A code whose exchange has no place now is kept and
+//! exchanged later, newest first: junk that came before it does not keep a genuine one out. A link is bounded by neither,
+//! because we have signed it.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -114,7 +114,7 @@ impl Accounts {
     async fn resume(&self, store: &Store, origin: &str) -> Result<(), StoreError> {
         let origin = self.moved_to(origin).unwrap_or_else(|| origin.into());
         if let Some(entry) = self.entry(&*origin) {
-            self.renew_again(&entry.record.key);
+            self.end_renewal_pause(&entry.record.key);
             self.0.changed.notify_one();
         }
         let was_paused = self.0.parts.limiter.resume(&origin);

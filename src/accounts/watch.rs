@@ -108,8 +108,8 @@ impl Accounts {
         let due: Vec<_> = entries.iter().filter(|entry| self.due_in(entry) == Some(Duration::ZERO)).collect();
         for some in due.chunks(MAX_PARALLEL_RENEWALS) {
             let renewals = some.iter().map(|entry| self.renew(&entry.record.key, entry.record.generation));
-            // What went wrong was told where it happened, and is tried again.
-            let _told = futures_util::future::join_all(renewals).await;
+            // Each failure is logged where it happens, and retried.
+            let _logged = futures_util::future::join_all(renewals).await;
         }
         let next = self.entries().iter().filter_map(|entry| self.due_in(entry)).min();
         next.unwrap_or(Duration::MAX).max(MIN_POLL_PAUSE)
@@ -155,7 +155,7 @@ impl Accounts {
             let before = known_by_key.get(&entry.record.key);
             let was_good = before.is_some_and(|before| before.open().is_ok());
             match (entry.open(), &entry.record.origin) {
-                (Ok((_, origin)), _) if !was_good => self.goes_on(origin),
+                (Ok((_, origin)), _) if !was_good => self.resume_with_new_token(origin),
                 (Err(error), Some(origin))
                     if was_good && entry.record.authorization.state() != AccountState::Revoked =>
                 {

@@ -44,13 +44,20 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<bridge::Error>() {
             Ok(error) => error.into(),
-            // With its causes, on one line.
             Err(error) => {
                 let status = if error.is::<Usage>() { 2 } else { 1 };
-                Self { message: format!("{error:#}"), status }
+                Self { message: with_causes(&error), status }
             }
         }
     }
+}
+
+/// The error and its causes on one line, without those that are part of what stands in front of them.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 /// The command was used wrongly, and nothing was done.
@@ -128,6 +135,15 @@ fn printed(written: io::Result<()>) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_printed_once() {
+        let refused = || store::StoreError::ReadOnly("disk sda1 failed".into());
+        let failure = Failure::from(anyhow::Error::from(refused()).context("job 7"));
+        assert_eq!(failure.message, "job 7: the store cannot be written: disk sda1 failed");
+        let failure = Failure::from(anyhow::anyhow!("no route").context("cannot connect"));
+        assert_eq!(failure.message, "cannot connect: no route");
+    }
 
     #[test]
     fn what_commands_print_cannot_steer_the_terminal() {

@@ -119,7 +119,7 @@ pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: b
         store: &store,
         configured: &config.handlers,
         handlers,
-        is_served: store::is_served(&config.store.url),
+        is_served: store::file::is_served(&config.store.url),
         clock,
         json,
         screen: Screen::stdout(),

@@ -48,7 +48,7 @@ impl Sender {
         };
         let (pause_ms, why) = (whole_millis(length), wait.text());
         if !pause.cause.needs_operator() {
-            // Most permit in a moment; the watch of the accounts notes those that do not.
+            // Most end in a moment; the watch of the accounts notes those that do not.
             tracing::info!(account.host = host, pause_ms, why, "deliveries paused");
         } else if health.account_waits(&account, wait) {
             tracing::warn!(account.host = host, pause_ms, why, "deliveries paused: operator action required");

@@ -97,16 +97,16 @@ impl Sender {
         permit: &mut Permit,
         between_calls: &mut BetweenCalls,
     ) -> Result<CallOutcome, AttemptOutcome> {
-        let (accounts, whose) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
+        let (accounts, account_ref) = (&self.0.parts.accounts, (job.return_url.origin(), job.account_id));
         let patience = self.0.settings.request_timeout;
         // A renewal takes a permit of its own, and could wait for the very one that this attempt holds.
-        let at_hand = accounts.is_at_hand(whose);
+        let at_hand = accounts.is_at_hand(account_ref);
         if !at_hand {
             permit.release();
         }
-        let bearer = match self.unless_stopped(accounts.bearer(whose)).await? {
+        let bearer = match self.unless_stopped(accounts.bearer(account_ref)).await? {
             Ok(bearer) => bearer,
-            Err(NoBearer::Unknown) if accounts.is_anothers(whose.0, whose.1) => {
+            Err(NoBearer::Unknown) if accounts.is_anothers(account_ref.0, account_ref.1) => {
                 return Err(AttemptOutcome::OtherAccount);
             }
             Err(none) => return Err(AttemptOutcome::NoBearer(none)),
@@ -120,8 +120,10 @@ impl Sender {
             return Ok(answer);
         }
         permit.release();
-        let bearer =
-            self.unless_stopped(accounts.renewed(whose, &bearer)).await?.map_err(AttemptOutcome::NoBearer)?;
+        let bearer = self
+            .unless_stopped(accounts.renewed(account_ref, &bearer))
+            .await?
+            .map_err(AttemptOutcome::NoBearer)?;
         self.unless_stopped(permit.reacquire(patience)).await?.map_err(AttemptOutcome::NotAdmitted)?;
         self.post(job, &bearer, permit, between_calls).await
     }

@@ -92,7 +92,7 @@ impl Sender {
 
     pub(super) fn lease(&self) -> Duration {
         self.0.settings.request_timeout * MAX_CALLS_PER_ATTEMPT
-            + self.0.parts.accounts.patience() * MAX_BEARERS_PER_ATTEMPT
+            + self.0.parts.accounts.max_bearer_wait() * MAX_BEARERS_PER_ATTEMPT
             + LEASE_MARGIN
     }
 }

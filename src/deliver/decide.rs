@@ -1,4 +1,5 @@
-//! Decides what comes after an attempt to deliver. One table, without I/O; ARCHITECTURE.md shows it to people.
+//! Decides what comes after an attempt to deliver. One table, without I/O; `docs/architecture/delivery.md` shows the
+//! table.
 
 pub(super) mod blame;
 mod early;

@@ -17,10 +17,9 @@ const EARLY: Duration = Duration::from_secs(3);
 /// No retry is further away.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Judges the answer in `input`: in its first line what was before, a letter each (`l` an answer was lost, `f` this was the
-/// fallback, `h` a handler was sent with it, `g` a `goto` is configured, `o` it has failed for long, `e` the request has just
-/// come in), and then the status,
-/// `Retry-After` and the body, a line each. Says whether the continue is delivered.
+/// Decides on the answer in `input`. Its first line says what was before, a letter each (`l` an answer was lost, `f` this was
+/// the fallback, `h` a handler was sent with it, `g` a `goto` is configured, `o` it has failed for long, `e` the request has
+/// just come in). The status, `Retry-After` and the body follow, a line each. Returns whether the continue is delivered.
 pub(crate) fn answer(input: &[u8]) -> bool {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (flags, rest) = (&input[..end], input.get(end + 1..).unwrap_or_default());

@@ -145,7 +145,7 @@ impl Home {
         id
     }
 
-    async fn look(&self, id: JobId) -> Job {
+    async fn job(&self, id: JobId) -> Job {
         self.store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap()
     }
 
@@ -166,7 +166,7 @@ async fn a_completion_just_stored_is_handed_over_without_a_step() {
     let sender = home.sender(7).await;
     let id = home.completed(&home.bot([])).await;
     sender.idle().await;
-    assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(id).await.state.name(), StateName::Delivered);
 }
 
 #[tokio::test]
@@ -180,13 +180,13 @@ async fn what_the_rate_holds_back_goes_out_a_window_later() {
     sender.idle().await;
     let wait = sender.step().await.unwrap().unwrap();
     sender.idle().await;
-    assert_eq!(home.look(jobs[2]).await.state.name(), StateName::Delivering);
+    assert_eq!(home.job(jobs[2]).await.state.name(), StateName::Delivering);
     assert_eq!(home.simulator.calls().len(), 2);
 
     home.clock.advance(wait);
     sender.step().await.unwrap();
     sender.idle().await;
-    assert_eq!(home.look(jobs[2]).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(jobs[2]).await.state.name(), StateName::Delivered);
 }
 
 #[tokio::test]
@@ -196,12 +196,12 @@ async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() 
     home.simulator.set_outage(Some(Fault::Status(503)));
     let id = home.completed(&home.bot([])).await;
     sender.idle().await;
-    while let State::Delivering { due_at, .. } = home.look(id).await.state {
+    while let State::Delivering { due_at, .. } = home.job(id).await.state {
         home.clock.advance(due_at.since(home.clock.now()).max(Duration::from_secs(2)));
         sender.step().await.unwrap();
         sender.idle().await;
     }
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!(job.state.name(), StateName::Dead);
     assert!(home.clock.now().since(START) >= Duration::from_secs(3_600));
     // 0.5 + 1 + 2 + … + 60 s, then every minute.
@@ -212,7 +212,7 @@ async fn an_outage_of_an_hour_ends_with_a_dead_letter_that_a_person_can_retry() 
     home.store.jobs().retry(id).await.unwrap();
     sender.step().await.unwrap();
     sender.idle().await;
-    assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(id).await.state.name(), StateName::Delivered);
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn retries_are_not_stuck_behind_first_tries_that_never_end() {
         }
         sender.idle().await;
     }
-    assert_eq!(home.look(retried).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(retried).await.state.name(), StateName::Delivered);
 }
 
 #[tokio::test]
@@ -247,8 +247,8 @@ async fn a_job_that_kommo_alone_refuses_is_not_the_only_one_that_is_tried() {
         sender.step().await.unwrap();
         sender.idle().await;
     }
-    assert_eq!(home.look(other).await.state.name(), StateName::Delivered);
-    assert_eq!(home.look(refused).await.state.name(), StateName::Dead, "the account takes others");
+    assert_eq!(home.job(other).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(refused).await.state.name(), StateName::Dead, "the account takes others");
 }
 
 /// Counts how often a task would have been polled again.

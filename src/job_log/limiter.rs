@@ -5,18 +5,12 @@
 
 use std::time::Duration;
 
-use super::finished::{End, EndCounts};
+use super::end::{EndCounts, Line};
 
 /// Lines that are logged in one second, and failures that are kept for the next one.
 pub(super) const MAX_LINES_PER_SECOND: usize = 100;
 /// A second begins with a line, not with the clock's second.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
-
-/// A line that can be limited.
-pub(super) trait Line {
-    /// How its job ended.
-    fn end(&self) -> End;
-}
 
 /// Counts the lines of a second.
 pub(super) struct Limiter<L> {
@@ -73,7 +67,7 @@ impl<L: Line> Limiter<L> {
         if owes { Offer::Counted } else { Offer::Wait(self.until) }
     }
 
-    /// EndCounts the second and begins the next one with what was kept.
+    /// Ends the second and begins the next one with what was kept.
     pub(super) fn end(&mut self, now: Duration) -> Owed<L> {
         let (kept, left_out) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.left_out));
         (self.until, self.logged) = (now + WINDOW, kept.len());
@@ -89,6 +83,7 @@ impl<L: Line> Limiter<L> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::end::End;
     use super::*;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! readable and costs almost nothing: lines beyond a limit are counted, and a sum of them follows. Each line holds ids and
 //! numbers, never what a customer wrote or gets.
 
+mod end;
 mod finished;
 mod limiter;
 #[cfg(test)]

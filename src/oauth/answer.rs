@@ -6,7 +6,7 @@ use http::header::{ACCEPT, REFERRER_POLICY, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::refusal::{Refusal, Unheard};
+use super::refusal::{Refusal, RevocationRefusal};
 use super::{Outcome, page};
 use crate::accounts::{Connected, Revoked};
 use crate::problem::keep_private;
@@ -64,11 +64,11 @@ fn active(connected: &Connected) -> Response {
 }
 
 /// For Kommo.
-pub(super) fn revoked(done: Result<Revoked, Unheard>) -> Response {
+pub(super) fn revoked(done: Result<Revoked, RevocationRefusal>) -> Response {
     guarded(match done {
         Ok(Revoked::Done(cancelled)) => Json(json!({ "cancelled": cancelled })).into_response(),
         Ok(Revoked::Pending) => (StatusCode::ACCEPTED, Json(json!({ "state": "pending" }))).into_response(),
-        Err(unheard) => unheard.problem().into_response(),
+        Err(refusal) => refusal.problem().into_response(),
     })
 }
 

@@ -33,7 +33,7 @@ use crate::log_limiter::LogLimiter;
 use crate::problem::{self, ProblemDetails};
 use model::clock::Clock;
 use query::Key;
-use refusal::{Refusal, Unheard};
+use refusal::{Refusal, RevocationRefusal};
 
 /// Exchanges under way at once for people with a link. Each call that looks right costs one to Kommo. Installations, which
 /// anyone can claim, have bounds of their own in `accounts`, and cannot crowd out people.
@@ -41,19 +41,19 @@ const MAX_PARALLEL_EXCHANGES: usize = 16;
 
 /// The keys of a callback and the most bytes of each. Kommo's codes have about a thousand.
 const CALLBACK_KEYS: [Key; 6] = [
-    Key { name: "code", longest: 4096 },
-    Key { name: "referer", longest: 300 },
-    Key { name: "client_id", longest: 100 },
-    Key { name: "state", longest: 500 },
-    Key { name: "from_widget", longest: 10 },
-    Key { name: "error", longest: 100 },
+    Key { name: "code", max_bytes: 4096 },
+    Key { name: "referer", max_bytes: 300 },
+    Key { name: "client_id", max_bytes: 100 },
+    Key { name: "state", max_bytes: 500 },
+    Key { name: "from_widget", max_bytes: 10 },
+    Key { name: "error", max_bytes: 100 },
 ];
 
 /// The keys of a revocation.
 const REVOCATION_KEYS: [Key; 3] = [
-    Key { name: "account_id", longest: 20 },
-    Key { name: "client_uuid", longest: 100 },
-    Key { name: "signature", longest: 200 },
+    Key { name: "account_id", max_bytes: 20 },
+    Key { name: "client_uuid", max_bytes: 100 },
+    Key { name: "signature", max_bytes: 200 },
 ];
 
 /// All that the two addresses take.
@@ -168,17 +168,17 @@ async fn revoked(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         let outcome = match &done {
             Ok(Revoked::Done(_)) => "revoked",
             Ok(Revoked::Pending) => "pending",
-            Err(unheard) => unheard.kind().outcome,
+            Err(refusal) => refusal.kind().outcome,
         };
         metrics::counter!("bridge_oauth_revocations_total", "outcome" => outcome).increment(1);
-        if let Err(unheard) = &done
+        if let Err(refusal) = &done
             && shared.log_limiter.allows(outcome)
         {
-            tracing::warn!(reason = unheard.reason(), "no account was disconnected");
+            tracing::warn!(reason = refusal.reason(), "no account was disconnected");
         }
         done
     });
-    answer::revoked(task.await.unwrap_or(Err(Unheard::Cut)))
+    answer::revoked(task.await.unwrap_or(Err(RevocationRefusal::Cut)))
 }
 
 impl Shared {
@@ -206,7 +206,7 @@ impl Shared {
         Ok(self.oauth.accounts.connect(callback).await?.into())
     }
 
-    async fn revoke(&self, query: &str) -> Result<Revoked, Unheard> {
+    async fn revoke(&self, query: &str) -> Result<Revoked, RevocationRefusal> {
         let [account_id, client_uuid, signature] = query::read(query, REVOCATION_KEYS)?;
         let revocation = Revocation {
             account_id: query::needed(account_id, "account_id")?,

@@ -11,7 +11,7 @@ pub(super) struct Key {
     /// Its name.
     pub(super) name: &'static str,
     /// The most bytes of its value.
-    pub(super) longest: usize,
+    pub(super) max_bytes: usize,
 }
 
 /// What is wrong with a query.
@@ -24,12 +24,12 @@ pub(super) enum QueryError {
     #[error("`{0}` comes more than once")]
     Twice(&'static str),
     /// Nothing that Kommo sends is as long.
-    #[error("`{name}` is longer than {longest} bytes")]
+    #[error("`{name}` is longer than {max_bytes} bytes")]
     TooLong {
         /// The key.
         name: &'static str,
         /// What is allowed.
-        longest: usize,
+        max_bytes: usize,
     },
 }
 
@@ -41,9 +41,9 @@ pub(super) fn read<const N: usize>(query: &str, keys: [Key; N]) -> Result<[Optio
     let mut values = [const { None }; N];
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let Some(index) = keys.iter().position(|key| key.name == name) else { continue };
-        let Key { name, longest } = keys[index];
-        if value.len() > longest {
-            return Err(QueryError::TooLong { name, longest });
+        let Key { name, max_bytes } = keys[index];
+        if value.len() > max_bytes {
+            return Err(QueryError::TooLong { name, max_bytes });
         }
         if values[index].replace(value.into_owned()).is_some() {
             return Err(QueryError::Twice(name));
@@ -64,7 +64,7 @@ pub(super) fn needed(value: Option<String>, name: &'static str) -> Result<String
 mod tests {
     use super::*;
 
-    const KEYS: [Key; 2] = [Key { name: "code", longest: 4 }, Key { name: "state", longest: 2 }];
+    const KEYS: [Key; 2] = [Key { name: "code", max_bytes: 4 }, Key { name: "state", max_bytes: 2 }];
 
     #[test]
     fn known_keys_are_read_once_and_others_are_left_alone() {
@@ -79,8 +79,8 @@ mod tests {
             ("Code=abcdefgh", some("", "")),
             ("code=a&state=b&code=a", Err(QueryError::Twice("code"))),
             ("code=&code=a", Err(QueryError::Twice("code"))),
-            ("code=abcde", Err(QueryError::TooLong { name: "code", longest: 4 })),
-            ("state=%C3%A4a", Err(QueryError::TooLong { name: "state", longest: 2 })),
+            ("code=abcde", Err(QueryError::TooLong { name: "code", max_bytes: 4 })),
+            ("state=%C3%A4a", Err(QueryError::TooLong { name: "state", max_bytes: 2 })),
         ] {
             assert_eq!(read(query, KEYS), expected, "{query}");
         }

@@ -37,7 +37,7 @@ pub(super) enum Refusal {
 
 /// Why nothing was disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unheard {
+pub(super) enum RevocationRefusal {
     /// No call of Kommo's hook.
     Query(QueryError),
     /// `accounts` did not do it, or not all of it.
@@ -280,7 +280,7 @@ impl Refusal {
     }
 }
 
-impl Unheard {
+impl RevocationRefusal {
     pub(super) fn kind(&self) -> Kind {
         let kind = Kind::new;
         match self {
@@ -354,13 +354,13 @@ impl From<ConnectError> for Refusal {
     }
 }
 
-impl From<QueryError> for Unheard {
+impl From<QueryError> for RevocationRefusal {
     fn from(error: QueryError) -> Self {
         Self::Query(error)
     }
 }
 
-impl From<RevocationError> for Unheard {
+impl From<RevocationError> for RevocationRefusal {
     fn from(error: RevocationError) -> Self {
         Self::Revoke(error)
     }

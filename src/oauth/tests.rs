@@ -2,9 +2,9 @@
 //! says what a test wants.
 
 mod callback;
+mod log;
 mod refusals;
 mod revoked;
-mod told;
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -11,14 +11,14 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use serde::Serialize;
 
-use model::{AccountId, HandlerName, JobId, NewJob, WidgetRequest};
+use model::{HandlerName, JobId, NewJob, WidgetRequest};
 use store::Accepted;
 
 use super::body::RawRequest;
 use super::body::read::read;
-use super::decide::Rejection;
+use super::decide::{Refusal, Rejection};
 use super::faulty_value::FaultyValue;
-use super::token::{InvalidToken, Unverified};
+use super::token::Unverified;
 use super::{Receiver, ReceiverState, Route, log, return_url};
 
 /// How much longer the store keeps an idempotency key than its request can be stored, in case the calendar is set back a
@@ -32,32 +32,13 @@ struct Acknowledgement {
     duplicate: bool,
 }
 
-/// Why a request is refused, with its account, if a verified token names it, and the value in the request that is at fault.
-pub(super) struct Refusal {
-    pub(super) rejection: Rejection,
-    pub(super) account_id: Option<AccountId>,
-    pub(super) faulty_value: Option<FaultyValue>,
-}
-
-impl<R: Into<Rejection>> From<R> for Refusal {
-    fn from(rejection: R) -> Self {
-        Self { rejection: rejection.into(), account_id: None, faulty_value: None }
-    }
-}
-
-impl From<InvalidToken> for Refusal {
-    fn from(unfit: InvalidToken) -> Self {
-        Self { faulty_value: unfit.faulty_value, ..unfit.error.into() }
-    }
-}
-
 /// Answers one request.
 pub(super) async fn widget_request(
-    State(receiving): State<Arc<ReceiverState>>,
+    State(state): State<Arc<ReceiverState>>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    let receiver = &receiving.receiver;
+    let receiver = &state.receiver;
     let started = receiver.clock.elapsed();
     // A path that is not text names no handler either.
     let named = path.map_or_else(|_| request.uri().path().to_owned(), |Path(name)| name);
@@ -77,7 +58,7 @@ pub(super) async fn widget_request(
             Json(Acknowledgement { job_id: id, duplicate }).into_response()
         }
         Err(refusal) => {
-            if receiving.log_limiter.allows(refusal.rejection.outcome()) {
+            if state.log_limiter.allows(refusal.rejection.outcome()) {
                 refusal.log(handler);
             }
             refusal.rejection.into_response()

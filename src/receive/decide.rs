@@ -11,9 +11,11 @@ use http::header::{ACCEPT_ENCODING, CONNECTION};
 use http::{HeaderValue, StatusCode};
 
 use super::body::BodyError;
+use super::faulty_value::FaultyValue;
 use super::return_url::ReturnUrlRefusal;
-use super::token::TokenError;
+use super::token::{InvalidToken, TokenError};
 use crate::problem::ProblemDetails;
+use model::AccountId;
 use store::{OverBudget, StoreError};
 
 /// Why a request is not accepted.
@@ -150,6 +152,25 @@ impl Rejection {
     }
 }
 
+/// Why a request is refused, with its account, if a verified token names it, and the value in the request that is at fault.
+pub(super) struct Refusal {
+    pub(super) rejection: Rejection,
+    pub(super) account_id: Option<AccountId>,
+    pub(super) faulty_value: Option<FaultyValue>,
+}
+
+impl<R: Into<Rejection>> From<R> for Refusal {
+    fn from(rejection: R) -> Self {
+        Self { rejection: rejection.into(), account_id: None, faulty_value: None }
+    }
+}
+
+impl From<InvalidToken> for Refusal {
+    fn from(token: InvalidToken) -> Self {
+        Self { faulty_value: token.faulty_value, ..token.error.into() }
+    }
+}
+
 fn token_kind(error: TokenError) -> (StatusCode, &'static str, &'static str) {
     let (slug, title) = match error {
         TokenError::Missing => ("token-missing", "Token missing"),
@@ -266,7 +287,7 @@ mod tests {
 
     #[test]
     fn callers_do_not_learn_what_is_wrong_with_the_store() {
-        let rejection = Rejection::Store(StoreError::ReadOnly("disk sda1 failed".to_owned()));
+        let rejection = Rejection::Store(StoreError::ReadOnly("disk sda1 failed".into()));
         assert!(!rejection.to_string().contains("sda1"));
         assert!(rejection.reason().contains("sda1"));
     }

@@ -2,7 +2,7 @@
 
 use store::Accepted;
 
-use super::attempt::Refusal;
+use super::decide::Refusal;
 use super::faulty_value::FaultyValue;
 
 /// Counts a request for `handler`, or for `unknown`.

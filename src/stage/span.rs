@@ -6,7 +6,10 @@ use tracing::Span;
 
 use model::{HandlerName, JobId};
 
-/// The span of attempt `attempt` on a job. Its level is the highest, so a filter that lets a line through lets the span through.
+/// The span of attempt `attempt` on a job.
+///
+/// Its level is ERROR, the first that a filter lets through, so `info` or `warn` in `log.filter` includes it. A filter that
+/// names only the targets of a handler does not. Then nothing is formatted or allocated, and lines do not carry the id.
 pub fn job_span(id: JobId, handler: &HandlerName, attempt: u32) -> Span {
     tracing::error_span!("job", job.id = %id, %handler, attempt)
 }

@@ -49,7 +49,7 @@ struct Inner {
     job_log: JobLog,
     clock: Clock,
     random: fn() -> f64,
-    shares: Mutex<FairSemaphore>,
+    semaphore: Mutex<FairSemaphore>,
     /// The lane of the last claim.
     last_claimed: Mutex<Arc<str>>,
     runtime: StageRuntime,
@@ -68,7 +68,7 @@ impl Pool {
         random: fn() -> f64,
     ) -> Self {
         let names = registry.iter().map(|(name, _)| Arc::from(name.as_str()));
-        let shares = Mutex::new(FairSemaphore::among_known(concurrency, names));
+        let semaphore = Mutex::new(FairSemaphore::among_known(concurrency, names));
         let runtime = StageRuntime::new(clock.clone());
         let pool = Self(Arc::new(Inner {
             store,
@@ -78,7 +78,7 @@ impl Pool {
             job_log: JobLog::new(clock.clone()),
             clock,
             random,
-            shares,
+            semaphore,
             last_claimed: Mutex::new(Arc::from("")),
             runtime,
         }));

@@ -18,18 +18,18 @@ impl Pool {
         if self.0.runtime.is_draining() {
             return Vec::new();
         }
-        let got = self.shares().try_acquire(name, wanted);
+        let got = self.semaphore().try_acquire(name, wanted);
         (0..got).map(|_| Permit { pool: self.clone(), name: name.into() }).collect()
     }
 
-    fn shares(&self) -> MutexGuard<'_, FairSemaphore> {
-        self.0.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    fn semaphore(&self) -> MutexGuard<'_, FairSemaphore> {
+        self.0.semaphore.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.pool.shares().release(&self.name);
+        self.pool.semaphore().release(&self.name);
         self.pool.0.store.work().wake_if_waiting();
     }
 }

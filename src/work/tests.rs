@@ -86,7 +86,7 @@ impl Home {
         self.store.jobs().accept(job, LEASE_MARGIN).await.unwrap().id
     }
 
-    async fn look(&self, id: JobId) -> Job {
+    async fn job(&self, id: JobId) -> Job {
         self.store.jobs().get(id).await.unwrap().unwrap().0.whole().unwrap()
     }
 }
@@ -117,7 +117,7 @@ async fn a_job_just_stored_is_handed_over_without_a_step() {
     let pool = home.pool();
     let id = home.accept("stubborn", json!(0)).await;
     pool.idle().await;
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Handler), 1));
 }
 
@@ -128,17 +128,17 @@ async fn a_failed_attempt_comes_back_when_its_backoff_is_over() {
     let id = home.accept("stubborn", json!(1)).await;
     pool.idle().await;
     let due_at = START + Duration::from_millis(500);
-    assert_eq!(home.look(id).await.state, State::Queued { due_at });
+    assert_eq!(home.job(id).await.state, State::Queued { due_at });
 
     home.clock.advance(Duration::from_millis(499));
     assert_eq!(pool.step().await.unwrap(), Some(Duration::from_millis(1)));
     pool.idle().await;
-    assert_eq!(home.look(id).await.state, State::Queued { due_at }, "too early");
+    assert_eq!(home.job(id).await.state, State::Queued { due_at }, "too early");
 
     home.clock.advance(Duration::from_millis(1));
     pool.step().await.unwrap();
     pool.idle().await;
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Handler), 2));
 }
 
@@ -151,12 +151,12 @@ async fn what_waits_past_its_time_gets_the_fallback_and_no_attempt() {
     home.clock.advance(Duration::from_secs(49));
     pool.step().await.unwrap();
     pool.idle().await;
-    assert_eq!(home.look(id).await.state, State::Queued { due_at: START });
+    assert_eq!(home.job(id).await.state, State::Queued { due_at: START });
 
     home.clock.advance(Duration::from_secs(1));
     pool.step().await.unwrap();
     pool.idle().await;
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!(
         (outcome(&job), job.handler_attempts),
         (Some(Outcome::Fallback(FallbackReason::NoHandler)), 0)
@@ -170,12 +170,12 @@ async fn a_pool_that_drains_takes_nothing_and_hands_back_for_free() {
     pool.interrupt();
     pool.drain().await;
     let id = home.accept("stubborn", json!(0)).await;
-    assert_eq!(home.look(id).await.state, State::Queued { due_at: START });
+    assert_eq!(home.job(id).await.state, State::Queued { due_at: START });
     let permit = Permit { pool: pool.clone(), name: "stubborn".into() };
     let job = home.store.jobs().claim_work("stubborn".into(), 1, LEASE_MARGIN).await.unwrap().remove(0);
     pool.start(job, permit);
     pool.idle().await;
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!((job.state, job.handler_attempts), (State::Queued { due_at: START }, 0));
 }
 
@@ -194,7 +194,7 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
     home.clock.advance(Duration::from_secs(20));
     pool.step().await.unwrap();
     pool.idle().await;
-    assert_eq!(outcome(&home.look(id).await), Some(Outcome::Fallback(FallbackReason::Overdue)));
+    assert_eq!(outcome(&home.job(id).await), Some(Outcome::Fallback(FallbackReason::Overdue)));
     drop(hold);
 }
 
@@ -225,7 +225,7 @@ impl std::task::Wake for Woken {
 }
 
 #[tokio::test]
-async fn where_there_is_one_place_the_names_take_turns() {
+async fn with_one_permit_the_names_take_turns() {
     let home = Home::new().await;
     let names = ["a", "b", "c"];
     for name in names.iter().cycle().take(9) {

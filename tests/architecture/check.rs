@@ -118,7 +118,7 @@ fn arrows(rules: &Rules, path: &str, module: &[String], code: &[Token]) -> Vec<S
             match may {
                 May::All => None,
                 May::Only(_) if !is_room(target) => Some(format!(
-                    "{path}:{line}: `{room}` names `{target}`, which is no room; name the room it is from"
+                    "{path}:{line}: `{room}` names `{target}`, which is not a room; name the room it is from"
                 )),
                 May::Only(others) => (!allowed(target)).then(|| {
                     let others =
@@ -143,7 +143,7 @@ fn dependencies(rules: &Rules, path: &str, room: &str, code: &[Token]) -> Vec<St
         .collect()
 }
 
-/// Words at the start of a path or right behind `use`: where a dependency's name stands.
+/// Words at the start of a path or right behind `use`: where the name of a dependency is.
 fn crate_names(code: &[Token]) -> impl Iterator<Item = (&str, usize)> {
     code.iter().enumerate().filter_map(|(at, token)| {
         let Kind::Word(name) = &token.kind else { return None };

@@ -43,7 +43,7 @@ fn every_promise_names_tests_that_exist() {
         }
         for test in tests {
             let Some((path, name)) = test.split_once("::") else {
-                wrong.push(format!("{test} is no `path::test`: {promise}"));
+                wrong.push(format!("{test} is not a `path::test`: {promise}"));
                 continue;
             };
             let source = sources

@@ -29,12 +29,12 @@ fn a_room_names_only_what_it_may() {
         (
             "src/low.rs",
             "use crate::Job;",
-            Some("src/low.rs:2: `low` names `Job`, which is no room; name the room it is from"),
+            Some("src/low.rs:2: `low` names `Job`, which is not a room; name the room it is from"),
         ),
         (
             "src/low.rs",
             "use crate::*;",
-            Some("src/low.rs:2: `low` names `*`, which is no room; name the room it is from"),
+            Some("src/low.rs:2: `low` names `*`, which is not a room; name the room it is from"),
         ),
         ("src/top.rs", "use crate::{low, mid, Job};", None),
         ("src/mid/a.rs", "#[cfg(test)]\nmod tests { use crate::top::X; }", None),

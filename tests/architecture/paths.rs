@@ -148,7 +148,7 @@ mod tests {
             ("use {crate::a, super::b};", &[("a", 1), ("work::b", 1)]),
             ("use crate::store::*;", &[("store::*", 1)]),
             ("let x = super::super::store::open::<T>();", &[("store::open", 1)]),
-            ("use super::judge;", &[("work::judge", 1)]),
+            ("use super::decide;", &[("work::decide", 1)]),
             ("use self::inner::X;", &[("work::pool::inner::X", 1)]),
             ("mod inner { use super::super::super::kommo; } use super::y;", &[("kommo", 1), ("work::y", 1)]),
             ("pub(crate) fn f() {} pub(super) fn g() {} pub(in crate::work) fn h() {}", &[("work", 1)]),

@@ -6,7 +6,7 @@ use crate::test_items::without_tests;
 use crate::tokens::{Kind, Token, tokens};
 
 /// What any engine builds on: the vocabulary of the public face, and what is counted and timed in memory.
-const SHARED: &[(&str, &[&str])] = &[
+pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("records", &[]),
     ("budget", &[]),
@@ -16,7 +16,7 @@ const SHARED: &[(&str, &[&str])] = &[
 ];
 
 /// The engine, and the handles above it. Beside these, each of them may name what is shared.
-const ROOMS: &[(&str, &[&str])] = &[
+pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("sqlite::error", &[]),
     ("sqlite::file", &[]),
     ("sqlite::write", &["sqlite::file"]),
@@ -92,7 +92,7 @@ fn each_room_of_the_store_names_only_rooms_above_its_line() {
     let mut above = Vec::new();
     for (room, others) in SHARED.iter().chain(ROOMS) {
         for other in *others {
-            assert!(above.contains(other), "{room} names {other}, which does not stand above it");
+            assert!(above.contains(other), "{room} names {other}, which is not above it in the tables");
         }
         above.push(room);
     }

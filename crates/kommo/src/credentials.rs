@@ -45,7 +45,7 @@ pub enum NoBearer {
          base_url and access_token"
     )]
     Unknown,
-    /// Its tokens work no more, or it was disconnected.
+    /// Its tokens no longer work, or it was disconnected.
     #[error("{why}; run `salesbot-bridge accounts authorize`")]
     NeedsAuthorization {
         /// What happened to it.

@@ -1,7 +1,7 @@
 //! OAuth 2.0 with Kommo: a code or a refresh token for a new pair, and where an account is now.
 //!
 //! Kommo's errors here say what is wrong in `hint`; titles and details can be Russian. Only some hints mean that a
-//! token is good no more. Anything else (a mistyped secret, an outage) must not cost an account its tokens.
+//! token is no longer valid. Anything else (a mistyped secret, an outage) must not cost an account its tokens.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -118,7 +118,7 @@ async fn the_probe_of_a_pause_may_renew_its_token() {
     let client = clients.client_at(simulator.base_url());
     let asked = tokio::time::timeout(MAX_WAIT, client.widget("amo_dropbox")).await;
     assert_eq!(asked.expect("the call waits for its own probe").unwrap().code, "amo_dropbox");
-    // Its success ended the pause: four more may go, beside the two tries and the renewal.
+    // Its success ended the pause: four more may go, besides the two tries and the renewal.
     assert_eq!(clients.limiter.acquire_now(simulator.base_url(), 7).len(), 4);
 }
 

@@ -40,7 +40,7 @@ pub enum AttemptResult {
     Timeout,
     /// The handler panicked.
     Panic,
-    /// Kommo says that nobody is waiting.
+    /// Kommo says that no bot is waiting.
     Gone,
 }
 

@@ -1,7 +1,7 @@
 //! The time, as an argument.
 //!
-//! Everything that asks for the time takes a [`Clock`], so that a test decides what time it is: a
-//! [`ManualClock`] stands still until it is moved, and wakes whoever sleeps on it.
+//! Everything that asks for the time takes a [`Clock`], so that a test decides what time it is: a [`ManualClock`] does not
+//! move until it is advanced, and then wakes its sleepers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -88,7 +88,7 @@ impl Clock {
     }
 }
 
-/// A clock that stands still until a test moves it.
+/// A clock that does not move until a test advances it.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: Arc<watch::Sender<Shown>>,

@@ -53,7 +53,7 @@ impl Completion {
     ///
     /// An empty string is legal, but the bot then shows the customer the placeholder itself; the
     /// bridge logs the key. A value that JSON has no form for is a mistake that the check reports: NaN, an infinity, a map
-    /// whose keys are no strings.
+    /// whose keys are not strings.
     #[must_use]
     pub fn data(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();

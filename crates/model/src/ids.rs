@@ -68,8 +68,8 @@ impl fmt::Display for AccountId {
 
 /// A number that grows with every claim of a job.
 ///
-/// A write that names the number of an older claim changes nothing: whoever lost its lease cannot
-/// undo what the next owner did.
+/// A write that names the number of an older claim changes nothing: a claimant whose lease ended cannot undo what the next
+/// one did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(pub i64);
 

@@ -16,7 +16,7 @@ use super::{
 pub struct Job {
     /// Its identity.
     pub id: JobId,
-    /// Whose job it is.
+    /// The handler of the job.
     pub handler: HandlerName,
     /// What was asked.
     pub request: WidgetRequest,
@@ -42,7 +42,7 @@ pub struct Job {
 pub struct NewJob {
     /// Its identity.
     pub id: JobId,
-    /// Whose job it will be.
+    /// The handler of the job.
     pub handler: HandlerName,
     /// What is asked.
     pub request: WidgetRequest,
@@ -64,7 +64,7 @@ pub struct RunningJob {
     pub id: JobId,
     /// The number of this claim.
     pub fence: Fence,
-    /// Whose job it is.
+    /// The handler of the job.
     pub handler: HandlerName,
     /// What is asked; shared, because a handler that cannot be stopped may outlive its claim.
     pub request: Arc<WidgetRequest>,
@@ -89,7 +89,7 @@ pub struct DeliveringJob {
     pub id: JobId,
     /// The number of this claim.
     pub fence: Fence,
-    /// Whose job it is.
+    /// The handler of the job.
     pub handler: HandlerName,
     /// The account whose bot waits.
     pub account_id: AccountId,

@@ -59,7 +59,7 @@ impl StateName {
         }
     }
 
-    /// Whether nothing more happens to such a job by itself.
+    /// Whether nothing more happens to such a job unless an operator asks for it.
     pub const fn is_finished(self) -> bool {
         matches!(self, Self::Delivered | Self::Gone | Self::Dead | Self::Cancelled)
     }

@@ -9,7 +9,7 @@ pub struct JobSummary {
     pub id: JobId,
     /// Where it is.
     pub state: StateName,
-    /// Whose job it is.
+    /// The handler of the job.
     pub handler: HandlerName,
     /// The account whose bot asks.
     pub account_id: AccountId,

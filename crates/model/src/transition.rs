@@ -47,11 +47,11 @@ pub struct DeliveryReport {
 pub enum AfterDelivery {
     /// `delivering → delivered`: Kommo took it.
     Delivered,
-    /// `delivering → gone`: nobody waits for it.
+    /// `delivering → gone`: no bot waits for it.
     Gone,
     /// `delivering → dead`: gave up.
     Dead {
-        /// An attempt may have arrived though its answer did not: remembered for whoever retries it.
+        /// An attempt may have arrived although its answer did not: remembered for an operator who retries the job.
         answer_lost: bool,
     },
     /// Stays `delivering`: again, not before `due_at`.

@@ -42,6 +42,8 @@ impl fmt::Display for NotAPath {
     }
 }
 
+impl std::error::Error for NotAPath {}
+
 /// Says whether `text` names a file as it is written.
 ///
 /// # Errors

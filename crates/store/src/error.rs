@@ -4,6 +4,7 @@ use std::path::Path;
 
 use model::{JobId, JobPrefix, StateName};
 
+use crate::Cause;
 use crate::budget::OverBudget;
 
 /// Why the store could not do something. Cheap to clone, because one failed transaction answers many.
@@ -12,14 +13,15 @@ use crate::budget::OverBudget;
 pub enum StoreError {
     /// `store.url` is none that this build can open.
     #[error("store.url: {0}")]
-    Url(String),
+    Url(#[source] Cause),
     /// The file or its folder could not be opened.
     #[error("cannot open the store {path}: {why}")]
     Open {
         /// The database file.
         path: String,
         /// What the system said.
-        why: String,
+        #[source]
+        why: Cause,
     },
     /// What is at the path is no store.
     #[error("cannot open the store {path}: {why}")]
@@ -27,7 +29,8 @@ pub enum StoreError {
         /// What store.url names.
         path: String,
         /// What it is, and what to do.
-        why: String,
+        #[source]
+        why: Cause,
     },
     /// Another process owns the store.
     #[error(
@@ -63,7 +66,7 @@ pub enum StoreError {
     Full,
     /// The file cannot be written.
     #[error("the store cannot be written: {0}")]
-    ReadOnly(String),
+    ReadOnly(#[source] Cause),
     /// The open file is not at its path any more.
     #[error(
         "{what}, while the bridge has it open: what it would write now, the next start would not find; put the same file \
@@ -73,7 +76,7 @@ pub enum StoreError {
         /// Which file, and what became of it.
         what: String,
     },
-    /// Somebody else writes and does not finish.
+    /// Another process writes and does not finish.
     #[error("the store is locked by another process")]
     Busy,
     /// Not done in time, and dropped.
@@ -92,7 +95,8 @@ pub enum StoreError {
         /// The row.
         id: String,
         /// What is wrong with it.
-        why: String,
+        #[source]
+        why: Cause,
     },
     /// The account has used up its budget; other accounts are not concerned.
     #[error(transparent)]
@@ -157,10 +161,10 @@ pub enum StoreError {
     #[error(
         "the file is damaged ({0}): restore a backup, or save what can be read with the `.recover` of the sqlite3 shell"
     )]
-    Damaged(String),
+    Damaged(#[source] Cause),
     /// Anything else that the database said.
     #[error("the store failed: {0}")]
-    Database(String),
+    Database(#[source] Cause),
 }
 
 /// A line for each id.
@@ -198,7 +202,8 @@ impl StoreError {
     pub(crate) fn named(self, path: &Path) -> Self {
         match self {
             Self::ReadOnly(why) => {
-                Self::ReadOnly(format!("{}: {why}; {}", path.display(), paths::whose(path)))
+                let text = format!("{}: {why}; {}", path.display(), paths::whose(path));
+                Self::ReadOnly(Cause::with(text, why))
             }
             other => other,
         }
@@ -208,9 +213,9 @@ impl StoreError {
     pub(crate) fn while_opening(self, path: &Path) -> Self {
         let path = path.display().to_string();
         match self {
-            Self::NoDatabase => Self::NotAStore { path, why: self.to_string() },
+            Self::NoDatabase => Self::NotAStore { path, why: Cause::of(self) },
             Self::Full | Self::ReadOnly(_) | Self::Busy | Self::Damaged(_) | Self::Database(_) => {
-                Self::Open { path, why: self.to_string() }
+                Self::Open { path, why: Cause::of(self) }
             }
             named => named,
         }

@@ -28,9 +28,9 @@ use model::clock::Clock;
 use crate::StoreError;
 use crate::lanes::queue::LaneQueue;
 
-/// A look without a wake-up: the fallback for whatever was missed.
+/// The longest wait without a wake-up: the fallback for one that was missed.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// The next look after one that failed.
+/// Between a step that failed and the next one.
 const CLAIM_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// A promise of a room to take one job of type `J` at once. Dropping it gives the place back.
@@ -119,8 +119,8 @@ impl<J> Lanes<J> {
     /// if there is a lane to look at.
     pub fn freed(&self, name: &str) {
         // In a statement of its own, so that the lock is free when the room wakes.
-        let look = self.lock().queue.freed(name);
-        if look {
+        let should_wake = self.lock().queue.freed(name);
+        if should_wake {
             self.wake();
         }
     }
@@ -130,10 +130,10 @@ impl<J> Lanes<J> {
         self.lock().deadline
     }
 
-    /// Runs `look` whenever something may have become due, until `stop`: after a wake-up, after as long as `look`
-    /// says (none: nothing that it knows of), and now and then without a reason, for whatever was missed.
+    /// Runs `step` until `stop`, each time that something may have become due: after a wake-up, after the time that the last
+    /// `step` returned (`None` if it knows of nothing to come), and after [`POLL_INTERVAL`] in case a wake-up was missed.
     ///
-    /// It registers for the wake-up before it looks, so that no change falls between the two.
+    /// It registers for the wake-up before it runs `step`, so that no change falls between the two.
     pub async fn run_loop<F: Future<Output = Result<Option<Duration>, StoreError>>>(
         &self,
         clock: &Clock,
@@ -142,7 +142,7 @@ impl<J> Lanes<J> {
     ) {
         while !stop.is_cancelled() {
             let changed = self.changed();
-            // What the look says counts from before it, so that time which passes meanwhile is not waited for again.
+            // The time that `step` returns counts from its beginning, so that what it took is not waited for again.
             let began = clock.elapsed();
             match step().await {
                 Ok(wait) => tokio::select! {
@@ -172,7 +172,7 @@ impl<J> Lanes<J> {
         self.changed.notify_waiters();
     }
 
-    /// Whether nothing waits, as far as is known without a look at the store.
+    /// Whether nothing waits, as far as is known without reading the store.
     pub fn is_empty(&self) -> bool {
         self.lock().queue.is_empty()
     }
@@ -198,10 +198,10 @@ impl<J> Lanes<J> {
     /// A job waits in `lane`.
     pub(crate) fn add(&self, lane: &str, due: Timestamp, deadline: Option<Timestamp>) {
         let mut waiting = self.lock();
-        let look = waiting.queue.add(lane, due);
+        let should_wake = waiting.queue.add(lane, due);
         waiting.deadline = waiting.deadline.into_iter().chain(deadline).min();
         drop(waiting);
-        if look {
+        if should_wake {
             self.wake();
         }
     }

@@ -171,8 +171,8 @@ async fn an_account_of_the_configuration_is_asked_with_its_long_lived_token() {
 async fn a_call_that_is_repeated_while_the_account_is_asked_is_answered_at_once_and_waits() {
     let home = Home::new().await;
     let (store, accounts) = reconnected(&home).await;
-    let hearing = accounts.hearing(&key(&accounts).await);
-    let _asking = hearing.lock().await;
+    let last_answer = accounts.last_answer(&key(&accounts).await);
+    let _asking = last_answer.lock().await;
     let repeated = tokio::time::timeout(PATIENT, accounts.revoke(hook(&home))).await;
     assert_eq!(repeated.expect("it holds its connection"), Ok(Revoked::Pending));
     assert_eq!(store.oauth().pending_revocations().await.unwrap().len(), 1);

@@ -81,7 +81,7 @@ impl RunningTarget {
             format!("cannot listen at {}, where the account is: is it played there already?", self.origin)
         })?;
         let batch = Batch::sign(&self.integration, &[&sink], &self.target, args.requests());
-        let owner = store::owner(&self.store);
+        let owner = store::file::owner(&self.store);
         let before = owner.and_then(Used::of);
         let report = play(args, &batch).await?;
         let spent = Spent::between(before, owner.and_then(Used::of), report.continued);

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::text::span;
 use model::{StateName, Timestamp};
-use store::{self, LogState, MAX_LOG_BYTES, Stats, Store, StoreError, log_state};
+use store::file::{self, LogState, MAX_LOG_BYTES, log_state};
+use store::{Stats, Store, StoreError};
 
 use super::check::Check;
 use super::permissions;
@@ -21,7 +22,7 @@ pub(super) async fn checks(
     opened: &Result<Option<Store>, StoreError>,
     now: Timestamp,
 ) -> Vec<Check> {
-    let file = match store::file_of(url) {
+    let file = match file::path_of(url) {
         Ok(file) => file,
         Err(error) => return vec![unreadable(&error)],
     };

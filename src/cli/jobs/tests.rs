@@ -34,7 +34,7 @@ async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> 
         store: &store,
         configured: &configured,
         handlers: HashSet::from(["echo".to_owned()]),
-        is_served: store::is_served(&jobs.url),
+        is_served: store::file::is_served(&jobs.url),
         clock: jobs.clock.clock(),
         json,
         screen,

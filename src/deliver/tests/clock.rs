@@ -24,14 +24,14 @@ async fn what_is_retried_is_not_given_up_because_the_clock_was_set() {
             home.clock.advance(Duration::from_secs(60));
             sender.step().await.unwrap();
             sender.idle().await;
-            let job = home.look(id).await;
+            let job = home.job(id).await;
             assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, attempts), "{set}");
         }
         home.simulator.set_outage(None);
         home.clock.advance(Duration::from_secs(60));
         sender.step().await.unwrap();
         sender.idle().await;
-        assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+        assert_eq!(home.job(id).await.state.name(), StateName::Delivered);
     }
 }
 
@@ -46,7 +46,7 @@ async fn an_outage_ends_with_a_dead_letter_after_an_hour_though_the_clock_was_se
     home.clock.advance(Duration::from_secs(3_600));
     sender.step().await.unwrap();
     sender.idle().await;
-    assert_eq!(home.look(id).await.state.name(), StateName::Dead);
+    assert_eq!(home.job(id).await.state.name(), StateName::Dead);
 }
 
 #[tokio::test]
@@ -79,12 +79,12 @@ async fn a_job_that_kommo_alone_refuses_is_found_out_after_the_clock_was_set() {
             home.clock.advance(Duration::from_secs(3_600));
             sender.step().await.unwrap();
             sender.idle().await;
-            if let State::Delivering { due_at, .. } = home.look(refused).await.state {
+            if let State::Delivering { due_at, .. } = home.job(refused).await.state {
                 assert!(due_at.since(home.clock.now()) <= Duration::from_secs(3_600), "{set}: {due_at}");
             }
         }
-        assert_eq!(home.look(other).await.state.name(), StateName::Delivered, "{set}");
-        assert_eq!(home.look(refused).await.state.name(), StateName::Dead, "{set}");
+        assert_eq!(home.job(other).await.state.name(), StateName::Delivered, "{set}");
+        assert_eq!(home.job(refused).await.state.name(), StateName::Dead, "{set}");
     }
 }
 
@@ -100,7 +100,7 @@ async fn a_job_that_waits_alone_waits_no_longer_after_the_clock_was_set_forward(
         home.clock.advance(Duration::from_secs(900));
         sender.step().await.unwrap();
         sender.idle().await;
-        let State::Delivering { due_at, .. } = home.look(refused).await.state else { panic!() };
+        let State::Delivering { due_at, .. } = home.job(refused).await.state else { panic!() };
         let wait = due_at.since(home.clock.now());
         assert!(wait < HOURS, "{wait:?}");
         alone += u32::from(!wait.is_zero());

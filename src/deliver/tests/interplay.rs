@@ -113,13 +113,13 @@ impl Day {
                     permit.succeeded();
                 }
             }
-            Event::Pass(millis) => self.permit(Duration::from_millis(millis)).await,
+            Event::Pass(millis) => self.pass_time(Duration::from_millis(millis)).await,
         }
-        self.settle().await;
+        self.run_until_idle().await;
     }
 
     /// Sends what may go. Returns how long the sender would wait.
-    async fn settle(&mut self) -> Option<Duration> {
+    async fn run_until_idle(&mut self) -> Option<Duration> {
         let mut wait = Some(Duration::ZERO);
         for turn in 0.. {
             assert!(turn < 100, "it looks again and again");
@@ -138,10 +138,10 @@ impl Day {
         wait
     }
 
-    /// Lets time permit from one moment for which the sender asks to the next.
-    async fn permit(&mut self, mut left: Duration) {
+    /// Lets time pass from one moment for which the sender asks to the next.
+    async fn pass_time(&mut self, mut left: Duration) {
         while !left.is_zero() {
-            let wait = self.settle().await.unwrap_or(left).min(left);
+            let wait = self.run_until_idle().await.unwrap_or(left).min(left);
             self.home.clock.advance(wait);
             left -= wait;
         }
@@ -150,7 +150,7 @@ impl Day {
     async fn waiting(&self, of: impl Fn(usize) -> bool) -> usize {
         let mut waiting = 0;
         for (id, lane, _) in &self.jobs {
-            let waits = of(*lane) && self.home.look(*id).await.state.name() == StateName::Delivering;
+            let waits = of(*lane) && self.home.job(*id).await.state.name() == StateName::Delivering;
             waiting += usize::from(waits);
         }
         waiting
@@ -160,7 +160,7 @@ impl Day {
     async fn beside(&self) -> Result<(), TestCaseError> {
         for (id, lane, came) in &self.jobs {
             if *lane == 3 && self.now() > self.all_waited.max(*came) + HELD_UP {
-                let state = self.home.look(*id).await.state.name();
+                let state = self.home.job(*id).await.state.name();
                 prop_assert_eq!(state, StateName::Delivered, "an account beside others is held up");
             }
         }
@@ -174,9 +174,9 @@ impl Day {
         // All pauses are over by then, each after a probe.
         while self.waiting(|lane| lane != 4).await > 0 {
             prop_assert!(self.now() < before + LONGEST + MINUTE, "a job is left behind");
-            let wait = self.settle().await.unwrap_or(SECOND);
+            let wait = self.run_until_idle().await.unwrap_or(SECOND);
             self.home.clock.advance(wait);
-            self.settle().await;
+            self.run_until_idle().await;
         }
         for (id, lane, _) in &self.jobs {
             // One that is refused, then not, then again may take some jobs of an account and refuse others.
@@ -185,7 +185,7 @@ impl Day {
                 2 => self.outages[1] <= 1,
                 lane => *lane == 3,
             };
-            let job = self.home.look(*id).await;
+            let job = self.home.job(*id).await;
             prop_assert!(!is_certain || job.delivery_attempts == 1, "lane {}: {:?}", lane, job.last_error);
         }
         prop_assert!(self.sender.0.parts.limiter.everybody_waits().is_none());

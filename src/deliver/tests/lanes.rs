@@ -13,7 +13,7 @@ impl Sender {
     }
 
     /// Sends what can go now. Returns how long nothing more can by the time alone.
-    pub(super) async fn settle(&self) -> Option<Duration> {
+    pub(super) async fn run_until_idle(&self) -> Option<Duration> {
         let (lanes, clock) = (self.0.parts.store.delivery(), &self.0.parts.clock);
         for _ in 0..100 {
             self.step().await.unwrap();
@@ -36,7 +36,7 @@ impl Home {
     }
 
     async fn calls_of(&self, sender: &Sender) -> usize {
-        sender.settle().await;
+        sender.run_until_idle().await;
         self.simulator.calls().len()
     }
 }
@@ -49,12 +49,12 @@ async fn questions_beside(waiting: usize) -> usize {
         home.unconnected(number).await;
         // Two, so that something waits also while the first one asks.
         home.unconnected(number).await;
-        sender.settle().await;
+        sender.run_until_idle().await;
     }
     sender.asked();
     let fresh = home.completed(&home.bot([])).await;
-    sender.settle().await;
-    assert_eq!(home.look(fresh).await.state.name(), StateName::Delivered);
+    sender.run_until_idle().await;
+    assert_eq!(home.job(fresh).await.state.name(), StateName::Delivered);
     sender.asked()
 }
 
@@ -77,7 +77,7 @@ async fn questions_of_a_backlog_beside(waiting: usize) -> Vec<usize> {
     for _ in 0..4 {
         home.completed(&home.bot([])).await;
     }
-    sender.settle().await;
+    sender.run_until_idle().await;
     let mut questions = Vec::new();
     for calls in 2..=4 {
         sender.asked();
@@ -101,14 +101,14 @@ async fn accounts_that_wait_are_looked_at_when_their_pause_is_over() {
     let home = Home::new().await;
     let sender = home.sender(RATE).await;
     home.unconnected(1).await;
-    assert_eq!(sender.settle().await, Some(Duration::from_secs(30)));
+    assert_eq!(sender.run_until_idle().await, Some(Duration::from_secs(30)));
     home.clock.advance(Duration::from_millis(29_999));
     sender.asked();
-    sender.settle().await;
+    sender.run_until_idle().await;
     assert_eq!(sender.asked(), 0);
     home.clock.advance(Duration::from_millis(1));
     // The probe finds no token either, so the next pause is twice as long.
-    assert_eq!(sender.settle().await, Some(Duration::from_secs(60)));
+    assert_eq!(sender.run_until_idle().await, Some(Duration::from_secs(60)));
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_backlog_goes_out_as_fast_as_the_window_allows() {
     let mut windows = 0;
     let sending = async {
         while home.simulator.calls().len() < jobs.len() {
-            // All that this window allows goes out before any time permits.
+            // All that this window allows goes out before any time passes.
             let expected = jobs.len().min((windows + 1) * RATE as usize);
             while home.simulator.calls().len() < expected {
                 home.store.probe().await.unwrap();
@@ -152,11 +152,11 @@ async fn a_stale_backlog_does_not_hold_up_a_fresh_job() {
     }
     home.clock.advance(Duration::from_secs(600));
     let sender = home.sender(RATE).await;
-    sender.settle().await;
+    sender.run_until_idle().await;
     let fresh = home.completed(&home.bot([])).await;
     home.clock.advance(WINDOW);
-    sender.settle().await;
-    assert_eq!(home.look(fresh).await.state.name(), StateName::Delivered);
+    sender.run_until_idle().await;
+    assert_eq!(home.job(fresh).await.state.name(), StateName::Delivered);
     assert_eq!(home.simulator.calls().len(), 2 * RATE as usize, "and the backlog goes on");
 }
 
@@ -173,11 +173,11 @@ async fn a_stale_backlog_gets_every_fourth_call_beside_fresh_jobs_that_never_end
     for _ in 0..12 {
         home.completed(&home.bot([])).await;
         home.completed(&home.bot([])).await;
-        sender.settle().await;
+        sender.run_until_idle().await;
         let left = async || {
             let mut left = 0;
             for id in &stale {
-                left += usize::from(home.look(*id).await.state.name() == StateName::Delivering);
+                left += usize::from(home.job(*id).await.state.name() == StateName::Delivering);
             }
             left
         };
@@ -195,11 +195,11 @@ async fn an_account_that_is_connected_is_looked_at_at_once_and_no_other() {
         home.unconnected(number).await;
     }
     let id = home.completed(&home.bot([])).await;
-    sender.settle().await;
+    sender.run_until_idle().await;
     sender.asked();
     super::connected::connect(&home, &sender).await;
-    sender.settle().await;
-    assert_eq!(home.look(id).await.state.name(), StateName::Delivered);
+    sender.run_until_idle().await;
+    assert_eq!(home.job(id).await.state.name(), StateName::Delivered);
     assert!(sender.asked() <= 3);
 }
 
@@ -211,11 +211,11 @@ async fn a_lane_that_waited_at_an_old_address_is_looked_at_when_its_account_has_
     super::connected::connect(&home, &sender).await;
     home.clock.advance(Duration::from_secs(3_600));
     let id = home.completed(&home.bot([Fault::Forbidden])).await;
-    assert_eq!(sender.settle().await, Some(Duration::from_secs(60)), "the old address is paused");
+    assert_eq!(sender.run_until_idle().await, Some(Duration::from_secs(60)), "the old address is paused");
     home.simulator.move_to(&elsewhere, MovedAnswer::NotFound);
     // A bot that names the new address first: the account is looked for, and found there.
     let ours = home.simulator.options().account_id;
     home.completed_of(ours, &elsewhere.bot(Plan::with_data(json!({})))).await;
-    sender.settle().await;
-    assert_eq!(elsewhere.calls().len(), 2, "{:?}", home.look(id).await.last_error);
+    sender.run_until_idle().await;
+    assert_eq!(elsewhere.calls().len(), 2, "{:?}", home.job(id).await.last_error);
 }

@@ -44,15 +44,15 @@ async fn a_backlog_that_names_the_old_address_does_not_hold_up_what_names_the_ne
     for _ in 0..40 {
         home.completed(&home.bot([])).await;
     }
-    sender.settle().await;
+    sender.run_until_idle().await;
     home.clock.advance(MINUTE * 2);
-    sender.settle().await;
+    sender.run_until_idle().await;
     let fresh = home.completed_anew(&elsewhere).await;
     for _ in 0..2 {
         home.clock.advance(WINDOW);
-        sender.settle().await;
+        sender.run_until_idle().await;
     }
-    assert_eq!(home.look(fresh).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(fresh).await.state.name(), StateName::Delivered);
     assert_eq!(elsewhere.calls().len() - before, 4 * RATE as usize, "and the rate is used");
 }
 
@@ -63,20 +63,20 @@ async fn what_was_refused_at_the_old_address_goes_out_once_the_account_takes_wha
     let refused = home.completed(&home.bot([])).await;
     // It alone is refused, so it waits longer and longer.
     for _ in 0..6 {
-        home.clock.advance(sender.settle().await.unwrap());
+        home.clock.advance(sender.run_until_idle().await.unwrap());
     }
-    sender.settle().await;
+    sender.run_until_idle().await;
     let health = &sender.0.parts.health;
     assert_eq!(health.waiting().len(), 1);
-    let State::Delivering { due_at, .. } = home.look(refused).await.state else { panic!() };
+    let State::Delivering { due_at, .. } = home.job(refused).await.state else { panic!() };
     assert!(due_at.since(home.clock.now()) > MINUTE, "{due_at}");
     elsewhere.set_outage(None);
     let other = home.completed_anew(&elsewhere).await;
-    sender.settle().await;
-    assert_eq!(home.look(other).await.state.name(), StateName::Delivered);
+    sender.run_until_idle().await;
+    assert_eq!(home.job(other).await.state.name(), StateName::Delivered);
     assert_eq!(health.waiting(), [], "it is one account, and it goes on");
     // The release is written.
     home.store.probe().await.unwrap();
-    sender.settle().await;
-    assert_ne!(home.look(refused).await.state.name(), StateName::Delivering, "no time has passed");
+    sender.run_until_idle().await;
+    assert_ne!(home.job(refused).await.state.name(), StateName::Delivering, "no time has passed");
 }

@@ -7,8 +7,8 @@ const WINDOW: Duration = Duration::from_millis(1_100);
 const RATE: u32 = 7;
 
 impl Home {
-    /// Lets `span` permit and sends what may go; says how many calls that made.
-    async fn permit(&self, sender: &Sender, span: Duration) -> usize {
+    /// Lets `span` pass and sends what may go; says how many calls that made.
+    async fn pass_time(&self, sender: &Sender, span: Duration) -> usize {
         let before = self.simulator.calls().len();
         self.clock.advance(span);
         // More than once: what is claimed in one step may bring forward what the next one finds.
@@ -21,7 +21,7 @@ impl Home {
 
     async fn are_delivered(&self, jobs: &[JobId]) -> bool {
         for id in jobs {
-            let state = self.look(*id).await.state.name();
+            let state = self.job(*id).await.state.name();
             assert!(matches!(state, StateName::Delivering | StateName::Delivered), "{state:?}");
             if state == StateName::Delivering {
                 return false;
@@ -37,7 +37,7 @@ impl Home {
             if self.are_delivered(jobs).await {
                 return most;
             }
-            most = most.max(self.permit(sender, WINDOW).await);
+            most = most.max(self.pass_time(sender, WINDOW).await);
         }
         panic!("they are not delivered after 200 windows")
     }
@@ -55,7 +55,7 @@ async fn after_an_outage_what_came_before_and_during_it_goes_out_at_the_accounts
             jobs.push(home.completed(&home.bot([])).await);
             sender.idle().await;
         }
-        home.permit(&sender, Duration::from_secs(60)).await;
+        home.pass_time(&sender, Duration::from_secs(60)).await;
     }
     let during = home.simulator.calls().len();
     assert!(during <= jobs.len() * 75, "{during} calls for {} jobs", jobs.len());
@@ -80,7 +80,7 @@ async fn a_kommo_that_comes_and_goes_is_called_at_its_pace_and_gets_everything()
             sender.idle().await;
         }
         let at_once = home.simulator.calls().len() - before;
-        let then = home.permit(&sender, 2 * WINDOW).await;
+        let then = home.pass_time(&sender, 2 * WINDOW).await;
         most = most.max(at_once + then);
     }
     assert!(most <= 2 * RATE as usize, "{most} calls in two windows");
@@ -116,10 +116,10 @@ async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_bes
     assert!(stormy.iter().all(|simulator| simulator.calls().len() == 1));
     let calm = home.completed(&home.bot([])).await;
     sender.idle().await;
-    assert_eq!(home.look(calm).await.state.name(), StateName::Delivered);
+    assert_eq!(home.job(calm).await.state.name(), StateName::Delivered);
     for _ in 0..20 {
         let before: Vec<usize> = stormy.iter().map(|simulator| simulator.calls().len()).collect();
-        home.permit(&sender, Duration::from_secs(1)).await;
+        home.pass_time(&sender, Duration::from_secs(1)).await;
         for (simulator, before) in stormy.iter().zip(before) {
             assert!(simulator.calls().len() - before <= 1, "a pause ended with more than a probe");
         }
@@ -128,9 +128,9 @@ async fn in_a_storm_of_429_each_account_is_probed_by_one_call_and_an_account_bes
         simulator.set_outage(None);
     }
     // The longest pause without a hint is a minute.
-    home.permit(&sender, Duration::from_secs(60)).await;
+    home.pass_time(&sender, Duration::from_secs(60)).await;
     home.deliver(&sender, &jobs).await;
     for id in jobs {
-        assert_eq!(home.look(id).await.delivery_attempts, 1, "a 429 burns no attempt");
+        assert_eq!(home.job(id).await.delivery_attempts, 1, "a 429 burns no attempt");
     }
 }

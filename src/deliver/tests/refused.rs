@@ -39,7 +39,7 @@ impl Home {
         id
     }
 
-    /// Lets `span` permit and sends what may go.
+    /// Lets `span` pass and sends what may go.
     async fn after(&self, sender: &Sender, span: Duration) {
         self.clock.advance(span);
         for _ in 0..3 {
@@ -51,10 +51,10 @@ impl Home {
     }
 
     async fn is(&self, id: JobId, state: StateName) -> bool {
-        self.look(id).await.state.name() == state
+        self.job(id).await.state.name() == state
     }
 
-    /// Lets minutes permit until the job is dead; says how many.
+    /// Lets minutes pass until the job is dead; says how many.
     async fn minutes_until_dead(&self, sender: &Sender, id: JobId) -> u32 {
         for minute in 0..200 {
             if self.is(id, StateName::Dead).await {
@@ -92,12 +92,12 @@ async fn a_job_that_is_always_refused_holds_up_neither_its_account_nor_others_an
             assert!(home.is(held_up, StateName::Delivered).await, "{fault}");
         }
         assert!(home.is(bad, StateName::Delivering).await, "{fault}");
-        assert!(home.look(bad).await.delivery_attempts > 0, "{fault}: nothing was charged");
+        assert!(home.job(bad).await.delivery_attempts > 0, "{fault}: nothing was charged");
         assert!(sender.0.parts.health.waiting().is_empty(), "{fault}: the account does not wait");
         let minutes = home.minutes_until_dead(&sender, bad).await;
         let passed = Duration::from_secs(3 * turns) + MINUTE * minutes;
         assert!(passed >= HOUR && passed < HOUR + MINUTE * 4, "{fault}: {passed:?}");
-        let error = home.look(bad).await.last_error.unwrap();
+        let error = home.job(bad).await.last_error.unwrap();
         assert!(error.contains("takes other jobs") && error.contains("give_up_after"), "{fault}: {error}");
     }
 }
@@ -122,7 +122,7 @@ async fn while_an_account_refuses_all_nothing_is_charged_and_everything_goes_out
         home.after(&sender, HOUR).await;
         home.after(&sender, MINUTE).await;
         for id in jobs {
-            let job = home.look(id).await;
+            let job = home.job(id).await;
             assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1), "{fault}");
         }
     }
@@ -139,14 +139,14 @@ async fn a_job_that_is_alone_and_refused_holds_up_none_that_comes_later() {
         }
         let calls = home.simulator.calls().len();
         assert!((5..30).contains(&calls), "{fault}: {calls} calls in five hours");
-        assert_eq!(home.look(bad).await.delivery_attempts, 0, "{fault}: it may be the account");
+        assert_eq!(home.job(bad).await.delivery_attempts, 0, "{fault}: it may be the account");
         assert_eq!(sender.0.parts.health.waiting().len(), 1, "{fault}");
         let later = home.good(&sender, &home.simulator).await;
         home.after(&sender, Duration::ZERO).await;
         assert!(home.is(later, StateName::Delivered).await, "{fault}");
         // And what waited for the account is tried at once.
         assert!(home.simulator.calls().len() >= calls + 2, "{fault}");
-        assert_eq!(home.look(bad).await.delivery_attempts, 1, "{fault}: now it is the job");
+        assert_eq!(home.job(bad).await.delivery_attempts, 1, "{fault}: now it is the job");
     }
 }
 
@@ -158,7 +158,7 @@ async fn a_restart_gives_a_refused_job_no_new_time_and_pauses_nothing() {
     home.after(&sender, MINUTE).await;
     home.good(&sender, &home.simulator).await;
     home.after(&sender, Duration::ZERO).await;
-    assert_eq!(home.look(bad).await.delivery_attempts, 1, "it is refused for its own sake");
+    assert_eq!(home.job(bad).await.delivery_attempts, 1, "it is refused for its own sake");
     for _ in 0..5 {
         // Another process, which has seen nothing.
         sender = home.with(&[]).await;
@@ -186,13 +186,13 @@ async fn calls_that_are_refused_together_are_one_pause_and_mark_no_job() {
     home.after(&sender, MINUTE).await;
     home.after(&sender, Duration::from_millis(1_100)).await;
     for id in jobs {
-        let job = home.look(id).await;
+        let job = home.job(id).await;
         assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1));
     }
 }
 
 #[tokio::test]
-async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_its_place() {
+async fn a_permit_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_its_place() {
     for cause in
         [Cause::TooMany, Cause::Unauthorized, Cause::PaymentRequired, Cause::Forbidden, Cause::Blocked]
     {
@@ -213,7 +213,7 @@ async fn a_pass_from_before_a_pause_is_not_used_and_its_job_is_handed_back_in_it
         sender.start(job, reserved);
         sender.idle().await;
         assert!(home.simulator.calls().is_empty(), "{cause:?}: a call after the answer was read");
-        let job = home.look(id).await;
+        let job = home.job(id).await;
         let State::Delivering { due_at, lease_until: None, .. } = job.state else { panic!("{cause:?}") };
         assert_eq!((due_at, job.delivery_attempts), (job.received_at, 0), "{cause:?}");
         home.after(&sender, MINUTE).await;

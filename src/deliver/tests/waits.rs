@@ -6,11 +6,11 @@ use super::*;
 use store::RetryOptions;
 
 async fn state(home: &Home, id: JobId) -> StateName {
-    home.look(id).await.state.name()
+    home.job(id).await.state.name()
 }
 
-/// Lets time permit, and what is due then go out.
-async fn permit(home: &Home, sender: &Sender, millis: u64) {
+/// Lets time pass, and what is due then go out.
+async fn pass_time(home: &Home, sender: &Sender, millis: u64) {
     home.clock.advance(Duration::from_millis(millis));
     sender.step().await.unwrap();
     sender.idle().await;
@@ -24,13 +24,13 @@ async fn a_bot_that_does_not_wait_yet_is_continued_and_no_attempt_is_charged() {
     let id = home.completed(&bot).await;
     sender.idle().await;
     for (millis, calls) in [(499, 1), (1, 2), (999, 2), (1, 3), (1_999, 3)] {
-        permit(&home, &sender, millis).await;
-        let job = home.look(id).await;
+        pass_time(&home, &sender, millis).await;
+        let job = home.job(id).await;
         assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 0), "{millis} ms");
         assert_eq!(home.simulator.calls().len(), calls, "{millis} ms");
     }
-    permit(&home, &sender, 1).await;
-    let job = home.look(id).await;
+    pass_time(&home, &sender, 1).await;
+    let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1));
     assert_eq!(bot.continues().len(), 1);
 }
@@ -43,7 +43,7 @@ async fn a_bot_that_never_waits_is_gone_after_four_calls() {
     sender.idle().await;
     for millis in [500, 1_000, 2_000] {
         assert_eq!(state(&home, id).await, StateName::Delivering);
-        permit(&home, &sender, millis).await;
+        pass_time(&home, &sender, millis).await;
     }
     assert_eq!((state(&home, id).await, home.simulator.calls().len()), (StateName::Gone, 4));
 }
@@ -55,14 +55,14 @@ async fn a_page_in_place_of_kommo_costs_attempts_and_no_answer() {
     let id = home.completed(&bot).await;
     let sender = home.sender(7).await;
     // From then on a 404 no longer means that the bot may not be waiting yet.
-    permit(&home, &sender, 3_000).await;
-    let job = home.look(id).await;
+    pass_time(&home, &sender, 3_000).await;
+    let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivering, 1));
     assert!(job.last_error.unwrap().contains("not Kommo's API"));
     for millis in [500, 1_000] {
-        permit(&home, &sender, millis).await;
+        pass_time(&home, &sender, millis).await;
     }
-    let job = home.look(id).await;
+    let job = home.job(id).await;
     assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 3));
     assert_eq!(bot.continues().len(), 1);
 }
@@ -73,7 +73,7 @@ async fn a_success_of_something_else_may_hide_one_of_kommo() {
     let sender = home.sender(7).await;
     let id = home.completed(&home.bot(vec![Fault::HtmlOk, Fault::Status(404)])).await;
     sender.idle().await;
-    permit(&home, &sender, 3_000).await;
+    pass_time(&home, &sender, 3_000).await;
     assert_eq!(state(&home, id).await, StateName::Delivered);
 }
 
@@ -98,9 +98,9 @@ async fn a_late_answer_does_not_go_to_the_bots_next_question() {
         let sender = home.sender(7).await;
         let [older, newer] = asked_twice(&home, &sender, fault.clone()).await;
         for _ in 0..3 {
-            permit(&home, &sender, 1_000).await;
+            pass_time(&home, &sender, 1_000).await;
         }
-        let job = home.look(older).await;
+        let job = home.job(older).await;
         assert_eq!((job.state.name(), state(&home, newer).await), (StateName::Gone, StateName::Delivered));
         let error = job.last_error.unwrap();
         assert!(error.contains("superseded") && error.contains(&newer.to_string()), "{fault}: {error}");
@@ -119,7 +119,7 @@ async fn a_first_continue_is_never_superseded_however_long_it_waited() {
     bot.next_wait(json!({}));
     let newer = home.completed(&bot).await;
     connect(&home, &sender).await;
-    permit(&home, &sender, 60_000).await;
+    pass_time(&home, &sender, 60_000).await;
     for id in [older, newer] {
         assert_eq!(state(&home, id).await, StateName::Delivered);
     }
@@ -140,7 +140,7 @@ async fn a_superseded_job_is_sent_once_more_if_an_operator_forces_it() {
     bot.next_wait(json!({}));
     let forced = RetryOptions { force: true, ..RetryOptions::default() };
     home.store.jobs().retry_with(older, forced).await.unwrap();
-    permit(&home, &sender, 2_000).await;
+    pass_time(&home, &sender, 2_000).await;
     assert_eq!(state(&home, older).await, StateName::Delivered);
 }
 
@@ -159,7 +159,7 @@ async fn a_delivery_that_waits_for_its_token_at_the_stop_is_not_taken_for_one_th
     }
     // The call to the token endpoint would end with the timeout of a request.
     tokio::time::timeout(LEASE / 2, sender.hand_back()).await.expect("it was waited for");
-    let State::Delivering { lease_until, .. } = home.look(id).await.state else { panic!() };
+    let State::Delivering { lease_until, .. } = home.job(id).await.state else { panic!() };
     assert_eq!(lease_until, None, "it was not given back");
 
     // The next start: Kommo says 404, and nothing had arrived before.
@@ -179,6 +179,6 @@ async fn a_delivery_that_is_on_its_way_at_the_stop_is_not_given_back() {
         tokio::task::yield_now().await;
     }
     sender.hand_back().await;
-    let State::Delivering { lease_until, .. } = home.look(id).await.state else { panic!() };
+    let State::Delivering { lease_until, .. } = home.job(id).await.state else { panic!() };
     assert!(lease_until.is_some(), "its answer is lost when the process ends");
 }

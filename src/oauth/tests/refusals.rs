@@ -75,31 +75,31 @@ async fn each_refusal_of_a_callback_has_its_status_type_label_and_advice() {
 
 #[tokio::test]
 async fn each_refusal_of_a_revocation_has_its_status_type_and_label() {
-    for (unheard, status, slug, outcome) in [
+    for (refusal, status, slug, outcome) in [
         (QueryError::Twice("signature").into(), 400, "no-revocation", "bad_request"),
         (RevocationError::AccountId.into(), 400, "no-revocation", "bad_request"),
         (RevocationError::Signature.into(), 403, "revocation-signature", "bad_signature"),
         (RevocationError::StillConnected.into(), 409, "still-connected", "still_connected"),
         (RevocationError::Repeated.into(), 409, "revocation-repeated", "repeated"),
         (RevocationError::Store(StoreError::Timeout).into(), 503, "not-stored", "unavailable"),
-        (Unheard::Cut, 503, "not-stored", "unavailable"),
+        (RevocationRefusal::Cut, 503, "not-stored", "unavailable"),
     ] {
-        assert_eq!(unheard.kind().outcome, outcome, "{unheard:?}");
-        let (got, again, body) = told(unheard.problem()).await;
-        assert_eq!((got, again), (status, status == 503), "{unheard:?}");
+        assert_eq!(refusal.kind().outcome, outcome, "{refusal:?}");
+        let (got, again, body) = told(refusal.problem()).await;
+        assert_eq!((got, again), (status, status == 503), "{refusal:?}");
         assert_eq!(body["type"], format!("urn:salesbot-bridge:problem:{slug}"));
-        assert!(!unheard.reason().is_empty());
+        assert!(!refusal.reason().is_empty());
     }
 }
 
 #[test]
 fn only_the_log_tells_what_is_wrong_with_the_store() {
-    let error = || StoreError::ReadOnly("disk sda1 failed".to_owned());
+    let error = || StoreError::ReadOnly("disk sda1 failed".into());
     let refusal = Refusal::from(ConnectError::Store(error()));
     assert!(refusal.reason().contains("sda1") && !refusal.wrong().contains("sda1"));
-    let unheard = Unheard::from(RevocationError::Store(error()));
-    assert!(unheard.reason().contains("sda1"));
-    assert!(!format!("{:?}", unheard.problem()).contains("sda1"));
+    let refusal = RevocationRefusal::from(RevocationError::Store(error()));
+    assert!(refusal.reason().contains("sda1"));
+    assert!(!format!("{:?}", refusal.problem()).contains("sda1"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::{BodyError, MAX_FORM_FIELDS};
 
 /// RFC 2046 allows 70 characters; some clients take more.
-const LONGEST_BOUNDARY: usize = 200;
+const MAX_BOUNDARY_BYTES: usize = 200;
 
 /// A field: its name and its value.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl<'a> Part<'a> {
 /// The parts of `body`; `None` if it does not begin with a boundary.
 pub(super) fn parts(body: &[u8]) -> Option<Result<Vec<Part<'_>>, BodyError>> {
     let (boundary, rest) = line(body)?;
-    let is_boundary = (3..=LONGEST_BOUNDARY).contains(&boundary.len())
+    let is_boundary = (3..=MAX_BOUNDARY_BYTES).contains(&boundary.len())
         && boundary.starts_with(b"--")
         && boundary.iter().all(u8::is_ascii_graphic);
     // A form may begin with two hyphens too, but its second line does not begin like this.

@@ -217,7 +217,7 @@ fn spellings(part: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_token_without_jti_is_the_same_however_it_is_spelled() {
-    // TokenClaims whose parts are of lengths that want padding, and whose signature has both special characters.
+    // Claims whose parts are of lengths that want padding, and whose signature has both special characters.
     let good = (0..)
         .map(|id| hs512(&claims(json!({"jti": null, "entity_id": id})), "new"))
         .find(|token| {

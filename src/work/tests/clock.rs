@@ -21,7 +21,7 @@ async fn a_queued_job_gets_its_handler_and_not_its_fallback_after_the_clock_was_
         home.clock.advance(Duration::from_millis(500));
         pool.step().await.unwrap();
         pool.idle().await;
-        let job = home.look(id).await;
+        let job = home.job(id).await;
         assert_eq!((outcome(&job), job.handler_attempts), (Some(Outcome::Handler), 2), "{set}");
     }
 }
@@ -40,7 +40,7 @@ async fn a_job_that_no_worker_comes_to_gets_its_fallback_in_time_after_the_clock
         pool.step().await.unwrap();
         pool.idle().await;
         let reason = Outcome::Fallback(FallbackReason::NoHandler);
-        assert_eq!(outcome(&home.look(id).await), Some(reason), "{set}");
+        assert_eq!(outcome(&home.job(id).await), Some(reason), "{set}");
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::state::WINDOW;
+use super::window::WINDOW;
 
 /// The side that asks for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

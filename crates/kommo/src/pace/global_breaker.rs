@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::breaker::{Breaker, BreakerState};
 use super::cause::{Cause, Source};
-use super::state::WINDOW;
+use super::window::WINDOW;
 
 /// For this long after the pause only accounts that were not refused may send the probe.
 const LEFT_TO_OTHERS: Duration = WINDOW.saturating_mul(2);

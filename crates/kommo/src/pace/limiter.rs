@@ -1,6 +1,6 @@
 //! The limiter that every call to Kommo passes: rates, circuit breakers, and the number of continues in flight.
 //!
-//! There are two ways to get a [`Permit`]. The sender takes as many as it may have and never waits
+//! There are two ways to get a [`Permit`](super::Permit). The sender takes as many as it may have and never waits
 //! ([`CallLimiter::try_acquire`]). A single call waits until it gets one ([`CallLimiter::acquire`]). The two sides take
 //! turns, so a handler's call does not wait behind all continues, nor a continue behind all handlers.
 //! `docs/decisions/2026-11-29-pace-two-ways-in.md` says why there is not one queue for both.
@@ -15,8 +15,7 @@ use model::FairSemaphore;
 use model::clock::Clock;
 
 use super::cause::Cause;
-use super::permit::Permit;
-use super::state::{CallKind, Hold, LimiterState, Reservation};
+use super::state::{CallKind, LimiterState, Reservation};
 
 /// A wait that rounds to nothing must not become a loop without a pause.
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -83,45 +82,6 @@ impl CallLimiter {
         let (accounts, until, holds_all) = self.lock().state.everybody_waits()?;
         let left = until.saturating_sub(now);
         Some(EverybodyWaits { accounts, left: (!left.is_zero()).then_some(left), holds_all })
-    }
-
-    /// Takes up to `wanted` permits for continues to `account`, without waiting.
-    ///
-    /// # Errors
-    /// No continue may go now. A retry may succeed at the moment that the error names, or after the next event of the
-    /// account ([`on_freed`](Self::on_freed)).
-    pub fn try_acquire(self: &Arc<Self>, account: &str, wanted: usize) -> Result<Vec<Permit>, Hold> {
-        let now = self.clock.elapsed();
-        let mut inner = self.lock();
-        let in_flight = inner.permits.try_acquire(account, wanted);
-        let reservations = inner.state.reserve(account, in_flight, now);
-        for _ in reservations.len()..in_flight {
-            inner.permits.release(account);
-        }
-        if reservations.is_empty() {
-            let no_permit_left = if inner.permits.is_exhausted() { Hold::All(None) } else { Hold::Share };
-            return Err(inner.state.hold(account, now).unwrap_or(no_permit_left));
-        }
-        drop(inner);
-        let account: Arc<str> = account.into();
-        Ok(reservations
-            .into_iter()
-            .map(|reservation| self.permit(account.clone(), reservation, true))
-            .collect())
-    }
-
-    /// Waits for the permit of a single call to `account`, at most `patience`.
-    ///
-    /// # Errors
-    /// There is none in time.
-    pub async fn acquire(
-        self: &Arc<Self>,
-        account: &str,
-        kind: CallKind,
-        patience: Duration,
-    ) -> Result<Permit, Paused> {
-        let reservation = self.reserve(account, kind, patience).await?;
-        Ok(self.permit(account.into(), reservation, false))
     }
 
     /// Time until a single call to `account` may go; `None` if that depends on another event.
@@ -209,10 +169,6 @@ impl CallLimiter {
                 () = self.clock.sleep(wait.unwrap_or(left).max(MIN_WAIT)) => {}
             }
         }
-    }
-
-    fn permit(self: &Arc<Self>, account: Arc<str>, reservation: Reservation, is_continue: bool) -> Permit {
-        Permit::new(self.clone(), account, reservation, is_continue)
     }
 
     pub(super) fn notify_resumed(&self, account: &str, it_did: bool) {

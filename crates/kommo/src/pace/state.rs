@@ -19,19 +19,17 @@ use super::breaker::BreakerState;
 use super::cause::{Cause, Pause, Source};
 use super::effects::{AccountEvidence, PauseStarted, Resumed};
 use super::global_breaker::GlobalBreaker;
+use super::window::Window;
 
 mod account;
 mod hold;
 mod operator;
 mod reservation;
-mod window;
 
 use account::Account;
 pub use hold::Hold;
 pub use reservation::CallKind;
 pub(super) use reservation::Reservation;
-pub(super) use window::WINDOW;
-use window::Window;
 
 /// Up to so many accounts are kept without looking for idle ones. Anyone can name new accounts: a callback has to be tried
 /// before it is known to be false.

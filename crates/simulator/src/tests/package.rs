@@ -213,7 +213,7 @@ async fn a_script_that_breaks_the_rules_is_refused_and_harms_nobody() {
         ("define([", "void([", "gives no constructor"),
         ("var self = this;", "while (true) {}", "for more than 2 seconds"),
         ("var self = this;", "(function f() { f(); f(); })();", "script.js: It fails"),
-        ("var self = this;", "for (var a = ['x'];;) a = a.concat(a);", "script.js: It fails"),
+        ("var self = this;", "'x'.repeat(1e9);", "script.js: It fails"),
         ("var self = this;", "require('fs');", "require"),
     ];
     for (from, to, expected) in rows {

@@ -1,7 +1,6 @@
 //! What a caller of the store holds: the store itself, and a borrowed handle for each of its subjects.
 
 mod accounts;
-mod inspect;
 mod jobs;
 mod maintenance;
 mod oauth;
@@ -10,7 +9,6 @@ mod store;
 mod testing;
 
 pub use accounts::Accounts;
-pub use inspect::{file_of, is_served, log_state, owner};
 pub use jobs::Jobs;
 pub use maintenance::Maintenance;
 pub use oauth::OAuth;

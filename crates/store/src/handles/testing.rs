@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use model::JobId;
 use tokio::sync::SemaphorePermit;
+
+use model::JobId;
 
 #[cfg(test)]
 use super::Store;

@@ -26,7 +26,7 @@ pub enum Leased {
     Granted,
     /// Somebody else does it, until then at the latest, by the steady clock.
     Busy(Timestamp),
-    /// The tokens are not those any more: look again.
+    /// The tokens have changed: read them again.
     Changed,
 }
 

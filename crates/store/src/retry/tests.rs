@@ -1,7 +1,8 @@
 //! Which jobs an operator may retry, and what is sent, as a table.
 
-use super::*;
 use model::Timestamp;
+
+use super::*;
 
 fn id(number: u128) -> JobId {
     JobId::new(Timestamp::from_millis(0), number)

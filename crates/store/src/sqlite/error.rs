@@ -1,28 +1,31 @@
 //! What an error of SQLite means for the store.
 
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let sqlx::Error::Database(database) = &error else {
-            return match error {
-                sqlx::Error::Io(io) => Self::Database(io.to_string()),
-                sqlx::Error::WorkerCrashed | sqlx::Error::PoolClosed => Self::Closed,
-                sqlx::Error::PoolTimedOut => Self::Timeout,
-                other => Self::Database(other.to_string()),
-            };
+        let database = match error {
+            sqlx::Error::Database(database) => database,
+            sqlx::Error::Io(io) => return Self::Database(Cause::of(io)),
+            sqlx::Error::WorkerCrashed | sqlx::Error::PoolClosed => return Self::Closed,
+            sqlx::Error::PoolTimedOut => return Self::Timeout,
+            other => return Self::Database(Cause::of(other)),
         };
         // SQLite's extended result codes; the low byte is the primary code.
         let code: i64 = database.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+        let message = database.message().to_owned();
         match code & 0xff {
             5 | 6 => Self::Busy,
-            8 => Self::ReadOnly(database.message().to_owned()),
+            8 => Self::ReadOnly(Cause::with(message, database.into_error())),
             13 => Self::Full,
             // SQLITE_IOERR: most often a file system that is full, gone or read-only.
-            10 | 14 => Self::ReadOnly(format!("{} (SQLite code {code})", database.message())),
-            11 => Self::Damaged(database.message().to_owned()),
+            10 | 14 => {
+                let text = format!("{message} (SQLite code {code})");
+                Self::ReadOnly(Cause::with(text, database.into_error()))
+            }
+            11 => Self::Damaged(Cause::with(message, database.into_error())),
             26 => Self::NoDatabase,
-            _ => Self::Database(database.message().to_owned()),
+            _ => Self::Database(Cause::with(message, database.into_error())),
         }
     }
 }

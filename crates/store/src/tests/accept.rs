@@ -11,7 +11,7 @@ async fn keeps_a_request_without_entity_and_data() {
     request.request.data = serde_json::Value::Null;
     let expected = request.request.clone();
     let id = accept(&store, request).await;
-    assert_eq!(look(&store, id).await.request, expected);
+    assert_eq!(stored_job(&store, id).await.request, expected);
 }
 
 #[tokio::test]

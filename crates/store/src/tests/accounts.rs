@@ -98,15 +98,15 @@ async fn one_renews_and_only_what_it_has_seen() {
 }
 
 #[tokio::test]
-async fn the_lease_of_a_dead_owner_ends_with_it_and_a_visitors_does_not() {
+async fn the_lease_of_a_dead_owner_ends_with_it_and_an_observers_does_not() {
     let home = Home::new();
     let store = home.serve().await;
     for account in [7, 8] {
         connect(&store, account, ORIGIN, 1).await;
     }
-    let visit = Store::open(&home.url(), Role::Observer, home.clock.clock()).await.unwrap();
+    let observer = Store::open(&home.url(), Role::Observer, home.clock.clock()).await.unwrap();
     assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
-    assert_eq!(visit.accounts().lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Granted);
+    assert_eq!(observer.accounts().lease_renewal(key(8), 1, MINUTE).await.unwrap(), Leased::Granted);
     store.close().await;
     let store = home.serve().await;
     assert_eq!(store.accounts().lease_renewal(key(7), 1, MINUTE).await.unwrap(), Leased::Granted);
@@ -152,13 +152,13 @@ async fn only_the_unfinished_jobs_of_the_account_are_cancelled() {
         home.running(&store).await.id,
         home.queued(&store).await,
     ];
-    let account_id = look(&store, dead).await.request.account_id;
+    let account_id = stored_job(&store, dead).await.request.account_id;
     assert_eq!(store.jobs().cancel_accounts(&[AccountId(account_id.0 + 1)], "why").await.unwrap(), 0);
     assert_eq!(store.jobs().cancel_accounts(&[], "why").await.unwrap(), 0);
     assert_eq!(store.jobs().waiting_deliveries().await.unwrap(), [(ORIGIN.to_owned(), 1)]);
     assert_eq!(store.jobs().cancel_accounts(&[AccountId(1), account_id], "why").await.unwrap(), 4);
     for id in unfinished {
-        let job = look(&store, id).await;
+        let job = stored_job(&store, id).await;
         assert_eq!((job.state.name(), job.last_error.as_deref()), (StateName::Cancelled, Some("why")));
     }
     assert_eq!(state(&store, dead).await, StateName::Dead);

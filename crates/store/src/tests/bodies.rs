@@ -59,7 +59,7 @@ async fn a_job_without_bodies_keeps_all_else() {
     let home = Home::new();
     let store = home.serve().await;
     let id = delivered(&home, &store, 7).await;
-    let before = JobSummary::from(&look(&store, id).await);
+    let before = JobSummary::from(&stored_job(&store, id).await);
     store.maintenance().set_budget(Budget { stored: 1, ..Budget::default() });
     store.maintenance().trim().await;
     let (record, attempts) = store.jobs().get(id).await.unwrap().unwrap();

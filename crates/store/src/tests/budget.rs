@@ -41,13 +41,13 @@ async fn after_a_restart_and_after_a_crash_it_is_known_without_a_look_at_the_job
 }
 
 #[tokio::test]
-async fn what_a_visitor_cancels_counts_no_longer_after_the_next_look() {
+async fn what_an_observer_cancels_no_longer_counts_after_the_next_poll() {
     let home = Home::new();
     let store = home.serve().await;
     store.maintenance().set_budget(limit(150));
     let id = accept(&store, sized(&home, 7, 98)).await;
-    let visitor = home.open(Role::Observer).await.unwrap();
-    visitor.jobs().cancel(id).await.unwrap();
+    let observer = home.open(Role::Observer).await.unwrap();
+    observer.jobs().cancel(id).await.unwrap();
     assert_eq!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await, over(150));
     store.0.reload().await;
     assert!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await.is_ok());

@@ -34,7 +34,7 @@ async fn a_worker_gets_the_whole_request_under_a_lease() {
     };
     assert_eq!(job, expected);
     let lease_until = home.now() + LEASE;
-    assert_eq!(look(&store, job.id).await.state, State::Running { lease_until });
+    assert_eq!(stored_job(&store, job.id).await.state, State::Running { lease_until });
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn the_sender_gets_what_it_needs_under_a_lease() {
         superseded_by: None,
     };
     assert_eq!(job, expected);
-    let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
+    let State::Delivering { lease_until, .. } = stored_job(&store, id).await.state else { panic!() };
     assert_eq!(lease_until, Some(home.now() + LEASE));
     assert_eq!(claim_deliveries(&store, 9, LongestDue::default()).await, []);
 }

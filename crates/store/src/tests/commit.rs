@@ -7,7 +7,7 @@ async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing()
     let home = Home::new();
     let store = home.serve().await;
     let (worker, sender) = (home.running(&store).await, home.delivering(&store).await);
-    let claimed = [look(&store, worker.id).await, look(&store, sender.id).await];
+    let claimed = [stored_job(&store, worker.id).await, stored_job(&store, sender.id).await];
     let request = home.request();
     let refuses = store.maintenance().commit_refusal().await;
     refuses.store(true, Ordering::SeqCst);
@@ -19,7 +19,7 @@ async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing()
     refuses.store(false, Ordering::SeqCst);
     assert!(store.jobs().get(request.id).await.unwrap().is_none());
     for before in claimed {
-        assert_eq!(look(&store, before.id).await, before);
+        assert_eq!(stored_job(&store, before.id).await, before);
     }
     accept(&store, request).await;
 }

@@ -9,15 +9,15 @@ async fn what_was_under_way_at_a_crash_goes_on_at_once() {
     let delivering = home.delivering(&store).await;
     let (waiting, running, queued) =
         (home.waiting(&store).await, home.running(&store).await, home.queued(&store).await);
-    let untouched = look(&store, waiting).await;
+    let untouched = stored_job(&store, waiting).await;
     store.0.die().await;
 
     home.pass(Duration::from_secs(1));
     let store = home.serve().await;
-    let record = look(&store, running.id).await;
+    let record = stored_job(&store, running.id).await;
     assert_eq!(record.state, State::Queued { due_at: home.now() });
     assert_eq!((record.handler_attempts, attempts(&store, running.id).await), (0, vec![]));
-    assert_eq!(look(&store, waiting).await, untouched);
+    assert_eq!(stored_job(&store, waiting).await, untouched);
     let mut lanes = store.work().due(home.now());
     lanes.extend(store.delivery().due(home.now()));
     assert_eq!(lanes, ["greet".into(), ORIGIN.into()]);
@@ -63,7 +63,7 @@ async fn a_lease_is_over_when_its_time_has_come_and_not_before() {
     assert_eq!(free().await, Ok(2));
     assert_eq!(state(&store, first.id).await, StateName::Queued);
     assert_eq!(state(&store, second.id).await, StateName::Running);
-    let State::Delivering { due_at, lease_until, .. } = look(&store, delivery.id).await.state else {
+    let State::Delivering { due_at, lease_until, .. } = stored_job(&store, delivery.id).await.state else {
         panic!()
     };
     assert_eq!((due_at, lease_until), (home.now(), None));

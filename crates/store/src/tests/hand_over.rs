@@ -76,7 +76,7 @@ async fn a_free_worker_gets_the_accepted_job_as_it_would_have_claimed_it() {
     };
     assert_eq!(job, expected);
     let lease_until = home.now() + LEASE;
-    assert_eq!(look(&store, job.id).await.state, State::Running { lease_until });
+    assert_eq!(stored_job(&store, job.id).await.state, State::Running { lease_until });
     assert_eq!(store.work().due(home.now()).len(), 0);
     assert_eq!((count(&store, StateName::Queued).await, count(&store, StateName::Running).await), (0, 1));
     assert_eq!(store.jobs().handled(handled(job, AfterHandler::HandBack)).await, Ok(Written::Done));
@@ -97,7 +97,7 @@ async fn nothing_is_handed_over_for_a_duplicate() {
 }
 
 #[tokio::test]
-async fn nobody_is_overtaken() {
+async fn no_job_is_overtaken() {
     let home = Home::new();
     let store = home.serve().await;
     let older = home.queued(&store).await;
@@ -113,7 +113,7 @@ async fn nobody_is_overtaken() {
 }
 
 #[tokio::test]
-async fn nobody_is_overtaken_within_a_batch() {
+async fn no_job_is_overtaken_within_a_batch() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(0);
@@ -162,7 +162,7 @@ async fn a_free_sender_gets_the_delivery_with_the_next_number() {
         superseded_by: None,
     };
     assert_eq!(job, expected);
-    let State::Delivering { lease_until, .. } = look(&store, id).await.state else { panic!() };
+    let State::Delivering { lease_until, .. } = stored_job(&store, id).await.state else { panic!() };
     assert_eq!(lease_until, Some(home.now() + LEASE));
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     assert_eq!(

@@ -21,7 +21,7 @@ async fn a_completion_is_stored_and_due_at_once() {
     let report = handled(job, AfterHandler::Deliver(prepared("hi")));
     let charged = report.attempt.clone().unwrap();
     assert_eq!(store.jobs().handled(report).await, Ok(Written::Done));
-    let job = look(&store, id).await;
+    let job = stored_job(&store, id).await;
     let expected = State::Delivering { prepared: prepared("hi"), due_at: home.now(), lease_until: None };
     assert_eq!(job.state, expected);
     assert_eq!((job.handler_attempts, job.delivery_attempts, job.last_error), (1, 0, None));
@@ -41,7 +41,7 @@ async fn a_fallback_says_why() {
     let next = AfterHandler::Deliver(prepared.clone());
     let report = HandlerReport { job, attempt: None, next, error: Some("too late".into()) };
     store.jobs().handled(report).await.unwrap();
-    let job = look(&store, id).await;
+    let job = stored_job(&store, id).await;
     let State::Delivering { prepared: stored, .. } = job.state else { panic!() };
     assert_eq!((stored, job.last_error.as_deref()), (prepared, Some("too late")));
     assert_eq!((job.handler_attempts, attempts(&store, id).await), (0, vec![]));
@@ -57,7 +57,7 @@ async fn a_retry_waits_and_the_history_grows() {
         assert_eq!(job.attempts, number - 1);
         let due_at = home.now() + Duration::from_secs(2);
         store.jobs().handled(failure(job, AfterHandler::Retry { due_at })).await.unwrap();
-        let job = look(&store, id).await;
+        let job = stored_job(&store, id).await;
         assert_eq!(job.state, State::Queued { due_at });
         assert_eq!(job.handler_attempts, number);
         assert_eq!(job.last_error.as_deref(), Some("no answer from the shop"));
@@ -81,7 +81,7 @@ async fn handing_back_charges_nothing_and_forgets_crashes() {
     assert_eq!(job.crashes, 1);
     let report = HandlerReport { job, attempt: None, next: AfterHandler::HandBack, error: None };
     assert_eq!(store.jobs().handled(report).await, Ok(Written::Done));
-    let record = look(&store, id).await;
+    let record = stored_job(&store, id).await;
     assert_eq!(record.state, State::Queued { due_at: home.now() });
     assert_eq!((record.handler_attempts, attempts(&store, id).await), (0, vec![]));
     let [job] = store.jobs().claim_work("greet".into(), 9, LEASE).await.unwrap().try_into().unwrap();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::sqlite::testing::Ticks;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const HOURS: Duration = Duration::from_secs(3 * 3_600);
@@ -33,7 +32,7 @@ impl<'h> Kept<'h> {
     }
 }
 
-/// Lets the keeper see `seconds` pass.
+/// Lets maintenance see `seconds` pass.
 pub(crate) async fn keep(home: &Home, store: &Store, retention: impl Into<Retention>, seconds: u32) {
     Kept::start(home, store, retention).pass(seconds).await;
 }
@@ -94,7 +93,7 @@ async fn a_retry_comes_after_its_backoff_however_the_clock_was_set_meanwhile() {
         home.clock.set(set);
         home.pass(Duration::from_secs(8));
         assert_eq!(due_deliveries(&store).await, []);
-        let State::Delivering { due_at, .. } = look(&store, id).await.state else { panic!() };
+        let State::Delivering { due_at, .. } = stored_job(&store, id).await.state else { panic!() };
         assert_eq!(due_at, home.now() + Duration::from_secs(1), "people see it by the calendar");
         home.pass(Duration::from_secs(1));
         assert_eq!(due_deliveries(&store).await.len(), 1);
@@ -113,8 +112,8 @@ async fn what_a_command_beside_the_bridge_retries_is_due_at_once_after_the_clock
         kept.pass(2).await;
         // Another process has the calendar in common with the bridge, and not where its steady clock starts.
         let own = ManualClock::new(home.now());
-        let visitor = Store::open(&home.url(), Role::Observer, own.clock()).await.unwrap();
-        visitor.jobs().retry(dead).await.unwrap();
+        let observer = Store::open(&home.url(), Role::Observer, own.clock()).await.unwrap();
+        observer.jobs().retry(dead).await.unwrap();
         assert_eq!(due_deliveries(&store).await.len(), 1);
         store.close().await;
     }
@@ -144,7 +143,7 @@ async fn starts_after_the_clock_was_set_take_no_time_to_answer_and_add_none() {
         for round in 0..3 {
             home.restart(home.now());
             let store = home.serve().await;
-            let left = look(&store, id).await.answer_by.since(home.steady());
+            let left = stored_job(&store, id).await.answer_by.since(home.steady());
             assert_eq!(left, Duration::from_secs(50 - 2 - round));
             home.pass(Duration::from_secs(1));
             store.close().await;
@@ -210,7 +209,7 @@ async fn people_see_each_moment_of_a_job_by_the_calendar() {
     let all = async || {
         let mut all = Vec::new();
         for id in [running, delivering, waiting, queued] {
-            let job = look(&store, id).await;
+            let job = stored_job(&store, id).await;
             let (due_at, lease_until) = match job.state {
                 State::Queued { due_at } => (Some(due_at), None),
                 State::Running { lease_until } => (None, Some(lease_until)),

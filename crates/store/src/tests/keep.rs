@@ -1,4 +1,4 @@
-//! What the store does by itself: deletions, leases, and what other processes changed.
+//! What the store does on its own: deletions, leases, and what other processes changed.
 
 use tokio_util::sync::CancellationToken;
 
@@ -7,26 +7,26 @@ use super::*;
 /// A store that keeps itself, and whose clock goes on second by second.
 pub(crate) struct Kept {
     pub(crate) stop: CancellationToken,
-    pub(crate) keeper: tokio::task::JoinHandle<()>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
 impl Kept {
     pub(crate) fn start(store: &Store, retention: Duration) -> Self {
         let stop = CancellationToken::new();
-        let keeper = tokio::spawn({
+        let task = tokio::spawn({
             let (store, stop) = (store.clone(), stop.clone());
             async move { store.maintenance().run(retention, stop).await }
         });
-        Self { stop, keeper }
+        Self { stop, task }
     }
 
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        self.keeper.await.unwrap();
+        self.task.await.unwrap();
     }
 }
 
-/// Lets time pass until `done`; the keeper's rhythm is then part of what is tested.
+/// Lets time pass until `done`; the rhythm of maintenance is then part of what is tested.
 pub(crate) async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut() -> bool) {
     let rounds = async {
         while !done().await {
@@ -49,13 +49,13 @@ async fn leases_that_ran_out_are_freed() {
 }
 
 #[tokio::test]
-async fn the_owner_sees_what_a_visitor_changed() {
+async fn the_owner_sees_what_an_observer_changed() {
     let home = Home::new();
     let store = home.serve().await;
     let (dead, queued) = (home.dead(&store).await, home.queued(&store).await);
-    let visitor = home.open(Role::Observer).await.unwrap();
-    visitor.jobs().retry(dead).await.unwrap();
-    visitor.jobs().cancel(queued).await.unwrap();
+    let observer = home.open(Role::Observer).await.unwrap();
+    observer.jobs().retry(dead).await.unwrap();
+    observer.jobs().cancel(queued).await.unwrap();
     assert_eq!(store.delivery().due(home.now()).len(), 0);
     let changed = store.delivery().changed();
     let kept = Kept::start(&store, Duration::from_secs(3_600));
@@ -65,6 +65,6 @@ async fn the_owner_sees_what_a_visitor_changed() {
     let [job] = due_deliveries(&store).await.try_into().unwrap();
     assert_eq!(job.id, dead);
     assert_eq!(store.work().due(home.now()).len(), 0);
-    let counted = visitor.jobs().stats().await.unwrap().jobs;
+    let counted = observer.jobs().stats().await.unwrap().jobs;
     assert_eq!((counted[&StateName::Cancelled], counted[&StateName::Delivering]), (1, 1));
 }

@@ -19,7 +19,7 @@ async fn every_reason_is_stored_and_read_again() {
     let store = home.serve().await;
     for reason in FallbackReason::ALL {
         let id = fallen_back(&home, &store, reason).await;
-        let State::Delivering { prepared, .. } = look(&store, id).await.state else { panic!() };
+        let State::Delivering { prepared, .. } = stored_job(&store, id).await.state else { panic!() };
         assert_eq!(prepared.outcome, Outcome::Fallback(reason));
     }
     let claimed = due_deliveries(&store).await;

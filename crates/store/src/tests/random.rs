@@ -15,9 +15,8 @@ mod model;
 mod process;
 mod steps;
 
-use proptest::prelude::*;
-
 use life::Life;
+use proptest::prelude::*;
 use steps::Event;
 
 /// Each life is worth so many cases of a test without a disk.

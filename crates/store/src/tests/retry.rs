@@ -1,6 +1,6 @@
 //! What an operator's retry makes of a job.
 
-use super::people::one_of_each;
+use super::operator::one_of_each;
 use super::*;
 
 pub(crate) async fn claim(store: &Store) -> DeliveringJob {
@@ -29,7 +29,8 @@ async fn dead_gone_and_waiting_jobs_are_due_at_once_and_no_others() {
         let result = store.jobs().retry(id).await;
         if matches!(name, StateName::Dead | StateName::Gone | StateName::Delivering) {
             assert_eq!(result, Ok(()), "{name}");
-            let State::Delivering { due_at, lease_until: None, .. } = look(&store, id).await.state else {
+            let State::Delivering { due_at, lease_until: None, .. } = stored_job(&store, id).await.state
+            else {
                 panic!("{name}")
             };
             assert_eq!(due_at, home.now());
@@ -62,7 +63,7 @@ async fn a_waiting_job_is_sent_now_and_one_that_is_on_its_way_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_retry_starts_the_time_anew_and_remembers_a_lost_answer_and_a_refusal() {
+async fn a_retry_restarts_the_time_budget_and_remembers_a_lost_answer_and_a_refusal() {
     let home = Home::new();
     let store = home.serve().await;
     let job = home.delivering(&store).await;
@@ -104,10 +105,10 @@ async fn a_goto_that_is_added_to_what_the_handler_returned_is_no_second_completi
     let with_goto = PreparedCompletion { completion: with_goto, outcome: Outcome::Handler };
     let next = AfterDelivery::Replace { prepared: with_goto.clone(), delivery: Delivery::default() };
     store.jobs().sent(sent(job, next)).await.unwrap();
-    assert_eq!(look(&store, id).await.handler_completion, None);
+    assert_eq!(stored_job(&store, id).await.handler_completion, None);
     let next = AfterDelivery::Replace { prepared: fallback("sorry"), delivery: Delivery::default() };
     store.jobs().sent(sent(claim(&store).await, next)).await.unwrap();
-    assert_eq!(look(&store, id).await.handler_completion, Some(with_goto.completion));
+    assert_eq!(stored_job(&store, id).await.handler_completion, Some(with_goto.completion));
 }
 
 #[tokio::test]

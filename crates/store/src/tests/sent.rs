@@ -28,7 +28,7 @@ async fn an_end_is_final_and_keeps_what_was_sent() {
         let error = Some("why".to_owned());
         let report = DeliveryReport { job, attempt: Some(charged.clone()), next, error };
         assert_eq!(store.jobs().sent(report).await, Ok(Written::Done));
-        let job = look(&store, id).await;
+        let job = stored_job(&store, id).await;
         assert_eq!(job.state, expected);
         assert_eq!((job.handler_attempts, job.delivery_attempts), (1, 1));
         assert_eq!(job.last_error.as_deref(), Some("why"));
@@ -49,7 +49,7 @@ async fn a_retry_waits_and_remembers_how_it_went() {
     let delivery = in_a_row(1, home.now(), true);
     store.jobs().sent(sent(job, AfterDelivery::Retry { due_at, delivery })).await.unwrap();
     let expected = State::Delivering { prepared: prepared("hi"), due_at, lease_until: None };
-    assert_eq!(look(&store, id).await.state, expected);
+    assert_eq!(stored_job(&store, id).await.state, expected);
     assert_eq!(
         store.jobs().claim_deliveries(ORIGIN.into(), 9, LongestDue::default(), LEASE).await,
         Ok(vec![])
@@ -74,7 +74,7 @@ async fn waiting_for_the_account_charges_nothing_and_keeps_the_place() {
     let error = Some("the account has to authorize".to_owned());
     let next = AfterDelivery::Wait { delivery, keeps_place: true };
     store.jobs().sent(DeliveryReport { job, attempt: None, next, error }).await.unwrap();
-    let record = look(&store, id).await;
+    let record = stored_job(&store, id).await;
     let expected = State::Delivering { prepared: prepared("hi"), due_at: START, lease_until: None };
     assert_eq!((record.state, record.delivery_attempts), (expected, 1));
     assert_eq!(record.last_error.as_deref(), Some("the account has to authorize"));
@@ -96,7 +96,7 @@ async fn something_else_is_sent_at_once() {
     let next = AfterDelivery::Replace { prepared: fallback.clone(), delivery: Delivery::default() };
     store.jobs().sent(sent(job, next)).await.unwrap();
     let expected = State::Delivering { prepared: fallback.clone(), due_at: home.now(), lease_until: None };
-    assert_eq!(look(&store, id).await.state, expected);
+    assert_eq!(stored_job(&store, id).await.state, expected);
     let job = claim(&store).await;
     assert_eq!((job.prepared, job.attempts), (fallback, 1));
 }
@@ -112,7 +112,7 @@ async fn success_keeps_the_last_error_of_before() {
     store.jobs().sent(DeliveryReport { error: Some("502".into()), ..sent(job, next) }).await.unwrap();
     let job = claim(&store).await;
     store.jobs().sent(sent(job, AfterDelivery::Delivered)).await.unwrap();
-    let job = look(&store, id).await;
+    let job = stored_job(&store, id).await;
     assert_eq!((job.state.name(), job.last_error.as_deref()), (StateName::Delivered, Some("502")));
 }
 

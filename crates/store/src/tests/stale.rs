@@ -14,13 +14,13 @@ async fn a_worker_that_lost_its_lease() {
     let old = home.running(&store).await;
     let id = old.id;
     lose_leases(&home, &store).await;
-    let before = look(&store, id).await;
+    let before = stored_job(&store, id).await;
     let report = |job| HandlerReport {
         error: Some("late".into()),
         ..handled(job, AfterHandler::Deliver(prepared("late")))
     };
     assert_eq!(store.jobs().handled(report(old)).await, Ok(Written::Stale));
-    assert_eq!((look(&store, id).await, attempts(&store, id).await), (before, vec![]));
+    assert_eq!((stored_job(&store, id).await, attempts(&store, id).await), (before, vec![]));
     assert_eq!(count(&store, StateName::Queued).await, 1);
 }
 
@@ -106,9 +106,9 @@ async fn a_report_that_comes_after_its_lease_and_before_the_next_claim() {
     home.pass(LEASE);
     assert_eq!(store.0.free_leases(Some(home.now()), home.now()).await, Ok(2));
     let ids = [running.id, delivering.id];
-    let before = [look(&store, ids[0]).await, look(&store, ids[1]).await];
+    let before = [stored_job(&store, ids[0]).await, stored_job(&store, ids[1]).await];
     let deliver = AfterHandler::Deliver(prepared("late"));
     assert_eq!(store.jobs().handled(handled(running, deliver)).await, Ok(Written::Stale));
     assert_eq!(store.jobs().sent(sent(delivering, AfterDelivery::Delivered)).await, Ok(Written::Stale));
-    assert_eq!([look(&store, ids[0]).await, look(&store, ids[1]).await], before);
+    assert_eq!([stored_job(&store, ids[0]).await, stored_job(&store, ids[1]).await], before);
 }

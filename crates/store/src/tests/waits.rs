@@ -1,7 +1,8 @@
 //! What deliveries wait for, as the owner tells it to commands beside it.
 
-use super::*;
 use model::{ALL_ACCOUNTS, AccountWait, WaitCause};
+
+use super::*;
 
 pub(crate) const OLD: &str = "https://old.kommo.com";
 
@@ -33,9 +34,9 @@ async fn every_wait_comes_back_as_it_was_written_until_it_ends_or_the_bridge_sta
 async fn an_account_is_asked_for_once_however_often_it_is_resumed() {
     let home = Home::new();
     let store = home.serve().await;
-    let visit = home.open(Role::Observer).await.unwrap();
+    let observer = home.open(Role::Observer).await.unwrap();
     for origin in [ORIGIN, OLD, ORIGIN] {
-        visit.accounts().ask_resume(origin.into()).await.unwrap();
+        observer.accounts().ask_resume(origin.into()).await.unwrap();
     }
     let mut taken = store.accounts().take_resumes().await.unwrap();
     taken.sort();

@@ -1,7 +1,7 @@
 //! Random days of two accounts, with answers that take their time: one job is always refused, or one account is for a
 //! while. Whatever the order: good jobs are held up once and are never charged for it, and the bad one ends.
 //!
-//! No store and no socket: the jobs are a list, and the pace and the judge are the real ones.
+//! No store and no socket: the jobs are a list, and the pace and the decisions are the real ones.
 
 use proptest::prelude::*;
 
@@ -174,7 +174,7 @@ impl Day {
         }
     }
 
-    /// Lets ticks permit; in each a job may come in. Latencies come in turn.
+    /// Lets ticks pass; in each a job may come in. Latencies come in turn.
     fn live(&mut self, seconds: u64, gaps: [u64; 2], bad_at: Option<u64>, latencies: &[u64]) {
         for tick in 0..seconds * 2 {
             for (account, gap) in gaps.into_iter().enumerate() {

@@ -147,7 +147,7 @@ fn what_was_reserved_before_a_pause_does_not_start_in_it() {
     assert!(breaker.admits(&mut probe));
     assert!(breaker.succeeded(probe, true));
     assert!(breaker.admits(&mut reserved), "the pause is over");
-    // Its answer is one of today, so its 429 pauses.
+    // Its call moved to the current epoch, so its 429 counts.
     assert!(begin(&mut breaker, reserved, Cause::TooMany, None, secs(9)).is_some());
 }
 

@@ -3,7 +3,7 @@
 use tokio::task::yield_now;
 
 use super::*;
-use crate::pace::{Cause, Pause, Source};
+use crate::pace::{Cause, Pause, Permit, Source};
 use model::Timestamp;
 use model::clock::ManualClock;
 
@@ -132,7 +132,7 @@ async fn a_pause_that_a_new_token_ends_lets_waiters_through() {
     assert!(pending(&mut waiting).await);
     assert!(limiter.resume_with_new_token(ACCOUNT));
     assert!(waiting.await.unwrap().is_ok());
-    assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 5, "what was not started counts no more");
+    assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 5, "what was not started no longer counts");
 }
 
 #[tokio::test]

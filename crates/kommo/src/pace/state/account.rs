@@ -5,8 +5,8 @@ use std::time::Duration;
 use model::Timestamp;
 
 use super::super::breaker::{Breaker, BreakerState};
+use super::super::window::{WINDOW, Window};
 use super::reservation::CallKind;
-use super::window::{WINDOW, Window};
 
 /// If the sender was refused because a probe is under way, it is expected back within this time. It asks again after the
 /// response to the probe, or after 5 s.

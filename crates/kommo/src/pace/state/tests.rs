@@ -1,5 +1,6 @@
 //! The limiter's decisions as a simulation: however calls are asked for, no window has more of them than the rate.
 
+use super::super::window::WINDOW;
 use super::*;
 use model::JobId;
 
@@ -143,7 +144,7 @@ fn a_403_without_json_stops_its_account_and_two_in_a_row_stop_all() {
     assert_eq!(state.reserve(THIRD, 1, until - ms(1)).len(), 0);
     let (refused, all_until, _) = state.everybody_waits().unwrap();
     assert_eq!((refused.len(), all_until), (2, until));
-    // Caller was not refused finds out.
+    // An account that was not refused finds out.
     assert_eq!(state.reserve(ACCOUNT, 1, until).len(), 0);
     let mut probe = state.reserve(THIRD, 5, until);
     assert_eq!(probe.len(), 1, "one call of one account finds out");

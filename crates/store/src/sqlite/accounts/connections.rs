@@ -3,23 +3,48 @@
 //! Tokens are renewed by one process at a time: whoever renews holds a lease, and its write names the
 //! generation that it renewed. A write that names another changes nothing.
 
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
 use model::{AccountKey, Timestamp};
 
-use crate::Leased;
-use crate::NewConnection;
-use crate::Renewal;
 use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::{Role, StoreError};
+use crate::sqlite::write::single_row::{Update, insert_row};
+use crate::sqlite::write::statement::Values;
+use crate::{Leased, NewConnection, Renewal, Role, StoreError};
 
 /// An authorization connects the account: it becomes active, whatever it was. Gives its generation; `None` if it is known
 /// at an address that it may not be moved away from, and then nothing is changed.
 pub(crate) struct Connect {
     pub(crate) new: NewConnection,
     pub(crate) now: Timestamp,
+}
+
+insert_row! {
+    /// Its last value, behind those of the row, is the address that the account may be moved away from.
+    const CONNECT, fn push_connection(new: &NewConnection, now: Timestamp);
+    let NewConnection { key, origin, tokens, .. } = new;
+    "INSERT INTO accounts" {
+        "account_id" => key.account_id.0,
+        "client_uuid" => &*key.client_uuid,
+        "origin" => &**origin,
+        "state" = "'active'",
+        "generation" = "1",
+        "key_id" => tokens.key_id.as_str(),
+        "access_token" => tokens.access.as_slice(),
+        "refresh_token" => tokens.refresh.as_slice(),
+        "obtained_at" => tokens.obtained_at.as_millis(),
+        "expires_at" => tokens.expires_at.as_millis(),
+        "connected_at" => now.as_millis(),
+    }
+    " ON CONFLICT (account_id, client_uuid) DO UPDATE SET \
+             previous_origin = CASE WHEN origin <> excluded.origin THEN origin ELSE previous_origin END, \
+             origin = excluded.origin, state = 'active', reason = NULL, generation = generation + 1, \
+             key_id = excluded.key_id, access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
+             obtained_at = excluded.obtained_at, expires_at = excluded.expires_at, \
+             renewing_until = NULL, renewing_by = NULL, connected_at = excluded.connected_at \
+             WHERE origin IS NULL OR origin = excluded.origin OR origin = ? RETURNING generation"
 }
 
 impl Command for Connect {
@@ -30,30 +55,12 @@ impl Command for Connect {
         connection: &mut SqliteConnection,
         _: &mut PostCommit,
     ) -> Result<Option<u64>, StoreError> {
-        let NewConnection { key, origin, tokens, moves_from, state } = &self.new;
-        let generation: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO accounts (account_id, client_uuid, origin, state, generation, key_id, access_token, refresh_token, \
-             obtained_at, expires_at, connected_at) VALUES (?, ?, ?, 'active', 1, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (account_id, client_uuid) DO UPDATE SET \
-             previous_origin = CASE WHEN origin <> excluded.origin THEN origin ELSE previous_origin END, \
-             origin = excluded.origin, state = 'active', reason = NULL, generation = generation + 1, \
-             key_id = excluded.key_id, access_token = excluded.access_token, refresh_token = excluded.refresh_token, \
-             obtained_at = excluded.obtained_at, expires_at = excluded.expires_at, \
-             renewing_until = NULL, renewing_by = NULL, connected_at = excluded.connected_at \
-             WHERE origin IS NULL OR origin = excluded.origin OR origin = ? RETURNING generation",
-        )
-        .bind(key.account_id.0)
-        .bind(&*key.client_uuid)
-        .bind(&**origin)
-        .bind(&tokens.key_id)
-        .bind(&tokens.access)
-        .bind(&tokens.refresh)
-        .bind(tokens.obtained_at.as_millis())
-        .bind(tokens.expires_at.as_millis())
-        .bind(self.now.as_millis())
-        .bind(moves_from.as_deref())
-        .fetch_optional(&mut *connection)
-        .await?;
+        let NewConnection { key, moves_from, state, .. } = &self.new;
+        let mut values = Values::default();
+        push_connection(&self.new, self.now, &mut values);
+        values.push(moves_from.as_deref());
+        let generation: Option<i64> =
+            sqlx::query_scalar_with(CONNECT, values.checked()?).fetch_optional(&mut *connection).await?;
         let Some(generation) = generation else { return Ok(None) };
         // Whatever was said of its disconnection before is older than this.
         settled(connection, key).await?;
@@ -154,41 +161,40 @@ impl Command for EndRenewal {
         connection: &mut SqliteConnection,
         _: &mut PostCommit,
     ) -> Result<Option<u64>, StoreError> {
-        let (set, next) = match &self.renewal {
-            Renewal::Renewed { .. } => (
-                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, \
-                 previous_origin = CASE WHEN origin <> ?4 THEN origin ELSE previous_origin END, origin = ?4, \
-                 key_id = ?5, access_token = ?6, refresh_token = ?7, obtained_at = ?8, expires_at = ?9",
+        let update = |set| {
+            let key = &self.key;
+            Update::new(set).value(key.account_id.0).value(&*key.client_uuid).value(stored(self.generation))
+        };
+        let (update, next) = match &self.renewal {
+            Renewal::Renewed { origin, tokens } => (
+                update(
+                    "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, \
+                     previous_origin = CASE WHEN origin <> ?4 THEN origin ELSE previous_origin END",
+                )
+                .set("origin", &**origin)
+                .set("key_id", &tokens.key_id)
+                .set("access_token", &tokens.access)
+                .set("refresh_token", &tokens.refresh)
+                .set("obtained_at", tokens.obtained_at.as_millis())
+                .set("expires_at", tokens.expires_at.as_millis()),
                 self.generation + 1,
             ),
-            Renewal::Failed => {
-                ("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL", self.generation)
-            }
-            Renewal::Stopped(_) => (
-                "UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1, state = ?4, \
-                 reason = ?5, key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, expires_at = NULL",
+            Renewal::Failed => (
+                update("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL"),
+                self.generation,
+            ),
+            Renewal::Stopped(authorization) => (
+                update("UPDATE accounts SET renewing_until = NULL, renewing_by = NULL, generation = generation + 1")
+                    .set("state", authorization.state().as_str())
+                    .set("reason", authorization.reason())
+                    .sql(
+                        ", key_id = NULL, access_token = NULL, refresh_token = NULL, obtained_at = NULL, \
+                         expires_at = NULL",
+                    ),
                 self.generation + 1,
             ),
         };
-        let sql = format!("{set}{OF_GENERATION}");
-        let query = sqlx::query(AssertSqlSafe(sql))
-            .bind(self.key.account_id.0)
-            .bind(&*self.key.client_uuid)
-            .bind(stored(self.generation));
-        let query = match &self.renewal {
-            Renewal::Renewed { origin, tokens } => query
-                .bind(&**origin)
-                .bind(&tokens.key_id)
-                .bind(&tokens.access)
-                .bind(&tokens.refresh)
-                .bind(tokens.obtained_at.as_millis())
-                .bind(tokens.expires_at.as_millis()),
-            Renewal::Failed => query,
-            Renewal::Stopped(authorization) => {
-                query.bind(authorization.state().as_str()).bind(authorization.reason())
-            }
-        };
-        let done = query.execute(connection).await?;
+        let done = update.sql(OF_GENERATION).query()?.execute(connection).await?;
         Ok((done.rows_affected() == 1).then_some(next))
     }
 }

@@ -8,12 +8,9 @@ use sqlx::{Row, SqlitePool};
 
 use model::{AccountId, AccountKey, AccountRecord, Authorization, SealedTokens, Timestamp};
 
-use crate::Leased;
-use crate::NewConnection;
-use crate::Renewal;
-use crate::StoreError;
 use crate::sqlite::accounts::connections::{Connect, EndRenewal, LeaseRenewal, Remove, Revoke};
 use crate::sqlite::engine::Engine;
+use crate::{Leased, NewConnection, Renewal, StoreError};
 
 impl Engine {
     pub(crate) async fn all_accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
@@ -104,7 +101,7 @@ fn record(row: &SqliteRow) -> Result<AccountRecord, StoreError> {
         table: "accounts",
         column,
         id: format!("{} {}", key.account_id.0, key.client_uuid),
-        why: why.to_owned(),
+        why: why.into(),
     };
     let reason = || row.try_get::<Option<String>, _>("reason").map(Option::unwrap_or_default);
     let authorization = match row.try_get("state")? {

@@ -6,19 +6,12 @@ use sqlx::sqlite::SqliteRow;
 
 use model::{AccountId, AccountKey, Timestamp};
 
-use crate::CodeLimits;
-use crate::KeptCode;
-use crate::NewCode;
-use crate::Pair;
-use crate::PendingRevocation;
-use crate::SealedCode;
-use crate::StateUse;
-use crate::StoreError;
 use crate::sqlite::accounts::oauth_commands::{
     AddPairs, KeepCode, NoteRevocation, SettleRevocation, TakeCode, UseState,
 };
 use crate::sqlite::engine::Engine;
 use crate::time::Moment;
+use crate::{CodeLimits, KeptCode, NewCode, Pair, PendingRevocation, SealedCode, StateUse, StoreError};
 
 impl Engine {
     pub(crate) async fn pairs(&self) -> Result<Vec<Pair>, StoreError> {

@@ -4,15 +4,12 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{AccountId, AccountKey, Timestamp};
 
-use crate::CodeLimits;
-use crate::NewCode;
-use crate::Pair;
-use crate::SealedCode;
-use crate::StateUse;
-use crate::StoreError;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::single_row::insert_row;
+use crate::sqlite::write::statement::Values;
 use crate::time::Moment;
+use crate::{CodeLimits, NewCode, Pair, SealedCode, StateUse, StoreError};
 
 /// Stores pairs of account and address.
 pub(crate) struct AddPairs(pub(crate) Vec<Pair>);
@@ -42,6 +39,19 @@ pub(crate) struct KeepCode {
     pub(crate) now: Moment,
 }
 
+insert_row! {
+    const KEEP_CODE, fn push_code(code: &NewCode, now: Moment);
+    "INSERT INTO oauth_codes" {
+        "client_uuid" => &*code.client_uuid,
+        "origin" => &*code.origin,
+        "key_id" => code.sealed.key_id.as_str(),
+        "code" => code.sealed.code.as_slice(),
+        "received_at" => code.received_at.as_millis(),
+        "expires_at" => code.expires_at.as_millis(),
+        "expires_service_at" => now.service_at(code.expires_at).as_millis(),
+    }
+}
+
 /// The oldest ones of one integration at one address, beyond a number of the newest ones.
 const DROP_OF_ORIGIN: &str = "DELETE FROM oauth_codes WHERE id IN (SELECT id FROM oauth_codes WHERE client_uuid = ? AND \
      origin = ? ORDER BY id DESC LIMIT -1 OFFSET ?)";
@@ -59,19 +69,9 @@ impl Command for KeepCode {
             .bind(now.service.as_millis())
             .execute(&mut *connection)
             .await?;
-        sqlx::query(
-            "INSERT INTO oauth_codes (client_uuid, origin, key_id, code, received_at, expires_at, expires_service_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&*code.client_uuid)
-        .bind(&*code.origin)
-        .bind(&code.sealed.key_id)
-        .bind(&code.sealed.code)
-        .bind(code.received_at.as_millis())
-        .bind(code.expires_at.as_millis())
-        .bind(now.service_at(code.expires_at).as_millis())
-        .execute(&mut *connection)
-        .await?;
+        let mut values = Values::default();
+        push_code(code, *now, &mut values);
+        sqlx::query_with(KEEP_CODE, values.checked()?).execute(&mut *connection).await?;
         sqlx::query(DROP_OF_ORIGIN)
             .bind(&*code.client_uuid)
             .bind(&*code.origin)

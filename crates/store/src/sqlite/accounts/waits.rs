@@ -8,11 +8,12 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{ALL_ACCOUNTS, AccountWait, Timestamp, UnknownWaitCause};
 
-use crate::StoreError;
-use crate::Waits;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
+use crate::sqlite::write::single_row::insert_row;
+use crate::sqlite::write::statement::Values;
+use crate::{Cause, StoreError, Waits};
 
 impl Engine {
     pub(crate) async fn account_waits(&self) -> Result<Vec<(String, AccountWait)>, StoreError> {
@@ -65,7 +66,7 @@ fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
             table: "account_waits",
             column: "cause",
             id: origin.clone(),
-            why: error.to_string(),
+            why: Cause::of(error),
         })?;
     let wait = AccountWait {
         cause,
@@ -75,6 +76,19 @@ fn wait(row: &SqliteRow) -> Result<(String, AccountWait), StoreError> {
         until: row.try_get::<Option<i64>, _>("until")?.map(Timestamp::from_millis),
     };
     Ok((origin, wait))
+}
+insert_row! {
+    const SET_WAIT, fn push_wait(origin: &str, wait: &AccountWait);
+    "INSERT INTO account_waits" {
+        "origin" => origin,
+        "cause" => wait.cause.as_str(),
+        "why" => wait.why.as_str(),
+        "advice" => wait.advice.as_str(),
+        "since" => wait.since.as_millis(),
+        "until" => wait.until.map(Timestamp::as_millis),
+    }
+    " ON CONFLICT (origin) DO UPDATE SET cause = excluded.cause, why = excluded.why, advice = excluded.advice, \
+                 since = excluded.since, until = excluded.until"
 }
 
 /// Writes what deliveries wait for.
@@ -92,19 +106,9 @@ impl Command for WriteWaits {
                     .await?;
                 continue;
             };
-            sqlx::query(
-                "INSERT INTO account_waits (origin, cause, why, advice, since, until) VALUES (?, ?, ?, ?, ?, ?) \
-                 ON CONFLICT (origin) DO UPDATE SET cause = excluded.cause, why = excluded.why, advice = excluded.advice, \
-                 since = excluded.since, until = excluded.until",
-            )
-            .bind(&**origin)
-            .bind(wait.cause.as_str())
-            .bind(&wait.why)
-            .bind(&wait.advice)
-            .bind(wait.since.as_millis())
-            .bind(wait.until.map(Timestamp::as_millis))
-            .execute(&mut *connection)
-            .await?;
+            let mut values = Values::default();
+            push_wait(origin, wait, &mut values);
+            sqlx::query_with(SET_WAIT, values.checked()?).execute(&mut *connection).await?;
         }
         Ok(())
     }

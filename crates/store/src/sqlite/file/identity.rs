@@ -15,7 +15,7 @@ use sqlx::SqliteConnection;
 
 use super::create;
 use super::path::with;
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// Where the store is, and what was there when it was opened.
 pub(crate) struct FileIdentity {
@@ -47,7 +47,7 @@ impl FileIdentity {
     /// # Errors
     /// [`StoreError::Moved`], with what a person can do.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        let result = self.look().map_err(|what| StoreError::Moved { what });
+        let result = self.compare().map_err(|what| StoreError::Moved { what });
         match &result {
             Err(error) if !self.told.swap(true, Ordering::Relaxed) => {
                 tracing::error!(%error, "requests are refused")
@@ -60,7 +60,7 @@ impl FileIdentity {
         result
     }
 
-    fn look(&self) -> Result<(), String> {
+    fn compare(&self) -> Result<(), String> {
         let names = std::iter::once((&self.path, Some(&self.file)))
             .chain(self.beside.iter().map(|(path, known)| (path, known.get())));
         for (path, known) in names {
@@ -111,7 +111,7 @@ impl FileIdentity {
     }
 
     async fn copy(&self, connection: &mut SqliteConnection, target: &Path) -> Result<(), StoreError> {
-        let failed = |error: io::Error| StoreError::Database(error.to_string());
+        let failed = |error: io::Error| StoreError::Database(Cause::of(error));
         let folder = create::folder_of(target);
         create::make_folder(folder).map_err(failed)?;
         create::make(target).map_err(failed)?;

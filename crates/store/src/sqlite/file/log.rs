@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{path, proc_locks};
-use crate::{LogState, MAX_LOG_BYTES, StoreError};
+use crate::StoreError;
+use crate::records::{LogState, MAX_LOG_BYTES};
 
 /// Pages in the log from which on it has to restart: 64 MiB.
 const LONG_LOG: i64 = 16_384;
@@ -51,7 +52,7 @@ impl LogWatch {
     }
 
     /// Logs what has changed about the log of the database at `path`.
-    pub(crate) fn look(&mut self, path: &Path) {
+    pub(crate) fn poll(&mut self, path: &Path) {
         let bytes = bytes_of(path);
         match self.changes(bytes) {
             Some(true) => {

@@ -1,5 +1,7 @@
 //! Opening the store: the file, its owner, its schema.
 
+use std::error::Error;
+use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use super::identity::FileIdentity;
 use super::path::file_of;
 use super::{create, owner_lock, schema};
-use crate::{Role, StoreError};
+use crate::{Cause, Role, StoreError};
 
 /// Room for the pages that a busy minute touches: idempotency keys are random, so each is in another page.
 /// Negative, as SQLite counts KiB; it is taken only as it is needed.
@@ -57,9 +59,8 @@ impl Writing {
 pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
     let path = file_of(url)?;
     let shown = path.display().to_string();
-    let cannot = |why: String| cannot(&path, why);
     let failed = |error: sqlx::Error| StoreError::from(error).at(&path);
-    let no_store = |why: &str| StoreError::NotAStore { path: shown.clone(), why: why.to_owned() };
+    let no_store = |why: &str| StoreError::NotAStore { path: shown.clone(), why: why.into() };
     if path.is_symlink() {
         return Err(no_store("it is a link that leads nowhere: set store.url to the file itself"));
     }
@@ -70,18 +71,18 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         Role::Owner => {
             let folder = create::folder_of(&path);
             create::make_folder(folder)
-                .map_err(|error| cannot(format!("its folder cannot be made: {error}")))?;
+                .map_err(|error| cannot(&path, format!("its folder cannot be made: {error}"), error))?;
             let lock = owner_lock::own(&path)?;
-            create::make(&path).map_err(|error| cannot(format!("it cannot be made: {error}")))?;
+            create::make(&path)
+                .map_err(|error| cannot(&path, format!("it cannot be made: {error}"), error))?;
             // A start that was cut off may have made them and not come this far.
             create::sync_names(create::folder_of(folder));
             create::sync_names(folder);
             Some(lock)
         }
         Role::Observer if !path.exists() => {
-            return Err(cannot(
-                "there is no such file; `serve` makes it, and store.url says where it is".into(),
-            ));
+            let text = "there is no such file; `serve` makes it, and store.url says where it is";
+            return Err(StoreError::Open { path: shown, why: with_owner(&path, text).into() });
         }
         Role::Observer => None,
     };
@@ -102,7 +103,7 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         if path.exists() && schema::is_foreign(&options).await.map_err(failed)? {
             return Err(no_store("it is the database of another program: set store.url to another file"));
         }
-        // The file remembers it. A visitor must not change a file before it knows that it is a store.
+        // The file remembers it. An observer must not change a file before it knows that it is a store.
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     schema::migrate(&options, role, &path).await?;
@@ -115,15 +116,26 @@ pub(crate) async fn open(url: &str, role: Role) -> Result<Opened, StoreError> {
         .acquire_timeout(BUSY_TIMEOUT)
         .connect_with(options.read_only(true).statement_cache_capacity(32))
         .await
-        .map_err(|error| cannot(error.to_string()))?;
+        .map_err(|error| cannot(&path, error.to_string(), error))?;
     let file = match role {
-        Role::Owner => Some(Arc::new(FileIdentity::new(&path).map_err(|error| cannot(error.to_string()))?)),
+        Role::Owner => {
+            Some(Arc::new(FileIdentity::new(&path).map_err(|error| cannot(&path, error.to_string(), error))?))
+        }
         Role::Observer => None,
     };
     Ok(Opened { writing: Writing { connection, file, lock }, checkpoints, reading })
 }
 
 /// The store at `path` cannot be opened.
-pub(crate) fn cannot(path: &Path, why: String) -> StoreError {
-    StoreError::Open { path: path.display().to_string(), why: format!("{why}; {}", paths::whose(path)) }
+pub(crate) fn cannot(
+    path: &Path,
+    what: impl fmt::Display,
+    error: impl Into<Box<dyn Error + Send + Sync>>,
+) -> StoreError {
+    StoreError::Open { path: path.display().to_string(), why: Cause::with(with_owner(path, what), error) }
+}
+
+/// `what`, and whose file it is.
+fn with_owner(path: &Path, what: impl fmt::Display) -> String {
+    format!("{what}; {}", paths::whose(path))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::path::lock_path;
 use super::{create, proc_locks};
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// Between the two tries to become the owner.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
@@ -17,7 +17,7 @@ pub(crate) fn own(path: &Path) -> Result<File, StoreError> {
     let lock = lock_path(path);
     let cannot = |error: std::io::Error| StoreError::Open {
         path: path.display().to_string(),
-        why: format!("its lock {}", paths::cannot(&lock, "opened", &error)),
+        why: Cause::with(format!("its lock {}", paths::cannot(&lock, "opened", &error)), error),
     };
     let mut file = create::open_lock(&lock).map_err(cannot)?;
     let locked = file.try_lock().or_else(|_| {

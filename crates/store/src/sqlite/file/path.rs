@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// Whether the file of `url` exists.
 pub(crate) fn is_there(url: &str) -> Result<bool, StoreError> {
@@ -23,7 +23,7 @@ fn resolved(path: PathBuf) -> PathBuf {
 }
 
 fn path(url: &str) -> Result<PathBuf, StoreError> {
-    paths::of_sqlite(url).map_err(|why| StoreError::Url(why.to_string()))
+    paths::of_sqlite(url).map_err(|why| StoreError::Url(Cause::of(why)))
 }
 
 /// The file beside `path` whose name has this `ending`.

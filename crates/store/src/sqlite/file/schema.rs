@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, SqlitePool};
 
 use super::migrations::MIGRATIONS;
 use super::open::cannot;
-use crate::{Role, StoreError};
+use crate::{Cause, Role, StoreError};
 
 /// What the first migration writes into the file's head.
 const APPLICATION_ID: i64 = 1_396_851_271;
@@ -28,7 +28,7 @@ pub(crate) async fn migrate(
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 StoreError::from(error).at(path)
             }
-            other => cannot(path, other.to_string()),
+            other => cannot(path, other.to_string(), other),
         }),
         Role::Observer => up_to_date(&pool, &shown).await,
     };
@@ -47,16 +47,17 @@ pub(crate) async fn is_foreign(options: &SqliteConnectOptions) -> Result<bool, s
     Ok(things > 0 && id != APPLICATION_ID)
 }
 
-/// A visitor changes no schema, so it has to find its own.
+/// An observer changes no schema, so it must find the one that it knows.
 async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
     let path = || shown.to_owned();
     let applied: Vec<(i64, Vec<u8>)> =
         sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
             .fetch_all(pool)
             .await
-            .map_err(|error| StoreError::NotAStore {
-                path: path(),
-                why: format!("it is no store of this program ({})", StoreError::from(error)),
+            .map_err(|error| {
+                let error = StoreError::from(error);
+                let text = format!("it is no store of this program ({error})");
+                StoreError::NotAStore { path: path(), why: Cause::with(text, error) }
             })?;
     for (version, checksum) in &applied {
         match MIGRATIONS.iter().find(|migration| migration.version == *version) {
@@ -68,8 +69,8 @@ async fn up_to_date(pool: &SqlitePool, shown: &str) -> Result<(), StoreError> {
         }
     }
     if applied.len() < MIGRATIONS.iter().count() {
-        let why = "its schema is older than this program; `serve` brings it up to date".to_owned();
-        return Err(StoreError::Open { path: path(), why });
+        let why = "its schema is older than this program; `serve` brings it up to date";
+        return Err(StoreError::Open { path: path(), why: why.into() });
     }
     Ok(())
 }

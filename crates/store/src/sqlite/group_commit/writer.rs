@@ -131,7 +131,7 @@ impl Writer {
         let Self { writing, keys, budgets, clock, work, delivery } = self;
         let mut transaction = Transaction::begin(&mut writing.connection, clock);
         accept::find(&mut transaction, &mut batch.accepts, keys).await?;
-        transaction.look_at(clock);
+        transaction.read_clock(clock);
         batch.drop_late(Instant::now);
         let accepts = accept::apply(&mut transaction, &batch.accepts, keys, budgets, work).await?;
         let mut charged = Vec::new();

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -13,19 +14,16 @@ use tokio::sync::oneshot;
 use model::{Fence, JobId, NewJob, RunningJob, StateName, Timestamp};
 
 use super::keys;
-use crate::Accepted;
-use crate::StoreError;
 use crate::budget::{Budgets, OverBudget, signed};
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::supersede;
 use crate::sqlite::write::known_keys::{Key, Keys};
-use crate::sqlite::write::message::Accept;
-use crate::sqlite::write::message::Message;
-use crate::sqlite::write::statement::{RowsStatement, Values};
+use crate::sqlite::write::message::{Accept, Message};
+use crate::sqlite::write::statement::rows_statement;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use std::time::Duration;
+use crate::{Accepted, StoreError};
 
 /// What the transaction did with one request.
 pub(crate) enum Stored {
@@ -46,12 +44,31 @@ struct NewRow<'a> {
     lease_until: Option<Timestamp>,
 }
 
-const JOBS: RowsStatement = RowsStatement {
-    before: "INSERT INTO jobs (id, state, handler, account_id, origin, return_url, entity_type, entity_id, data, \
-             received_at, waiting_since, answer_by, due_at, lease_until, fence) SELECT * FROM (VALUES ",
-    width: 15,
-    after: ") WHERE column1 IS NOT NULL",
-};
+rows_statement! {
+    const JOBS, fn push_job(row: &NewRow<'_>, moment: Moment);
+    let NewRow { job, data, lease_until } = row;
+    let request = &job.request;
+    let waiting = (StateName::Queued, Some(moment.steady.as_millis()));
+    let (state, due_at) = if lease_until.is_some() { (StateName::Running, None) } else { waiting };
+    "INSERT INTO jobs (" {
+        "id" => job.id.as_uuid(),
+        "state" => state.as_str(),
+        "handler" => job.handler.as_str(),
+        "account_id" => request.account_id.0,
+        "origin" => request.return_url.origin(),
+        "return_url" => request.return_url.as_str(),
+        "entity_type" => request.entity.map(|entity| entity.kind.code()),
+        "entity_id" => request.entity.map(|entity| entity.id),
+        "data" => data.as_str(),
+        "received_at" => job.received_at.as_millis(),
+        "waiting_since" => moment.steady_at(job.received_at).as_millis(),
+        "answer_by" => job.answer_by.as_millis(),
+        "due_at" => due_at,
+        "lease_until" => lease_until.map(Timestamp::as_millis),
+        "fence" => i64::from(lease_until.is_some()),
+    }
+    ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
+}
 
 /// Finds which of `accepts` came before.
 pub(crate) async fn find(
@@ -138,26 +155,7 @@ fn sort<'a>(
 
 async fn insert(transaction: &mut Transaction<'_>, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
     let moment = transaction.moment;
-    let push = |NewRow { job, data, lease_until }: &NewRow<'_>, row: &mut Values| {
-        let state = if lease_until.is_some() { StateName::Running } else { StateName::Queued };
-        let due_at = if lease_until.is_some() { None } else { Some(moment.steady.as_millis()) };
-        row.push(job.id.as_uuid())
-            .push(state.as_str())
-            .push(job.handler.as_str())
-            .push(job.request.account_id.0)
-            .push(job.request.return_url.origin())
-            .push(job.request.return_url.as_str())
-            .push(job.request.entity.map(|entity| entity.kind.code()))
-            .push(job.request.entity.map(|entity| entity.id))
-            .push(data.as_str())
-            .push(job.received_at.as_millis())
-            .push(moment.steady_at(job.received_at).as_millis())
-            .push(job.answer_by.as_millis())
-            .push(due_at)
-            .push(lease_until.map(Timestamp::as_millis))
-            .push(i64::from(lease_until.is_some()));
-    };
-    transaction.add(&JOBS, rows, push).await
+    transaction.add(&JOBS, rows, |new, row| push_job(new, moment, row)).await
 }
 
 /// The job as the worker gets it that was free when it came in, in the transaction of this moment.

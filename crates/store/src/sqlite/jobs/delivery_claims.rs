@@ -14,14 +14,13 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use model::{DeliveringJob, Timestamp};
 
-use crate::LongestDue;
-use crate::StoreError;
 use crate::records::YOUNG;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::jobs::work_claims::{by_age, count};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
+use crate::{LongestDue, StoreError};
 
 pub(crate) const NEXT_DELIVERY: &str = "SELECT min(due_at) FROM ( \
      SELECT min(due_at) AS due_at FROM jobs \

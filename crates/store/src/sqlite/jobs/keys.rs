@@ -20,24 +20,39 @@ use crate::StoreError;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::known_keys::{Key, Keys, Known};
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::RowsStatement;
+use crate::sqlite::write::statement::rows_statement;
 use crate::sqlite::write::transaction::Transaction;
-use crate::time::ServiceTime;
+use crate::time::{Cutoff, ServiceTime};
 
-pub(crate) const KNOWN: RowsStatement = RowsStatement {
-    before: "WITH asked (place, account_id, key, now, service) AS (VALUES ",
-    width: 5,
-    after: ") SELECT asked.place, known.job_id FROM asked CROSS JOIN idempotency_keys AS known \
+rows_statement! {
+    pub(crate) const KNOWN, fn push_asked(place: i64, key: &Key, now: Cutoff);
+    let (account, text) = key;
+    "WITH asked (" {
+        "place" => place,
+        "account_id" => *account,
+        "key" => text.as_str(),
+        "now" => now.calendar.as_millis(),
+        "service" => now.service.as_millis(),
+    }
+    ") AS (VALUES "
+    ") SELECT asked.place, known.job_id FROM asked CROSS JOIN idempotency_keys AS known \
             ON known.account_id = asked.account_id AND known.key = asked.key \
-            AND (known.expires_at >= asked.now OR known.expires_service_at >= asked.service)",
-};
+            AND (known.expires_at >= asked.now OR known.expires_service_at >= asked.service)"
+}
 
-const APPEND: RowsStatement = RowsStatement {
-    before: "INSERT INTO recent_keys (id, account_id, key, job_id, expires_at, expires_service_at) \
-             SELECT * FROM (VALUES ",
-    width: 6,
-    after: ") WHERE column1 IS NOT NULL",
-};
+rows_statement! {
+    const APPEND, fn push_key(key: &Key, known: &Known);
+    let (account, text) = key;
+    "INSERT INTO recent_keys (" {
+        "id" => known.row,
+        "account_id" => *account,
+        "key" => text.as_str(),
+        "job_id" => known.job.as_uuid(),
+        "expires_at" => known.expires_at.as_millis(),
+        "expires_service_at" => known.expires_service_at.as_millis(),
+    }
+    ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
+}
 
 /// The first job of each of `asked` that is known; in the same order.
 pub(crate) async fn find(
@@ -49,12 +64,8 @@ pub(crate) async fn find(
     let mut found = keys.jobs(asked, now);
     let unknown = (0..).zip(asked).zip(&found).filter(|(_, found)| found.is_none());
     let unknown: Vec<(i64, &Key)> = unknown.map(|(asked, _)| asked).collect();
-    let rows = transaction
-        .ask(&KNOWN, &unknown, |(place, (account, key)), row| {
-            row.push(*place).push(*account).push(key.as_str());
-            row.push(now.calendar.as_millis()).push(now.service.as_millis());
-        })
-        .await?;
+    let rows =
+        transaction.ask(&KNOWN, &unknown, |(place, key), row| push_asked(*place, key, now, row)).await?;
     for row in rows {
         let place = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
         if let Some(found) = found.get_mut(place) {
@@ -77,13 +88,7 @@ pub(crate) async fn append(
         (key, Known { job: job.id, expires_at, expires_service_at, row })
     };
     let new: Vec<(Key, Known)> = (last + 1..).zip(jobs).map(known).collect();
-    transaction
-        .add(&APPEND, &new, |((account, key), known), row| {
-            row.push(known.row).push(*account).push(key.as_str());
-            row.push(known.job.as_uuid()).push(known.expires_at.as_millis());
-            row.push(known.expires_service_at.as_millis());
-        })
-        .await?;
+    transaction.add(&APPEND, &new, |(key, known), row| push_key(key, known, row)).await?;
     transaction.post_commit.known(new);
     Ok(())
 }

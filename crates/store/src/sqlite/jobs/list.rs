@@ -14,12 +14,10 @@ use tokio::sync::SemaphorePermit;
 
 use model::{AccountId, JobId, JobPrefix, JobSummary, OutcomeName, StateName};
 
-use crate::JobFilter;
-use crate::Page;
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::list_source::Source;
 use crate::sqlite::jobs::rows::{self, SUMMARY};
+use crate::{JobFilter, Page, StoreError};
 
 /// Lists that run at once.
 pub(crate) const MAX_CONCURRENT_LISTS: usize = 2;

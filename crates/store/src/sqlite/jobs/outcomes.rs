@@ -4,10 +4,8 @@ use sqlx::Row;
 
 use model::{JobId, Timestamp, UnknownFallbackReason};
 
-use crate::FallbackCount;
-use crate::RecentOutcomes;
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
+use crate::{FallbackCount, RecentOutcomes, StoreError};
 
 /// The most jobs that are looked at: the newest. So a look costs the same however many there are.
 pub(crate) const MAX_SAMPLED_JOBS: u32 = 10_000;
@@ -27,8 +25,12 @@ impl Engine {
             seen += jobs;
             outcomes.jobs += if outcome.is_some() { jobs } else { 0 };
             let Some(reason) = reason else { continue };
-            let corrupt =
-                |column, why: String| StoreError::Corrupt { table: "jobs", column, id: "?".into(), why };
+            let corrupt = |column, why: String| StoreError::Corrupt {
+                table: "jobs",
+                column,
+                id: "?".into(),
+                why: why.into(),
+            };
             outcomes.fallbacks.push(FallbackCount {
                 handler: handler
                     .parse()

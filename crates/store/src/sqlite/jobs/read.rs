@@ -7,12 +7,11 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool};
 
 use model::{Attempt, AttemptResult, JobId, JobRecord, Stage, StateName, Timestamp};
 
-use crate::Stats;
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::account_bytes;
 use crate::time::StoreClock;
+use crate::{Stats, StoreError};
 
 /// One job with its attempts, oldest first.
 pub(crate) async fn job(
@@ -41,7 +40,7 @@ fn attempt(id: JobId, row: &SqliteRow) -> Result<Attempt, StoreError> {
         table: "attempts",
         column,
         id: id.to_string(),
-        why: why.to_owned(),
+        why: why.into(),
     };
     let stage: &str = row.try_get("stage")?;
     let result: &str = row.try_get("result")?;

@@ -4,6 +4,7 @@
 //! changes nothing, keeps no attempt, and its reporter is told so.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -14,16 +15,14 @@ use model::{
     HandlerReport, JobId, Outcome, PreparedCompletion, StateName, Timestamp,
 };
 
-use crate::StoreError;
-use crate::Written;
 use crate::budget::signed;
 use crate::lanes::{Lanes, Slot};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::message::Message;
-use crate::sqlite::write::statement::{RowsStatement, Values};
+use crate::sqlite::write::statement::rows_statement;
 use crate::sqlite::write::transaction::Transaction;
 use crate::time::Moment;
-use std::sync::Arc;
+use crate::{StoreError, Written};
 
 /// What the transaction did with a worker's report.
 pub(crate) enum Handled {
@@ -33,24 +32,68 @@ pub(crate) enum Handled {
     Stale,
 }
 
-pub(crate) const HANDLED: RowsStatement = RowsStatement {
-    before: "WITH report (id, fence, state, due_at, lease_until, next_fence, attempts, completion, outcome, \
-             fallback_reason, error) AS (VALUES ",
-    width: 11,
-    after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
+rows_statement! {
+    pub(crate) const HANDLED, fn push_handled(report: &HandlerReport, lease_until: Option<Timestamp>, now: Timestamp);
+    let HandlerReport { job, attempt, next, error } = report;
+    let (state, due_at, prepared) = match next {
+        AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
+        AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
+        AfterHandler::HandBack => (StateName::Queued, now, None),
+    };
+    "WITH report (" {
+        "id" => job.id.as_uuid(),
+        "fence" => job.fence.0,
+        "state" => state.as_str(),
+        "due_at" => due_at.as_millis(),
+        "lease_until" => lease_until.map(Timestamp::as_millis),
+        "next_fence" => job.fence.0 + i64::from(lease_until.is_some()),
+        "attempts" => i64::from(job.attempts) + i64::from(attempt.is_some()),
+        "completion" => completion(prepared),
+        "outcome" => outcome(prepared),
+        "fallback_reason" => fallback_reason(prepared),
+        "error" => error.as_deref(),
+    }
+    ") AS (VALUES "
+    ") UPDATE jobs SET state = report.state, due_at = report.due_at, lease_until = report.lease_until, \
             fence = report.next_fence, handler_attempts = report.attempts, crashes = 0, \
             completion = report.completion, outcome = report.outcome, \
             fallback_reason = report.fallback_reason, \
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'running' \
-            RETURNING jobs.id",
-};
+            RETURNING jobs.id"
+}
 
-pub(crate) const SENT: RowsStatement = RowsStatement {
-    before: "WITH report (id, fence, state, due_at, finished_at, finished_service_at, attempts, failures, failing_since, \
-             refused_at, answer_lost, tried, completion, outcome, fallback_reason, error) AS (VALUES ",
-    width: 16,
-    after: ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
+rows_statement! {
+    pub(crate) const SENT, fn push_sent(report: &DeliveryReport, moment: Moment);
+    let DeliveryReport { job, attempt, next, error } = report;
+    let (state, due_at) = next_state(next, job, moment.steady);
+    let finished = due_at.is_none().then_some(moment);
+    let (delivery, prepared) = match next {
+        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
+        AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
+        AfterDelivery::Dead { answer_lost } => (Delivery { answer_lost: *answer_lost, ..job.delivery }, None),
+        AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
+    };
+    "WITH report (" {
+        "id" => job.id.as_uuid(),
+        "fence" => job.fence.0,
+        "state" => state.as_str(),
+        "due_at" => due_at.map(Timestamp::as_millis),
+        "finished_at" => finished.map(|moment| moment.calendar.as_millis()),
+        "finished_service_at" => finished.map(|moment| moment.service.as_millis()),
+        "attempts" => i64::from(job.attempts) + i64::from(attempt.is_some()),
+        "failures" => i64::from(delivery.failures),
+        "failing_since" => delivery.failing_since.map(Timestamp::as_millis),
+        "refused_at" => delivery.refused_at.map(Timestamp::as_millis),
+        "answer_lost" => delivery.answer_lost,
+        "tried" => job.tried,
+        "completion" => completion(prepared),
+        "outcome" => outcome(prepared),
+        "fallback_reason" => fallback_reason(prepared),
+        "error" => error.as_deref(),
+    }
+    ") AS (VALUES "
+    ") UPDATE jobs SET state = report.state, due_at = report.due_at, finished_at = report.finished_at, \
             finished_service_at = report.finished_service_at, lease_until = NULL, delivery_attempts = report.attempts, failures = report.failures, \
             failing_since = report.failing_since, refused_at = report.refused_at, \
             answer_lost = report.answer_lost, tried = report.tried, \
@@ -62,15 +105,23 @@ pub(crate) const SENT: RowsStatement = RowsStatement {
             last_error = coalesce(report.error, jobs.last_error) \
             FROM report WHERE jobs.id = report.id AND jobs.fence = report.fence AND jobs.state = 'delivering' \
             RETURNING jobs.id, octet_length(jobs.data) + octet_length(jobs.completion) \
-            + coalesce(octet_length(jobs.handler_completion), 0)",
-};
+            + coalesce(octet_length(jobs.handler_completion), 0)"
+}
 
-const ATTEMPTS: RowsStatement = RowsStatement {
-    before: "INSERT INTO attempts (job_id, stage, number, started_at, duration_ms, result, status, error) \
-             SELECT * FROM (VALUES ",
-    width: 8,
-    after: ") WHERE column1 IS NOT NULL",
-};
+rows_statement! {
+    const ATTEMPTS, fn push_attempt(id: JobId, attempt: &Attempt);
+    "INSERT INTO attempts (" {
+        "job_id" => id.as_uuid(),
+        "stage" => attempt.stage.as_str(),
+        "number" => i64::from(attempt.number),
+        "started_at" => attempt.started_at.as_millis(),
+        "duration_ms" => i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
+        "result" => attempt.result.as_str(),
+        "status" => attempt.status.map(i64::from),
+        "error" => attempt.error.as_deref(),
+    }
+    ") SELECT * FROM (VALUES " ") WHERE column1 IS NOT NULL"
+}
 
 /// The attempts of one transaction, to be kept when all of its reports are written.
 pub(crate) type Charged<'r> = Vec<(JobId, &'r Attempt)>;
@@ -128,24 +179,6 @@ pub(crate) async fn handled<'r>(
         results.push(Handled::Done(slot));
     }
     Ok(results)
-}
-
-fn push_handled(report: &HandlerReport, lease_until: Option<Timestamp>, now: Timestamp, row: &mut Values) {
-    let HandlerReport { job, attempt, next, error } = report;
-    let (state, due_at, prepared) = match next {
-        AfterHandler::Deliver(prepared) => (StateName::Delivering, now, Some(prepared)),
-        AfterHandler::Retry { due_at } => (StateName::Queued, *due_at, None),
-        AfterHandler::HandBack => (StateName::Queued, now, None),
-    };
-    row.push(job.id.as_uuid())
-        .push(job.fence.0)
-        .push(state.as_str())
-        .push(due_at.as_millis())
-        .push(lease_until.map(Timestamp::as_millis))
-        .push(job.fence.0 + i64::from(lease_until.is_some()))
-        .push(i64::from(job.attempts) + i64::from(attempt.is_some()));
-    push_prepared(prepared, row);
-    row.push(error.as_deref());
 }
 
 /// The delivery as the sender gets it that was free when its completion was stored.
@@ -210,32 +243,6 @@ pub(crate) async fn sent<'r>(
     Ok(results)
 }
 
-fn push_sent(report: &DeliveryReport, moment: Moment, row: &mut Values) {
-    let DeliveryReport { job, attempt, next, error } = report;
-    let (state, due_at) = next_state(next, job, moment.steady);
-    let finished = due_at.is_none().then_some(moment);
-    let (delivery, prepared) = match next {
-        AfterDelivery::Retry { delivery, .. } | AfterDelivery::Wait { delivery, .. } => (*delivery, None),
-        AfterDelivery::Replace { delivery, prepared } => (*delivery, Some(prepared)),
-        AfterDelivery::Dead { answer_lost } => (Delivery { answer_lost: *answer_lost, ..job.delivery }, None),
-        AfterDelivery::Delivered | AfterDelivery::Gone => (job.delivery, None),
-    };
-    row.push(job.id.as_uuid())
-        .push(job.fence.0)
-        .push(state.as_str())
-        .push(due_at.map(Timestamp::as_millis))
-        .push(finished.map(|moment| moment.calendar.as_millis()))
-        .push(finished.map(|moment| moment.service.as_millis()))
-        .push(i64::from(job.attempts) + i64::from(attempt.is_some()))
-        .push(i64::from(delivery.failures))
-        .push(delivery.failing_since.map(Timestamp::as_millis))
-        .push(delivery.refused_at.map(Timestamp::as_millis))
-        .push(delivery.answer_lost)
-        .push(job.tried);
-    push_prepared(prepared, row);
-    row.push(error.as_deref());
-}
-
 /// The state that a delivery goes to, and when it is due again if that is no end.
 fn next_state(next: &AfterDelivery, job: &DeliveringJob, now: Timestamp) -> (StateName, Option<Timestamp>) {
     match next {
@@ -257,10 +264,16 @@ fn length(prepared: &PreparedCompletion) -> i64 {
     signed(prepared.completion.as_json().len())
 }
 
-fn push_prepared(prepared: Option<&PreparedCompletion>, row: &mut Values) {
-    row.push(prepared.map(|prepared| prepared.completion.as_json()))
-        .push(prepared.map(|prepared| prepared.outcome.name().as_str()))
-        .push(prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str));
+fn completion(prepared: Option<&PreparedCompletion>) -> Option<&str> {
+    prepared.map(|prepared| prepared.completion.as_json())
+}
+
+fn outcome(prepared: Option<&PreparedCompletion>) -> Option<&'static str> {
+    prepared.map(|prepared| prepared.outcome.name().as_str())
+}
+
+fn fallback_reason(prepared: Option<&PreparedCompletion>) -> Option<&'static str> {
+    prepared.and_then(|prepared| prepared.outcome.fallback_reason()).map(FallbackReason::as_str)
 }
 
 type Claim = (JobId, Fence);
@@ -282,18 +295,7 @@ fn claims(rows: &[SqliteRow], reported: impl Iterator<Item = Claim>) -> Result<H
 
 /// Keeps the attempts as history.
 pub(crate) async fn keep(transaction: &mut Transaction<'_>, charged: &Charged<'_>) -> Result<(), StoreError> {
-    transaction
-        .add(&ATTEMPTS, charged, |(id, attempt), row| {
-            row.push(id.as_uuid())
-                .push(attempt.stage.as_str())
-                .push(i64::from(attempt.number))
-                .push(attempt.started_at.as_millis())
-                .push(i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX))
-                .push(attempt.result.as_str())
-                .push(attempt.status.map(i64::from))
-                .push(attempt.error.as_deref());
-        })
-        .await
+    transaction.add(&ATTEMPTS, charged, |(id, attempt), row| push_attempt(*id, attempt, row)).await
 }
 
 impl Engine {

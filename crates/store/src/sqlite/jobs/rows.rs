@@ -1,6 +1,7 @@
 //! From a row to the model. A row that the program cannot have written is an error that names table,
 //! column and id; it never stops the rows beside it.
 
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use model::{
     Timestamp, UnknownFallbackReason, WidgetRequest,
 };
 
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// The columns that [`job`], [`running`] and [`delivering`] read.
 pub(crate) const COLUMNS: &str = "id, state, handler, account_id, return_url, entity_type, entity_id, data, \
@@ -130,13 +131,13 @@ impl<'r> JobRow<'r> {
             table: "jobs",
             column: "id",
             id: "?".into(),
-            why: error.to_string(),
+            why: Cause::of(error),
         })?;
         Ok(Self { row, id: JobId::from_uuid(id) })
     }
 
-    fn corrupt(&self, column: &'static str, why: impl ToString) -> StoreError {
-        StoreError::Corrupt { table: "jobs", column, id: self.id.to_string(), why: why.to_string() }
+    fn corrupt(&self, column: &'static str, why: impl Into<BoxDynError>) -> StoreError {
+        StoreError::Corrupt { table: "jobs", column, id: self.id.to_string(), why: Cause::of(why) }
     }
 
     fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, StoreError> {

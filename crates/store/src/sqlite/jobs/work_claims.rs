@@ -4,6 +4,7 @@
 //! [`Lanes`](crate::lanes::Lanes) knows is never older than the claim.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -14,7 +15,6 @@ use crate::sqlite::engine::Engine;
 use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use std::time::Duration;
 
 // `LIMIT 0 + ?`: SQLite plans a statement anew whenever a bare parameter of a LIMIT is bound, which costs as much as the
 // claim itself.

@@ -14,8 +14,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::budget::low_water;
-use crate::budget::signed;
+use crate::budget::{low_water, signed};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
 use crate::sqlite::write::account_bytes::{self, body_bytes};

@@ -1,24 +1,21 @@
 //! What keeps the store in order: freeing what a dead process held, and deleting what nobody needs.
 
+use std::time::Duration;
+
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use model::StateName;
 
-use crate::Retention;
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::bodies::Walked;
-use crate::sqlite::maintenance::chunks::CHUNK_BYTES;
-use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
-use crate::sqlite::maintenance::chunks::CHUNKS_PER_TICK;
+use crate::sqlite::maintenance::chunks::{CHUNK_BYTES, CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::maintenance::keys::ForgetKeys;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::time::Cutoff;
-use crate::time::Moment;
-use std::time::Duration;
+use crate::time::{Cutoff, Moment};
+use crate::{Retention, StoreError};
 
 /// What is deleted next, in the order of the index.
 pub(crate) const OLDEST_FINISHED: &str = concat!(

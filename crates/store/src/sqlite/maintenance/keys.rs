@@ -6,9 +6,9 @@ use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
 use crate::sqlite::write::command::Command;
-use crate::sqlite::write::known_keys::{Key, Keys};
+use crate::sqlite::write::known_keys::{Key, Keys, Known};
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::RowsStatement;
+use crate::sqlite::write::statement::rows_statement;
 use crate::time::Cutoff;
 
 /// Keys that one transaction moves: it must not hold up those who wait to be acknowledged.
@@ -16,14 +16,21 @@ const MAX_MOVED_KEYS: usize = 512;
 /// Rows of `recent_keys` that one transaction deletes; they lie together, so they are cheap.
 const MAX_DROPPED_ROWS: i64 = 4_096;
 
-const SETTLE: RowsStatement = RowsStatement {
-    before: "INSERT INTO idempotency_keys (account_id, key, job_id, expires_at, expires_service_at) \
-             SELECT * FROM (VALUES ",
-    width: 5,
-    after: ") WHERE column1 IS NOT NULL \
+rows_statement! {
+    const SETTLE, fn push_key(key: &Key, known: &Known);
+    let (account, text) = key;
+    "INSERT INTO idempotency_keys (" {
+        "account_id" => *account,
+        "key" => text.as_str(),
+        "job_id" => known.job.as_uuid(),
+        "expires_at" => known.expires_at.as_millis(),
+        "expires_service_at" => known.expires_service_at.as_millis(),
+    }
+    ") SELECT * FROM (VALUES "
+    ") WHERE column1 IS NOT NULL \
             ON CONFLICT DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at, \
-            expires_service_at = excluded.expires_service_at",
-};
+            expires_service_at = excluded.expires_service_at"
+}
 
 /// Moves some keys; answers with the last of them, or none where there were none left.
 pub(crate) struct MoveKeys {
@@ -43,13 +50,7 @@ impl Command for MoveKeys {
         let mut next = self.keys.next(self.after.as_ref(), MAX_MOVED_KEYS);
         let last = next.last().map(|(key, _)| key.clone());
         next.retain(|(_, known)| !known.is_over(self.now));
-        SETTLE
-            .run(connection, &next, |((account, key), known), row| {
-                row.push(*account).push(key.as_str());
-                row.push(known.job.as_uuid()).push(known.expires_at.as_millis());
-                row.push(known.expires_service_at.as_millis());
-            })
-            .await?;
+        SETTLE.run(connection, &next, |(key, known), row| push_key(key, known, row)).await?;
         Ok(last)
     }
 }

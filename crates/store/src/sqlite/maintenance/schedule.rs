@@ -6,8 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use model::clock::{CalendarWatch, Jump};
 
-use crate::Retention;
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::file::log::LogWatch;
 use crate::sqlite::jobs::lane_reload::ReloadLanesIfChanged;
@@ -16,6 +14,7 @@ use crate::sqlite::maintenance::checkpoints::Checkpoints;
 use crate::sqlite::maintenance::leases::FreeLeases;
 use crate::sqlite::write::known_keys::GATHERED_KEYS;
 use crate::time::Moment;
+use crate::{Retention, StoreError};
 
 /// The log is brought into the database this often. Commits wait for the disk while that is synced, so it
 /// has to be little each time.
@@ -100,7 +99,7 @@ impl Schedule {
     pub(crate) async fn step(&mut self, store: &Engine) {
         self.tick += 1;
         if let Some(file) = &store.file {
-            self.log.look(file.path());
+            self.log.poll(file.path());
         }
         let jump = self.calendar.poll();
         jump.iter().for_each(log_jump);
@@ -136,8 +135,8 @@ impl Engine {
         let mut schedule = Schedule::new(self, retention);
         let mut ticked = self.clock().elapsed();
         while stop.run_until_cancelled(self.clock().sleep(CHECKPOINT_INTERVAL)).await.is_some() {
-            // It is told in the log, also where nobody calls and nobody asks.
-            let _told = self.check_file();
+            // It goes into the log even if no request and no probe comes.
+            let _logged = self.check_file();
             if let Some(connection) = &mut connection.borrowed {
                 self.checkpoint(connection).await;
             }

@@ -19,12 +19,11 @@ use model::{AccountId, StateName, Timestamp};
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;
-use crate::sqlite::maintenance::chunks::CHUNK_ROWS;
-use crate::sqlite::maintenance::chunks::CHUNKS_PER_TICK;
+use crate::sqlite::maintenance::chunks::{CHUNK_ROWS, CHUNKS_PER_TICK};
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::RowsStatement;
+use crate::sqlite::write::statement::rows_statement;
 use crate::time::Moment;
 
 /// The lanes of the sender: jumps from one to the next along the index.
@@ -40,17 +39,23 @@ pub(crate) const OLD: &str = "SELECT id, account_id FROM jobs WHERE state = 'del
      AND origin = ?1 AND delivery_rank IN (0, 1, 2) AND waiting_since < ?2 \
      AND account_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 0 + ?4";
 
-pub(crate) const GIVE_UP: RowsStatement = RowsStatement {
-    before: "WITH chosen (id, now, service, why) AS (VALUES ",
-    width: 4,
-    after: concat!(
+rows_statement! {
+    pub(crate) const GIVE_UP, fn push_given_up(id: Uuid, now: Moment, why: &str);
+    "WITH chosen (" {
+        "id" => id,
+        "now" => now.calendar.as_millis(),
+        "service" => now.service.as_millis(),
+        "why" => why,
+    }
+    ") AS (VALUES "
+    concat!(
         ") UPDATE jobs SET state = 'dead', due_at = NULL, finished_at = chosen.now, \
          finished_service_at = chosen.service, last_error = chosen.why, fence = fence + 1 \
          FROM chosen WHERE jobs.id = chosen.id AND jobs.state = 'delivering' AND jobs.lease_until IS NULL \
          RETURNING jobs.account_id, ",
         body_bytes!()
-    ),
-};
+    )
+}
 
 /// A delivery that is given up.
 #[derive(Clone, Copy, Debug)]
@@ -137,10 +142,7 @@ impl Command for GiveUp {
     ) -> Result<u64, StoreError> {
         let rows = GIVE_UP
             .run(connection, &self.jobs, |job, row| {
-                row.push(job.id)
-                    .push(self.now.calendar.as_millis())
-                    .push(self.now.service.as_millis())
-                    .push(self.why.clone());
+                push_given_up(job.id, self.now, &self.why, row);
             })
             .await?;
         for row in &rows {

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{JobId, StateName};
 use sqlx::SqliteConnection;
 use tokio::sync::SemaphorePermit;
+
+use model::{JobId, StateName};
 
 use crate::StoreError;
 use crate::sqlite::engine::Engine;

@@ -2,6 +2,7 @@
 //! maintenance, and what it keeps in memory. Every engine offers the same.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -21,6 +22,16 @@ use crate::sqlite::write::message::Message;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Cutoff;
 use crate::{Retention, StoreError};
+
+/// The file of a store in `folder`.
+pub(crate) fn file_in(folder: &Path) -> PathBuf {
+    folder.join("bridge.db")
+}
+
+/// The URL of a store in `folder`.
+pub(crate) fn url_in(folder: &Path) -> String {
+    format!("sqlite:{}", file_in(folder).display())
+}
 
 impl Engine {
     /// Stops the writer; what is asked from now on shares one transaction, carried out after the answer's `send`.

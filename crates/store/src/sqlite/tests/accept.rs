@@ -14,7 +14,7 @@ async fn is_on_the_disk_when_it_returns() {
         std::fs::copy(home.folder.path().join(name), copy.folder.path().join(name)).unwrap();
     }
     let after_crash = copy.serve().await;
-    let job = look(&after_crash, id).await;
+    let job = stored_job(&after_crash, id).await;
     assert_eq!((job.handler, job.request), (request.handler, request.request));
     assert_eq!((job.received_at, job.answer_by), (request.received_at, request.answer_by));
     assert_eq!((job.handler_attempts, job.delivery_attempts, job.last_error), (0, 0, None));

@@ -75,7 +75,7 @@ async fn bodies_go_before_their_jobs_when_they_may_stay_less_long() {
     let dead = finished(&home, &store, 7, Some(AfterDelivery::Dead { answer_lost: false })).await;
     let old = [delivered(&home, &store, 7).await, finished(&home, &store, 7, None).await];
     let stop = CancellationToken::new();
-    let keeper = tokio::spawn({
+    let task = tokio::spawn({
         let (store, stop) = (store.clone(), stop.clone());
         let retention = Retention { jobs: 10 * HOUR, bodies: HOUR };
         async move { store.maintenance().run(retention, stop).await }
@@ -99,7 +99,7 @@ async fn bodies_go_before_their_jobs_when_they_may_stay_less_long() {
     home.pass(10 * HOUR);
     until(&|_, jobs| jobs == 0).await;
     stop.cancel();
-    keeper.await.unwrap();
+    task.await.unwrap();
     assert_eq!(home.number("SELECT sum(stored) FROM account_bytes").await, 0);
 }
 

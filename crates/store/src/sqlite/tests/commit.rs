@@ -121,7 +121,7 @@ async fn a_batch_that_is_refused_changes_nothing_that_rooms_see() {
 }
 
 #[tokio::test]
-async fn a_log_that_starts_anew_waits_for_nobody_who_reads() {
+async fn restarting_the_log_waits_for_no_reader() {
     let home = Home::new();
     let store = home.serve().await;
     home.queued(&store).await;

@@ -1,4 +1,4 @@
-//! What the store does by itself: deletions, leases, and what other processes changed.
+//! What the store does on its own: deletions, leases, and what other processes changed.
 
 use super::*;
 use crate::sqlite::maintenance::bodies::Walked;
@@ -88,9 +88,9 @@ async fn maintenance_that_was_cut_off_can_be_started_again() {
         let kept = Kept::start(&store, Duration::from_secs(3_600));
         home.pass(Duration::from_secs(1));
         store.probe().await.unwrap();
-        assert!(!kept.keeper.is_finished());
-        kept.keeper.abort();
-        assert!(kept.keeper.await.unwrap_err().is_cancelled());
+        assert!(!kept.task.is_finished());
+        kept.task.abort();
+        assert!(kept.task.await.unwrap_err().is_cancelled());
     }
     home.pass(Duration::from_secs(3_600));
     let kept = Kept::start(&store, Duration::from_secs(3_600));

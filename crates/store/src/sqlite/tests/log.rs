@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::MAX_LOG_BYTES;
+use crate::file::MAX_LOG_BYTES;
 
 /// What one write adds to the log.
 const PIECE: u64 = 16 << 20;
@@ -13,7 +13,7 @@ async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_g
     let home = Home::new();
     let store = home.serve().await;
     let stop = CancellationToken::new();
-    let keeper = tokio::spawn({
+    let task = tokio::spawn({
         let (store, stop) = (store.clone(), stop.clone());
         async move { store.maintenance().run(Duration::from_secs(1 << 20), stop).await }
     });
@@ -47,5 +47,5 @@ async fn a_log_that_a_foreign_reader_holds_grows_and_is_cut_when_the_reader_is_g
     tokio::time::timeout(PATIENCE, shrinks).await.expect("the log was never cut");
     home.queued(&store).await;
     stop.cancel();
-    keeper.await.unwrap();
+    task.await.unwrap();
 }

@@ -18,7 +18,7 @@ mod lists;
 mod log;
 mod oauth;
 mod open;
-mod people;
+mod operator;
 mod permissions;
 mod plans;
 mod read;
@@ -29,7 +29,34 @@ mod supersede;
 mod unclaimed;
 mod waits;
 
+use std::path::PathBuf;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, Execute, SqliteConnection};
+
 use super::write::command::{Command, Queued};
 use super::write::message::Message;
 use super::write::post_commit::PostCommit;
 use crate::tests::*;
+
+impl Home {
+    fn file(&self) -> PathBuf {
+        testing::file_in(self.folder.path())
+    }
+
+    /// A connection that knows nothing of the store's rules, except those of the schema.
+    async fn raw(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.file()).busy_timeout(PATIENCE);
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    async fn run(&self, sql: &str) -> u64 {
+        let mut raw = self.raw().await;
+        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut raw).await.unwrap().rows_affected()
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let mut raw = self.raw().await;
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut raw).await.unwrap()
+    }
+}

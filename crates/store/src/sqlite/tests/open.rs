@@ -44,7 +44,7 @@ async fn one_owner_at_a_time() {
 }
 
 #[tokio::test]
-async fn nobody_else_owns_it_before_the_last_write() {
+async fn no_other_process_owns_it_before_the_last_write() {
     let home = Home::new();
     let store = home.serve().await;
     let id = home.queued(&store).await;
@@ -71,27 +71,27 @@ async fn another_name_of_the_file_is_the_same_store() {
 }
 
 #[tokio::test]
-async fn a_visitor_looks_and_moves_beside_the_owner() {
+async fn an_observer_reads_and_moves_jobs_beside_the_owner() {
     let home = Home::new();
     let store = home.serve().await;
     let (dead, queued, running) =
         (home.dead(&store).await, home.queued(&store).await, home.running(&store).await);
-    let visitor = home.open(Role::Observer).await.unwrap();
-    assert_eq!(state(&visitor, running.id).await, StateName::Running, "a visitor frees nothing");
+    let observer = home.open(Role::Observer).await.unwrap();
+    assert_eq!(state(&observer, running.id).await, StateName::Running, "an observer frees nothing");
     assert_eq!(
-        visitor.jobs().list(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(),
+        observer.jobs().list(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().jobs.len(),
         3
     );
-    visitor.jobs().retry(dead).await.unwrap();
-    visitor.jobs().cancel(queued).await.unwrap();
-    visitor.close().await;
+    observer.jobs().retry(dead).await.unwrap();
+    observer.jobs().cancel(queued).await.unwrap();
+    observer.close().await;
     assert_eq!(state(&store, dead).await, StateName::Delivering);
     assert_eq!(state(&store, queued).await, StateName::Cancelled);
     assert_eq!(store.jobs().handled(handled(running, AfterHandler::HandBack)).await, Ok(Written::Done));
 }
 
 #[tokio::test]
-async fn a_visitor_makes_no_file() {
+async fn an_observer_makes_no_file() {
     let home = Home::new();
     let error = home.open(Role::Observer).await.err().unwrap().to_string();
     assert!(error.contains("bridge.db") && error.contains("there is no such file"), "{error}");

@@ -19,7 +19,7 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
     let home = Home::new();
     let store = home.serve().await;
     let id = refused_twice(&home, &store).await;
-    let job = look(&store, id).await;
+    let job = stored_job(&store, id).await;
     assert_eq!(job.state.prepared(), Some(&fallback("sorry")));
     assert_eq!(job.handler_completion, Some(prepared("hi").completion));
 
@@ -33,7 +33,7 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
     let refuse = "UPDATE jobs SET refused_at = 5";
     home.run(refuse).await;
     store.jobs().retry_with(id, sending(Resend::Handler)).await.unwrap();
-    assert_eq!(look(&store, id).await.handler_completion, None);
+    assert_eq!(stored_job(&store, id).await.handler_completion, None);
     let job = claim(&store).await;
     assert_eq!((&job.prepared, job.delivery.refused_at), (&prepared("hi"), None));
     store.jobs().sent(sent(job, AfterDelivery::Dead { answer_lost: false })).await.unwrap();
@@ -43,7 +43,7 @@ async fn what_the_handler_returned_is_kept_beside_its_fallback_and_either_can_be
         home.run(refuse).await;
         let other = Resend::Fallback(prepared(reply).completion);
         store.jobs().retry_with(id, sending(other)).await.unwrap();
-        assert_eq!(look(&store, id).await.handler_completion, Some(prepared("hi").completion));
+        assert_eq!(stored_job(&store, id).await.handler_completion, Some(prepared("hi").completion));
         let job = claim(&store).await;
         assert_eq!(job.prepared, PreparedCompletion { outcome: chosen, ..fallback(reply) });
         assert_eq!(job.delivery.refused_at, None);
@@ -63,12 +63,12 @@ async fn what_the_handler_returned_counts_as_bytes_of_its_account_and_goes_with_
         i64::try_from(job.request.data.to_string().len() + completions).unwrap()
     };
     let stored = || home.number("SELECT stored FROM account_bytes");
-    assert_eq!(stored().await, bytes(&look(&store, id).await));
+    assert_eq!(stored().await, bytes(&stored_job(&store, id).await));
     store.jobs().retry_with(id, sending(Resend::Handler)).await.unwrap();
-    assert_eq!(stored().await, bytes(&look(&store, id).await));
+    assert_eq!(stored().await, bytes(&stored_job(&store, id).await));
     let long = Resend::Fallback(prepared("a longer fallback than there was").completion);
     store.jobs().retry_with(id, sending(long)).await.unwrap();
-    assert_eq!(stored().await, bytes(&look(&store, id).await));
+    assert_eq!(stored().await, bytes(&stored_job(&store, id).await));
     assert_eq!(home.number("SELECT unfinished FROM account_bytes").await, stored().await);
     store.jobs().sent(sent(claim(&store).await, AfterDelivery::Delivered)).await.unwrap();
     store.maintenance().set_budget(Budget { stored: 1, ..Budget::default() });

@@ -4,7 +4,7 @@ use super::*;
 
 /// A claim must never fit a later one of the same job, whatever the states in between are.
 #[tokio::test]
-async fn whoever_takes_a_job_from_its_claim_raises_the_fence() {
+async fn taking_a_job_from_its_claim_raises_the_fence() {
     let home = Home::new();
     let store = home.serve().await;
     let fence = async |id: JobId| {

@@ -30,7 +30,7 @@ async fn a_delivery_of_an_account_that_is_never_connected_ends_after_the_retenti
     assert_eq!(state(&store, old).await, StateName::Delivering, "not a moment too early");
     home.pass(Duration::from_secs(1));
     end(&store).await;
-    let job = look(&store, old).await;
+    let job = stored_job(&store, old).await;
     assert_eq!(job.state.name(), StateName::Dead);
     assert_eq!((job.delivery_attempts, attempts(&store, old).await.len()), (0, 1), "nothing is charged");
     let why = job.last_error.unwrap();
@@ -100,7 +100,7 @@ async fn more_than_one_transaction_takes_are_ended_too() {
     assert_eq!(state(&store, id).await, StateName::Dead);
 }
 
-/// The keeper has found the job, and gives it up a moment later.
+/// Maintenance has found the job, and gives it up a moment later.
 #[tokio::test]
 async fn a_job_whose_completion_an_operator_changes_meanwhile_is_counted_as_it_is() {
     let home = Home::new();

@@ -1,8 +1,9 @@
 //! What deliveries wait for, as the owner tells it to commands beside it.
 
+use model::WaitCause;
+
 use super::*;
 use crate::tests::waits::{OLD, wait};
-use model::WaitCause;
 
 #[tokio::test]
 async fn a_job_of_an_account_that_moved_waits_where_the_account_is_now() {

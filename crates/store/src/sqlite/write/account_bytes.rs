@@ -5,15 +5,21 @@ use std::collections::HashMap;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use crate::StoreError;
-use crate::sqlite::write::statement::RowsStatement;
+use crate::budget::Change;
+use crate::sqlite::write::statement::rows_statement;
 
-/// Adds changes to the table. A count does not fall below zero, and a wrong count makes no later write fail.
-pub(crate) const KEEP: RowsStatement = RowsStatement {
-    before: "INSERT INTO account_bytes (account_id, unfinished, stored) SELECT * FROM (VALUES ",
-    width: 3,
-    after: ") WHERE column1 IS NOT NULL ON CONFLICT (account_id) DO UPDATE SET \
-            unfinished = max(0, unfinished + excluded.unfinished), stored = max(0, stored + excluded.stored)",
-};
+rows_statement! {
+    /// Adds changes to the table. A count does not fall below zero, and a wrong count makes no later write fail.
+    pub(crate) const KEEP, pub(crate) fn push_change(account: i64, change: &Change);
+    "INSERT INTO account_bytes (" {
+        "account_id" => account,
+        "unfinished" => change.unfinished,
+        "stored" => change.stored,
+    }
+    ") SELECT * FROM (VALUES "
+    ") WHERE column1 IS NOT NULL ON CONFLICT (account_id) DO UPDATE SET \
+            unfinished = max(0, unfinished + excluded.unfinished), stored = max(0, stored + excluded.stored)"
+}
 
 /// SQL for the bytes of a job's bodies. A row's header has the lengths, so SQLite reads no body for it.
 macro_rules! body_bytes {

@@ -14,7 +14,7 @@ use crate::{Accepted, StoreError, Written};
 /// Where the answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// Something to write, and whom to tell.
+/// Something to write, and where the answer goes.
 pub(crate) enum Message {
     Accept(Box<Accept>),
     Handled(Arc<HandlerReport>, Reply<Written>),
@@ -29,12 +29,12 @@ pub(crate) struct Accept {
     pub(crate) job: NewJob,
     /// The first job of its idempotency key, as the running transaction has found it.
     pub(crate) known: Option<JobId>,
-    /// Past it nobody waits for the answer, so the request is dropped unless its transaction has begun.
+    /// After this no one waits for the answer, so the request is dropped unless its transaction has begun.
     pub(crate) drop_after: Instant,
     pub(crate) reply: oneshot::Sender<Result<Accepted, StoreError>>,
 }
 
 pub(crate) fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    // Whoever asked may have gone away.
-    let _nobody_waits = reply.send(value);
+    // The caller may have gone away.
+    let _no_one_waits = reply.send(value);
 }

@@ -1,4 +1,4 @@
-//! How a change gets into the database: messages to the writer, commands, statements over many rows, the transaction, and
+//! How a change gets into the database: messages to the writer, commands, statements over one row or many, the transaction, and
 //! what follows its COMMIT.
 
 pub(crate) mod account_bytes;
@@ -6,5 +6,6 @@ pub(crate) mod command;
 pub(crate) mod known_keys;
 pub(crate) mod message;
 pub(crate) mod post_commit;
+pub(crate) mod single_row;
 pub(crate) mod statement;
 pub(crate) mod transaction;

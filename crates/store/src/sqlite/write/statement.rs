@@ -6,10 +6,11 @@
 //! sqlx keeps what it has prepared by text, so there may be only few texts: the number of rows in a statement is a power
 //! of two, and a [`Script`] joins only what does not multiply them.
 
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
 
-use crate::StoreError;
+use crate::{Cause, StoreError};
 
 /// The most rows in a statement.
 const MAX_ROWS: usize = 128;
@@ -20,16 +21,24 @@ pub(crate) const FEW_ROWS: usize = 8;
 #[derive(Default)]
 pub(crate) struct Values {
     arguments: SqliteArguments,
-    refused: Option<String>,
+    refused: Option<BoxDynError>,
 }
 
 impl Values {
     /// Adds one value.
     pub(crate) fn push<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
         if let Err(error) = self.arguments.add(value) {
-            self.refused.get_or_insert(error.to_string());
+            self.refused.get_or_insert(error);
         }
         self
+    }
+
+    /// All values, unless one of them could not be encoded.
+    pub(crate) fn checked(self) -> Result<SqliteArguments, StoreError> {
+        match self.refused {
+            Some(error) => Err(StoreError::Database(Cause::of(error))),
+            None => Ok(self.arguments),
+        }
     }
 }
 
@@ -43,6 +52,36 @@ pub(crate) struct RowsStatement {
     /// SQL behind the rows.
     pub(crate) after: &'static str,
 }
+
+/// Defines a [`RowsStatement`] and the function that pushes one of its rows, from one list of columns: each column's name stands
+/// beside its value, so a column is added in one line.
+///
+/// `rows_statement!(const NAME, fn push(row: &Row); let a = …; "SQL before the names" { "column" => value, … } "SQL between
+/// the names and the rows" "SQL behind the rows");`
+macro_rules! rows_statement {
+    (
+        $(#[$doc:meta])*
+        $visible:vis const $name:ident, $push_visible:vis fn $push:ident($($argument:ident: $type:ty),+ $(,)?);
+        $(let $bound:pat = $computed:expr;)*
+        $before:literal { $first:literal => $first_value:expr, $($column:literal => $value:expr),+ $(,)? }
+        $between:literal $after:expr $(;)?
+    ) => {
+        $(#[$doc])*
+        $visible const $name: $crate::sqlite::write::statement::RowsStatement =
+            $crate::sqlite::write::statement::RowsStatement {
+                before: concat!($before, $first, $(", ", $column,)+ $between),
+                width: [$first, $($column),+].len(),
+                after: $after,
+            };
+
+        $push_visible fn $push($($argument: $type,)+ row: &mut $crate::sqlite::write::statement::Values) {
+            $(let $bound = $computed;)*
+            row.push($first_value);
+            $(row.push($value);)+
+        }
+    };
+}
+pub(crate) use rows_statement;
 
 impl RowsStatement {
     /// Runs the statement over `items` and gives back what it returns, in no particular order.
@@ -182,14 +221,12 @@ impl Script {
         connection: &mut SqliteConnection,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let Self { sql, values, .. } = std::mem::take(self);
-        if let Some(why) = values.refused {
-            return Err(StoreError::Database(why));
-        }
+        let arguments = values.checked()?;
         if sql.is_empty() {
             return Ok(Vec::new());
         }
         // The text is made of constants and question marks.
-        Ok(sqlx::query_with(AssertSqlSafe(sql), values.arguments).fetch_all(connection).await?)
+        Ok(sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(connection).await?)
     }
 
     fn separate(&mut self) {

@@ -3,11 +3,13 @@
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
+use model::StateName;
+
 use crate::StoreError;
 use crate::budget::Change;
-use crate::sqlite::write::account_bytes::KEEP;
+use crate::sqlite::write::account_bytes::{KEEP, push_change};
 use crate::sqlite::write::post_commit::PostCommit;
-use crate::sqlite::write::statement::{FEW_ROWS, RowsStatement, Script, Values};
+use crate::sqlite::write::statement::{FEW_ROWS, RowsStatement, Script, Values, rows_statement};
 use crate::time::{Moment, StoreClock};
 
 /// What the steps of a transaction share: where they write, what they will have changed, and the time.
@@ -30,8 +32,8 @@ impl<'c> Transaction<'c> {
         Self { connection, post_commit: PostCommit::default(), moment: clock.moment(), script }
     }
 
-    /// BEGIN may have waited long for another process.
-    pub(crate) fn look_at(&mut self, clock: &StoreClock) {
+    /// Takes the time again, because BEGIN may have waited long for another process.
+    pub(crate) fn read_clock(&mut self, clock: &StoreClock) {
         self.moment = clock.moment();
     }
 
@@ -65,7 +67,7 @@ impl<'c> Transaction<'c> {
     pub(crate) async fn commit(mut self) -> Result<PostCommit, StoreError> {
         let bytes = self.post_commit.bytes.bytes();
         let push = |(account, change): &(i64, Change), row: &mut Values| {
-            row.push(*account).push(change.unfinished).push(change.stored);
+            push_change(*account, change, row);
         };
         if bytes.len() > FEW_ROWS {
             self.add(&KEEP, &bytes, push).await?;
@@ -75,7 +77,7 @@ impl<'c> Transaction<'c> {
         let changes: Vec<_> = self.post_commit.counts().collect();
         if !changes.is_empty() {
             self.script.add_padded(&COUNTS, &changes, |(state, change), row| {
-                row.push(state.as_str()).push(*change);
+                push_count(*state, *change, row);
             });
         }
         self.script.plain("COMMIT");
@@ -84,9 +86,13 @@ impl<'c> Transaction<'c> {
     }
 }
 
-const COUNTS: RowsStatement = RowsStatement {
-    before: "WITH change (state, jobs) AS (VALUES ",
-    width: 2,
-    after: ") UPDATE job_counts SET jobs = job_counts.jobs + change.jobs FROM change \
-            WHERE job_counts.state = change.state",
-};
+rows_statement! {
+    const COUNTS, fn push_count(state: StateName, change: i64);
+    "WITH change (" {
+        "state" => state.as_str(),
+        "jobs" => change,
+    }
+    ") AS (VALUES "
+    ") UPDATE job_counts SET jobs = job_counts.jobs + change.jobs FROM change \
+            WHERE job_counts.state = change.state"
+}

@@ -80,7 +80,7 @@ impl Life {
             Event::Pass(millis) => self.home.pass(Duration::from_millis(millis)),
             Event::Jump(millis) => {
                 self.jump(millis);
-                // As the keeper does.
+                // As maintenance does.
                 self.store.0.note_time().await.unwrap();
                 self.noted = self.store.0.moment();
             }
@@ -101,7 +101,7 @@ impl Life {
                 self.open_again().await;
             }
             Event::MoveKeys { all } => self.move_keys(all).await,
-            Event::Visit(step) => self.observe(step).await,
+            Event::Observe(step) => self.observe(step).await,
             Event::DropBodies(millis) => {
                 let before = self.store.0.moment().cutoff(Duration::from_millis(millis));
                 self.store.0.drop_bodies_before(before).await;
@@ -122,13 +122,13 @@ impl Life {
         }
     }
 
-    /// What another process changed is known here after the next look.
+    /// What another process changed is known here after the next poll.
     async fn observe(&mut self, step: Step) {
-        let visitor = self.home.open(Role::Observer).await.unwrap();
-        let own = std::mem::replace(&mut self.store, visitor);
+        let observer = self.home.open(Role::Observer).await.unwrap();
+        let own = std::mem::replace(&mut self.store, observer);
         self.together(vec![step]).await;
-        let visitor = std::mem::replace(&mut self.store, own);
-        visitor.close().await;
+        let observer = std::mem::replace(&mut self.store, own);
+        observer.close().await;
         self.store.0.reload().await;
     }
 

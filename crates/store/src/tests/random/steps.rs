@@ -23,12 +23,12 @@ pub(super) enum Event {
     Crash,
     /// The store is closed and opened again; in between the calendar moves by so many milliseconds.
     Reopen(i64),
-    /// The keeper moves idempotency keys: all of them, or dies after some.
+    /// Maintenance moves idempotency keys: all of them, or dies after some.
     MoveKeys { all: bool },
-    /// The keeper drops the bodies of what finished longer ago than so many milliseconds.
+    /// Maintenance drops the bodies of what finished longer ago than so many milliseconds.
     DropBodies(u64),
-    /// A command beside the bridge does something that people do.
-    Visit(Step),
+    /// A command beside the bridge does what an operator asks for.
+    Observe(Step),
 }
 
 /// One operation.
@@ -142,7 +142,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => jump().prop_map(Event::Reopen),
         1 => jump().prop_map(Event::Jump),
         2 => any::<bool>().prop_map(|all| Event::MoveKeys { all }),
-        3 => of_people().prop_map(Event::Visit),
+        3 => by_operators().prop_map(Event::Observe),
         2 => (0..40_000_u64).prop_map(Event::DropBodies),
     ]
 }
@@ -161,7 +161,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..2_usize, 1..5_usize, 0..4_usize, any::<bool>(), lease()).prop_map(|(lane, limit, longest_due, retries_first, lease)| {
             Step::ClaimDeliveries { lane, limit, longest_due, retries_first, lease }
         }),
-        8 => of_people(),
+        8 => by_operators(),
         3 => Just(Step::Free),
         2 => (0..40_000_u64).prop_map(Step::DeleteFinished),
         1 => Just(Step::Refresh),
@@ -172,7 +172,7 @@ fn jump() -> impl Strategy<Value = i64> {
     prop_oneof![Just(0), -90_000..90_000_i64]
 }
 
-fn of_people() -> impl Strategy<Value = Step> {
+fn by_operators() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => any::<Index>().prop_map(Step::Cancel),
         4 => (any::<Index>(), prop::option::of(any::<bool>()), any::<bool>())

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::WINDOW;
+use super::super::super::window::WINDOW;
 use super::*;
 use crate::pace::{CallKind, Cause, Pause, Source};
 

@@ -149,7 +149,7 @@ impl Callers {
                     self.all_quiet = Duration::ZERO;
                 }
                 let Some(began) = began else {
-                    assert!(was_on || cause != Cause::TooMany, "a 429 that breaker nothing");
+                    assert!(was_on || cause != Cause::TooMany, "a 429 that pauses nothing");
                     return;
                 };
                 assert!(began.alone.is_some() || !began.account.is_zero(), "a pause of no time");
@@ -221,7 +221,7 @@ impl Callers {
                 .enumerate()
                 {
                     for mut reservation in reservations {
-                        assert!(self.state.start(name, &mut reservation, self.now), "nothing breaker it");
+                        assert!(self.state.start(name, &mut reservation, self.now), "nothing pauses it");
                         self.state.succeeded(
                             name,
                             reservation,

@@ -1,18 +1,18 @@
 //! What an operator does to a job besides a [`retry`](crate::sqlite::jobs::operator::retry): cancel it while it is unfinished.
 
+use sqlx::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use model::AccountId;
 use model::{JobId, StateName};
 
-use crate::StoreError;
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::time::Moment;
-use model::AccountId;
-use sqlx::SqlitePool;
+use crate::{Cause, StoreError};
 
 impl Engine {
     pub(crate) async fn cancel(&self, id: JobId) -> Result<(), StoreError> {
@@ -91,14 +91,14 @@ async fn state_of(connection: &mut SqliteConnection, id: JobId) -> Result<Option
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let corrupt = |why: String| StoreError::Corrupt {
+    let corrupt = |error: model::UnknownState| StoreError::Corrupt {
         table: "jobs",
         column: "state",
         id: row.try_get::<Uuid, _>(1).unwrap_or_default().to_string(),
-        why,
+        why: Cause::of(error),
     };
     let name: &str = row.try_get(0)?;
-    name.parse().map(Some).map_err(|error: model::UnknownState| corrupt(error.to_string()))
+    name.parse().map(Some).map_err(corrupt)
 }
 
 /// Jobs that are cancelled at once: they share transactions, and leave room for others in them.

@@ -6,17 +6,12 @@ use uuid::Uuid;
 
 use model::{HandlerName, JobId, StateName, Timestamp};
 
-use crate::Resend;
-use crate::RetriedDead;
-use crate::RetryOptions;
-use crate::StoreError;
-use crate::retry::Found;
-use crate::retry::Swap;
-use crate::retry::decide;
+use crate::retry::{Found, Swap, decide};
 use crate::sqlite::engine::Engine;
 use crate::sqlite::write::account_bytes::body_bytes;
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
+use crate::{Cause, Resend, RetriedDead, RetryOptions, StoreError};
 
 /// Dead jobs that one transaction retries: it must not hold up those who wait to be acknowledged.
 const RETRY_CHUNK: i64 = 500;
@@ -149,7 +144,7 @@ fn found(id: JobId, row: &SqliteRow) -> Result<Found, StoreError> {
         table: "jobs",
         column: "state",
         id: id.to_string(),
-        why: error.to_string(),
+        why: Cause::of(error),
     };
     Ok(Found {
         state: row.try_get::<&str, _>(0)?.parse().map_err(corrupt)?,

@@ -1,7 +1,7 @@
 //! Which jobs an operator may cancel.
 
 use super::*;
-use crate::tests::people::one_of_each;
+use crate::tests::operator::one_of_each;
 
 #[tokio::test]
 async fn any_unfinished_job_can_be_cancelled() {

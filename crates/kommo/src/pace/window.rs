@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The length of the window. It is a tenth longer than the second that Kommo counts in, because calls that leave a second
 /// apart can arrive closer together.
-pub(in crate::pace) const WINDOW: Duration = Duration::from_millis(1_100);
+pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
 
 /// The calls that started within the last window, and those that are reserved.
 #[derive(Debug)]

@@ -1,0 +1,34 @@
+//! A store in a file, seen from outside: where it is, which process owns it, and how long its log is. Nothing here opens it.
+
+use std::path::PathBuf;
+
+use crate::StoreError;
+use crate::sqlite::file::{log, path, proc_locks};
+
+pub use crate::records::{LogState, MAX_LOG_BYTES};
+
+/// The absolute path of the file that `url` names.
+///
+/// # Errors
+/// `url` names no file.
+pub fn path_of(url: &str) -> Result<PathBuf, StoreError> {
+    path::file_of(url)
+}
+
+/// The process that owns the store at `url`; `None` if there is none, or the system does not tell.
+pub fn owner(url: &str) -> Option<u32> {
+    proc_locks::owner(url)
+}
+
+/// Whether a process owns the store at `url`; `None` if the system does not tell.
+pub fn is_served(url: &str) -> Option<bool> {
+    proc_locks::is_served(url)
+}
+
+/// The write-ahead log of the store at `url`.
+///
+/// # Errors
+/// `url` names no file.
+pub fn log_state(url: &str) -> Result<LogState, StoreError> {
+    log::log_state(url)
+}

@@ -1,0 +1,58 @@
+//! What Cargo's manifests keep apart, held here so that a new line in one of them does not undo it unnoticed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::read;
+
+/// The crates of the workspace, as folders below `crates/`.
+pub(crate) fn crates() -> io::Result<BTreeSet<String>> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates"))?;
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// The manifest of the package in `folder`; the root package is in `.`.
+pub(crate) fn manifest(folder: &str) -> io::Result<String> {
+    read(&format!("{folder}/Cargo.toml"))
+}
+
+/// What a package depends on, except for its tests.
+pub(crate) fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let below = manifest.split_once("\n[dependencies]\n").map_or("", |(_, below)| below);
+    let lines = below.lines().take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| line.split(['.', ' ']).next()).map(str::to_owned);
+    names.filter(|name| !name.is_empty() && name != "#").collect()
+}
+
+#[test]
+fn only_the_store_depends_on_a_database() -> io::Result<()> {
+    for folder in crates()?.iter().map(|name| format!("crates/{name}")).chain([".".to_owned()]) {
+        let found = dependencies(&manifest(&folder)?);
+        let has_database = found.contains("sqlx") || found.contains("libsqlite3-sys");
+        assert_eq!(has_database, folder == "crates/store", "{folder} depends on {found:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_vocabulary_depends_on_no_io() -> io::Result<()> {
+    let found = dependencies(&manifest("crates/model")?);
+    for name in ["axum", "hyper", "hyper-util", "reqwest", "rustix", "sqlx"] {
+        assert!(!found.contains(name), "crates/model depends on {name}");
+    }
+    let manifest = manifest("crates/model")?;
+    let tokio = manifest.lines().find(|line| line.starts_with("tokio = ")).unwrap();
+    assert_eq!(
+        tokio, "tokio = { workspace = true, features = [\"sync\", \"time\"] }",
+        "locks and timers alone"
+    );
+    Ok(())
+}
+
+#[test]
+fn dependencies_of_tests_do_not_count() {
+    let manifest = "[package]\n\n[dependencies]\n# Why.\na.workspace = true\nb = { path = \"b\" }\n\nc.workspace = true\n\n[dev-dependencies]\nd.workspace = true\n";
+    assert_eq!(dependencies(manifest), ["a", "b", "c"].map(str::to_owned).into());
+}
