@@ -10,7 +10,8 @@ pub(crate) const SHARED: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("records", &[]),
     ("budget", &[]),
-    ("error", &["budget"]),
+    ("cause", &[]),
+    ("error", &["budget", "cause"]),
     ("retry", &["error"]),
     ("lanes", &["error"]),
 ];
@@ -38,6 +39,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sqlite::testing", &["sqlite::write", "sqlite::engine", "sqlite::jobs", "sqlite::maintenance"]),
+    ("file", &["sqlite::file"]),
     ("handles", &["sqlite::file", "sqlite::engine", "sqlite::testing"]),
 ];
 
