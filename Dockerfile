@@ -1,4 +1,5 @@
-# One program, its settings and the certificates, without the commands that play Kommo or build widgets (the feature `tools`); a volume for the database, everything else read-only:
+# One program, its settings and the certificates; a volume for the database, everything else read-only. The program has
+# no commands that play Kommo or build widgets (the feature `tools`).
 #   docker run --read-only --volume bridge:/data --publish 8080:8080 --env-file bridge.env salesbot-bridge
 
 FROM rust:1.95-slim-bookworm AS build
@@ -17,7 +18,8 @@ COPY crates/test-log/Cargo.toml crates/test-log/
 COPY crates/widget-package/Cargo.toml crates/widget-package/
 RUN mkdir -p src benches/targets tests/it tests/process tests/soak \
  && for crate in crates/*; do mkdir "$crate/src" && echo '//! Empty.' > "$crate/src/lib.rs"; done \
- && echo '//! Empty.' | tee src/lib.rs benches/targets/main.rs tests/it/main.rs tests/process/main.rs tests/soak/main.rs > src/main.rs \
+ && echo '//! Empty.' | tee src/lib.rs benches/targets/main.rs tests/it/main.rs tests/process/main.rs tests/soak/main.rs \
+    > src/main.rs \
  && echo 'fn main() {}' >> src/main.rs \
  && cargo build --release --locked --no-default-features --features cli --bin salesbot-bridge
 
@@ -36,7 +38,7 @@ FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="salesbot-bridge" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 
-# The HTTP client starts only where it finds somebody to trust.
+# The HTTP client starts only if it finds certificates to trust.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /build/config/docker.toml /etc/salesbot-bridge/docker.toml
 COPY --from=build /build/target/release/salesbot-bridge /usr/local/bin/salesbot-bridge

@@ -266,12 +266,12 @@ mod tests {
     #[test]
     fn accounts_wait_until_they_go_on_and_only_news_is_news() {
         let health = Health::new();
-        let told =
+        let is_news =
             |origin, why, since| health.account_waits(origin, wait(WaitCause::Unauthorized, why, since));
-        assert!(told("https://b.kommo.com", "authorize it", 1));
-        assert!(!told("https://b.kommo.com", "authorize it", 2));
-        assert!(told("https://b.kommo.com", "pay the plan", 3));
-        assert!(told("https://a.kommo.com", "authorize it", 4));
+        assert!(is_news("https://b.kommo.com", "authorize it", 1));
+        assert!(!is_news("https://b.kommo.com", "authorize it", 2));
+        assert!(is_news("https://b.kommo.com", "pay the plan", 3));
+        assert!(is_news("https://a.kommo.com", "authorize it", 4));
         let hosts: Vec<_> = health.waiting().into_iter().map(|waiting| waiting.account).collect();
         assert_eq!(hosts, ["a.kommo.com", "b.kommo.com"]);
         assert_eq!(health.waiting()[0].why, "authorize it; do that");

@@ -1,8 +1,4 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(
-    not(feature = "cli"),
-    allow(dead_code, unused_imports, reason = "some of what the rooms offer is for commands alone")
-)]
 
 mod accounts;
 mod admin;

@@ -1,8 +1,8 @@
 //! Limits lines of the log that can come in any number: the first few are logged one by one, the rest as a sum.
 //!
 //! Anyone can send requests that are refused, and a backend that is down fails every job. A line for each would fill the disk,
-//! and hide what matters among them. So of each kind only the first [`MAX_LINES_PER_INTERVAL`] in every [`INTERVAL`] are logged, and at its end
-//! how many more there were. One kind takes no lines from another.
+//! and hide what matters among them. So of each kind only the first [`MAX_LINES_PER_INTERVAL`] in every [`INTERVAL`] are
+//! logged, and at its end how many more there were. One kind takes no lines from another.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,7 +13,7 @@ use model::clock::Clock;
 
 /// Lines of one kind that are logged in an interval.
 const MAX_LINES_PER_INTERVAL: u64 = 10;
-/// From the first line on.
+/// How long an interval lasts, from its first line on.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Says which lines may be logged, by kinds `K`. Cheap to clone; clones count together.

@@ -94,7 +94,7 @@ mod tests {
     const SECRET: &str = "Äthe-customer's-own-words";
 
     /// What the log says of a panic in `work`.
-    fn told<T>(work: impl FnOnce() -> T) -> String {
+    fn text_of<T>(work: impl FnOnce() -> T) -> String {
         said(&*catch_unwind(AssertUnwindSafe(work)).err().unwrap())
     }
 
@@ -107,17 +107,17 @@ mod tests {
         let number = |text: &str| text.parse::<u8>();
         let (failed, succeeded) = (|| Err::<(), _>(words()), || Ok::<_, ()>(words()));
         for (panicking, kept) in [
-            (told(|| panic!("no customer {}", words())), ""),
-            (told(|| panic!("{:?}", words())), ""),
-            (told(|| failed().unwrap()), "called `Result::unwrap()` on an `Err` value"),
-            (told(|| succeeded().unwrap_err()), "called `Result::unwrap_err()` on an `Ok` value"),
-            (told(|| failed().expect("it is there")), ""),
-            (told(|| assert_eq!(words(), "")), "assertion `left == right` failed"),
-            (told(|| assert_ne!(words(), words())), "assertion `left != right` failed"),
-            (told(|| assert!(number(&words()).is_ok(), "{}", words())), ""),
-            (told(|| words()[1..].to_owned()), "not a char boundary"),
-            (told(|| words()[..900].to_owned()), ""),
-            (told(|| std::panic::panic_any(words())), ""),
+            (text_of(|| panic!("no customer {}", words())), ""),
+            (text_of(|| panic!("{:?}", words())), ""),
+            (text_of(|| failed().unwrap()), "called `Result::unwrap()` on an `Err` value"),
+            (text_of(|| succeeded().unwrap_err()), "called `Result::unwrap_err()` on an `Ok` value"),
+            (text_of(|| failed().expect("it is there")), ""),
+            (text_of(|| assert_eq!(words(), "")), "assertion `left == right` failed"),
+            (text_of(|| assert_ne!(words(), words())), "assertion `left != right` failed"),
+            (text_of(|| assert!(number(&words()).is_ok(), "{}", words())), ""),
+            (text_of(|| words()[1..].to_owned()), "not a char boundary"),
+            (text_of(|| words()[..900].to_owned()), ""),
+            (text_of(|| std::panic::panic_any(words())), ""),
         ] {
             assert!(!panicking.contains("words") && !panicking.contains("customer"), "{panicking}");
             assert!(panicking.contains(kept) && panicking.ends_with(WITHHELD), "{panicking}");
@@ -130,11 +130,11 @@ mod tests {
         let list = || std::hint::black_box(vec![1, 2, 3]);
         let index = std::hint::black_box(7);
         for (panicking, expected) in [
-            (told(|| panic!("out of range")), "out of range"),
-            (told(|| none().unwrap()), "called `Option::unwrap()` on a `None` value"),
-            (told(|| list()[index]), "index out of bounds: the len is 3 but the index is 7"),
-            (told(|| list()[..index].to_vec()), "range end index 7 out of range for slice of length 3"),
-            (told(|| std::panic::panic_any(7)), "it said nothing"),
+            (text_of(|| panic!("out of range")), "out of range"),
+            (text_of(|| none().unwrap()), "called `Option::unwrap()` on a `None` value"),
+            (text_of(|| list()[index]), "index out of bounds: the len is 3 but the index is 7"),
+            (text_of(|| list()[..index].to_vec()), "range end index 7 out of range for slice of length 3"),
+            (text_of(|| std::panic::panic_any(7)), "it said nothing"),
         ] {
             assert_eq!(panicking, expected);
         }

@@ -1,4 +1,4 @@
-//! When to stop: the first signal asks, the second insists.
+//! When to stop: the first signal asks, the second forces.
 
 use std::io;
 
@@ -9,16 +9,16 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     asked: CancellationToken,
-    insisted: CancellationToken,
+    forced: CancellationToken,
 }
 
 impl Shutdown {
-    /// Nobody wants to stop, until [`ask`](Self::ask) or [`insist`](Self::insist) is called.
+    /// No stop is wanted until [`ask`](Self::ask) or [`force`](Self::force) is called.
     pub fn manual() -> Self {
         Self::default()
     }
 
-    /// The first SIGTERM or SIGINT asks, the second insists.
+    /// The first SIGTERM or SIGINT asks, the second forces.
     ///
     /// # Errors
     /// The system does not let us listen to signals.
@@ -26,17 +26,17 @@ impl Shutdown {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let shutdown = Self::manual();
-        let told = shutdown.clone();
+        let signalled = shutdown.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
-                if told.asked.is_cancelled() {
-                    told.insist();
+                if signalled.asked.is_cancelled() {
+                    signalled.force();
                 } else {
-                    told.ask();
+                    signalled.ask();
                 }
             }
         });
@@ -48,10 +48,10 @@ impl Shutdown {
         self.asked.cancel();
     }
 
-    /// Asks to stop at once.
-    pub fn insist(&self) {
+    /// Forces a stop: nothing under way is waited for.
+    pub fn force(&self) {
         self.asked.cancel();
-        self.insisted.cancel();
+        self.forced.cancel();
     }
 
     /// Fires when a stop is asked for.
@@ -60,7 +60,7 @@ impl Shutdown {
     }
 
     /// Fires when a stop at once is asked for.
-    pub fn insisted(&self) -> &CancellationToken {
-        &self.insisted
+    pub fn forced(&self) -> &CancellationToken {
+        &self.forced
     }
 }

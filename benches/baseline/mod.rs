@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use super::Result;
 
-/// What it is told.
+/// Its settings.
 #[derive(Clone, Debug)]
 struct Settings {
     /// The file of its database; made if it is not there.

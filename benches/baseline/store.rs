@@ -28,7 +28,7 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS jobs_due ON jobs (due_at) WHERE state IN ('queued', 'delivering');";
 
 /// How long a statement waits for the one that writes. sqlx has 5 s, with which it fails under load.
-const BUSY: Duration = Duration::from_secs(30);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A job that is not finished.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(super) async fn open(path: &Path) -> sqlx::Result<SqlitePool> {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY);
+        .busy_timeout(BUSY_TIMEOUT);
     let pool = SqlitePoolOptions::new().connect_with(options).await?;
     sqlx::raw_sql(SCHEMA).execute(&pool).await?;
     Ok(pool)
@@ -118,7 +118,7 @@ pub(super) async fn handled(pool: &SqlitePool, id: &str, completion: &str) -> sq
     Ok(())
 }
 
-/// The bot is continued, or nobody waits.
+/// The bot is continued, or no longer waits.
 pub(super) async fn finished(pool: &SqlitePool, id: &str, state: &str, now: i64) -> sqlx::Result<()> {
     sqlx::query("UPDATE jobs SET state = ?, finished_at = ?, attempts = attempts + 1 WHERE id = ?")
         .bind(state)

@@ -11,9 +11,9 @@ use super::Settings;
 use super::store::{self, Job};
 use super::token;
 
-const POLL: Duration = Duration::from_millis(50);
-const AT_ONCE: i64 = 64;
-const TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const MAX_PARALLEL_JOBS: i64 = 64;
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -24,17 +24,17 @@ pub(super) fn now() -> i64 {
 
 /// Works until the process ends. While there are jobs it does not pause.
 pub(super) async fn run(pool: SqlitePool, settings: Arc<Settings>) {
-    let client = match reqwest::Client::builder().timeout(TIMEOUT).build() {
+    let client = match reqwest::Client::builder().timeout(CALL_TIMEOUT).build() {
         Ok(client) => client,
         Err(error) => return eprintln!("no HTTP client: {error}"),
     };
     loop {
-        let jobs = store::due(&pool, now(), AT_ONCE).await.unwrap_or_else(|error| {
+        let jobs = store::due(&pool, now(), MAX_PARALLEL_JOBS).await.unwrap_or_else(|error| {
             eprintln!("jobs cannot be read: {error}");
             Vec::new()
         });
         if jobs.is_empty() {
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         for done in join_all(jobs.into_iter().map(|job| step(&pool, &settings, &client, job))).await {
             if let Err(error) = done {

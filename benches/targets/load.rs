@@ -9,7 +9,7 @@ use super::Result;
 use super::rig::Rig;
 
 /// Nothing moves for this long: the run has failed.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The figures of one load.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Shape {
     /// There is no connection.
     pub async fn send(self, batch: &Arc<Batch>) -> Result<()> {
         let Self { connections, rate, .. } = self;
-        Ok(Load { connections, rate, patience: PATIENCE }.run(batch).await?)
+        Ok(Load { connections, rate, stall_timeout: STALL_TIMEOUT }.run(batch).await?)
     }
 
     /// Sends them to `echo` and waits until all bots are continued.
@@ -69,7 +69,7 @@ impl Shape {
         let batch = self.sign(rig, program, sinks, "echo");
         let before = cpu(program)?;
         self.send(&batch).await?;
-        batch.ledger().settled(PATIENCE).await;
+        batch.ledger().settled(STALL_TIMEOUT).await;
         let after = cpu(program)?;
         let report = Report::of(batch.ledger());
         all_accepted(&report, self.requests)?;

@@ -34,7 +34,7 @@ pub struct Machine {
 ///
 /// # Errors
 /// Nothing can be written there.
-pub fn look(folder: &Path) -> Result<Machine> {
+pub fn describe(folder: &Path) -> Result<Machine> {
     let load_average = first_word("/proc/loadavg");
     let line = |file: &str, name: &str| {
         let text = read_to_string(file).unwrap_or_default();

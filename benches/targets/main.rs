@@ -33,7 +33,7 @@ use rig::{Program, Rig};
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// A scenario that takes longer is given up.
-const LIMIT: Duration = Duration::from_secs(3_600);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 // The bridge's, so that the programs of this binary are as fast as it is.
 #[global_allocator]
@@ -66,21 +66,21 @@ struct Arguments {
     bench: bool,
 }
 
-/// The programs that are measured beside the bridge are this one, told by a variable.
+/// The programs that are measured beside the bridge are this one, which a variable tells apart.
 fn main() -> ExitCode {
     match Program::of_this_process() {
-        Some(Program::Baseline) => told(baseline::main()),
+        Some(Program::Baseline) => report(baseline::main()),
         Some(Program::Hanging) => hanging::main(),
         _ => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            told(
+            report(
                 runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(measure(Arguments::parse()))),
             )
         }
     }
 }
 
-fn told(result: Result<()>) -> ExitCode {
+fn report(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -97,17 +97,17 @@ async fn measure(arguments: Arguments) -> Result<()> {
         return Err(format!("there is no scenario {unknown}: there are {}", names.join(", ")).into());
     }
     let rig = Rig::new(runs as usize, quick, folder)?;
-    let machine = machine::look(rig.folder())?;
+    let machine = machine::describe(rig.folder())?;
     let mut outcomes = Vec::new();
     for (name, run) in scenarios::ALL {
         if only.is_empty() || only.iter().any(|chosen| chosen == name) {
             eprintln!("{name} …");
             let outcome = tokio::select! {
-                outcome = tokio::time::timeout(LIMIT, run(&rig)) => outcome,
+                outcome = tokio::time::timeout(SCENARIO_TIMEOUT, run(&rig)) => outcome,
                 // The folder is removed only if we get to the end.
                 _ = tokio::signal::ctrl_c() => return Err("interrupted".into()),
             };
-            let outcome = outcome.map_err(|_| format!("not done after {LIMIT:?}"));
+            let outcome = outcome.map_err(|_| format!("not done after {SCENARIO_TIMEOUT:?}"));
             let outcome = outcome.and_then(|result| result.map_err(|error| error.to_string()));
             eprint!("{}", table::markdown(&machine, quick, &[(name, outcome.clone())]));
             outcomes.push((*name, outcome));

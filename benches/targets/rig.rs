@@ -32,7 +32,7 @@ impl Program {
         }
     }
 
-    /// Which program this process was started as; none if a person started it.
+    /// Which program this process was started as; `None` if an operator started it.
     pub fn of_this_process() -> Option<Self> {
         let name = std::env::var_os(PROGRAM)?;
         [Self::Hanging, Self::Baseline].into_iter().find(|program| name == program.name())
@@ -111,7 +111,7 @@ impl Rig {
         let mut start = Start::new(executable, store, &self.integration, sinks);
         more.clone_into(&mut start.more);
         start.env.push((PROGRAM.into(), program.name().into()));
-        start.patience = Duration::from_secs(120);
+        start.start_timeout = Duration::from_secs(120);
         Ok(start.run()?)
     }
 }

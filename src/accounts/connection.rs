@@ -90,6 +90,7 @@ pub enum ConnectError {
     OtherAccount(AccountId),
     /// The operator does not want this account.
     #[error("account {0} was not confirmed: nothing was stored")]
+    #[cfg_attr(not(any(test, feature = "cli")), expect(dead_code, reason = "only a command asks"))]
     Declined(AccountId),
     /// The secret must not go there.
     #[error("`referer` is no account's host: {0}")]
@@ -132,6 +133,7 @@ pub enum ExchangeError {
     Interrupted,
     /// Each code of the installation was used or has expired.
     #[error("no code waits any more")]
+    #[cfg_attr(not(any(test, feature = "cli")), expect(dead_code, reason = "only a command confirms"))]
     NoCode,
 }
 

@@ -140,6 +140,7 @@ impl AccountDirectory {
     }
 
     /// Forgets an account.
+    #[cfg(any(test, feature = "cli"))]
     pub(super) fn remove(&mut self, key: &AccountKey) {
         self.entries.remove(key);
         self.index();

@@ -23,6 +23,7 @@ pub(super) enum CodeSource {
     /// From anyone: the call of an installation, at an address that is known.
     Installation,
     /// From an installation, and an operator named its address.
+    #[cfg_attr(not(any(test, feature = "cli")), expect(dead_code, reason = "only a command confirms"))]
     Operator,
 }
 

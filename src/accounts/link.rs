@@ -4,20 +4,18 @@
 //! not long ago: it is a time, a nonce and a signature, so the process that checks it need not be the one that made it. It is
 //! good for one code: the store remembers the nonce of a link that was used for longer than the link is good.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use url::Url;
 
 use model::Timestamp;
 
 use super::{Accounts, EncryptionKeys, OAuthIntegration};
 
 /// How long a link is good.
-pub const LINK_LIFE: Duration = Duration::from_secs(60 * 60);
+#[cfg(any(test, feature = "cli"))]
+pub const LINK_LIFE: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
 /// Bytes of the end of life, and of what makes each state another one.
 const HEAD_BYTES: usize = 8 + NONCE_BYTES;
@@ -55,7 +53,8 @@ impl Accounts {
     /// The link for authorizing an account through `integration`; `site` is `https://www.kommo.com` or
     /// `https://www.amocrm.ru`. None without `store.encryption_key`, which signs it, or
     /// without random bytes of the system.
-    pub fn authorization_link(&self, site: &Url, integration: &OAuthIntegration) -> Option<Url> {
+    #[cfg(any(test, feature = "cli"))]
+    pub fn authorization_link(&self, site: &url::Url, integration: &OAuthIntegration) -> Option<url::Url> {
         let mut nonce = [0; NONCE_BYTES];
         if !(self.0.parts.secret_random)(&mut nonce) {
             return None;
@@ -81,6 +80,7 @@ impl Accounts {
     }
 }
 
+#[cfg(any(test, feature = "cli"))]
 fn state(keys: &EncryptionKeys, client_uuid: &str, until: Timestamp, nonce: [u8; NONCE_BYTES]) -> String {
     let head = [&until.as_millis().to_be_bytes()[..], &nonce].concat();
     let signature = signer(&keys.current, client_uuid, &head).map(|mac| mac.finalize().into_bytes().to_vec());

@@ -11,6 +11,8 @@
 //! Kommo disconnects is refused from then on ([`revoke`]). Deliveries that waited for an account go out by themselves once it is
 //! connected.
 
+#[cfg(any(test, feature = "cli"))]
+mod confirm;
 mod connect;
 mod connection;
 mod directory;
@@ -21,6 +23,7 @@ mod find;
 mod install;
 mod known;
 mod link;
+#[cfg(any(test, feature = "cli"))]
 mod list;
 mod paced;
 mod pairs;
@@ -49,10 +52,14 @@ use kommo::{AccountRef, Bearer, BearerFuture, Credentials, NoBearer};
 use model::{AccountId, AccountKey, AccountRecord, AccountState};
 use store::StoreError;
 
+#[cfg(any(test, feature = "cli"))]
+pub use confirm::Installation;
 pub use connect::Callback;
 pub use connection::{ConnectError, Connected, Connection, Kept};
-pub use install::Installation;
-pub use link::{LINK_LIFE, StateError};
+#[cfg(any(test, feature = "cli"))]
+pub use link::LINK_LIFE;
+pub use link::StateError;
+#[cfg(any(test, feature = "cli"))]
 pub use list::Listed;
 pub use parts::{AccountsParts, EncryptionKeys, LongLivedAccount, OAuthIntegration};
 pub use revoke::{Revocation, RevocationError, Revoked};

@@ -33,6 +33,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The store cannot be written.
+    #[cfg(any(test, feature = "cli"))]
     pub async fn ask_resume(&self, origin: &str) -> Result<bool, StoreError> {
         let Some(store) = &self.0.parts.store else { return Ok(false) };
         store.accounts().ask_resume(origin.into()).await?;

@@ -26,13 +26,13 @@ const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Lets in whoever may ask.
+/// Lets in only callers who may ask.
 pub(super) struct Guard {
     token: Option<SharedSecret>,
     log_limiter: LogLimiter,
 }
 
-/// Why somebody may not ask.
+/// Why a caller may not ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
     /// There is a token, but not with this request.
@@ -51,7 +51,7 @@ impl Guard {
         Self { token, log_limiter: LogLimiter::new("requests to the admin listener refused", clock) }
     }
 
-    fn judge(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn decide(&self, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
         if path.starts_with("/health/") {
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl Guard {
 
 /// The middleware around all routes.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let mut response = match guard.judge(request.uri().path(), request.headers()) {
+    let mut response = match guard.decide(request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
             guard.report(refusal);
@@ -108,7 +108,7 @@ fn is_local(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
-/// Whether a browser says that the request comes from a page of somebody else. Other programs say nothing.
+/// Whether a browser says that the request comes from a page of another site. Other programs say nothing.
 fn is_cross_site(host: &str, headers: &HeaderMap) -> bool {
     let site = headers.get(SEC_FETCH_SITE);
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
@@ -214,9 +214,9 @@ mod tests {
                 None => HeaderMap::new(),
             };
             for path in ["/api/v1/jobs", "/metrics", "/", "/health", "/healthy/live"] {
-                assert_eq!(guard.judge(path, &headers), expected, "{authorization:?} {path}");
+                assert_eq!(guard.decide(path, &headers), expected, "{authorization:?} {path}");
             }
-            assert_eq!(guard.judge("/health/ready", &headers), Ok(()));
+            assert_eq!(guard.decide("/health/ready", &headers), Ok(()));
         }
     }
 
@@ -226,7 +226,7 @@ mod tests {
         for host in
             ["127.0.0.1:9090", "127.0.0.1", "localhost", "LocalHost:1", "[::1]:9090", "[::1]", "10.0.0.7:80"]
         {
-            assert_eq!(guard.judge("/metrics", &headers(&[("host", host)])), Ok(()), "{host}");
+            assert_eq!(guard.decide("/metrics", &headers(&[("host", host)])), Ok(()), "{host}");
         }
         for host in [
             "",
@@ -237,11 +237,11 @@ mod tests {
             "[::1",
             ":9090",
         ] {
-            let judged = guard.judge("/metrics", &headers(&[("host", host)]));
-            assert_eq!(judged, Err(Refusal::ForeignHost), "{host}");
+            let decided = guard.decide("/metrics", &headers(&[("host", host)]));
+            assert_eq!(decided, Err(Refusal::ForeignHost), "{host}");
         }
-        assert_eq!(guard.judge("/metrics", &HeaderMap::new()), Err(Refusal::ForeignHost));
-        assert_eq!(guard.judge("/health/live", &HeaderMap::new()), Ok(()));
+        assert_eq!(guard.decide("/metrics", &HeaderMap::new()), Err(Refusal::ForeignHost));
+        assert_eq!(guard.decide("/health/live", &HeaderMap::new()), Ok(()));
     }
 
     #[test]
@@ -261,15 +261,15 @@ mod tests {
             (("origin", "null"), Err(Refusal::CrossSite)),
         ] {
             let headers = headers(&[("host", "127.0.0.1:9090"), extra]);
-            assert_eq!(guard.judge("/api/v1/jobs/retry", &headers), expected, "{extra:?}");
+            assert_eq!(guard.decide("/api/v1/jobs/retry", &headers), expected, "{extra:?}");
             for path in ["/api/v1/jobs", "/metrics", "/"] {
-                assert_eq!(guard.judge(path, &headers), expected, "{extra:?} {path}");
+                assert_eq!(guard.decide(path, &headers), expected, "{extra:?} {path}");
             }
-            assert_eq!(guard.judge("/health/ready", &headers), Ok(()), "{extra:?}");
+            assert_eq!(guard.decide("/health/ready", &headers), Ok(()), "{extra:?}");
         }
         let both = headers(&[("host", "127.0.0.1:9090"), (site, "none"), ("origin", "https://evil.example")]);
-        assert_eq!(guard.judge("/metrics", &both), Err(Refusal::CrossSite), "one of the two is enough");
+        assert_eq!(guard.decide("/metrics", &both), Err(Refusal::CrossSite), "one of the two is enough");
         let default_port = headers(&[("host", "localhost"), ("origin", "http://localhost")]);
-        assert_eq!(guard.judge("/api/v1/jobs/retry", &default_port), Ok(()));
+        assert_eq!(guard.decide("/api/v1/jobs/retry", &default_port), Ok(()));
     }
 }

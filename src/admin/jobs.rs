@@ -22,12 +22,12 @@ use super::job_json::{JobWithAttempts, PageView};
 use super::outcomes_json::OutcomesView;
 use super::{Shared, jobs_query, refusal};
 
-/// A person waits no longer than this for one change; the store may still make it.
+/// How long a caller waits for one change; the store may still make it later.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for many changes.
 const BULK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The same for a body to arrive: nobody else cuts a caller who sends slowly, and places are few.
+/// The same for a body to arrive: nothing else cuts off a caller who sends slowly, and places are few.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What `last_hour` of the numbers is about.
@@ -166,14 +166,14 @@ async fn what_it_waits_for(shared: &Shared, job: &JobRecord) -> Result<Option<Wa
     let JobRecord::Whole(job) = job else { return Ok(None) };
     let waits =
         within(STORE_TIMEOUT, shared.store.accounts().waits_at(job.request.return_url.origin())).await?;
-    let around = WaitContext {
+    let context = WaitContext {
         now: shared.clock.now(),
         is_served: Some(true),
         has_handler: shared.handlers.contains(&job.handler),
         account: waits.account.as_ref(),
         all_accounts: waits.all_accounts.as_ref(),
     };
-    Ok(waits_for(job, &around))
+    Ok(waits_for(job, &context))
 }
 
 async fn read(shared: &Shared, request: Request) -> Result<Bytes, ProblemDetails> {
@@ -189,22 +189,22 @@ async fn job_id(shared: &Shared, id: Id) -> Result<JobId, ProblemDetails> {
     within(STORE_TIMEOUT, shared.store.jobs().find(prefix)).await
 }
 
-/// Carries `work` out to its end, also if the caller hangs up or loses patience: half of many changes would be neither done
-/// nor undone.
+/// Carries `work` out to its end, also if the caller hangs up or `timeout` passes: half of many changes would be neither
+/// done nor undone.
 async fn to_the_end<T: Send + 'static>(
-    patience: Duration,
+    timeout: Duration,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, ProblemDetails> {
     let running = tokio::spawn(work);
     // It fails only with the process.
-    within(patience, async { running.await.unwrap_or(Err(StoreError::Closed)) }).await
+    within(timeout, async { running.await.unwrap_or(Err(StoreError::Closed)) }).await
 }
 
 async fn within<T>(
-    patience: Duration,
+    timeout: Duration,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, ProblemDetails> {
-    let done = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Timeout));
+    let done = tokio::time::timeout(timeout, work).await.unwrap_or(Err(StoreError::Timeout));
     done.map_err(|error| {
         if !error.is_of_the_asker() {
             tracing::error!(%error, "the admin API could not use the store");

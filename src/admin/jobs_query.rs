@@ -1,5 +1,5 @@
 //! The query of `GET /api/v1/jobs`. What is not understood is refused, never ignored: a filter with a
-//! spelling mistake would show jobs that nobody asked for.
+//! spelling mistake would show jobs that no one asked for.
 
 use url::form_urlencoded;
 

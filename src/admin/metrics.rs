@@ -1,7 +1,7 @@
 //! `/metrics`: the numbers of the process, and what the store knows at this moment.
 //!
 //! The second kind is written here and not by the recorder: it is exact at each scrape, belongs to this
-//! bridge alone, and is never a number that somebody forgot to bring up to date.
+//! bridge alone, and is never a number that someone forgot to update.
 
 use std::fmt::Write;
 

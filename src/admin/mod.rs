@@ -1,8 +1,8 @@
 //! The admin listener: health, metrics and the API of jobs.
 //!
-//! It is for the people who run the bridge, never for Kommo. Who may ask is decided in one place
+//! It is for the operators of the bridge, never for Kommo. Who may ask is decided in one place
 //! ([`guard`]), around all routes, so that a new route is guarded without doing anything for it.
-//! Only `/health/*` is open to everybody, because probes carry no tokens; it says nothing about jobs.
+//! Only `/health/*` is open to everyone, because probes carry no tokens; it says nothing about jobs.
 //!
 //! All that changes something goes through the store, and takes effect even if the asker hangs up.
 
@@ -37,7 +37,9 @@ use model::clock::Clock;
 use model::{CheckedCompletion, HandlerName};
 use store::Store;
 
+#[cfg(feature = "cli")]
 pub use job_json::{JobView, JobWithAttempts, PageView};
+#[cfg(feature = "cli")]
 pub use jobs_query::{DEFAULT_LIMIT, MAX_LIMIT};
 
 use prober::Prober;
@@ -73,7 +75,7 @@ pub type Fallback = Arc<dyn Fn(&HandlerName) -> CheckedCompletion + Send + Sync>
 ///
 /// With a token, all but `/health/*` needs `Authorization: Bearer TOKEN`, which no web page can send for
 /// its reader. Without one, which is for loopback addresses only, any program of this machine may ask,
-/// but no web page that somebody reads on this machine: a `Host` that is neither an address nor
+/// but no web page that is open on this machine: a `Host` that is neither an address nor
 /// `localhost` is refused (a page's own name that was made to point here), and so is what a browser sends for a page of
 /// another origin, reads included. No browser keeps an answer or gives it to another site.
 pub fn router(admin: Admin) -> Router {

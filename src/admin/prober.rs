@@ -1,7 +1,7 @@
 //! Asks whether the store can be written, without becoming a load itself.
 //!
-//! Anybody may ask for `/health/ready`, as often as they like. So one question at a time is under way,
-//! everybody shares its answer, and an answer is good for [`CACHE_TIME`]. A store that is stuck does not
+//! Anyone may ask for `/health/ready`, as often as they like. So one question at a time is under way,
+//! every caller shares its answer, and an answer is good for [`CACHE_TIME`]. A store that is stuck does not
 //! collect questions either: the one that it has not answered is waited for again.
 
 use std::future::Future;
@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use model::clock::Clock;
 use store::{Store, StoreError};
 
-/// An answer is given again for so long.
+/// How long an answer is given again.
 const CACHE_TIME: Duration = Duration::from_secs(1);
-/// Somebody who asks waits no longer than this.
+/// How long a caller waits for an answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Answer = Result<(), StoreError>;
@@ -26,10 +26,10 @@ type Answer = Result<(), StoreError>;
 pub(super) struct Prober {
     question: Box<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>,
     clock: Clock,
-    last: Mutex<Option<Asked>>,
+    last: Mutex<Option<Probe>>,
 }
 
-struct Asked {
+struct Probe {
     at: Duration,
     answer: watch::Receiver<Option<Answer>>,
 }
@@ -67,18 +67,18 @@ impl Prober {
     fn current(&self) -> watch::Receiver<Option<Answer>> {
         let now = self.clock.elapsed();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let usable = last.as_ref().filter(|asked| {
-            let unanswered = asked.answer.borrow().is_none() && asked.answer.has_changed().is_ok();
-            unanswered || now.saturating_sub(asked.at) < CACHE_TIME
+        let usable = last.as_ref().filter(|probe| {
+            let unanswered = probe.answer.borrow().is_none() && probe.answer.has_changed().is_ok();
+            unanswered || now.saturating_sub(probe.at) < CACHE_TIME
         });
-        if let Some(asked) = usable {
-            return asked.answer.clone();
+        if let Some(probe) = usable {
+            return probe.answer.clone();
         }
         let (sender, answer) = watch::channel(None);
         let question = (self.question)();
         // Apart from those who wait, because any of them may hang up.
         tokio::spawn(async move { sender.send_replace(Some(question.await)) });
-        *last = Some(Asked { at: now, answer: answer.clone() });
+        *last = Some(Probe { at: now, answer: answer.clone() });
         answer
     }
 }

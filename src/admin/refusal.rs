@@ -9,13 +9,11 @@ use http::StatusCode;
 use crate::problem::ProblemDetails;
 use store::StoreError;
 
-use super::jobs_query::BadParameter;
-
 /// A store that cannot do it now may be asked again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A list ends about this soon.
-const NEXT_LIST: Duration = Duration::from_secs(1);
+const LIST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a failure of the store looks like to the caller.
 pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
@@ -61,7 +59,7 @@ pub(super) fn of_store(error: &StoreError) -> ProblemDetails {
             "Too many lists at once",
             sentence(error),
         )
-        .retry_after(NEXT_LIST),
+        .retry_after(LIST_RETRY_AFTER),
         error => unavailable(sentence(error)),
     }
 }
@@ -86,7 +84,7 @@ pub(super) fn no_job(id: impl std::fmt::Display) -> ProblemDetails {
 }
 
 /// A query parameter that cannot be followed.
-pub(super) fn of_parameter(error: &BadParameter) -> ProblemDetails {
+pub(super) fn of_parameter(error: impl std::fmt::Display) -> ProblemDetails {
     ProblemDetails::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad query parameter", sentence(error))
 }
 

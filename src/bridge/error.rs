@@ -9,7 +9,7 @@ use kommo::HttpClientError;
 use model::HandlerNameError;
 use store::StoreError;
 
-/// Why a bridge does not run. What a person reads in [`Display`](fmt::Display) is also its debug form, because
+/// Why a bridge does not run. What an operator reads in [`Display`](fmt::Display) is also its debug form, because
 /// that is what a `main` that returns it prints.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum Error {
     /// Two handlers want one name.
     #[error("two handlers are called `{0}`: remove handlers.{0}.kind, or one of the registrations")]
     HandlerTwice(String),
-    /// The configuration names a handler that nobody provides.
+    /// The configuration names a handler that no one provides.
     #[error(
         "{}handlers.{name}: nobody provides this handler; set handlers.{name}.kind to one of: {kinds}; or register it \
          in the program",
@@ -72,7 +72,7 @@ pub enum Error {
     /// There are no threads for handlers.
     #[error("cannot start the threads of the handlers: {0}")]
     Threads(#[source] std::io::Error),
-    /// A part of the bridge ended though nobody asked for it.
+    /// A part of the bridge ended though no one asked for it.
     #[error(
         "{0} ended unexpectedly; what was acknowledged is in the store, and the next start goes on with it"
     )]

@@ -1,5 +1,5 @@
-//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, made from the configuration. The bridge
-//! has one, and so has each command that calls Kommo.
+//! The Kommo stack: the HTTP client, the call limiter, the accounts and their clients, made from the configuration.
+//! The bridge has one, and so has each command that calls Kommo.
 
 use std::sync::Arc;
 
@@ -52,6 +52,7 @@ impl KommoStack {
     ///
     /// # Errors
     /// There is no HTTP client.
+    #[cfg(feature = "cli")]
     pub(crate) fn new(config: &Config, clock: Clock) -> Result<Self, Error> {
         Ok(Self { kommo: kommo(config)?, limiter: limiter(config, &clock), health: Health::new(), clock })
     }

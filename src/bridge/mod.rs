@@ -27,8 +27,6 @@ mod secrets;
 mod start_log;
 mod supervise;
 
-use std::collections::HashSet;
-
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Sources};
@@ -92,7 +90,8 @@ impl Bridge {
     }
 
     /// The names of its handlers: those of the configuration and the registered ones.
-    pub(crate) fn handler_names(&self) -> HashSet<String> {
+    #[cfg(feature = "cli")]
+    pub(crate) fn handler_names(&self) -> std::collections::HashSet<String> {
         let configured = self.config.handlers.keys().map(ToString::to_string);
         configured.chain(self.registrations.iter().map(|(name, _)| name.clone())).collect()
     }

@@ -109,8 +109,8 @@ impl BridgeParts {
     }
 }
 
-/// Health learns from the limiter whether all accounts wait. Once the time of the pause is over, a delivery ends it; where none
-/// waits, no one has to do anything.
+/// Health learns from the limiter whether all accounts wait. Once the time of the pause is over, a delivery ends it; if
+/// no delivery waits, no one has to do anything.
 fn note_everybody(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
     let (limiter, store, clock) = (limiter.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {

@@ -53,11 +53,11 @@ impl BridgeParts {
         let recorder = telemetry::recorder();
         let kept = CancellationToken::new();
         let supervisor = Supervisor { clock: clock.clone(), health: health.clone(), stop: kept.clone() };
-        let maintenance = tokio::spawn(supervisor.clone().run("metrics", {
+        let metrics_maintenance = tokio::spawn(supervisor.clone().run("metrics", {
             let (recorder, clock) = (recorder.clone(), clock.clone());
             move || telemetry::maintain(recorder.clone(), clock.clone())
         }));
-        let keeper = tokio::spawn(supervisor.clone().run("maintenance", {
+        let store_maintenance = tokio::spawn(supervisor.clone().run("maintenance", {
             let (store, kept) = (store.clone(), kept.clone());
             let retention = Retention { jobs: config.store.retention, bodies: config.store.body_retention };
             move || {
@@ -133,13 +133,13 @@ impl BridgeParts {
         draining.cancel();
         stop_public.cancel();
         tracing::info!("stopping: no longer accepting requests");
-        let insisted = shutdown.insisted();
+        let forced = shutdown.forced();
         // From the signal on, however long the last requests take.
         let grace_over = tokio::spawn(end_grace(pool.clone(), clock.clone(), stopped_at + grace));
-        within(REQUEST_DRAIN_TIME, insisted, &mut public).await;
+        within(REQUEST_DRAIN_TIME, forced, &mut public).await;
         stop_work.cancel();
         tokio::select! {
-            () = insisted.cancelled() => {
+            () = forced.cancelled() => {
                 pool.interrupt();
             }
             () = join(&mut working) => {}
@@ -147,19 +147,19 @@ impl BridgeParts {
         join(&mut working).await;
         grace_over.abort();
         stop_sending.cancel();
-        // One grace for both: whoever waits for the end counts from the signal on.
+        // One grace for both: who waits for the end counts from the signal on.
         let left = grace.saturating_sub(clock.elapsed() - stopped_at);
-        if !within(left.max(MIN_DELIVERY_DRAIN_TIME), insisted, &mut sending).await {
+        if !within(left.max(MIN_DELIVERY_DRAIN_TIME), forced, &mut sending).await {
             sender.hand_back().await;
             tracing::warn!("continues are still in flight; the next start sends them again");
         }
         kept.cancel();
         stop_admin.cancel();
-        within(REQUEST_DRAIN_TIME, insisted, &mut admin).await;
-        join(&mut { keeper }).await;
+        within(REQUEST_DRAIN_TIME, forced, &mut admin).await;
+        join(&mut { store_maintenance }).await;
         // A renewal under way is not waited for: what is lost of it, the old token makes good.
         watching.abort();
-        maintenance.abort();
+        metrics_maintenance.abort();
         store.close().await;
         tracing::info!("stopped");
         ended.map_or(Ok(()), |part| Err(Error::Ended(part)))
@@ -200,10 +200,10 @@ fn admin_options(read_timeout: Duration, log_limiter: LogLimiter) -> ListenerOpt
     options
 }
 
-/// Waits for `task`, but no longer than `limit` and not once somebody insists. Says whether it has ended.
-async fn within(limit: Duration, insisted: &CancellationToken, task: &mut JoinHandle<()>) -> bool {
+/// Waits for `task`, but no longer than `limit` and no longer than until a stop is `forced`. Returns whether it has ended.
+async fn within(limit: Duration, forced: &CancellationToken, task: &mut JoinHandle<()>) -> bool {
     let in_time = tokio::time::timeout(limit, join(task));
-    let ended = insisted.run_until_cancelled(in_time).await.is_some_and(|joined| joined.is_ok());
+    let ended = forced.run_until_cancelled(in_time).await.is_some_and(|joined| joined.is_ok());
     task.abort();
     ended
 }

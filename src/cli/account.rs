@@ -16,18 +16,18 @@ use super::exit::Usage;
 use super::text::clean;
 
 /// The client of an account, and the store that its tokens come from.
-pub(super) struct Visit {
+pub(super) struct AccountSession {
     pub(super) client: Client,
     store: Option<Store>,
 }
 
-impl Visit {
+impl AccountSession {
     /// The client of the account that `wanted` names, or of the only one there is.
     ///
     /// # Errors
     /// There is no such account, or `wanted` is missing where there are several; the store cannot be read; or there is no
     /// HTTP client.
-    pub(super) async fn begin(config: &Config, wanted: Option<&str>) -> anyhow::Result<Self> {
+    pub(super) async fn open(config: &Config, wanted: Option<&str>) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let store = Store::observe(&config.store.url, clock.clone()).await?;
         let kommo_stack = KommoStack::new(config, clock)?;
@@ -37,7 +37,7 @@ impl Visit {
     }
 
     /// Closes the store.
-    pub(super) async fn end(self) {
+    pub(super) async fn close(self) {
         if let Some(store) = self.store {
             store.close().await;
         }
@@ -46,18 +46,18 @@ impl Visit {
 
 /// The address of the account that is meant.
 fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
-    // Those that only their waiting deliveries tell of have no token.
+    // Those that are only known from their waiting deliveries have no token.
     let able: Vec<&Listed> = listed.iter().filter(|one| one.name.is_some() || one.key.is_some()).collect();
     let names = |some: &[&Listed]| {
         let named = some.iter().map(|one| one.name.as_deref().or(one.host.as_deref()).unwrap_or("?"));
         clean(&named.collect::<Vec<_>>().join(", "))
     };
-    let nobody = "there is no account: connect one with `accounts authorize`, or add accounts.NAME with base_url and \
+    let no_account = "there is no account: connect one with `accounts authorize`, or add accounts.NAME with base_url and \
                   access_token to the configuration";
     let one = match wanted {
         Some(wanted) => find(listed, wanted, None).map_err(|unclear| match unclear {
-            Unclear::Nobody if able.is_empty() => nobody.to_owned(),
-            Unclear::Nobody => {
+            Unclear::NotFound if able.is_empty() => no_account.to_owned(),
+            Unclear::NotFound => {
                 format!("--account: there is no account `{}`; there are: {}", clean(wanted), names(&able))
             }
             Unclear::Several(several) => {
@@ -67,7 +67,7 @@ fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
         }),
         None => match able.as_slice() {
             [only] => Ok(*only),
-            [] => Err(nobody.to_owned()),
+            [] => Err(no_account.to_owned()),
             several => Err(format!(
                 "there are several accounts: add --account NAME, with one of: {}",
                 names(several)
@@ -83,9 +83,9 @@ fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
 /// Why no account is meant.
 #[derive(Debug)]
 pub(super) enum Unclear<'a> {
-    /// None is called so.
-    Nobody,
-    /// Several are.
+    /// No account is called so.
+    NotFound,
+    /// Several accounts are.
     Several(Vec<&'a Listed>),
 }
 
@@ -115,7 +115,7 @@ pub(super) fn find<'a>(
             _ => return Err(Unclear::Several(found)),
         }
     }
-    Err(Unclear::Nobody)
+    Err(Unclear::NotFound)
 }
 
 /// The first part of its host, unless that is an address.

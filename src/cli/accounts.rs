@@ -1,22 +1,20 @@
 //! `accounts`: shows the accounts that the bridge can speak to, gives the link that connects one by OAuth, finishes an
 //! installation that came without a link, has an account tried now, and forgets one.
 //!
-//! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a running bridge
+//! It opens the store as an observer, so it works beside a bridge that runs as well as without one; a running bridge
 //! notices within a few seconds what was connected or removed.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
-use crate::accounts::{Accounts, LINK_LIFE, Listed, OAuthIntegration};
+use crate::accounts::{LINK_LIFE, Listed, OAuthIntegration};
 use crate::bridge::Error;
-use crate::bridge::kommo_stack::KommoStack;
 use crate::config::Config;
 use model::clock::Clock;
 use model::path_prefix;
-use store::Store;
 
-use super::account::{self, Unclear};
+use super::accounts_access::{CommandOutput, find, open, with_accounts};
 use super::accounts_confirm::{self, Confirm};
 use super::accounts_resume;
 use super::accounts_text as text;
@@ -71,7 +69,7 @@ enum Command {
 /// needs is not configured.
 pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), Failure> {
     let (clock, screen) = (Clock::system(), Screen::stdout());
-    let told = match args.command {
+    let output = match args.command {
         Command::List => list(config, &clock, screen).await?,
         Command::Authorize { integration, site } => {
             authorize(config, &clock, integration.as_deref(), &site).await?.folded(screen)
@@ -86,25 +84,12 @@ pub(super) async fn run(args: Args, config: &Config, json: bool) -> Result<(), F
             remove(config, &clock, &account, integration.as_deref()).await?.folded(screen)
         }
     };
-    let text = if json { told.json.to_string() } else { told.text.trim_end().to_owned() };
+    let text = if json { output.json.to_string() } else { output.text.trim_end().to_owned() };
     Ok(print(&text)?)
 }
 
-/// A result, for programs and for people.
-pub(super) struct Told {
-    pub(super) json: Value,
-    pub(super) text: String,
-}
-
-impl Told {
-    /// The same, with the lines of its text broken for this screen. A table is laid out already, and is never folded.
-    fn folded(self, screen: Screen) -> Self {
-        Self { text: screen.fold(&self.text), ..self }
-    }
-}
-
-async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<Told, Failure> {
-    let (listed, installations) = visit(config, clock, async |accounts| {
+async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<CommandOutput, Failure> {
+    let (listed, installations) = with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         Ok((listed, accounts.installations().await.map_err(Error::from)?))
     })
@@ -117,10 +102,15 @@ async fn list(config: &Config, clock: &Clock, screen: Screen) -> Result<Told, Fa
         text::installations(&installations, now) + &text::everybody_waits(everybody).unwrap_or_default();
     let text = text::list(&listed, now, screen) + &screen.fold(&below);
     let json = json!({ "accounts": listed, "installations": installations, "everybody_waits": everybody });
-    Ok(Told { json, text })
+    Ok(CommandOutput { json, text })
 }
 
-async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Url) -> Result<Told, Failure> {
+async fn authorize(
+    config: &Config,
+    clock: &Clock,
+    name: Option<&str>,
+    site: &Url,
+) -> Result<CommandOutput, Failure> {
     check_site(site, config.delivery.hosts.insecure).map_err(Failure::usage)?;
     let accounts = open(config, clock, None).await?;
     let integration = choose(accounts.integrations(), name).map_err(Failure::usage)?;
@@ -144,7 +134,7 @@ async fn authorize(config: &Config, clock: &Clock, name: Option<&str>, site: &Ur
         "redirect_uri": redirect_uri,
         "expires_at": expires_at,
     });
-    Ok(Told { json, text: text::authorize(&link, &integration.name, redirect_uri, prefix) })
+    Ok(CommandOutput { json, text: text::authorize(&link, &integration.name, redirect_uri, prefix) })
 }
 
 async fn remove(
@@ -152,8 +142,8 @@ async fn remove(
     clock: &Clock,
     account: &str,
     integration: Option<&str>,
-) -> Result<Told, Failure> {
-    visit(config, clock, async |accounts| {
+) -> Result<CommandOutput, Failure> {
+    with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         let (found, key) = match find(&listed, account, integration)? {
             Listed { name: Some(name), .. } => return Err(Failure::usage(text::of_configuration(name))),
@@ -163,31 +153,9 @@ async fn remove(
         if !accounts.remove(key).await.map_err(Error::from)? {
             return Err(Failure::running(text::no_account(account)));
         }
-        Ok(Told { json: json!({ "removed": found }), text: text::removed(found) })
+        Ok(CommandOutput { json: json!({ "removed": found }), text: text::removed(found) })
     })
     .await
-}
-
-/// Does something with the accounts of the configuration and of the store, if there is one yet.
-pub(super) async fn visit<T>(
-    config: &Config,
-    clock: &Clock,
-    what: impl AsyncFnOnce(&Accounts) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let store = Store::observe(&config.store.url, clock.clone()).await.map_err(Error::from)?;
-    let done = match open(config, clock, store.clone()).await {
-        Ok(accounts) => what(&accounts).await,
-        Err(failure) => Err(failure),
-    };
-    if let Some(store) = store {
-        store.close().await;
-    }
-    done
-}
-
-async fn open(config: &Config, clock: &Clock, store: Option<Store>) -> Result<Accounts, Failure> {
-    let kommo_stack = KommoStack::new(config, clock.clone())?;
-    Ok(kommo_stack.accounts(config, store).await.map_err(Error::from)?)
 }
 
 /// The integration that a link is for.
@@ -224,7 +192,7 @@ fn no_redirect_uri(integration: &OAuthIntegration) -> String {
     )
 }
 
-/// Whether a person can be sent there.
+/// Whether an operator can be sent there.
 fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
     let scheme = match site.scheme() {
         "https" => true,
@@ -232,25 +200,13 @@ fn check_site(site: &Url, insecure: bool) -> Result<(), String> {
         _ => false,
     };
     let bare = site.path() == "/" && site.query().is_none() && site.fragment().is_none();
-    let nobody = site.username().is_empty() && site.password().is_none();
-    if scheme && bare && nobody && site.host().is_some() {
+    let no_user = site.username().is_empty() && site.password().is_none();
+    if scheme && bare && no_user && site.host().is_some() {
         return Ok(());
     }
     Err("--site must be like https://www.kommo.com or https://www.amocrm.ru: https (http under delivery.insecure alone) \
          and a host"
         .to_owned())
-}
-
-/// The one account that is meant.
-pub(super) fn find<'a>(
-    listed: &'a [Listed],
-    wanted: &str,
-    integration: Option<&str>,
-) -> Result<&'a Listed, Failure> {
-    account::find(listed, wanted, integration).map_err(|unclear| match unclear {
-        Unclear::Nobody => Failure::running(text::no_account(wanted)),
-        Unclear::Several(several) => Failure::usage(text::ambiguous(wanted, &several)),
-    })
 }
 
 #[cfg(test)]

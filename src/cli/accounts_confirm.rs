@@ -13,7 +13,7 @@ use crate::config::Config;
 use model::AccountId;
 use model::clock::Clock;
 
-use super::accounts::{Told, visit};
+use super::accounts_access::{CommandOutput, with_accounts};
 use super::accounts_text as text;
 use super::exit::Failure;
 
@@ -51,10 +51,10 @@ pub(super) async fn run(
     clock: &Clock,
     confirm: &Confirm,
     json: bool,
-) -> Result<Told, Failure> {
+) -> Result<CommandOutput, Failure> {
     let can_ask = io::stdin().is_terminal() && !json;
     let expected = expected(confirm, can_ask).map_err(Failure::usage)?;
-    visit(config, clock, async |accounts| {
+    with_accounts(config, clock, async |accounts| {
         let waiting = accounts.installations().await.map_err(Error::from)?;
         let one = find(&waiting, &confirm.host, confirm.integration.as_deref())?;
         let accept = |account_id| match expected {
@@ -63,7 +63,7 @@ pub(super) async fn run(
             Expected::Ask => ask(&one.host, account_id),
         };
         let connected = accounts.confirm(one, accept).await.map_err(|error| failure(&error))?;
-        Ok(Told {
+        Ok(CommandOutput {
             json: json!({ "connected": {
                 "host": one.host,
                 "account_id": connected.account_id,

@@ -11,7 +11,7 @@ use crate::config::Config;
 use model::AccountState;
 use model::clock::Clock;
 
-use super::accounts::{Told, find, visit};
+use super::accounts_access::{CommandOutput, find, with_accounts};
 use super::exit::Failure;
 use super::text::clean;
 
@@ -24,9 +24,9 @@ pub(super) async fn run(
     clock: &Clock,
     wanted: &str,
     integration: Option<&str>,
-) -> Result<Told, Failure> {
+) -> Result<CommandOutput, Failure> {
     let runs = store::file::is_served(&config.store.url);
-    visit(config, clock, async |accounts| {
+    with_accounts(config, clock, async |accounts| {
         let listed = accounts.list().await.map_err(Error::from)?;
         let found = find(&listed, wanted, integration)?;
         let Some(origin) = can_be_tried(found).map_err(Failure::running)? else {
@@ -39,7 +39,10 @@ pub(super) async fn run(
         if runs != Some(false) {
             accounts.ask_resume(origin).await.map_err(Error::from)?;
         }
-        Ok(Told { json: json!({ "resumed": found, "bridge_runs": runs }), text: expectation(found, runs) })
+        Ok(CommandOutput {
+            json: json!({ "resumed": found, "bridge_runs": runs }),
+            text: expectation(found, runs),
+        })
     })
     .await
 }

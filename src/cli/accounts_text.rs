@@ -1,4 +1,4 @@
-//! Accounts as a person reads them, and what is said when one cannot be removed.
+//! Accounts as text, and what is said when one cannot be removed.
 //!
 //! Texts from outside (hosts, reasons of Kommo) cannot steer the terminal: control characters are replaced.
 

@@ -82,15 +82,15 @@ pub(super) fn complain(message: &str) {
 /// Says on stderr what a reader of the result should know. On a thread of its own; waits for it, but not long.
 pub(super) fn notice(message: &str) {
     let text = format!("{}\n", Screen::stderr().fold(&harmless(message, Keep::Lines)));
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let write = move || {
         // No one is there to learn that no one reads.
         let _unheard = anstream::stderr().write_all(text.as_bytes());
-        let _too_late = tell.send(());
+        let _too_late = sender.send(());
     };
     // Without a thread there is nothing else to do than to exit with the status.
     if thread::Builder::new().name("message".to_owned()).spawn(write).is_ok() {
-        let _too_slow = told.recv_timeout(MESSAGE_TIMEOUT);
+        let _too_slow = receiver.recv_timeout(MESSAGE_TIMEOUT);
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn probe(config: &Config) -> Probed {
         Ok(Err(error)) => {
             Probed::Absent(format!("the bridge at {address} (admin.listen) cannot be asked: {error}"))
         }
-        Ok(Ok(answer)) => judge(&answer),
+        Ok(Ok(answer)) => decide(&answer),
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn ready(config: &Config) -> Option<serde_json::Value> {
 }
 
 fn body_of_ready(answer: &str) -> Option<serde_json::Value> {
-    let (_, body) = answer.split_once("\r\n\r\n").filter(|_| judge(answer) == Probed::Ready)?;
+    let (_, body) = answer.split_once("\r\n\r\n").filter(|_| decide(answer) == Probed::Ready)?;
     serde_json::from_str(body).ok()
 }
 
@@ -94,7 +94,7 @@ struct NotReady {
     reasons: Vec<String>,
 }
 
-fn judge(answer: &str) -> Probed {
+fn decide(answer: &str) -> Probed {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).unwrap_or_default();
     if status == "200" {
@@ -145,7 +145,7 @@ mod tests {
             ("SSH-2.0-x 200", Probed::Foreign),
             ("", Probed::Foreign),
         ] {
-            assert_eq!(judge(answer), expected, "{answer}");
+            assert_eq!(decide(answer), expected, "{answer}");
         }
     }
 
@@ -168,10 +168,10 @@ mod tests {
         let options = ListenerOptions::new("admin", limits, LogLimiter::new("a test", jobs.clock.clock()));
         tokio::spawn(serve(listener, admin, options, CancellationToken::new()));
         let starting = Probed::NotReady("the bridge is starting".into());
-        assert_eq!(judge(&ask(address).await.unwrap()), starting);
+        assert_eq!(decide(&ask(address).await.unwrap()), starting);
         health.ready();
         let answer = ask(address).await.unwrap();
-        assert_eq!(judge(&answer), Probed::Ready);
+        assert_eq!(decide(&answer), Probed::Ready);
         assert_eq!(body_of_ready(&answer).unwrap()["everybody_waits"], serde_json::Value::Null);
     }
 }

@@ -1,4 +1,4 @@
-//! `jobs`: looks at jobs and moves them, through the store.
+//! `jobs`: shows jobs and moves them, through the store.
 //!
 //! It opens the store as a visitor, so it works beside a bridge that runs as well as without one; a
 //! running bridge sees within a few seconds what was moved.
@@ -115,7 +115,7 @@ struct List {
 pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: bool) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = Store::open(&config.store.url, Role::Observer, clock.clone()).await?;
-    let mut visit = Visit {
+    let mut session = Session {
         store: &store,
         configured: &config.handlers,
         handlers,
@@ -126,12 +126,12 @@ pub async fn run(args: Args, config: &Config, handlers: HashSet<String>, json: b
         notice,
         out: anstream::stdout(),
     };
-    let done = visit.carry_out(args.command).await;
+    let done = session.carry_out(args.command).await;
     store.close().await;
     done
 }
 
-struct Visit<'a, W> {
+struct Session<'a, W> {
     store: &'a Store,
     /// The handlers of the configuration.
     configured: &'a BTreeMap<HandlerName, HandlerConfig>,
@@ -154,7 +154,7 @@ enum Move {
     Cancel,
 }
 
-impl<W: Write> Visit<'_, W> {
+impl<W: Write> Session<'_, W> {
     async fn carry_out(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::List(list) => self.list(list).await,
@@ -231,14 +231,14 @@ impl<W: Write> Visit<'_, W> {
     async fn waits_for(&self, job: &JobRecord) -> Result<Option<WaitsFor>, StoreError> {
         let JobRecord::Whole(job) = job else { return Ok(None) };
         let waits = self.store.accounts().waits_at(job.request.return_url.origin()).await?;
-        let around = WaitContext {
+        let context = WaitContext {
             now: self.clock.now(),
             is_served: self.is_served,
             has_handler: self.handlers.contains(job.handler.as_str()),
             account: waits.account.as_ref(),
             all_accounts: waits.all_accounts.as_ref(),
         };
-        Ok(waits_for(job, &around))
+        Ok(waits_for(job, &context))
     }
 
     async fn retry_dead(&mut self, handler: Option<HandlerName>, force: bool) -> anyhow::Result<()> {

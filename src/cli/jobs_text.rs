@@ -1,4 +1,4 @@
-//! Jobs as a person reads them.
+//! Jobs as text.
 //!
 //! Texts from outside (data, errors) cannot steer the terminal: control characters are replaced.
 

@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration.
 
 mod accounts;
+mod accounts_access;
 mod accounts_confirm;
 mod accounts_resume;
 mod accounts_text;

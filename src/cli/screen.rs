@@ -69,7 +69,7 @@ impl Screen {
     }
 }
 
-/// How wide a terminal is: `COLUMNS`, which a person sets, else what the terminal says.
+/// How wide a terminal is: `COLUMNS`, which an operator sets, else what the terminal says.
 fn width(said: Option<u16>, columns: Option<&str>) -> usize {
     let columns = columns.and_then(|columns| columns.parse().ok());
     let known = columns.or(said.map(usize::from)).filter(|width| *width > 0);

@@ -96,10 +96,10 @@ pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
     };
     let text = if json { printed.json() } else { printed.toml() };
     let stopped = CancellationToken::new();
-    let told = stopped.clone();
+    let forwarded = stopped.clone();
     tokio::spawn(async move {
         stop.await;
-        told.cancel();
+        forwarded.cancel();
     });
     match print_until(&stopped, text.trim_end().to_owned()).await {
         // A stop while no one has read the configuration is a stop like any other.

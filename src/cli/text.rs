@@ -1,4 +1,4 @@
-//! Texts of all commands, as a person reads them.
+//! Texts that all commands share.
 //!
 //! Texts from outside cannot steer the terminal: control characters are replaced.
 
@@ -33,7 +33,7 @@ pub(super) fn when(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A span in the unit that a person would take.
+/// A span in the unit that reads best.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),

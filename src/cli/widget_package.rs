@@ -17,7 +17,7 @@ use super::exit::{Failure, complain};
 use super::widget_package_text::Written;
 
 /// The largest file that is read as a logo, in bytes.
-const MAX_LOGO: u64 = 32 * 1024 * 1024;
+const MAX_LOGO_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Describes a widget, and says where to write it.
 #[derive(Debug, clap::Args)]
@@ -125,8 +125,9 @@ fn described(args: Args, public_url: Option<&str>, mut mistakes: Vec<Mistake>) -
         }
     };
     let logo = args.logo.and_then(|file| match read_logo(&file) {
-        Ok(bytes) if bytes.len() as u64 > MAX_LOGO => {
-            let message = format!("{} has more than {} MiB: make it smaller", file.display(), MAX_LOGO >> 20);
+        Ok(bytes) if bytes.len() as u64 > MAX_LOGO_BYTES => {
+            let message =
+                format!("{} has more than {} MiB: make it smaller", file.display(), MAX_LOGO_BYTES >> 20);
             mistakes.push(Mistake { about: "logo", message });
             None
         }
@@ -165,7 +166,7 @@ fn described(args: Args, public_url: Option<&str>, mut mistakes: Vec<Mistake>) -
 /// The file, as far as it can be a logo and one byte more: some files have no end.
 fn read_logo(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(file)?.take(MAX_LOGO + 1).read_to_end(&mut bytes)?;
+    fs::File::open(file)?.take(MAX_LOGO_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,4 +1,4 @@
-//! What `widget-package` says: what is in the package, and what a person does with it, in order.
+//! What `widget-package` says: what is in the package, and what an operator does with it, in order.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ impl Written<'_> {
         })
     }
 
-    /// For a person; without a newline at its end.
+    /// As text, without a newline at its end.
     pub(super) fn text(&self) -> String {
         let spec = self.spec;
         let mut lines = vec![format!(

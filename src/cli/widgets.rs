@@ -99,12 +99,12 @@ struct Uninstall {
 /// # Errors
 /// There is no such account, Kommo refuses or is not reached, or the settings do not fit the widget.
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
-    let visit = account::Visit::begin(config, args.account.as_deref()).await?;
-    let client = visit.client.clone();
+    let session = account::AccountSession::open(config, args.account.as_deref()).await?;
+    let client = session.client.clone();
     let done = Work { client, json, screen: Screen::stdout(), out: anstream::stdout() }
         .carry_out(args.command)
         .await;
-    visit.end().await;
+    session.close().await;
     done
 }
 

@@ -1,4 +1,4 @@
-//! Widgets as a person reads them.
+//! Widgets as text.
 
 use anstyle::AnsiColor;
 use serde_json::Value;
@@ -66,7 +66,7 @@ fn settings(widget: &Widget, show_secrets: bool, screen: Screen) -> String {
         return table.render(screen);
     };
     let shown = if show_secrets { serde_json::json!(settings) } else { settings.masked(template) };
-    let value = |key: &str| Cell::from(shown.get(key).map(told).unwrap_or_default());
+    let value = |key: &str| Cell::from(shown.get(key).map(shown_value).unwrap_or_default());
     let [setting, name, kind, mandatory] = COLUMNS;
     let mut table = Table::new([setting, name, kind, mandatory, Column::new("VALUE").below()]);
     for field in template {
@@ -97,7 +97,7 @@ fn installed(widget: &Widget) -> Cell {
     Cell::styled(yes(widget.is_active_in_account), style)
 }
 
-fn told(value: &Value) -> String {
+fn shown_value(value: &Value) -> String {
     clean(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 

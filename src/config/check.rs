@@ -5,85 +5,26 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use super::check_outgoing::Written;
+use super::checker::{Checker, DAY, HOUR, MILLISECOND, MINUTE, SECOND};
 use super::problem::Problems;
 use super::raw::{self, Raw};
-use super::secret::{Kind, SecretFile};
+use super::secret::Kind;
 use super::sections::{
     AdminConfig, Config, DeliveryConfig, LogConfig, ServerConfig, StoreConfig, WorkersConfig,
 };
 use super::source::Sources;
 use super::tree::Node;
-use super::values::{Size, Span, Text};
-use super::{check_names, check_outgoing, secret};
+use super::values::{Size, Text};
+use super::{check_names, check_outgoing};
 use model::{Budget, HostRules, is_path_prefix, path_prefix};
-
-pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const ENCRYPTION_KEY: [&str; 2] = ["store", "encryption_key"];
 const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 const BUDGETS: RangeInclusive<usize> = 1 << 10..=65_536 << 30;
-
-/// The tree for the places, and the problems found so far.
-pub(super) struct Checker<'a> {
-    pub(super) tree: &'a Node,
-    pub(super) problems: &'a mut Problems,
-    /// The files that secrets were read from.
-    pub(super) files: Vec<SecretFile>,
-}
-
-impl Checker<'_> {
-    pub(super) fn refuse(&mut self, path: &[&str], message: impl Into<String>) {
-        self.problems.refuse(self.tree, path, message);
-    }
-
-    /// A value that must be there. One that was refused before is not called missing as well.
-    pub(super) fn need<T>(&mut self, path: &[&str], value: Option<T>, what: &str) -> Option<T> {
-        if value.is_none() && !self.problems.cover(path) {
-            self.refuse(path, format!("is missing: {what}"));
-        }
-        value
-    }
-
-    pub(super) fn secret(
-        &mut self,
-        path: &[&str],
-        value: Option<SecretString>,
-        file: Option<String>,
-        kind: secret::Kind,
-    ) -> Option<SecretString> {
-        let found = secret::resolve(path, value, file, kind, self.tree, self.problems)?;
-        self.files.extend(found.file);
-        Some(found.secret)
-    }
-
-    pub(super) fn span(
-        &mut self,
-        path: &[&str],
-        value: Option<Text<Span>>,
-        allowed: RangeInclusive<Duration>,
-    ) -> Option<Duration> {
-        let Text(Span(span)) = self.need(path, value, "a duration")?;
-        if allowed.contains(&span) {
-            return Some(span);
-        }
-        let (least, most) = (Span(*allowed.start()), Span(*allowed.end()));
-        self.refuse(path, format!("must be a duration from {least} to {most}"));
-        None
-    }
-
-    pub(super) fn count(&mut self, path: &[&str], value: Option<u32>) -> Option<usize> {
-        self.need(path, value, "a whole number").and_then(|count| usize::try_from(count).ok())
-    }
-}
 
 /// The checked configuration; none if something was refused.
 pub(super) fn config(
@@ -305,9 +246,4 @@ fn wrong_public_url(url: &Url) -> Option<&'static str> {
         "must be the part before /widget_request/NAME and /oauth/callback, like \"https://example.com\" or \
          \"https://example.com/bots\"",
     )
-}
-
-/// Scheme, host and port, and nothing more.
-pub(super) fn is_origin(url: &Url) -> bool {
-    url.path() == "/" && url.query().is_none()
 }

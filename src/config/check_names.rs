@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{Checker, DAY, MILLISECOND, is_origin};
+use super::checker::{Checker, DAY, MILLISECOND, is_origin};
 use super::raw;
 use super::secret::Kind;
 use super::secret_text::is_uuid;

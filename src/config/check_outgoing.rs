@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::check::Checker;
+use super::checker::Checker;
 use super::source::Sources;
 use super::{ca_file, raw, secret};
 use model::{Authorities, Outgoing, Proxy, ProxyUrl};

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::problem::{ConfigError, ConfigProblem, Problems};
+use super::error::{ConfigError, ConfigProblem};
+use super::problem::Problems;
 use super::raw::Raw;
 use super::schema::Schema;
 use super::sections::Config;
@@ -44,7 +45,7 @@ impl Effective {
         schema.check(&mut tree, &mut problems);
         let raw = read_raw(&mut tree, &mut problems);
         let config = check::config(raw, file, sources, &tree, &mut problems);
-        problems.into_result(config).map(|config| Self { config, tree, schema })
+        problems.into_result(config, nothing_read).map(|config| Self { config, tree, schema })
     }
 }
 

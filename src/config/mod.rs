@@ -12,7 +12,9 @@ mod ca_file;
 mod check;
 mod check_names;
 mod check_outgoing;
+mod checker;
 mod environment;
+mod error;
 mod load;
 mod problem;
 mod raw;
@@ -27,7 +29,7 @@ mod tree;
 mod values;
 
 pub use self::load::Effective;
-pub use problem::{ConfigError, ConfigProblem};
+pub use error::{ConfigError, ConfigProblem};
 pub use secret::{SecretFile, SecretFileError};
 pub use sections::{
     AccountConfig, AdminConfig, Config, DeliveryConfig, HandlerConfig, IntegrationConfig, LogConfig,

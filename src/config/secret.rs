@@ -102,7 +102,7 @@ pub enum SecretFileError {
 }
 
 /// A secret, and the file that it comes from, if it does.
-pub(super) struct Found {
+pub(super) struct ResolvedSecret {
     pub(super) secret: SecretString,
     pub(super) file: Option<SecretFile>,
 }
@@ -118,7 +118,7 @@ pub(super) fn resolve(
     kind: Kind,
     tree: &Node,
     problems: &mut Problems,
-) -> Option<Found> {
+) -> Option<ResolvedSecret> {
     let (last, table) = path.split_last()?;
     let file_key = format!("{last}_file");
     let file_path = [table, &[file_key.as_str()]].concat();
@@ -133,7 +133,7 @@ pub(super) fn resolve(
                 problems.refuse(tree, path, why);
                 return None;
             }
-            return Some(Found { secret, file: None });
+            return Some(ResolvedSecret { secret, file: None });
         }
         (None, Some(file)) => file,
     };
@@ -148,7 +148,7 @@ pub(super) fn resolve(
         Ok((secret, file)) => {
             let path = path.iter().map(|part| (*part).to_owned()).collect();
             let file = SecretFile { path, file, kind, at_start: secret.clone() };
-            Some(Found { secret, file: Some(file) })
+            Some(ResolvedSecret { secret, file: Some(file) })
         }
         Err(why) => {
             problems.refuse(tree, &file_path, why);

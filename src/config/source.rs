@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::environment;
-use super::problem::{ConfigError, ConfigProblem};
+use super::error::{ConfigError, ConfigProblem};
 use super::tree::Origin;
 
 /// The file that is read where none is named.

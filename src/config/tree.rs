@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::problem::{ConfigError, ConfigProblem};
+use super::error::{ConfigError, ConfigProblem};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

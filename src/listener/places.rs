@@ -73,16 +73,16 @@ impl Places {
         loop {
             let now = Instant::now();
             match self.ask(now) {
-                Asked::Place(place) => {
+                Offer::Place(place) => {
                     self.0.wanted.store(false, Relaxed);
                     return place;
                 }
-                Asked::Closing => self.0.changed.notified().await,
-                Asked::Full(Some(until)) => {
+                Offer::Closing => self.0.changed.notified().await,
+                Offer::Full(Some(until)) => {
                     self.0.wanted.store(true, Relaxed);
                     let _changed_or_time = timeout_at(until, self.0.changed.notified()).await;
                 }
-                Asked::Full(None) => {
+                Offer::Full(None) => {
                     self.0.wanted.store(true, Relaxed);
                     full.get_or_insert_with(|| Full::since(now, self.clone()));
                     self.0.changed.notified().await;
@@ -91,24 +91,24 @@ impl Places {
         }
     }
 
-    fn ask(&self, now: Instant) -> Asked {
+    fn ask(&self, now: Instant) -> Offer {
         let mut state = self.state();
         match state.table.admit(now) {
             Admission::Place(id) => {
                 let bell = Arc::<Bell>::default();
                 state.bells.insert(id, bell.clone());
                 self.0.open.increment(1.0);
-                Asked::Place(Place { places: self.clone(), id, bell })
+                Offer::Place(Place { places: self.clone(), id, bell })
             }
             Admission::AfterClosing(id) => {
                 if let Some(bell) = state.bells.get(&id) {
                     bell.has_rung.store(true, Relaxed);
                     bell.rings.notify_one();
                 }
-                Asked::Closing
+                Offer::Closing
             }
-            Admission::Soon => Asked::Closing,
-            Admission::Full(until) => Asked::Full(until),
+            Admission::Soon => Offer::Closing,
+            Admission::Full(until) => Offer::Full(until),
         }
     }
 
@@ -183,7 +183,7 @@ impl Places {
     }
 }
 
-enum Asked {
+enum Offer {
     Place(Place),
     /// Another connection is closing.
     Closing,

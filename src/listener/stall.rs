@@ -1,6 +1,6 @@
 //! Cuts peers that do not read.
 //!
-//! A peer that asks and asks and never reads an answer would hold its connection for ever: the head's
+//! A peer that asks and asks and never reads an answer would hold its connection forever: the head's
 //! time limit only counts while a head is awaited.
 
 use std::io;
@@ -26,7 +26,7 @@ impl<S> StallGuard<S> {
     }
 
     /// Passes on what a write came to, unless it has been waiting for too long.
-    fn judge<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn guard<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -51,7 +51,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.judge(written, cx)
+        self.guard(written, cx)
     }
 
     fn poll_write_vectored(
@@ -60,7 +60,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.judge(written, cx)
+        self.guard(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -69,11 +69,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.judge(flushed, cx)
+        self.guard(flushed, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.judge(closed, cx)
+        self.guard(closed, cx)
     }
 }

@@ -26,7 +26,7 @@ struct Metric {
     kind: MetricKind,
     /// Of what.
     unit: Unit,
-    /// What it says, for a person.
+    /// Its help text.
     help: &'static str,
 }
 

@@ -90,9 +90,9 @@ async fn an_outage_longer_than_give_up_after_ends_in_dead() {
     let lasted = calls[calls.len() - 1].instant - calls[0].instant;
     assert!(lasted >= Duration::from_millis(990) && calls.len() >= 2, "{lasted:?}, {} calls", calls.len());
     assert_eq!(job["delivery_attempts"], calls.len());
-    // A person may try again, with a new budget.
+    // An operator may retry, with a new budget.
     kommo.set_outage(None);
-    bridge.person(&id, "retry").await;
+    bridge.operator(&id, "retry").await;
     continued(&bot).await;
     bridge.in_state(&id, "delivered").await;
 }
@@ -138,7 +138,7 @@ async fn a_refused_completion_makes_place_for_the_fallback_once() {
         assert_eq!((&job["outcome"], &job["delivery_attempts"]), (&json!("fallback"), &json!(2)), "{status}");
         assert!(twice.continues().is_empty());
     }
-    // Kommo's validation errors are there for a person.
+    // Kommo's validation errors are there for an operator.
     let dead = bridge.get("/api/v1/jobs?state=dead&q=InvalidRequest").await.1;
     assert_eq!(dead["jobs"].as_array().unwrap().len(), 1, "{dead:#}");
 }

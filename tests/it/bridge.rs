@@ -128,8 +128,8 @@ impl TestBridge {
         job
     }
 
-    /// Moves a job as a person does: `retry` or `cancel`.
-    pub async fn person(&self, id: &str, does: &str) -> (u16, Value) {
+    /// Moves a job as an operator does: `retry` or `cancel`.
+    pub async fn operator(&self, id: &str, does: &str) -> (u16, Value) {
         self.admin_post(&format!("/api/v1/jobs/{id}/{does}"), &Value::Null).await
     }
 
@@ -164,7 +164,7 @@ impl TestBridge {
         .await;
     }
 
-    /// Waits until `/health/ready` says that this account waits for a person, and gives what it says.
+    /// Waits until `/health/ready` says that this account waits for an operator, and returns what it says.
     pub async fn waiting(&self, host: &str) -> String {
         let limit = Instant::now() + TEST_TIMEOUT;
         loop {
@@ -193,8 +193,8 @@ impl TestBridge {
     }
 
     /// Asks it to stop at once, and does not wait for it.
-    pub fn insist_to_stop(&self) {
-        self.shutdown.insist();
+    pub fn force_stop(&self) {
+        self.shutdown.force();
     }
 
     /// Stops it and gives its folder, for the next one.
@@ -202,11 +202,11 @@ impl TestBridge {
         self.shutdown.ask();
         let thread = self.thread.take().unwrap();
         let ended = tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
-        self.judge(&ended);
+        self.check_end(&ended);
         self.folder.clone()
     }
 
-    fn judge(&self, ended: &Ended) {
+    fn check_end(&self, ended: &Ended) {
         assert_eq!(ended.error, None, "the bridge ended badly");
         if !self.may_leave_jobs {
             assert!(ended.unfinished.is_empty(), "unfinished jobs are left: {:?}", ended.unfinished);
@@ -219,11 +219,11 @@ impl Drop for TestBridge {
         let Some(thread) = self.thread.take() else { return };
         if std::thread::panicking() {
             // The test has failed already: no second panic, and no waiting for handlers that it holds.
-            self.shutdown.insist();
+            self.shutdown.force();
             let _ended = thread.join();
         } else {
             self.shutdown.ask();
-            self.judge(&thread.join().unwrap());
+            self.check_end(&thread.join().unwrap());
         }
     }
 }

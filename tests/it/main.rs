@@ -1,4 +1,4 @@
-//! The library as its users have it: real bridges, configured as people configure them, on real sockets
+//! The library as its users have it: real bridges, configured as operators configure them, on real sockets
 //! and real SQLite files. Only Kommo is played, by the crate's own simulator.
 //!
 //! A file a room; [`bridge`] is the harness. No test sleeps: each waits for an event, within a limit.

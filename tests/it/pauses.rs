@@ -239,7 +239,7 @@ async fn the_warning_that_all_accounts_wait_ends_once_its_time_is_over_and_nothi
     }
     bridge.until("all to wait", || async { !bridge.ready().await.1["everybody_waits"].is_null() }).await;
     for id in &refused {
-        assert_eq!(bridge.person(id, "cancel").await.0, 200);
+        assert_eq!(bridge.operator(id, "cancel").await.0, 200);
     }
     advance(&clock, 70);
     let is_quiet =

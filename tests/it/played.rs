@@ -48,8 +48,8 @@ pub async fn continued(bot: &Bot) -> Continue {
         .unwrap_or_else(|_| panic!("the bot still waits: {:#?}", bot.report()))
 }
 
-/// Waits until one more bot of this account has asked and was continued. Whatever was due before it has had its turn by then,
-/// so a test can say that something did not happen.
+/// Waits until one more bot of this account has asked and was continued. By then, whatever was due before it has had its
+/// turn, so a test can say that something did not happen.
 pub async fn one_more_continued(bridge: &TestBridge, kommo: &Simulator) {
     let bot = bot(kommo);
     bridge.ask(&bot, "echo").await;

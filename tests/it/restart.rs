@@ -212,7 +212,7 @@ async fn a_failed_attempt_counts_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_insists_waits_for_nothing_and_loses_nothing() {
+async fn forced_stop_waits_for_nothing_and_loses_nothing() {
     let kommo = kommo().await;
     let (handler, mut held_once) = held();
     let config = "workers.grace = \"1h\"\ndelivery.request_timeout = \"10m\"";
@@ -225,7 +225,7 @@ async fn who_insists_waits_for_nothing_and_loses_nothing() {
     held_once.entered().await;
     bridge.ask_to_stop();
     bridge.until("the bridge to drain", || async { bridge.ready().await.0 == 503 }).await;
-    bridge.insist_to_stop();
+    bridge.force_stop();
     let folder = tokio::time::timeout(TEST_TIMEOUT, bridge.stop()).await.expect("it waits all the same");
 
     kommo.set_outage(None);

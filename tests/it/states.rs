@@ -1,4 +1,4 @@
-//! The states of a job as a person sees them through the admin API.
+//! The states of a job as an operator sees them through the admin API.
 
 use salesbot_bridge::simulator::{Fault, Plan};
 use serde_json::{Value, json};
@@ -73,12 +73,12 @@ async fn an_unfinished_job_can_be_cancelled_wherever_it_is() {
     let queued = bridge.ask(&bots[2], "held").await;
     for (id, state) in [(&queued, "queued"), (&running, "running"), (&delivering, "delivering")] {
         bridge.in_state(id, state).await;
-        let (status, job) = bridge.person(id, "cancel").await;
+        let (status, job) = bridge.operator(id, "cancel").await;
         assert_eq!((status, &job["state"]), (200, &json!("cancelled")), "{state}");
         assert!(job["finished_at"].is_string(), "{state}: {job:#}");
-        let (status, problem) = bridge.person(id, "cancel").await;
+        let (status, problem) = bridge.operator(id, "cancel").await;
         assert_eq!((status, &problem["status"]), (409, &json!(409)), "{state}: {problem}");
-        assert_eq!(bridge.person(id, "retry").await.0, 409, "{state}");
+        assert_eq!(bridge.operator(id, "retry").await.0, 409, "{state}");
     }
     // The handler's result comes too late and changes nothing.
     held.let_go(2);
@@ -108,10 +108,10 @@ async fn a_dead_job_goes_on_when_a_person_retries_it() {
         assert!(dead["last_error"].as_str().unwrap().contains("InvalidRequest"), "{dead:#}");
     }
     assert_eq!(bridge.get("/api/v1/jobs?state=dead").await.1["jobs"].as_array().unwrap().len(), 3);
-    assert_eq!(bridge.person(&ids[0], "retry").await.0, 200);
+    assert_eq!(bridge.operator(&ids[0], "retry").await.0, 200);
     let delivered = bridge.in_state(&ids[0], "delivered").await;
     assert_eq!(attempts(&delivered)[3], "delivery 3 ok 202", "{delivered:#}");
-    assert_eq!(bridge.person(&ids[0], "retry").await.0, 409);
+    assert_eq!(bridge.operator(&ids[0], "retry").await.0, 409);
 
     let many = json!({ "state": "dead", "handler": "echo" });
     let other = json!({ "state": "dead", "handler": "other" });
@@ -159,7 +159,7 @@ async fn a_return_url_that_comes_again_makes_a_second_job() {
     let continues = bot.continues();
     assert_eq!((continues.len(), &continues[2].data["turn"]), (3, &waits_again["turn"]));
 
-    let (status, problem) = bridge.person(&third, "retry").await;
+    let (status, problem) = bridge.operator(&third, "retry").await;
     assert_eq!((status, problem["detail"].as_str().unwrap().contains(&fourth)), (409, true), "{problem}");
     let forced = bridge.admin_post(&format!("/api/v1/jobs/{third}/retry"), &json!({ "force": true })).await;
     assert_eq!(forced.0, 200, "{}", forced.1);

@@ -1,4 +1,4 @@
-//! Accounts that a person connects, around the real program: a configuration for it, and the person.
+//! Accounts that an operator connects, around the real program: a configuration for it, and the operator.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::home::Home;
 use crate::process::Ended;
 use crate::serve::Serve;
 
-/// As it stands in Kommo. A bridge of a test learns its port late, so the person goes from there to it.
+/// As it stands in Kommo. A bridge of a test learns its port late, so the operator goes from there to it.
 pub const REDIRECT_URI: &str = "http://bridge.test/oauth/callback";
 pub const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
@@ -50,7 +50,7 @@ pub fn accounts(home: &Home, arguments: &[&str]) -> Ended {
     home.run(&[&["accounts"], arguments].concat())
 }
 
-/// Makes a link, opens it as a person does, and comes back to the bridge; gives its answer.
+/// Makes a link, opens it as an operator does, and comes back to the bridge; returns its answer.
 pub async fn connect(home: &Home, serve: &Serve, kommo: &Simulator) -> reqwest::Response {
     let link = accounts(home, &["authorize", "--json", "--site", kommo.base_url()]).expect(0).json();
     let browser = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();

@@ -43,9 +43,9 @@ async fn a_second_continue_is_explained_by_a_kill_or_a_lost_answer_or_not_at_all
         let post = client.post(bot.return_url()).bearer_auth(&simulator.options().access_token);
         post.body(r#"{"data":{"status":"success"}}"#).send().await.unwrap();
     }
-    let (told, calls) = (bot.report(), simulator.calls());
+    let (bot_report, calls) = (bot.report(), simulator.calls());
     let plan = |faults| BotPlan { work: false, ms: 0, fails: 0, faults, persists: false, repeats: false };
-    let doubles = |faults, in_flight| account::doubles(&plan(faults), &told, &calls, in_flight);
+    let doubles = |faults, in_flight| account::doubles(&plan(faults), &bot_report, &calls, in_flight);
     assert_eq!(doubles(vec![], 0), Doubles { unexplained: 2, ..Doubles::default() });
     assert_eq!(doubles(vec![], 2), Doubles { crash: 2, ..Doubles::default() });
     let one_each = Doubles { crash: 1, answer_lost: 1, ..Doubles::default() };

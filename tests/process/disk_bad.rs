@@ -14,7 +14,7 @@ use sqlx::{Connection, SqliteConnection};
 use crate::TEST_TIMEOUT;
 use crate::home::Home;
 use crate::process::{Ended, run};
-use crate::rig::look::look;
+use crate::rig::store_files;
 
 /// A store with acknowledged jobs that wait, left by a bridge that was stopped, or killed.
 struct Left {
@@ -160,11 +160,11 @@ async fn a_log_that_is_damaged_in_its_middle_costs_no_job_from_before_the_damage
     let left = Left::by_a_kill().await;
     let log = left.home.path("bridge.db-wal");
     let mut bytes = fs::read(&log).unwrap();
-    let whole = look(&left.file, true).await.jobs;
+    let whole = store_files::read(&left.file, true).await.jobs;
     let middle = bytes.len() / 2;
     noise(&mut bytes[middle..]);
     fs::write(&log, bytes).unwrap();
-    let kept = look(&left.file, true).await;
+    let kept = store_files::read(&left.file, true).await;
     assert_eq!(kept.wrong, Vec::<String>::new());
     assert!(kept.jobs.len() < whole.len() && kept.jobs.iter().all(|job| whole.contains(job)));
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::home::Home;
 
-/// Calls the handler `log` of a bridge that logs in `format`. Returns the job's id, the handler's line, and the bridge's line
-/// about the finished job.
+/// Calls the handler `log` of a bridge that logs in `format`. Returns the job's id, the handler's line, and the bridge's
+/// line about the finished job.
 async fn lines_of_a_job(format: &str) -> (String, String, String) {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let home = Home::new(&simulator, &format!("log.format = \"{format}\""));

@@ -17,7 +17,7 @@ use crate::disk::Disk;
 use crate::disk::cut::{Left, Mood, cut};
 use crate::disk::recording::Recording;
 use crate::home::Home;
-use crate::rig::look::{look, path_of};
+use crate::rig::store_files::{self, path_of};
 use crate::serve::Serve;
 
 const CUTS: usize = 40;
@@ -83,10 +83,10 @@ impl Recorded {
     async fn lost(&self, position: usize, mood: Mood) -> (usize, Vec<String>) {
         let place = tempfile::tempdir().unwrap();
         lay(&cut(&self.recording, position, mood), &self.disk.path(""), place.path());
-        let look = look(&place.path().join("data/bridge.db"), true).await;
-        let there: BTreeSet<&str> = look.jobs.iter().map(|(_, path)| &**path).collect();
+        let snapshot = store_files::read(&place.path().join("data/bridge.db"), true).await;
+        let there: BTreeSet<&str> = snapshot.jobs.iter().map(|(_, path)| &**path).collect();
         let lost = self.acknowledged_by(position).filter(|bot| !there.contains(path_of(&bot.return_url())));
-        (lost.count(), look.wrong)
+        (lost.count(), snapshot.wrong)
     }
 }
 

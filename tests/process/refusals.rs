@@ -1,4 +1,4 @@
-//! Starts that fail: which exit status, and whether a person learns what to do.
+//! Starts that fail: which exit status, and whether an operator learns what to do.
 
 use std::fs;
 use std::net::TcpListener;

@@ -17,7 +17,7 @@ use crate::serve::Serve;
 /// Stands for the bridge until it has a port.
 const BRIDGE: &str = "http://bridge.test";
 
-/// Runs a printed command as a person does, in a shell with the program on its path.
+/// Runs a printed command as an operator does, in a shell with the program on its path.
 fn typed(command: &str, folder: &Path) -> Ended {
     let program = Path::new(env!("CARGO_BIN_EXE_salesbot-bridge"));
     let mut shell = undisturbed(Command::new("sh"));
@@ -74,13 +74,13 @@ async fn a_new_user_follows_the_printed_steps_and_the_bot_goes_on() {
     serve
         .process
         .err
-        .wait("that a person is needed", |line| line.contains("operator action required").then_some(()));
+        .wait("that an operator is needed", |line| line.contains("operator action required").then_some(()));
     let (_, ready) = serve.get("/health/ready").await;
     assert!(ready["waiting"][0]["why"].as_str().unwrap().contains("accounts authorize"), "{ready}");
     let listed = typed("salesbot-bridge accounts list --config bridge.toml", folder.path()).expect(0);
     assert!(listed.out.contains("needs_authorization"), "{}", listed.out);
 
-    // 5. The link, as a person opens it.
+    // 5. The link, as an operator opens it.
     let told = typed(step(4, 0), folder.path()).expect(0);
     let link = told.out.split_whitespace().find(|word| word.contains("/oauth?")).unwrap();
     let granted = client.get(link).send().await.unwrap();

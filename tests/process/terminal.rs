@@ -14,21 +14,21 @@ use crate::home::Home;
 
 /// `command` as a terminal of this many columns shows it.
 fn shown(mut command: Command, columns: u16) -> String {
-    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&person).unwrap();
-    unlockpt(&person).unwrap();
+    let terminal_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal_side).unwrap();
+    unlockpt(&terminal_side).unwrap();
     let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&person, size).unwrap();
-    let name = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+    tcsetwinsize(&terminal_side, size).unwrap();
+    let name = ptsname(&terminal_side, Vec::new()).unwrap().into_string().unwrap();
     let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
     command.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     // The last writer has to be the child, so that the reader sees its end.
     drop(command);
     let reader = thread::spawn(move || {
-        let (mut person, mut bytes, mut some) = (File::from(person), Vec::new(), [0; 4096]);
+        let (mut terminal_side, mut bytes, mut some) = (File::from(terminal_side), Vec::new(), [0; 4096]);
         // Linux says the end of a terminal as an error.
-        while let Ok(read @ 1..) = person.read(&mut some) {
+        while let Ok(read @ 1..) = terminal_side.read(&mut some) {
             bytes.extend_from_slice(&some[..read]);
         }
         String::from_utf8(bytes).unwrap().replace("\r\n", "\n")

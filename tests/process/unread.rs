@@ -91,11 +91,12 @@ impl Unread {
 
     /// Waits for the end, but not longer than `within`.
     fn ends(mut self, within: Duration) -> ExitStatus {
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let pid = self.child.id();
         let stderr = self.stderr.take();
-        thread::spawn(move || tell.send(self.child.wait().unwrap()));
-        let status = told.recv_timeout(within).unwrap_or_else(|_| panic!("{pid} did not end in {within:?}"));
+        thread::spawn(move || sender.send(self.child.wait().unwrap()));
+        let status =
+            receiver.recv_timeout(within).unwrap_or_else(|_| panic!("{pid} did not end in {within:?}"));
         drop(stderr);
         status
     }
@@ -117,14 +118,14 @@ fn unread_pipe() -> (Stdio, File) {
     (writer.into(), File::from(std::os::fd::OwnedFd::from(reader)))
 }
 
-/// A terminal as stderr, and the side where a person would read.
+/// A terminal as stderr, and the side where an operator would read.
 fn paused_terminal() -> (Stdio, File) {
-    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&person).unwrap();
-    unlockpt(&person).unwrap();
-    let name = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+    let terminal_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal_side).unwrap();
+    unlockpt(&terminal_side).unwrap();
+    let name = ptsname(&terminal_side, Vec::new()).unwrap().into_string().unwrap();
     let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
-    (terminal.into(), File::from(person))
+    (terminal.into(), File::from(terminal_side))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,7 +149,7 @@ async fn a_reader_that_comes_back_learns_how_many_lines_are_missing() {
     let serve = Unread::start(home.command(&["serve", "-vv"]), stderr, reader);
     serve.fills_it(&simulator, "1").await;
     let mut reader = serve.stderr.as_ref().unwrap().try_clone().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut last = String::new();
         for _ in 0..MUCH {
@@ -160,13 +161,13 @@ async fn a_reader_that_comes_back_learns_how_many_lines_are_missing() {
                 serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
             if event["message"].as_str().is_some_and(|message| message.starts_with("log lines were dropped"))
             {
-                tell.send(event["lines"].as_u64().unwrap()).unwrap();
+                sender.send(event["lines"].as_u64().unwrap()).unwrap();
             }
             last = line;
         }
         last
     });
-    let missing = told.recv_timeout(TEST_TIMEOUT).unwrap();
+    let missing = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     assert!(missing > 0);
     serve.still_works(&simulator).await;
     serve.terminate();
@@ -198,9 +199,9 @@ fn a_start_that_fails_ends_though_no_one_reads_why() {
     let mut command = crate::process::program();
     command.arg("serve").current_dir(folder.path()).stderr(writer);
     let mut child = command.spawn().unwrap();
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || tell.send(child.wait().unwrap()));
-    let status = told.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader");
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait().unwrap()));
+    let status = receiver.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader");
     assert_eq!(status.code(), Some(2));
     drop(reader);
 }
@@ -222,9 +223,9 @@ fn simulate_ends_though_no_one_reads_what_it_prints() {
         thread::yield_now();
     }
     assert!(Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap().success());
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || tell.send(child.wait().unwrap()));
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader").code(), Some(0));
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait().unwrap()));
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).expect("it waits for a reader").code(), Some(0));
     drop(reader);
 }
 
@@ -237,14 +238,14 @@ fn handles_sigterm(pid: u32) -> bool {
 
 /// Leaves no room in a pipe.
 fn fill(mut writer: io::PipeWriter) {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         while io::Write::write(&mut writer, &[b' '; 4096]).is_ok() {
-            if tell.send(()).is_err() {
+            if sender.send(()).is_err() {
                 return;
             }
         }
     });
     // Once nothing has been written for a while, the pipe is full.
-    while told.recv_timeout(Duration::from_secs(1)).is_ok() {}
+    while receiver.recv_timeout(Duration::from_secs(1)).is_ok() {}
 }

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::REQUEST_TIMEOUT;
 use super::life::{Lived, Rig};
-use super::load::Asked;
-use super::look::path_of;
+use super::load::AskedBot;
 use super::plan::BotPlan;
 use super::report::{Doubles, Report};
+use super::store_files::path_of;
 
 /// So long after a request the bridge takes a 404 for one that came before the bot waited.
 const EARLY: Duration = Duration::from_secs(3);
@@ -25,11 +25,11 @@ pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report
     for life in lived {
         report.kill(life);
     }
-    report.wrong(&last.look.wrong);
+    report.wrong(&last.snapshot.wrong);
     report.slower(last);
 
     let mut jobs = BTreeMap::<&str, Vec<&str>>::new();
-    for (id, path) in &last.look.jobs {
+    for (id, path) in &last.snapshot.jobs {
         jobs.entry(path).or_default().push(id);
     }
     let mut calls = BTreeMap::<i64, Vec<Call>>::new();
@@ -38,23 +38,30 @@ pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report
             calls.entry(bot).or_default().push(call);
         }
     }
-    report.jobs = last.look.jobs.len();
+    report.jobs = last.snapshot.jobs.len();
     report.unfinished = ["queued", "running", "delivering"]
         .iter()
-        .map(|state| last.look.states.get(*state).copied().unwrap_or(0))
+        .map(|state| last.snapshot.states.get(*state).copied().unwrap_or(0))
         .sum();
     for (number, asked) in rig.asked.iter().enumerate() {
         let path = path_of(&asked.bot.return_url()).to_owned();
         let stored = jobs.get(&*path).map(Vec::as_slice).unwrap_or_default();
-        let in_flight = lived.iter().filter(|life| life.look.in_flight.contains(&path)).count();
+        let in_flight = lived.iter().filter(|life| life.snapshot.in_flight.contains(&path)).count();
         let calls = calls.get(&asked.bot.id()).map(Vec::as_slice).unwrap_or_default();
         one(&mut report, number, asked, stored, calls, in_flight);
     }
     report
 }
 
-fn one(report: &mut Report, number: usize, asked: &Asked, stored: &[&str], calls: &[Call], in_flight: usize) {
-    let told = asked.bot.report();
+fn one(
+    report: &mut Report,
+    number: usize,
+    asked: &AskedBot,
+    stored: &[&str],
+    calls: &[Call],
+    in_flight: usize,
+) {
+    let bot_report = asked.bot.report();
     report.refused += asked.refused;
     report.unanswered += asked.unanswered;
     report.repeated += asked.jobs.len().saturating_sub(1);
@@ -78,31 +85,31 @@ fn one(report: &mut Report, number: usize, asked: &Asked, stored: &[&str], calls
         Some(data) => wrong(format!("was continued with {data}")),
         None => {}
     }
-    if told.continued > told.waits {
-        wrong(format!("was continued {} times", told.continued));
+    if bot_report.continued > bot_report.waits {
+        wrong(format!("was continued {} times", bot_report.continued));
     }
-    if told.continued > 0 && stored.is_empty() {
+    if bot_report.continued > 0 && stored.is_empty() {
         wrong("was continued, and there is no job".to_owned());
     }
-    match (asked.is_acknowledged(), told.is_done()) {
+    match (asked.is_acknowledged(), bot_report.is_done()) {
         (true, true) => report.continued += 1,
         (true, false) => {
             report.lost += 1;
-            wrong(format!("LOST: it was acknowledged and never continued: {told:?}"));
+            wrong(format!("LOST: it was acknowledged and never continued: {bot_report:?}"));
         }
         (false, true) => report.continued_unheard += 1,
         (false, false) if !stored.is_empty() => wrong("has a job, and was never continued".to_owned()),
         (false, false) => report.never_stored += 1,
     }
     report.acknowledged += usize::from(asked.is_acknowledged());
-    let doubles = doubles(&asked.plan, &told, calls, in_flight);
+    let doubles = doubles(&asked.plan, &bot_report, calls, in_flight);
     if doubles.unexplained > 0 {
         report.wrong.push(format!("bot {number}: second continues that nothing explains: {calls:?}"));
     }
     report.doubles.add(&doubles);
 }
 
-fn continued_with(asked: &Asked) -> Option<serde_json::Value> {
+fn continued_with(asked: &AskedBot) -> Option<serde_json::Value> {
     asked.bot.continues().pop().map(|with| with.data)
 }
 
@@ -111,7 +118,7 @@ fn continued_with(asked: &Asked) -> Option<serde_json::Value> {
 /// One is explained if a kill found the job's continue on its way, or if the answer was lost or came too late: the
 /// bridge cannot know then, and at least once means to send it again. Within 3 s of the request it also sends it again after
 /// a 404, because the bot may not be waiting yet.
-pub fn doubles(plan: &BotPlan, told: &BotReport, calls: &[Call], in_flight: usize) -> Doubles {
+pub fn doubles(plan: &BotPlan, bot_report: &BotReport, calls: &[Call], in_flight: usize) -> Doubles {
     let mut left = calls.iter().filter(|call| call.status == Some(404)).count();
     let mut take = |most: usize| {
         let some = left.min(most);
@@ -119,7 +126,7 @@ pub fn doubles(plan: &BotPlan, told: &BotReport, calls: &[Call], in_flight: usiz
         some
     };
     let lost = usize::from(plan.faults.contains(&salesbot_bridge::simulator::Fault::AnswerLost));
-    let answer_lost = take(if told.is_done() { lost } else { 0 });
+    let answer_lost = take(if bot_report.is_done() { lost } else { 0 });
     let crash = take(in_flight);
     let late = calls.windows(2).filter(|pair| pair[1].at - pair[0].at >= REQUEST_TIMEOUT).count();
     let late = take(late);

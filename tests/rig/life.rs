@@ -1,4 +1,4 @@
-//! The lives of one generation: start, load, kill, look.
+//! The lives of one generation: start, load, kill, read the files.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,16 +13,16 @@ use crate::own_handlers;
 use crate::process::{Process, program};
 use crate::serve::{Serve, ready};
 
-use super::load::{self, Asked};
-use super::look::{Look, look};
+use super::load::{self, AskedBot};
 use super::old_store;
 use super::plan::{BotPlan, End, Life, Program};
+use super::store_files::{self, StoreSnapshot};
 
 /// What the lives of a generation share.
 pub struct Rig<'a> {
     pub simulator: &'a Simulator,
     pub home: &'a Home,
-    pub asked: Vec<Asked>,
+    pub asked: Vec<AskedBot>,
     seed: u64,
 }
 
@@ -33,7 +33,7 @@ pub struct Lived {
     /// Bots whose calls the kill cut off.
     pub cut_off: usize,
     /// What the kill left.
-    pub look: Look,
+    pub snapshot: StoreSnapshot,
 }
 
 impl<'a> Rig<'a> {
@@ -48,7 +48,7 @@ impl<'a> Rig<'a> {
         let ids = old_store::make(&self.home.path("bridge.db"), account_id, &bots).await;
         let plan = BotPlan { work: true, ms: 0, fails: 0, faults: vec![], persists: false, repeats: false };
         for (bot, id) in bots.into_iter().zip(ids) {
-            let mut asked = Asked::new(bot, plan.clone());
+            let mut asked = AskedBot::new(bot, plan.clone());
             asked.jobs.push(id);
             self.asked.push(asked);
         }
@@ -90,8 +90,8 @@ impl<'a> Rig<'a> {
                 (ready_after, cut_off)
             }
         };
-        let look = look(&self.home.path("bridge.db"), false).await;
-        Lived { ready_after, cut_off, look }
+        let snapshot = store_files::read(&self.home.path("bridge.db"), false).await;
+        Lived { ready_after, cut_off, snapshot }
     }
 
     /// A life that is not killed: all that still want to call do, and everything is worked off.
@@ -109,16 +109,16 @@ impl<'a> Rig<'a> {
             let url = |handler: &str| format!("{url}{handler}");
             cut_off += load::call(&mut self.asked, &numbers, url, usize::MAX, &never, &killed).await;
         }
-        let stuck = self.settle(&serve).await;
+        let stuck = self.wait_until_finished(&serve).await;
         serve.stop();
-        let mut look = look(&self.home.path("bridge.db"), true).await;
-        look.wrong.extend(stuck);
-        Lived { ready_after, cut_off, look }
+        let mut snapshot = store_files::read(&self.home.path("bridge.db"), true).await;
+        snapshot.wrong.extend(stuck);
+        Lived { ready_after, cut_off, snapshot }
     }
 
     /// Waits until every job is finished; else, if nothing moves any more, says what the bridge has to say. A slow
     /// machine takes long, but jobs go on.
-    async fn settle(&self, serve: &Serve) -> Option<String> {
+    async fn wait_until_finished(&self, serve: &Serve) -> Option<String> {
         let (mut before, mut moved) = (Value::Null, Instant::now());
         loop {
             let (_, stats) = serve.get("/api/v1/stats").await;
@@ -156,7 +156,7 @@ impl<'a> Rig<'a> {
         for plan in new {
             let number = self.asked.len();
             numbers.push(number);
-            self.asked.push(Asked::new(self.simulator.bot(plan.plan(number)), plan));
+            self.asked.push(AskedBot::new(self.simulator.bot(plan.plan(number)), plan));
         }
         fastrand::Rng::with_seed(self.seed ^ self.asked.len() as u64).shuffle(&mut numbers);
         numbers

@@ -14,7 +14,7 @@ use super::plan::BotPlan;
 const AT_ONCE: usize = 24;
 
 /// A bot, and what it has heard so far.
-pub struct Asked {
+pub struct AskedBot {
     pub bot: Bot,
     pub plan: BotPlan,
     /// The jobs of its answers with 200, in order. More than one only if it repeated itself.
@@ -25,7 +25,7 @@ pub struct Asked {
     pub wrong: Vec<String>,
 }
 
-impl Asked {
+impl AskedBot {
     pub fn new(bot: Bot, plan: BotPlan) -> Self {
         Self { bot, plan, jobs: Vec::new(), refused: 0, unanswered: 0, wrong: Vec::new() }
     }
@@ -63,7 +63,7 @@ impl Asked {
 /// Lets the bots with these numbers call, until `killed`; tells `reached` once `answers` of them were answered, or all.
 /// Gives how many calls had no answer.
 pub async fn call(
-    bots: &mut [Asked],
+    bots: &mut [AskedBot],
     numbers: &[usize],
     url: impl Fn(&str) -> String,
     answers: usize,

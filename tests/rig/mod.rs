@@ -16,10 +16,10 @@ pub mod account;
 pub mod handlers;
 pub mod life;
 pub mod load;
-pub mod look;
 pub mod old_store;
 pub mod plan;
 pub mod report;
+pub mod store_files;
 pub mod wal;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use salesbot_bridge::simulator::Bot;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 
-use super::look::path_of;
+use super::store_files::path_of;
 
 /// Makes the store at `file`, with one job of the handler `old` for each bot. Gives the jobs' ids, hyphenated.
 pub async fn make(file: &Path, account_id: i64, bots: &[Bot]) -> Vec<String> {

@@ -94,25 +94,25 @@ fn migrations() -> i64 {
 
 impl Report {
     pub fn kill(&mut self, life: &Lived) {
-        let look = &life.look;
+        let snapshot = &life.snapshot;
         self.kills += 1;
         self.slower(life);
-        self.wrong(&look.wrong);
+        self.wrong(&snapshot.wrong);
         let phases = &mut self.phases;
-        if look.migrations == 0 {
+        if snapshot.migrations == 0 {
             phases.making += 1;
-        } else if look.migrations < migrations() {
+        } else if snapshot.migrations < migrations() {
             phases.migrating += 1;
         } else if life.ready_after.is_none() {
             phases.starting += 1;
         } else {
             phases.serving += 1;
         }
-        let jobs = |state| look.states.get(state).copied().unwrap_or(0);
+        let jobs = |state| snapshot.states.get(state).copied().unwrap_or(0);
         phases.accept += usize::from(life.cut_off > 0);
         phases.handler += usize::from(life.ready_after.is_some() && jobs("running") > 0);
-        phases.delivery += usize::from(life.ready_after.is_some() && !look.in_flight.is_empty());
-        phases.commit += usize::from(look.in_commit);
+        phases.delivery += usize::from(life.ready_after.is_some() && !snapshot.in_flight.is_empty());
+        phases.commit += usize::from(snapshot.in_commit);
         phases.queued_jobs += jobs("queued");
         phases.running_jobs += jobs("running");
         phases.delivering_jobs += jobs("delivering");

@@ -6,7 +6,7 @@ use salesbot_bridge::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};
-use crate::load::{PATIENCE, Shape, all_accepted};
+use crate::load::{STALL_TIMEOUT, Shape, all_accepted};
 use crate::rig::{Program, Rig};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -44,7 +44,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
         sink.behave(Behaviour::ACCEPT);
         let (ledger, back) = (batch.ledger(), Instant::now());
         for (figure, number) in [(&mut first, 1), (&mut half, jobs / 2), (&mut all, jobs)] {
-            if !ledger.reaches(PATIENCE, |ledger| ledger.count().continued >= number).await {
+            if !ledger.reaches(STALL_TIMEOUT, |ledger| ledger.count().continued >= number).await {
                 let continued = ledger.count().continued;
                 return Err(format!("only {continued} of {jobs} jobs were continued").into());
             }

@@ -11,7 +11,7 @@ use crate::rig::{Program, Rig};
 
 const MIB: f64 = (1 << 20) as f64;
 /// Until what comes after a start, or after the last job, is done.
-const SETTLE: Duration = Duration::from_secs(5);
+const WAIT_BEFORE_WATCHING: Duration = Duration::from_secs(5);
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let mut cpu = Figure::new("CPU", "% of a core").target(Target::AtMost(0.5));
@@ -30,7 +30,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
 }
 
 async fn watch(rig: &Rig, bridge: &BridgeProcess, cpu: &mut Figure, memory: &mut Figure) -> Result<()> {
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(WAIT_BEFORE_WATCHING).await;
     let (before, started) = (bridge.usage().ok_or("the bridge has ended")?, Instant::now());
     tokio::time::sleep(Duration::from_secs(rig.size(30, 3) as u64)).await;
     let after = bridge.usage().ok_or("the bridge has ended")?;

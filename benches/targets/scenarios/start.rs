@@ -16,13 +16,13 @@ use crate::load::{Shape, all_accepted};
 use crate::rig::{Program, Rig};
 
 /// Nobody's time to answer is over at the start.
-const PATIENT: &str = "handlers.hang = { attempt_timeout = \"1h\", answer_within = \"1h\" }\n";
+const HANG_SETTINGS: &str = "handlers.hang = { attempt_timeout = \"1h\", answer_within = \"1h\" }\n";
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let jobs = rig.size(1_000_000, 20_000);
     let (store, sink) = (rig.store()?, rig.sink(1).await?);
     sink.behave(Behaviour::Down);
-    let bridge = rig.start(Program::Hanging, store.path(), &[&sink], PATIENT)?;
+    let bridge = rig.start(Program::Hanging, store.path(), &[&sink], HANG_SETTINGS)?;
     for handler in ["hang", "echo"] {
         let shape = Shape::closed(1_000, 16);
         let batch = shape.sign(rig, &bridge, &[&sink], handler);
@@ -39,7 +39,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let mut memory = Figure::new("resident memory 5 s later", "MiB");
     for _ in 0..rig.runs {
         let started = Instant::now();
-        let bridge = rig.start(Program::Hanging, store.path(), &[&sink], PATIENT)?;
+        let bridge = rig.start(Program::Hanging, store.path(), &[&sink], HANG_SETTINGS)?;
         drop(TcpStream::connect(bridge.public()).await?);
         listening.values.push(started.elapsed().as_secs_f64());
         while !is_ready(bridge.admin()).await? {

@@ -11,7 +11,7 @@ use crate::load::{Shape, all_accepted, millis};
 use crate::rig::{Program, Rig};
 
 /// A handler that hangs must go on hanging for as long as is measured.
-const PATIENT: &str = "handlers.hang = { attempt_timeout = \"1h\", answer_within = \"1h\" }\n";
+const HANG_SETTINGS: &str = "handlers.hang = { attempt_timeout = \"1h\", answer_within = \"1h\" }\n";
 
 pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     let mut p50 = Figure::new("acknowledgement, p50", "ms");
@@ -20,7 +20,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
     for _ in 0..rig.runs {
         let (store, sink) = (rig.store()?, rig.sink(1).await?);
         sink.behave(Behaviour::Down);
-        let bridge = rig.start(Program::Hanging, store.path(), &[&sink], PATIENT)?;
+        let bridge = rig.start(Program::Hanging, store.path(), &[&sink], HANG_SETTINGS)?;
         for (handler, requests) in [("hang", 200), ("echo", rig.size(10_000, 500))] {
             let shape = Shape::closed(requests, 16);
             let batch = shape.sign(rig, &bridge, &[&sink], handler);

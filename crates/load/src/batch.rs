@@ -51,7 +51,7 @@ struct PerAccount {
     return_url: String,
 }
 
-/// Room to write requests in, kept by whoever sends them.
+/// Room to write requests in, kept by each sender.
 #[derive(Default)]
 pub(super) struct Paper {
     body: String,

@@ -28,7 +28,7 @@ pub struct Start<'a> {
     /// Environment variables as in `BRIDGE_WORKERS__CONCURRENCY`; they win over the file.
     pub env: Vec<(OsString, OsString)>,
     /// How long it may take until it listens. Default: 30 s.
-    pub patience: Duration,
+    pub start_timeout: Duration,
 }
 
 /// A running bridge. Dropping it kills it.
@@ -65,7 +65,7 @@ impl<'a> Start<'a> {
     ) -> Self {
         let (more, env) = (String::new(), Vec::new());
         let store = folder.join("bridge.db");
-        Self { program, folder, integration, sinks, store, more, env, patience: Duration::from_secs(30) }
+        Self { program, folder, integration, sinks, store, more, env, start_timeout: Duration::from_secs(30) }
     }
 
     /// Starts it and waits until it listens. Blocks the thread.
@@ -85,18 +85,18 @@ impl<'a> Start<'a> {
         command.args(["serve", "--config"]).arg(&file).stdin(Stdio::null()).stdout(Stdio::null());
         let started = Instant::now();
         let mut child = command.stderr(Stdio::piped()).spawn()?;
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         if let Some(stderr) = child.stderr.take() {
-            thread::spawn(move || watch(BufReader::new(stderr), &tell));
+            thread::spawn(move || watch(BufReader::new(stderr), &sender));
         }
         let mut bridge = BridgeProcess { child, public: UNKNOWN, admin: UNKNOWN, started_in: Duration::ZERO };
-        match told.recv_timeout(self.patience) {
+        match receiver.recv_timeout(self.start_timeout) {
             Ok(Ok((public, admin))) => {
                 (bridge.public, bridge.admin, bridge.started_in) = (public, admin, started.elapsed());
                 Ok(bridge)
             }
             Ok(Err(last)) => Err(StartError::Ended(last)),
-            Err(_) => Err(StartError::Slow(self.patience)),
+            Err(_) => Err(StartError::Slow(self.start_timeout)),
         }
     }
 
@@ -127,19 +127,19 @@ impl<'a> Start<'a> {
 
 const UNKNOWN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0));
 
-/// Tells where the bridge listens, or what it said last, and reads on: whoever stops reading stops the writer.
-fn watch(lines: impl BufRead, tell: &mpsc::Sender<Result<(SocketAddr, SocketAddr), String>>) {
+/// Sends where the bridge listens, or what it said last, and reads on: a reader that stops would stop the writer.
+fn watch(lines: impl BufRead, sender: &mpsc::Sender<Result<(SocketAddr, SocketAddr), String>>) {
     let mut last = String::new();
     for line in lines.lines().map_while(Result::ok) {
         let read: Value = serde_json::from_str(&line).unwrap_or_default();
         let address = |key: &str| read[key].as_str().and_then(|text| text.parse().ok());
         if let Some(both) = address("server.listen").zip(address("admin.listen")) {
-            // It may have taken too long for whoever waited.
-            let _late = tell.send(Ok(both));
+            // The receiver may have given up by now.
+            let _late = sender.send(Ok(both));
         }
         last = line;
     }
-    let _started = tell.send(Err(last));
+    let _started = sender.send(Err(last));
 }
 
 impl BridgeProcess {
@@ -188,13 +188,13 @@ impl BridgeProcess {
     /// inside `spawn_blocking`.
     ///
     /// # Errors
-    /// It cannot be asked, or has not ended after `patience`; then it is killed.
-    pub fn stop(mut self, patience: Duration) -> io::Result<bool> {
+    /// It cannot be asked, or has not ended within `timeout`; then it is killed.
+    pub fn stop(mut self, timeout: Duration) -> io::Result<bool> {
         let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::NotFound)?;
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         let asked = Instant::now();
-        while asked.elapsed() < patience {
+        while asked.elapsed() < timeout {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status.success());
             }

@@ -20,7 +20,7 @@ pub(super) struct Head<'a> {
 #[error("what came is no HTTP with a Content-Length")]
 pub(super) struct NoHttp;
 
-/// Longer heads than this are nobody's that we know.
+/// No client or server that we know sends a longer head.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// Reads the first message in `bytes`; `None` until it is there with all its body.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often somebody who waits looks again. Figures come from what was noted, not from this.
+/// How often a waiter looks again. Figures come from what was noted, not from this.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// The answer of a request whose connection broke.
 const BROKEN: u16 = 1;
 
-/// An entry a request. Written by generator and sink at once, read by whoever wants to know.
+/// An entry a request. Written by generator and sink at once, read by the report.
 #[derive(Debug)]
 pub struct Ledger {
     began: Instant,
@@ -51,7 +51,7 @@ pub struct Count {
 
 /// What is known of one request, in times since the ledger began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct RequestTimes {
     pub(super) id: u64,
     pub(super) due: Option<Duration>,
     pub(super) sent: Option<Duration>,
@@ -139,40 +139,40 @@ impl Ledger {
     pub fn is_settled(&self) -> bool {
         let Count { accepted, continued, .. } = self.count();
         // Some continues may be of requests that were not answered 200, so the numbers alone do not tell.
-        continued >= accepted && self.told().all(|told| told.status != Some(200) || told.continues > 0)
+        continued >= accepted && self.times().all(|one| one.status != Some(200) || one.continues > 0)
     }
 
-    /// Waits until every request that was answered 200 so far was continued; false if nothing moved for `patience`
+    /// Waits until every request that was answered 200 so far was continued; false if nothing moved for `timeout`
     /// before that.
-    pub async fn settled(&self, patience: Duration) -> bool {
-        self.reaches(patience, Self::is_settled).await
+    pub async fn settled(&self, timeout: Duration) -> bool {
+        self.reaches(timeout, Self::is_settled).await
     }
 
-    /// Waits until `reached` says so; false if nothing moved for `patience` before that.
-    pub async fn reaches(&self, patience: Duration, reached: impl Fn(&Self) -> bool) -> bool {
-        let mut look = interval(POLL_INTERVAL);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Waits until `reached` says so; false if nothing moved for `timeout` before that.
+    pub async fn reaches(&self, timeout: Duration, reached: impl Fn(&Self) -> bool) -> bool {
+        let mut poll = interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut count, mut moved) = (self.count(), Instant::now());
         loop {
-            look.tick().await;
+            poll.tick().await;
             if reached(self) {
                 return true;
             }
             let now = self.count();
             if now != count {
                 (count, moved) = (now, Instant::now());
-            } else if moved.elapsed() >= patience {
+            } else if moved.elapsed() >= timeout {
                 return false;
             }
         }
     }
 
-    pub(super) fn told(&self) -> impl Iterator<Item = Told> + '_ {
+    pub(super) fn times(&self) -> impl Iterator<Item = RequestTimes> + '_ {
         let time = |nanos: &AtomicU64| match nanos.load(Relaxed) {
             0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
         };
-        self.entries.iter().enumerate().map(move |(index, entry)| Told {
+        self.entries.iter().enumerate().map(move |(index, entry)| RequestTimes {
             id: self.id(index),
             due: time(&entry.due),
             sent: time(&entry.sent),

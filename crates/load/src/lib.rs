@@ -3,7 +3,7 @@
 //!
 //! Generator, sink and bridge share one machine, so what the first two cost is taken from what is measured. The
 //! [`Sink`] therefore is no Kommo: it checks path and bearer, notes which continue came when, and answers. It is the
-//! part of the [simulator](simulator) that load needs, and it can break as a whole ([`Behaviour`]).
+//! part of the simulator that load needs, and it can break as a whole ([`Behaviour`]).
 //!
 //! # What it promises
 //!
@@ -11,7 +11,7 @@
 //! - With a rate, requests are due by a constant schedule, and every latency counts from the moment a request
 //!   was *due*: a bridge that stands still cannot hide behind a generator that waits for it.
 //! - Every request and every continue is accounted for, one by one ([`Ledger`], [`Report`]).
-//! - Nothing hangs: where nothing moves for [`Load::patience`], the run ends, and the report says what is missing.
+//! - Nothing hangs: where nothing moves for [`Load::stall_timeout`], the run ends, and the report says what is missing.
 //!
 //! It names no other room of this crate, so that a mistake of the bridge is not mirrored here.
 //!
@@ -29,7 +29,7 @@
 //! let bridge = Start::new(Path::new("salesbot-bridge"), folder, &integration, &[&sink]).run()?;
 //! let before = bridge.usage();
 //! let batch = Batch::sign(&integration, &[&sink], &Target::echo(bridge.public()), 50_000);
-//! let load = Load { connections: 64, rate: None, patience: Duration::from_secs(30) };
+//! let load = Load { connections: 64, rate: None, stall_timeout: Duration::from_secs(30) };
 //! load.run(&batch).await?;
 //! let report = Report::of(batch.ledger());
 //! println!("{:.0} jobs/s", report.jobs_per_second);

@@ -44,12 +44,12 @@ impl Report {
         let (mut missing, mut repeated) = (Vec::new(), Vec::new());
         let (mut acknowledgement, mut until_continue, mut lateness) = (Vec::new(), Vec::new(), Vec::new());
         let (mut first, mut last_answer, mut last_continue) = (Duration::MAX, Duration::ZERO, Duration::ZERO);
-        for told in ledger.told() {
-            let Some((due, at)) = told.due.zip(told.sent) else { continue };
+        for one in ledger.times() {
+            let Some((due, at)) = one.due.zip(one.sent) else { continue };
             sent += 1;
             first = first.min(due);
             lateness.push(at.saturating_sub(due));
-            match told.status.zip(told.answered) {
+            match one.status.zip(one.answered) {
                 Some((status, at)) => {
                     *answers.entry(status).or_default() += 1;
                     last_answer = last_answer.max(at);
@@ -57,15 +57,15 @@ impl Report {
                 }
                 None => unanswered += 1,
             }
-            if let Some(at) = told.continued {
+            if let Some(at) = one.continued {
                 continued += 1;
                 last_continue = last_continue.max(at);
                 until_continue.push(at.saturating_sub(due));
-            } else if told.status == Some(200) {
-                missing.push(told.id);
+            } else if one.status == Some(200) {
+                missing.push(one.id);
             }
-            if told.continues > 1 {
-                repeated.push((told.id, told.continues));
+            if one.continues > 1 {
+                repeated.push((one.id, one.continues));
             }
         }
         let rate = |number: usize, last: Duration| match last.saturating_sub(first) {

@@ -26,7 +26,7 @@ pub struct Load {
     /// request when the last one was answered.
     pub rate: Option<f64>,
     /// The run ends when nothing moved for this long although answers are outstanding.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
 }
 
 /// Why a run did not begin.
@@ -42,8 +42,8 @@ pub enum LoadError {
 
 impl Load {
     /// Sends every request of the batch; returns when each was answered, or broken with its connection, or when
-    /// [`patience`](Self::patience) ended. What came of it stands in the batch's ledger. Continues may still be on
-    /// their way: [`Ledger::settled`](super::Ledger::settled) waits for them.
+    /// nothing moved for [`stall_timeout`](Self::stall_timeout). The batch's ledger says what came of it. Continues may
+    /// still be on their way: [`Ledger::settled`](super::Ledger::settled) waits for them.
     ///
     /// A request whose connection broke is not sent again, and its connection is made anew.
     ///
@@ -75,7 +75,7 @@ impl Load {
 
     /// Waits until nothing moves; whether that is only because nothing is due.
     async fn is_waiting_for_time(&self, batch: &Batch) -> bool {
-        batch.ledger().reaches(self.patience, |_| false).await;
+        batch.ledger().reaches(self.stall_timeout, |_| false).await;
         let count = batch.ledger().count();
         self.rate.is_some() && count.sent == count.answered && count.sent < batch.len()
     }
@@ -114,7 +114,7 @@ async fn connection(mut stream: TcpStream, batch: Arc<Batch>, turns: Arc<Turns>)
     }
 }
 
-/// Tries until there is a connection; the run's patience is the limit.
+/// Tries until there is a connection; the run's `stall_timeout` is the limit.
 async fn connect_again(batch: &Batch) -> TcpStream {
     loop {
         match connect(batch).await {

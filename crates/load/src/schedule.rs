@@ -34,12 +34,12 @@ impl Schedule {
 pub(super) struct Turns {
     next: AtomicUsize,
     total: usize,
-    /// None: whoever is free takes the next one.
+    /// None: the sender that is free takes the next one.
     pace: Option<(Schedule, Semaphore)>,
 }
 
 impl Turns {
-    /// Numbers for whoever is free.
+    /// Numbers for the sender that is free.
     pub(super) fn closed(total: usize) -> Arc<Self> {
         Arc::new(Self { next: AtomicUsize::new(0), total, pace: None })
     }

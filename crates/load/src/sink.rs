@@ -18,7 +18,7 @@ use super::token::random_hex;
 /// How long until the next connection is accepted after one could not be.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// A continue with its head fits in; longer ones let it grow.
-const REQUEST: usize = 2048;
+const USUAL_REQUEST_BYTES: usize = 2048;
 
 /// The Kommo account that a sink stands for.
 #[derive(Clone)]
@@ -117,8 +117,8 @@ impl Sink {
             strange: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
         });
-        let (behaviour, told) = watch::channel(Behaviour::ACCEPT);
-        let task = tokio::spawn(listen_on(listener, shared.clone(), told));
+        let (behaviour, receiver) = watch::channel(Behaviour::ACCEPT);
+        let task = tokio::spawn(listen_on(listener, shared.clone(), receiver));
         Ok(Self { shared, behaviour, task })
     }
 
@@ -148,7 +148,7 @@ impl Sink {
         self.shared.strange.load(Relaxed)
     }
 
-    /// How many continues were refused or left without an answer, because the sink was told to.
+    /// How many continues were refused or left without an answer, because the sink was set to.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.shared.refused.load(Relaxed)
@@ -165,18 +165,18 @@ impl Drop for Sink {
     }
 }
 
-async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut told: watch::Receiver<Behaviour>) {
-    let mut behaviour = *told.borrow_and_update();
-    // It may be down before it was ever up. A port that is open takes connections although nobody accepts them.
+async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut receiver: watch::Receiver<Behaviour>) {
+    let mut behaviour = *receiver.borrow_and_update();
+    // It may be down before it was ever up. A port that is open takes connections although no one accepts them.
     let mut listener = Some(listener).filter(|_| behaviour != Behaviour::Down);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            changed = told.changed() => {
+            changed = receiver.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                let before = std::mem::replace(&mut behaviour, *told.borrow_and_update());
+                let before = std::mem::replace(&mut behaviour, *receiver.borrow_and_update());
                 if before != behaviour && (before.cuts() || behaviour.cuts()) {
                     connections.shutdown().await;
                 }
@@ -185,7 +185,7 @@ async fn listen_on(listener: TcpListener, shared: Arc<Shared>, mut told: watch::
                 }
             }
             accepted = accept(&mut listener, shared.address), if behaviour != Behaviour::Down => {
-                connections.spawn(connection(accepted, shared.clone(), told.clone()));
+                connections.spawn(connection(accepted, shared.clone(), receiver.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -214,10 +214,10 @@ async fn accept(listener: &mut Option<TcpListener>, address: SocketAddr) -> TcpS
 }
 
 /// Serves until the peer ends it.
-async fn connection(mut stream: TcpStream, shared: Arc<Shared>, told: watch::Receiver<Behaviour>) {
+async fn connection(mut stream: TcpStream, shared: Arc<Shared>, receiver: watch::Receiver<Behaviour>) {
     // A lost option only costs speed.
     let _slower = stream.set_nodelay(true);
-    let (mut input, mut output) = (Vec::with_capacity(REQUEST), Vec::new());
+    let (mut input, mut output) = (Vec::with_capacity(USUAL_REQUEST_BYTES), Vec::new());
     while matches!(stream.read_buf(&mut input).await, Ok(1..)) {
         output.clear();
         let mut done = 0;
@@ -225,10 +225,10 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>, told: watch::Rec
         loop {
             let Ok(head) = http::read(&input[done..]) else { return };
             let Some(head) = head else { break };
-            let behaviour = *told.borrow();
+            let behaviour = *receiver.borrow();
             delay = match shared.treat(&head, behaviour, &mut output) {
                 Some(longer) => delay.max(longer),
-                // Until somebody cuts the connection.
+                // Until someone cuts the connection.
                 None => std::future::pending().await,
             };
             done += head.end;

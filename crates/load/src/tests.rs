@@ -180,7 +180,7 @@ async fn a_request_whose_connection_breaks_is_not_sent_again_and_the_others_go_o
     let sink = sink().await;
     for rate in [None, Some(2_000.0)] {
         let batch = batch(&[&sink], bridge, 8);
-        Load { connections: 1, rate, patience: TEST_TIMEOUT }.run(&batch).await.unwrap();
+        Load { connections: 1, rate, stall_timeout: TEST_TIMEOUT }.run(&batch).await.unwrap();
         let report = Report::of(batch.ledger());
         assert_eq!((report.sent, report.answers.values().sum::<usize>()), (8, 8 - report.unanswered));
         if rate.is_none() {
@@ -194,7 +194,7 @@ async fn a_connection_that_was_closed_while_it_was_idle_costs_no_request() {
     let bridge = bridge(|_| LAST).await;
     let sink = sink().await;
     let batch = batch(&[&sink], bridge, 4);
-    Load { connections: 1, rate: Some(20.0), patience: TEST_TIMEOUT }.run(&batch).await.unwrap();
+    Load { connections: 1, rate: Some(20.0), stall_timeout: TEST_TIMEOUT }.run(&batch).await.unwrap();
     let report = Report::of(batch.ledger());
     assert_eq!((report.unanswered, report.answers[&200]), (0, 4));
 }
@@ -205,7 +205,7 @@ async fn a_bridge_that_says_nothing_ends_the_run() {
         bridge(|number| if number == 0 { "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n" } else { " " }).await;
     let sink = sink().await;
     let batch = batch(&[&sink], bridge, 5);
-    Load { connections: 1, rate: None, patience: Duration::from_millis(50) }.run(&batch).await.unwrap();
+    Load { connections: 1, rate: None, stall_timeout: Duration::from_millis(50) }.run(&batch).await.unwrap();
     let report = Report::of(batch.ledger());
     assert_eq!((report.sent, report.unanswered, report.missing.len()), (2, 1, 1));
     assert!(!batch.ledger().settled(Duration::from_millis(50)).await, "nobody continued it");
@@ -216,7 +216,7 @@ async fn a_run_without_a_bridge_does_not_begin() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let sink = sink().await;
     let batch = batch(&[&sink], free, 5);
-    let load = Load { connections: 1, rate: None, patience: TEST_TIMEOUT };
+    let load = Load { connections: 1, rate: None, stall_timeout: TEST_TIMEOUT };
     assert!(matches!(load.run(&batch).await, Err(LoadError::Connect(_))));
     assert_eq!(batch.ledger().count(), Count::default());
 }

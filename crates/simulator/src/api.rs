@@ -38,7 +38,7 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
         if let Some(token) = bearer.filter(|_| authorized) {
             lock(&account.grants).used(token);
         }
-        judge(account, run.as_deref(), head, authorized, &body)
+        decide(account, run.as_deref(), head, authorized, &body)
     };
     let result = match &fault {
         None => Ok(judged()),
@@ -89,10 +89,10 @@ fn seen(
 }
 
 /// What Kommo does when nothing is wrong with it.
-fn judge(account: &Account, run: Option<&Run>, head: &Parts, authorized: bool, body: &[u8]) -> Answer {
+fn decide(account: &Account, run: Option<&Run>, head: &Parts, authorized: bool, body: &[u8]) -> Answer {
     let rest = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     if continues::owns(head.uri.path()) {
-        continues::judge(account, run, &head.method, authorized, body)
+        continues::decide(account, run, &head.method, authorized, body)
     } else if !authorized {
         answer::problem(401)
     } else if rest == "account" {

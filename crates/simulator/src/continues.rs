@@ -24,7 +24,7 @@ pub(super) fn find(account: &Account, path: &str) -> Option<Arc<Run>> {
     account.run(id).filter(|run| run.path() == path)
 }
 
-pub(super) fn judge(
+pub(super) fn decide(
     account: &Account,
     run: Option<&Run>,
     method: &Method,

@@ -9,7 +9,7 @@ use super::placeholders::Known;
 
 /// A bot that says `goto` in a circle must not hold the simulator.
 const MAX_HANDLERS: usize = 1000;
-const MAX_PROGRAM: usize = 64 * 1024;
+const MAX_PROGRAM_BYTES: usize = 64 * 1024;
 
 /// The steps of a bot: the handlers of each step's question.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +40,8 @@ pub(super) enum Next {
 impl Program {
     /// Reads what `onSalesbotDesignerSave` returned.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > MAX_PROGRAM {
-            return Err(format!("the steps take {} bytes; {MAX_PROGRAM} is the limit", text.len()));
+        if text.len() > MAX_PROGRAM_BYTES {
+            return Err(format!("the steps take {} bytes; {MAX_PROGRAM_BYTES} is the limit", text.len()));
         }
         let steps: Vec<Value> =
             serde_json::from_str(text).map_err(|error| format!("the steps are no array of JSON: {error}"))?;

@@ -36,7 +36,7 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
         status: None,
     });
     let fault = account.trouble.next_oauth();
-    let asked = (path == TOKENS).then(|| Asked::check(account, head, &body));
+    let asked = (path == TOKENS).then(|| TokenRequest::check(account, head, &body));
     if !account.options.token_latency.is_zero() {
         sleep(account.options.token_latency).await;
     }
@@ -114,7 +114,7 @@ pub(super) fn callback(account: &Account, granted: Granted, state: Option<&str>)
 }
 
 /// A request for tokens whose client is who it says. A refresh is under way until this is dropped.
-struct Asked<'a> {
+struct TokenRequest<'a> {
     account: &'a Account,
     with: With,
 }
@@ -124,7 +124,7 @@ enum With {
     Refresh(String),
 }
 
-impl<'a> Asked<'a> {
+impl<'a> TokenRequest<'a> {
     fn check(account: &'a Account, head: &Parts, body: &Value) -> Result<Self, Box<Answer>> {
         if head.method != Method::POST {
             return Err(answer::method("POST").into());
@@ -177,7 +177,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for TokenRequest<'_> {
     fn drop(&mut self) {
         if let With::Refresh(token) = &self.with {
             lock(&self.account.grants).end(token);

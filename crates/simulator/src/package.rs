@@ -10,7 +10,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::{package_images, package_manifest};
 
 const MAX_FILES: usize = 500;
-const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
+const MAX_UNPACKED_BYTES: u64 = 8 * 1024 * 1024;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// What a package holds, once its files are in order.
@@ -68,7 +68,7 @@ fn unpack(bytes: &[u8], mistakes: &mut Vec<Mistake>) -> Result<Files, Vec<Mistak
         mistakes.push(mistake("", "Two of its files have the same name."));
     }
     let mut files = Files::new();
-    let mut left = MAX_UNPACKED;
+    let mut left = MAX_UNPACKED_BYTES;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| whole(format!("Entry {index}: {error}.")))?;
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();

@@ -18,7 +18,7 @@ pub const COMMAND: &str = "run-script";
 /// CPU time of the process in seconds. It ends by that even if no one is left to kill it.
 const MAX_CPU_SECONDS: u64 = 5;
 /// More than a script can return.
-const MAX_ANSWER: u64 = 64 << 20;
+const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
 /// What came of the job; `None` if it took longer than `time`.
 ///
@@ -41,7 +41,7 @@ pub(super) fn run(
         stdin.write_all(&job)?;
         drop(stdin);
         let mut answer = Vec::new();
-        stdout.take(MAX_ANSWER).read_to_end(&mut answer)?;
+        stdout.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
         Ok(answer)
     })?;
     let Some(answer) = answer else { return Ok(None) };

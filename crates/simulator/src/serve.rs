@@ -26,8 +26,8 @@ use super::{api, control, control_index, control_widgets, oauth};
 
 /// Six logos of a widget package may weigh 300 KB each.
 const MAX_BODY: usize = 4 * 1024 * 1024;
-const DRIP_EVERY: Duration = Duration::from_millis(50);
-const PAUSE_AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
+const DRIP_INTERVAL: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// What a connection needs; one clone a connection.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Shared) {
                 shared.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
             }
             // Out of file descriptors: they come back when connections close.
-            Err(_) => sleep(PAUSE_AFTER_FAILED_ACCEPT).await,
+            Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
 }
@@ -84,7 +84,7 @@ async fn drip(stream: &mut TcpStream) {
     let mut next: &[u8] = b"HTTP/1.1 202 Accepted\r\nX-Drip: ";
     while stream.write_all(next).await.is_ok() {
         next = b".";
-        sleep(DRIP_EVERY).await;
+        sleep(DRIP_INTERVAL).await;
     }
 }
 

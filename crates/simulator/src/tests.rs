@@ -53,8 +53,8 @@ async fn resume(simulator: &Simulator, bot: &Bot, body: Value) -> (u16, Value) {
 fn moved_clock() -> (TimeSource, Arc<AtomicU64>) {
     let seconds = Arc::new(AtomicU64::new(1_700_000_000));
     let read = seconds.clone();
-    let tell = move || UNIX_EPOCH + Duration::from_secs(read.load(Ordering::Relaxed));
-    (TimeSource::new(tell), seconds)
+    let read_clock = move || UNIX_EPOCH + Duration::from_secs(read.load(Ordering::Relaxed));
+    (TimeSource::new(read_clock), seconds)
 }
 
 /// A request for tokens by the right client, with these keys laid over.

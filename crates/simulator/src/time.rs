@@ -11,8 +11,8 @@ pub struct TimeSource(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl TimeSource {
     /// Time as this function tells it. A test keeps what the function reads, and moves it.
-    pub fn new(tell: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    pub fn new(read_clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read_clock))
     }
 
     /// The time at this moment.

@@ -99,9 +99,9 @@ impl Simulator {
 
 impl UploadError {
     fn new(mistakes: Vec<Mistake>) -> Self {
-        let told =
+        let named =
             |Mistake { place, detail }| if place.is_empty() { detail } else { format!("{place}: {detail}") };
-        Self { mistakes: mistakes.into_iter().map(told).collect() }
+        Self { mistakes: mistakes.into_iter().map(named).collect() }
     }
 }
 

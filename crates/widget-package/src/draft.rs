@@ -1,4 +1,4 @@
-//! What a person asked for, and its way to a [`Spec`]: every mistake is found, not only the first.
+//! What an operator asked for, and its way to a [`Spec`]: every mistake is found, not only the first.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ const MAX_DESCRIPTION: usize = 2_000;
 /// The longest short description, in characters.
 const MAX_SHORT_DESCRIPTION: usize = 200;
 
-/// A package as a person describes it. Everything but the address has a default.
+/// A package as an operator describes it. Everything but the address has a default.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
     /// `https://bridge.example.com/widget_request/greet`.
@@ -201,7 +201,7 @@ fn is_text(text: &str, most: usize, lines: bool) -> bool {
         && !text.chars().any(|letter| letter.is_control() && !(lines && letter == '\n'))
 }
 
-/// Not whether it is one: only what nobody could write to is refused.
+/// Not whether it is one: only what no one could write to is refused.
 fn is_email(text: &str) -> bool {
     let text = text.trim();
     text.len() <= 254

@@ -43,7 +43,7 @@ impl FieldKind {
 }
 
 impl Field {
-    /// The field that a block sends if nobody says which: what the customer wrote.
+    /// The field that a block sends if no one says which: what the customer wrote.
     pub(super) fn message() -> Self {
         Self { path: vec!["message".to_owned()], kind: FieldKind::Text, value: "{{message_text}}".to_owned() }
     }
@@ -53,7 +53,7 @@ impl Field {
         &self.path
     }
 
-    /// The path as a person writes it: `lead.id`.
+    /// The path as an operator writes it: `lead.id`.
     pub fn name(&self) -> String {
         self.path.join(".")
     }
@@ -108,7 +108,7 @@ impl FromStr for Field {
     }
 }
 
-/// `lead.id` and `lead[id]`, but not a mixture that nobody would expect, such as `lead[id].x]`.
+/// `lead.id` and `lead[id]`, but not a mixture that no one would expect, such as `lead[id].x]`.
 fn levels(text: &str) -> Option<Vec<String>> {
     let dotted = match text.split_once('[') {
         None => text.to_owned(),

@@ -1,4 +1,4 @@
-//! A logo that somebody brought: a PNG or JPEG of any size, fitted into each size that Kommo wants.
+//! A logo that an operator brought: a PNG or JPEG of any size, fitted into each size that Kommo wants.
 //!
 //! It is never stretched or cut. What it does not cover stays transparent.
 
@@ -16,7 +16,7 @@ const KEPT_SIDE: u32 = 1_024;
 /// takes about three times as much.
 const MAX_PIXEL_BYTES: u64 = 64 * 1024 * 1024;
 /// The most memory that its decoder may take beside the pixels, in bytes.
-const MAX_MEMORY: u64 = 128 * 1024 * 1024;
+const MAX_MEMORY_BYTES: u64 = 128 * 1024 * 1024;
 
 /// A picture that was read. Its colours are multiplied by their opacity, so that transparent pixels, which may
 /// have any colour, leave no seam when it is made smaller.
@@ -31,7 +31,7 @@ impl Logo {
     /// # Errors
     /// They are neither, they are damaged, or the picture is too small or too large.
     pub fn read(bytes: &[u8]) -> Result<Self, LogoError> {
-        let packed = Packed::open(bytes, MAX_MEMORY)?;
+        let packed = Packed::open(bytes, MAX_MEMORY_BYTES)?;
         let (width, height) = packed.size();
         if width.max(height) > MAX_SIDE || width.max(height) < MIN_SIDE {
             return Err(LogoError::Size { width, height });

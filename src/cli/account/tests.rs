@@ -1,4 +1,4 @@
-//! Which account a person means.
+//! Which account an operator means.
 
 use super::*;
 use model::{AccountId, AccountKey, AccountState, Timestamp};
@@ -62,7 +62,7 @@ fn an_account_is_found_by_host_subdomain_or_number_if_only_one_is_meant() {
         let found = found.map(|found| listed.iter().position(|one| one == found).unwrap());
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{wanted}"),
-            (Err(Unclear::Nobody), Err(0)) => {}
+            (Err(Unclear::NotFound), Err(0)) => {}
             (Err(Unclear::Several(several)), Err(count)) => assert_eq!(several.len(), count, "{wanted}"),
             (found, _) => panic!("{wanted}: {found:?}"),
         }
@@ -74,7 +74,7 @@ fn the_only_account_needs_no_name() {
     let shop = configured("shop", "acme.kommo.com");
     let other = connected("other.kommo.com", 7, "main");
     let told_of = Listed { key: None, integration: None, ..connected("third.kommo.com", 8, "main") };
-    let nobody = "there is no account: connect one with `accounts authorize`";
+    let no_account = "there is no account: connect one with `accounts authorize`";
     for (listed, wanted, expected) in [
         (vec![shop.clone()], None, Ok("https://acme.kommo.com")),
         (vec![other.clone(), told_of.clone()], None, Ok("https://other.kommo.com")),
@@ -90,8 +90,8 @@ fn the_only_account_needs_no_name() {
             Err("no account `x`; there are: shop, other.kommo.com"),
         ),
         (vec![other.clone(), other.clone()], Some("7"), Err("`7` fits several accounts")),
-        (vec![told_of], None, Err(nobody)),
-        (Vec::new(), Some("x"), Err(nobody)),
+        (vec![told_of], None, Err(no_account)),
+        (Vec::new(), Some("x"), Err(no_account)),
     ] {
         match (choose(&listed, wanted), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),

@@ -1,4 +1,4 @@
-//! Which integration and which account a person means, and how accounts are told. The commands as a whole are tested as
+//! Which integration and which account an operator means, and how accounts are shown. The commands as a whole are tested as
 //! processes.
 
 use std::time::Duration;

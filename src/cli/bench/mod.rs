@@ -2,7 +2,7 @@
 //!
 //! The bridge is a process of its own, so that its CPU and memory are its own: a child with a generated
 //! configuration in a temporary folder, or the one that `--target` names. Kommo's side is the sink of
-//! [`load`](load), in place of the simulator: cheaper, and exact about what came how often.
+//! [`load`], in place of the simulator: cheaper, and exact about what came how often.
 
 mod metrics;
 mod output;
@@ -58,11 +58,11 @@ impl Args {
         Load {
             connections: usize::try_from(self.connections).unwrap_or(usize::MAX),
             rate: self.rate,
-            patience: self.patience(),
+            stall_timeout: self.timeout(),
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }
 
@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>, json: bool) -> Resu
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     open_files::raise();
     let target = match &args.target {
-        Some(url) => Some(target::Found::read(url, config)?),
+        Some(url) => Some(target::RunningTarget::read(url, config)?),
         None if config.is_some() => {
             let why =
                 "bench runs a bridge of its own, which needs no configuration: --config goes with --target";
@@ -98,7 +98,7 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>, json: bool) -> Resu
     .await?;
     let text = if json { outcome.json(&args) } else { outcome.text(&args) };
     print_until(shutdown.asked(), text).await?;
-    outcome.judge().map_err(Failure::running)
+    outcome.check().map_err(Failure::running)
 }
 
 /// Runs `work` on a thread of its own, where no task has to wake another thread: what the generator costs is taken
@@ -107,7 +107,7 @@ async fn alone(
     shutdown: Shutdown,
     work: impl Future<Output = anyhow::Result<Outcome>> + Send + 'static,
 ) -> anyhow::Result<Outcome> {
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime cannot start")?;
     let body = move || {
@@ -118,8 +118,8 @@ async fn alone(
             }
         });
         // Whoever asked may have gone.
-        let _unheard = tell.send(outcome);
+        let _unheard = sender.send(outcome);
     };
     std::thread::Builder::new().name("load".to_owned()).spawn(body).context("cannot start a thread")?;
-    told.await.context("the load generator broke down")?
+    receiver.await.context("the load generator broke down")?
 }

@@ -29,14 +29,14 @@ impl Spent {
     }
 }
 
-/// Everything that is told.
+/// Everything that is printed.
 pub(super) struct Outcome {
     report: Report,
     spent: Option<Spent>,
     commits: Option<Commits>,
     /// What else a reader has to know.
     pub(super) notes: Vec<String>,
-    /// What should not be; [`judge`](Self::judge) fails if there is anything.
+    /// What should not be; [`check`](Self::check) fails if there is anything.
     pub(super) wrong: Vec<String>,
 }
 
@@ -47,24 +47,24 @@ impl Outcome {
     }
 
     /// Whether every request was answered and continued as it should be; else what was not.
-    pub(super) fn judge(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         if self.wrong.is_empty() { Ok(()) } else { Err(self.wrong.join("; ")) }
     }
 
     pub(super) fn json(&self, args: &Args) -> String {
-        let mut told = json!(self.report);
-        told["requests"] = json!(args.requests);
-        told["connections"] = json!(args.connections);
-        told["rate"] = json!(args.rate);
-        told["target"] = json!(args.target);
-        told["commits"] = json!(self.commits);
-        told["bridge"] = json!(self.spent.map(|spent| json!({
+        let mut json = json!(self.report);
+        json["requests"] = json!(args.requests);
+        json["connections"] = json!(args.connections);
+        json["rate"] = json!(args.rate);
+        json["target"] = json!(args.target);
+        json["commits"] = json!(self.commits);
+        json["bridge"] = json!(self.spent.map(|spent| json!({
             "cpu_us_per_job": spent.cpu_per_job.map(micros),
             "peak_memory_bytes": spent.peak_memory,
         })));
-        told["notes"] = json!(self.notes);
-        told["wrong"] = json!(self.wrong);
-        format!("{told:#}")
+        json["notes"] = json!(self.notes);
+        json["wrong"] = json!(self.wrong);
+        format!("{json:#}")
     }
 
     pub(super) fn text(&self, args: &Args) -> String {

@@ -26,8 +26,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
 
     // After its end nothing can come any more: only now is it known that nothing came twice. Elsewhere, because what
     // is under way waits for the sink.
-    let patience = args.patience();
-    match tokio::task::spawn_blocking(move || bridge.stop(patience)).await? {
+    let timeout = args.timeout();
+    match tokio::task::spawn_blocking(move || bridge.stop(timeout)).await? {
         Ok(true) => {}
         Ok(false) => bail!("the bridge did not stop cleanly"),
         Err(error) => bail!("the bridge could not be stopped: {error}"),

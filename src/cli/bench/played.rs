@@ -19,7 +19,7 @@ pub(super) async fn play(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Repo
     let run = async {
         args.load().run(batch).await?;
         // What does not come is in the report.
-        let _missing = batch.ledger().settled(args.patience()).await;
+        let _missing = batch.ledger().settled(args.timeout()).await;
         anyhow::Ok(())
     };
     let result = tokio::select! {

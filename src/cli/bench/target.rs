@@ -24,7 +24,7 @@ use super::played::play;
 const SECOND_CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// What the configuration says about the target.
-pub(super) struct Found {
+pub(super) struct RunningTarget {
     target: Target,
     integration: Integration,
     account: Account,
@@ -35,7 +35,7 @@ pub(super) struct Found {
     note: Option<String>,
 }
 
-impl Found {
+impl RunningTarget {
     /// Reads the configuration, and finds out what of it fits.
     ///
     /// # Errors

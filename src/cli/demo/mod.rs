@@ -156,7 +156,7 @@ async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url:
     let all = futures_util::future::try_join_all(each);
     let result = tokio::time::timeout(DEMO_TIMEOUT, all).await;
     // A continue whose answer was lost has arrived; the bridge finds out a moment later.
-    let wait_until_finished = match &result {
+    let finished = match &result {
         Ok(Ok(_)) => tokio::time::timeout(DEMO_TIMEOUT, wait_until_finished(admin_url)).await,
         _ => Ok(Ok(())),
     };
@@ -165,7 +165,7 @@ async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url:
         Err(_) => bail!("not every bot was continued within {} s", DEMO_TIMEOUT.as_secs()),
         Ok(result) => result.map(|_| ())?,
     }
-    match wait_until_finished {
+    match finished {
         Err(_) => bail!("the bridge still works on jobs after {} s", DEMO_TIMEOUT.as_secs()),
         Ok(result) => result,
     }

@@ -1,4 +1,4 @@
-//! What happened, as a table that a person likes to read.
+//! What happened, as a table.
 
 use std::time::Duration;
 

@@ -14,16 +14,16 @@ use super::check::Check;
 
 const AUTHORIZE: &str = "connect it with `accounts authorize`";
 
-/// What `GET /api/v4/account` brought; none if it was not asked.
-pub(super) type Asked = Option<Result<Value, Error>>;
+/// What `GET /api/v4/account` returned; `None` if the account was not asked.
+pub(super) type AccountResponse = Option<Result<Value, Error>>;
 
 /// Whether to ask Kommo about this account at all. One whose token has ended is the bridge's to renew.
 pub(super) fn is_worth_asking(one: &Listed, now: Timestamp) -> bool {
     one.state == AccountState::Active && one.origin.is_some() && one.expires_at.is_none_or(|end| end > now)
 }
 
-/// Judges one account.
-pub(super) fn check(one: &Listed, asked: &Asked, now: Timestamp) -> Check {
+/// The check of one account.
+pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) -> Check {
     let called = one.host.clone().or_else(|| one.account_id.map(|id| id.to_string())).unwrap_or_default();
     let name = format!("account {called}");
     let waiting = match one.waiting {
@@ -32,7 +32,7 @@ pub(super) fn check(one: &Listed, asked: &Asked, now: Timestamp) -> Check {
         jobs => format!("; {jobs} deliveries wait for it"),
     };
     let reason = one.reason.as_deref().unwrap_or("it has no token");
-    match (one.state, asked) {
+    match (one.state, response) {
         (AccountState::NeedsAuthorization, _) => Check::failed(name, format!("{reason}{waiting}"), AUTHORIZE),
         (AccountState::Revoked, _) => Check::warning(
             name,

@@ -1,4 +1,4 @@
-//! One check: what was looked at, how it is, and what to do about it; as a person and as a program read it.
+//! One check: what was checked, how it is, and what to do about it; as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use crate::cli::text::{self, clean};
 pub(super) enum Outcome {
     /// As it should be.
     Ok,
-    /// It works, but somebody should look.
+    /// It works, but an operator should look.
     Warning,
     /// It does not work.
     Failed,
@@ -40,7 +40,7 @@ impl Check {
         Self { name: name.into(), outcome: Outcome::Ok, found: found.into(), todo: None }
     }
 
-    /// It works, but somebody should do `todo`.
+    /// It works, but an operator should do `todo`.
     pub(super) fn warning(
         name: impl Into<String>,
         found: impl Into<String>,
@@ -49,7 +49,7 @@ impl Check {
         Self { name: name.into(), outcome: Outcome::Warning, found: found.into(), todo: Some(todo.into()) }
     }
 
-    /// It does not work until somebody does `todo`.
+    /// It does not work until an operator does `todo`.
     pub(super) fn failed(name: impl Into<String>, found: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { name: name.into(), outcome: Outcome::Failed, found: found.into(), todo: Some(todo.into()) }
     }
@@ -60,7 +60,7 @@ impl Check {
     }
 }
 
-/// All checks for a person, and how many are not as they should be.
+/// All checks as text, and how many are not as they should be.
 pub(super) fn render(checks: &[Check], screen: Screen) -> String {
     let names = checks.iter().map(|check| clean(&check.name).width()).max().unwrap_or(0);
     let width = screen.width.unwrap_or(usize::MAX);

@@ -8,22 +8,22 @@ use store::{FallbackCount, RecentOutcomes, Store};
 use super::check::Check;
 
 const NAME: &str = "answers";
-/// The time that counts as lately.
+/// Only jobs of this span before now are counted.
 const LAST_HOUR: Duration = Duration::from_secs(3_600);
 /// A share of fallbacks from which on an operator should look: below it are single jobs with odd data.
 const NOTABLE_SHARE: f64 = 0.01;
 
-/// Looks at the jobs of the last hour; `None` if there were none.
-pub(super) async fn look(store: &Store, now: Timestamp) -> Option<Check> {
+/// Checks the jobs of the last hour; `None` if there were none.
+pub(super) async fn check(store: &Store, now: Timestamp) -> Option<Check> {
     match store.jobs().recent_outcomes(now - LAST_HOUR).await {
-        Ok(outcomes) => check(&outcomes),
+        Ok(outcomes) => decide(&outcomes),
         Err(error) => {
             Some(Check::failed(NAME, error.to_string(), "fix that, or set store.url to another file"))
         }
     }
 }
 
-fn check(outcomes: &RecentOutcomes) -> Option<Check> {
+fn decide(outcomes: &RecentOutcomes) -> Option<Check> {
     let RecentOutcomes { jobs, fallbacks, is_sample } = outcomes;
     if *jobs == 0 {
         return None;
@@ -56,21 +56,21 @@ mod tests {
     use super::*;
     use model::FallbackReason;
 
-    fn told(jobs: u64, fallbacks: &[(&str, FallbackReason, u64)]) -> Option<(Outcome, String)> {
+    fn decided(jobs: u64, fallbacks: &[(&str, FallbackReason, u64)]) -> Option<(Outcome, String)> {
         let count = |(handler, reason, jobs): &(&str, FallbackReason, u64)| FallbackCount {
             handler: handler.parse().unwrap(),
             reason: *reason,
             jobs: *jobs,
         };
         let fallbacks = fallbacks.iter().map(count).collect();
-        let check = check(&RecentOutcomes { jobs, fallbacks, is_sample: false })?;
+        let check = decide(&RecentOutcomes { jobs, fallbacks, is_sample: false })?;
         Some((check.outcome(), serde_json::to_value(&check).unwrap().to_string()))
     }
 
     #[test]
     fn a_notable_share_of_fallbacks_is_told_with_the_commonest_reason_and_what_to_do() {
         let (outcome, text) =
-            told(340, &[("greet", FallbackReason::MaxAttempts, 10), ("quote", FallbackReason::Failed, 2)])
+            decided(340, &[("greet", FallbackReason::MaxAttempts, 10), ("quote", FallbackReason::Failed, 2)])
                 .unwrap();
         assert_eq!(outcome, Outcome::Warning);
         for part in [
@@ -86,18 +86,18 @@ mod tests {
 
     #[test]
     fn a_few_among_many_are_told_and_no_reason_to_act() {
-        let (outcome, text) = told(1_000, &[("greet", FallbackReason::Failed, 9)]).unwrap();
+        let (outcome, text) = decided(1_000, &[("greet", FallbackReason::Failed, 9)]).unwrap();
         assert!(outcome == Outcome::Ok && text.contains("9 of 1000"), "{text}");
-        assert_eq!(told(1_000, &[("greet", FallbackReason::Failed, 10)]).unwrap().0, Outcome::Warning);
-        assert_eq!(told(3, &[]).unwrap().0, Outcome::Ok);
-        assert!(told(1, &[]).unwrap().1.contains("among 1 job of the last hour"));
-        assert_eq!(told(0, &[]), None);
+        assert_eq!(decided(1_000, &[("greet", FallbackReason::Failed, 10)]).unwrap().0, Outcome::Warning);
+        assert_eq!(decided(3, &[]).unwrap().0, Outcome::Ok);
+        assert!(decided(1, &[]).unwrap().1.contains("among 1 job of the last hour"));
+        assert_eq!(decided(0, &[]), None);
     }
 
     #[test]
     fn a_sample_is_called_one() {
         let outcomes = RecentOutcomes { jobs: 9_000, fallbacks: Vec::new(), is_sample: true };
-        let text = serde_json::to_value(check(&outcomes).unwrap()).unwrap().to_string();
+        let text = serde_json::to_value(decide(&outcomes).unwrap()).unwrap().to_string();
         assert!(text.contains("the newest 9000 jobs"), "{text}");
     }
 }

@@ -31,10 +31,10 @@ use super::exit::{Failure, print};
 use super::screen::Screen;
 use check::{Check, Outcome};
 
-/// A call to an account may wait and be tried again for so long.
+/// How long a call to an account may take, with its waits and retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// So many accounts' hosts are asked for the time.
-const HOSTS: usize = 5;
+/// How many accounts' hosts are asked for the time.
+const MAX_ASKED_HOSTS: usize = 5;
 
 /// Looks at everything, and prints what it found. `fits` says whether the program's handlers fit the configuration.
 ///
@@ -47,7 +47,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let loaded = Effective::load(sources).map_err(Error::from);
     let (checks, refused) = match loaded.and_then(|loaded| fits(loaded.config.clone()).map(|()| loaded)) {
-        Ok(loaded) => (look(&loaded).await, false),
+        Ok(loaded) => (run_checks(&loaded).await, false),
         Err(error) => (refusals(&error), true),
     };
     if json {
@@ -76,24 +76,23 @@ fn refusals(error: &Error) -> Vec<Check> {
     mistakes.into_iter().map(|mistake| Check::failed("configuration", mistake, todo)).collect()
 }
 
-async fn look(loaded: &Effective) -> Vec<Check> {
+async fn run_checks(loaded: &Effective) -> Vec<Check> {
     let config = &loaded.config;
     let clock = Clock::system();
     let mut checks = configuration::checks(config, &config.read_from());
     checks.push(outgoing::check(&config.delivery));
     checks.extend(files::checks(&loaded.secret_files()));
-    let visited = Store::observe(&config.store.url, clock.clone()).await;
-    checks.extend(store::checks(&config.store.url, &visited, clock.now()).await);
-    let store = visited.ok().flatten();
+    let opened = Store::observe(&config.store.url, clock.clone()).await;
+    checks.extend(store::checks(&config.store.url, &opened, clock.now()).await);
+    let store = opened.ok().flatten();
     if let Some(store) = &store {
-        checks.extend(fallbacks::look(store, clock.now()).await);
+        checks.extend(fallbacks::check(store, clock.now()).await);
     }
     match ask_accounts(config, &clock, store.clone()).await {
-        Ok((listed, asked)) => {
+        Ok((listed, responses)) => {
             checks.extend(time(&listed, &config.delivery.outgoing, &clock).await);
-            let judged =
-                listed.iter().zip(&asked).map(|(one, asked)| accounts::check(one, asked, clock.now()));
-            checks.extend(judged);
+            let each = listed.iter().zip(&responses);
+            checks.extend(each.map(|(one, response)| accounts::check(one, response, clock.now())));
         }
         Err(error) => {
             checks.push(Check::failed(
@@ -118,7 +117,7 @@ async fn ask_accounts(
     config: &Config,
     clock: &Clock,
     store: Option<Store>,
-) -> Result<(Vec<Listed>, Vec<accounts::Asked>), Error> {
+) -> Result<(Vec<Listed>, Vec<accounts::AccountResponse>), Error> {
     let kommo_stack = KommoStack::new(config, clock.clone())?;
     let known = kommo_stack.clone().accounts(config, store).await?;
     let listed = known.list().await?;
@@ -127,15 +126,15 @@ async fn ask_accounts(
         let origin = one.origin.clone().filter(|_| accounts::is_worth_asking(one, clock.now()))?;
         Some(clients.client_at(origin).with_patience(CALL_TIMEOUT).get_json("/api/v4/account").await)
     });
-    let asked = futures_util::future::join_all(calls).await;
-    Ok((listed, asked))
+    let responses = futures_util::future::join_all(calls).await;
+    Ok((listed, responses))
 }
 
 /// The clock, as the first account that answers has it. The hosts are asked together, so that silent ones cost one wait.
 async fn time(listed: &[Listed], outgoing: &Outgoing, clock: &Clock) -> Option<Check> {
     let client = reach::client(outgoing)?;
     let hosts = listed.iter().filter_map(|one| Some((one.origin.as_ref()?, one.host.as_ref()?)));
-    let asked = hosts.take(HOSTS).map(async |(origin, host)| {
+    let asked = hosts.take(MAX_ASKED_HOSTS).map(async |(origin, host)| {
         let theirs = reach::date(&client, origin).await?;
         Some(clock::check(clock.now(), theirs, host))
     });

@@ -6,10 +6,10 @@ use super::check::Check;
 
 /// Says what is in effect.
 pub(super) fn check(delivery: &DeliveryConfig) -> Check {
-    judge(&delivery.outgoing.to_string(), delivery.ignored_proxy.as_deref())
+    decide(&delivery.outgoing.to_string(), delivery.ignored_proxy.as_deref())
 }
 
-fn judge(route: &str, ignored: Option<&str>) -> Check {
+fn decide(route: &str, ignored: Option<&str>) -> Check {
     let found = format!("calls to Kommo go {route}");
     match ignored {
         None => Check::ok("outgoing", found),
@@ -28,8 +28,8 @@ mod tests {
 
     #[test]
     fn a_proxy_of_the_environment_that_is_not_used_is_a_warning() {
-        assert_eq!(judge("directly", None).outcome(), Outcome::Ok);
-        let warned = judge("directly", Some("https_proxy"));
+        assert_eq!(decide("directly", None).outcome(), Outcome::Ok);
+        let warned = decide("directly", Some("https_proxy"));
         let text = serde_json::to_string(&warned).unwrap();
         assert_eq!(warned.outcome(), Outcome::Warning);
         assert!(

@@ -14,7 +14,7 @@ use super::check::Check;
 const STICKY: u32 = 0o1000;
 
 /// What the system says of a file or folder.
-struct Found {
+struct FileFacts {
     path: PathBuf,
     is_folder: bool,
     mode: u32,
@@ -30,22 +30,22 @@ pub(super) fn checks(path: &Path) -> Vec<Check> {
         name.push(ending);
         PathBuf::from(name)
     });
-    let found: Vec<Found> = beside.into_iter().chain(folder).filter_map(look).collect();
+    let found: Vec<FileFacts> = beside.into_iter().chain(folder).filter_map(inspect).collect();
     let Some(owner) = found.first().map(|store| store.uid) else { return Vec::new() };
-    let checks: Vec<Check> = found.iter().filter_map(|found| judge(found, owner)).collect();
+    let checks: Vec<Check> = found.iter().filter_map(|found| decide(found, owner)).collect();
     if checks.is_empty() {
         return vec![Check::ok("permissions", "the store's folder and files are their owner's alone")];
     }
     checks
 }
 
-fn look(path: PathBuf) -> Option<Found> {
+fn inspect(path: PathBuf) -> Option<FileFacts> {
     let there = fs::symlink_metadata(&path).ok()?;
-    Some(Found { path, is_folder: there.is_dir(), mode: there.mode() & 0o1777, uid: there.uid() })
+    Some(FileFacts { path, is_folder: there.is_dir(), mode: there.mode() & 0o1777, uid: there.uid() })
 }
 
 /// What is wrong with one of them, where the store is `owner`'s.
-fn judge(found: &Found, owner: u32) -> Option<Check> {
+fn decide(found: &FileFacts, owner: u32) -> Option<Check> {
     let path = found.path.display();
     // A folder that is root's lets no one else in by that.
     if found.uid != owner && !(found.is_folder && found.uid == 0) {
@@ -96,8 +96,8 @@ mod tests {
             (true, 0o1700, 7, None),
             (true, 0o700, 8, Some("chown 7")),
         ] {
-            let found = Found { path: "x".into(), is_folder, mode, uid };
-            let check = judge(&found, 7).map(|check| serde_json::to_value(check).unwrap().to_string());
+            let found = FileFacts { path: "x".into(), is_folder, mode, uid };
+            let check = decide(&found, 7).map(|check| serde_json::to_value(check).unwrap().to_string());
             assert_eq!(check.is_some(), said.is_some(), "{mode:o} {uid}: {check:?}");
             if let (Some(check), Some(said)) = (check, said) {
                 assert!(check.contains(said), "{mode:o} {uid}: {check}");

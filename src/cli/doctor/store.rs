@@ -11,15 +11,15 @@ use super::check::Check;
 use super::permissions;
 
 const MB: u64 = 1_000_000;
-/// Below that somebody should look, and below that requests are about to be refused.
+/// Free bytes: below the first number an operator should act, below the second requests are about to be refused.
 const FREE_SPACE_LIMITS: (u64, u64) = (500 * MB, 20 * MB);
 /// A job that waits longer for a worker finds too few of them, or none.
 const LONG_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Looks at a store that was visited.
+/// The checks of a store that was opened as an observer.
 pub(super) async fn checks(
     url: &str,
-    visited: &Result<Option<Store>, StoreError>,
+    opened: &Result<Option<Store>, StoreError>,
     now: Timestamp,
 ) -> Vec<Check> {
     let file = match file::path_of(url) {
@@ -28,7 +28,7 @@ pub(super) async fn checks(
     };
     let (folder, shown) = (nearest(&file), file.display().to_string());
     let path = shown.as_str();
-    let mut checks = match visited {
+    let mut checks = match opened {
         Ok(Some(store)) => match store.jobs().stats().await {
             Ok(stats) => contents(path, &stats, now),
             Err(error) => vec![unreadable(&error)],
@@ -38,7 +38,7 @@ pub(super) async fn checks(
         }
         Err(error) => vec![unreadable(error)],
     };
-    if let (Ok(Some(_)), Ok(state)) = (visited, log_state(url)) {
+    if let (Ok(Some(_)), Ok(state)) = (opened, log_state(url)) {
         checks.extend(log(&state));
         checks.extend(permissions::checks(&file));
     }
@@ -97,7 +97,7 @@ fn contents(path: &str, stats: &Stats, now: Timestamp) -> Vec<Check> {
     checks
 }
 
-/// A log that no one holds is short: it is only told of where it is not.
+/// A log that no one holds is short: there is a check only if it is not.
 fn log(state: &LogState) -> Option<Check> {
     if state.bytes <= MAX_LOG_BYTES {
         return None;
@@ -153,15 +153,15 @@ mod tests {
     fn a_long_log_is_told_with_who_holds_it() {
         let state = |bytes, readers: &[u32]| LogState { bytes, readers: readers.iter().copied().collect() };
         assert_eq!(log(&state(MAX_LOG_BYTES, &[7])), None);
-        let told = |readers: &[u32]| {
+        let found_with = |readers: &[u32]| {
             serde_json::to_value(log(&state(227 * MB, readers)).unwrap()).unwrap().to_string()
         };
         assert!(
-            told(&[7, 8]).contains("227 MB") && told(&[7, 8]).contains("process 7, 8"),
+            found_with(&[7, 8]).contains("227 MB") && found_with(&[7, 8]).contains("process 7, 8"),
             "{}",
-            told(&[7, 8])
+            found_with(&[7, 8])
         );
-        assert!(told(&[]).contains("find the process"), "{}", told(&[]));
+        assert!(found_with(&[]).contains("find the process"), "{}", found_with(&[]));
     }
 
     #[test]

@@ -30,7 +30,7 @@ async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> 
     let policy = HandlerPolicy { fallback, ..HandlerPolicy::default() };
     let configured =
         BTreeMap::from([("echo".parse().unwrap(), HandlerConfig { policy, ..HandlerConfig::default() })]);
-    let mut visit = Visit {
+    let mut session = Session {
         store: &store,
         configured: &configured,
         handlers: HashSet::from(["echo".to_owned()]),
@@ -41,8 +41,8 @@ async fn run_on(screen: Screen, jobs: &Jobs, json: bool, arguments: &[&str]) -> 
         notice: |_| {},
         out: Vec::new(),
     };
-    let done = visit.carry_out(parse(arguments).unwrap()).await;
-    let text = String::from_utf8(visit.out).unwrap();
+    let done = session.carry_out(parse(arguments).unwrap()).await;
+    let text = String::from_utf8(session.out).unwrap();
     store.close().await;
     (text, done.err().map(|error| error.to_string()))
 }

@@ -54,13 +54,13 @@ async fn connections_that_wait_for_their_caller_give_up_their_places() {
 #[tokio::test]
 async fn a_request_in_progress_is_never_closed_and_new_callers_wait_for_it() {
     let (router, mut begun, release) = busy();
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let (full, mut is_full) = mpsc::unbounded_channel();
     let mut options = options(1, LONG_TIMEOUT);
     options.on_full = {
-        let told = told.clone();
+        let seen = seen.clone();
         Arc::new(move |since| {
-            told.lock().unwrap().push(since.is_some());
+            seen.lock().unwrap().push(since.is_some());
             full.send(()).unwrap();
         })
     };
@@ -76,7 +76,7 @@ async fn a_request_in_progress_is_never_closed_and_new_callers_wait_for_it() {
     assert!(until_closed(&mut second).await.ends_with("hello"));
     assert_eq!(until_closed(&mut first).await, "");
     running.stop().await;
-    assert_eq!(*told.lock().unwrap(), [true, false]);
+    assert_eq!(*seen.lock().unwrap(), [true, false]);
 }
 
 /// Moves tokio's clock on.

@@ -15,20 +15,20 @@ struct Gate {
 
 struct Gated {
     may: Receiver<io::Result<usize>>,
-    tell: Sender<Vec<u8>>,
+    written: Sender<Vec<u8>>,
 }
 
 fn gate() -> (Gate, Gated) {
     let (open, may) = mpsc::channel();
-    let (tell, seen) = mpsc::channel();
-    (Gate { open, seen }, Gated { may, tell })
+    let (written, seen) = mpsc::channel();
+    (Gate { open, seen }, Gated { may, written })
 }
 
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A gate that is gone is open.
         let count = self.may.recv().unwrap_or(Ok(usize::MAX))?.min(bytes.len());
-        let _test_is_over = self.tell.send(bytes[..count].to_vec());
+        let _test_is_over = self.written.send(bytes[..count].to_vec());
         Ok(count)
     }
 

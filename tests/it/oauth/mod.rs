@@ -1,4 +1,4 @@
-//! Accounts that a person connects: the whole way from a link, or from the installation of a widget, to deliveries that
+//! Accounts that an operator connects: the whole way from a link, or from the installation of a widget, to deliveries that
 //! go out, and back to an account that is disconnected.
 
 mod connects;
@@ -31,7 +31,7 @@ fn setup(simulators: &[&Simulator]) -> Setup {
     })
 }
 
-/// `accounts …`, run beside the bridge as a person runs it.
+/// `accounts …`, run beside the bridge as an operator runs it.
 fn accounts(bridge: &TestBridge, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_salesbot-bridge"))
         .env_clear()
@@ -50,7 +50,7 @@ fn link(bridge: &TestBridge, kommo: &Simulator) -> String {
     told["link"].as_str().unwrap().to_owned()
 }
 
-/// Where Kommo sends the browser of a person who opens the link.
+/// Where Kommo sends the browser of an operator who opens the link.
 async fn follow(link: &str) -> String {
     let response = client().get(link).send().await.unwrap();
     assert_eq!(response.status(), 302);
@@ -73,7 +73,7 @@ async fn call_back(bridge: &TestBridge, callback: &str) -> (u16, Value) {
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-/// A person connects the account by a link.
+/// An operator connects the account by a link.
 async fn connect(bridge: &TestBridge, kommo: &Simulator) {
     let (status, body) = call_back(bridge, &follow(&link(bridge, kommo)).await).await;
     assert_eq!(status, 200, "{body}");

@@ -15,7 +15,7 @@ async fn hasty() -> (Simulator, Home, Serve) {
     (simulator, home, serve)
 }
 
-fn judge(what: &str, may: May, heard: &str) {
+fn check(what: &str, may: May, heard: &str) {
     let got = statuses(heard);
     let fits = match may {
         May::BeRefused => got.len() <= 1 && got.iter().all(|status| (400..500).contains(status)),
@@ -37,7 +37,7 @@ async fn nothing_is_smuggled_in_behind_a_request_that_is_read_in_two_ways() {
         .map(|(what, bytes, may)| (what, open(serve.public, &[bytes, behind.clone()].concat()), may))
         .collect();
     for (what, stream, may) in opened {
-        judge(what, may, &heard(stream));
+        check(what, may, &heard(stream));
         is_served(&simulator, &serve).await;
     }
     serve.settled().await;
@@ -54,7 +54,7 @@ async fn odd_requests_are_taken_or_refused_and_cost_nobody_else_anything() {
         .map(|(what, bytes, may)| (what, open(serve.public, &bytes), may))
         .collect();
     for (what, stream, may) in opened {
-        judge(what, may, &heard(stream));
+        check(what, may, &heard(stream));
         is_served(&simulator, &serve).await;
     }
     ends_well(serve);

@@ -12,9 +12,9 @@ const ARCHIVE: &str = "widget.zip";
 /// The most entries that are looked at.
 const MAX_ENTRIES: usize = 500;
 /// The most bytes of one entry, unpacked: a zip can claim to hold anything.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_ENTRY_BYTES: u64 = 4 * 1024 * 1024;
 /// The most bytes of all entries together: many small ones can fill a memory too.
-const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
+const MAX_UNPACKED_BYTES: u64 = 8 * 1024 * 1024;
 /// The mark that some editors put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -39,11 +39,11 @@ impl Files {
         // Of entries with the same name only the last one is seen below.
         findings.unless(!zip.has_duplicate_names(), ARCHIVE, "has two entries of the same name: remove one");
         let mut files = Self(BTreeMap::new());
-        let mut left = MAX_UNPACKED;
+        let mut left = MAX_UNPACKED_BYTES;
         for at in 0..zip.len() {
             match files.take(&mut zip, at, findings) {
                 Ok(bytes) if bytes > left => {
-                    findings.add(ARCHIVE, format!("has more than {MAX_UNPACKED} bytes unpacked"));
+                    findings.add(ARCHIVE, format!("has more than {MAX_UNPACKED_BYTES} bytes unpacked"));
                     return None;
                 }
                 Ok(bytes) => left -= bytes,
@@ -84,10 +84,10 @@ impl Files {
         let known = [CompressionMethod::Stored, CompressionMethod::Deflated];
         findings.unless(known.contains(&entry.compression()), &name, "must be deflated or stored");
         let mut bytes = Vec::new();
-        entry.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        entry.by_ref().take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes)?;
         let unpacked = bytes.len() as u64;
-        if unpacked > MAX_BYTES {
-            findings.add(&name, format!("has more than {MAX_BYTES} bytes"));
+        if unpacked > MAX_ENTRY_BYTES {
+            findings.add(&name, format!("has more than {MAX_ENTRY_BYTES} bytes"));
             return Ok(unpacked);
         }
         if [".json", ".js"].iter().any(|ending| name.ends_with(ending)) {

@@ -13,7 +13,7 @@ use super::{Picture, Size, area};
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// The most memory that reading one of our own may take beside its pixels, in bytes.
-const MEMORY: u64 = 512 * 1024 * 1024;
+const MAX_MEMORY_BYTES: u64 = 512 * 1024 * 1024;
 
 /// A PNG whose head was read.
 pub(super) type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
@@ -67,7 +67,7 @@ pub(super) fn opaque(bytes: &[u8]) -> Vec<u8> {
 /// # Errors
 /// It is none, or it is damaged.
 pub(crate) fn size(bytes: &[u8]) -> Result<Size, Unreadable> {
-    Ok(open(bytes, MEMORY)?.info().size())
+    Ok(open(bytes, MAX_MEMORY_BYTES)?.info().size())
 }
 
 /// Reads a PNG.
@@ -75,7 +75,7 @@ pub(crate) fn size(bytes: &[u8]) -> Result<Size, Unreadable> {
 /// # Errors
 /// It is none, or it is damaged.
 pub(crate) fn read(bytes: &[u8]) -> Result<Picture, Unreadable> {
-    unpack(open(bytes, MEMORY)?)
+    unpack(open(bytes, MAX_MEMORY_BYTES)?)
 }
 
 /// The nearest of 256 values to one of 65,536.

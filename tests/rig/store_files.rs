@@ -1,4 +1,4 @@
-//! A look at the files of a store that nobody serves, at a copy of them: to open the files themselves would
+//! A snapshot of the files of a store that no one serves, taken from a copy of them: to open the files themselves would
 //! recover them, and that is the next life's business. All SQL of the rig that asks something is here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use super::wal;
 
 /// What the files say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct StoreSnapshot {
     /// There is a file with something in it.
     pub there: bool,
     /// How many migrations were carried out.
@@ -28,16 +28,16 @@ pub struct Look {
     pub wrong: Vec<String>,
 }
 
-/// Looks at the database `file`; with all its jobs, if they are wanted.
-pub async fn look(file: &Path, with_jobs: bool) -> Look {
-    let mut look = Look::default();
+/// Reads the database `file`; with all its jobs, if they are wanted.
+pub async fn read(file: &Path, with_jobs: bool) -> StoreSnapshot {
+    let mut snapshot = StoreSnapshot::default();
     let copy = tempfile::tempdir().unwrap();
     let database = copy.path().join("bridge.db");
     if !std::fs::copy(file, &database).is_ok_and(|bytes| bytes > 0) && log(file).is_empty() {
-        return look;
+        return snapshot;
     }
-    look.there = true;
-    look.in_commit = wal::ends_inside_a_transaction(&log(file));
+    snapshot.there = true;
+    snapshot.in_commit = wal::ends_inside_a_transaction(&log(file));
     std::fs::write(copy.path().join("bridge.db-wal"), log(file)).unwrap();
     let journal = beside(file, "-journal");
     if journal.exists() {
@@ -49,20 +49,20 @@ pub async fn look(file: &Path, with_jobs: bool) -> Look {
         for row in sqlx::query(check).fetch_all(&mut database).await.unwrap() {
             let text: String = row.try_get(0).unwrap_or_default();
             if text != "ok" {
-                look.wrong.push(format!("{check}: {text}"));
+                snapshot.wrong.push(format!("{check}: {text}"));
             }
         }
     }
     let applied = "SELECT count(*) FROM _sqlx_migrations WHERE success";
-    look.migrations = sqlx::query_scalar(applied).fetch_one(&mut database).await.unwrap_or(0);
-    if look.migrations > 0 {
-        look.count(&mut database, with_jobs).await;
+    snapshot.migrations = sqlx::query_scalar(applied).fetch_one(&mut database).await.unwrap_or(0);
+    if snapshot.migrations > 0 {
+        snapshot.count(&mut database, with_jobs).await;
     }
     database.close().await.unwrap();
-    look
+    snapshot
 }
 
-impl Look {
+impl StoreSnapshot {
     async fn count(&mut self, database: &mut SqliteConnection, with_jobs: bool) {
         self.states = by_state(database, "SELECT state, count(*) FROM jobs GROUP BY state").await;
         let counted = "SELECT state, sum(jobs) FROM job_counts GROUP BY state HAVING sum(jobs) <> 0";

@@ -1,0 +1,76 @@
+//! The helper of all checks: it knows where each value was written, and collects what is wrong.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::problem::Problems;
+use super::secret::{self, SecretFile};
+use super::tree::Node;
+use super::values::{Span, Text};
+
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The tree for the places, and the problems found so far.
+pub(super) struct Checker<'a> {
+    pub(super) tree: &'a Node,
+    pub(super) problems: &'a mut Problems,
+    /// The files that secrets were read from.
+    pub(super) files: Vec<SecretFile>,
+}
+
+impl Checker<'_> {
+    pub(super) fn refuse(&mut self, path: &[&str], message: impl Into<String>) {
+        self.problems.refuse(self.tree, path, message);
+    }
+
+    /// A value that must be there. One that was refused before is not called missing as well.
+    pub(super) fn need<T>(&mut self, path: &[&str], value: Option<T>, what: &str) -> Option<T> {
+        if value.is_none() && !self.problems.cover(path) {
+            self.refuse(path, format!("is missing: {what}"));
+        }
+        value
+    }
+
+    pub(super) fn secret(
+        &mut self,
+        path: &[&str],
+        value: Option<SecretString>,
+        file: Option<String>,
+        kind: secret::Kind,
+    ) -> Option<SecretString> {
+        let found = secret::resolve(path, value, file, kind, self.tree, self.problems)?;
+        self.files.extend(found.file);
+        Some(found.secret)
+    }
+
+    pub(super) fn span(
+        &mut self,
+        path: &[&str],
+        value: Option<Text<Span>>,
+        allowed: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let Text(Span(span)) = self.need(path, value, "a duration")?;
+        if allowed.contains(&span) {
+            return Some(span);
+        }
+        let (least, most) = (Span(*allowed.start()), Span(*allowed.end()));
+        self.refuse(path, format!("must be a duration from {least} to {most}"));
+        None
+    }
+
+    pub(super) fn count(&mut self, path: &[&str], value: Option<u32>) -> Option<usize> {
+        self.need(path, value, "a whole number").and_then(|count| usize::try_from(count).ok())
+    }
+}
+
+/// Scheme, host and port, and nothing more.
+pub(super) fn is_origin(url: &Url) -> bool {
+    url.path() == "/" && url.query().is_none()
+}
