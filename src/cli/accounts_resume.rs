@@ -10,7 +10,6 @@ use crate::bridge::Error;
 use crate::config::Config;
 use model::AccountState;
 use model::clock::Clock;
-use store;
 
 use super::accounts::{Told, find, visit};
 use super::exit::Failure;

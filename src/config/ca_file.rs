@@ -10,8 +10,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use rustls_pki_types::CertificateDer;
 
-use paths;
-
 /// The first line of a certificate; OpenSSL also writes the second form.
 const BEGINNINGS: [&str; 2] = ["-----BEGIN CERTIFICATE-----", "-----BEGIN TRUSTED CERTIFICATE-----"];
 

@@ -21,7 +21,6 @@ use super::tree::Node;
 use super::values::{Size, Span, Text};
 use super::{check_names, check_outgoing, secret};
 use model::{Budget, HostRules, is_path_prefix, path_prefix};
-use paths;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

@@ -6,7 +6,6 @@ use super::check::Checker;
 use super::source::Sources;
 use super::{ca_file, raw, secret};
 use model::{Authorities, Outgoing, Proxy, ProxyUrl};
-use paths;
 
 /// In place of an address: the one that the environment names.
 const FROM_ENVIRONMENT: &str = "env";

@@ -14,7 +14,6 @@ use super::tree::{Node, Origin};
 use super::values::Span;
 use super::{check, environment};
 use model::HandlerPolicy;
-use paths;
 
 /// The defaults, with their reasons.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");

@@ -12,7 +12,6 @@ use secrecy::{ExposeSecret, SecretString};
 use super::problem::{Problems, dotted};
 use super::secret_text;
 use super::tree::{Node, Origin};
-use paths;
 
 pub(super) use super::secret_text::Kind;
 

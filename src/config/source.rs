@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use super::environment;
 use super::problem::{ConfigError, ConfigProblem};
 use super::tree::Origin;
-use paths;
 
 /// The file that is read where none is named.
 const FILE_HERE: &str = "bridge.toml";

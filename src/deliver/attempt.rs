@@ -4,7 +4,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
 
 use crate::job_log::LastCall;
-use crate::stage::job_span;
+use crate::stage::delivery_span;
 use kommo::pace::{Paused, Permit, Source};
 use kommo::{Bearer, CallFailure, CallOutcome, NoBearer, Reason};
 use model::{Attempt, DeliveringJob, DeliveryReport, HandlerPolicy, Stage};
@@ -26,7 +26,7 @@ impl Sender {
         let outcome = match job.superseded() {
             Some(newer) => AttemptOutcome::Superseded(newer),
             None => {
-                let span = job_span(job.id, &job.handler, job.attempts + 1);
+                let span = delivery_span(job.id, &job.handler, job.attempts + 1);
                 let call = self.call(&job, &mut permit, &mut between_calls).instrument(span);
                 call.await.map_or_else(|outcome| outcome, AttemptOutcome::Called)
             }

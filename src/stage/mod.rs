@@ -3,14 +3,14 @@
 //!
 //! - [`StageRuntime`] owns the tasks: the loop that claims, the bound on unwritten reports, and the stop.
 //! - [`Started`] measures one attempt.
-//! - [`job_span`] puts the job's id on the log lines of what an attempt calls.
+//! - [`handler_span`] and [`delivery_span`] put the job's id on the log lines of what an attempt calls.
 
 mod runtime;
 mod span;
 mod started;
 
 pub use runtime::{StageRuntime, claim_together};
-pub use span::job_span;
+pub use span::{delivery_span, handler_span};
 pub use started::Started;
 
 use std::time::Duration;

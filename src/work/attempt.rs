@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use crate::handler::Context;
 use crate::job_log::AttemptLine;
-use crate::stage::{Started, job_span};
+use crate::stage::{Started, handler_span};
 use model::{AfterHandler, Attempt, HandlerPolicy, HandlerReport, RunningJob, Stage};
 
 use super::decide::{AttemptOutcome, Decision, DecisionContext, decide};
@@ -67,7 +67,7 @@ impl Pool {
             // Here, because writing an error out and dropping it is the author's code too, which may panic.
             result.map_err(|error| error.as_text(shortened))
         };
-        let span = job_span(job.id, &job.handler, job.attempts + 1);
+        let span = handler_span(job.id, &job.handler, job.attempts + 1);
         let handler = threads.spawn(work.instrument(span), cancelled);
         let outcome = tokio::select! {
             biased;

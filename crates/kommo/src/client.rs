@@ -196,6 +196,18 @@ impl Client {
     }
 }
 
+impl ClientFactory {
+    /// The client of the account at this address, `https://example.kommo.com`.
+    pub fn client_at(self: &Arc<Self>, origin: impl Into<Arc<str>>) -> Client {
+        Client { shared: self.clone(), origin: origin.into(), account_id: None, patience: self.patience }
+    }
+
+    /// The client of just this account, which is at this address or was.
+    pub fn client_of(self: &Arc<Self>, origin: impl Into<Arc<str>>, account_id: AccountId) -> Client {
+        Client { account_id: Some(account_id), ..self.client_at(origin) }
+    }
+}
+
 /// What came of the call. A read needs its whole body: one that broke off is lost.
 fn outcome_of(request: &ApiRequest, result: &Result<Response, CallFailure>) -> CallOutcome {
     match result {

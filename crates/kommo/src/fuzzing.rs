@@ -6,10 +6,11 @@ use secrecy::ExposeSecret;
 
 use model::Timestamp;
 
-use super::oauth::{GrantError, check, token_claims};
+use super::oauth::{GrantError, check};
 use super::outcome::{CallOutcome, classify};
 use super::problem::whole_seconds;
 use super::response::Response;
+use super::token_claims::token_claims;
 use super::token_response::{self, DEFAULT_TOKEN_LIFE, MAX_TOKEN_LIFE};
 
 /// The answer in `input`: the status in its first line, `Retry-After` in the second, then the body.

@@ -65,9 +65,11 @@ mod resolver;
 mod response;
 mod retry;
 mod retry_after;
+mod setting_field;
 mod settings;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
+mod token_claims;
 mod token_response;
 mod widgets;
 
@@ -81,16 +83,18 @@ pub use credentials::NoBearer;
 pub use error::{Error, ProblemText};
 pub use problem::ValidationError;
 pub use reason::Reason;
+pub use setting_field::{SettingField, SettingType};
 pub use settings::{SettingMistake, WidgetSettings};
-pub use widgets::{Rating, SettingField, SettingType, Widget, WidgetPage};
+pub use widgets::{Rating, Widget, WidgetPage};
 
 // The parts of a bridge.
 pub use client::ClientFactory;
 pub use credentials::{AccountRef, Bearer, BearerFuture, Credentials};
 pub use http_client::{Call, HttpClient, HttpClientError};
-pub use oauth::{AccountAddress, Grant, GrantError, OAuthApp, TokenClaims, token_claims};
+pub use oauth::{AccountAddress, Grant, GrantError, OAuthApp};
 pub use outcome::{CallFailure, CallOutcome, classify};
 pub use outgoing::client_builder;
 pub use problem::ApiProblem;
 pub use response::{BodyEnd, Response};
+pub use token_claims::{TokenClaims, token_claims};
 pub use token_response::GrantedTokens;

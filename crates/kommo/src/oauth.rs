@@ -6,10 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use url::Url;
 
 use crate::pace::Cause;
@@ -94,15 +92,6 @@ pub struct AccountAddress {
     pub domain: String,
 }
 
-/// What an access token says of itself. It is read, not verified: Kommo gave it to us over TLS.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TokenClaims {
-    /// Kommo's number of the account.
-    pub account_id: Option<AccountId>,
-    /// The host that knows where the account is.
-    pub api_domain: Option<String>,
-}
-
 impl HttpClient {
     /// Asks `origin` for new tokens.
     ///
@@ -164,23 +153,6 @@ impl HttpClient {
         // An outcome is accepted only if there is a response.
         Ok(result.unwrap_or_default())
     }
-}
-
-/// What an access token says of itself; nothing if it is not a JWT.
-pub fn token_claims(access: &SecretString) -> TokenClaims {
-    let claims = claims_of(access);
-    let account_id = claims.get("account_id").and_then(lenient::whole);
-    TokenClaims {
-        account_id: account_id.filter(|id| *id > 0).map(AccountId),
-        api_domain: claims.get("api_domain").and_then(Value::as_str).map(str::to_owned),
-    }
-}
-
-/// The claims of a JWT, unverified; empty if it is not one.
-pub(super) fn claims_of(access: &SecretString) -> Map<String, Value> {
-    let payload = access.expose_secret().split('.').nth(1);
-    let bytes = payload.and_then(|payload| BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok());
-    bytes.and_then(|bytes| lenient::object_of(&bytes)).unwrap_or_default()
 }
 
 fn address_of(body: &[u8]) -> Option<AccountAddress> {
@@ -313,19 +285,5 @@ mod tests {
         for body in ["", "[]", r#"{"id":7}"#, r#"{"id":"x","domain":"a.kommo.com"}"#] {
             assert_eq!(address_of(body.as_bytes()), None, "{body}");
         }
-    }
-
-    #[test]
-    fn a_token_tells_account_and_api_host() {
-        let claims =
-            |payload: &str| token_claims(&format!("x.{}.y", BASE64_URL_SAFE_NO_PAD.encode(payload)).into());
-        let expected =
-            TokenClaims { account_id: Some(AccountId(7)), api_domain: Some("api-b.kommo.com".into()) };
-        assert_eq!(claims(r#"{"account_id":7,"api_domain":"api-b.kommo.com"}"#), expected);
-        assert_eq!(claims(r#"{"account_id":"7","api_domain":"api-b.kommo.com"}"#), expected);
-        for payload in [r#"{"account_id":-7}"#, "[]", "x", ""] {
-            assert_eq!(claims(payload), TokenClaims::default(), "{payload}");
-        }
-        assert_eq!(token_claims(&"no-jwt".into()), TokenClaims::default());
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::widgets::{SettingField, SettingType};
+use super::setting_field::{SettingField, SettingType};
 
 /// What stands in place of a secret.
 const MASKED: &str = "********";

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use model::Timestamp;
 
 use super::lenient;
-use super::oauth::claims_of;
+use super::token_claims::claims_of;
 
 /// The life of an access token that nothing tells: Kommo's live for a day, and a short guess does no harm.
 pub(super) const DEFAULT_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);

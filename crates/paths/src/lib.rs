@@ -16,7 +16,7 @@ pub fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Says whose `path` is, or else the nearest folder above it that exists, and as which user this process runs.
-pub fn whose(path: &Path) -> String {
+pub fn ownership(path: &Path) -> String {
     let path = absolute(path);
     let we = rustix::process::geteuid().as_raw();
     let found = path.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
@@ -28,7 +28,7 @@ pub fn whose(path: &Path) -> String {
 
 /// An error about a file: `/abs/path cannot be read: …; it belongs to user 0 (mode 600), and this process runs as user 1000`.
 pub fn cannot(path: &Path, done: &str, error: &io::Error) -> String {
-    format!("{} cannot be {done}: {error}; {}", absolute(path).display(), whose(path))
+    format!("{} cannot be {done}: {error}; {}", absolute(path).display(), ownership(path))
 }
 
 /// Why a text of the configuration is not taken for a path. It does not repeat the text, which may be a secret under a

@@ -202,7 +202,7 @@ impl StoreError {
     pub(crate) fn named(self, path: &Path) -> Self {
         match self {
             Self::ReadOnly(why) => {
-                let text = format!("{}: {why}; {}", path.display(), paths::whose(path));
+                let text = format!("{}: {why}; {}", path.display(), paths::ownership(path));
                 Self::ReadOnly(Cause::with(text, why))
             }
             other => other,

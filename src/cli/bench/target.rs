@@ -15,7 +15,6 @@ use crate::bridge::Error;
 use crate::cli::exit::{Failure, Usage};
 use crate::config::{Config, Sources};
 use load::{Account, Batch, Integration, Sink, Target, Usage as Used};
-use store;
 
 use super::Args;
 use super::output::{Outcome, Spent};

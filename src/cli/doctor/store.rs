@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::text::span;
 use model::{StateName, Timestamp};
-use paths;
 use store::file::{self, LogState, MAX_LOG_BYTES, log_state};
 use store::{Stats, Store, StoreError};
 
@@ -67,7 +66,7 @@ fn absent(path: &str, folder: &Path, refused: Option<String>) -> Check {
             format!(
                 "{path} is not there, and nothing can be made in {}: {why}; {}",
                 folder.display(),
-                paths::whose(folder)
+                paths::ownership(folder)
             ),
             "let the bridge's user write there, or set store.url to a place where it may",
         ),

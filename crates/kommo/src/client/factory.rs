@@ -1,4 +1,4 @@
-//! Makes the clients of all accounts, which share one HTTP client and one pace.
+//! What the clients of all accounts share: one HTTP client and one pace.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +6,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::pace::CallLimiter;
-use model::AccountId;
 use model::clock::Clock;
 
 use super::super::credentials::Credentials;
 use super::super::http_client::HttpClient;
-use super::Client;
 
-/// Makes a [`Client`] for each account. All of them share what is in it.
+/// Makes a [`Client`](super::Client) for each account. All of them share what is in it.
 pub struct ClientFactory {
     /// The one HTTP client.
     pub kommo: HttpClient,
@@ -30,16 +28,4 @@ pub struct ClientFactory {
     /// Where calls run, if not where they are awaited: a handler may block its thread, and must not stop a connection
     /// that others use.
     pub runtime: Option<Handle>,
-}
-
-impl ClientFactory {
-    /// The client of the account at this address, `https://example.kommo.com`.
-    pub fn client_at(self: &Arc<Self>, origin: impl Into<Arc<str>>) -> Client {
-        Client { shared: self.clone(), origin: origin.into(), account_id: None, patience: self.patience }
-    }
-
-    /// The client of just this account, which is at this address or was.
-    pub fn client_of(self: &Arc<Self>, origin: impl Into<Arc<str>>, account_id: AccountId) -> Client {
-        Client { account_id: Some(account_id), ..self.client_at(origin) }
-    }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::setting_field::SettingType;
 
 /// The widget of the documentation that was just installed.
 fn asterisk() -> Value {

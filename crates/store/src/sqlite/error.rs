@@ -45,5 +45,5 @@ pub(crate) fn cannot_open(
 
 /// `what`, and whose file it is.
 pub(crate) fn with_owner(path: &Path, what: impl fmt::Display) -> String {
-    format!("{what}; {}", paths::whose(path))
+    format!("{what}; {}", paths::ownership(path))
 }

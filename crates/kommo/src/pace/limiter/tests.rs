@@ -1,4 +1,4 @@
-//! Permits and turns as callers see them, with a clock that stands still.
+//! Permits as callers get them, with a clock that a test advances.
 
 use tokio::task::yield_now;
 
@@ -31,7 +31,7 @@ fn unauthorized() -> Pause {
 async fn a_permit_comes_when_the_window_has_room_again() {
     let (limiter, clock) = limiter(2);
     assert_eq!(exhaust(&limiter), 2);
-    let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
+    let mut waiting = wait_for_permit(limiter.clone(), MINUTE);
     assert!(pending(&mut waiting).await);
     clock.advance(Duration::from_millis(1_100));
     assert!(waiting.await.unwrap().is_ok());
@@ -41,7 +41,7 @@ async fn a_permit_comes_when_the_window_has_room_again() {
 async fn a_waiter_gets_every_second_call_of_a_busy_account() {
     let (limiter, clock) = limiter(1);
     assert_eq!(exhaust(&limiter), 1);
-    let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
+    let mut waiting = wait_for_permit(limiter.clone(), MINUTE);
     assert!(pending(&mut waiting).await);
     // The sender is asked first, and has to leave this one.
     clock.advance(Duration::from_millis(1_100));
@@ -49,7 +49,7 @@ async fn a_waiter_gets_every_second_call_of_a_busy_account() {
     let mut permit = waiting.await.unwrap().unwrap();
     permit.start().unwrap();
     drop(permit);
-    let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
+    let mut waiting = wait_for_permit(limiter.clone(), MINUTE);
     assert!(pending(&mut waiting).await);
     clock.advance(Duration::from_millis(1_100));
     assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 1, "the next is the sender's");
@@ -58,48 +58,48 @@ async fn a_waiter_gets_every_second_call_of_a_busy_account() {
 #[tokio::test]
 async fn many_waiters_leave_every_second_call_to_the_sender() {
     let (limiter, clock) = limiter(1);
-    let turn = async || limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await;
-    turn().await.unwrap().start().unwrap();
+    let one_call = async || limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await;
+    one_call().await.unwrap().start().unwrap();
     assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 0, "and the sender wants to call too");
     clock.advance(Duration::from_millis(1_100));
-    assert!(turn().await.is_err(), "this one is the sender's");
+    assert!(one_call().await.is_err(), "this one is the sender's");
     assert_eq!(exhaust(&limiter), 1);
     clock.advance(Duration::from_millis(1_100));
-    turn().await.unwrap().start().unwrap();
+    one_call().await.unwrap().start().unwrap();
     // A sender that does not come back holds no one up.
     assert_eq!(limiter.acquire_now(ACCOUNT, 100).len(), 0);
     clock.advance(Duration::from_millis(2_200));
-    assert!(turn().await.is_ok());
+    assert!(one_call().await.is_ok());
 }
 
 #[tokio::test]
 async fn many_waiters_leave_every_second_probe_to_the_sender() {
     let (limiter, clock) = limiter(5);
-    let turn = async || limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await;
+    let one_call = async || limiter.acquire(ACCOUNT, CallKind::Api, Duration::ZERO).await;
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
     clock.advance(Duration::from_secs(30));
-    let mut probe = turn().await.unwrap();
+    let mut probe = one_call().await.unwrap();
     probe.start().unwrap();
     assert_eq!(limiter.acquire_now(ACCOUNT, 9).len(), 0, "a probe is under way");
     assert!(!probe.succeeded().account, "only a continue ends this pause");
     drop(probe);
-    assert!(turn().await.is_err(), "this one is the sender's");
+    assert!(one_call().await.is_err(), "this one is the sender's");
     let mut probe = limiter.acquire_now(ACCOUNT, 9).remove(0);
     probe.start().unwrap();
     drop(probe);
-    let probe = turn().await.unwrap();
+    let probe = one_call().await.unwrap();
     assert_eq!(limiter.acquire_now(ACCOUNT, 9).len(), 0);
     drop(probe);
-    assert!(turn().await.is_err());
+    assert!(one_call().await.is_err());
     clock.advance(Duration::from_millis(5_500));
-    assert!(turn().await.is_ok(), "a sender that does not come back holds up no one");
+    assert!(one_call().await.is_ok(), "a sender that does not come back holds up no one");
 }
 
 #[tokio::test]
 async fn a_waiter_that_leaves_gives_its_call_to_the_others() {
     let (limiter, clock) = limiter(1);
     exhaust(&limiter);
-    let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
+    let mut waiting = wait_for_permit(limiter.clone(), MINUTE);
     assert!(pending(&mut waiting).await);
     waiting.abort();
     assert!(waiting.await.is_err());
@@ -128,7 +128,7 @@ async fn a_pause_that_a_new_token_ends_lets_waiters_through() {
     let (limiter, _clock) = limiter(5);
     assert!(!limiter.resume_with_new_token(ACCOUNT));
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
-    let mut waiting = wait_for_a_turn(limiter.clone(), MINUTE);
+    let mut waiting = wait_for_permit(limiter.clone(), MINUTE);
     assert!(pending(&mut waiting).await);
     assert!(limiter.resume_with_new_token(ACCOUNT));
     assert!(waiting.await.unwrap().is_ok());
@@ -138,18 +138,18 @@ async fn a_pause_that_a_new_token_ends_lets_waiters_through() {
 #[tokio::test]
 async fn a_call_for_a_token_passes_a_pause_for_want_of_one() {
     let (limiter, clock) = limiter(5);
-    let turn = async |kind| limiter.acquire(ACCOUNT, kind, Duration::ZERO).await;
+    let one_call = async |kind| limiter.acquire(ACCOUNT, kind, Duration::ZERO).await;
     limiter.acquire_now(ACCOUNT, 1).remove(0).pause(unauthorized());
-    assert!(turn(CallKind::Api).await.is_err());
-    let permit = turn(CallKind::Token).await.unwrap();
+    assert!(one_call(CallKind::Api).await.is_err());
+    let permit = one_call(CallKind::Token).await.unwrap();
     clock.advance(MINUTE);
-    let probe = turn(CallKind::Api).await.unwrap();
+    let probe = one_call(CallKind::Api).await.unwrap();
     drop(permit);
-    assert!(turn(CallKind::Api).await.is_err(), "it was not the probe, so it ends none");
+    assert!(one_call(CallKind::Api).await.is_err(), "it was not the probe, so it ends none");
     drop(probe);
     let many = Pause { cause: Cause::TooMany, hint: None, source: Source::Call };
-    turn(CallKind::Api).await.unwrap().pause(many);
-    assert!(turn(CallKind::Token).await.is_err(), "any other pause holds it");
+    one_call(CallKind::Api).await.unwrap().pause(many);
+    assert!(one_call(CallKind::Token).await.is_err(), "any other pause holds it");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn what_was_reserved_before_all_were_paused_does_not_start_after_it() {
 
 type Waiting = tokio::task::JoinHandle<Result<Permit, Paused>>;
 
-fn wait_for_a_turn(limiter: Arc<CallLimiter>, patience: Duration) -> Waiting {
+fn wait_for_permit(limiter: Arc<CallLimiter>, patience: Duration) -> Waiting {
     tokio::spawn(async move { limiter.acquire(ACCOUNT, CallKind::Api, patience).await })
 }
 

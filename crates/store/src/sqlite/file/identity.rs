@@ -74,7 +74,10 @@ impl FileIdentity {
                     return Err(format!("{shown} was deleted or moved away"));
                 }
                 (Err(error), Some(_)) => {
-                    return Err(format!("{shown} cannot be seen any more: {error}; {}", paths::whose(path)));
+                    return Err(format!(
+                        "{shown} cannot be seen any more: {error}; {}",
+                        paths::ownership(path)
+                    ));
                 }
             }
         }
