@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn a_cause_is_printed_once() {
-        let refused = || store::StoreError::ReadOnly("disk sda1 failed".into());
-        let failure = Failure::from(anyhow::Error::from(refused()).context("job 7"));
+        let refused = store::StoreError::ReadOnly("disk sda1 failed".into());
+        let failure = Failure::from(anyhow::Error::from(refused).context("job 7"));
         assert_eq!(failure.message, "job 7: the store cannot be written: disk sda1 failed");
         let failure = Failure::from(anyhow::anyhow!("no route").context("cannot connect"));
         assert_eq!(failure.message, "cannot connect: no route");
