@@ -131,7 +131,7 @@ impl<J> Lanes<J> {
     }
 
     /// Runs `step` until `stop`, each time that something may have become due: after a wake-up, after the time that the last
-    /// `step` returned (`None` if it knows of nothing to come), and after [`POLL_INTERVAL`] in case a wake-up was missed.
+    /// `step` returned (`None` if it knows of nothing to come), and after `POLL_INTERVAL` in case a wake-up was missed.
     ///
     /// It registers for the wake-up before it runs `step`, so that no change falls between the two.
     pub async fn run_loop<F: Future<Output = Result<Option<Duration>, StoreError>>>(

@@ -6,7 +6,7 @@
 //!
 //! [`Store`] lends a handle for each subject: [`Jobs`], [`Accounts`], [`OAuth`], [`Maintenance`]. Which database is behind
 //! them is known to one private module alone. That engine uses what any engine needs: records, budgets, lanes, clocks.
-//! [`file`] says what can be seen of a store in a file without opening it.
+//! [`mod@file`] says what can be seen of a store in a file without opening it.
 
 mod budget;
 mod cause;
