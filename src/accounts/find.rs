@@ -35,7 +35,7 @@ impl Accounts {
     /// A bearer of an account whose address is not known.
     ///
     /// # Errors
-    /// It is nobody's, or not that account's.
+    /// It is no one's, or not that account's.
     pub(super) async fn find(&self, account_ref: AccountRef<'_>) -> Result<Bearer, NoBearer> {
         let entry = self.perhaps_moved(account_ref).ok_or(NoBearer::Unknown)?;
         self.renew(&entry.record.key, entry.record.generation).await?;

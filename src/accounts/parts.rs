@@ -24,7 +24,7 @@ pub struct OAuthIntegration {
     pub client_secret: SharedSecret,
     /// The secret key that is being replaced.
     pub previous_client_secret: Option<SharedSecret>,
-    /// Where Kommo sends a person after the authorization; without it nobody can be connected.
+    /// Where Kommo sends a person after the authorization; without it no one can be connected.
     pub redirect_uri: Option<RedirectUri>,
     /// Whether an installation may connect an account without a link of ours.
     pub install_without_link: bool,
@@ -65,7 +65,7 @@ pub struct AccountsParts {
     pub clock: Clock,
     /// Uniform in 0 to 1.
     pub random: fn() -> f64,
-    /// Fills bytes that nobody can guess; says whether it could.
+    /// Fills bytes that no one can guess; says whether it could.
     pub secret_random: fn(&mut [u8]) -> bool,
 }
 

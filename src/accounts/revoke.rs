@@ -49,7 +49,7 @@ pub enum Revoked {
 /// Why nothing was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RevocationError {
-    /// The signature is nobody's, or there is no such integration: who asks is not told which.
+    /// The signature is no one's, or there is no such integration: who asks is not told which.
     #[error("the signature is not that of a configured integration")]
     Signature,
     /// No number.

@@ -57,7 +57,7 @@ pub(super) enum Unsealable {
 }
 
 impl Sealer {
-    /// Encrypts under `key`, and opens what `key` or `previous` encrypted. `random` fills bytes that nobody can guess,
+    /// Encrypts under `key`, and opens what `key` or `previous` encrypted. `random` fills bytes that no one can guess,
     /// and says whether it could.
     pub(super) fn new(key: &[u8; 32], previous: Option<&[u8; 32]>, random: fn(&mut [u8]) -> bool) -> Self {
         let keys = std::iter::once(key).chain(previous).map(Key::new).collect();

@@ -10,7 +10,7 @@
 //!
 //! The fast path: a room can leave a [`Taker`], and a job that was just stored is then handed over
 //! from memory, already claimed in the same transaction. Nothing is handed over in a lane where older
-//! jobs wait, so nobody is overtaken.
+//! jobs wait, so no one is overtaken.
 
 mod queue;
 
@@ -105,7 +105,7 @@ impl<J> Lanes<J> {
         self.lock().queue.park_for_place(lane, elapsed);
     }
 
-    /// Puts `lane`, which was taken, back at the front of the line: nobody can go.
+    /// Puts `lane`, which was taken, back at the front of the line: no one can go.
     pub fn put_back(&self, lane: &str) {
         self.lock().queue.put_back(lane);
     }

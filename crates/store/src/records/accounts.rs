@@ -22,7 +22,7 @@ pub struct NewConnection {
 /// Whether the tokens may be renewed by the one who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leased {
-    /// Yes, and by nobody else until the lease ends.
+    /// Yes, and by no one else until the lease ends.
     Granted,
     /// Somebody else does it, until then at the latest, by the steady clock.
     Busy(Timestamp),

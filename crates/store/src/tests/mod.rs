@@ -130,7 +130,7 @@ impl Home {
         claimed.into_iter().find(|job| job.id == id).unwrap()
     }
 
-    /// A job in `delivering` that nobody has claimed.
+    /// A job in `delivering` that no one has claimed.
     pub(crate) async fn waiting(&self, store: &Store) -> JobId {
         let job = self.running(store).await;
         let id = job.id;

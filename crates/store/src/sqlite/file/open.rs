@@ -34,7 +34,7 @@ pub(crate) struct Writing {
     pub(crate) connection: SqliteConnection,
     /// Of the owner, who has to notice when somebody takes the file away.
     pub(crate) file: Option<Arc<FileIdentity>>,
-    /// Says who owns the store. It is kept here, because nobody else may own it before the last write.
+    /// Says who owns the store. It is kept here, because no one else may own it before the last write.
     lock: Option<File>,
 }
 

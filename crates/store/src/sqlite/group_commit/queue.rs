@@ -1,7 +1,7 @@
 //! What waits for the writer, and what of it goes into the next transaction.
 //!
 //! Requests come first, whatever waits before them: their callers wait for an answer, and have two seconds. All else waits
-//! for nobody's patience, and a transaction takes only so much of it, because the requests that come meanwhile have to wait
+//! for no one's patience, and a transaction takes only so much of it, because the requests that come meanwhile have to wait
 //! for its end.
 
 use std::collections::VecDeque;

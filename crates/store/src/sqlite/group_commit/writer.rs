@@ -191,7 +191,7 @@ impl Writer {
         }
     }
 
-    /// It waits for nobody: somebody who reads for long (a backup, a person's shell) would hold up all writes.
+    /// It waits for no one: somebody who reads for long (a backup, a person's shell) would hold up all writes.
     async fn checkpoint(&mut self, step: LogStep) {
         if let Err(error) = self.restart_log(step).await {
             tracing::warn!(%error, "the write-ahead log could not be brought into the database; it grows until it can");

@@ -29,7 +29,7 @@ impl Drop for Checkpoints<'_> {
 }
 
 impl Engine {
-    /// A passive checkpoint holds nobody up, but under a load that never ends it cannot start the log anew.
+    /// A passive checkpoint holds no one up, but under a load that never ends it cannot start the log anew.
     pub(super) async fn checkpoint(&self, connection: &mut SqliteConnection) {
         match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await {
             Ok(row) => {

@@ -1,4 +1,4 @@
-//! What keeps the store in order: freeing what a dead process held, and deleting what nobody needs.
+//! What keeps the store in order: freeing what a dead process held, and deleting what no one needs.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A row that the program cannot have written is reported, and stops nobody else.
+//! A row that the program cannot have written is reported, and stops no one else.
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Many rows in one statement, and many statements in one round trip.
 //!
 //! Each call of sqlx is a round trip to SQLite's thread: two wake-ups, which a small transaction spends more time on
-//! than on its rows. So a batch goes into few statements, and those that nobody waits for go along with the next.
+//! than on its rows. So a batch goes into few statements, and those that no one waits for go along with the next.
 //!
 //! sqlx keeps what it has prepared by text, so there may be only few texts: the number of rows in a statement is a power
 //! of two, and a [`Script`] joins only what does not multiply them.
@@ -133,7 +133,7 @@ impl Script {
         self.sql.push_str(sql);
     }
 
-    /// Adds `statement` over `items`, at most [`MAX_ROWS`] of them and padded to at least `least`. Nobody waits for it:
+    /// Adds `statement` over `items`, at most [`MAX_ROWS`] of them and padded to at least `least`. No one waits for it:
     /// it goes along with what comes next, or goes ahead of it where joining them would make a text for each pair of
     /// sizes.
     async fn rows<T>(
@@ -170,7 +170,7 @@ impl Script {
         }
     }
 
-    /// Adds `statement` over all `items`; nobody waits for what becomes of it.
+    /// Adds `statement` over all `items`; no one waits for what becomes of it.
     pub(crate) async fn add<T>(
         &mut self,
         connection: &mut SqliteConnection,

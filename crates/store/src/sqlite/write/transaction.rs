@@ -37,7 +37,7 @@ impl<'c> Transaction<'c> {
         self.moment = clock.moment();
     }
 
-    /// Writes `items`; nobody waits for it, so it goes along with what comes next.
+    /// Writes `items`; no one waits for it, so it goes along with what comes next.
     pub(crate) async fn add<T>(
         &mut self,
         statement: &RowsStatement,

@@ -17,7 +17,7 @@ pub(super) struct Life {
     pub(super) home: Home,
     pub(super) store: Store,
     pub(super) model: Model,
-    /// Claims that nobody has reported on, also those that are void by now.
+    /// Claims that no one has reported on, also those that are void by now.
     workers: Vec<RunningJob>,
     senders: Vec<DeliveringJob>,
     pub(super) free_workers: Arc<Room<RunningJob>>,
