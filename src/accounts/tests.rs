@@ -48,6 +48,7 @@ struct Home {
 
 impl Home {
     async fn new() -> Self {
+        test_log::prepare();
         let clock = ManualClock::new(START);
         let simulator = Simulator::start(options(&clock)).await.unwrap();
         Self {

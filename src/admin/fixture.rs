@@ -34,6 +34,7 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) async fn new() -> Self {
+        test_log::prepare();
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let clock = ManualClock::new(Timestamp::from_millis(1_700_000_000_000));

@@ -113,6 +113,7 @@ mod tests {
     use model::clock::ManualClock;
 
     fn served(prefix: &str, clock: &ManualClock) -> Router {
+        test_log::prepare();
         let routes = Router::new()
             .route("/widget_request/{name}", post(async |uri: Uri| uri.to_string()))
             .route("/oauth/callback", get(async |uri: Uri| uri.to_string()));

@@ -28,6 +28,7 @@ fn fine() -> Finished {
 }
 
 fn log() -> (JobLog, ManualClock) {
+    test_log::prepare();
     let clock = ManualClock::new(Timestamp::from_millis(0));
     (JobLog::new(clock.clock()), clock)
 }

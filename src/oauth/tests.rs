@@ -74,6 +74,7 @@ impl Bench {
     }
 
     async fn with(change: impl FnOnce(&mut accounts::AccountsParts)) -> Self {
+        test_log::prepare();
         let kommo = Played { answer: Arc::new(Mutex::new((200, pair(7)))), asked: Arc::default() };
         let host = play(kommo.clone()).await;
         let folder = tempfile::tempdir().unwrap();

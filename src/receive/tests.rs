@@ -55,6 +55,7 @@ impl Bench {
     }
 
     async fn with_clock(change: impl FnOnce(&mut Receiver, ManualClock)) -> Self {
+        test_log::prepare();
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(NOW);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());

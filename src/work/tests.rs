@@ -43,6 +43,7 @@ struct Home {
 
 impl Home {
     async fn new() -> Self {
+        test_log::prepare();
         let folder = TempDir::new().unwrap();
         let clock = ManualClock::new(START);
         let url = format!("sqlite:{}", folder.path().join("bridge.db").display());

@@ -9,8 +9,16 @@ use tracing::{Dispatch, Level};
 /// How often [`CollectedLog::wait`] lets other tasks run before it gives up.
 const MAX_WAIT_ROUNDS: u32 = 100_000;
 
-/// Makes tracing ask each thread whether it wants a line, instead of the first thread for all.
-static SECOND_SUBSCRIBER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+/// Make tracing ask each thread whether it wants a line, instead of the first thread for all. It does so from the second
+/// subscriber on.
+static SUBSCRIBERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
+
+/// From now on, a line of code that this process has not reached yet can be collected by any thread, whichever reaches it
+/// first. Call it in the fixture of the tests whose code logs what one of them collects: without it, a test that reaches the
+/// line while another one calls [`collect`] for the first time can hide it from that one.
+pub fn prepare() {
+    LazyLock::force(&SUBSCRIBERS);
+}
 
 /// What this thread has logged since [`collect`], as text without colours. Dropping it ends the collection.
 #[derive(Debug)]
@@ -22,7 +30,7 @@ pub struct CollectedLog {
 /// Collects the lines that the current thread logs at `level` or above.
 #[must_use = "the collection ends when the log is dropped"]
 pub fn collect(level: Level) -> CollectedLog {
-    LazyLock::force(&SECOND_SUBSCRIBER);
+    prepare();
     let buffer = Buffer::default();
     let writer = buffer.clone();
     let subscriber = tracing_subscriber::fmt()

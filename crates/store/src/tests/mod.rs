@@ -67,6 +67,7 @@ pub(crate) async fn due_deliveries(store: &Store) -> Vec<DeliveringJob> {
 
 impl Home {
     pub(crate) fn new() -> Self {
+        test_log::prepare();
         Self { folder: TempDir::new().unwrap(), clock: ManualClock::new(START), serial: AtomicU64::new(0) }
     }
 
