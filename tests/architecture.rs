@@ -23,6 +23,8 @@ mod store;
 mod test_items;
 #[path = "architecture/tokens.rs"]
 mod tokens;
+#[path = "architecture/words.rs"]
+mod words;
 
 use std::fs;
 use std::io;
