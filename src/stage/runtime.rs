@@ -54,7 +54,8 @@ impl StageRuntime {
 
     /// Runs `task`, which belongs to one job.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+        // The future of an attempt is several kilobytes. Boxed, it is not copied again on its way through the spawning.
+        self.tasks.spawn(Box::pin(task));
     }
 
     /// How many tasks run.
