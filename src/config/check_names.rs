@@ -1,4 +1,4 @@
-//! The sections with names of the reader's choice: integrations, accounts, handlers.
+//! Checks the sections with names that the operator chooses: integrations, accounts, handlers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub(super) fn integrations(
         };
         let twin = checked.iter().find(|(_, other)| is_same(other));
         if let Some((twin, _)) = twin {
-            checker.refuse(&path, format!("integrations.{twin} has the same; each integration stands once"));
+            checker.refuse(&path, format!("integrations.{twin} has the same; list each integration once"));
         }
         let path = ["integrations", name.as_str(), "client_secret"];
         let given = raw.client_secret.is_some() || raw.client_secret_file.is_some();
@@ -67,8 +67,8 @@ pub(super) fn integrations(
     checked
 }
 
-/// Why a text is not an integration's id; `None` if it is one. It does not repeat the text, which may be a secret in the wrong
-/// place.
+/// Returns why a text is not an integration's id; `None` if it is one. The reason does not repeat the text, which may
+/// be a misplaced secret.
 fn wrong_id(text: &str) -> Option<String> {
     if is_uuid(text) {
         return None;
@@ -81,7 +81,7 @@ fn wrong_id(text: &str) -> Option<String> {
     ))
 }
 
-/// `rules` are missing if they were refused themselves.
+/// `rules` is `None` if the rules themselves were refused.
 pub(super) fn accounts(
     raw: BTreeMap<String, raw::Account>,
     rules: Option<&HostRules>,
@@ -94,13 +94,13 @@ pub(super) fn accounts(
         let base_url = checker.need(&path, raw.base_url, what).map(|Text(url)| url);
         if let Some(url) = &base_url {
             if !is_origin(url) {
-                checker.refuse(&path, "must be scheme and host alone, like \"https://example.kommo.com\"");
+                checker.refuse(&path, "must be only scheme and host, like \"https://example.kommo.com\"");
             } else if let Some(Err(refusal)) = rules.map(|rules| rules.check(url)) {
                 checker.refuse(&path, format!("may not get a bearer token: {refusal}"));
             }
             if let Some((twin, _)) = checked.iter().find(|(_, other)| other.base_url.origin() == url.origin())
             {
-                checker.refuse(&path, format!("accounts.{twin} has the same; each account stands once"));
+                checker.refuse(&path, format!("accounts.{twin} has the same; list each account once"));
             }
         }
         let path = ["accounts", name.as_str(), "access_token"];
@@ -117,7 +117,7 @@ pub(super) fn accounts(
     checked
 }
 
-/// `known` are the names of all integrations.
+/// `known` contains the names of all integrations.
 pub(super) fn handlers(
     raw: BTreeMap<String, raw::Handler>,
     known: &BTreeSet<String>,
@@ -156,13 +156,13 @@ pub(super) fn handlers(
     checked
 }
 
-/// Why a handler cannot be called with tokens of just these integrations; `None` if it can. Names no value: it may be a
-/// secret under a wrong key.
+/// Returns why a handler cannot be limited to these integrations; `None` if it can. The reason repeats no entry,
+/// which may be a misplaced secret.
 fn wrong_integrations(names: &[String], known: &BTreeSet<String>) -> Option<String> {
     let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     let expected = format!("expected names of [integrations.NAME]: {}", all.join(", "));
     if names.is_empty() {
-        return Some(format!("must have at least one entry, or leave it out to allow all; {expected}"));
+        return Some(format!("must have at least one entry (remove the key to allow all); {expected}"));
     }
     let unknown = names.iter().position(|name| !known.contains(name))?;
     Some(format!("entry {} is an unknown integration; {expected}", unknown + 1))
