@@ -57,7 +57,7 @@ async fn an_installation_without_a_link_is_refused_or_kept_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_loaded_again_says_that_the_account_is_connected() {
+async fn a_reloaded_page_says_that_the_account_is_connected() {
     let bench = Bench::new().await;
     let path = bench.callback(&[]);
     let first = bench.get(&path).await;
