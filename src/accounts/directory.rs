@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_of_an_addresss_account_is_reported_once() {
+    fn an_address_whose_calls_change_target_is_reported_once_per_change() {
         let moved = AccountRecord { previous_origin: Some("https://old".into()), ..active(1, "https://new") };
         let mut directory = AccountDirectory::new(vec![active(1, "https://old")], Some(&sealer()));
         assert!(directory.take_readdressed().is_empty());

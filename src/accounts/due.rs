@@ -40,14 +40,14 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_renewed_four_hours_ahead() {
+    fn a_token_of_a_day_is_renewed_four_hours_before_it_expires() {
         assert_eq!(renewed_at(at(0), at(86_400)), at(72_000));
         assert_eq!(renewed_at(at(0), at(60)), at(50));
         assert_eq!(renewed_at(at(10), at(5)), at(10), "a token that was never valid is due at once");
     }
 
     #[test]
-    fn a_token_is_good_until_shortly_before_its_end() {
+    fn a_token_is_valid_until_shortly_before_it_expires() {
         for (life, now, good) in [
             (86_400, 0, true),
             (86_400, 86_369, true),

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_good_for_its_integration_until_its_end() {
+    fn a_state_is_valid_for_its_integration_until_it_expires() {
         let made = state(&keys(1, None), "Id", at(1_000), [7; 16]);
         let good = Ok(State { until: at(1_000), nonce: [7; 16] });
         for (key, previous, client_uuid, now, expected) in [

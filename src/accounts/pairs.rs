@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_counts_for_its_integration_address_and_number_alone() {
+    fn a_pair_counts_only_for_its_integration_address_and_number() {
         let pairs = Pairs::default();
         for (client_uuid, origin, account_id) in
             [("Id", "https://a", 7), (" iD", "https://a", 7), ("id", "https://a", 8), ("id", "https://b", 7)]

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_active_account_moves_only_if_its_known_address_says_so() {
+    fn an_active_account_moves_only_if_its_known_address_reports_the_move() {
         use AccountState::{Active, NeedsAuthorization, Revoked};
         for (known, was_seen_here, expected) in [
             (Active, false, Decision::AskKnownAddress),

@@ -281,11 +281,11 @@ fn is_signed(secret: &SecretString, revocation: &Revocation) -> bool {
 mod tests {
     use super::*;
 
-    /// Signed by another program: `printf 'id|7' | openssl dgst -sha256 -hmac secret`.
+    /// Created by another program: `printf 'id|7' | openssl dgst -sha256 -hmac secret`.
     const SIGNATURE: &str = "b63a6fea5d8c86f84770f252561de1d30595f8869c3baacfa735534d7f9e91e6";
 
     #[test]
-    fn a_signature_is_good_for_its_account_and_integration_only() {
+    fn a_signature_is_valid_only_for_its_account_and_integration() {
         let signed = |secret: &str, client_uuid: &str, account_id: &str, signature: &str| {
             let revocation = Revocation {
                 account_id: account_id.into(),

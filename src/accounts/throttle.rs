@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_few_exchanges_for_one_and_not_many_in_all() {
+    fn exchanges_are_limited_per_address_and_in_total() {
         let mut throttle = Throttle::default();
         let shop = (0..20).filter(|second| throttle.admits_exchange("shop.kommo.com", at(*second))).count();
         assert_eq!(shop, MAX_EXCHANGES.for_one);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_counted_apart_from_exchanges() {
+    fn codes_and_exchanges_have_separate_limits() {
         let mut throttle = Throttle::default();
         let kept =
             (0..MAX_KEPT_CODES.for_one + 9).filter(|_| throttle.admits_code("shop.kommo.com", at(0))).count();

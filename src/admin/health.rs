@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_told_and_ready_has_none() {
+    fn every_reason_is_reported_and_ready_has_none() {
         for (phase, store, expected) in [
             (Phase::Ready, Ok(()), vec![]),
             (Phase::Starting, Ok(()), vec!["the bridge is starting"]),

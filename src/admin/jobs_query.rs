@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_parameter_is_understood() {
+    fn every_parameter_is_parsed() {
         let id = "018bcfe5-687b-7000-8000-000000000001";
         let query =
             format!("state=dead&handler=echo&account_id=7&outcome=fallback&q=a%20b%26&limit=500&cursor={id}");

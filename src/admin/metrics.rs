@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gauges_read_as_prometheus_text() {
+    fn the_gauges_are_prometheus_text() {
         let stats = Stats {
             jobs: [(StateName::Queued, 3), (StateName::Dead, 0)].into(),
             oldest_queued: Some(Timestamp::from_millis(1_000)),

@@ -101,7 +101,7 @@ mod tests {
         clock: ManualClock,
     }
 
-    /// A store that answers when `go_on` says so.
+    /// A store that answers when notified by `go_on`.
     fn fixture() -> Fixture {
         let (asked, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
         let clock = ManualClock::new(Timestamp::from_millis(0));

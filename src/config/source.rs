@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_the_working_directory_is_read_only_where_none_is_named() {
+    fn the_working_directorys_file_is_read_only_if_no_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().join(FILE_HERE);
         let found = |file: Option<&str>, variable: &str| {

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_names_html_gets_a_page() {
+    fn only_callers_that_accept_html_get_a_page() {
         for (accept, expected) in [
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
             ("application/json, Text/HTML;q=0.5", true),

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_which_account_was_connected_through_what_and_that_waiting_answers_go_out() {
+    fn the_page_names_the_account_and_integration_and_says_that_answers_go_out() {
         let text = connected(&account("main", None)).into_string();
         for word in ["example.kommo.com", "31000001", "main", "going out", "close this window", "lang=\"en\""]
         {

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_return_url_the_host_alone_is_seen() {
+    fn only_the_host_of_a_return_url_is_logged() {
         for (url, host) in [
             ("https://evil.example.com/api/v4/salesbot/1/continue/2?secret=1", Some("evil.example.com")),
             ("https://user:secret@evil.example.com:8443/secret", Some("evil.example.com:8443")),

@@ -34,7 +34,7 @@ impl Home {
 }
 
 #[tokio::test]
-async fn an_anonymous_call_gives_a_host_neither_the_secret_nor_an_account() {
+async fn an_anonymous_call_yields_a_host_neither_the_secret_nor_an_account() {
     for install_without_link in [false, true] {
         let mut home = Home { install_without_link, ..Home::new().await };
         let evil = Evil::claiming(home.account_id().0).await;
@@ -120,7 +120,7 @@ async fn a_stored_installation_is_exchanged_once_its_address_is_known() {
 }
 
 #[tokio::test]
-async fn an_operator_confirms_an_installation_beside_the_bridge() {
+async fn an_operator_confirms_an_installation_while_the_bridge_runs() {
     let home = Home::installable().await;
     let store = home.store(Role::Owner).await;
     let accounts = home.accounts(&store).await;

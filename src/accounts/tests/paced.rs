@@ -57,7 +57,7 @@ async fn pause(accounts: &Accounts, origin: &str) {
 }
 
 #[tokio::test]
-async fn no_call_for_tokens_skips_the_pace() {
+async fn every_token_call_respects_the_pace() {
     let home = Home::new().await;
     let (_store, accounts) = home.connected().await;
     home.clock.advance(DAY);

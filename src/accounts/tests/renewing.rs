@@ -121,7 +121,7 @@ async fn a_crash_between_renewal_and_use_loses_no_account() {
 }
 
 #[tokio::test]
-async fn two_processes_renew_one_after_the_other() {
+async fn two_processes_with_a_stale_token_renew_once() {
     let home = Home::new().await;
     let (_store, serving) = home.connected().await;
     let visit = home.store(Role::Observer).await;
@@ -166,7 +166,7 @@ async fn dead_tokens_need_an_operator_and_are_deleted() {
 }
 
 #[tokio::test]
-async fn a_mistyped_secret_costs_no_account_its_tokens() {
+async fn a_mistyped_secret_does_not_delete_any_tokens() {
     let mut home = Home::new().await;
     let (store, accounts) = home.connected().await;
     drop(accounts);

@@ -7,7 +7,7 @@ async fn retry(it: &Fixture, id: impl std::fmt::Display, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn either_completion_of_a_refused_job_is_shown_and_sent() {
+async fn both_completions_of_a_refused_job_are_shown_and_can_be_resent() {
     let it = Fixture::new(None).await;
     let id = it.jobs.refused_twice("echo").await;
     let (handlers, fallback) =
@@ -55,7 +55,7 @@ async fn a_job_that_cannot_be_resent_is_409_and_says_why() {
 }
 
 #[tokio::test]
-async fn superseded_jobs_are_counted_and_left_alone_unless_forced() {
+async fn superseded_jobs_are_counted_but_not_retried_unless_forced() {
     let it = Fixture::new(None).await;
     it.jobs.make("echo", StateName::Dead).await;
     it.jobs.make("echo", StateName::Dead).await;

@@ -54,7 +54,7 @@ fn the_defaults_match_the_contract() {
 }
 
 #[test]
-fn a_handler_without_keys_has_the_standard_policy() {
+fn a_handler_without_keys_gets_the_standard_policy() {
     let config = load_with("[handlers.greet]\n").unwrap();
     assert_eq!(config.handlers["greet"].policy, HandlerPolicy::default());
     assert_eq!(config.handlers["greet"].kind, None);

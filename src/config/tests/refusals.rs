@@ -293,7 +293,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_refusal_says_that_no_file_was_read() {
+fn a_refusal_without_a_file_says_that_none_was_read() {
     let text = Config::load(&Sources::default()).unwrap_err().to_string();
     let here = std::env::current_dir().unwrap();
     let wanted = format!(
@@ -329,7 +329,7 @@ fn plain_http_is_allowed_only_for_loopback_and_tests() {
 }
 
 #[test]
-fn ports_chosen_by_the_system_do_not_collide() {
+fn two_listeners_with_port_0_do_not_collide() {
     let text = "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
     assert!(load_with(text).is_ok());
 }

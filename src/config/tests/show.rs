@@ -5,7 +5,7 @@ use super::*;
 const TEXT: &str = "[server]\nlisten = \"127.0.0.1:1\"\n[handlers.greet]\nmax_attempts = 5\n";
 
 #[test]
-fn each_shown_value_names_where_it_was_written() {
+fn each_shown_value_has_the_place_where_it_was_written() {
     let shown = effective(&format!("{MINIMAL}{TEXT}"), &[("BRIDGE_LOG__FILTER", "warn")]).show();
     for line in [
         "[server]\n",

@@ -18,7 +18,7 @@ fn full(since: &[u64], at: impl Fn(u64) -> Instant) -> Table {
 }
 
 #[test]
-fn the_longest_waiting_stranger_is_closed_first_and_no_young_connection() {
+fn the_longest_waiting_stranger_is_closed_first_but_never_a_young_connection() {
     let at = day();
     let now = 10_000;
     let some = |millis: u64, id| Some((at(millis), id));
@@ -40,7 +40,7 @@ fn the_longest_waiting_stranger_is_closed_first_and_no_young_connection() {
 }
 
 #[test]
-fn slots_are_given_until_none_is_free_then_one_connection_at_a_time_is_asked() {
+fn a_full_table_asks_one_connection_at_a_time_to_close() {
     let at = day();
     let mut table = full(&[0, 1, 2], &at);
     assert_eq!(table.admit(at(50)), Admission::Full(Some(at(100))));

@@ -87,7 +87,7 @@ async fn pass(span: Duration) {
 }
 
 #[tokio::test]
-async fn strangers_are_closed_first_and_the_longest_waiting_among_them() {
+async fn strangers_are_closed_first_in_order_of_waiting() {
     let mut options = options(3, LONG_TIMEOUT);
     options.rules.proves = |path| path == "/proof";
     let router = hello().route("/proof", get(async || "proven"));
@@ -200,7 +200,7 @@ async fn a_delayed_response_is_sent_and_occupies_no_slot_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_burst_beyond_the_cap_is_served_to_the_last_one() {
+async fn a_burst_beyond_the_limit_is_served_completely() {
     let running = Running::start_with(busy().0, options(4, LONG_TIMEOUT)).await;
     let mut burst = Vec::new();
     // The listener does not run before all of them are connected and have sent their requests.

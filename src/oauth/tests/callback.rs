@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::*;
 
 #[tokio::test]
-async fn a_person_with_our_link_connects_the_account_and_sees_a_page() {
+async fn a_person_with_a_link_connects_the_account_and_sees_a_page() {
     let bench = Bench::new().await;
     let answer = bench.send(Method::GET, &bench.callback(&[]), BROWSER).await;
     assert_eq!(answer.status, 200, "{}", answer.text);

@@ -6,7 +6,7 @@ use test_log::collect;
 use super::*;
 
 #[tokio::test]
-async fn each_call_is_counted_and_a_refused_one_is_one_warning_without_secrets() {
+async fn each_call_is_counted_and_a_refused_one_logs_one_warning_without_secrets() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let bench = Bench::new().await;
     let lines = collect(tracing::Level::TRACE);

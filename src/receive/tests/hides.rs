@@ -26,7 +26,7 @@ async fn a_flood_of_bad_requests_does_not_fill_the_log() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_one_line_without_secrets() {
+async fn a_refusal_logs_one_line_without_secrets() {
     let bench = Bench::new().await;
     let lines = collect(tracing::Level::TRACE);
     let expired = token(json!({"exp": 1}));

@@ -81,7 +81,7 @@ async fn the_first_failed_check_is_reported() {
 }
 
 #[tokio::test]
-async fn an_account_that_disconnected_the_integration_is_refused() {
+async fn requests_of_a_disconnected_account_are_refused() {
     let bench = Bench::with(|receiver| {
         receiver.is_disabled = Arc::new(|account_id, client_uuid| {
             account_id == AccountId(31_764_961) && client_uuid.eq_ignore_ascii_case("aa-bb")

@@ -139,7 +139,7 @@ fn only_kommos_two_algorithms_are_accepted() {
 }
 
 #[test]
-fn the_shape_is_checked() {
+fn a_malformed_token_is_refused() {
     let good = hs512(&claims(json!({})), "new");
     for (token, expected) in [
         (String::new(), TokenError::Missing),
@@ -161,7 +161,7 @@ fn the_shape_is_checked() {
 }
 
 #[test]
-fn times_have_a_skew_of_a_minute() {
+fn times_allow_a_skew_of_a_minute() {
     let at = |changes: Value, now_ms: i64| {
         verify_at(&hs512(&claims(changes), "new"), Timestamp::from_millis(now_ms)).map(drop)
     };
