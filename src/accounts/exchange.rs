@@ -10,7 +10,7 @@ use model::{AccountId, AccountKey, AccountRecord, Authorization, RedirectUri};
 use store::{NewConnection, Store};
 
 use super::connection::{ConnectError, Connected};
-use super::paced::Teaches;
+use super::paced::PaceEffect;
 use super::renew::{app, made};
 use super::seal::Sealer;
 use super::{Accounts, OAuthIntegration, host};
@@ -28,10 +28,10 @@ pub(super) enum CodeSource {
 }
 
 impl CodeSource {
-    const fn teaches(self) -> Teaches {
+    const fn pace_effect(self) -> PaceEffect {
         match self {
-            Self::Link(_) | Self::Operator => Teaches::Everyone,
-            Self::Installation => Teaches::NoOne,
+            Self::Link(_) | Self::Operator => PaceEffect::AllCalls,
+            Self::Installation => PaceEffect::NoCall,
         }
     }
 
@@ -90,10 +90,10 @@ impl Accounts {
         let origin: Arc<str> = url.origin().ascii_serialization().into();
         let app = app(ready.integration, ready.redirect_uri);
         let grant = kommo.grant(&url, app, Grant::Code(code));
-        let granted = self.paced_by(&origin, by.teaches(), grant).await?;
+        let granted = self.paced_by(&origin, by.pace_effect(), grant).await?;
         let account_id = match token_claims(&granted.access).account_id {
             Some(account_id) => account_id,
-            None => self.paced_by(&origin, by.teaches(), kommo.account_id(&url, &granted.access)).await?,
+            None => self.paced_by(&origin, by.pace_effect(), kommo.account_id(&url, &granted.access)).await?,
         };
         Ok(Redeemed { granted, url, origin, account_id })
     }
@@ -112,7 +112,7 @@ impl Accounts {
         let Ready { integration, store, sealer, .. } = ready;
         let Redeemed { granted, url, origin, account_id } = redeemed;
         let key = AccountKey::new(account_id, &integration.client_uuid);
-        let moves_from = self.check_place(&url, &origin, &key, &granted.access, by.teaches()).await?;
+        let moves_from = self.check_place(&url, &origin, &key, &granted.access, by.pace_effect()).await?;
         let tokens = sealer.seal(&key, &made(granted, parts.clock.now())).ok_or(ConnectError::NoKey)?;
         let known = self.entry_of(&key);
         let new = NewConnection {

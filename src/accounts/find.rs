@@ -18,7 +18,7 @@ const MIN_TOKEN_AGE_TO_LOOK: Duration = Duration::from_secs(10 * 60);
 
 impl Accounts {
     /// Returns the account with this number, if it may have moved to this address and a search is worthwhile.
-    pub(super) fn perhaps_moved(&self, account_ref: AccountRef<'_>) -> Option<Arc<Entry>> {
+    pub(super) fn maybe_moved(&self, account_ref: AccountRef<'_>) -> Option<Arc<Entry>> {
         let account_id = account_ref.account_id?;
         let directory = self.directory();
         if directory.of(account_ref).is_some() {
@@ -37,7 +37,7 @@ impl Accounts {
     /// # Errors
     /// The address belongs to no known account, or to a different one.
     pub(super) async fn find(&self, account_ref: AccountRef<'_>) -> Result<Bearer, NoBearer> {
-        let entry = self.perhaps_moved(account_ref).ok_or(NoBearer::Unknown)?;
+        let entry = self.maybe_moved(account_ref).ok_or(NoBearer::Unknown)?;
         self.renew(&entry.record.key, entry.record.generation).await?;
         self.entry(account_ref).ok_or(NoBearer::Unknown)?.bearer()
     }

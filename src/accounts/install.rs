@@ -173,6 +173,6 @@ impl Accounts {
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

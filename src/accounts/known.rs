@@ -20,6 +20,6 @@ impl Accounts {
         let account_ref = AccountRef::from((origin, account_id));
         self.long_lived(origin).is_some()
             || self.entry(account_ref).is_some()
-            || self.perhaps_moved(account_ref).is_some()
+            || self.maybe_moved(account_ref).is_some()
     }
 }

@@ -89,7 +89,7 @@ struct Inner {
     /// The generations of tokens that got a 401, until they are renewed.
     refused: Mutex<HashMap<AccountKey, u64>>,
     /// Limits on installations, which anyone can send.
-    strangers: Mutex<Throttle>,
+    throttle: Mutex<Throttle>,
     /// Which account was seen at which address.
     pairs: Pairs,
     /// Links that are in use.
@@ -124,7 +124,7 @@ impl Accounts {
             directory: RwLock::default(),
             renewing: Mutex::default(),
             refused: Mutex::default(),
-            strangers: Mutex::default(),
+            throttle: Mutex::default(),
             pairs: Pairs::default(),
             link_turns: Mutex::default(),
             last_answers: Mutex::default(),
@@ -175,7 +175,7 @@ impl Accounts {
         }
         let entry = self.entry(account_ref).ok_or(NoBearer::Unknown)?;
         let key = &entry.record.key;
-        self.note_refused(key, refused);
+        self.record_refused(key, refused);
         self.renew(key, refused.generation).await
     }
 
@@ -184,7 +184,7 @@ impl Accounts {
         let account_ref = account_ref.into();
         let good = |entry: Arc<Entry>| entry.open().is_err() || self.is_good(&entry);
         self.long_lived(account_ref.origin).is_some()
-            || self.entry(account_ref).map_or_else(|| self.perhaps_moved(account_ref).is_none(), good)
+            || self.entry(account_ref).map_or_else(|| self.maybe_moved(account_ref).is_none(), good)
     }
 
     /// Whether `origin` now belongs to a different account, whose pauses must not apply to this one.

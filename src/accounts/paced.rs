@@ -9,7 +9,7 @@ use super::{Accounts, host};
 
 /// Whether a response affects the account's pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Teaches {
+pub(super) enum PaceEffect {
     /// It affects all calls to the account.
     Everyone,
     /// It affects no call: a stranger chose it, and must not be able to pause the account's continues.
@@ -23,20 +23,20 @@ impl Accounts {
         origin: &str,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
-        self.paced_by(origin, Teaches::Everyone, call).await
+        self.paced_by(origin, PaceEffect::AllCalls, call).await
     }
 
     /// Makes a call when its turn comes. If a stranger chose it, its response does not affect the pace.
     pub(super) async fn paced_by<T>(
         &self,
         origin: &str,
-        teaches: Teaches,
+        pace_effect: PaceEffect,
         call: impl Future<Output = Result<T, GrantError>>,
     ) -> Result<T, GrantError> {
         let mut permit = self.started(origin).await?;
         let answer = call.await;
         if let Err(GrantError::TooMany { retry_after: hint }) = answer
-            && teaches == Teaches::Everyone
+            && pace_effect == PaceEffect::AllCalls
         {
             permit.pause(Pause { cause: Cause::TooMany, hint, source: Source::Token });
         }

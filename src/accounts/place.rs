@@ -16,7 +16,7 @@ use model::{AccountId, AccountKey, AccountState};
 
 use super::connection::ConnectError;
 use super::directory::Entry;
-use super::paced::Teaches;
+use super::paced::PaceEffect;
 use super::{Accounts, host};
 
 /// Whether the account may be connected.
@@ -51,9 +51,9 @@ impl Accounts {
         origin: &Arc<str>,
         key: &AccountKey,
         access: &SecretString,
-        teaches: Teaches,
+        pace_effect: PaceEffect,
     ) -> Result<Option<Arc<str>>, ConnectError> {
-        self.check_neighbour(url, origin, key.account_id, access, teaches).await?;
+        self.check_neighbour(url, origin, key.account_id, access, pace_effect).await?;
         let Some(elsewhere) = self.elsewhere(origin, key) else { return Ok(None) };
         let known = elsewhere.record.origin.clone();
         let was_there = elsewhere.record.previous_origin.as_ref() == Some(origin);
@@ -101,13 +101,13 @@ impl Accounts {
         origin: &str,
         account_id: AccountId,
         access: &SecretString,
-        teaches: Teaches,
+        pace_effect: PaceEffect,
     ) -> Result<(), ConnectError> {
         let is_taken = self.entry(origin).is_some_and(|other| other.record.key.account_id != account_id);
         if !is_taken {
             return Ok(());
         }
-        match self.paced_by(origin, teaches, self.0.parts.kommo.account_id(url, access)).await {
+        match self.paced_by(origin, pace_effect, self.0.parts.kommo.account_id(url, access)).await {
             Ok(there) if there == account_id => Ok(()),
             Ok(_) | Err(GrantError::Dead { .. } | GrantError::Refused { .. }) => Err(ConnectError::Taken),
             Err(error) => Err(error.into()),

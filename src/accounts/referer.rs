@@ -15,7 +15,7 @@ pub enum RefererError {
     #[error("it is not a host")]
     NotAHost,
     /// It has a path, a query or a fragment.
-    #[error("it is more than a host")]
+    #[error("it contains more than a host")]
     MoreThanAHost,
     /// The configuration does not allow this host.
     #[error(transparent)]

@@ -11,7 +11,7 @@ use super::{Accounts, due};
 
 impl Accounts {
     /// Records that this bearer token got a 401.
-    pub(super) fn note_refused(&self, key: &AccountKey, bearer: &Bearer) {
+    pub(super) fn record_refused(&self, key: &AccountKey, bearer: &Bearer) {
         let mut refused = self.refused();
         let known = refused.entry(key.clone()).or_insert(bearer.generation);
         *known = bearer.generation.max(*known);
@@ -36,7 +36,7 @@ impl Accounts {
         self.refused().get(key).copied().unwrap_or_default()
     }
 
-    pub(super) fn forget_refused(&self, key: &AccountKey) {
+    pub(super) fn clear_refused(&self, key: &AccountKey) {
         self.refused().remove(key);
     }
 

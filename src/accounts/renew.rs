@@ -49,7 +49,7 @@ impl Accounts {
     pub(super) async fn renew(&self, key: &AccountKey, seen: u64) -> Result<Bearer, NoBearer> {
         let task = tokio::spawn(self.clone().renew_once(key.clone(), seen));
         let patience = self.lease();
-        let late = || NoBearer::NotRenewed { why: "it takes too long".to_owned() };
+        let late = || NoBearer::NotRenewed { why: "the renewal takes too long".to_owned() };
         // The renewal continues without this caller; the next caller gets its result.
         let Some(done) = self.within(patience, task).await else { return Err(late()) };
         done.unwrap_or_else(|_| Err(NoBearer::NotRenewed { why: "the renewal was interrupted".to_owned() }))
@@ -108,7 +108,7 @@ impl Accounts {
                 && self.0.parts.clock.elapsed() < *until
             {
                 // Same as after the failure: until the pause ends, there is no better token.
-                self.forget_refused(&key);
+                self.clear_refused(&key);
                 return Err(NoBearer::NotRenewed { why: why.clone() });
             }
             match store.accounts().lease_renewal(key.clone(), entry.record.generation, self.lease()).await {
@@ -137,13 +137,13 @@ impl Accounts {
             Ok(granted) => return Ok((origin.clone(), own(key, granted)?)),
             Err(error) => error,
         };
-        let perhaps_moved = matches!(
+        let maybe_moved = matches!(
             first,
             GrantError::Dead { status: 401, .. }
                 | GrantError::Refused { status: 401 | 404, .. }
                 | GrantError::NotKommo { status: 404 }
         );
-        let moved = if perhaps_moved { self.moved(entry, origin, &open.tokens).await } else { None };
+        let moved = if maybe_moved { self.moved(entry, origin, &open.tokens).await } else { None };
         let Some(new) = moved else { return Err(first.into()) };
         tracing::info!(account.host = host(origin), account.now = host(&new), "account has moved");
         let granted = self.grant(&new, app, &open.tokens).await?;
@@ -220,7 +220,7 @@ impl Accounts {
             Renewal::Failed => {
                 let why = why.unwrap_or_default();
                 // The old token may still be valid, because a single job got the 401, and there is no better token.
-                self.forget_refused(key);
+                self.clear_refused(key);
                 failures.count += 1;
                 failures.was_refused = was_refused;
                 let pause = due::pause(failures.count, (parts.random)());

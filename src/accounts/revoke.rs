@@ -97,7 +97,7 @@ impl Accounts {
             store.oauth().note_revocation(key, true).await?;
             return Ok(Revoked::Pending);
         };
-        let answer = self.ask_lately(&key, &mut last).await;
+        let answer = self.check_unless_recent(&key, &mut last).await;
         let pending = match answer.evidence {
             // The call may arrive while the token still works for a moment.
             Evidence::Works | Evidence::Refused | Evidence::Silent => true,
@@ -107,7 +107,9 @@ impl Accounts {
         let state = self.state_of(&key);
         match believe(answer.evidence, state, is_first) {
             // The watch cancels jobs that arrive late, and a repeated call must cost only a lookup.
-            Belief::Believe if state == Some(AccountState::Revoked) && self.is_disconnected_lately(&key) => {
+            Belief::Believe
+                if state == Some(AccountState::Revoked) && self.is_recently_disconnected(&key) =>
+            {
                 Ok(Revoked::Done(0))
             }
             Belief::Believe => match self.disconnect(store, &key, answer.generation).await? {
@@ -138,7 +140,7 @@ impl Accounts {
         if last.as_ref().is_some_and(|answer| answer.is_recent_after(waited, now)) {
             return Ok(());
         }
-        let answer = self.ask_lately(&key, &mut last).await;
+        let answer = self.check_unless_recent(&key, &mut last).await;
         match believe_later(answer.evidence, self.state_of(&key), is_first, waited, answer.refused_for()) {
             Belief::Believe => {
                 let done = self.disconnect(store, &key, answer.generation).await?;
@@ -165,7 +167,7 @@ impl Accounts {
     }
 
     /// Checks the account, unless that was done moments ago: repeated calls must not use up the account's pace.
-    async fn ask_lately(&self, key: &AccountKey, last: &mut Option<LastAnswer>) -> LastAnswer {
+    async fn check_unless_recent(&self, key: &AccountKey, last: &mut Option<LastAnswer>) -> LastAnswer {
         let now = self.0.parts.clock.elapsed();
         let generation = || self.entry_of(key).map(|entry| entry.record.generation);
         if let Some(answer) = last.filter(|answer| answer.is_recent(now))
@@ -233,17 +235,17 @@ impl Accounts {
     /// token now.
     pub(super) async fn cancel_late_jobs(&self, store: &Store) -> Result<(), StoreError> {
         let now = self.0.parts.clock.elapsed();
-        let lately = self.disconnected().clone();
-        let account_ids = lately.iter().map(|(account_id, _)| *account_id);
+        let recent = self.disconnected().clone();
+        let account_ids = recent.iter().map(|(account_id, _)| *account_id);
         let account_ids: Vec<AccountId> =
             account_ids.filter(|account_id| self.is_revoked(*account_id)).collect();
         self.cancel_jobs(store, &account_ids).await?;
-        self.disconnected().retain(|one| now < one.1 || !lately.contains(one));
+        self.disconnected().retain(|one| now < one.1 || !recent.contains(one));
         Ok(())
     }
 
     /// Whether late jobs of this account are being cancelled.
-    fn is_disconnected_lately(&self, key: &AccountKey) -> bool {
+    fn is_recently_disconnected(&self, key: &AccountKey) -> bool {
         let now = self.0.parts.clock.elapsed();
         self.disconnected().iter().any(|(account_id, until)| *account_id == key.account_id && now < *until)
     }

@@ -19,7 +19,7 @@ use super::{Accounts, host};
 /// How often the store is checked for requests of commands, and for what still waits.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Shorter pauses are not recorded: they end before anyone reads of them.
-const MIN_NOTED_PAUSE: Duration = Duration::from_secs(5);
+const MIN_RECORDED_PAUSE: Duration = Duration::from_secs(5);
 /// Two clocks are read one after the other, so the same moment computed twice differs a little.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
@@ -105,9 +105,9 @@ impl Accounts {
         for origin in store.accounts().take_resumes().await? {
             self.resume(store, &origin).await?;
         }
-        self.note_wait_of_all();
-        self.note_pauses(store).await?;
-        self.forget_vain_waits(store).await
+        self.record_wait_of_all_accounts();
+        self.record_pauses(store).await?;
+        self.remove_waits_without_deliveries(store).await
     }
 
     /// Tries the account at `origin` now: its next delivery becomes the probe of any pause, and no other goes out
@@ -131,7 +131,7 @@ impl Accounts {
     }
 
     /// Records whether the deliveries of all accounts wait.
-    fn note_wait_of_all(&self) {
+    fn record_wait_of_all_accounts(&self) {
         let (health, clock) = (&self.0.parts.health, &self.0.parts.clock);
         let Some(waits) = self.0.parts.limiter.everybody_waits().filter(|waits| waits.holds_all) else {
             health.account_goes_on(ALL_ACCOUNTS);
@@ -157,11 +157,11 @@ impl Accounts {
 
     /// Records pauses that no delivery has recorded, because Kommo asked someone else to wait, such as a handler's
     /// call.
-    async fn note_pauses(&self, store: &Store) -> Result<(), StoreError> {
+    async fn record_pauses(&self, store: &Store) -> Result<(), StoreError> {
         let (health, now) = (&self.0.parts.health, self.0.parts.clock.now());
         let is_over =
             |wait: &AccountWait| !wait.cause.needs_operator() && wait.until.is_none_or(|until| until <= now);
-        let paused = self.0.parts.limiter.paused(MIN_NOTED_PAUSE);
+        let paused = self.0.parts.limiter.paused(MIN_RECORDED_PAUSE);
         let unknown: Vec<_> = paused
             .into_iter()
             .filter(|(origin, ..)| health.wait_of(origin).as_ref().is_none_or(is_over))
@@ -178,9 +178,9 @@ impl Accounts {
 
     /// Removes the waits of accounts without waiting deliveries: their jobs were cancelled, finished or deleted, here
     /// or by another process. An account that must be authorized stays, because its next request would wait again.
-    async fn forget_vain_waits(&self, store: &Store) -> Result<(), StoreError> {
+    async fn remove_waits_without_deliveries(&self, store: &Store) -> Result<(), StoreError> {
         let mut waits = self.0.parts.health.waits();
-        waits.retain(|(origin, _)| &**origin != ALL_ACCOUNTS && !self.has_to_be_authorized(origin));
+        waits.retain(|(origin, _)| &**origin != ALL_ACCOUNTS && !self.must_be_authorized(origin));
         let waited_for = self.waited_for(store, waits.iter().map(|(origin, _)| origin)).await?;
         for (origin, wait) in waits.into_iter().filter(|(origin, _)| !waited_for.contains(origin)) {
             if !self.0.parts.health.forget_wait(&origin, &wait) {
@@ -219,7 +219,7 @@ impl Accounts {
         lanes
     }
 
-    fn has_to_be_authorized(&self, origin: &str) -> bool {
+    fn must_be_authorized(&self, origin: &str) -> bool {
         self.long_lived(origin).is_none()
             && self.entry(origin).is_some_and(|entry| {
                 entry.open().is_err() && entry.record.authorization.state() != AccountState::Revoked

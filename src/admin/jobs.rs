@@ -81,7 +81,7 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
         }
     };
     let store = shared.store.clone();
-    to_the_end(STORE_TIMEOUT, async move {
+    run_to_end(STORE_TIMEOUT, async move {
         store.jobs().retry_with(id, RetryOptions { send, force }).await?;
         tracing::info!(job.id = %id, force, "job retried by operator");
         Ok(())
@@ -94,7 +94,7 @@ pub(super) async fn retry(State(shared): State<Shared>, id: Id, request: Request
 pub(super) async fn cancel(State(shared): State<Shared>, id: Id) -> Answer {
     let id = job_id(&shared, id).await?;
     let (store, job_log) = (shared.store.clone(), shared.job_log.clone());
-    to_the_end(STORE_TIMEOUT, async move {
+    run_to_end(STORE_TIMEOUT, async move {
         store.jobs().cancel(id).await?;
         // Logged even if the caller has hung up meanwhile.
         if let Some((job, _)) = store.jobs().get(id).await? {
@@ -127,7 +127,7 @@ pub(super) async fn retry_many(State(shared): State<Shared>, request: Request) -
         return Err(refusal::of_body(why, RETRY_MANY));
     }
     let store = shared.store.clone();
-    let RetriedDead { retried, superseded } = to_the_end(BULK_TIMEOUT, async move {
+    let RetriedDead { retried, superseded } = run_to_end(BULK_TIMEOUT, async move {
         let done = store.jobs().retry_dead(handler, force).await?;
         let RetriedDead { retried, superseded } = done;
         tracing::info!(jobs = retried, superseded, force, "dead jobs retried by operator");
@@ -190,7 +190,7 @@ async fn job_id(shared: &Shared, id: Id) -> Result<JobId, ProblemDetails> {
 
 /// Runs `work` to its end, even if the caller hangs up or `timeout` passes, because a bulk change must not stop
 /// halfway.
-async fn to_the_end<T: Send + 'static>(
+async fn run_to_end<T: Send + 'static>(
     timeout: Duration,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, ProblemDetails> {

@@ -39,7 +39,7 @@ pub(super) fn config(
     if let (Some(server), Some(admin)) = (&server, &admin)
         && collide(server.listen, admin.listen)
     {
-        checker.refuse(&["admin", "listen"], "must be another address or port than server.listen");
+        checker.refuse(&["admin", "listen"], "must differ from server.listen in address or port");
     }
     let has_key = raw.store.encryption_key.is_some() || raw.store.encryption_key_file.is_some();
     let store = store(raw.store, &mut checker);
@@ -52,7 +52,7 @@ pub(super) fn config(
     let known = raw.integrations.keys().cloned().collect();
     let integrations = check_names::integrations(raw.integrations, &mut checker);
     let connects = integrations.iter().find(|(_, known)| known.redirect_uri.is_some());
-    if let (Some((name, _)), false) = (connects, has_key || checker.problems.cover(&ENCRYPTION_KEY)) {
+    if let (Some((name, _)), false) = (connects, has_key || checker.problems.was_refused(&ENCRYPTION_KEY)) {
         let why = format!(
             "is required: integrations.{name}.redirect_uri connects accounts by OAuth, whose tokens are stored encrypted; \
              create a key with `openssl rand -base64 32`"
@@ -100,13 +100,13 @@ fn check_scheme(server: &ServerConfig, insecure: bool, checker: &mut Checker<'_>
 }
 
 fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
-    let listen = checker.need(&["server", "listen"], raw.listen, "an address and a port");
+    let listen = checker.require(&["server", "listen"], raw.listen, "an address and a port");
     let public_url = raw.public_url.map(|Text(url)| url);
     if let Some(why) = public_url.as_ref().and_then(wrong_public_url) {
         checker.refuse(&["server", "public_url"], why);
     }
     let body_path = &["server", "max_body"];
-    let max_body = checker.need(body_path, raw.max_body, "a size").map(|Text(Size(bytes))| bytes);
+    let max_body = checker.require(body_path, raw.max_body, "a size").map(|Text(Size(bytes))| bytes);
     if max_body.is_some_and(|bytes| !BODY_SIZES.contains(&bytes)) {
         checker.refuse(body_path, "must be a size from 1KiB to 64MiB");
     }
@@ -125,10 +125,10 @@ fn server(raw: raw::Server, checker: &mut Checker<'_>) -> Option<ServerConfig> {
 
 fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<AdminConfig> {
     let path = &["admin", "token"];
-    let Text(listen) = checker.need(&["admin", "listen"], raw.listen, "an address and a port")?;
+    let Text(listen) = checker.require(&["admin", "listen"], raw.listen, "an address and a port")?;
     let given = raw.token.is_some() || raw.token_file.is_some();
     let token = checker.secret(path, raw.token, raw.token_file, Kind::AdminToken);
-    if !given && !listen.ip().is_loopback() && !checker.problems.cover(path) {
+    if !given && !listen.ip().is_loopback() && !checker.problems.was_refused(path) {
         checker.refuse(
             path,
             "is required unless admin.listen is a loopback address like 127.0.0.1:9090; \
@@ -140,7 +140,7 @@ fn admin(raw: raw::Admin, checker: &mut Checker<'_>) -> Option<AdminConfig> {
 
 fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
     let path = &["store", "url"];
-    let url = checker.need(path, raw.url, "`sqlite:PATH`");
+    let url = checker.require(path, raw.url, "`sqlite:PATH`");
     match url.as_deref() {
         Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
             checker.refuse(path, "this build does not support PostgreSQL; use `sqlite:PATH`");
@@ -174,7 +174,7 @@ fn store(raw: raw::Store, checker: &mut Checker<'_>) -> Option<StoreConfig> {
 fn budget(raw: raw::Budget, checker: &mut Checker<'_>) -> Option<Budget> {
     let mut size = |key, value| {
         let path = &["budget", key];
-        let Text(Size(bytes)) = checker.need(path, value, "a size")?;
+        let Text(Size(bytes)) = checker.require(path, value, "a size")?;
         if !BUDGETS.contains(&bytes) {
             checker.refuse(path, "must be a size from 1KiB to 65536GiB");
         }
@@ -194,20 +194,20 @@ fn workers(raw: raw::Workers, checker: &mut Checker<'_>) -> Option<WorkersConfig
 fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>) -> Option<DeliveryConfig> {
     let key = |name| ["delivery", name];
     let written = Written::from(&mut raw);
-    let allowed = checker.need(&key("allowed_hosts"), raw.allowed_hosts, "a list of hosts");
+    let allowed = checker.require(&key("allowed_hosts"), raw.allowed_hosts, "a list of hosts");
     if allowed.as_ref().is_some_and(Vec::is_empty) {
         checker.refuse(
             &key("allowed_hosts"),
             "must have at least one entry: without one, nothing can be delivered",
         );
     }
-    let insecure = checker.need(&key("insecure"), raw.insecure, "true or false");
+    let insecure = checker.require(&key("insecure"), raw.insecure, "true or false");
     let outgoing = check_outgoing::outgoing(written, insecure.unwrap_or(false), sources, checker);
     let request_timeout =
         checker.span(&key("request_timeout"), raw.request_timeout, MILLISECOND..=10 * MINUTE);
     let give_up_after = checker.span(&key("give_up_after"), raw.give_up_after, MILLISECOND..=30 * DAY);
     let concurrency = checker.count(&key("concurrency"), raw.concurrency);
-    let rate_per_account = checker.need(&key("rate_per_account"), raw.rate_per_account, "a whole number");
+    let rate_per_account = checker.require(&key("rate_per_account"), raw.rate_per_account, "a whole number");
     let allowed = allowed?.into_iter().map(|Text(pattern)| pattern).collect();
     let check_outgoing::Checked { outgoing, ignored_proxy } = outgoing?;
     Some(DeliveryConfig {
@@ -224,7 +224,7 @@ fn delivery(mut raw: raw::Delivery, sources: &Sources, checker: &mut Checker<'_>
 
 fn log(raw: raw::Log, checker: &mut Checker<'_>) -> Option<LogConfig> {
     let path = &["log", "filter"];
-    let filter = checker.need(path, raw.filter, "a filter")?;
+    let filter = checker.require(path, raw.filter, "a filter")?;
     if let Err(error) = EnvFilter::builder().parse(&filter) {
         checker.refuse(
             path,

@@ -15,7 +15,7 @@ pub(super) fn integrations(
     raw: BTreeMap<String, raw::Integration>,
     checker: &mut Checker<'_>,
 ) -> BTreeMap<String, IntegrationConfig> {
-    if raw.is_empty() && !checker.problems.cover(&["integrations"]) {
+    if raw.is_empty() && !checker.problems.was_refused(&["integrations"]) {
         checker.refuse(
             &["integrations"],
             "at least one is needed: add [integrations.NAME] with client_uuid and client_secret",
@@ -25,7 +25,7 @@ pub(super) fn integrations(
     for (name, raw) in raw {
         let path = ["integrations", name.as_str(), "client_uuid"];
         let what = "the integration's id, from its page in Kommo";
-        let client_uuid = checker.need(&path, raw.client_uuid, what);
+        let client_uuid = checker.require(&path, raw.client_uuid, what);
         if let Some(why) = client_uuid.as_deref().and_then(wrong_id) {
             checker.refuse(&path, why);
         }
@@ -42,7 +42,7 @@ pub(super) fn integrations(
             checker.secret(&path, raw.client_secret, raw.client_secret_file, Kind::ClientSecret);
         if !given {
             let what = "the integration's secret key, here or in the file that client_secret_file names";
-            checker.need(&path, None::<()>, what);
+            checker.require(&path, None::<()>, what);
         }
         let path = ["integrations", name.as_str(), "previous_client_secret"];
         let previous_client_secret = checker.secret(
@@ -91,12 +91,12 @@ pub(super) fn accounts(
     for (name, raw) in raw {
         let path = ["accounts", name.as_str(), "base_url"];
         let what = "the account's address, like \"https://example.kommo.com\"";
-        let base_url = checker.need(&path, raw.base_url, what).map(|Text(url)| url);
+        let base_url = checker.require(&path, raw.base_url, what).map(|Text(url)| url);
         if let Some(url) = &base_url {
             if !is_origin(url) {
                 checker.refuse(&path, "must be only scheme and host, like \"https://example.kommo.com\"");
             } else if let Some(Err(refusal)) = rules.map(|rules| rules.check(url)) {
-                checker.refuse(&path, format!("may not get a bearer token: {refusal}"));
+                checker.refuse(&path, format!("must not receive a bearer token: {refusal}"));
             }
             if let Some((twin, _)) = checked.iter().find(|(_, other)| other.base_url.origin() == url.origin())
             {
@@ -108,7 +108,7 @@ pub(super) fn accounts(
         let access_token = checker.secret(&path, raw.access_token, raw.access_token_file, Kind::AccessToken);
         if !given {
             let what = "the account's long-lived token, here or in the file that access_token_file names";
-            checker.need(&path, None::<()>, what);
+            checker.require(&path, None::<()>, what);
         }
         if let (Some(base_url), Some(access_token)) = (base_url, access_token) {
             checked.insert(name, AccountConfig { base_url, access_token });
@@ -133,10 +133,10 @@ pub(super) fn handlers(
                 None
             }
         };
-        let max_attempts = checker.need(&key("max_attempts"), raw.max_attempts, "a whole number");
+        let max_attempts = checker.require(&key("max_attempts"), raw.max_attempts, "a whole number");
         let attempt_timeout = checker.span(&key("attempt_timeout"), raw.attempt_timeout, MILLISECOND..=DAY);
         let answer_within = checker.span(&key("answer_within"), raw.answer_within, MILLISECOND..=30 * DAY);
-        let fallback = checker.need(&key("fallback"), raw.fallback, "the body of a continue");
+        let fallback = checker.require(&key("fallback"), raw.fallback, "the body of a continue");
         if let Some(why) = raw.integrations.as_ref().and_then(|names| wrong_integrations(names, known)) {
             checker.refuse(&key("integrations"), why);
         }

@@ -59,7 +59,7 @@ pub(super) fn outgoing(
     });
     let authorities = ca_file.and_then(|file| authorities(&file, checker));
     let path = ["delivery", "allow_private_addresses"];
-    let private = checker.need(&path, allow_private_addresses, "true or false")?;
+    let private = checker.require(&path, allow_private_addresses, "true or false")?;
     let named = PROXIES.into_iter().find(|name| sources.variable(name).is_some());
     Some(Checked {
         outgoing: Outgoing { proxy, authorities, allow_private_addresses: private || insecure },

@@ -31,8 +31,8 @@ impl Checker<'_> {
     }
 
     /// Requires a value. A value that was refused earlier is not reported as missing too.
-    pub(super) fn need<T>(&mut self, path: &[&str], value: Option<T>, what: &str) -> Option<T> {
-        if value.is_none() && !self.problems.cover(path) {
+    pub(super) fn require<T>(&mut self, path: &[&str], value: Option<T>, what: &str) -> Option<T> {
+        if value.is_none() && !self.problems.was_refused(path) {
             self.refuse(path, format!("is required: {what}"));
         }
         value
@@ -56,7 +56,7 @@ impl Checker<'_> {
         value: Option<Text<Span>>,
         allowed: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        let Text(Span(span)) = self.need(path, value, "a duration")?;
+        let Text(Span(span)) = self.require(path, value, "a duration")?;
         if allowed.contains(&span) {
             return Some(span);
         }
@@ -66,7 +66,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn count(&mut self, path: &[&str], value: Option<u32>) -> Option<usize> {
-        self.need(path, value, "a whole number").and_then(|count| usize::try_from(count).ok())
+        self.require(path, value, "a whole number").and_then(|count| usize::try_from(count).ok())
     }
 }
 

@@ -33,7 +33,7 @@ impl Problems {
     }
 
     /// Whether the value at `path`, or a table around it, was already refused.
-    pub(super) fn cover(&self, path: &[&str]) -> bool {
+    pub(super) fn was_refused(&self, path: &[&str]) -> bool {
         (1..=path.len()).any(|length| {
             let key = dotted(&path[..length]);
             self.found.iter().any(|problem| problem.key.as_ref() == Some(&key))

@@ -177,7 +177,7 @@ fn unknown_key(key: &str, schema: &Json, table: &[String]) -> String {
     let near = known_keys(schema).min_by_key(|name| distance(key, name));
     let guess = near
         .filter(|name| distance(key, name) <= 2)
-        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
     let table: Vec<&str> = table.iter().map(String::as_str).collect();
     let place = if table.is_empty() { "here".to_owned() } else { format!("in [{}]", dotted(&table)) };
     format!("unknown key{guess}; allowed {place}: {}", joined(known_keys(schema)))

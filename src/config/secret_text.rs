@@ -38,11 +38,11 @@ const PLACEHOLDERS: &[&str] = &[
 
 /// Returns what is wrong with a secret of `kind` under a key that ends in `name`; `None` if nothing is.
 pub(super) fn refusal(text: &str, kind: Kind, name: &str) -> Option<String> {
-    mistaken(text, name).or_else(|| character(text)).or_else(|| shape(text, kind))
+    stray_text(text, name).or_else(|| stray_character(text)).or_else(|| wrong_form(text, kind))
 }
 
 /// Detects text that was written along with the secret, or instead of it.
-fn mistaken(text: &str, name: &str) -> Option<String> {
+fn stray_text(text: &str, name: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some("must not be empty".to_owned());
     }
@@ -81,7 +81,7 @@ const QUOTES: &[(char, char)] = &[
 ];
 
 /// Finds the first character that no secret contains.
-fn character(text: &str) -> Option<String> {
+fn stray_character(text: &str) -> Option<String> {
     let (at, found) = text.chars().enumerate().find(|(_, found)| !found.is_ascii_graphic())?;
     let what = match found {
         '\n' | '\r' => "a line break".to_owned(),
@@ -100,7 +100,7 @@ fn character(text: &str) -> Option<String> {
 }
 
 /// Detects a value that belongs to another key, or a secret in the wrong form.
-fn shape(text: &str, kind: Kind) -> Option<String> {
+fn wrong_form(text: &str, kind: Kind) -> Option<String> {
     let wrong = match kind {
         Kind::AdminToken => return None,
         Kind::Proxy => {

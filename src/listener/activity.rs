@@ -101,7 +101,7 @@ impl Activity {
     }
 
     /// Records a request that was refused, or that anyone could have sent. Returns whether the limit is reached.
-    pub(super) fn is_one_unproven_too_many(&self) -> bool {
+    pub(super) fn reaches_unproven_limit(&self) -> bool {
         self.unproven.fetch_add(1, Relaxed) + 1 >= MAX_UNPROVEN
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn answer(
     if proves && status.is_success() {
         activity.proves_itself();
     } else if !(proves && status.is_server_error()) {
-        last |= activity.is_one_unproven_too_many();
+        last |= activity.reaches_unproven_limit();
     }
     if let Some(SendAfter(pause)) = answered.extensions().get().copied() {
         activity.pauses();

@@ -99,15 +99,15 @@ impl From<Connection> for Outcome {
 pub fn router(oauth: Oauth) -> Router {
     // A GET route would also serve HEAD, and merely checking a link would use up its code.
     let router = Router::new()
-        .route("/oauth/callback", get(callback).head(get_alone))
-        .route("/oauth/revoked", get(revoked).head(get_alone));
+        .route("/oauth/callback", get(callback).head(get_only))
+        .route("/oauth/revoked", get(revoked).head(get_only));
     let exchanges = Semaphore::new(MAX_PARALLEL_EXCHANGES);
     let log_limiter = LogLimiter::new("OAuth calls refused", oauth.clock.clone());
     let shared = Shared { oauth, log_limiter, exchanges };
     problem::with_fallbacks(router).with_state(Arc::new(shared))
 }
 
-async fn get_alone() -> Response {
+async fn get_only() -> Response {
     let detail = "This path accepts only GET.";
     let mut response = ProblemDetails::of_status(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
@@ -200,7 +200,7 @@ impl Shared {
         if self.oauth.draining.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let _place = match callback.state {
+        let _permit = match callback.state {
             Some(_) => Some(self.exchanges.try_acquire().map_err(|_| Refusal::Busy)?),
             None => None,
         };

@@ -39,7 +39,9 @@ enum Mood {
 pub(super) fn connected(connected: &Connected) -> Markup {
     let before = match connected.was {
         None => "The bridge can now continue this account's bots.",
-        Some(AccountState::Active) => "It was connected before; the bridge now has new tokens for it.",
+        Some(AccountState::Active) => {
+            "This account was already connected. The bridge now has new tokens for it."
+        }
         Some(AccountState::NeedsAuthorization) => "The bridge can continue this account's bots again.",
         Some(AccountState::Revoked) => "The bridge accepts this account's requests again.",
     };
@@ -91,7 +93,7 @@ pub(super) fn kept(kept: &Kept) -> Markup {
             h2 { "What to do" }
             p { "Ask the bridge's operator to run " code { "salesbot-bridge accounts confirm " (host) } " within 20 minutes." }
         } @else {
-            p { "The bridge is handling too many installations. This one will finish automatically when its turn comes." }
+            p { "The bridge cannot finish this installation right now. It will finish automatically when its turn comes." }
         }
     };
     layout(Mood::Calm, "The installation is not finished yet", &body)

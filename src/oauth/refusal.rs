@@ -89,7 +89,7 @@ impl Refusal {
         let kind = Kind::new;
         match self {
             Self::Query(_) => {
-                kind(StatusCode::BAD_REQUEST, "no-oauth-callback", "Not a callback of Kommo", "bad_request")
+                kind(StatusCode::BAD_REQUEST, "no-oauth-callback", "Not a callback from Kommo", "bad_request")
             }
             Self::Reported(_) => {
                 kind(StatusCode::BAD_REQUEST, "authorization-failed", "Kommo sent no code", "kommo_error")
@@ -131,7 +131,7 @@ impl Refusal {
             Self::Connect(E::OtherAccount(_) | E::Declined(_)) => kind(
                 StatusCode::FORBIDDEN,
                 "other-account",
-                "Not an account of this address",
+                "Not an account at this address",
                 "other_account",
             ),
             Self::Connect(E::Code(_)) => {
@@ -289,7 +289,7 @@ impl RevocationRefusal {
         let kind = Kind::new;
         match self {
             Self::Query(_) | Self::Revoke(RevocationError::AccountId) => {
-                kind(StatusCode::BAD_REQUEST, "no-revocation", "Not a revocation of Kommo", "bad_request")
+                kind(StatusCode::BAD_REQUEST, "no-revocation", "Not a revocation from Kommo", "bad_request")
             }
             Self::Revoke(RevocationError::Signature) => kind(
                 StatusCode::FORBIDDEN,

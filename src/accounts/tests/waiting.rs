@@ -34,7 +34,7 @@ async fn refused(home: &Home, accounts: &Accounts, cause: Cause) {
     accounts.0.parts.health.account_waits(home.origin(), wait(cause));
 }
 
-fn is_noted(accounts: &Accounts) -> bool {
+fn is_recorded(accounts: &Accounts) -> bool {
     !accounts.0.parts.health.waiting().is_empty()
 }
 
@@ -72,21 +72,21 @@ async fn a_wait_is_removed_once_no_delivery_waits_whatever_happened_to_the_job()
         let id = undelivered(&home, &store).await;
         refused(&home, &accounts, Cause::Forbidden).await;
         accounts.step(&store).await;
-        assert!(is_noted(&accounts), "{ends:?}: it waits");
+        assert!(is_recorded(&accounts), "{ends:?}: it waits");
         match ends.clone() {
             None => store.jobs().cancel(id).await.unwrap(),
             Some(next) => {
                 let claimed =
                     store.jobs().claim_deliveries(home.origin().into(), 1, LongestDue::default(), DAY).await;
                 accounts.step(&store).await;
-                assert!(is_noted(&accounts), "{ends:?}: the delivery still waits");
+                assert!(is_recorded(&accounts), "{ends:?}: the delivery still waits");
                 let job = claimed.unwrap().remove(0);
                 store.jobs().sent(DeliveryReport { job, attempt: None, next, error: None }).await.unwrap();
             }
         }
         assert!(left(&home, &accounts) > Duration::ZERO);
         accounts.step(&store).await;
-        assert!(!is_noted(&accounts), "{ends:?}");
+        assert!(!is_recorded(&accounts), "{ends:?}");
         assert_eq!(
             left(&home, &accounts),
             Duration::ZERO,
@@ -119,7 +119,7 @@ async fn a_pause_after_a_handlers_call_is_recorded_while_deliveries_wait() {
     accounts.step(&store).await;
     let noted = accounts.0.parts.health.wait_of(home.origin()).unwrap();
     assert_eq!((noted.cause, noted.until), (Cause::TooMany, Some(START + Duration::from_secs(300))));
-    assert!(!is_noted(&accounts), "no operator action is required");
+    assert!(!is_recorded(&accounts), "no operator action is required");
     store.jobs().cancel(id).await.unwrap();
     accounts.step(&store).await;
     assert_eq!(accounts.0.parts.health.wait_of(home.origin()), None);
@@ -149,7 +149,7 @@ async fn a_resumed_account_is_probed_and_its_refused_deliveries_are_due() {
     assert_eq!(left(&home, &accounts), Duration::ZERO);
     let due_at = store.jobs().get(id).await.unwrap().unwrap().0.summary().due_at;
     assert_eq!(due_at, Some(START));
-    assert!(is_noted(&accounts), "until the probe is answered");
+    assert!(is_recorded(&accounts), "until the probe is answered");
 
     // The delivery was removed from the queue: the next pause holds.
     let mut permit = accounts.0.parts.limiter.acquire(home.origin(), CallKind::Api, DAY).await.unwrap();

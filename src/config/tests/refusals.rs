@@ -15,13 +15,13 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "[server]\nlisen = \"x\"",
         &[
-            "bridge.toml:5: server.lisen: unknown key; did you mean `listen`?",
+            "bridge.toml:5: server.lisen: unknown key (did you mean `listen`?)",
             "; allowed in [server]: `ack_deadline`, `listen`, `max_body`, `max_connections`, `public_url`, `read_timeout`",
         ],
     ),
     (
         "[serve]\nlisten = 1",
-        &["bridge.toml:4: serve: unknown key; did you mean `server`?", "allowed here: `accounts`"],
+        &["bridge.toml:4: serve: unknown key (did you mean `server`?)", "allowed here: `accounts`"],
     ),
     ("[server]\nzzzzzzzz = 1", &["server.zzzzzzzz: unknown key; allowed in [server]:"]),
     (
@@ -51,9 +51,9 @@ const FILES: &[(&str, &[&str])] = &[
     ("[server]\npublic_url = \"ftp://a.example\"", &["server.public_url: must be a URL like"]),
     (
         "[server]\nlisten = \"127.0.0.1:9090\"",
-        &["admin.listen: must be another address or port than server.listen"],
+        &["admin.listen: must differ from server.listen in address or port"],
     ),
-    ("[server]\nlisten = \"0.0.0.0:9090\"", &["admin.listen: must be another address or port"]),
+    ("[server]\nlisten = \"0.0.0.0:9090\"", &["admin.listen: must differ from server.listen"]),
     (
         "[admin]\nlisten = \"0.0.0.0:9090\"",
         &["bridge.toml:4: admin.token: is required unless admin.listen is a loopback"],
@@ -130,7 +130,7 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "[integrations.bare]",
         &[
-            "bridge.toml:4: integrations.bare.client_uuid: is missing: the integration's id",
+            "bridge.toml:4: integrations.bare.client_uuid: is required: the integration's id",
             "integrations.bare.client_secret: is required: the integration's secret key",
         ],
     ),
@@ -142,7 +142,7 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "[accounts.a]\nbase_url = \"https://evil.example\"\naccess_token = \"x\"",
         &[
-            "bridge.toml:5: accounts.a.base_url: may not get a bearer token: its host and port are not in delivery.allowed_hosts",
+            "bridge.toml:5: accounts.a.base_url: must not receive a bearer token: its host and port are not in delivery.allowed_hosts",
         ],
     ),
     (
@@ -151,7 +151,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[accounts.a]\nbase_url = \"https://u:p@a.kommo.com\"\naccess_token = \"x\"",
-        &["accounts.a.base_url: must be a URL like", "without user name"],
+        &["accounts.a.base_url: must be a URL like", "without a user name"],
     ),
     (
         "[accounts]\na = { base_url = \"https://a.kommo.com\", access_token = \"x\" }\n\
@@ -177,7 +177,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("[handlers.a.fallback.data]\na.b = nan", &["handlers.a.fallback.data: contains a date, inf or nan"]),
     (
         "[handlers.a]\nfallback = { date = {} }",
-        &["handlers.a.fallback.date: unknown key; did you mean `data`?"],
+        &["handlers.a.fallback.date: unknown key (did you mean `data`?)"],
     ),
     (
         "[handlers.a]\nfallback = { execute_handlers = [] }",
@@ -229,7 +229,7 @@ fn a_refused_variable_is_named_instead_of_a_line() {
         (
             "BRIDGE_SERVER__LISEN",
             "x",
-            "environment variable BRIDGE_SERVER__LISEN: server.lisen: unknown key; did",
+            "environment variable BRIDGE_SERVER__LISEN: server.lisen: unknown key (did",
         ),
         (
             "BRIDGE_WORKERS__CONCURRENCY",

@@ -39,7 +39,7 @@ async fn connections_that_wait_for_their_caller_give_up_their_slots() {
         ("half a chunk", "POST /body HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n9\r\nabc"),
         ("between requests", HELLO),
         ("does not read", "GET /big HTTP/1.1\r\nhost: a\r\n\r\n"),
-        ("asks on and on, does not read", &HELLO.repeat(2_000)),
+        ("sends constantly, does not read", &HELLO.repeat(2_000)),
     ] {
         let running = Running::start_with(router.clone(), options(1, LONG_TIMEOUT)).await;
         let first = running.send(sent).await;
