@@ -50,7 +50,7 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    /// Creates free slots.
+    /// Creates the slots, all of them free.
     pub(super) fn new(options: ListenerOptions) -> Self {
         let state =
             State { table: Table::new(options.limits.max_connections), close_signals: HashMap::new() };
