@@ -11,9 +11,9 @@ use super::{Accounts, host};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PaceEffect {
     /// It affects all calls to the account.
-    Everyone,
+    AllCalls,
     /// It affects no call: a stranger chose it, and must not be able to pause the account's continues.
-    NoOne,
+    NoCall,
 }
 
 impl Accounts {

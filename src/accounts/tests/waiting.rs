@@ -184,5 +184,8 @@ async fn a_job_cancelled_by_a_disconnection_says_why_and_what_to_do() {
     let job = store.jobs().get(id).await.unwrap().unwrap().0.summary();
     assert_eq!(job.state, StateName::Cancelled);
     let error = job.last_error.unwrap();
-    assert!(error.contains("was disconnected") && error.contains("accounts authorize"), "{error}");
+    assert!(
+        error.contains("disconnected the integration") && error.contains("accounts authorize"),
+        "{error}"
+    );
 }

@@ -131,7 +131,7 @@ fn the_described_ranges_are_enforced() {
             continue;
         }
         let description = schema["description"].as_str().unwrap();
-        let range = description.trim_end_matches('.').rsplit(". ").next().unwrap();
+        let range = description.trim_end_matches('.').rsplit(" From ").next().unwrap();
         assert!(DEFAULTS.contains(&format!("From {range}.")), "{section}.{key}: {range}");
         let name = if named { "EXAMPLE__" } else { "" };
         let variable = format!("BRIDGE_{section}__{name}{key}").to_uppercase();

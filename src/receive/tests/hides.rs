@@ -35,7 +35,7 @@ async fn a_refusal_logs_one_line_without_secrets() {
     bench.post(form(&token(json!({})), foreign)).await;
     bench.post("{\"token\": \"private\"").await;
     let log = lines.text();
-    let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
+    let refusals: Vec<&str> = log.lines().filter(|line| line.contains("widget_request refused")).collect();
 
     assert_eq!(refusals.len(), 3, "{log}");
     assert!(refusals[0].contains("WARN") && refusals[0].contains("handler=\"greet\""), "{log}");
@@ -74,7 +74,8 @@ async fn a_refusal_names_the_value_at_fault() {
         lines.clear();
         bench.send(Method::POST, path, form(&token, return_url)).await;
         let log = lines.text();
-        let refusals: Vec<&str> = log.lines().filter(|line| line.contains("was refused")).collect();
+        let refusals: Vec<&str> =
+            log.lines().filter(|line| line.contains("widget_request refused")).collect();
         assert_eq!(refusals.len(), 1, "{log}");
         assert!(refusals[0].contains(expected), "{expected} in {log}");
         for secret in [token.as_str(), "eyJ", "continue/", "Ann", &long] {
