@@ -130,7 +130,7 @@ fn the_described_ranges_are_enforced() {
         if schema["pattern"].is_null() {
             continue;
         }
-        let description = schema["description"].as_str().unwrap();
+        let description = schema["description"].as_str().unwrap().replace('\n', " ");
         let range = description.trim_end_matches('.').rsplit(" From ").next().unwrap();
         assert!(DEFAULTS.contains(&format!("From {range}.")), "{section}.{key}: {range}");
         let name = if named { "EXAMPLE__" } else { "" };
