@@ -164,7 +164,7 @@ mod tests {
             steps in prop::collection::vec((0_u64..300, 0_usize..120, any::<bool>()), 1..40),
         ) {
             let mut limiter = Limiter::default();
-            let (mut now, mut ends, mut offered, mut logged_or_counted) = (Duration::ZERO, None, 0, 0);
+            let (mut now, mut ends, mut offered, mut reported) = (Duration::ZERO, None, 0, 0);
             // The number of lines in each second of the limiter.
             let mut lines = Vec::new();
             let mut since = None;
@@ -172,7 +172,7 @@ mod tests {
                 now += millis(pause);
                 if ends.is_some_and(|ends| ends <= now) {
                     let owed = limiter.end(now);
-                    logged_or_counted += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
+                    reported += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
                     lines.push(owed.kept.len());
                     (ends, since) = (None, Some(now));
                 }
@@ -180,7 +180,7 @@ mod tests {
                     offered += 1;
                     match limiter.offer(now, if fine { FINE } else { DEAD }) {
                         Offer::Log(_) => {
-                            logged_or_counted += 1;
+                            reported += 1;
                             if since.is_none_or(|since| now >= since + WINDOW) {
                                 lines.push(0);
                                 since = Some(now);
@@ -193,8 +193,8 @@ mod tests {
                 }
             }
             let owed = limiter.end(now);
-            logged_or_counted += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
-            prop_assert_eq!(logged_or_counted, offered);
+            reported += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
+            prop_assert_eq!(reported, offered);
             prop_assert!(lines.iter().all(|lines| *lines <= MAX_LINES_PER_SECOND), "{:?}", lines);
         }
     }

@@ -200,7 +200,7 @@ async fn a_handler_that_blocks_its_thread_does_not_keep_its_bot_hanging() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_not_asked_again_and_again() {
+async fn an_unwritable_store_is_not_polled_in_a_busy_loop() {
     let home = Home::new().await;
     home.accept("stubborn", json!(0)).await;
     let pool = home.pool();

@@ -72,8 +72,8 @@ static POISONED: Mutex<()> = Mutex::new(());
 /// What each does, how its attempt ends, and a part of what is told of it; `ok` if its bot gets its answer.
 fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
     vec![
-        ("panics-with-a-number", |_| made(async { panic_any(7) }), "panic", "it said nothing"),
-        ("panics-with-a-bomb", |_| made(async { panic_any(Bomb) }), "panic", "it said nothing"),
+        ("panics-with-a-number", |_| made(async { panic_any(7) }), "panic", "no message"),
+        ("panics-with-a-bomb", |_| made(async { panic_any(Bomb) }), "panic", "no message"),
         ("panics-before-it-begins", |_| panic!("in making the future"), "panic", "in making the future"),
         (
             "panics-as-it-ends",
@@ -84,7 +84,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
                 })
             },
             "panic",
-            "it said nothing",
+            "no message",
         ),
         (
             "panics-under-a-lock",
@@ -107,7 +107,7 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
             "fails-with-a-bomb",
             |_| made(async { Err(HandlerError::fail(Nasty(Some(Bomb)))) }),
             "panic",
-            "it said nothing",
+            "no message",
         ),
         (
             "hangs-with-a-bomb",
