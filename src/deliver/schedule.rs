@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fourth_continue_is_the_longest_due_whatever_the_size_of_a_claim() {
+    fn every_fourth_continue_is_the_longest_due_for_any_size_of_claims() {
         for (sizes, expected) in [
             (vec![1; 8], vec![0, 0, 0, 1, 0, 0, 0, 1]),
             (vec![7; 4], vec![1, 2, 2, 2]),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_there_to_be_claimed_does_not_count() {
+    fn only_claimed_jobs_count() {
         let mut schedule = LaneSchedule::default();
         assert_eq!(schedule.longest_due(3).jobs, 0);
         schedule.claimed(1);

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_about_the_job_once_the_account_took_another_after_it() {
+    fn a_refusal_is_about_the_job_if_the_account_took_another_after_it() {
         use Blame::{Account, Job, Unclear};
         for (what, failing_since, refused_at, taken_at, refuses_others, expected) in [
             ("never refused before", None, None, at(99), false, Account),

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bot_that_never_waits_costs_three_more_calls() {
+    fn a_bot_that_never_waits_gets_three_more_calls() {
         let (mut age, mut calls) = (20, 1);
         while let Some(delay) = delay(age) {
             age += i64::try_from(delay).unwrap() + 20;
