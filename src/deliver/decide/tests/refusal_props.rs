@@ -217,7 +217,7 @@ proptest! {
             prop_assert_eq!(job.charged, 1, "a good job is charged for a bad one");
             // Longer than its response and the rate can take.
             if ended.since(job.arrived) > Duration::from_secs(8) {
-                prop_assert_eq!(job.account, 0, "another account is held up");
+                prop_assert_eq!(job.account, 0, "another account is delayed");
                 let (first, _) = held_up.unwrap_or((job.arrived, ended));
                 held_up = Some((first, ended));
             }
@@ -247,7 +247,7 @@ proptest! {
             let Some((ended, true)) = job.ended else { panic!("{refusal}: a job is not delivered") };
             prop_assert_eq!(job.charged, 1, "a job is charged for its account");
             let is_held_up = ended.since(job.arrived) > Duration::from_secs(8);
-            prop_assert!(job.account == 0 || !is_held_up, "another account is held up");
+            prop_assert!(job.account == 0 || !is_held_up, "another account is delayed");
         }
     }
 }
