@@ -38,7 +38,7 @@ struct Ended {
 impl TestBridge {
     pub async fn start(bridge: Bridge, folder: Arc<TempDir>) -> Self {
         let shutdown = Shutdown::manual();
-        let (tell, told) = oneshot::channel();
+        let (send_addresses, addresses) = oneshot::channel();
         let thread = std::thread::spawn({
             let (shutdown, folder) = (shutdown.clone(), folder.clone());
             move || {
@@ -50,14 +50,14 @@ impl TestBridge {
                 runtime.block_on(async {
                     let listeners = Listeners::bind(bridge.config()).await.unwrap();
                     let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap();
-                    tell.send((address(&listeners.public), address(&listeners.admin))).unwrap();
+                    send_addresses.send((address(&listeners.public), address(&listeners.admin))).unwrap();
                     let error = bridge.run(listeners, shutdown).await.err().map(|error| error.to_string());
                     let unfinished = if error.is_none() { unfinished(&folder).await } else { Vec::new() };
                     Ended { error, unfinished }
                 })
             }
         });
-        let (public, admin) = told.await.unwrap();
+        let (public, admin) = addresses.await.unwrap();
         let started = Self {
             client: client(),
             public: format!("http://{public}"),
@@ -253,9 +253,9 @@ async fn unfinished(folder: &TempDir) -> Vec<String> {
         .fetch_all(&mut connection)
         .await
         .unwrap();
-    let told = |row: &sqlx::sqlite::SqliteRow| {
+    let line = |row: &sqlx::sqlite::SqliteRow| {
         let (state, handler, attempts): (String, String, i64) = (row.get(0), row.get(1), row.get(2));
         format!("{state} of {handler}, {attempts} attempts")
     };
-    rows.iter().map(told).collect()
+    rows.iter().map(line).collect()
 }

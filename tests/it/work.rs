@@ -173,9 +173,9 @@ async fn a_decoding_error_does_not_quote_the_customer() {
 async fn a_handler_runs_again_after_the_delay_that_it_asked_for() {
     let kommo = kommo().await;
     let seen = Arc::new(AtomicU32::new(0));
-    let told = seen.clone();
+    let last_attempt = seen.clone();
     let flaky = Does(move |_: Request<Value>, context: Context| {
-        told.store(context.attempt(), Ordering::SeqCst);
+        last_attempt.store(context.attempt(), Ordering::SeqCst);
         let id = context.job_id().to_string();
         async move {
             match context.attempt() {

@@ -45,10 +45,10 @@ fn accounts(bridge: &TestBridge, arguments: &[&str]) -> Output {
 
 /// The link from `accounts authorize`.
 fn link(bridge: &TestBridge, kommo: &Simulator) -> String {
-    let told = accounts(bridge, &["authorize", "--json", "--site", kommo.base_url()]);
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    told["link"].as_str().unwrap().to_owned()
+    let output = accounts(bridge, &["authorize", "--json", "--site", kommo.base_url()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    printed["link"].as_str().unwrap().to_owned()
 }
 
 /// The address to which Kommo redirects the browser of an operator who opens the link.
