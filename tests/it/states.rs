@@ -180,7 +180,7 @@ async fn a_job_never_shows_its_token() {
     for secret in token.split('.').chain(secrets.into_iter().map(String::as_str)) {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-    // Nor does the file: tokens are verified at receipt and not kept.
+    // The store does not contain it either: the bridge verifies a token at receipt and does not keep it.
     let folder = bridge.stop().await;
     let file = std::fs::read(folder.path().join("bridge.db")).unwrap();
     assert!(!file.windows(token.len()).any(|part| part == token.as_bytes()));
