@@ -171,7 +171,10 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
     clock.sleep_until(end).await;
     let jobs = pool.interrupt();
     if jobs > 0 {
-        tracing::warn!(jobs, "grace is over; interrupted the running handlers and handed their jobs back to the queue");
+        tracing::warn!(
+            jobs,
+            "grace is over; interrupted the running handlers and handed their jobs back to the queue"
+        );
     }
 }
 

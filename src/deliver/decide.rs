@@ -111,9 +111,11 @@ pub(super) fn decide(outcome: &AttemptOutcome, context: DecisionContext<'_>) -> 
             context.with_goto(text)
         }
         CallOutcome::Rejected { .. } => context.replace_refused(text),
-        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => {
-            context.retry(&format!("the bridge may not call this return_url: {refusal}"), AttemptResult::Retry, false)
-        }
+        CallOutcome::NoResponse(CallFailure::NotAllowed(refusal)) => context.retry(
+            &format!("the bridge may not call this return_url: {refusal}"),
+            AttemptResult::Retry,
+            false,
+        ),
         CallOutcome::NoResponse(CallFailure::Lost { timed_out: true, .. }) => {
             context.retry(&text, AttemptResult::Timeout, true)
         }

@@ -85,7 +85,10 @@ pub(crate) fn answer(input: &[u8]) -> bool {
         }
         AfterDelivery::Retry { due_at, delivery } => {
             assert!(!waits && !old && (is_foreign || !matches!(status, 400 | 404 | 422)), "{status}");
-            assert!(!is_foreign || status == 404 || delivery.answer_lost, "a success of another server may hide one of Kommo");
+            assert!(
+                !is_foreign || status == 404 || delivery.answer_lost,
+                "a success of another server may hide one of Kommo"
+            );
             assert!(due_at >= NOW && due_at <= NOW + LONGEST_WAIT && delivery.failures > 0);
             assert!(delivery.answer_lost >= lost && delivery.failing_since.is_some());
         }

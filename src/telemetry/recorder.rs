@@ -191,9 +191,7 @@ static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     metrics::with_local_recorder(&recorder, || metrics::counter!(DROPPED).increment(0));
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
-        tracing::warn!(
-            "this program has its own metrics recorder: /metrics shows only the store's numbers"
-        );
+        tracing::warn!("this program has its own metrics recorder: /metrics shows only the store's numbers");
     }
     handle
 });

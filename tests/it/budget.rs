@@ -53,7 +53,11 @@ async fn only_the_flooding_account_is_refused_and_its_acknowledged_bots_are_cont
     });
     let (acknowledged, refused) = flooding;
     // A job reserves the size of its data twice, the second time for its completion.
-    assert!((5..=11).contains(&acknowledged.len()), "{} were accepted, {refused} refused", acknowledged.len());
+    assert!(
+        (5..=11).contains(&acknowledged.len()),
+        "{} were accepted, {refused} refused",
+        acknowledged.len()
+    );
     for bot in &modest_bots {
         continued(bot).await;
     }

@@ -212,8 +212,10 @@ fn rows() -> Vec<(&'static str, Work, &'static str, &'static str)> {
 async fn misbehaving_handlers_leave_no_bot_without_an_answer() {
     let kommo = kommo().await;
     let mut setup = Setup::with(&[&kommo]).handler("unreadable", Unreadable);
-    let rows: BTreeMap<&str, _> =
-        rows().into_iter().map(|(name, work, result, expected_error)| (name, (work, result, expected_error))).collect();
+    let rows: BTreeMap<&str, _> = rows()
+        .into_iter()
+        .map(|(name, work, result, expected_error)| (name, (work, result, expected_error)))
+        .collect();
     let policy = r#"max_attempts = 1, attempt_timeout = "2s", fallback = { data = { status = "sorry" } }"#;
     for (name, (work, ..)) in &rows {
         let work = *work;
@@ -239,7 +241,11 @@ async fn misbehaving_handlers_leave_no_bot_without_an_answer() {
         assert_eq!((&job["outcome"], &job["handler_attempts"]), (&json!(outcome), &json!(1)), "{name}");
         assert_eq!(job["attempts"][0]["result"], result, "{name}");
         let error = job["last_error"].as_str().unwrap_or_default();
-        assert!(error.contains(expected_error) && error.len() < 3_000, "{name}: {}", &error[..error.len().min(300)]);
+        assert!(
+            error.contains(expected_error) && error.len() < 3_000,
+            "{name}: {}",
+            &error[..error.len().min(300)]
+        );
         assert_eq!(bot.continues().len(), 1, "{name}");
     }
 }

@@ -222,7 +222,10 @@ async fn a_rate_above_kommos_limit_only_costs_time() {
         continued(bot).await;
     }
     bridge.settled().await;
-    assert!(kommo.calls().iter().any(|call| call.status == Some(429)), "Kommo refused nothing, so this tests nothing");
+    assert!(
+        kommo.calls().iter().any(|call| call.status == Some(429)),
+        "Kommo refused nothing, so this tests nothing"
+    );
     for job in bridge.jobs().await {
         assert_eq!((&job["state"], &job["delivery_attempts"]), (&json!("delivered"), &json!(1)), "{job:#}");
     }

@@ -62,8 +62,9 @@ impl Process {
     }
 
     async fn next(&mut self) -> Option<Value> {
-        let line =
-            tokio::time::timeout(TEST_TIMEOUT, self.lines.recv()).await.expect("the process logs nothing more")?;
+        let line = tokio::time::timeout(TEST_TIMEOUT, self.lines.recv())
+            .await
+            .expect("the process logs nothing more")?;
         let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| json!({ "message": line }));
         self.log.push(line.clone());
         Some(line)

@@ -181,7 +181,10 @@ async fn one_process_owns_a_store() {
     let second = salesbot_bridge::Bridge::new(config).run(listeners, salesbot_bridge::Shutdown::manual());
     let error = second.await.unwrap_err();
     assert_eq!(error.exit_status(), 2);
-    assert!(error.to_string().contains(&std::process::id().to_string()), "the error does not name the owner's process: {error}");
+    assert!(
+        error.to_string().contains(&std::process::id().to_string()),
+        "the error does not name the owner's process: {error}"
+    );
     let bot = bot(&kommo);
     bridge.ask(&bot, "echo").await;
     continued(&bot).await;

@@ -64,7 +64,14 @@ mod tests {
             ("known to be refused alone, after a restart", at(5), at(9), None, false, Job),
             ("known to be refused alone", at(5), at(5), at(4), false, Job),
             ("others are refused too", None, at(5), at(6), true, Account),
-            ("others are refused too, but it is known to be refused alone", at(5), at(9), at(6), true, Unclear),
+            (
+                "others are refused too, but it is known to be refused alone",
+                at(5),
+                at(9),
+                at(6),
+                true,
+                Unclear,
+            ),
         ] {
             let account = AccountEvidence { taken_at, refuses_others };
             assert_eq!(decide(job(failing_since, refused_at), account), expected, "{what}");

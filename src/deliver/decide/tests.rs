@@ -261,7 +261,11 @@ fn a_delivery_is_given_up_after_its_time_budget() {
     let decision = Case { delivery, ..Case::default() }.decide(&status(500));
     assert_eq!(decision.next, AfterDelivery::Dead { answer_lost: false });
     let lost = Case { delivery, ..Case::default() }.decide(&lost());
-    assert_eq!(lost.next, AfterDelivery::Dead { answer_lost: true }, "a later 404 would mean that this continue had arrived");
+    assert_eq!(
+        lost.next,
+        AfterDelivery::Dead { answer_lost: true },
+        "a later 404 would mean that this continue had arrived"
+    );
     assert!(decision.error.unwrap().contains("delivery.give_up_after"));
     let almost = Delivery { failing_since: Some(NOW - HOUR + Duration::from_millis(1)), ..delivery };
     assert!(matches!(

@@ -78,5 +78,9 @@ async fn jobs_refused_at_the_old_address_go_out_when_the_account_takes_one_at_th
     // Waits until the release is written.
     home.store.probe().await.unwrap();
     sender.run_until_idle().await;
-    assert_ne!(home.job(refused).await.state.name(), StateName::Delivering, "it goes out although no time has passed");
+    assert_ne!(
+        home.job(refused).await.state.name(),
+        StateName::Delivering,
+        "it goes out although no time has passed"
+    );
 }

@@ -79,7 +79,11 @@ fn a_retry_that_would_be_too_late_moves_to_the_last_moment() {
     };
     assert_eq!(due(retry(), 1_376), Some(375));
     assert_eq!(due(retry(), 1_200), Some(200), "a second before the end");
-    assert_eq!(due(after(3_600), 40_000), Some(39_000), "the delay that the handler asked for is limited too");
+    assert_eq!(
+        due(after(3_600), 40_000),
+        Some(39_000),
+        "the delay that the handler asked for is limited too"
+    );
     for (outcome, left) in [(retry(), 1_000), (after(0), 1_000), (AttemptOutcome::TimedOut, 0)] {
         let decision = decided(outcome, 1, Duration::from_millis(left));
         assert_eq!(fallback(&decision), Some(FallbackReason::AnswerWithin), "{decision:?}");
