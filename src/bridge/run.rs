@@ -30,9 +30,10 @@ const REQUEST_DRAIN_TIME: Duration = Duration::from_secs(5);
 const MIN_DELIVERY_DRAIN_TIME: Duration = Duration::from_secs(2);
 /// For people and probes. Kommo does not call the admin listener.
 pub(super) const MAX_ADMIN_CONNECTIONS: usize = 64;
-/// Up to this many requests in progress on the admin listener, further ones of any path are served. The rest is reserved
-/// for probes, so that neither a slow list nor a stuck store delays a probe.
+/// An admin request outside `/health/` is served only while fewer requests than this are in progress. The rest of the
+/// connections is reserved for probes, so that neither a slow list nor a stuck store delays one.
 const MAX_ADMIN_REQUESTS: usize = 48;
+/// The same for `/health/ready`. The rest is reserved for `/health/live`.
 const MAX_ADMIN_READY_REQUESTS: usize = 56;
 
 impl BridgeParts {
@@ -157,7 +158,8 @@ impl BridgeParts {
         stop_admin.cancel();
         within(REQUEST_DRAIN_TIME, forced, &mut admin).await;
         join(&mut { store_maintenance }).await;
-        // Do not wait for a token renewal in progress: if its result is lost, the old token can still be used.
+        // Do not wait for a token renewal in progress: if its response is lost, the next start tries the old token
+        // again.
         watching.abort();
         metrics_maintenance.abort();
         store.close().await;
@@ -173,7 +175,7 @@ async fn end_grace(pool: Pool, clock: Clock, end: Duration) {
     if jobs > 0 {
         tracing::warn!(
             jobs,
-            "grace is over; interrupted the running handlers and handed their jobs back to the queue"
+            "the grace is over: interrupting running handlers; their jobs go back to the queue"
         );
     }
 }

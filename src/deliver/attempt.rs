@@ -90,7 +90,7 @@ impl Sender {
     /// Posts the continue. After a 401 it posts once more if there is another token.
     ///
     /// # Errors
-    /// How the attempt ended, if no call was made.
+    /// How the attempt ended, if there is no response to decide on.
     async fn call(
         &self,
         job: &DeliveringJob,

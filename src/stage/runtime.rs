@@ -81,7 +81,7 @@ impl StageRuntime {
         self.draining.is_cancelled()
     }
 
-    /// Fires when tasks must hand back the jobs that they can.
+    /// Fires when every task that can be interrupted must hand its job back.
     pub const fn handing_back(&self) -> &CancellationToken {
         &self.handing_back
     }
@@ -93,7 +93,7 @@ impl StageRuntime {
         self.running()
     }
 
-    /// Stops claiming, and interrupts the tasks that can be, to hand back their jobs.
+    /// Stops claiming, and makes every task that can be interrupted hand its job back.
     pub fn hand_back(&self) {
         // First, because the stage would otherwise claim the returned jobs again.
         self.draining.cancel();

@@ -74,7 +74,7 @@ impl Pool {
             finished = handler => match finished {
                 Ok(TaskOutcome::Ended(result)) => AttemptOutcome::Returned(result),
                 Ok(TaskOutcome::Panicked(message)) => AttemptOutcome::Panicked(shortened(message)),
-                // Otherwise the threads are shutting down.
+                // Happens only while the threads shut down.
                 Ok(TaskOutcome::Cancelled) | Err(_) => AttemptOutcome::Interrupted,
             },
             () = clock.sleep(limit) => AttemptOutcome::TimedOut,

@@ -136,8 +136,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Rotates the lanes so that the one after the last claim comes first. Otherwise the same lane would always be
-    /// first, even if permits are few or the store fails for that lane.
+    /// Rotates the lanes so that the one after the last claim comes first. Without this, the same lane would always come
+    /// first when permits are scarce or the store fails for one lane.
     fn rotated(&self, mut lanes: Vec<Arc<str>>) -> Vec<Arc<str>> {
         lanes.sort_unstable();
         let last = self.0.last_claimed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,8 @@
 //! Each attempt has its own thread, so an attempt that blocks does not delay another. Threads are started when attempts
 //! need them, and reused. This holds for up to [`MAX_ATTEMPT_THREADS`] attempts; further ones share one thread per core,
 //! as in any async program. So the number of threads is bounded, even if some handlers block theirs forever. Those
-//! threads are lost until the next start. Once all are lost, handlers still run, on the shared threads.
+//! threads are lost until the next start. Once all are lost, all handlers share the remaining threads, as in any async
+//! program.
 
 use std::any::Any;
 use std::future::Future;
