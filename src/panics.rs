@@ -40,7 +40,7 @@ thread_local! {
 }
 
 /// The loggable text of a panic with `payload`.
-pub fn said(payload: &(dyn Any + Send)) -> String {
+pub fn loggable_text(payload: &(dyn Any + Send)) -> String {
     if let Some(literal) = payload.downcast_ref::<&'static str>() {
         return (*literal).to_owned();
     }
@@ -96,7 +96,7 @@ mod tests {
 
     /// The loggable text of a panic in `work`.
     fn text_of<T>(work: impl FnOnce() -> T) -> String {
-        said(&*catch_unwind(AssertUnwindSafe(work)).err().unwrap())
+        loggable_text(&*catch_unwind(AssertUnwindSafe(work)).err().unwrap())
     }
 
     fn words() -> String {

@@ -120,12 +120,12 @@ impl Bridge {
     }
 
     async fn serve_until_signal(mut self) -> Result<(), Error> {
-        self.config.server.max_connections = open_files::provide(&self.config);
+        self.config.server.max_connections = open_files::connection_limit(&self.config);
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
         // Open the store first: a process that finds the store in use must not hold the ports.
         let parts = BridgeParts::new(self).await?;
-        start_log::note(&parts.config);
+        start_log::log_start(&parts.config);
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
         let ran = parts.run(listeners, shutdown).await;

@@ -15,20 +15,20 @@ use super::run::MAX_ADMIN_CONNECTIONS;
 const OTHER_OPEN_FILES: usize = 64;
 
 /// Raises the limit on open files. Returns how many connections the public listener may have open.
-pub(super) fn provide(config: &Config) -> usize {
+pub(super) fn connection_limit(config: &Config) -> usize {
     let limit = raise();
     let connections = config.server.max_connections;
-    let room = room(limit, MAX_ADMIN_CONNECTIONS + config.delivery.concurrency + OTHER_OPEN_FILES);
-    if connections > room {
+    let remaining = remaining(limit, MAX_ADMIN_CONNECTIONS + config.delivery.concurrency + OTHER_OPEN_FILES);
+    if connections > remaining {
         tracing::warn!(
             limit,
             server.max_connections = connections,
             delivery.concurrency = config.delivery.concurrency,
-            "too few open files: the system allows {limit}, so only {room} callers are served at once; raise the limit \
+            "too few open files: the system allows {limit}, so only {remaining} callers are served at once; raise the limit \
              (ulimit -Hn), or lower server.max_connections or delivery.concurrency"
         );
     }
-    connections.min(room)
+    connections.min(remaining)
 }
 
 /// Raises the limit on open files to the maximum for this process, and returns it.
@@ -43,7 +43,7 @@ pub(crate) fn raise() -> usize {
 }
 
 /// `limit` minus `others`, but at least half of `limit`.
-fn room(limit: usize, others: usize) -> usize {
+fn remaining(limit: usize, others: usize) -> usize {
     limit.saturating_sub(others).max(limit / 2).max(1)
 }
 
@@ -60,7 +60,7 @@ mod tests {
             (1, 640, 1),
             (0, 9, 1),
         ] {
-            assert_eq!(room(limit, others), expected, "{limit}");
+            assert_eq!(remaining(limit, others), expected, "{limit}");
         }
     }
 }

@@ -49,7 +49,7 @@ impl BridgeParts {
         store.maintenance().set_budget(config.budget.clone());
         let health = Health::new();
         let limiter = kommo_stack::limiter(&config, &clock);
-        note_everybody(&health, &limiter, &store, &clock);
+        watch_all_accounts(&health, &limiter, &store, &clock);
         let kommo_stack = KommoStack {
             kommo: kommo.clone(),
             limiter: limiter.clone(),
@@ -111,7 +111,7 @@ impl BridgeParts {
 
 /// Lets the health ask the limiter whether all accounts wait. When the time of that pause is over, the next delivery
 /// ends it. If no delivery waits, no one has to act.
-fn note_everybody(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
+fn watch_all_accounts(health: &Health, limiter: &Arc<CallLimiter>, store: &Store, clock: &Clock) {
     let (limiter, store, clock) = (limiter.clone(), store.clone(), clock.clone());
     health.on_everybody(move || {
         let waits = limiter.everybody_waits()?;

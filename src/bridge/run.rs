@@ -52,25 +52,26 @@ impl BridgeParts {
             secrets,
         } = self;
         let recorder = telemetry::recorder();
-        let kept = CancellationToken::new();
-        let supervisor = Supervisor { clock: clock.clone(), health: health.clone(), stop: kept.clone() };
+        let stop_background = CancellationToken::new();
+        let supervisor =
+            Supervisor { clock: clock.clone(), health: health.clone(), stop: stop_background.clone() };
         let metrics_maintenance = tokio::spawn(supervisor.clone().run("metrics", {
             let (recorder, clock) = (recorder.clone(), clock.clone());
             move || telemetry::maintain(recorder.clone(), clock.clone())
         }));
         let store_maintenance = tokio::spawn(supervisor.clone().run("maintenance", {
-            let (store, kept) = (store.clone(), kept.clone());
+            let (store, stop_background) = (store.clone(), stop_background.clone());
             let retention = Retention { jobs: config.store.retention, bodies: config.store.body_retention };
             move || {
-                let (store, kept) = (store.clone(), kept.clone());
-                async move { store.maintenance().run(retention, kept).await }
+                let (store, stop_background) = (store.clone(), stop_background.clone());
+                async move { store.maintenance().run(retention, stop_background).await }
             }
         }));
-        let watching = tokio::spawn(supervisor.run("accounts", {
-            let (accounts, kept) = (accounts.clone(), kept.clone());
+        let account_maintenance = tokio::spawn(supervisor.run("accounts", {
+            let (accounts, stop_background) = (accounts.clone(), stop_background.clone());
             move || {
-                let (accounts, kept) = (accounts.clone(), kept.clone());
-                async move { accounts.run(kept).await }
+                let (accounts, stop_background) = (accounts.clone(), stop_background.clone());
+                async move { accounts.run(stop_background).await }
             }
         }));
 
@@ -154,13 +155,13 @@ impl BridgeParts {
             sender.hand_back().await;
             tracing::warn!("continues are still in flight; the next start sends them again");
         }
-        kept.cancel();
+        stop_background.cancel();
         stop_admin.cancel();
         within(REQUEST_DRAIN_TIME, forced, &mut admin).await;
         join(&mut { store_maintenance }).await;
         // Do not wait for a token renewal in progress: if its response is lost, the next start tries the old token
         // again.
-        watching.abort();
+        account_maintenance.abort();
         metrics_maintenance.abort();
         store.close().await;
         tracing::info!("stopped");

@@ -22,7 +22,7 @@ pub(super) struct Secrets {
 
 /// The use of a secret, which its key determines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use<'a> {
+enum SecretUse<'a> {
     ClientSecret(&'a str),
     PreviousClientSecret(&'a str),
     AccessToken(&'a str),
@@ -31,7 +31,7 @@ enum Use<'a> {
     Start,
 }
 
-impl<'a> Use<'a> {
+impl<'a> SecretUse<'a> {
     fn of(path: &'a [String]) -> Self {
         let [section, rest @ ..] = path else { return Self::Start };
         match (section.as_str(), rest) {
@@ -54,7 +54,7 @@ struct Reloaded {
     /// Keys whose files changed, but which take effect only after a restart.
     restart: Vec<String>,
     /// Keys whose old secret stays in force, and why.
-    kept: Vec<(String, SecretFileError)>,
+    failed: Vec<(String, SecretFileError)>,
 }
 
 impl Secrets {
@@ -96,24 +96,28 @@ impl Secrets {
             let secret = match file.read() {
                 Ok(secret) => secret,
                 Err(error) => {
-                    reloaded.kept.push((file.key(), error));
+                    reloaded.failed.push((file.key(), error));
                     continue;
                 }
             };
-            let found = match Use::of(&file.path) {
-                Use::Start => None,
-                Use::AdminToken => self.admin_token.as_ref().map(|token| token.exchange(secret.clone())),
-                Use::AccessToken(name) => self.accounts.exchange_token(name, secret.clone()),
-                Use::ClientSecret(name) => self.integration(name).map(|(known, signer)| {
+            let found = match SecretUse::of(&file.path) {
+                SecretUse::Start => None,
+                SecretUse::AdminToken => {
+                    self.admin_token.as_ref().map(|token| token.exchange(secret.clone()))
+                }
+                SecretUse::AccessToken(name) => self.accounts.exchange_token(name, secret.clone()),
+                SecretUse::ClientSecret(name) => self.integration(name).map(|(known, signer)| {
                     let changed = known.client_secret.exchange(secret.clone());
                     renew(known, signer);
                     changed
                 }),
-                Use::PreviousClientSecret(name) => self.integration(name).and_then(|(known, signer)| {
-                    let changed = known.previous_client_secret.as_ref()?.exchange(secret.clone());
-                    renew(known, signer);
-                    Some(changed)
-                }),
+                SecretUse::PreviousClientSecret(name) => {
+                    self.integration(name).and_then(|(known, signer)| {
+                        let changed = known.previous_client_secret.as_ref()?.exchange(secret.clone());
+                        renew(known, signer);
+                        Some(changed)
+                    })
+                }
             };
             match found {
                 Some(true) => reloaded.changed.push(file.key()),
@@ -139,7 +143,7 @@ fn renew(known: &crate::accounts::OAuthIntegration, signer: &receive::TokenSigne
 
 impl Reloaded {
     fn log(&self) {
-        for (key, error) in &self.kept {
+        for (key, error) in &self.failed {
             let why = error.to_string();
             tracing::error!(key, why, "cannot use a secret file: the old secret stays in force");
         }
@@ -150,7 +154,7 @@ impl Reloaded {
             );
         }
         let (changed, unchanged) = (self.changed.join(", "), self.unchanged);
-        let (failed, restart) = (self.kept.len(), self.restart.len());
+        let (failed, restart) = (self.failed.len(), self.restart.len());
         tracing::info!(changed, unchanged, failed, restart, "SIGHUP: the secret files were read again");
     }
 }
@@ -162,18 +166,18 @@ mod tests {
     #[test]
     fn the_key_says_which_secrets_can_change_at_run_time() {
         for (path, expected) in [
-            (&["admin", "token"][..], Use::AdminToken),
-            (&["integrations", "main", "client_secret"], Use::ClientSecret("main")),
-            (&["integrations", "a.b", "previous_client_secret"], Use::PreviousClientSecret("a.b")),
-            (&["accounts", "main", "access_token"], Use::AccessToken("main")),
-            (&["store", "encryption_key"], Use::Start),
-            (&["store", "previous_encryption_key"], Use::Start),
-            (&["integrations", "main", "other"], Use::Start),
-            (&["admin"], Use::Start),
-            (&[], Use::Start),
+            (&["admin", "token"][..], SecretUse::AdminToken),
+            (&["integrations", "main", "client_secret"], SecretUse::ClientSecret("main")),
+            (&["integrations", "a.b", "previous_client_secret"], SecretUse::PreviousClientSecret("a.b")),
+            (&["accounts", "main", "access_token"], SecretUse::AccessToken("main")),
+            (&["store", "encryption_key"], SecretUse::Start),
+            (&["store", "previous_encryption_key"], SecretUse::Start),
+            (&["integrations", "main", "other"], SecretUse::Start),
+            (&["admin"], SecretUse::Start),
+            (&[], SecretUse::Start),
         ] {
             let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
-            assert_eq!(Use::of(&path), expected, "{path:?}");
+            assert_eq!(SecretUse::of(&path), expected, "{path:?}");
         }
     }
 }

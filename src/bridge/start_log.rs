@@ -3,7 +3,7 @@
 use crate::config::{Config, nothing_read};
 
 /// Logs the source of the configuration and the route of calls to Kommo.
-pub(super) fn note(config: &Config) {
+pub(super) fn log_start(config: &Config) {
     match &config.file {
         Some(file) => tracing::info!(file = %file.display(), "read the configuration"),
         None => tracing::info!("{}; using only environment variables", nothing_read()),

@@ -18,7 +18,7 @@ pub(super) struct Limiter<L> {
     until: Duration,
     logged: usize,
     kept: Vec<L>,
-    left_out: EndCounts,
+    suppressed: EndCounts,
 }
 
 /// The decision about a line.
@@ -34,25 +34,25 @@ pub(super) enum Offer<L> {
 
 /// What remains to be logged of a second.
 #[derive(Debug)]
-pub(super) struct Owed<L> {
+pub(super) struct Remainder<L> {
     /// The numbers of suppressed lines; `None` if there are none.
-    pub(super) left_out: Option<EndCounts>,
+    pub(super) suppressed: Option<EndCounts>,
     /// The first lines of the next second.
     pub(super) kept: Vec<L>,
 }
 
 impl<L> Default for Limiter<L> {
     fn default() -> Self {
-        Self { until: Duration::ZERO, logged: 0, kept: Vec::new(), left_out: EndCounts::default() }
+        Self { until: Duration::ZERO, logged: 0, kept: Vec::new(), suppressed: EndCounts::default() }
     }
 }
 
 impl<L: Line> Limiter<L> {
     /// Takes a line at `now`, by the monotonic clock.
     pub(super) fn offer(&mut self, now: Duration, line: L) -> Offer<L> {
-        let owes = self.owes();
+        let has_remainder = self.has_remainder();
         // A second that has something left to log lasts until that is logged.
-        if now >= self.until && !owes {
+        if now >= self.until && !has_remainder {
             (self.until, self.logged) = (now + WINDOW, 0);
         }
         if self.logged < MAX_LINES_PER_SECOND {
@@ -62,20 +62,20 @@ impl<L: Line> Limiter<L> {
         if line.end().is_failure() && self.kept.len() < MAX_LINES_PER_SECOND {
             self.kept.push(line);
         } else {
-            self.left_out.add(line.end());
+            self.suppressed.add(line.end());
         }
-        if owes { Offer::Counted } else { Offer::Wait(self.until) }
+        if has_remainder { Offer::Counted } else { Offer::Wait(self.until) }
     }
 
     /// Ends the second, and begins the next one with the kept lines.
-    pub(super) fn end(&mut self, now: Duration) -> Owed<L> {
-        let (kept, left_out) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.left_out));
+    pub(super) fn end(&mut self, now: Duration) -> Remainder<L> {
+        let (kept, suppressed) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.suppressed));
         (self.until, self.logged) = (now + WINDOW, kept.len());
-        Owed { left_out: Some(left_out).filter(|left_out| !left_out.is_empty()), kept }
+        Remainder { suppressed: Some(suppressed).filter(|suppressed| !suppressed.is_empty()), kept }
     }
 
-    fn owes(&self) -> bool {
-        !self.kept.is_empty() || !self.left_out.is_empty()
+    fn has_remainder(&self) -> bool {
+        !self.kept.is_empty() || !self.suppressed.is_empty()
     }
 }
 
@@ -117,8 +117,8 @@ mod tests {
             "the second begins with its first line"
         );
         assert_eq!(limiter.offer(millis(700), FINE), Offer::Counted);
-        let owed = limiter.end(millis(1_500));
-        assert_eq!((owed.left_out.unwrap().of(End::Delivered), owed.kept.len()), (2, 0));
+        let remainder = limiter.end(millis(1_500));
+        assert_eq!((remainder.suppressed.unwrap().of(End::Delivered), remainder.kept.len()), (2, 0));
         assert_eq!(logged(&mut limiter, millis(1_500), FINE, 200), 100);
     }
 
@@ -127,8 +127,8 @@ mod tests {
         let mut limiter = Limiter::default();
         logged(&mut limiter, Duration::ZERO, FINE, 1_000);
         assert_eq!(logged(&mut limiter, millis(10), DEAD, 60), 0);
-        let owed = limiter.end(millis(1_000));
-        assert_eq!((owed.left_out.unwrap().of(End::Delivered), owed.kept), (900, vec![DEAD; 60]));
+        let remainder = limiter.end(millis(1_000));
+        assert_eq!((remainder.suppressed.unwrap().of(End::Delivered), remainder.kept), (900, vec![DEAD; 60]));
         // The kept lines count in the second in which they are logged.
         assert_eq!(logged(&mut limiter, millis(1_100), FINE, 100), 40);
     }
@@ -137,8 +137,8 @@ mod tests {
     fn lines_of_failures_are_bounded_too() {
         let mut limiter = Limiter::default();
         assert_eq!(logged(&mut limiter, Duration::ZERO, DEAD, 1_000), 100);
-        let owed = limiter.end(millis(1_000));
-        assert_eq!((owed.left_out.unwrap().of(End::Dead), owed.kept.len()), (800, 100));
+        let remainder = limiter.end(millis(1_000));
+        assert_eq!((remainder.suppressed.unwrap().of(End::Dead), remainder.kept.len()), (800, 100));
     }
 
     #[test]
@@ -154,8 +154,14 @@ mod tests {
         let mut limiter = Limiter::default();
         logged(&mut limiter, Duration::ZERO, FINE, 101);
         assert_eq!(limiter.offer(millis(1_200), FINE), Offer::Counted, "its end is late");
-        assert_eq!(limiter.end(millis(1_300)).left_out.unwrap().of(End::Delivered), 2);
+        assert_eq!(limiter.end(millis(1_300)).suppressed.unwrap().of(End::Delivered), 2);
         assert_eq!(limiter.offer(millis(1_300), FINE), Offer::Log(FINE));
+    }
+
+    /// How many jobs a remainder logs or counts.
+    fn jobs_in(remainder: &Remainder<Job>) -> usize {
+        let suppressed = remainder.suppressed.map_or(0, EndCounts::total);
+        remainder.kept.len() + usize::try_from(suppressed).unwrap()
     }
 
     proptest! {
@@ -171,9 +177,9 @@ mod tests {
             for (pause, jobs, fine) in steps {
                 now += millis(pause);
                 if ends.is_some_and(|ends| ends <= now) {
-                    let owed = limiter.end(now);
-                    reported += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
-                    lines.push(owed.kept.len());
+                    let remainder = limiter.end(now);
+                    reported += jobs_in(&remainder);
+                    lines.push(remainder.kept.len());
                     (ends, since) = (None, Some(now));
                 }
                 for _ in 0..jobs {
@@ -192,8 +198,8 @@ mod tests {
                     }
                 }
             }
-            let owed = limiter.end(now);
-            reported += owed.kept.len() + usize::try_from(owed.left_out.map_or(0, |ends| ends.total())).unwrap();
+            let remainder = limiter.end(now);
+            reported += jobs_in(&remainder);
             prop_assert_eq!(reported, offered);
             prop_assert!(lines.iter().all(|lines| *lines <= MAX_LINES_PER_SECOND), "{:?}", lines);
         }

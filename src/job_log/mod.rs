@@ -104,11 +104,11 @@ impl JobLog {
     /// Waits for the end of a second that had too many lines, and logs the rest.
     async fn end_second(self, until: Duration) {
         self.0.clock.sleep_until(until).await;
-        let owed = self.limiter().end(self.0.clock.elapsed());
-        if let Some(sums) = owed.left_out {
+        let remainder = self.limiter().end(self.0.clock.elapsed());
+        if let Some(sums) = remainder.suppressed {
             sums.log();
         }
-        owed.kept.iter().for_each(Finished::log);
+        remainder.kept.iter().for_each(Finished::log);
     }
 
     fn limiter(&self) -> MutexGuard<'_, Limiter<Finished>> {

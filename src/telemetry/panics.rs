@@ -29,13 +29,13 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    let said = panics::said(info.payload());
+    let message = panics::loggable_text(info.payload());
     // As in the standard hook, RUST_BACKTRACE turns it on.
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
-        tracing::error!(thread, place, %backtrace, "panicked: {said}");
+        tracing::error!(thread, place, %backtrace, "panicked: {message}");
     } else {
-        tracing::error!(thread, place, "panicked: {said}");
+        tracing::error!(thread, place, "panicked: {message}");
     }
     flush_within(FLUSH_TIMEOUT);
 }

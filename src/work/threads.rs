@@ -102,8 +102,9 @@ impl HandlerThreads {
 /// The loggable text of a panic, with its location. Dropping the payload runs the handler's code, which may panic again;
 /// the payload of that second panic is leaked, because dropping it could panic too.
 fn panic_message(payload: Box<dyn Any + Send>) -> String {
-    let said = panics::said(&*payload);
-    let text = panics::take_place().map_or_else(|| said.clone(), |place| format!("{said} (at {place})"));
+    let message = panics::loggable_text(&*payload);
+    let text =
+        panics::take_place().map_or_else(|| message.clone(), |place| format!("{message} (at {place})"));
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);
     }

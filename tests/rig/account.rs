@@ -48,12 +48,12 @@ pub fn report(seed: u64, rig: &Rig<'_>, lived: &[Lived], last: &Lived) -> Report
         let stored = jobs.get(&*path).map(Vec::as_slice).unwrap_or_default();
         let in_flight = lived.iter().filter(|life| life.snapshot.in_flight.contains(&path)).count();
         let calls = calls.get(&asked.bot.id()).map(Vec::as_slice).unwrap_or_default();
-        one(&mut report, number, asked, stored, calls, in_flight);
+        count_bot(&mut report, number, asked, stored, calls, in_flight);
     }
     report
 }
 
-fn one(
+fn count_bot(
     report: &mut Report,
     number: usize,
     asked: &AskedBot,

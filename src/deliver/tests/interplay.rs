@@ -86,7 +86,7 @@ impl Day {
         self.home.clock.clock().elapsed()
     }
 
-    async fn live(&mut self, event: Event) {
+    async fn apply(&mut self, event: Event) {
         match event {
             Event::Job(lane) => {
                 let ours = self.home.simulator.options().account_id;
@@ -157,7 +157,7 @@ impl Day {
     }
 
     /// Checks that the account that is never refused is delayed only while all accounts wait.
-    async fn beside(&self) -> Result<(), TestCaseError> {
+    async fn check_unrefused_account(&self) -> Result<(), TestCaseError> {
         for (id, lane, came) in &self.jobs {
             if *lane == 3 && self.now() > self.all_waited.max(*came) + HELD_UP {
                 let state = self.home.job(*id).await.state.name();
@@ -168,7 +168,7 @@ impl Day {
     }
 
     /// Ends all outages, and checks the final state.
-    async fn ends(&mut self) -> Result<(), TestCaseError> {
+    async fn finish(&mut self) -> Result<(), TestCaseError> {
         self.accounts.iter().for_each(|account| account.set_outage(None));
         let before = self.now();
         // By then every pause has ended with a probe.
@@ -207,10 +207,10 @@ proptest! {
         runtime.block_on(async {
             let mut day = Day::begin().await;
             for event in events {
-                day.live(event).await;
-                day.beside().await?;
+                day.apply(event).await;
+                day.check_unrefused_account().await?;
             }
-            day.ends().await
+            day.finish().await
         })?;
     }
 }

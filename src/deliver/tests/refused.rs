@@ -40,7 +40,7 @@ impl Home {
     }
 
     /// Lets `span` pass and sends what may go.
-    async fn after(&self, sender: &Sender, span: Duration) {
+    async fn wait_and_send(&self, sender: &Sender, span: Duration) {
         self.clock.advance(span);
         for _ in 0..3 {
             // Consecutive steps must not have the same time.
@@ -60,7 +60,7 @@ impl Home {
             if self.is(id, StateName::Dead).await {
                 return minute;
             }
-            self.after(sender, MINUTE).await;
+            self.wait_and_send(sender, MINUTE).await;
         }
         panic!("the job is not given up");
     }
@@ -75,13 +75,13 @@ async fn a_job_that_is_always_refused_delays_no_others_and_ends_dead() {
         let bad = home.refused(&sender, &fault).await;
         let mut held_up = None;
         for turn in 0..turns {
-            home.after(&sender, Duration::from_secs(3)).await;
+            home.wait_and_send(&sender, Duration::from_secs(3)).await;
             // The other account has a bot every 3 s, this one every 30 s.
             let elsewhere = home.good(&sender, &other).await;
             assert!(home.is(elsewhere, StateName::Delivered).await, "{fault}: in turn {turn}");
             if turn % 10 == 9 {
                 let beside = home.good(&sender, &home.simulator).await;
-                home.after(&sender, Duration::ZERO).await;
+                home.wait_and_send(&sender, Duration::ZERO).await;
                 if !home.is(beside, StateName::Delivered).await {
                     assert!(turn < 20 && fault != Fault::Reset, "{fault}: delayed again in turn {turn}");
                     held_up = Some(beside);
@@ -113,14 +113,14 @@ async fn jobs_of_an_account_that_refuses_all_calls_are_not_charged_and_go_out_af
             jobs.push(home.good(&sender, &home.simulator).await);
         }
         for _ in 0..60 {
-            home.after(&sender, MINUTE * 5).await;
+            home.wait_and_send(&sender, MINUTE * 5).await;
         }
         let calls = home.simulator.calls().len();
         assert!((5..30).contains(&calls), "{fault}: {calls} calls in five hours");
         home.simulator.set_outage(None);
         // The longest pause is an hour.
-        home.after(&sender, HOUR).await;
-        home.after(&sender, MINUTE).await;
+        home.wait_and_send(&sender, HOUR).await;
+        home.wait_and_send(&sender, MINUTE).await;
         for id in jobs {
             let job = home.job(id).await;
             assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1), "{fault}");
@@ -135,14 +135,14 @@ async fn a_refused_job_does_not_delay_later_jobs() {
         let sender = home.with(&[]).await;
         let bad = home.refused(&sender, &fault).await;
         for _ in 0..60 {
-            home.after(&sender, MINUTE * 5).await;
+            home.wait_and_send(&sender, MINUTE * 5).await;
         }
         let calls = home.simulator.calls().len();
         assert!((5..30).contains(&calls), "{fault}: {calls} calls in five hours");
         assert_eq!(home.job(bad).await.delivery_attempts, 0, "{fault}: the account may be the reason");
         assert_eq!(sender.0.parts.health.waiting().len(), 1, "{fault}");
         let later = home.good(&sender, &home.simulator).await;
-        home.after(&sender, Duration::ZERO).await;
+        home.wait_and_send(&sender, Duration::ZERO).await;
         assert!(home.is(later, StateName::Delivered).await, "{fault}");
         // The job that waited for the account is also tried at once.
         assert!(home.simulator.calls().len() >= calls + 2, "{fault}");
@@ -155,17 +155,17 @@ async fn a_restart_neither_renews_the_time_of_a_refused_job_nor_pauses_its_accou
     let home = Home::new().await;
     let mut sender = home.with(&[]).await;
     let bad = home.refused(&sender, &Fault::Forbidden).await;
-    home.after(&sender, MINUTE).await;
+    home.wait_and_send(&sender, MINUTE).await;
     home.good(&sender, &home.simulator).await;
-    home.after(&sender, Duration::ZERO).await;
+    home.wait_and_send(&sender, Duration::ZERO).await;
     assert_eq!(home.job(bad).await.delivery_attempts, 1, "it is refused alone");
     for _ in 0..5 {
         // A new process, without any evidence.
         sender = home.with(&[]).await;
-        home.after(&sender, MINUTE * 10).await;
+        home.wait_and_send(&sender, MINUTE * 10).await;
         assert!(home.is(bad, StateName::Delivering).await);
         let beside = home.good(&sender, &home.simulator).await;
-        home.after(&sender, Duration::ZERO).await;
+        home.wait_and_send(&sender, Duration::ZERO).await;
         assert!(home.is(beside, StateName::Delivered).await, "the account was paused again");
     }
     let minutes = home.minutes_until_dead(&sender, bad).await;
@@ -183,8 +183,8 @@ async fn calls_that_are_refused_together_cause_one_pause_and_blame_no_job() {
     sender.step().await.unwrap();
     sender.idle().await;
     assert_eq!(home.simulator.calls().len(), 5);
-    home.after(&sender, MINUTE).await;
-    home.after(&sender, Duration::from_millis(1_100)).await;
+    home.wait_and_send(&sender, MINUTE).await;
+    home.wait_and_send(&sender, Duration::from_millis(1_100)).await;
     for id in jobs {
         let job = home.job(id).await;
         assert_eq!((job.state.name(), job.delivery_attempts), (StateName::Delivered, 1));
@@ -216,7 +216,7 @@ async fn a_permit_from_before_a_pause_is_not_used_and_its_job_keeps_its_place() 
         let job = home.job(id).await;
         let State::Delivering { due_at, lease_until: None, .. } = job.state else { panic!("{cause:?}") };
         assert_eq!((due_at, job.delivery_attempts), (job.received_at, 0), "{cause:?}");
-        home.after(&sender, MINUTE).await;
+        home.wait_and_send(&sender, MINUTE).await;
         assert!(home.is(id, StateName::Delivered).await, "{cause:?}");
     }
 }
@@ -246,9 +246,9 @@ async fn all_accounts_wait_only_after_two_of_them_in_a_row_get_a_403_without_jso
     let all = waits().unwrap();
     assert_eq!((all.accounts.len(), all.left), (2, Some(MINUTE)));
     assert!(all.to_string().contains("403") && all.to_string().contains("blocks this address"), "{all}");
-    home.after(&sender, MINUTE).await;
-    home.after(&sender, Duration::from_millis(2_200)).await;
-    home.after(&sender, Duration::from_millis(1_100)).await;
+    home.wait_and_send(&sender, MINUTE).await;
+    home.wait_and_send(&sender, Duration::from_millis(2_200)).await;
+    home.wait_and_send(&sender, Duration::from_millis(1_100)).await;
     assert_eq!(waits(), None);
     assert_eq!(home.store.jobs().stats().await.unwrap().jobs[&StateName::Delivered], 4);
 }
@@ -261,7 +261,7 @@ async fn a_job_that_was_refused_with_its_account_does_not_starve_in_a_full_lane(
     let early = home.completed(&home.bot([Fault::Forbidden])).await;
     sender.idle().await;
     assert!(home.is(early, StateName::Delivering).await);
-    home.after(&sender, MINUTE).await;
+    home.wait_and_send(&sender, MINUTE).await;
     for second in 0..30 {
         if home.is(early, StateName::Delivered).await {
             return;
@@ -270,7 +270,7 @@ async fn a_job_that_was_refused_with_its_account_does_not_starve_in_a_full_lane(
         for _ in 0..10 {
             home.completed(&home.bot([])).await;
         }
-        home.after(&sender, Duration::from_millis(1_100)).await;
+        home.wait_and_send(&sender, Duration::from_millis(1_100)).await;
         assert!(second < 29, "the refused job starves");
     }
 }
