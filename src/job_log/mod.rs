@@ -21,7 +21,7 @@ pub use finished::{Finished, LastCall};
 
 use limiter::{Limiter, Offer};
 
-/// Logs the fate of jobs. Cheap to clone; clones share their limits.
+/// Logs what happens to jobs. Cheap to clone; clones share their limits.
 #[derive(Clone)]
 pub struct JobLog(Arc<Inner>);
 
