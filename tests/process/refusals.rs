@@ -27,7 +27,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("handlers.h.kind = \"parrot\"", &["bridge.toml:10: handlers.h.kind: must be one of `echo`"]),
     (
         "handlers.h.max_attempts = 3",
-        &["bridge.toml:10: handlers.h: nobody provides this handler", "handlers.h.kind", "echo"],
+        &["bridge.toml:10: handlers.h: no one provides this handler", "handlers.h.kind", "echo"],
     ),
     ("log.filter = \"info,a=loud\"", &["bridge.toml:10: log.filter: must be a filter"]),
     (
