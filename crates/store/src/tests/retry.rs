@@ -35,7 +35,7 @@ async fn dead_gone_and_waiting_jobs_are_due_at_once_and_no_others() {
             };
             assert_eq!(due_at, home.now());
         } else {
-            let allowed = "only a job that is dead or gone, or that waits to be delivered, can be retried";
+            let allowed = "only a job that is dead, gone or waiting for delivery can be retried";
             assert_eq!(result, Err(StoreError::WrongState { id, state: name, allowed }));
             assert_eq!(state(&store, id).await, name);
         }
