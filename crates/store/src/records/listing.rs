@@ -29,6 +29,6 @@ pub struct Page {
     pub jobs: Vec<JobSummary>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<JobId>,
-    /// Whether the search ran out of time before the page was full. Older jobs may match.
+    /// Whether the search stopped before the page was full, to bound its cost. Older jobs may match.
     pub stopped: bool,
 }

@@ -33,9 +33,9 @@ pub struct NewCode {
     pub origin: Arc<str>,
     /// The code.
     pub sealed: SealedCode,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
-    /// From then on Kommo no longer takes it.
+    /// When it expires: from then on Kommo rejects it.
     pub expires_at: Timestamp,
 }
 
@@ -48,9 +48,9 @@ pub struct KeptCode {
     pub client_uuid: Arc<str>,
     /// The address that the caller named.
     pub origin: Arc<str>,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
-    /// From then on Kommo no longer takes it.
+    /// When it expires: from then on Kommo rejects it.
     pub expires_at: Timestamp,
 }
 

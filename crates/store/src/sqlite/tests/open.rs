@@ -104,7 +104,7 @@ async fn a_folder_that_cannot_be_made() {
     std::fs::write(home.folder.path().join("file"), "").unwrap();
     let url = format!("sqlite:{}/file/below/bridge.db", home.folder.path().display());
     let error = refused(&url, Role::Owner).await.to_string();
-    assert!(error.contains("its folder cannot be made"), "{error}");
+    assert!(error.contains("its folder cannot be created"), "{error}");
     let (place, we) = (home.folder.path().display(), rustix::process::geteuid().as_raw());
     assert!(error.contains(&format!("; {place}/file belongs to user {we} (mode ")), "{error}");
     assert!(error.ends_with(&format!(", and this process runs as user {we}")), "{error}");
@@ -137,7 +137,7 @@ async fn a_database_of_another_program_is_left_as_it_is() {
     raw.close().await.unwrap();
     let before = std::fs::read(home.file()).unwrap();
     let error = refused(&home.url(), Role::Observer).await.to_string();
-    assert!(error.contains("no store of this program"), "{error}");
+    assert!(error.contains("it is not a store of this program"), "{error}");
     let error = refused(&home.url(), Role::Owner).await.to_string();
     assert!(error.contains("another program"), "{error}");
     assert!(std::fs::read(home.file()).unwrap() == before);
