@@ -1,9 +1,9 @@
-//! Many operations share one transaction, and one bad one does not spoil the others.
+//! Many operations share one transaction, and a bad one does not affect the others.
 
 use super::*;
 
 #[tokio::test]
-async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing() {
+async fn a_failed_commit_answers_with_an_error_and_changes_nothing() {
     let home = Home::new();
     let store = home.serve().await;
     let (worker, sender) = (home.running(&store).await, home.delivering(&store).await);
@@ -25,10 +25,10 @@ async fn what_cannot_be_committed_is_answered_with_an_error_and_leaves_nothing()
 }
 
 #[tokio::test]
-async fn a_writer_that_is_gone_is_noticed() {
+async fn the_end_of_the_writer_is_noticed() {
     let home = Home::new();
     let store = home.serve().await;
     store.0.abort_writer();
-    tokio::time::timeout(PATIENCE, store.ended()).await.expect("nobody noticed");
+    tokio::time::timeout(PATIENCE, store.ended()).await.expect("the store did not notice");
     assert_eq!(store.probe().await, Err(StoreError::Closed));
 }

@@ -1,18 +1,18 @@
-//! The fast path: who is free gets the job from memory, and the store knows it as claimed.
+//! The fast path: a free worker or sender gets the job from memory, already claimed in the store.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
-/// A room that takes `room` jobs; counts the places that were given back.
+/// A room with free permits. It counts the permits and keeps the jobs that it takes.
 pub(crate) struct Room<J> {
     pub(crate) free: AtomicUsize,
     asked: AtomicUsize,
     taken: Mutex<Vec<J>>,
 }
 
-/// Gives the place back unless the job came.
+/// Gives the permit back unless the job arrives.
 struct Place<J: Send + 'static>(Option<Arc<Room<J>>>);
 
 impl<J: Send + 'static> Drop for Place<J> {
@@ -53,7 +53,7 @@ impl<J: Send + 'static> Room<J> {
 }
 
 #[tokio::test]
-async fn a_free_worker_gets_the_accepted_job_as_it_would_have_claimed_it() {
+async fn a_free_worker_gets_the_accepted_job_as_a_claim_would_return_it() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(1);
@@ -83,7 +83,7 @@ async fn a_free_worker_gets_the_accepted_job_as_it_would_have_claimed_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_handed_over_for_a_duplicate() {
+async fn a_duplicate_is_not_handed_over() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(2);
@@ -132,11 +132,15 @@ async fn no_job_is_overtaken_within_a_batch() {
         release
     );
     assert!([first, second, third, fourth].iter().all(Result::is_ok));
-    assert_eq!(room.asked.load(Ordering::SeqCst), 2, "once a lane: its later jobs wait behind the first");
+    assert_eq!(
+        room.asked.load(Ordering::SeqCst),
+        2,
+        "once for each lane: later jobs wait behind the first one"
+    );
 }
 
 #[tokio::test]
-async fn a_free_sender_gets_the_delivery_with_the_next_number() {
+async fn a_free_sender_gets_the_delivery_with_the_next_fence() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(1);
@@ -174,7 +178,7 @@ async fn a_free_sender_gets_the_delivery_with_the_next_number() {
 }
 
 #[tokio::test]
-async fn a_retry_and_a_stale_report_hand_nothing_over() {
+async fn retries_and_stale_reports_hand_over_nothing() {
     let home = Home::new();
     let store = home.serve().await;
     let room = Room::with(1);

@@ -200,8 +200,8 @@ impl Command for EndRenewal {
 }
 
 /// Records that the account was disconnected in Kommo. The store remembers this even for an account that was never
-/// connected, because its requests must be refused. Answers `false` and changes nothing if the account's generation is no
-/// longer `seen`.
+/// connected, because its requests must be refused. Answers `false` and changes nothing if `seen` is not the account's
+/// current generation.
 pub(crate) struct Revoke {
     pub(crate) key: AccountKey,
     /// `None` for an account that is not in the store.

@@ -134,8 +134,8 @@ impl Command for BeginService {
     }
 }
 
-/// Sets the clocks of a process beside the bridge. It uses the owner's schedule, and the end of its jobs is no earlier
-/// than the owner's service time.
+/// Sets the clocks of a process beside the bridge. It uses the owner's schedule, and a service time that is not behind
+/// the owner's.
 pub(crate) async fn follow(pool: &SqlitePool, clock: &StoreClock) -> Result<(), StoreError> {
     let noted = Noted::read(&sqlx::query(SELECT).fetch_one(pool).await?)?;
     clock.serve_from(noted.service + MAX_UNWRITTEN);

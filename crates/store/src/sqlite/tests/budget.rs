@@ -1,4 +1,4 @@
-//! What an account may have unfinished, and how it is known.
+//! The budget for unfinished jobs, and the counts behind it.
 
 use super::*;
 use crate::tests::budget::{limit, over, sized};
@@ -11,7 +11,7 @@ async fn table(home: &Home, account: i64) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn of_the_requests_in_one_transaction_those_beyond_the_budget_are_refused() {
+async fn requests_beyond_the_budget_are_refused_within_one_transaction() {
     let home = Home::new();
     let store = home.serve().await;
     store.maintenance().set_budget(limit(1_000));
@@ -31,7 +31,7 @@ async fn of_the_requests_in_one_transaction_those_beyond_the_budget_are_refused(
 }
 
 #[tokio::test]
-async fn a_finished_job_gives_its_bytes_back_and_a_retried_one_takes_them_again() {
+async fn finishing_a_job_frees_its_bytes_and_retrying_it_takes_them_again() {
     let home = Home::new();
     let store = home.serve().await;
     store.maintenance().set_budget(limit(1));
@@ -50,7 +50,7 @@ async fn a_finished_job_gives_its_bytes_back_and_a_retried_one_takes_them_again(
 }
 
 #[tokio::test]
-async fn a_store_whose_bytes_are_wrong_is_written_all_the_same() {
+async fn wrong_byte_counts_do_not_prevent_writes() {
     let home = Home::new();
     let store = home.serve().await;
     let id = accept(&store, sized(&home, 7, 98)).await;

@@ -1,4 +1,4 @@
-//! Carries out what happens, on a real store and on the model, and holds the two against each other.
+//! Runs events on a real store and on the model, and compares the results.
 
 use std::collections::BTreeMap;
 
@@ -17,24 +17,24 @@ pub(super) struct Life {
     pub(super) home: Home,
     pub(super) store: Store,
     pub(super) model: Model,
-    /// Claims that no one has reported on, also those that are void by now.
+    /// Claims without a report, including void ones.
     workers: Vec<RunningJob>,
     senders: Vec<DeliveringJob>,
     pub(super) free_workers: Arc<Room<RunningJob>>,
     pub(super) free_places: Arc<Room<DeliveringJob>>,
-    /// What was handed over in this transaction.
+    /// The jobs that this transaction handed over.
     to_workers: BTreeMap<JobId, RunningJob>,
     to_senders: BTreeMap<JobId, DeliveringJob>,
-    /// The last moment that was written down.
+    /// The last stored moment.
     pub(super) noted: Moment,
-    /// All jobs and keys that there ever were.
+    /// All jobs and keys that ever existed.
     ids: Vec<JobId>,
     keys: Vec<String>,
 }
 
-/// Holds the store's answer against the model's.
+/// Compares the store's answer with the model's.
 type Check = Box<dyn FnOnce(&mut Life) + Send>;
-/// The order in which a transaction carries operations out: by kind.
+/// The order in which a transaction carries out operations: by kind.
 type Turn = u8;
 const ACCEPTS: Turn = 0;
 const WORKERS: Turn = 1;
@@ -80,7 +80,7 @@ impl Life {
             Event::Pass(millis) => self.home.pass(Duration::from_millis(millis)),
             Event::Jump(millis) => {
                 self.jump(millis);
-                // As maintenance does.
+                // This is what maintenance does.
                 self.store.0.note_time().await.unwrap();
                 self.noted = self.store.0.moment();
             }
@@ -96,7 +96,7 @@ impl Life {
                 self.noted = self.store.0.moment();
                 self.store.close().await;
                 self.jump(millis);
-                // Its steady clock starts at its calendar.
+                // The steady clock starts at the calendar's time.
                 self.home.restart(self.home.now());
                 self.open_again().await;
             }
@@ -110,7 +110,7 @@ impl Life {
         }
     }
 
-    /// Some of the keys move, or all of them, and those that are over are deleted.
+    /// Moves some of the keys, or moves all of them and deletes expired ones.
     async fn move_keys(&mut self, all: bool) {
         let now = over(&self.store);
         if all {
@@ -122,7 +122,7 @@ impl Life {
         }
     }
 
-    /// What another process changed is known here after the next poll.
+    /// Runs a step in another process. The change is known here after the next poll.
     async fn observe(&mut self, step: Step) {
         let observer = self.home.open(Role::Observer).await.unwrap();
         let own = std::mem::replace(&mut self.store, observer);
@@ -132,7 +132,7 @@ impl Life {
         self.store.0.reload().await;
     }
 
-    /// All of them in one transaction, unless it is one.
+    /// Runs all steps in one transaction, apart from steps that are a transaction of their own.
     async fn together(&mut self, steps: Vec<Step>) {
         let mut operations = Vec::new();
         for step in steps {
@@ -157,7 +157,10 @@ impl Life {
         for (_, check) in checks {
             check(self);
         }
-        assert!(self.to_workers.is_empty() && self.to_senders.is_empty(), "nobody asked for these");
+        assert!(
+            self.to_workers.is_empty() && self.to_senders.is_empty(),
+            "jobs were handed over without a request"
+        );
     }
 
     fn ask(&mut self, step: Step, operations: &mut Vec<Asked>) {
@@ -330,7 +333,8 @@ impl Life {
         asked(WORKERS, async move {
             let answer = store.jobs().handled(report).await;
             check(move |life| {
-                // Two claims of one job may report in one transaction: what was handed over follows on one of them.
+                // Two claims of one job may report in one transaction. The job that is handed over belongs to one of
+                // them.
                 let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == said.fence.0 + 1);
                 let job = follows.then(|| life.to_senders.remove(&id)).flatten();
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
@@ -383,7 +387,7 @@ impl Life {
         })
     }
 
-    /// Any job, even one that was deleted, or was never one because its key was known.
+    /// Returns any job, even a deleted one, or an id that never became a job because its key was known.
     fn anyone(&self, whom: Index) -> Option<JobId> {
         (!self.ids.is_empty()).then(|| *whom.get(&self.ids))
     }
