@@ -153,14 +153,14 @@ impl Changes {
 
 /// The budgets of all accounts and their use.
 #[derive(Default)]
-pub(crate) struct Budgets(Mutex<Books>);
+pub(crate) struct Budgets(Mutex<State>);
 
 #[derive(Default)]
-struct Books {
+struct State {
     budget: Budget,
     limits: Limits,
     /// Whether the disk allows less than the budget.
-    is_less: bool,
+    is_below_budget: bool,
     /// Accounts with unfinished jobs, or with requests in the current span.
     used: HashMap<i64, Usage>,
 }
@@ -168,19 +168,21 @@ struct Books {
 impl Budgets {
     /// Sets the budget of every account.
     pub(crate) fn set(&self, budget: Budget) {
-        let mut books = self.lock();
-        books.limits = Limits::new(&budget, None);
-        books.budget = budget;
+        let mut state = self.lock();
+        state.limits = Limits::new(&budget, None);
+        state.budget = budget;
     }
 
     /// Sets the room on the disk in bytes. When the disk begins or ceases to allow less than the budget, returns the new
     /// limits and whether they are below the budget.
     pub(crate) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
-        let mut books = self.lock();
-        let limits = Limits::new(&books.budget, Some(room));
-        let is_less = limits.unfinished < books.budget.unfinished || limits.stored < books.budget.stored;
-        books.limits = limits;
-        (std::mem::replace(&mut books.is_less, is_less) != is_less).then_some((limits, is_less))
+        let mut state = self.lock();
+        let limits = Limits::new(&state.budget, Some(room));
+        let is_below_budget =
+            limits.unfinished < state.budget.unfinished || limits.stored < state.budget.stored;
+        state.limits = limits;
+        (std::mem::replace(&mut state.is_below_budget, is_below_budget) != is_below_budget)
+            .then_some((limits, is_below_budget))
     }
 
     /// Returns the current limits.
@@ -190,7 +192,7 @@ impl Budgets {
 
     /// Starts to admit requests, one after the other, to the running transaction.
     pub(crate) fn admission(&self, now: Timestamp) -> Admission<'_> {
-        Admission { books: self.lock(), so_far: HashMap::new(), now }
+        Admission { state: self.lock(), so_far: HashMap::new(), now }
     }
 
     /// Applies the changes of a transaction after COMMIT. `all` is the content of the table at the start of the
@@ -204,29 +206,29 @@ impl Budgets {
         if all.is_none() && changes.0.is_empty() {
             return;
         }
-        let mut books = self.lock();
-        let rate = books.budget.requests;
+        let mut state = self.lock();
+        let rate = state.budget.requests;
         if let Some(all) = all {
-            books.used.retain(|_, usage| now < usage.until);
-            books.used.values_mut().for_each(|usage| usage.unfinished = 0);
+            state.used.retain(|_, usage| now < usage.until);
+            state.used.values_mut().for_each(|usage| usage.unfinished = 0);
             for (account, unfinished) in all {
-                books.used.entry(account).or_default().unfinished = unfinished;
+                state.used.entry(account).or_default().unfinished = unfinished;
             }
         }
         for (account, change) in changes.0 {
-            books.used.entry(account).or_default().change(change, rate, now);
+            state.used.entry(account).or_default().change(change, rate, now);
         }
     }
 
     /// The bytes of each account's unfinished jobs, without accounts that have none.
     #[cfg(test)]
     pub(crate) fn unfinished(&self) -> std::collections::BTreeMap<i64, u64> {
-        let books = self.lock();
-        let all = books.used.iter().map(|(account, usage)| (*account, usage.unfinished));
+        let state = self.lock();
+        let all = state.used.iter().map(|(account, usage)| (*account, usage.unfinished));
         all.filter(|(_, unfinished)| *unfinished > 0).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Books> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -234,7 +236,7 @@ impl Budgets {
 
 /// See [`Budgets::admission`]. The budgets count nothing before COMMIT, so this remembers what it has admitted.
 pub(crate) struct Admission<'b> {
-    books: MutexGuard<'b, Books>,
+    state: MutexGuard<'b, State>,
     so_far: HashMap<i64, Usage>,
     now: Timestamp,
 }
@@ -245,7 +247,7 @@ impl Admission<'_> {
     /// # Errors
     /// The account's budget does not allow it.
     pub(crate) fn admit(&mut self, account: i64, bytes: u64) -> Result<(), OverBudget> {
-        let Books { budget, limits, used, is_less: _ } = &*self.books;
+        let State { budget, limits, used, is_below_budget: _ } = &*self.state;
         let known = || used.get(&account).copied().unwrap_or_default();
         let usage = self.so_far.entry(account).or_insert_with(known);
         usage.decide(bytes, limits, budget.requests, self.now)?;

@@ -255,7 +255,7 @@ impl LaneQueue {
 
     fn remove(&mut self, lane: &str) {
         self.forget_alias(lane);
-        self.take_from_its_place(lane);
+        self.remove_from_collection(lane);
         self.lanes.remove(lane);
     }
 
@@ -272,7 +272,7 @@ impl LaneQueue {
     }
 
     fn move_to(&mut self, lane: &str, state: LaneState) {
-        let Some(name) = self.take_from_its_place(lane) else { return };
+        let Some(name) = self.remove_from_collection(lane) else { return };
         let Some(known) = self.lanes.get_mut(lane) else { return };
         known.state = state;
         match state {
@@ -292,7 +292,7 @@ impl LaneQueue {
         }
     }
 
-    fn take_from_its_place(&mut self, lane: &str) -> Option<Arc<str>> {
+    fn remove_from_collection(&mut self, lane: &str) -> Option<Arc<str>> {
         let (name, known) = self.lanes.get_key_value(lane)?;
         let name = name.clone();
         match known.state {

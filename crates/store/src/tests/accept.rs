@@ -21,7 +21,7 @@ async fn a_repeated_request_in_a_later_batch_is_a_duplicate() {
     let (first, mut again) = (home.request(), home.request());
     again.idempotency_key = first.idempotency_key.clone();
     let id = accept(&store, first).await;
-    assert_eq!(store.jobs().accept(again, PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
     assert_eq!(count(&store, StateName::Queued).await, 1);
 }
 
@@ -51,7 +51,7 @@ async fn a_key_is_known_until_its_token_expires() {
     home.pass(expires.since(home.now()));
     store.0.move_keys(over(&store), 1).await.unwrap();
     assert_eq!(store.0.forget_keys(over(&store)).await, Ok(0));
-    assert_eq!(store.jobs().accept(again(), PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(store.jobs().accept(again(), COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
 
     home.pass(Duration::from_millis(1));
     let later = accept(&store, again()).await;
@@ -78,6 +78,6 @@ async fn a_closed_store_accepts_nothing() {
     let home = Home::new();
     let store = home.serve().await;
     store.close().await;
-    assert_eq!(store.jobs().accept(home.request(), PATIENCE).await, Err(StoreError::Closed));
+    assert_eq!(store.jobs().accept(home.request(), COMMIT_TIMEOUT).await, Err(StoreError::Closed));
     assert_eq!(store.probe().await, Err(StoreError::Closed));
 }

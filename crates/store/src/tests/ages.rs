@@ -13,7 +13,7 @@ async fn a_key_is_known_if_the_calendar_considers_its_token_valid_again() {
     home.pass(HOUR);
     keep(&home, &store, DAYS, 65).await;
     let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
-    assert_eq!(store.jobs().accept(again, PATIENCE).await, Ok(Accepted { id, duplicate: true }));
+    assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, Ok(Accepted { id, duplicate: true }));
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn a_restart_and_a_crash_know_the_bytes_without_reading_the_jobs() {
         }
         let store = home.serve().await;
         store.maintenance().set_budget(limit(150));
-        assert_eq!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await, over(150));
+        assert_eq!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await, over(150));
         assert_eq!(store.0.budgets.unfinished(), [(7, 100)].into());
         store.close().await;
     }
@@ -48,7 +48,7 @@ async fn jobs_cancelled_by_an_observer_stop_counting_at_the_next_poll() {
     let id = accept(&store, sized(&home, 7, 98)).await;
     let observer = home.open(Role::Observer).await.unwrap();
     observer.jobs().cancel(id).await.unwrap();
-    assert_eq!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await, over(150));
+    assert_eq!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await, over(150));
     store.0.reload().await;
-    assert!(store.jobs().accept(sized(&home, 7, 98), PATIENCE).await.is_ok());
+    assert!(store.jobs().accept(sized(&home, 7, 98), COMMIT_TIMEOUT).await.is_ok());
 }

@@ -11,7 +11,7 @@ async fn a_failed_commit_answers_with_an_error_and_changes_nothing() {
     let request = home.request();
     let refuses = store.maintenance().commit_refusal().await;
     refuses.store(true, Ordering::SeqCst);
-    let refused = store.jobs().accept(request.clone(), PATIENCE).await;
+    let refused = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
     assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
     let deliver = AfterHandler::Deliver(prepared("hi"));
     assert!(store.jobs().handled(handled(worker, deliver)).await.is_err());
@@ -29,6 +29,6 @@ async fn the_end_of_the_writer_is_noticed() {
     let home = Home::new();
     let store = home.serve().await;
     store.0.abort_writer();
-    tokio::time::timeout(PATIENCE, store.ended()).await.expect("the store did not notice");
+    tokio::time::timeout(COMMIT_TIMEOUT, store.ended()).await.expect("the store did not notice");
     assert_eq!(store.probe().await, Err(StoreError::Closed));
 }

@@ -13,9 +13,9 @@ pub(crate) struct Room<J> {
 }
 
 /// Gives the permit back unless the job arrives.
-struct Place<J: Send + 'static>(Option<Arc<Room<J>>>);
+struct HeldPermit<J: Send + 'static>(Option<Arc<Room<J>>>);
 
-impl<J: Send + 'static> Drop for Place<J> {
+impl<J: Send + 'static> Drop for HeldPermit<J> {
     fn drop(&mut self) {
         if let Some(room) = &self.0 {
             room.free.fetch_add(1, Ordering::SeqCst);
@@ -34,9 +34,9 @@ impl<J: Send + 'static> Room<J> {
             room.asked.fetch_add(1, Ordering::SeqCst);
             let free = |free: usize| free.checked_sub(1);
             room.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok()?;
-            let mut place = Place(Some(room.clone()));
+            let mut permit = HeldPermit(Some(room.clone()));
             let take = Box::new(move |job| {
-                let room = place.0.take().unwrap();
+                let room = permit.0.take().unwrap();
                 room.taken.lock().unwrap().push(job);
             });
             Some(Slot { lease: LEASE, take })
@@ -91,7 +91,7 @@ async fn a_duplicate_is_not_handed_over() {
     let request = home.request();
     accept(&store, request.clone()).await;
     let again = NewJob { idempotency_key: request.idempotency_key, ..home.request() };
-    store.jobs().accept(again, PATIENCE).await.unwrap();
+    store.jobs().accept(again, COMMIT_TIMEOUT).await.unwrap();
     store.probe().await.unwrap();
     assert_eq!((room.taken().len(), room.free()), (1, 1));
 }
@@ -125,10 +125,10 @@ async fn no_job_is_overtaken_within_a_batch() {
     };
     let other = NewJob { handler: handler("other"), ..home.request() };
     let (first, second, third, fourth, ()) = tokio::join!(
-        store.jobs().accept(home.request(), PATIENCE),
-        store.jobs().accept(home.request(), PATIENCE),
-        store.jobs().accept(other, PATIENCE),
-        store.jobs().accept(home.request(), PATIENCE),
+        store.jobs().accept(home.request(), COMMIT_TIMEOUT),
+        store.jobs().accept(home.request(), COMMIT_TIMEOUT),
+        store.jobs().accept(other, COMMIT_TIMEOUT),
+        store.jobs().accept(home.request(), COMMIT_TIMEOUT),
         release
     );
     assert!([first, second, third, fourth].iter().all(Result::is_ok));

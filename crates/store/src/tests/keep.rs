@@ -34,7 +34,7 @@ pub(crate) async fn until(home: &Home, store: &Store, mut done: impl AsyncFnMut(
             store.probe().await.unwrap();
         }
     };
-    tokio::time::timeout(PATIENCE, rounds).await.expect("the condition was never met");
+    tokio::time::timeout(COMMIT_TIMEOUT, rounds).await.expect("the condition was never met");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// Shorter than the time to answer of a request, so that a job with an expired lease is not overdue.
 pub(crate) const LEASE: Duration = Duration::from_secs(40);
 /// How long a test waits for a commit before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const ORIGIN: &str = "https://one.kommo.com";
 
 /// A folder with a store, and the store's clock.
@@ -175,7 +175,7 @@ pub(crate) fn prepared(reply: &str) -> PreparedCompletion {
 
 pub(crate) async fn accept(store: &Store, job: NewJob) -> JobId {
     let id = job.id;
-    assert_eq!(store.jobs().accept(job, PATIENCE).await.unwrap(), Accepted { id, duplicate: false });
+    assert_eq!(store.jobs().accept(job, COMMIT_TIMEOUT).await.unwrap(), Accepted { id, duplicate: false });
     id
 }
 

@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection};
 
 use model::{AccountKey, Timestamp};
 
-use crate::sqlite::accounts::oauth_commands::{settled, state_connected};
+use crate::sqlite::accounts::oauth_commands::{record_connected_account, settle_pending};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::single_row::{Update, insert_row};
@@ -63,9 +63,9 @@ impl Command for Connect {
             sqlx::query_scalar_with(CONNECT, values.checked()?).fetch_optional(&mut *connection).await?;
         let Some(generation) = generation else { return Ok(None) };
         // Any announced disconnection is older than this connection.
-        settled(connection, key).await?;
+        settle_pending(connection, key).await?;
         if let Some(nonce) = *state {
-            state_connected(connection, nonce, key.account_id).await?;
+            record_connected_account(connection, nonce, key.account_id).await?;
         }
         Ok(Some(u64::try_from(generation).unwrap_or(0)))
     }
@@ -225,7 +225,7 @@ impl Command for Revoke {
         .bind(self.seen.map(stored))
         .execute(&mut *connection)
         .await?;
-        settled(connection, &self.key).await?;
+        settle_pending(connection, &self.key).await?;
         Ok(done.rows_affected() == 1)
     }
 }
@@ -244,7 +244,7 @@ impl Command for Remove {
             .bind(&*self.key.client_uuid)
             .execute(&mut *connection)
             .await?;
-        settled(connection, &self.key).await?;
+        settle_pending(connection, &self.key).await?;
         Ok(done.rows_affected() == 1)
     }
 }

@@ -155,7 +155,7 @@ impl Command for UseState {
 }
 
 /// Records the account that a link connected.
-pub(crate) async fn state_connected(
+pub(crate) async fn record_connected_account(
     connection: &mut SqliteConnection,
     nonce: [u8; 16],
     account_id: AccountId,
@@ -218,12 +218,15 @@ impl Command for SettleRevocation {
     type Answer = ();
 
     async fn apply(&self, connection: &mut SqliteConnection, _: &mut PostCommit) -> Result<(), StoreError> {
-        settled(connection, &self.key).await
+        settle_pending(connection, &self.key).await
     }
 }
 
 /// Clears the pending call of this account.
-pub(crate) async fn settled(connection: &mut SqliteConnection, key: &AccountKey) -> Result<(), StoreError> {
+pub(crate) async fn settle_pending(
+    connection: &mut SqliteConnection,
+    key: &AccountKey,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE revocation_calls SET pending_at = NULL WHERE account_id = ? AND client_uuid = ?")
         .bind(key.account_id.0)
         .bind(&*key.client_uuid)

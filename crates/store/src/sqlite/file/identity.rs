@@ -23,7 +23,7 @@ pub(crate) struct FileIdentity {
     file: Identity,
     /// The files beside it, which SQLite creates at the first write.
     beside: [(PathBuf, OnceLock<Identity>); 2],
-    told: AtomicBool,
+    is_logged: AtomicBool,
 }
 
 /// A file's device and its number on that device, which identify the file.
@@ -34,7 +34,7 @@ impl FileIdentity {
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let beside = ["-wal", "-shm"].map(|ending| (with(path, ending), OnceLock::new()));
         let file = identity(&fs::metadata(path)?);
-        Ok(Self { path: path.to_owned(), file, beside, told: AtomicBool::new(false) })
+        Ok(Self { path: path.to_owned(), file, beside, is_logged: AtomicBool::new(false) })
     }
 
     /// Returns the store's path.
@@ -49,10 +49,10 @@ impl FileIdentity {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let result = self.compare().map_err(|what| StoreError::Moved { what });
         match &result {
-            Err(error) if !self.told.swap(true, Ordering::Relaxed) => {
+            Err(error) if !self.is_logged.swap(true, Ordering::Relaxed) => {
                 tracing::error!(%error, "the bridge refuses requests")
             }
-            Ok(()) if self.told.swap(false, Ordering::Relaxed) => {
+            Ok(()) if self.is_logged.swap(false, Ordering::Relaxed) => {
                 tracing::info!("the store's file is back in its place; the bridge accepts requests again");
             }
             _ => {}

@@ -62,14 +62,14 @@ mod tests {
     use crate::sqlite::jobs::accept::deadline;
     use crate::sqlite::write::command::Queued;
     use crate::sqlite::write::message::Accept;
-    use crate::tests::{Home, PATIENCE};
+    use crate::tests::{COMMIT_TIMEOUT, Home};
 
     fn command() -> Message {
         Message::Command(Queued::new(ForgetWaits).0)
     }
 
     fn accept() -> Message {
-        let (job, drop_after) = (Home::new().request(), deadline(PATIENCE));
+        let (job, drop_after) = (Home::new().request(), deadline(COMMIT_TIMEOUT));
         Message::Accept(Box::new(Accept { job, known: None, drop_after, reply: oneshot::channel().0 }))
     }
 

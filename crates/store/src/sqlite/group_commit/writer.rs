@@ -80,17 +80,18 @@ impl Writer {
                 return;
             }
         }
-        let begun = self.clock.elapsed();
+        let started_at = self.clock.elapsed();
         let result = self.transaction(&mut batch).await.map_err(|error| self.named(error));
-        metrics::histogram!("bridge_commit_seconds").record((self.clock.elapsed() - begun).as_secs_f64());
-        metrics::histogram!("bridge_commit_operations").record(precise(batch.len()));
+        metrics::histogram!("bridge_commit_seconds")
+            .record((self.clock.elapsed() - started_at).as_secs_f64());
+        metrics::histogram!("bridge_commit_operations").record(as_f64(batch.len()));
         match result {
             Ok(done) => self.complete(batch, done),
             // One bad operation must not make the others fail.
             Err(error) if batch.len() > 1 && !error.concerns_all() => {
-                let mut hopeless = None;
+                let mut fatal = None;
                 for mut single in batch.singles() {
-                    if let Some(error) = &hopeless {
+                    if let Some(error) = &fatal {
                         single.fail(error);
                         continue;
                     }
@@ -99,7 +100,7 @@ impl Writer {
                         Err(error) => {
                             let error = self.named(error);
                             single.fail(&error);
-                            hopeless = Some(error).filter(StoreError::concerns_all);
+                            fatal = Some(error).filter(StoreError::concerns_all);
                         }
                     }
                 }
@@ -119,7 +120,7 @@ impl Writer {
     }
 
     async fn transaction(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
-        let result = self.inside(batch).await;
+        let result = self.run_batch(batch).await;
         if result.is_err() {
             // This fails if there is nothing left to roll back.
             let _rolled_back_already = sqlx::query("ROLLBACK").execute(&mut self.writing.connection).await;
@@ -127,7 +128,7 @@ impl Writer {
         result
     }
 
-    async fn inside(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
+    async fn run_batch(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
         let Self { writing, keys, budgets, clock, work, delivery } = self;
         let mut transaction = Transaction::begin(&mut writing.connection, clock);
         accept::find(&mut transaction, &mut batch.accepts, keys).await?;
@@ -206,14 +207,14 @@ impl Writer {
         };
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut self.writing.connection).await?;
         let restarted = sqlx::query(checkpoint).execute(&mut self.writing.connection).await;
-        let patience = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
-        sqlx::query(AssertSqlSafe(patience)).execute(&mut self.writing.connection).await?;
+        let reset_timeout = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
+        sqlx::query(AssertSqlSafe(reset_timeout)).execute(&mut self.writing.connection).await?;
         restarted?;
         Ok(())
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a batch has hundreds of operations, not 2^52")]
-fn precise(operations: usize) -> f64 {
+fn as_f64(operations: usize) -> f64 {
     operations as f64
 }

@@ -97,7 +97,7 @@ pub(crate) async fn apply(
     lanes: &Lanes<RunningJob>,
 ) -> Result<Vec<Stored>, StoreError> {
     let moment = transaction.moment;
-    let (results, rows) = sort(accepts, budgets, lanes, moment.steady);
+    let (results, rows) = decide(accepts, budgets, lanes, moment.steady);
     let new = accepts.iter().zip(&results).filter(|(_, stored)| matches!(stored, Stored::New(_)));
     keys::append(keys, transaction, new.map(|(accept, _)| (key(&accept.job), &accept.job))).await?;
 
@@ -119,7 +119,7 @@ pub(crate) async fn apply(
 }
 
 /// Decides about each of `accepts`, and returns the rows of the new jobs.
-fn sort<'a>(
+fn decide<'a>(
     accepts: &'a [Accept],
     budgets: &Budgets,
     lanes: &Lanes<RunningJob>,

@@ -108,11 +108,11 @@ impl Command for ClaimDeliveries {
         let LongestDue { jobs, retries_first } = self.longest_due;
         if jobs > 0 {
             let rank = i64::from(retries_first);
-            rows = self.some(connection, longest_due(), jobs.min(self.limit), rank).await?;
+            rows = self.claim(connection, longest_due(), jobs.min(self.limit), rank).await?;
         }
         if rows.len() < self.limit {
             let young = (self.now - YOUNG).as_millis();
-            rows.extend(self.some(connection, young_first(), self.limit - rows.len(), young).await?);
+            rows.extend(self.claim(connection, young_first(), self.limit - rows.len(), young).await?);
         }
         let next: Option<i64> =
             sqlx::query_scalar(NEXT_DELIVERY).bind(&*self.origin).fetch_one(connection).await?;
@@ -122,7 +122,7 @@ impl Command for ClaimDeliveries {
 }
 
 impl ClaimDeliveries {
-    async fn some(
+    async fn claim(
         &self,
         connection: &mut SqliteConnection,
         sql: String,

@@ -18,7 +18,7 @@ const MAX_MOVED_KEYS: usize = 512;
 const MAX_DROPPED_ROWS: i64 = 4_096;
 
 rows_statement! {
-    const SETTLE, fn push_key(key: &Key, known: &Known);
+    const INSERT_MOVED, fn push_key(key: &Key, known: &Known);
     let (account, text) = key;
     "INSERT INTO idempotency_keys (" {
         "account_id" => *account,
@@ -51,7 +51,7 @@ impl Command for MoveKeys {
         let mut next = self.keys.next(self.after.as_ref(), MAX_MOVED_KEYS);
         let last = next.last().map(|(key, _)| key.clone());
         next.retain(|(_, known)| !known.is_over(self.now));
-        SETTLE.run(connection, &next, |(key, known), row| push_key(key, known, row)).await?;
+        INSERT_MOVED.run(connection, &next, |(key, known), row| push_key(key, known, row)).await?;
         Ok(last)
     }
 }

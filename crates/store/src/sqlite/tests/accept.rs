@@ -34,8 +34,11 @@ async fn a_repeated_request_in_the_same_batch_is_a_duplicate() {
         gathered(&store, 2).await;
         open.send(()).unwrap();
     };
-    let (first, again, ()) =
-        tokio::join!(store.jobs().accept(first, PATIENCE), store.jobs().accept(again, PATIENCE), release);
+    let (first, again, ()) = tokio::join!(
+        store.jobs().accept(first, COMMIT_TIMEOUT),
+        store.jobs().accept(again, COMMIT_TIMEOUT),
+        release
+    );
     assert_eq!(first, Ok(Accepted { id, duplicate: false }));
     assert_eq!(again, Ok(Accepted { id, duplicate: true }));
     assert_eq!(home.number("SELECT count(*) FROM jobs").await, 1);
@@ -72,7 +75,7 @@ async fn a_key_is_known_before_and_after_it_is_moved_and_after_a_restart_in_betw
         for request in &requests {
             let again = NewJob { idempotency_key: request.idempotency_key.clone(), ..home.request() };
             let known = Ok(Accepted { id: request.id, duplicate: true });
-            assert_eq!(store.jobs().accept(again, PATIENCE).await, known);
+            assert_eq!(store.jobs().accept(again, COMMIT_TIMEOUT).await, known);
         }
     };
     still_known(&store).await;
@@ -112,5 +115,8 @@ async fn keys_that_have_expired_before_the_move_are_deleted() {
     assert_eq!(home.number("SELECT count(*) FROM idempotency_keys").await, 1);
     accept(&store, NewJob { id: home.request().id, ..short }).await;
     let again = NewJob { idempotency_key: long.idempotency_key.clone(), ..home.request() };
-    assert_eq!(store.jobs().accept(again, PATIENCE).await, Ok(Accepted { id: long.id, duplicate: true }));
+    assert_eq!(
+        store.jobs().accept(again, COMMIT_TIMEOUT).await,
+        Ok(Accepted { id: long.id, duplicate: true })
+    );
 }

@@ -16,14 +16,14 @@ async fn setting_the_clock_forward_and_back_creates_no_second_job() {
     for round in 0..3 {
         home.clock.set(home.now() + HOURS);
         assert_eq!(
-            store.jobs().accept(again(), PATIENCE).await,
+            store.jobs().accept(again(), COMMIT_TIMEOUT).await,
             Ok(Accepted { id, duplicate: true }),
             "{round}"
         );
         keep(&home, &store, DAYS, 65).await;
         home.clock.set(home.now() - HOURS);
         assert_eq!(
-            store.jobs().accept(again(), PATIENCE).await,
+            store.jobs().accept(again(), COMMIT_TIMEOUT).await,
             Ok(Accepted { id, duplicate: true }),
             "{round}"
         );

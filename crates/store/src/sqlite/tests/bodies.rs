@@ -88,7 +88,7 @@ async fn bodies_are_dropped_before_their_jobs_if_their_retention_is_shorter() {
                 store.probe().await.unwrap();
             }
         };
-        tokio::time::timeout(PATIENCE, rounds).await.expect("the condition was never met");
+        tokio::time::timeout(COMMIT_TIMEOUT, rounds).await.expect("the condition was never met");
     };
     until(&|bare, _| bare.len() == 2).await;
     assert_eq!(bare(&store).await, old.into());

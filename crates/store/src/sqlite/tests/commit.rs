@@ -93,8 +93,8 @@ async fn one_bad_operation_does_not_make_the_others_fail() {
         open.send(()).unwrap();
     };
     let (bad, good, reported, gone, broken, ()) = tokio::join!(
-        store.jobs().accept(bad, PATIENCE),
-        store.jobs().accept(good, PATIENCE),
+        store.jobs().accept(bad, COMMIT_TIMEOUT),
+        store.jobs().accept(good, COMMIT_TIMEOUT),
         store.jobs().handled(handled(running, AfterHandler::Deliver(prepared("hi")))),
         store.jobs().cancel(cancelled),
         store.0.sql("UPDATE nothing SET x = 1"),
@@ -118,7 +118,7 @@ async fn a_failed_batch_changes_no_lanes() {
         .sql("CREATE TEMP TRIGGER no BEFORE UPDATE ON main.job_counts BEGIN SELECT raise(ABORT, 'no'); END")
         .await
         .unwrap();
-    let refused = store.jobs().accept(home.request(), PATIENCE).await;
+    let refused = store.jobs().accept(home.request(), COMMIT_TIMEOUT).await;
     assert_eq!(refused, Err(StoreError::Database("no".into())));
     assert_eq!(store.work().due(home.now()).len(), 0);
     assert_eq!((store.work().deadline(), home.number("SELECT count(*) FROM jobs").await), (None, 0));
@@ -203,10 +203,10 @@ async fn a_commit_is_not_acknowledged_if_the_file_was_moved_during_it() {
     // The file is in its place when the transaction begins, but not after the commit.
     let moved = MoveAway { from: from.clone(), to: to.clone() };
     let (accepted, moved, ()) =
-        tokio::join!(store.jobs().accept(request.clone(), PATIENCE), store.0.execute(moved), release);
+        tokio::join!(store.jobs().accept(request.clone(), COMMIT_TIMEOUT), store.0.execute(moved), release);
     assert_eq!(moved, Ok(()));
     assert!(matches!(accepted, Err(StoreError::Moved { .. })), "{accepted:?}");
     std::fs::rename(to, from).unwrap();
-    let again = store.jobs().accept(request.clone(), PATIENCE).await;
+    let again = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
     assert_eq!(again, Ok(Accepted { id: request.id, duplicate: true }), "the caller repeats the request");
 }

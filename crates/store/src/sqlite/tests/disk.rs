@@ -40,7 +40,7 @@ async fn a_full_disk_acknowledges_nothing_and_writes_resume_when_it_has_room() {
     let request = big(&home);
     fill(&store).await;
     for _ in 0..3 {
-        assert_eq!(store.jobs().accept(request.clone(), PATIENCE).await, Err(StoreError::Full));
+        assert_eq!(store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await, Err(StoreError::Full));
     }
     assert_eq!(store.jobs().get(request.id).await, Ok(None));
     make_room(&store).await;
@@ -59,8 +59,8 @@ async fn a_full_disk_refuses_the_whole_batch_at_once() {
         open.send(()).unwrap();
     };
     let (first, second, probe, ()) = tokio::join!(
-        store.jobs().accept(big(&home), PATIENCE),
-        store.jobs().accept(big(&home), PATIENCE),
+        store.jobs().accept(big(&home), COMMIT_TIMEOUT),
+        store.jobs().accept(big(&home), COMMIT_TIMEOUT),
         store.probe(),
         release
     );
@@ -80,7 +80,7 @@ async fn reports_are_retried_until_the_disk_has_room() {
         async move { store.jobs().handled(report).await }
     });
     for _ in 0..5 {
-        assert_eq!(store.jobs().accept(big(&home), PATIENCE).await, Err(StoreError::Full));
+        assert_eq!(store.jobs().accept(big(&home), COMMIT_TIMEOUT).await, Err(StoreError::Full));
         home.pass(crate::sqlite::engine::REPORT_RETRY_DELAY);
     }
     assert!(!writing.is_finished());

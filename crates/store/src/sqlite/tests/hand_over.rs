@@ -15,7 +15,7 @@ async fn a_failed_transaction_gives_the_permit_back() {
         .await
         .unwrap();
     let request = home.request();
-    let refused = store.jobs().accept(request.clone(), PATIENCE).await;
+    let refused = store.jobs().accept(request.clone(), COMMIT_TIMEOUT).await;
     assert_eq!(refused, Err(StoreError::Database("no".into())));
     assert_eq!((room.taken().len(), room.free()), (0, 1));
     store.0.sql("DROP TRIGGER no").await.unwrap();

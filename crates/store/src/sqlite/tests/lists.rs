@@ -40,7 +40,7 @@ async fn a_page_is_bounded_by_the_bytes_of_its_texts() {
     let ids = jobs(&home, &store, 5).await;
     home.run("UPDATE jobs SET last_error = replace(hex(zeroblob(20000)), '00', 'xx')").await;
     let elapsed = || Duration::ZERO;
-    let bounds = Bounds { scan: 100, bytes: 100_000, time: PATIENCE, elapsed: &elapsed };
+    let bounds = Bounds { scan: 100, bytes: 100_000, time: COMMIT_TIMEOUT, elapsed: &elapsed };
     let filter = JobFilter { limit: 100, ..JobFilter::default() };
     let found = pages(&store, filter, &bounds).await;
     assert_eq!(
@@ -110,7 +110,7 @@ async fn a_few_jobs_of_a_state_are_found_at_once_among_many_others() {
 
     // A list that scanned the other jobs would stop before it reached these.
     let elapsed = || Duration::ZERO;
-    let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: PATIENCE, elapsed: &elapsed };
+    let bounds = Bounds { scan: 20_000, bytes: 1 << 20, time: COMMIT_TIMEOUT, elapsed: &elapsed };
     let page = async |filter: &JobFilter| list::page(&store.0.reading, filter, &bounds).await.unwrap();
     for (state, expected) in [
         (StateName::Queued, vec![queued]),

@@ -44,7 +44,7 @@ async fn a_log_held_by_a_foreign_reader_is_truncated_after_the_reader_ends() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, shrinks).await.expect("the log was never truncated");
+    tokio::time::timeout(COMMIT_TIMEOUT, shrinks).await.expect("the log was never truncated");
     home.queued(&store).await;
     stop.cancel();
     task.await.unwrap();

@@ -45,7 +45,7 @@ impl Home {
 
     /// Opens a connection that enforces none of the store's rules except the schema.
     async fn raw(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(self.file()).busy_timeout(PATIENCE);
+        let options = SqliteConnectOptions::new().filename(self.file()).busy_timeout(COMMIT_TIMEOUT);
         SqliteConnection::connect_with(&options).await.unwrap()
     }
 

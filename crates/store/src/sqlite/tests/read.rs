@@ -5,15 +5,15 @@ use crate::sqlite::jobs::list::{self, Bounds};
 use crate::tests::read::filter;
 
 /// Returns bounds on the number of scanned jobs only.
-fn looks(scan: i64) -> Bounds<'static> {
-    Bounds { scan, bytes: usize::MAX, time: PATIENCE, elapsed: &|| Duration::ZERO }
+fn scan_bounds(scan: i64) -> Bounds<'static> {
+    Bounds { scan, bytes: usize::MAX, time: COMMIT_TIMEOUT, elapsed: &|| Duration::ZERO }
 }
 
 /// Reads all pages. Returns their jobs and the number of pages.
 async fn all(store: &Store, mut filter: JobFilter, scan: i64) -> (Vec<JobId>, usize) {
     let (mut ids, mut pages) = (Vec::new(), 0);
     loop {
-        let page = list::page(&store.0.reading, &filter, &looks(scan)).await.unwrap();
+        let page = list::page(&store.0.reading, &filter, &scan_bounds(scan)).await.unwrap();
         pages += 1;
         assert!(page.jobs.len() <= usize::try_from(filter.limit.max(1)).unwrap());
         ids.extend(page.jobs.iter().map(|job| job.id));

@@ -60,9 +60,12 @@ async fn a_repeated_or_refused_request_supersedes_nothing() {
     let first = home.request();
     let id = accept(&store, first.clone()).await;
     let repeated = NewJob { id: JobId::new(home.now(), 99), ..first };
-    assert!(store.jobs().accept(repeated, PATIENCE).await.unwrap().duplicate);
+    assert!(store.jobs().accept(repeated, COMMIT_TIMEOUT).await.unwrap().duplicate);
     store.maintenance().set_budget(Budget { unfinished: 1, ..Budget::default() });
-    assert!(matches!(store.jobs().accept(again(&home), PATIENCE).await, Err(StoreError::OverBudget(_))));
+    assert!(matches!(
+        store.jobs().accept(again(&home), COMMIT_TIMEOUT).await,
+        Err(StoreError::OverBudget(_))
+    ));
     assert_eq!(superseded_by(&home, id).await, None);
 }
 
@@ -76,7 +79,7 @@ async fn jobs_of_one_transaction_supersede_each_other_in_order_of_arrival() {
     let jobs = [again(&home), home.request(), again(&home)];
     let ids = jobs.each_ref().map(|job| job.id);
     let open = hold(&store).await;
-    let stored = futures_util::future::join_all(jobs.map(|job| store.jobs().accept(job, PATIENCE)));
+    let stored = futures_util::future::join_all(jobs.map(|job| store.jobs().accept(job, COMMIT_TIMEOUT)));
     let release = async {
         gathered(&store, 3).await;
         open.send(()).unwrap();

@@ -136,7 +136,7 @@ async fn a_job_cancelled_or_claimed_in_the_meantime_is_not_given_up() {
     let [cancelled, claimed] = [home.waiting(&store).await, home.waiting(&store).await];
     let file = home.file();
     store.maintenance().give_up_unknown(move |_, _| {
-        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(PATIENCE);
+        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(COMMIT_TIMEOUT);
         let meanwhile = async move {
             let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
             for (id, change) in [

@@ -10,7 +10,7 @@ use crate::sqlite::write::statement::rows_statement;
 
 rows_statement! {
     /// Adds changes to the table. A count does not fall below zero, so a wrong count never makes a later write fail.
-    pub(crate) const KEEP, pub(crate) fn push_change(account: i64, change: &Change);
+    pub(crate) const ADD_CHANGES, pub(crate) fn push_change(account: i64, change: &Change);
     "INSERT INTO account_bytes (" {
         "account_id" => account,
         "unfinished" => change.unfinished,

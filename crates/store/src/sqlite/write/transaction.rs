@@ -7,7 +7,7 @@ use model::StateName;
 
 use crate::StoreError;
 use crate::budget::Change;
-use crate::sqlite::write::account_bytes::{KEEP, push_change};
+use crate::sqlite::write::account_bytes::{ADD_CHANGES, push_change};
 use crate::sqlite::write::post_commit::PostCommit;
 use crate::sqlite::write::statement::{FEW_ROWS, RowsStatement, Script, Values, rows_statement};
 use crate::time::{Moment, StoreClock};
@@ -70,9 +70,9 @@ impl<'c> Transaction<'c> {
             push_change(*account, change, row);
         };
         if bytes.len() > FEW_ROWS {
-            self.add(&KEEP, &bytes, push).await?;
+            self.add(&ADD_CHANGES, &bytes, push).await?;
         } else if !bytes.is_empty() {
-            self.script.add_padded(&KEEP, &bytes, push);
+            self.script.add_padded(&ADD_CHANGES, &bytes, push);
         }
         let changes: Vec<_> = self.post_commit.counts().collect();
         if !changes.is_empty() {

@@ -7,7 +7,7 @@ use proptest::sample::Index;
 
 use super::super::hand_over::Room;
 use super::super::*;
-use super::model::{Model, Said};
+use super::model::{Model, Reported};
 use super::steps::{About, AfterCall, AfterWork, Event, Step, calmed, retry_options};
 
 pub(super) const HANDLERS: [&str; 2] = ["greet", "other"];
@@ -21,7 +21,7 @@ pub(super) struct Life {
     workers: Vec<RunningJob>,
     senders: Vec<DeliveringJob>,
     pub(super) free_workers: Arc<Room<RunningJob>>,
-    pub(super) free_places: Arc<Room<DeliveringJob>>,
+    pub(super) free_senders: Arc<Room<DeliveringJob>>,
     /// The jobs that this transaction handed over.
     to_workers: BTreeMap<JobId, RunningJob>,
     to_senders: BTreeMap<JobId, DeliveringJob>,
@@ -64,13 +64,13 @@ impl Life {
             workers: Vec::new(),
             senders: Vec::new(),
             free_workers: Room::with(0),
-            free_places: Room::with(0),
+            free_senders: Room::with(0),
             to_workers: BTreeMap::new(),
             to_senders: BTreeMap::new(),
             ids: Vec::new(),
             keys: Vec::new(),
         };
-        life.offer_places(0, 0);
+        life.register_rooms(0, 0);
         life
     }
 
@@ -84,9 +84,9 @@ impl Life {
                 self.store.0.note_time().await.unwrap();
                 self.noted = self.store.0.moment();
             }
-            Event::Places { workers, senders } => {
+            Event::FreeRooms { workers, senders } => {
                 self.free_workers.free.store(workers, Ordering::SeqCst);
-                self.free_places.free.store(senders, Ordering::SeqCst);
+                self.free_senders.free.store(senders, Ordering::SeqCst);
             }
             Event::Crash => {
                 self.die().await;
@@ -132,7 +132,7 @@ impl Life {
         self.store.0.reload().await;
     }
 
-    /// Runs all steps in one transaction, apart from steps that are a transaction of their own.
+    /// Runs all operations of these steps in one transaction.
     async fn together(&mut self, steps: Vec<Step>) {
         let mut operations = Vec::new();
         for step in steps {
@@ -151,7 +151,7 @@ impl Life {
             join_all(asking).await
         };
         self.to_workers = self.free_workers.taken().into_iter().map(|job| (job.id, job)).collect();
-        self.to_senders = self.free_places.taken().into_iter().map(|job| (job.id, job)).collect();
+        self.to_senders = self.free_senders.taken().into_iter().map(|job| (job.id, job)).collect();
         let mut checks: Vec<(Turn, Check)> = turns.into_iter().zip(answers).collect();
         checks.sort_by_key(|(turn, _)| *turn);
         for (_, check) in checks {
@@ -172,7 +172,7 @@ impl Life {
             Step::Accept { lane, bot, account, key, answer_within, token_life } => {
                 let new = self.request((lane, bot), account, key, answer_within, token_life);
                 asked(ACCEPTS, async move {
-                    let answer = store.jobs().accept(new.clone(), PATIENCE).await;
+                    let answer = store.jobs().accept(new.clone(), COMMIT_TIMEOUT).await;
                     check(move |life| life.accepted(new, answer, moment))
                 })
             }
@@ -190,7 +190,7 @@ impl Life {
                 let job = self.senders.swap_remove(claim.index(self.senders.len()));
                 self.sent(job, next, about)
             }
-            Step::Duel(whose) => return self.duel(whose, operations),
+            Step::Duel(job_index) => return self.duel(job_index, operations),
             Step::ClaimWork { lane, limit, lease } => {
                 let (lane, until) = (HANDLERS[lane], until(lease));
                 asked(COMMANDS, async move {
@@ -228,15 +228,15 @@ impl Life {
                     })
                 })
             }
-            Step::Cancel(whom) => {
-                let Some(id) = self.anyone(whom) else { return };
+            Step::Cancel(job_index) => {
+                let Some(id) = self.any_job(job_index) else { return };
                 asked(COMMANDS, async move {
                     let answer = store.jobs().cancel(id).await;
                     check(move |life| life.model.cancelled(id, &answer, moment))
                 })
             }
-            Step::Retry { whom, handlers, force } => {
-                let Some(id) = self.anyone(whom) else { return };
+            Step::Retry { job_index, handlers, force } => {
+                let Some(id) = self.any_job(job_index) else { return };
                 let options = retry_options(handlers, force);
                 asked(COMMANDS, async move {
                     let answer = store.jobs().retry_with(id, options.clone()).await;
@@ -303,8 +303,8 @@ impl Life {
         }
     }
 
-    fn duel(&mut self, whose: Index, operations: &mut Vec<Asked>) {
-        let Some(id) = self.anyone(whose) else { return };
+    fn duel(&mut self, job_index: Index, operations: &mut Vec<Asked>) {
+        let Some(id) = self.any_job(job_index) else { return };
         let about = About { charged: true, error: false };
         for job in Vec::from_iter(self.workers.extract_if(.., |job| job.id == id)) {
             operations.push(self.handled(job, AfterWork::Deliver { fallback: false }, about));
@@ -329,16 +329,16 @@ impl Life {
         report.attempt = report.attempt.filter(|_| about.charged);
         report.error = about.error.then(|| format!("handler, claim {}", report.job.fence.0));
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
-        let said = Said { id, fence: report.job.fence, attempt, tried: false, next, error };
+        let reported = Reported { id, fence: report.job.fence, attempt, tried: false, next, error };
         asked(WORKERS, async move {
             let answer = store.jobs().handled(report).await;
             check(move |life| {
                 // Two claims of one job may report in one transaction. The job that is handed over belongs to one of
                 // them.
-                let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == said.fence.0 + 1);
+                let follows = life.to_senders.get(&id).is_some_and(|job| job.fence.0 == reported.fence.0 + 1);
                 let job = follows.then(|| life.to_senders.remove(&id)).flatten();
                 let lease = job.as_ref().map(|_| life.home.clock.clock().steady() + LEASE);
-                assert_eq!(answer, Ok(life.model.handled(said, lease, now)));
+                assert_eq!(answer, Ok(life.model.handled(reported, lease, now)));
                 if let Some(job) = job {
                     let known = DeliveringJob { superseded_by: None, ..life.model.jobs[&id].delivering() };
                     assert_eq!(job, known);
@@ -380,15 +380,15 @@ impl Life {
         report.error = about.error.then(|| format!("delivery, claim {}", report.job.fence.0));
         let (id, fence, tried) = (report.job.id, report.job.fence, report.job.tried);
         let (attempt, error) = (report.attempt.clone(), report.error.clone());
-        let said = Said { id, fence, attempt, tried, next, error };
+        let reported = Reported { id, fence, attempt, tried, next, error };
         asked(SENDERS, async move {
             let answer = store.jobs().sent(report).await;
-            check(move |life| assert_eq!(answer, Ok(life.model.sent(said, moment))))
+            check(move |life| assert_eq!(answer, Ok(life.model.sent(reported, moment))))
         })
     }
 
     /// Returns any job, even a deleted one, or an id that never became a job because its key was known.
-    fn anyone(&self, whom: Index) -> Option<JobId> {
-        (!self.ids.is_empty()).then(|| *whom.get(&self.ids))
+    fn any_job(&self, job_index: Index) -> Option<JobId> {
+        (!self.ids.is_empty()).then(|| *job_index.get(&self.ids))
     }
 }

@@ -11,7 +11,7 @@ use super::known::Known;
 
 /// The content of a report.
 #[derive(Clone, Debug)]
-pub(super) struct Said<N> {
+pub(super) struct Reported<N> {
     pub(super) id: JobId,
     pub(super) fence: Fence,
     pub(super) attempt: Option<Attempt>,
@@ -100,21 +100,22 @@ impl Model {
     /// A worker reported. If there is a lease, the sender has already claimed the delivery.
     pub(super) fn handled(
         &mut self,
-        said: Said<AfterHandler>,
+        reported: Reported<AfterHandler>,
         lease: Option<Timestamp>,
         now: Timestamp,
     ) -> Written {
-        let is_claim =
-            |known: &&mut Known| known.job.state.name() == StateName::Running && known.fence == said.fence.0;
-        let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else {
+        let is_claim = |known: &&mut Known| {
+            known.job.state.name() == StateName::Running && known.fence == reported.fence.0
+        };
+        let Some(known) = self.jobs.get_mut(&reported.id).filter(is_claim) else {
             assert_eq!(lease, None, "the delivery of a stale report was handed over");
             return Written::Stale;
         };
-        known.job.handler_attempts += u32::from(said.attempt.is_some());
-        known.charge(said.attempt, said.error);
+        known.job.handler_attempts += u32::from(reported.attempt.is_some());
+        known.charge(reported.attempt, reported.error);
         known.crashes = 0;
         known.fence += i64::from(lease.is_some());
-        known.job.state = match said.next {
+        known.job.state = match reported.next {
             AfterHandler::Deliver(prepared) => {
                 State::Delivering { prepared, due_at: now, lease_until: lease }
             }
@@ -122,25 +123,25 @@ impl Model {
             AfterHandler::HandBack => State::Queued { due_at: now },
         };
         let origin = known.origin().to_owned();
-        let waits = |known: &Known| known.job.id != said.id && known.origin() == origin;
+        let waits = |known: &Known| known.job.id != reported.id && known.origin() == origin;
         let overtaken = self.jobs.values().any(|known| waits(known) && known.undelivered(now).is_some());
         assert!(lease.is_none() || !overtaken, "a new delivery overtook a waiting one");
         Written::Done
     }
 
     /// The sender reported.
-    pub(super) fn sent(&mut self, said: Said<AfterDelivery>, moment: Moment) -> Written {
+    pub(super) fn sent(&mut self, reported: Reported<AfterDelivery>, moment: Moment) -> Written {
         let now = moment.steady;
         let is_claim = |known: &&mut Known| {
-            known.job.state.name() == StateName::Delivering && known.fence == said.fence.0
+            known.job.state.name() == StateName::Delivering && known.fence == reported.fence.0
         };
-        let Some(known) = self.jobs.get_mut(&said.id).filter(is_claim) else { return Written::Stale };
-        known.job.delivery_attempts += u32::from(said.attempt.is_some());
-        known.charge(said.attempt, said.error);
-        known.tried = said.tried;
+        let Some(known) = self.jobs.get_mut(&reported.id).filter(is_claim) else { return Written::Stale };
+        known.job.delivery_attempts += u32::from(reported.attempt.is_some());
+        known.charge(reported.attempt, reported.error);
+        known.tried = reported.tried;
         let (prepared, finished_at) = (known.prepared().unwrap(), moment.calendar);
         let waiting = |due_at, prepared| State::Delivering { prepared, due_at, lease_until: None };
-        known.job.state = match said.next {
+        known.job.state = match reported.next {
             AfterDelivery::Delivered => State::Delivered { prepared, finished_at },
             AfterDelivery::Gone => State::Gone { prepared, finished_at },
             AfterDelivery::Dead { answer_lost } => {
@@ -282,7 +283,8 @@ impl Model {
         let state = known.job.state.name();
         let is_waiting = matches!(known.job.state, State::Delivering { lease_until: None, .. });
         if !is_waiting && !matches!(state, StateName::Dead | StateName::Gone) {
-            let refused = matches!(answer, Err(StoreError::WrongState { state: told, .. }) if *told == state);
+            let refused =
+                matches!(answer, Err(StoreError::WrongState { state: named, .. }) if *named == state);
             return assert!(refused, "{answer:?}");
         }
         if let Some(newer) = known.superseded_by.filter(|_| known.is_superseded() && !options.force) {

@@ -6,10 +6,10 @@ use super::life::Life;
 
 impl Life {
     /// Registers the rooms of a process. The rooms of the previous process are gone.
-    pub(super) fn offer_places(&mut self, workers: usize, senders: usize) {
-        (self.free_workers, self.free_places) = (Room::with(workers), Room::with(senders));
+    pub(super) fn register_rooms(&mut self, workers: usize, senders: usize) {
+        (self.free_workers, self.free_senders) = (Room::with(workers), Room::with(senders));
         self.free_workers.offers_itself_to(self.store.work());
-        self.free_places.offers_itself_to(self.store.delivery());
+        self.free_senders.offers_itself_to(self.store.delivery());
     }
 
     /// Ends the process like a kill: nothing is handed back, and nothing is closed.
@@ -23,7 +23,7 @@ impl Life {
         self.model.began(self.noted, now);
         self.noted = now;
         self.model.freed(None, now.steady);
-        self.offer_places(0, 0);
+        self.register_rooms(0, 0);
     }
 
     /// Sets the calendar.

@@ -18,7 +18,7 @@ pub(super) enum Event {
     /// Someone sets the calendar by this many milliseconds, forward or back.
     Jump(i64),
     /// The numbers of workers and senders that are free for jobs from memory.
-    Places { workers: usize, senders: usize },
+    FreeRooms { workers: usize, senders: usize },
     /// The process dies, and another one opens the store.
     Crash,
     /// The store is closed and opened again. In between the calendar moves by this many milliseconds.
@@ -76,7 +76,7 @@ pub(super) enum Step {
     },
     Cancel(Index),
     Retry {
-        whom: Index,
+        job_index: Index,
         /// What to send: the handler's completion (`true`), the fallback (`false`), or what was sent last (`None`).
         handlers: Option<bool>,
         force: bool,
@@ -138,7 +138,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         30 => prop::collection::vec(step(), 1..2).prop_map(Event::Together),
         30 => prop::collection::vec(step(), 2..12).prop_map(Event::Together),
         12 => (1..20_000_u64).prop_map(Event::Pass),
-        8 => (0..4_usize, 0..4_usize).prop_map(|(workers, senders)| Event::Places { workers, senders }),
+        8 => (0..4_usize, 0..4_usize).prop_map(|(workers, senders)| Event::FreeRooms { workers, senders }),
         2 => Just(Event::Crash),
         1 => jump().prop_map(Event::Reopen),
         1 => jump().prop_map(Event::Jump),
@@ -177,7 +177,7 @@ fn by_operators() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => any::<Index>().prop_map(Step::Cancel),
         4 => (any::<Index>(), prop::option::of(any::<bool>()), any::<bool>())
-            .prop_map(|(whom, handlers, force)| Step::Retry { whom, handlers, force }),
+            .prop_map(|(job_index, handlers, force)| Step::Retry { job_index, handlers, force }),
         2 => (prop::option::of(0..2_usize), any::<bool>())
             .prop_map(|(lane, force)| Step::RetryDead { lane, force }),
     ]
