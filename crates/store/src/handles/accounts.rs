@@ -67,8 +67,8 @@ impl Accounts<'_> {
     }
 
     /// Records that an account was disconnected in Kommo, so that its requests are refused. This works even for an
-    /// account that was never connected here. Returns `false` and changes nothing if `seen` is no
-    /// longer the account's generation, because someone has connected it in the meantime.
+    /// account that was never connected here. Returns `false` and changes nothing if the account has changed since
+    /// generation `seen`, because someone has connected it in the meantime.
     ///
     /// # Errors
     /// The store cannot be written.

@@ -5,9 +5,8 @@
 //! The sender and [`retry`](crate::sqlite::jobs::operator::retry) decide about repetitions.
 //!
 //! A new job marks the older ones, instead of an older job looking up newer ones before a repetition. That keeps the
-//! index small: an index of all jobs
-//! by `return_url` would change a different page for almost every request. Jobs are compared by order of arrival and not
-//! by id, because the clock may have been set back.
+//! index small: an index of all jobs by `return_url` would change a different page for almost every request. Jobs are
+//! compared by order of arrival and not by id, because the clock may have been set back.
 
 use std::collections::{HashMap, HashSet};
 
