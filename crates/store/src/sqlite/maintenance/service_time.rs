@@ -167,7 +167,7 @@ mod tests {
             ("restarted at once", 9 * HOUR, 9 * HOUR, 9 * HOUR, 0, 0, 0),
             ("down for two hours", 9 * HOUR, 9 * HOUR, 11 * HOUR, 0, 2 * HOUR, 0),
             (
-                "set back by three hours meanwhile",
+                "set back by three hours in between",
                 9 * HOUR,
                 9 * HOUR,
                 6 * HOUR,
@@ -178,7 +178,7 @@ mod tests {
             ("set forward by five hours before", 9 * HOUR, 14 * HOUR, 14 * HOUR, 5 * HOUR, 5 * HOUR, 0),
             ("and down for an hour", 9 * HOUR, 14 * HOUR, 15 * HOUR, 5 * HOUR, 6 * HOUR, 0),
             ("set back by five hours before", 9 * HOUR, 4 * HOUR, 4 * HOUR, -5 * HOUR, -5 * HOUR, 0),
-            ("and by one more meanwhile", 9 * HOUR, 4 * HOUR, 3 * HOUR, -6 * HOUR, -6 * HOUR, HOUR),
+            ("and by one more hour in between", 9 * HOUR, 4 * HOUR, 3 * HOUR, -6 * HOUR, -6 * HOUR, HOUR),
         ] {
             let now = Moment { calendar: at(now), steady: at(now), service: ServiceTime::default() };
             let expected = Shift { promises, budgets, behind };

@@ -61,12 +61,12 @@ impl PostCommit {
         self.delivery.added.push((origin.into(), due, None));
     }
 
-    /// Records when the earliest job of this lane is due that waits for a worker; `None` if no job waits.
+    /// Records the due time of the earliest job that waits for a worker in this lane; `None` if there is none.
     pub(crate) fn work_lane(&mut self, handler: &str, due: Option<Timestamp>) {
         self.work.set.push((handler.into(), due));
     }
 
-    /// Records when the earliest job of this lane is due that waits for the sender; `None` if no job waits.
+    /// Records the due time of the earliest job that waits for the sender in this lane; `None` if there is none.
     pub(crate) fn delivery_lane(&mut self, origin: &str, due: Option<Timestamp>) {
         self.delivery.set.push((origin.into(), due));
     }
