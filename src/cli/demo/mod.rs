@@ -60,7 +60,7 @@ async fn played(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     let rate = args.requests.div_ceil(4).max(7);
     let config = configuration(folder.path(), &simulator, rate)?;
     if verbose > 0 {
-        let log = super::louder(config.clone(), verbose).log;
+        let log = super::with_verbosity(config.clone(), verbose).log;
         telemetry::init_log(&log).map_err(Error::Log)?;
         telemetry::log_panics();
     }
