@@ -132,7 +132,7 @@ fn ask(host: &str, account_id: AccountId) -> bool {
 fn failure(error: &ConnectError) -> Failure {
     Failure::running(match error {
         ConnectError::Declined(account_id) => format!(
-            "the host belongs to account {account_id}, which was not confirmed: nothing was stored, and its code is used up; \
+            "the host reports account {account_id}, which was not confirmed: nothing was stored, and its code is used up; \
              install the integration again, or use `accounts authorize`"
         ),
         other => other.to_string(),

@@ -78,7 +78,7 @@ pub(super) fn installations(waiting: &[Installation], now: Timestamp) -> String 
 
 /// The question before an account is connected.
 pub(super) fn question(host: &str, account_id: AccountId) -> String {
-    format!("{} belongs to account {account_id}. Connect it? [y/N] ", clean(host))
+    format!("{} reports account {account_id}. Connect it? [y/N] ", clean(host))
 }
 
 /// The account of an installation was connected.

@@ -137,7 +137,7 @@ Columns:
   ACCOUNT      The account's host, and its name if it is in the configuration
   NUMBER       The account's number in Kommo
   INTEGRATION  The integration that it is connected through
-  STATE        active               its deliveries are sent
+  STATE        active               the bridge has a token for it
                needs_authorization  the bridge has no valid token for it
                revoked              it was disconnected; its requests are refused
   TOKEN UNTIL  When the token expires; the bridge renews OAuth tokens before that
