@@ -54,10 +54,10 @@ pub(super) fn checks(config: &Config, place: &str) -> Vec<Check> {
         {
             warn(
                 &format!(
-                    "the paths of integrations.{name}.redirect_uri and {} differ: the bridge does not listen there",
+                    "integrations.{name}.redirect_uri has a path where the bridge does not listen: it listens at {}",
                     url_below(public, CALLBACK)
                 ),
-                "use the latter, here and on the integration's page in Kommo, unless a proxy rewrites the path",
+                "use that address, here and on the integration's page in Kommo, unless a proxy rewrites the path",
             );
         }
         if known.previous_client_secret.is_some() {
@@ -120,7 +120,7 @@ mod tests {
             (uri("https://other.example.com/oauth/callback"), "server.public_url differ"),
             (
                 uri("https://bots.example.com/bots/oauth/callback"),
-                "and https://bots.example.com/oauth/callback differ",
+                "it listens at https://bots.example.com/oauth/callback",
             ),
             (
                 format!("store.previous_encryption_key = {}", KEY.split_once(" = ").unwrap().1),
