@@ -57,7 +57,11 @@ fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
         Some(wanted) => find(listed, wanted, None).map_err(|unclear| match unclear {
             Unclear::NotFound if usable.is_empty() => no_account.to_owned(),
             Unclear::NotFound => {
-                format!("--account: unknown account `{}` (expected one of: {})", clean(wanted), names(&usable))
+                format!(
+                    "--account: unknown account `{}` (expected one of: {})",
+                    clean(wanted),
+                    names(&usable)
+                )
             }
             Unclear::Several(several) => {
                 let names = names(&several);
@@ -67,16 +71,15 @@ fn choose(listed: &[Listed], wanted: Option<&str>) -> Result<String, Usage> {
         None => match usable.as_slice() {
             [only] => Ok(*only),
             [] => Err(no_account.to_owned()),
-            several => Err(format!(
-                "there are several accounts: add --account with one of: {}",
-                names(several)
-            )),
+            several => {
+                Err(format!("there are several accounts: add --account with one of: {}", names(several)))
+            }
         },
     };
     let one = one.map_err(Usage)?;
-    one.origin
-        .clone()
-        .ok_or_else(|| Usage("the address of this account is unknown: connect it with `accounts authorize`".to_owned()))
+    one.origin.clone().ok_or_else(|| {
+        Usage("the address of this account is unknown: connect it with `accounts authorize`".to_owned())
+    })
 }
 
 /// Why a text does not name one account.

@@ -1,7 +1,8 @@
 //! `accounts confirm HOST`: connects an account that installed the integration without a link.
 //!
-//! Anyone can send the bridge an installation with any host, so the bridge sends nothing to the host until an operator confirms
-//! it. The command sends the integration's secret there, and shows the account's number before it connects the account.
+//! Anyone can send the bridge an installation with any host, so the bridge sends nothing to the host until an operator
+//! confirms it. The command sends the integration's secret there, and shows the account's number before it connects the
+//! account.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

@@ -81,7 +81,9 @@ fn expectation(one: &Listed, runs: Option<bool>) -> String {
     };
     match runs {
         Some(false) => {
-            format!("No bridge is running. A bridge tries {called} when it starts: `salesbot-bridge serve`.\n{waiting}\n")
+            format!(
+                "No bridge is running. A bridge tries {called} when it starts: `salesbot-bridge serve`.\n{waiting}\n"
+            )
         }
         Some(true) => format!(
             "The bridge tries {called} within five seconds.\n{waiting}\nIf Kommo still refuses it, `accounts list` shows the reason.\n"

@@ -195,8 +195,22 @@ mod tests {
 
     /// The verbs that begin a summary, in the imperative.
     const VERBS: &[&str] = &[
-        "Ask", "Cancel", "Check", "Connect", "Install", "List", "Load", "Print", "Receive", "Remove",
-        "Resume", "Retry", "Run", "Show", "Uninstall", "Write",
+        "Ask",
+        "Cancel",
+        "Check",
+        "Connect",
+        "Install",
+        "List",
+        "Load",
+        "Print",
+        "Receive",
+        "Remove",
+        "Resume",
+        "Retry",
+        "Run",
+        "Show",
+        "Uninstall",
+        "Write",
     ];
 
     /// Every command that `--help` shows, after the words that call it.

@@ -25,7 +25,9 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         Probed::Ready => Ok(()),
         Probed::NotReady(why) => bail!("not ready: {why}"),
         Probed::Absent(why) => bail!("{why}"),
-        Probed::Foreign => bail!("the response did not come from a bridge's admin listener: check admin.listen"),
+        Probed::Foreign => {
+            bail!("the response did not come from a bridge's admin listener: check admin.listen")
+        }
     }
 }
 

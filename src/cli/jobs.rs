@@ -164,7 +164,9 @@ impl<W: Write> Session<'_, W> {
             Command::List(list) => self.list(list).await,
             Command::Show { id } => self.show(id).await,
             Command::Retry { dead: true, handler, force, .. } => self.retry_dead(handler, force).await,
-            Command::Retry { ids, send, force, .. } => self.change_each(&ids, Change::Retry { send, force }).await,
+            Command::Retry { ids, send, force, .. } => {
+                self.change_each(&ids, Change::Retry { send, force }).await
+            }
             Command::Cancel { ids } => self.change_each(&ids, Change::Cancel).await,
         }
     }
@@ -181,8 +183,7 @@ impl<W: Write> Session<'_, W> {
             limit: list.limit,
         };
         let page = self.search(filter).await?;
-        let hint =
-            (is_search && page.jobs.is_empty() && page.next.is_none()).then_some(text::NO_JOB_FOUND);
+        let hint = (is_search && page.jobs.is_empty() && page.next.is_none()).then_some(text::NO_JOB_FOUND);
         let more =
             page.next.filter(|_| page.stopped || !self.json).map(|next| text::more(next, page.stopped));
         let text = if self.json { String::new() } else { self.lines(&page.jobs).await? };

@@ -297,7 +297,10 @@ mod tests {
     #[test]
     fn a_list_shows_how_to_continue_and_whether_it_is_incomplete() {
         let next = JobId::new(Timestamp::from_millis(1_700_000_000_000), 1);
-        assert_eq!(more(next, false), format!("There may be more jobs. To continue, run the same command with --cursor {next}"));
+        assert_eq!(
+            more(next, false),
+            format!("There may be more jobs. To continue, run the same command with --cursor {next}")
+        );
         let stopped = more(next, true);
         for part in ["is incomplete", "received 2023-11-14T22:13:20", &format!("--cursor {next}")] {
             assert!(stopped.contains(part), "{part} in {stopped}");

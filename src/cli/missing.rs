@@ -1,5 +1,5 @@
-//! The commands of the feature `tools` in a program that was built without it. Each reports that it is missing and how to get
-//! it.
+//! The commands of the feature `tools` in a program that was built without it. Each reports that it is missing and how to
+//! get it.
 
 use std::ffi::OsString;
 

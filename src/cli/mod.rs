@@ -137,7 +137,9 @@ pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return exit::fail(&Failure::running(format!("cannot start the async runtime: {error}"))),
+        Err(error) => {
+            return exit::fail(&Failure::running(format!("cannot start the async runtime: {error}")));
+        }
     };
     let result = runtime.block_on(run(cli, register));
     // A handler that blocks its thread must not keep the process alive.

@@ -32,7 +32,9 @@ impl BridgeAt {
         let port = url.port_or_known_default().filter(|port| *port != 0);
         let nameless = url.username().is_empty() && url.password().is_none();
         let (Some(port), Some(host), true) = (port, url.host(), bare && nameless) else {
-            return Err("--bridge must consist of scheme, host and port, like http://127.0.0.1:8080".to_owned());
+            return Err(
+                "--bridge must consist of scheme, host and port, like http://127.0.0.1:8080".to_owned()
+            );
         };
         let is_proxied = match url.scheme() {
             "https" => true,

@@ -1,5 +1,5 @@
-//! The output of `simulate`: a configuration for the simulated account, and the first commands to try. Pure, so that tests can
-//! compare the text, the JSON and the commands.
+//! The output of `simulate`: a configuration for the simulated account, and the first commands to try. Pure, so that
+//! tests can compare the text, the JSON and the commands.
 
 use serde_json::{Value, json};
 
@@ -153,7 +153,10 @@ kind = "echo"
                 ],
             ));
         }
-        steps.push(Step::new("Check that the bots were continued", [format!("curl {base_url}/simulator/bots")]));
+        steps.push(Step::new(
+            "Check that the bots were continued",
+            [format!("curl {base_url}/simulator/bots")],
+        ));
         steps
     }
 

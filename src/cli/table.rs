@@ -1,8 +1,8 @@
 //! The tables of all commands: one line per row, laid out for the width of the [`Screen`].
 //!
-//! On a narrow terminal, a table first prints long texts below their rows, then omits the least important columns, then cuts
-//! texts with `…`. No line is wider than the terminal. A file or a pipe gets every column and every text whole. Columns are two
-//! spaces apart and no cell is empty, so a script can separate them.
+//! On a narrow terminal, a table first prints long texts below their rows, then omits the least important columns, then
+//! cuts texts with `…`. No line is wider than the terminal. A file or a pipe gets every column and every text whole.
+//! Columns are two spaces apart and no cell is empty, so a script can separate them.
 
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};

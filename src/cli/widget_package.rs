@@ -85,7 +85,8 @@ pub(super) fn run(
     let mut mistakes = Vec::new();
     if fs::metadata(&output).is_ok_and(|there| !there.is_file()) {
         // Replacing a device with a file would take the device away from the whole system.
-        let message = format!("{} is not a regular file and cannot be replaced: choose another name", output.display());
+        let message =
+            format!("{} is not a regular file and cannot be replaced: choose another name", output.display());
         mistakes.push(Mistake { about: "output", message });
     } else if !force && output.symlink_metadata().is_ok() {
         mistakes.push(exists(&output));
@@ -176,7 +177,8 @@ fn usage(mistakes: Mistakes) -> Failure {
 }
 
 fn exists(output: &Path) -> Mistake {
-    let message = format!("{} already exists: choose another name, or replace it with --force", output.display());
+    let message =
+        format!("{} already exists: choose another name, or replace it with --force", output.display());
     Mistake { about: "output", message }
 }
 

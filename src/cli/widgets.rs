@@ -96,9 +96,8 @@ struct Uninstall {
 pub async fn run(args: Args, config: &Config, json: bool) -> anyhow::Result<()> {
     let session = account::AccountSession::open(config, args.account.as_deref()).await?;
     let client = session.client.clone();
-    let done = Session { client, json, screen: Screen::stdout(), out: anstream::stdout() }
-        .run(args.command)
-        .await;
+    let done =
+        Session { client, json, screen: Screen::stdout(), out: anstream::stdout() }.run(args.command).await;
     session.close().await;
     done
 }

@@ -127,7 +127,9 @@ async fn unreliable(token: String, times: fn(usize) -> usize) -> SocketAddr {
     let behaviour = Arc::new(Behaviour { token, times, number: AtomicUsize::new(0), client });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer).with_state(behaviour)).await });
+    tokio::spawn(
+        async move { axum::serve(listener, Router::new().fallback(answer).with_state(behaviour)).await },
+    );
     address
 }
 

@@ -59,7 +59,11 @@ async fn config_commands_print_text_and_json_and_mask_secrets() {
 
     let schema = home.run(&["config", "schema"]).expect(0).json();
     assert!(schema["properties"]["server"].is_object(), "{schema}");
-    assert_eq!(without_config(&["config", "schema"]).expect(0).json(), schema, "`schema` needs no configuration");
+    assert_eq!(
+        without_config(&["config", "schema"]).expect(0).json(),
+        schema,
+        "`schema` needs no configuration"
+    );
 
     fs::write(home.config(), "[server]\nlisten = 5\n").unwrap();
     for arguments in [&["config", "check"][..], &["config", "show"], &["config", "check", "--json"]] {

@@ -1,5 +1,5 @@
-//! Tests with a damaged store, and with a path that is not a store. The start fails, names the file and what to do, and changes
-//! nothing. It exits with 2 if `store.url` names the wrong file, else with 1.
+//! Tests with a damaged store, and with a path that is not a store. The start fails, names the file and what to do, and
+//! changes nothing. It exits with 2 if `store.url` names the wrong file, else with 1.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

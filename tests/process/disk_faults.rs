@@ -1,5 +1,5 @@
-//! Tests with a disk that fails for a while under a running bridge. The bridge does not acknowledge what it cannot store, and
-//! recovers automatically when the disk works again.
+//! Tests with a disk that fails for a while under a running bridge. The bridge does not acknowledge what it cannot store,
+//! and recovers automatically when the disk works again.
 
 use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;

@@ -120,7 +120,11 @@ impl Setting {
                 Some(refused) if status == 503 => return (acknowledged, refused, ready.to_string()),
                 refused => refused,
             };
-            assert!(Instant::now() < deadline, "the disk is not full after {} more requests", acknowledged.len());
+            assert!(
+                Instant::now() < deadline,
+                "the disk is not full after {} more requests",
+                acknowledged.len()
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Tests in which the store's files are deleted or moved while the bridge has them open. An open file outlives its name, so a
-//! bridge that kept acknowledging requests would lose them at its next start.
+//! Tests in which the store's files are deleted or moved while the bridge has them open. An open file outlives its name,
+//! so a bridge that kept acknowledging requests would lose them at its next start.
 
 use std::fs;
 use std::path::PathBuf;

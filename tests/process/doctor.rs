@@ -42,7 +42,11 @@ async fn no_check_fails_beside_a_running_bridge() {
         assert!(check.0 == "ok" && check.1.contains(found), "{name}: {check:?}");
     }
     let ended = home.run(&["doctor"]).expect(0);
-    assert!(ended.out.contains("It works, with 1 thing to look at."), "delivery.insecure is on: {}", ended.out);
+    assert!(
+        ended.out.contains("It works, with 1 thing to look at."),
+        "delivery.insecure is on: {}",
+        ended.out
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

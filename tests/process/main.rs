@@ -1,8 +1,8 @@
 //! Tests of the real program as a child process, with the library's simulator in this process as Kommo. They cover what a
 //! test inside one process cannot: kills, signals, exit statuses, and the contents of stdout and stderr.
 //!
-//! Only the crash rig sleeps, to time its kills. The other tests wait for a line or for the end of a process, or poll until a
-//! deadline, with each round trip as the pause. Dropping the handle of a process kills the process.
+//! Only the crash rig sleeps, to time its kills. The other tests wait for a line or for the end of a process, or poll
+//! until a deadline, with each round trip as the pause. Dropping the handle of a process kills the process.
 
 #![allow(
     clippy::unwrap_used,

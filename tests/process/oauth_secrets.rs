@@ -18,7 +18,10 @@ async fn live(home: &Home, serve: &Serve, kommo: &Simulator) -> Vec<String> {
     let kept = at(serve, &kommo.install_callback_url().unwrap());
     let mut texts = vec![serve.client.get(kept).send().await.unwrap().text().await.unwrap()];
     texts.push(accounts(home, &["list", "--json"]).expect(0).out);
-    assert!(texts.iter().all(|text| text.contains("unconfirmed") || text.contains("expires_at")), "{texts:?}");
+    assert!(
+        texts.iter().all(|text| text.contains("unconfirmed") || text.contains("expires_at")),
+        "{texts:?}"
+    );
     texts.push(connect(home, serve, kommo).await.text().await.unwrap());
     let ask = async || {
         let bot = kommo.bot(Plan::with_data(json!({ "n": "1" })));

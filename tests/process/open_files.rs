@@ -20,8 +20,8 @@ fn serve_under(home: &Home, ulimit: &str) -> Serve {
     Serve::start(shell)
 }
 
-/// Starts `serve`, and opens 200 silent connections. That is fewer than the system's backlog holds besides those that the bridge
-/// has accepted.
+/// Starts `serve`, and opens 200 silent connections. That is fewer than the system's backlog holds besides those that the
+/// bridge has accepted.
 fn idle(simulator: &Simulator, ulimit: &str) -> (Home, Serve, Vec<TcpStream>) {
     let home = Home::new(simulator, "server.read_timeout = \"60s\"\ndelivery.concurrency = 16");
     let serve = serve_under(&home, ulimit);
@@ -48,7 +48,10 @@ async fn under_a_hard_limit_idle_connections_leave_files_for_probes() {
     let begun = Instant::now();
     let (_home, serve, strangers) = idle(&simulator, "-n 160");
     assert_eq!(serve.get("/health/ready").await.0, 200);
-    assert!(begun.elapsed() < Duration::from_secs(50), "the probe had to wait until the idle connections were closed");
+    assert!(
+        begun.elapsed() < Duration::from_secs(50),
+        "the probe had to wait until the idle connections were closed"
+    );
     drop(strangers);
     assert!(serve.stop().err.contains(WARNING));
 }

@@ -54,7 +54,11 @@ async fn sighup_applies_new_secrets_and_an_unusable_file_changes_nothing() {
         serve.client.get(url).bearer_auth(token).send().await.unwrap().status()
     };
     let bot = || simulator.bot(Plan::with_data(json!({ "n": "1" })));
-    assert_eq!(bot().call(&serve.url("echo")).await.unwrap().status, 401, "the request is signed with the new secret");
+    assert_eq!(
+        bot().call(&serve.url("echo")).await.unwrap().status,
+        401,
+        "the request is signed with the new secret"
+    );
 
     // First change only the client secret. The account's token is still the old one, so its continue waits.
     write("client.secret", client_secret);

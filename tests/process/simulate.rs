@@ -152,7 +152,11 @@ async fn a_script_that_never_ends_is_stopped() {
         };
         let begun = Instant::now();
         while let Some(thread) = threads().find(works) {
-            assert!(begun.elapsed() < crate::TEST_TIMEOUT, "the thread {} is still running", thread.display());
+            assert!(
+                begun.elapsed() < crate::TEST_TIMEOUT,
+                "the thread {} is still running",
+                thread.display()
+            );
         }
     }
     simulator.signal("TERM");

@@ -1,5 +1,5 @@
-//! Tests that one account cannot fill a disk that is smaller than the budgets. Needs the right to mount a small file system in
-//! memory.
+//! Tests that one account cannot fill a disk that is smaller than the budgets. Needs the right to mount a small file
+//! system in memory.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Tests the steps that `simulate` prints for a new user: a simulated Kommo, a widget package, a bot, an authorization, and the
-//! continue.
+//! Tests the steps that `simulate` prints for a new user: a simulated Kommo, a widget package, a bot, an authorization,
+//! and the continue.
 
 use std::fs;
 use std::path::Path;

@@ -57,8 +57,8 @@ impl Unread {
         value.unwrap_or_else(|| panic!("no such metric in\n{metrics}")).parse().unwrap()
     }
 
-    /// Sends bots whose continues Kommo refuses, and malformed requests, until the bridge drops log lines. Asserts that each one
-    /// is answered.
+    /// Sends bots whose continues Kommo refuses, and malformed requests, until the bridge drops log lines. Asserts that
+    /// each one is answered.
     async fn fill_log(&self, simulator: &Simulator, text: &str) {
         let deadline = Instant::now() + TEST_TIMEOUT;
         while self.dropped().await == 0 {
@@ -226,7 +226,10 @@ fn simulate_stops_even_if_no_one_reads_its_output() {
     assert!(Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap().success());
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait().unwrap()));
-    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).expect("the program must not wait for a reader").code(), Some(0));
+    assert_eq!(
+        receiver.recv_timeout(TEST_TIMEOUT).expect("the program must not wait for a reader").code(),
+        Some(0)
+    );
     drop(reader);
 }
 

@@ -79,11 +79,7 @@ fn the_only_account_needs_no_name() {
         (vec![shop.clone()], None, Ok("https://acme.kommo.com")),
         (vec![other.clone(), never_connected.clone()], None, Ok("https://other.kommo.com")),
         (vec![shop.clone(), other.clone()], Some("OTHER"), Ok("https://other.kommo.com")),
-        (
-            vec![shop.clone(), other.clone()],
-            None,
-            Err("add --account with one of: shop, other.kommo.com"),
-        ),
+        (vec![shop.clone(), other.clone()], None, Err("add --account with one of: shop, other.kommo.com")),
         (
             vec![shop.clone(), other.clone()],
             Some("x"),

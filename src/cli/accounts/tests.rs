@@ -153,7 +153,9 @@ fn waiting_accounts_are_coloured_only_on_a_screen_with_colours() {
 fn a_removal_says_what_remains() {
     let one = connected("a.kommo.com", 7, "main");
     let text = text::removed(&Listed { waiting: 2, state: AccountState::Revoked, ..one.clone() });
-    for word in ["a.kommo.com (7) is removed", "2 deliveries wait", "accepts its requests again", "Kommo still lists"] {
+    for word in
+        ["a.kommo.com (7) is removed", "2 deliveries wait", "accepts its requests again", "Kommo still lists"]
+    {
         assert!(text.contains(word), "{word} in\n{text}");
     }
     let text = text::removed(&one);

@@ -1,8 +1,8 @@
 //! `bench`: loads a bridge on this machine, measures it, and checks that every request is continued once.
 //!
-//! The bridge is a separate process, so its CPU and memory can be measured: a child process with a generated configuration in
-//! a temporary folder, or the bridge that `--target` names. The sink of [`load`] replaces the simulator: it is cheaper, and
-//! counts every continue exactly.
+//! The bridge is a separate process, so its CPU and memory can be measured: a child process with a generated
+//! configuration in a temporary folder, or the bridge that `--target` names. The sink of [`load`] replaces the simulator:
+//! it is cheaper, and counts every continue exactly.
 
 mod metrics;
 mod output;
@@ -82,8 +82,7 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>, json: bool) -> Resu
     let target = match &args.target {
         Some(url) => Some(target::RunningTarget::read(url, config)?),
         None if config.is_some() => {
-            let why =
-                "without --target, bench starts a bridge with a generated configuration: remove --config, or add --target";
+            let why = "without --target, bench starts a bridge with a generated configuration: remove --config, or add --target";
             return Err(Failure::usage(why.to_owned()));
         }
         None => None,
@@ -101,8 +100,8 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>, json: bool) -> Resu
     outcome.check().map_err(Failure::running)
 }
 
-/// Runs `work` on a single-threaded runtime, where no task has to wake another thread: the generator must take little CPU from
-/// the bridge that it measures. Ends early if the shutdown is requested.
+/// Runs `work` on a single-threaded runtime, where no task has to wake another thread: the generator must take little CPU
+/// from the bridge that it measures. Ends early if the shutdown is requested.
 async fn on_own_thread(
     shutdown: Shutdown,
     work: impl Future<Output = anyhow::Result<Outcome>> + Send + 'static,

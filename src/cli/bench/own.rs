@@ -34,7 +34,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let mut outcome = Outcome::new(report.with_continues_of(batch.ledger()), spent, commits);
     if sink.strange() > 0 {
-        outcome.wrong.push(format!("{} calls that were not continues of this run came to the sink", sink.strange()));
+        outcome
+            .wrong
+            .push(format!("{} calls that were not continues of this run came to the sink", sink.strange()));
     }
     Ok(outcome)
 }

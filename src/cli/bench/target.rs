@@ -48,13 +48,15 @@ impl RunningTarget {
 
     fn of(url: &str, config: &Config) -> Result<Self, Usage> {
         let usage = |why: String| Usage(format!("--target: {why}"));
-        let url = Url::parse(url).map_err(|_| usage("not a URL: write one like http://127.0.0.1:8080".to_owned()))?;
+        let url = Url::parse(url)
+            .map_err(|_| usage("not a URL: write one like http://127.0.0.1:8080".to_owned()))?;
         let address = here(&url).map_err(usage)?;
         let path = path(&url, config).map_err(usage)?;
         let audience = config.server.public_url.as_ref().unwrap_or(&url).origin().ascii_serialization();
 
         let integration = config.integrations.values().next();
-        let integration = integration.ok_or_else(|| Usage("integrations: at least one is needed".to_owned()))?;
+        let integration =
+            integration.ok_or_else(|| Usage("integrations: at least one is needed".to_owned()))?;
         let (origin, listen, account) = account(config)?;
         let rate = config.delivery.rate_per_account;
         Ok(Self {
@@ -78,7 +80,10 @@ impl RunningTarget {
     pub(super) async fn run(self, args: &Args) -> anyhow::Result<Outcome> {
         let sink = Sink::start_as(Some(self.origin.clone()), self.listen, self.account).await;
         let sink = sink.with_context(|| {
-            format!("cannot listen at the account's address {}: stop the simulator if it runs there", self.origin)
+            format!(
+                "cannot listen at the account's address {}: stop the simulator if it runs there",
+                self.origin
+            )
         })?;
         let batch = Batch::sign(&self.integration, &[&sink], &self.target, args.requests());
         let owner = store::file::owner(&self.store);
@@ -94,7 +99,10 @@ impl RunningTarget {
                 .push("the target's CPU and memory are unknown: bench did not find its process".to_owned());
         }
         if sink.strange() > 0 {
-            outcome.notes.push(format!("{} calls that were not continues of this run came to the account's address", sink.strange()));
+            outcome.notes.push(format!(
+                "{} calls that were not continues of this run came to the account's address",
+                sink.strange()
+            ));
         }
         Ok(outcome)
     }
@@ -113,11 +121,12 @@ fn here(url: &Url) -> Result<SocketAddr, String> {
         return Err(format!("{shown} has no host"));
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found =
-        (host, port).to_socket_addrs().map_err(|_| format!("unknown host {host}"))?;
+    let found = (host, port).to_socket_addrs().map_err(|_| format!("unknown host {host}"))?;
     let mut addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() || !addresses.iter().all(|address| address.ip().is_loopback()) {
-        return Err(format!("{shown} is not on this machine's loopback: bench sends load to no other machine"));
+        return Err(format!(
+            "{shown} is not on this machine's loopback: bench sends load to no other machine"
+        ));
     }
     addresses.sort();
     Ok(addresses[0])
@@ -132,7 +141,9 @@ fn path(url: &Url, config: &Config) -> Result<String, String> {
     let only = config.handlers.iter().next().filter(|_| config.handlers.len() == 1);
     match echo.or(only) {
         Some((name, _)) => Ok(format!("/widget_request/{}", name.as_str())),
-        None => Err("names no handler: write a URL like http://127.0.0.1:8080/widget_request/NAME".to_owned()),
+        None => {
+            Err("names no handler: write a URL like http://127.0.0.1:8080/widget_request/NAME".to_owned())
+        }
     }
 }
 

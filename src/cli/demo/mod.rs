@@ -1,7 +1,7 @@
 //! `demo`: the whole loop on this machine, without any setup.
 //!
-//! It runs a real bridge with a real configuration file and a real SQLite file in a temporary folder. Only Kommo is simulated.
-//! Some bots meet faults, to show how the bridge handles them.
+//! It runs a real bridge with a real configuration file and a real SQLite file in a temporary folder. Only Kommo is
+//! simulated. Some bots meet faults, to show how the bridge handles them.
 
 mod bots;
 mod next;
@@ -201,8 +201,8 @@ fn why(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
     }
 }
 
-/// Writes a note to stderr if that is a terminal, or if `always` is set. Writes on a separate thread: a paused terminal must not
-/// delay the bridge.
+/// Writes a note to stderr if that is a terminal, or if `always` is set. Writes on a separate thread: a paused terminal
+/// must not delay the bridge.
 fn print_note(text: String, always: bool) {
     if always || std::io::stderr().is_terminal() {
         tokio::task::spawn_blocking(move || {

@@ -1,7 +1,7 @@
 //! Checks each account: whether Kommo accepts its token, and how many deliveries wait for it.
 //!
-//! The call changes nothing. If Kommo refuses the token of a connected account, the call renews the token as the bridge does:
-//! only one process renews it at a time.
+//! The call changes nothing. If Kommo refuses the token of a connected account, the call renews the token as the bridge
+//! does: only one process renews it at a time.
 
 use serde_json::Value;
 
@@ -41,8 +41,7 @@ pub(super) fn check(one: &Listed, response: &AccountResponse, now: Timestamp) ->
         ),
         (AccountState::Active, None) => {
             let ended = one.expires_at.map(|end| format!("its token expired {}", when(end, now)));
-            let found =
-                format!("{}{waiting}", ended.unwrap_or_else(|| "its address is unknown".to_owned()));
+            let found = format!("{}{waiting}", ended.unwrap_or_else(|| "its address is unknown".to_owned()));
             Check::warning(name, found, "run `serve`, which renews the token; then run `doctor` again")
         }
         (AccountState::Active, Some(Ok(account))) => {
@@ -142,11 +141,7 @@ mod tests {
             assert_eq!(check.outcome(), outcome, "{text}");
             assert!(text.contains(part), "{text}");
         }
-        assert!(
-            is_callable(&long_lived, now)
-                && is_callable(&oauth, now)
-                && !is_callable(&ended, now)
-        );
+        assert!(is_callable(&long_lived, now) && is_callable(&oauth, now) && !is_callable(&ended, now));
         assert!(!is_callable(&with(AccountState::Revoked), now));
     }
 }

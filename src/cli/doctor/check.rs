@@ -146,7 +146,8 @@ mod tests {
         let (ok, warning) = (Check::ok("a", "b"), Check::warning("a", "b", "c"));
         assert!(render(&[ok], Screen::FILE).ends_with("Everything is fine."));
         assert!(
-            render(&[warning.clone(), warning], Screen::FILE).ends_with("It works, with 2 things to look at.")
+            render(&[warning.clone(), warning], Screen::FILE)
+                .ends_with("It works, with 2 things to look at.")
         );
         assert!(render(&[Check::failed("a", "b", "c")], Screen::FILE).ends_with("1 thing to fix."));
     }

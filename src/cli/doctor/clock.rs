@@ -17,7 +17,11 @@ pub(super) fn check(ours: Timestamp, theirs: Timestamp, host: &str) -> Check {
         0..=5 => Check::ok("clock", format!("matches that of {host}")),
         off if off < TOKEN_LEEWAY_SECONDS / 2 => Check::ok("clock", found),
         off if off < TOKEN_LEEWAY_SECONDS => Check::warning("clock", found, todo),
-        _ => Check::failed("clock", format!("{found}: the bridge refuses tokens as expired or not yet valid"), todo),
+        _ => Check::failed(
+            "clock",
+            format!("{found}: the bridge refuses tokens as expired or not yet valid"),
+            todo,
+        ),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `doctor`: checks everything that a bridge needs, and suggests a fix for each problem.
 //!
-//! It changes nothing, except that it renews the token of an account if Kommo refuses it (see [`accounts`]). It works beside a
-//! running bridge as well as without one. Each check is a decision about facts ([`check`]), and a failed check does not prevent
-//! the others. It never prints a secret.
+//! It changes nothing, except that it renews the token of an account if Kommo refuses it (see [`accounts`]). It works
+//! beside a running bridge as well as without one. Each check is a decision about facts ([`check`]), and a failed check
+//! does not prevent the others. It never prints a secret.
 
 mod accounts;
 mod check;
@@ -46,10 +46,11 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let loaded = Effective::load(sources).map_err(Error::from);
-    let (checks, refused) = match loaded.and_then(|loaded| check_handlers(loaded.config.clone()).map(|()| loaded)) {
-        Ok(loaded) => (run_checks(&loaded).await, false),
-        Err(error) => (refusals(&error), true),
-    };
+    let (checks, refused) =
+        match loaded.and_then(|loaded| check_handlers(loaded.config.clone()).map(|()| loaded)) {
+            Ok(loaded) => (run_checks(&loaded).await, false),
+            Err(error) => (refusals(&error), true),
+        };
     if json {
         print(&json!({ "checks": checks }).to_string())?;
     } else {

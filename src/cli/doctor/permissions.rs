@@ -1,7 +1,7 @@
 //! Checks that only their owner can open the store's files and their folder.
 //!
-//! The bridge creates them that way. Files from an older version or from elsewhere may be open to other users, who could read
-//! what customers wrote, or hold the lock that keeps `serve` from starting.
+//! The bridge creates them that way. Files from an older version or from elsewhere may be open to other users, who could
+//! read what customers wrote, or hold the lock that keeps `serve` from starting.
 
 use std::ffi::OsString;
 use std::fs;

@@ -42,9 +42,11 @@ fn decide_admin(probed: health::Probed) -> Check {
             format!("it runs here, but is not ready: {why}"),
             "wait, or fix the reason that it gives",
         ),
-        health::Probed::Absent(why) => {
-            Check::warning("bridge", format!("no bridge runs here with this configuration: {why}"), "run `serve`")
-        }
+        health::Probed::Absent(why) => Check::warning(
+            "bridge",
+            format!("no bridge runs here with this configuration: {why}"),
+            "run `serve`",
+        ),
         health::Probed::Foreign => Check::failed(
             "bridge",
             "something other than a bridge responds at admin.listen",
@@ -82,7 +84,11 @@ fn decide_public(url: &Url, status: u16, body: &Value) -> Check {
             format!("the proxy at {url} returned {status}: it cannot reach the bridge"),
             todo,
         ),
-        _ => Check::failed("public_url", format!("something other than a bridge returned {status} at {url}"), todo),
+        _ => Check::failed(
+            "public_url",
+            format!("something other than a bridge returned {status} at {url}"),
+            todo,
+        ),
     }
 }
 

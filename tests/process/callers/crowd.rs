@@ -1,5 +1,5 @@
-//! Tests with more callers than the default limits allow: 1,024 connections and a `read_timeout` of 10 s. A bot waits only two
-//! seconds for its answer, so the bridge cannot wait for the timeout to make room for it.
+//! Tests with more callers than the default limits allow: 1,024 connections and a `read_timeout` of 10 s. A bot waits
+//! only two seconds for its answer, so the bridge cannot wait for the timeout to make room for it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

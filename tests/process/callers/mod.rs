@@ -1,6 +1,6 @@
-//! Tests with hostile and broken callers, who send bytes on raw sockets to the real program. Whatever they send, the bridge
-//! responds with a 4xx or closes the connection, never with a 5xx. It does not panic, accepts no smuggled request, and serves a
-//! bot beside them and after them.
+//! Tests with hostile and broken callers, who send bytes on raw sockets to the real program. Whatever they send, the
+//! bridge responds with a 4xx or closes the connection, never with a 5xx. It does not panic, accepts no smuggled request,
+//! and serves a bot beside them and after them.
 
 mod connections;
 mod crowd;

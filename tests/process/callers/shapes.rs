@@ -16,7 +16,7 @@ pub enum May {
     BeAcceptedOrRefused,
 }
 
-use May::{BeRefused, BeAcceptedOrRefused, Get};
+use May::{BeAcceptedOrRefused, BeRefused, Get};
 
 const POST: &str = "POST /widget_request/echo HTTP/1.1\r\nHost: a\r\n";
 
@@ -36,7 +36,11 @@ pub fn refused_heads() -> Vec<(&'static str, Vec<u8>, May)> {
         ("a hexadecimal length", post("Content-Length: 0x4\r\n\r\nabcd"), BeRefused),
         ("a length in words", post("Content-Length: four\r\n\r\nabcd"), BeRefused),
         ("no length", post("Content-Length:\r\n\r\nabcd"), BeRefused),
-        ("an overflowing length", post(&format!("Content-Length: {}\r\n\r\nabcd", "9".repeat(40))), BeRefused),
+        (
+            "an overflowing length",
+            post(&format!("Content-Length: {}\r\n\r\nabcd", "9".repeat(40))),
+            BeRefused,
+        ),
         ("an unknown encoding", chunked("Transfer-Encoding: xchunked"), BeRefused),
         ("chunks within another encoding", chunked("Transfer-Encoding: chunked, identity"), BeRefused),
         ("the identity encoding", chunked("Transfer-Encoding: identity"), BeRefused),

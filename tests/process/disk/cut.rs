@@ -1,9 +1,9 @@
 //! Computes the files that a power cut leaves, as a pure function of the recording, the moment and the disk's mood.
 //!
-//! The disk keeps what a sync has covered: the bytes of a file by a sync of the file, its name by a sync of its folder, and the
-//! folder by a sync of the folder above. Of the rest, the disk may keep nothing or anything: any 512-byte sector of any write, in
-//! any order, and changes of names up to some moment. A sync covers what was written before it began, but only once it has
-//! ended.
+//! The disk keeps what a sync has covered: the bytes of a file by a sync of the file, its name by a sync of its folder,
+//! and the folder by a sync of the folder above. Of the rest, the disk may keep nothing or anything: any 512-byte sector
+//! of any write, in any order, and changes of names up to some moment. A sync covers what was written before it began,
+//! but only once it has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
