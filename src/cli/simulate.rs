@@ -68,7 +68,8 @@ fn after_help() -> String {
 /// TOML, or as one JSON object if `json` is set.
 ///
 /// # Errors
-/// `--bridge` is wrong, the address cannot be bound, stdout cannot be written, or the system gives no signals or random bytes.
+/// `--bridge` is wrong, the address cannot be bound, stdout cannot be written, or the system gives no signals or random
+/// bytes.
 pub async fn run(args: Args, json: bool) -> anyhow::Result<()> {
     let stop = stop_signal().context("cannot listen for signals")?;
     let listen = args.listen;

@@ -14,8 +14,8 @@ use crate::rig::handlers;
 
 const SERVE_VARIABLE: &str = "PROCESS_TESTS_SERVE";
 
-/// A command that runs this test binary as a bridge with this configuration. Its handlers are `wait`, `block`, `abort`, `panic`,
-/// `log`, and those of the crash rig.
+/// A command that runs this test binary as a bridge with this configuration. Its handlers are `wait`, `block`, `abort`,
+/// `panic`, `log`, and those of the crash rig.
 pub fn program(config: &Path) -> Command {
     let mut command = undisturbed(Command::new(env::current_exe().unwrap()));
     command.args(["--exact", "own_handlers::serves_if_the_environment_asks_for_it", "--nocapture"]);

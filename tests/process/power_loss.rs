@@ -1,8 +1,8 @@
 //! Tests that every acknowledged job survives a power cut, which loses all or part of the data that was not synced.
 //!
-//! The real program runs on a recorded disk ([`crate::disk`]). At each 200, the caller notes the length of the recording. Then
-//! the test computes the disk that a power cut would leave at many moments, and checks it. `POWER_CUTS` sets the number of cuts,
-//! `PROCESS_TESTS_SEED` their moments.
+//! The real program runs on a recorded disk ([`crate::disk`]). At each 200, the caller notes the length of the recording.
+//! Then the test computes the disk that a power cut would leave at many moments, and checks it. `POWER_CUTS` sets the
+//! number of cuts, `PROCESS_TESTS_SEED` their moments.
 
 use std::collections::BTreeSet;
 use std::path::Path;
