@@ -10,7 +10,7 @@ use super::examples;
 /// The subcommands of `config`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Check the configuration, and change nothing
+    /// Check the configuration without changing anything
     #[command(after_help = examples::CONFIG_CHECK)]
     Check,
     /// Print the values in effect and the source of each, with secrets masked

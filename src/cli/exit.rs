@@ -110,7 +110,7 @@ pub(super) fn print_to(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
     check_written(out.write_all(harmless(text, Keep::Colours).as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Prints the result of a command that goes on running. Prints on a blocking thread, and gives up on `stop`, so a reader
+/// Prints the result of a command that keeps running. Prints on a blocking thread, and gives up on `stop`, so a reader
 /// that stalls delays neither the event loop nor the stop.
 ///
 /// # Errors

@@ -165,7 +165,10 @@ fn bodies(record: &JobRecord) -> Vec<(&'static str, String)> {
                 ("completion", format!("{} (from the {})", completion.as_json(), outcome.name().as_str()))
             }));
             lines.extend(job.handler_completion.as_ref().map(|completion| {
-                ("handler's", format!("{} (`jobs retry ID --send handler` sends it)", completion.as_json()))
+                (
+                    "from handler",
+                    format!("{} (`jobs retry ID --send handler` sends it)", completion.as_json()),
+                )
             }));
             lines
         }

@@ -18,9 +18,9 @@ pub struct Args {
     /// The file with the settings: TOML if its name ends in .toml, else JSON; `-` reads JSON from stdin
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// One setting, over the one in the file; repeatable. Settings per user have the user's id in the key:
-    /// phones.504141=1039, agents.504141.login=me. Put passwords into the file: other users of this machine can see
-    /// command lines
+    /// One setting, which overrides the file; repeatable. The key of a setting per user contains the user's id:
+    /// phones.504141=1039, agents.504141.login=me. Other users of this machine can see command lines, so put
+    /// passwords into the file
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

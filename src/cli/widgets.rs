@@ -36,7 +36,7 @@ enum Command {
     /// Show one widget, the settings that it accepts, and their values
     #[command(after_help = examples::WIDGETS_SHOW)]
     Show(Show),
-    /// Install a widget, or update its settings, after checking them
+    /// Install a widget, after checking its settings
     #[command(after_help = examples::WIDGETS_INSTALL)]
     Install(Install),
     /// Uninstall a widget, without asking

@@ -7,7 +7,7 @@
 mod metrics;
 mod output;
 mod own;
-mod played;
+mod run;
 mod target;
 
 use std::path::PathBuf;

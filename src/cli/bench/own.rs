@@ -1,4 +1,4 @@
-//! Without `--target`: a child process of this program serves as the bridge, in a temporary folder.
+//! A run without `--target`: a child process of this program is the bridge, with a temporary folder.
 
 use anyhow::{Context, bail};
 
@@ -7,7 +7,7 @@ use load::{Account, Batch, Integration, Sink, Start, Target};
 use super::Args;
 use super::metrics::commits;
 use super::output::{Outcome, Spent};
-use super::played::play;
+use super::run::run_load;
 
 /// Starts a bridge, loads it, and stops it.
 pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -20,7 +20,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
     let batch = Batch::sign(&integration, &[&sink], &Target::echo(bridge.public()), args.requests());
 
     let before = bridge.usage();
-    let report = play(args, &batch).await?;
+    let report = run_load(args, &batch).await?;
     let spent = Spent::between(before, bridge.usage(), report.continued);
     let commits = commits(bridge.admin()).await;
 

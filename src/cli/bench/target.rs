@@ -18,7 +18,7 @@ use load::{Account, Batch, Integration, Sink, Target, Usage as Used};
 
 use super::Args;
 use super::output::{Outcome, Spent};
-use super::played::play;
+use super::run::run_load;
 
 /// How long to wait for a second continue of a request. A bridge that bench started is stopped instead, which is certain.
 const SECOND_CONTINUE_WAIT: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ impl RunningTarget {
         let batch = Batch::sign(&self.integration, &[&sink], &self.target, args.requests());
         let owner = store::file::owner(&self.store);
         let before = owner.and_then(Used::of);
-        let report = play(args, &batch).await?;
+        let report = run_load(args, &batch).await?;
         let spent = Spent::between(before, owner.and_then(Used::of), report.continued);
         tokio::time::sleep(SECOND_CONTINUE_WAIT).await;
         let mut outcome = Outcome::new(report.with_continues_of(batch.ledger()), spent, None);

@@ -85,8 +85,8 @@ async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
         // Without --keep, stdout gets only the result.
         print_note(at.ready(args.requests), args.keep);
     }
-    let played = tokio::select! {
-        played = play(&simulator, args.requests, &bridge_url, &admin_url) => played,
+    let result = tokio::select! {
+        result = continue_bots(&simulator, args.requests, &bridge_url, &admin_url) => result,
         ended = &mut bridge => bail!("the bridge ended: {}", why(ended)),
         () = shutdown.asked().cancelled() => bail!("stopped before every bot was continued"),
     };
@@ -96,7 +96,7 @@ async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
             json!({ "bots": reports, "continued": table::continued(&reports), "asked": reports.len() });
         format!("{bots:#}")
     } else {
-        let next = match (&played, args.keep) {
+        let next = match (&result, args.keep) {
             (Err(_), _) => String::new(),
             (Ok(()), true) => at.commands(),
             (Ok(()), false) => next(&program),
@@ -105,7 +105,7 @@ async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     };
     let printed = print_until(shutdown.asked(), printed).await;
 
-    if args.keep && played.is_ok() {
+    if args.keep && result.is_ok() {
         if json {
             print_note(at.commands().trim_start().to_owned(), true);
         }
@@ -113,7 +113,7 @@ async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     }
     stop(&stop_bridge, bridge).await?;
     simulator.shutdown().await;
-    played.and(printed)
+    result.and(printed)
 }
 
 fn configuration(folder: &Path, simulator: &Simulator, rate: u32) -> anyhow::Result<Config> {
@@ -144,7 +144,12 @@ fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url: &str) -> anyhow::Result<()> {
+async fn continue_bots(
+    simulator: &Simulator,
+    requests: u32,
+    bridge_url: &str,
+    admin_url: &str,
+) -> anyhow::Result<()> {
     let bots: Vec<Bot> = (0..requests).map(|number| simulator.bot(bots::plan(number))).collect();
     let progress = Progress::start(requests, "{bar:30} {pos}/{len} bots continued  {elapsed}");
     let each = bots.iter().map(async |bot| {
@@ -155,7 +160,7 @@ async fn play(simulator: &Simulator, requests: u32, bridge_url: &str, admin_url:
     });
     let all = futures_util::future::try_join_all(each);
     let result = tokio::time::timeout(DEMO_TIMEOUT, all).await;
-    // A bot whose continue was accepted with a lost response is done, but the bridge still retries: wait for it.
+    // A lost response hides from the bridge that its continue arrived. Wait until a retry has shown that.
     let finished = match &result {
         Ok(Ok(_)) => tokio::time::timeout(DEMO_TIMEOUT, wait_until_finished(admin_url)).await,
         _ => Ok(Ok(())),

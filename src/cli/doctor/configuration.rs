@@ -112,7 +112,7 @@ mod tests {
         let uri = |uri: &str| format!("{KEY}integrations.main.redirect_uri = \"{uri}\"");
         assert_eq!(found(&uri("https://bots.example.com/oauth/callback")), "[]");
         for (text, expected) in [
-            ("-accounts.".to_owned(), "nothing can be delivered"),
+            ("-accounts.".to_owned(), "cannot deliver anything"),
             ("-server.public_url".to_owned(), "server.public_url is not set"),
             ("delivery.insecure = true".to_owned(), "delivery.insecure is on"),
             ("admin.listen = \"0.0.0.0:9090\"\nadmin.token = \"t\"".to_owned(), "0.0.0.0:9090"),

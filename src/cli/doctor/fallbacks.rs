@@ -18,7 +18,7 @@ pub(super) async fn check(store: &Store, now: Timestamp) -> Option<Check> {
     match store.jobs().recent_outcomes(now - LAST_HOUR).await {
         Ok(outcomes) => decide(&outcomes),
         Err(error) => {
-            Some(Check::failed(NAME, error.to_string(), "fix that, or set store.url to another file"))
+            Some(Check::failed(NAME, error.to_string(), "fix the cause, or set store.url to another file"))
         }
     }
 }

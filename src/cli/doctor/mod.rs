@@ -73,7 +73,7 @@ fn refusals(error: &Error) -> Vec<Check> {
         }
         other => vec![other.to_string()],
     };
-    let todo = "fix it, and check the configuration with `config check`";
+    let todo = "fix it, then check the configuration with `config check`";
     mistakes.into_iter().map(|mistake| Check::failed("configuration", mistake, todo)).collect()
 }
 
@@ -99,7 +99,7 @@ async fn run_checks(loaded: &Effective) -> Vec<Check> {
             checks.push(Check::failed(
                 "accounts",
                 error.to_string(),
-                "fix that, and run `doctor` again to check each account",
+                "fix the cause, then run `doctor` again to check each account",
             ));
         }
     }

@@ -47,7 +47,7 @@ fn inspect(path: PathBuf) -> Option<FileFacts> {
 /// Checks one file or folder of a store that belongs to `owner`; `None` if it is as expected.
 fn decide(found: &FileFacts, owner: u32) -> Option<Check> {
     let path = found.path.display();
-    // A folder may belong to root.
+    // A folder may also belong to root, which gives no other user access.
     if found.uid != owner && !(found.is_folder && found.uid == 0) {
         return Some(Check::warning(
             "permissions",

@@ -55,7 +55,7 @@ fn nearest(path: &Path) -> PathBuf {
 }
 
 fn unreadable(error: &StoreError) -> Check {
-    Check::failed("store", error.to_string(), "fix that, or set store.url to another file")
+    Check::failed("store", error.to_string(), "fix the cause, or set store.url to another file")
 }
 
 fn absent(path: &str, folder: &Path, refused: Option<String>) -> Check {

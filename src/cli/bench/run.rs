@@ -14,7 +14,7 @@ const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The bridge cannot be reached.
-pub(super) async fn play(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Report> {
+pub(super) async fn run_load(args: &Args, batch: &Arc<Batch>) -> anyhow::Result<Report> {
     let bar = Progress::start(args.requests, "{bar:30} {pos}/{len} continued  {elapsed}");
     let run = async {
         args.load().run(batch).await?;
