@@ -82,7 +82,7 @@ async fn run_bots(args: Args, json: bool, verbose: u8) -> anyhow::Result<()> {
     if args.keep && !json {
         print_until(shutdown.asked(), at.ready(args.requests)).await?;
     } else {
-        // Without --keep, stdout gets only the result.
+        // In this case, stdout gets only the result.
         print_note(at.ready(args.requests), args.keep);
     }
     let result = tokio::select! {
