@@ -60,7 +60,7 @@ Examples:
 
 pub(super) const JOBS_LIST: &str = "\
 Columns:
-  ID          On a terminal, the first digits that tell the job from all others
+  ID          The job's id; on a terminal, first digits that no other id begins with
   STATE       queued      waits for a worker
               running     its handler runs
               delivering  its answer is sent, or waits to be sent
@@ -69,7 +69,7 @@ Columns:
               dead        the bridge gave up; `jobs retry` sends the answer again
               cancelled   an operator cancelled it
   HANDLER     The handler that the request named
-  ABOUT       The lead, contact or customer that the bot works on
+  ABOUT       The lead, contact or customer of the bot
   AGE         Time since the bridge received the request
   ACCOUNT     The Kommo account, by number
   TRIES       Attempts of the handler + attempts to deliver
@@ -142,7 +142,7 @@ Columns:
                revoked              it was disconnected; its requests are refused
   TOKEN UNTIL  When the token expires; the bridge renews OAuth tokens before that
   WAITING      Deliveries that wait to be sent
-  WHAT TO DO   What holds its deliveries up, and what ends that
+  WHAT TO DO   Why its deliveries wait, and how to fix that
   A narrow terminal omits INTEGRATION, TOKEN UNTIL and NUMBER, and prints WHAT TO
   DO below the row.
 
