@@ -229,7 +229,7 @@ fn a_handler_is_looked_for_at_the_configurations_own_address() {
     configured("");
     let refused = shop.run(&handler).expect(2);
     assert!(refused.err.contains("--handler: needs server.public_url"), "{}", refused.err);
-    assert!(!refused.err.contains("--url: is no address"), "{}", refused.err);
+    assert!(!refused.err.contains("--url: is not a URL"), "{}", refused.err);
 
     fs::write(shop.path("bridge.toml"), "server.lisen = 1\n").unwrap();
     assert!(shop.run(&handler).expect(2).err.contains("server.lisen: unknown key"));

@@ -81,7 +81,7 @@
   function save(code, params) {
     var steps = widget.callbacks.onSalesbotDesignerSave(code, params);
     if (typeof steps !== 'string') {
-      throw new Error('onSalesbotDesignerSave returns ' + typeof steps + '; it must return a string of JSON');
+      throw new Error('onSalesbotDesignerSave returns ' + typeof steps + '; it must return JSON as a string');
     }
     return steps;
   }
