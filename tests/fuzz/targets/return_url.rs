@@ -1,4 +1,4 @@
-//! `return_url`s and the hosts that they may have. `salesbot_bridge::fuzzing` checks the properties.
+//! `return_url`s and the token issuers that they must match. `salesbot_bridge::fuzzing` checks the properties.
 
 #![no_main]
 
