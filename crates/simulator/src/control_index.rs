@@ -36,7 +36,7 @@ pub(super) fn handle(head: &Parts, rest: &str) -> Answer {
     match (rest, &head.method) {
         ("" | "/", &Method::GET) => answer::json_body(200, &index()),
         ("" | "/", _) => answer::method("GET"),
-        _ => answer::refuse(404, "There is nothing at this path; GET /simulator/ lists what there is."),
+        _ => answer::refuse(404, "Nothing is served at this path; GET /simulator/ lists the endpoints."),
     }
 }
 
