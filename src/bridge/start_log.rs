@@ -6,6 +6,7 @@ use crate::config::{Config, nothing_read};
 pub(super) fn note(config: &Config) {
     match &config.file {
         Some(file) => tracing::info!(file = %file.display(), "read the configuration"),
+        None if config.from_text => tracing::info!("read the configuration from the program's own TOML"),
         None => tracing::info!("{}; using the environment variables alone", nothing_read()),
     }
     tracing::info!(route = %config.delivery.outgoing, "route of calls to Kommo");

@@ -15,6 +15,7 @@ mod check_outgoing;
 mod checker;
 mod environment;
 mod error;
+mod given;
 mod load;
 mod problem;
 mod raw;

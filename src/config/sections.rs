@@ -37,6 +37,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The absolute path of the file that was read; `None` if there was none: see [`Config::read_from`].
     pub file: Option<PathBuf>,
+    /// Whether [`Config::from_toml`] read it.
+    pub(crate) from_text: bool,
     /// The files that secrets were read from, by `x_file` keys.
     pub secret_files: Vec<SecretFile>,
 }
