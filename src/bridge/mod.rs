@@ -39,6 +39,7 @@ use model::{HandlerName, HandlerPolicy};
 
 pub use error::Error;
 pub use listeners::Listeners;
+pub(crate) use start_log::ProgramVersion;
 
 use parts::BridgeParts;
 
@@ -50,12 +51,14 @@ pub struct Bridge {
     config: Config,
     registrations: Vec<(String, Registration)>,
     clock: Clock,
+    program: ProgramVersion,
 }
 
 impl Bridge {
     /// A bridge with this configuration.
     pub fn new(config: Config) -> Self {
-        Self { config, registrations: Vec::new(), clock: Clock::system() }
+        let (clock, program) = (Clock::system(), ProgramVersion::default());
+        Self { config, registrations: Vec::new(), clock, program }
     }
 
     /// A bridge with the configuration of this process: the file that `BRIDGE_CONFIG` names, else `bridge.toml` in the working
@@ -82,6 +85,12 @@ impl Bridge {
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// Names the program in the log.
+    #[cfg(feature = "cli")]
+    pub(crate) fn program(self, program: ProgramVersion) -> Self {
+        Self { program, ..self }
     }
 
     /// The configuration.
@@ -124,8 +133,9 @@ impl Bridge {
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
         // The store comes first: a process that finds it taken must not hold the ports.
+        let program = self.program;
         let parts = BridgeParts::new(self).await?;
-        start_log::note(&parts.config);
+        start_log::note(program, &parts.config);
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
         let ran = parts.run(listeners, shutdown).await;

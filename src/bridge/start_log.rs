@@ -1,9 +1,24 @@
-//! What `serve` says once at its start: which configuration it runs with, and how its calls leave the machine.
+//! What `serve` logs once at its start: which program it is, its configuration, and how its calls leave the machine.
 
 use crate::config::{Config, nothing_read};
 
-/// Logs it.
-pub(super) fn note(config: &Config) {
+/// The program that runs the bridge: its name, and its version if that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProgramVersion {
+    pub(crate) name: &'static str,
+    pub(crate) version: Option<&'static str>,
+}
+
+impl Default for ProgramVersion {
+    fn default() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: Some(env!("CARGO_PKG_VERSION")) }
+    }
+}
+
+/// Logs these facts.
+pub(super) fn note(program: ProgramVersion, config: &Config) {
+    let ProgramVersion { name, version } = program;
+    tracing::info!(program = name, version, bridge_version = env!("CARGO_PKG_VERSION"), "starting");
     match &config.file {
         Some(file) => tracing::info!(file = %file.display(), "read the configuration"),
         None if config.from_text => tracing::info!("read the configuration from the program's own TOML"),

@@ -32,6 +32,7 @@ pub mod widgets;
 
 mod account;
 mod exit;
+mod program;
 #[cfg(feature = "tools")]
 mod progress;
 mod screen;
@@ -49,6 +50,7 @@ use crate::bridge::{Bridge, Error};
 use crate::config::{Config, Sources};
 
 use exit::Failure;
+pub use program::Program;
 
 /// Receive the widget_requests of Kommo's SalesBots, store them durably, run a handler and continue the bot.
 #[derive(Debug, Parser)]
@@ -121,8 +123,13 @@ enum Command {
 ///     salesbot_bridge::cli::main(|bridge| bridge.handler("greet", Greeter))
 /// }
 /// ```
+///
+/// The program is called like its executable. [`Program`] gives it a name and a version.
 pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
-    let cli = Cli::parse();
+    Program::of_executable().main(register)
+}
+
+fn execute(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::fail(&Failure::running(format!("the runtime cannot start: {error}"))),
