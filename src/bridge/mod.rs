@@ -37,8 +37,10 @@ use crate::work::Registry;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 
-pub use error::Error;
+pub use crate::telemetry::LogError;
+pub use error::{Error, StoreFailure};
 pub use listeners::Listeners;
+pub use model::HandlerNameError;
 pub(crate) use start_log::ProgramVersion;
 
 use parts::BridgeParts;

@@ -9,26 +9,26 @@ mod accounts_resume;
 mod accounts_text;
 #[cfg(feature = "tools")]
 mod bench;
-pub mod config;
+mod config;
 #[cfg(feature = "tools")]
-pub mod demo;
+mod demo;
 mod doctor;
-pub mod health;
-pub mod jobs;
+mod health;
+mod jobs;
 mod jobs_text;
 #[cfg(any(test, not(feature = "tools")))]
 mod missing;
 #[cfg(feature = "tools")]
-pub mod simulate;
+mod simulate;
 #[cfg(feature = "tools")]
 mod simulate_bridge;
 #[cfg(feature = "tools")]
 mod simulate_text;
 #[cfg(feature = "tools")]
-pub mod widget_package;
+mod widget_package;
 #[cfg(feature = "tools")]
 mod widget_package_text;
-pub mod widgets;
+mod widgets;
 
 mod account;
 mod exit;

@@ -23,7 +23,7 @@ impl Config {
     ///     client_secret = "{secret}"
     ///     "#
     /// ))?;
-    /// assert_eq!(config.server.listen.port(), 8080);
+    /// assert_eq!(config.read_from(), "the given TOML");
     ///
     /// let error = Config::from_toml("[server]\nlisten = 8080").unwrap_err();
     /// assert!(error.to_string().contains("line 2 of the given TOML: server.listen: "));

@@ -29,18 +29,20 @@ mod source;
 mod tree;
 mod values;
 
-pub use self::load::Effective;
 pub use error::{ConfigError, ConfigProblem};
-pub use secret::{SecretFile, SecretFileError};
-pub use sections::{
-    AccountConfig, AdminConfig, Config, DeliveryConfig, HandlerConfig, IntegrationConfig, LogConfig,
-    LogFormat, ServerConfig, StoreConfig, WorkersConfig,
-};
+pub use sections::Config;
 pub use source::Sources;
+
+pub(crate) use self::load::Effective;
+pub(crate) use secret::{SecretFile, SecretFileError};
+pub(crate) use sections::{
+    AccountConfig, AdminConfig, DeliveryConfig, HandlerConfig, IntegrationConfig, LogConfig, LogFormat,
+    ServerConfig, StoreConfig, WorkersConfig,
+};
 pub(crate) use source::nothing_read;
 
 /// The names that `handlers.NAME.kind` may have.
-pub const BUILT_IN_KINDS: &[&str] = &["echo"];
+pub(crate) const BUILT_IN_KINDS: &[&str] = &["echo"];
 
 #[cfg(test)]
 mod tests;
