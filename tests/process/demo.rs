@@ -1,6 +1,6 @@
 //! `demo`: the first thing that anybody runs.
 
-use salesbot_bridge::simulator::Options;
+use simulator::Options;
 
 use crate::process::{Ended, Process, program, run};
 

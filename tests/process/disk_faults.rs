@@ -1,8 +1,8 @@
 //! A disk that fails for a while under a running bridge: what it cannot store it does not acknowledge, and when the
 //! disk is well again it goes on by itself.
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::disk::{self, BROKEN, CANNOT_SYNC, Disk, FULL, READ_ONLY};

@@ -1,7 +1,7 @@
 //! Which log lines carry the id of a job: those of a handler too, and none carries it twice.
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 

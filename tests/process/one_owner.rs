@@ -1,7 +1,7 @@
 //! One process owns a store.
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 

@@ -1,8 +1,8 @@
 //! Nothing secret is told, however loud the log and whatever goes wrong.
 
 use http::StatusCode;
-use salesbot_bridge::simulator::{Algorithm, Bot, Fault, Options, Plan, Simulator, TokenStyle};
 use serde_json::json;
+use simulator::{Algorithm, Bot, Fault, Options, Plan, Simulator, TokenStyle};
 
 use crate::home::Home;
 use crate::serve::Serve;

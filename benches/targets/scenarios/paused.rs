@@ -1,6 +1,6 @@
 //! One account is paused with 50,000 waiting deliveries: what the others lose, in turns with a bridge without them.
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};

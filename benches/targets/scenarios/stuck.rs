@@ -3,7 +3,7 @@
 //! Half of the requests go to the handler that hangs, half to `echo`, whose continues nobody takes. Before that, each
 //! place for handlers that `hang` may hold is taken, and thousands of continues wait for their next try.
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};

@@ -1,8 +1,7 @@
 //! The fifth method: a bot that waits is continued, by its `return_url` or by what that is made of.
 
+use model::{BotType, CheckedCompletion, ReturnUrl};
 use salesbot_bridge::kommo::Error;
-use salesbot_bridge::model::{BotType, CheckedCompletion, ReturnUrl};
-use salesbot_bridge::simulator;
 use salesbot_bridge::{Completion, Show, Step};
 use serde_json::{Value, json};
 

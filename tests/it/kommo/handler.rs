@@ -1,8 +1,8 @@
 //! The client of a handler: of its job's account, with the bridge's token, in one pace with the continues.
 
-use salesbot_bridge::simulator::{ApiCall, Fault, Options, Plan, Simulator};
 use salesbot_bridge::{Completion, Context, HandlerError, Request};
 use serde_json::{Value, json};
+use simulator::{ApiCall, Fault, Options, Plan, Simulator};
 
 use crate::handlers::Does;
 use crate::played::{account, continued, kommo, playing};
@@ -16,7 +16,7 @@ async fn whose(_: Request<Value>, context: Context) -> Result<Completion, Handle
     Ok(Completion::success().data("account", &account["id"]))
 }
 
-fn bot(kommo: &Simulator) -> salesbot_bridge::simulator::Bot {
+fn bot(kommo: &Simulator) -> simulator::Bot {
     kommo.bot(Plan::with_data(json!({})))
 }
 

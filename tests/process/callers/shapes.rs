@@ -1,6 +1,6 @@
 //! The bytes of requests that are malformed, or that two servers read in two ways, and what may come of each.
 
-use salesbot_bridge::simulator::Bot;
+use simulator::Bot;
 
 use super::request;
 use crate::serve::Serve;
