@@ -35,7 +35,7 @@ pub use handler::{Context, Handler, HandlerError, Request, RetryOrFail};
 pub use handlers::Echo;
 
 // What a request and its context consist of.
-pub use model::{AccountId, BotType, Entity, EntityKind, JobId, ReturnUrlError, Timestamp};
+pub use model::{AccountId, BotType, Entity, EntityKind, JobId, Timestamp};
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;
 
@@ -53,6 +53,9 @@ pub mod kommo {
         Client, ClientOptions, Error, HttpClientError, MAX_WIDGETS, NoBearer, ProblemText, Rating, Reason,
         SettingField, SettingMistake, SettingType, ValidationError, Widget, WidgetPage, WidgetSettings,
     };
+
+    // Where a bot waits, for `Client::continue_bot`.
+    pub use model::{ReturnUrl, ReturnUrlError};
 
     // The fields of `ClientOptions`.
     pub use model::{
