@@ -32,3 +32,23 @@ pub(super) fn note(program: ProgramVersion, config: &Config) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_line_names_the_program_and_the_bridge() {
+        test_log::prepare();
+        let config = Config::from_toml(
+            "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"s3cret-of-main\"",
+        );
+        let log = test_log::collect(tracing::Level::INFO);
+        note(ProgramVersion { name: "greeter", version: Some("1.2.0") }, &config.unwrap());
+        let text = log.text();
+        let first = text.lines().next().unwrap();
+        assert!(first.contains("starting program=\"greeter\" version=\"1.2.0\""), "{first}");
+        assert!(first.contains(&format!("bridge_version=\"{}\"", env!("CARGO_PKG_VERSION"))), "{first}");
+        assert!(text.contains("read the configuration from the program's own TOML"), "{text}");
+    }
+}

@@ -29,16 +29,13 @@ mod source;
 mod tree;
 mod values;
 
+pub use self::load::Effective;
 pub use error::{ConfigError, ConfigProblem};
 pub use sections::Config;
 pub use source::Sources;
 
-pub(crate) use self::load::Effective;
 pub(crate) use secret::{SecretFile, SecretFileError};
-pub(crate) use sections::{
-    AccountConfig, AdminConfig, DeliveryConfig, HandlerConfig, IntegrationConfig, LogConfig, LogFormat,
-    ServerConfig, StoreConfig, WorkersConfig,
-};
+pub(crate) use sections::{DeliveryConfig, HandlerConfig, LogConfig, LogFormat};
 pub(crate) use source::nothing_read;
 
 /// The names that `handlers.NAME.kind` may have.
