@@ -15,7 +15,7 @@ impl Config {
     /// ```
     /// use salesbot_bridge::Config;
     ///
-    /// let secret = "the integration's secret key";
+    /// let secret = "kX2vZb7Qm4tR9wYc"; // from the place where the program keeps its secrets
     /// let config = Config::from_toml(&format!(
     ///     r#"
     ///     [integrations.main]

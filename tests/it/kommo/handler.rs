@@ -10,9 +10,7 @@ use crate::setup::Setup;
 
 /// Says which account the bot is of.
 async fn whose(_: Request<Value>, context: Context) -> Result<Completion, HandlerError> {
-    let account = context.kommo().get_json("/api/v4/account").await.map_err(|error| {
-        if error.is_worth_retrying() { HandlerError::retry(error) } else { HandlerError::fail(error) }
-    })?;
+    let account = context.kommo().get_json("/api/v4/account").await?;
     Ok(Completion::success().data("account", &account["id"]))
 }
 
