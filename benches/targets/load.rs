@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use salesbot_bridge::load::{Batch, BridgeProcess, Load, Report, Sink, Target, Usage};
+use ::load::{Batch, BridgeProcess, Load, Report, Sink, Target, Usage};
 
 use super::Result;
 use super::rig::Rig;

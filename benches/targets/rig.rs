@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::load::{Account, BridgeProcess, Integration, Sink, Start};
 use rustix::process::{Resource, Rlimit};
-use salesbot_bridge::load::{Account, BridgeProcess, Integration, Sink, Start};
 use tempfile::TempDir;
 
 use super::Result;

@@ -52,7 +52,7 @@ pub enum Error {
     NoHandlers(String),
     /// The store cannot be opened.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreFailure),
     /// The HTTP client cannot be created.
     #[error(transparent)]
     Client(#[from] HttpClientError),
@@ -79,6 +79,17 @@ pub enum Error {
     Ended(&'static str),
 }
 
+/// Why the store cannot be opened. The text says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct StoreFailure(StoreError);
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(StoreFailure(error))
+    }
+}
+
 impl Error {
     /// The exit status of the process: 2 for an error of usage or configuration, including a store that another process
     /// serves; 1 for a failure at run time.
@@ -90,13 +101,13 @@ impl Error {
             | Self::HandlerTwice(_)
             | Self::NoSuchHandler { .. }
             | Self::NoHandlers(_)
-            | Self::Store(
+            | Self::Store(StoreFailure(
                 StoreError::Url(_)
                 | StoreError::NotAStore { .. }
                 | StoreError::InUse { .. }
                 | StoreError::Newer { .. }
                 | StoreError::Unreleased { .. },
-            ) => 2,
+            )) => 2,
             _ => 1,
         }
     }

@@ -37,8 +37,11 @@ use crate::work::Registry;
 use model::clock::Clock;
 use model::{HandlerName, HandlerPolicy};
 
-pub use error::Error;
+pub use crate::telemetry::LogError;
+pub use error::{Error, StoreFailure};
 pub use listeners::Listeners;
+pub use model::HandlerNameError;
+pub(crate) use start_log::ProgramVersion;
 
 use parts::BridgeParts;
 
@@ -50,12 +53,14 @@ pub struct Bridge {
     config: Config,
     registrations: Vec<(String, Registration)>,
     clock: Clock,
+    program: ProgramVersion,
 }
 
 impl Bridge {
     /// Creates a bridge with `config`.
     pub fn new(config: Config) -> Self {
-        Self { config, registrations: Vec::new(), clock: Clock::system() }
+        let (clock, program) = (Clock::system(), ProgramVersion::default());
+        Self { config, registrations: Vec::new(), clock, program }
     }
 
     /// Creates a bridge from the configuration of this process: the file in `BRIDGE_CONFIG`, or `bridge.toml` in the
@@ -82,6 +87,12 @@ impl Bridge {
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// Names the program in the log.
+    #[cfg(feature = "cli")]
+    pub(crate) fn program(self, program: ProgramVersion) -> Self {
+        Self { program, ..self }
     }
 
     /// The configuration.
@@ -124,8 +135,9 @@ impl Bridge {
         let shutdown = Shutdown::on_signals().map_err(Error::Signals)?;
         let hangups = signal(SignalKind::hangup()).map_err(Error::Signals)?;
         // Open the store first: a process that finds the store in use must not hold the ports.
+        let program = self.program;
         let parts = BridgeParts::new(self).await?;
-        start_log::log_start(&parts.config);
+        start_log::log_start(program, &parts.config);
         let listeners = Listeners::bind(&parts.config).await?;
         let reloading = tokio::spawn(parts.secrets.clone().reload_on(hangups));
         let ran = parts.run(listeners, shutdown).await;

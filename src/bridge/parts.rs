@@ -41,7 +41,7 @@ pub(super) struct BridgeParts {
 
 impl BridgeParts {
     pub(super) async fn new(bridge: Bridge) -> Result<Self, Error> {
-        let Bridge { config, registrations, clock } = bridge;
+        let Bridge { config, registrations, clock, .. } = bridge;
         let registry = registry(&config, registrations)?;
         let threads = HandlerThreads::start().map_err(Error::Threads)?;
         let kommo = kommo_stack::kommo(&config)?;

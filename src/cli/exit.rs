@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -74,9 +74,21 @@ pub(super) fn fail(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.status)
 }
 
-/// Writes a message to stderr, after the program's name.
+/// The name that messages on stderr begin with, once the program has set it.
+static PROGRAM: OnceLock<&'static str> = OnceLock::new();
+
+/// Sets the name that messages on stderr begin with. Only the first call has an effect: a process is one program.
+pub(super) fn name_program(name: &'static str) {
+    let _named_before = PROGRAM.set(name);
+}
+
+fn attributed(message: &str) -> String {
+    format!("{}: {message}", PROGRAM.get().unwrap_or(&"salesbot-bridge"))
+}
+
+/// Writes a message to stderr, after the name of the program.
 pub(super) fn complain(message: &str) {
-    notice(&format!("salesbot-bridge: {message}"));
+    notice(&attributed(message));
 }
 
 /// Writes a note about the result to stderr. Writes on a separate thread and waits at most [`MESSAGE_TIMEOUT`].
@@ -143,6 +155,14 @@ mod tests {
         assert_eq!(failure.message, "job 7: the store cannot be written: disk sda1 failed");
         let failure = Failure::from(anyhow::anyhow!("no route").context("cannot connect"));
         assert_eq!(failure.message, "cannot connect: no route");
+    }
+
+    #[test]
+    fn messages_begin_with_the_name_of_the_program() {
+        assert_eq!(attributed("no route"), "salesbot-bridge: no route");
+        name_program("greeter");
+        name_program("another");
+        assert_eq!(attributed("no route"), "greeter: no route");
     }
 
     #[test]

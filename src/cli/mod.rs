@@ -9,30 +9,31 @@ mod accounts_resume;
 mod accounts_text;
 #[cfg(feature = "tools")]
 mod bench;
-pub mod config;
+mod config;
 #[cfg(feature = "tools")]
-pub mod demo;
+mod demo;
 mod doctor;
 mod examples;
-pub mod health;
-pub mod jobs;
+mod health;
+mod jobs;
 mod jobs_text;
 #[cfg(any(test, not(feature = "tools")))]
 mod missing;
 #[cfg(feature = "tools")]
-pub mod simulate;
+mod simulate;
 #[cfg(feature = "tools")]
 mod simulate_bridge;
 #[cfg(feature = "tools")]
 mod simulate_text;
 #[cfg(feature = "tools")]
-pub mod widget_package;
+mod widget_package;
 #[cfg(feature = "tools")]
 mod widget_package_text;
-pub mod widgets;
+mod widgets;
 
 mod account;
 mod exit;
+mod program;
 #[cfg(feature = "tools")]
 mod progress;
 mod screen;
@@ -50,6 +51,7 @@ use crate::bridge::{Bridge, Error};
 use crate::config::{Config, Sources};
 
 use exit::Failure;
+pub use program::Program;
 
 /// Receive widget requests from Kommo's SalesBots, store them durably, run handlers, and continue the bots.
 #[derive(Debug, Parser)]
@@ -133,8 +135,13 @@ enum Command {
 ///     salesbot_bridge::cli::main(|bridge| bridge.handler("greet", Greeter))
 /// }
 /// ```
+///
+/// The program is called like its executable. [`Program`] gives it a name and a version.
 pub fn main(register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
-    let cli = Cli::parse();
+    Program::of_executable().main(register)
+}
+
+fn execute(cli: Cli, register: impl FnOnce(Bridge) -> Bridge) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -27,13 +26,7 @@ const BODY_SIZES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 const BUDGETS: RangeInclusive<usize> = 1 << 10..=65_536 << 30;
 
 /// Returns the checked configuration; `None` if a problem leaves a section incomplete.
-pub(super) fn config(
-    raw: Raw,
-    file: Option<PathBuf>,
-    sources: &Sources,
-    tree: &Node,
-    problems: &mut Problems,
-) -> Option<Config> {
+pub(super) fn config(raw: Raw, sources: &Sources, tree: &Node, problems: &mut Problems) -> Option<Config> {
     let mut checker = Checker { tree, problems, files: Vec::new() };
     let (server, admin) = (server(raw.server, &mut checker), admin(raw.admin, &mut checker));
     if let (Some(server), Some(admin)) = (&server, &admin)
@@ -75,7 +68,8 @@ pub(super) fn config(
         workers: workers?,
         delivery: delivery?,
         log: log?,
-        file,
+        file: None,
+        from_text: false,
         secret_files: checker.files,
     })
 }

@@ -11,7 +11,7 @@ use super::raw::Raw;
 use super::schema::Schema;
 use super::sections::Config;
 use super::source::{Sources, nothing_read};
-use super::tree::{Node, Origin};
+use super::tree::{GIVEN_TEXT, Node, Origin};
 use super::values::Span;
 use super::{check, environment};
 use model::HandlerPolicy;
@@ -34,18 +34,31 @@ impl Effective {
     /// A file cannot be read or is not TOML; a key is unknown; a value is missing or not allowed. All problems are
     /// reported together.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let file = sources.file().map(literal).transpose()?.map(paths::absolute);
+        let written = file.as_deref().map(|file| Node::parse(&read(file)?, Some(file))).transpose()?;
+        let place = file.as_ref().map(|file| file.display().to_string());
+        let mut effective = Self::merge(written, place, sources)?;
+        effective.config.file = file;
+        Ok(effective)
+    }
+
+    /// Merges what was `written` at `place`, and then the environment of `sources`, over the defaults; checks the result.
+    pub(super) fn merge(
+        written: Option<Node>,
+        place: Option<String>,
+        sources: &Sources,
+    ) -> Result<Self, ConfigError> {
         let mut tree = Node::parse(DEFAULTS, None)?;
         let schema = Schema::of_file(&tree);
-        let file = sources.file().map(literal).transpose()?.map(paths::absolute);
-        let mut problems = Problems::new(file.clone());
-        if let Some(file) = &file {
-            tree.merge(Node::parse(&read(file)?, Some(file))?);
+        let mut problems = Problems::new(place);
+        if let Some(written) = written {
+            tree.merge(written);
         }
         tree.merge(environment::layer(&sources.env, &schema, &mut problems));
         add_policies(&mut tree);
         schema.check(&mut tree, &mut problems);
         let raw = read_raw(&mut tree, &mut problems);
-        let config = check::config(raw, file, sources, &tree, &mut problems);
+        let config = check::config(raw, sources, &tree, &mut problems);
         problems.into_result(config, nothing_read).map(|config| Self { config, tree, schema })
     }
 }
@@ -71,7 +84,11 @@ impl Config {
 
     /// Returns the path of the file that was read, or a sentence that none was and where the bridge looked.
     pub fn read_from(&self) -> String {
-        self.file.as_ref().map_or_else(nothing_read, |file| file.display().to_string())
+        match &self.file {
+            Some(file) => file.display().to_string(),
+            None if self.from_text => GIVEN_TEXT.to_owned(),
+            None => nothing_read(),
+        }
     }
 
     /// Returns the JSON Schema of the file, with descriptions and defaults.

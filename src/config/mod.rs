@@ -15,6 +15,7 @@ mod check_outgoing;
 mod checker;
 mod environment;
 mod error;
+mod given;
 mod load;
 mod problem;
 mod raw;
@@ -30,16 +31,15 @@ mod values;
 
 pub use self::load::Effective;
 pub use error::{ConfigError, ConfigProblem};
-pub use secret::{SecretFile, SecretFileError};
-pub use sections::{
-    AccountConfig, AdminConfig, Config, DeliveryConfig, HandlerConfig, IntegrationConfig, LogConfig,
-    LogFormat, ServerConfig, StoreConfig, WorkersConfig,
-};
+pub use sections::Config;
 pub use source::Sources;
+
+pub(crate) use secret::{SecretFile, SecretFileError};
+pub(crate) use sections::{DeliveryConfig, HandlerConfig, LogConfig, LogFormat};
 pub(crate) use source::nothing_read;
 
 /// The allowed values of `handlers.NAME.kind`.
-pub const BUILT_IN_KINDS: &[&str] = &["echo"];
+pub(crate) const BUILT_IN_KINDS: &[&str] = &["echo"];
 
 #[cfg(test)]
 mod tests;

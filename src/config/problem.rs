@@ -1,20 +1,18 @@
 //! Collects the problems of a configuration, each with its key and its place.
 
-use std::path::PathBuf;
-
 use super::error::{ConfigError, ConfigProblem};
 use super::tree::{Node, Origin};
 
 /// The problems found so far.
 pub(super) struct Problems {
     found: Vec<ConfigProblem>,
-    file: Option<PathBuf>,
+    place: Option<String>,
 }
 
 impl Problems {
-    /// Starts empty. `file` is the place of a key that was written nowhere, because it belongs there.
-    pub(super) fn new(file: Option<PathBuf>) -> Self {
-        Self { found: Vec::new(), file }
+    /// Starts empty. `place` is the place of a key that was written nowhere, because it belongs there.
+    pub(super) const fn new(place: Option<String>) -> Self {
+        Self { found: Vec::new(), place }
     }
 
     /// Records a problem with the value or the table at `path`.
@@ -26,7 +24,7 @@ impl Problems {
     /// Records a problem with something written at `origin`.
     pub(super) fn note(&mut self, path: &[&str], origin: &Origin, message: String) {
         let place = match origin {
-            Origin::BuiltIn => self.file.as_ref().map(|file| file.display().to_string()),
+            Origin::BuiltIn => self.place.clone(),
             written => Some(written.to_string()),
         };
         self.found.push(ConfigProblem { key: Some(dotted(path)), place, message });
@@ -50,7 +48,7 @@ impl Problems {
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
             _ => {
-                let no_file = self.file.is_none().then(nothing_read);
+                let no_file = self.place.is_none().then(nothing_read);
                 Err(ConfigError::new(self.found, no_file))
             }
         }

@@ -16,29 +16,31 @@ use model::{Budget, HandlerName, HandlerPolicy, HostRules, Outgoing, RedirectUri
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[server]`
-    pub server: ServerConfig,
+    pub(crate) server: ServerConfig,
     /// `[admin]`
-    pub admin: AdminConfig,
+    pub(crate) admin: AdminConfig,
     /// `[store]`
-    pub store: StoreConfig,
+    pub(crate) store: StoreConfig,
     /// `[budget]`
-    pub budget: Budget,
+    pub(crate) budget: Budget,
     /// `[integrations.NAME]`; at least one.
-    pub integrations: BTreeMap<String, IntegrationConfig>,
+    pub(crate) integrations: BTreeMap<String, IntegrationConfig>,
     /// `[accounts.NAME]`
-    pub accounts: BTreeMap<String, AccountConfig>,
+    pub(crate) accounts: BTreeMap<String, AccountConfig>,
     /// `[handlers.NAME]`
-    pub handlers: BTreeMap<HandlerName, HandlerConfig>,
+    pub(crate) handlers: BTreeMap<HandlerName, HandlerConfig>,
     /// `[workers]`
-    pub workers: WorkersConfig,
+    pub(crate) workers: WorkersConfig,
     /// `[delivery]`
-    pub delivery: DeliveryConfig,
+    pub(crate) delivery: DeliveryConfig,
     /// `[log]`
-    pub log: LogConfig,
+    pub(crate) log: LogConfig,
     /// The absolute path of the file that was read; `None` if none was: see [`Config::read_from`].
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
+    /// Whether [`Config::from_toml`] read it.
+    pub(crate) from_text: bool,
     /// The files that secrets were read from, through `x_file` keys.
-    pub secret_files: Vec<SecretFile>,
+    pub(crate) secret_files: Vec<SecretFile>,
 }
 
 /// `[server]`: the public listener.

@@ -11,6 +11,9 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::error::{ConfigError, ConfigProblem};
 
+/// What errors call the TOML that a program passed.
+pub(super) const GIVEN_TEXT: &str = "the given TOML";
+
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -18,6 +21,8 @@ pub(super) enum Origin {
     BuiltIn,
     /// A line of a file, from 1.
     File { file: Arc<Path>, line: usize },
+    /// A line, from 1, of the TOML that a program passed to [`Config::from_toml`](super::Config::from_toml).
+    Text { line: usize },
     /// An environment variable.
     Environment { variable: Arc<str> },
 }
@@ -27,6 +32,7 @@ impl fmt::Display for Origin {
         match self {
             Self::BuiltIn => f.write_str("built-in default"),
             Self::File { file, line } => write!(f, "{}:{line}", file.display()),
+            Self::Text { line } => write!(f, "line {line} of {GIVEN_TEXT}"),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
         }
     }
@@ -68,10 +74,22 @@ impl Node {
     /// The text is not TOML. The error omits the line itself, which may contain a secret.
     pub(super) fn parse(text: &str, file: Option<&Path>) -> Result<Self, ConfigError> {
         let file: Option<Arc<Path>> = file.map(Arc::from);
-        let origin = |offset: usize| match &file {
+        Self::parse_lines(text, |line| match &file {
             None => Origin::BuiltIn,
-            Some(file) => Origin::File { file: file.clone(), line: line_of(text, offset) },
-        };
+            Some(file) => Origin::File { file: file.clone(), line },
+        })
+    }
+
+    /// Reads TOML that a program passed.
+    ///
+    /// # Errors
+    /// Same as [`parse`](Self::parse).
+    pub(super) fn parse_given(text: &str) -> Result<Self, ConfigError> {
+        Self::parse_lines(text, |line| Origin::Text { line })
+    }
+
+    fn parse_lines(text: &str, origin_of: impl Fn(usize) -> Origin) -> Result<Self, ConfigError> {
+        let origin = |offset: usize| origin_of(line_of(text, offset));
         let refused = |offset: usize, message: String| {
             ConfigError::one(ConfigProblem { key: None, place: Some(origin(offset).to_string()), message })
         };

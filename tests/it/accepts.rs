@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use salesbot_bridge::Clock;
-use salesbot_bridge::simulator::{Algorithm, BodyStyle, BotType, Plan, Simulator, TokenStyle};
 use serde_json::{Value, json};
+use simulator::{Algorithm, BodyStyle, BotType, Plan, Simulator, TokenStyle};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, calls_for, continued, kommo, plan};

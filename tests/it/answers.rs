@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{DataAlone, Fault, Options, Plan};
 use salesbot_bridge::{Completion, Show};
 use serde_json::{Value, json};
+use simulator::{DataAlone, Fault, Options, Plan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

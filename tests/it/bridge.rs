@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Response};
-use salesbot_bridge::simulator::{Ack, Bot};
 use salesbot_bridge::{Bridge, Listeners, Shutdown};
 use serde_json::Value;
+use simulator::{Ack, Bot};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row};
 use tempfile::TempDir;

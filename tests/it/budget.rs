@@ -2,8 +2,8 @@
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use salesbot_bridge::simulator::{Bot, Fault, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Plan, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, continued};

@@ -8,10 +8,10 @@ use std::panic::panic_any;
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::Plan;
 use salesbot_bridge::{Completion, Context, Handler, HandlerError, Request, Show, Step};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use simulator::Plan;
 use tokio::sync::Notify;
 
 use crate::handlers::Does;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Bot, Plan, Simulator, TokenStyle};
 use serde_json::{Value, json};
+use simulator::{Bot, Plan, Simulator, TokenStyle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

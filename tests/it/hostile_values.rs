@@ -3,9 +3,9 @@
 
 use base64::prelude::*;
 use hmac::{Hmac, KeyInit, Mac};
-use salesbot_bridge::simulator::{Bot, Plan, Simulator};
 use serde_json::{Value, json};
 use sha2::Sha512;
+use simulator::{Bot, Plan, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, continued, kommo};

@@ -19,6 +19,7 @@ mod pace;
 mod pauses;
 mod played;
 mod process;
+mod public_names;
 mod refusals;
 mod restart;
 mod setup;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use salesbot_bridge::simulator::{Bot, Call, Fault, Options, Simulator};
+use simulator::{Bot, Call, Fault, Options, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, continued, kommo, manual_clock, one_more_continued, playing};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use salesbot_bridge::ManualClock;
-use salesbot_bridge::simulator::{Fault, Options};
 use serde_json::json;
+use simulator::{Fault, Options};
 
 use crate::played::{
     account, bot, calls_for, continued, gaps, kommo, manual_clock, one_more_continued, playing, with_faults,

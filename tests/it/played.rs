@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Language, Options, Plan, Simulator};
 use salesbot_bridge::{Clock, ManualClock};
 use serde_json::json;
+use simulator::{Bot, Call, Continue, Fault, Language, Options, Plan, Simulator};
 
 use crate::bridge::{TEST_TIMEOUT, TestBridge};
 

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use salesbot_bridge::simulator::{Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Plan, Simulator};
 use tokio::sync::mpsc;
 
 use crate::bridge::TEST_TIMEOUT;
@@ -150,7 +150,7 @@ fn line_with(log: &[Value], text: &str) -> String {
 
 /// Requests that are accepted or refused in various ways, and continues that fail.
 fn every_kind() -> Vec<Plan> {
-    use salesbot_bridge::simulator::{BodyStyle, Fault, TokenStyle};
+    use simulator::{BodyStyle, Fault, TokenStyle};
     let said = || Plan::with_data(json!({ "message": "my card number is 4111" }));
     let claims =
         |claims: Value| TokenStyle { claims: claims.as_object().unwrap().clone(), ..TokenStyle::default() };

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use reqwest::{Method, Response};
-use salesbot_bridge::simulator::{Algorithm, Bot, Plan, Simulator, TokenStyle};
 use serde_json::{Value, json};
+use simulator::{Algorithm, Bot, Plan, Simulator, TokenStyle};
 
 use crate::bridge::TestBridge;
 use crate::played::{account, bot, kommo, plan};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Fault};
 use serde_json::json;
+use simulator::{Bot, Fault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bridge::{TEST_TIMEOUT, client};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use salesbot_bridge::config::Sources;
-use salesbot_bridge::simulator::Simulator;
 use salesbot_bridge::{Bridge, Clock, Config, Handler};
+use simulator::Simulator;
 use tempfile::TempDir;
 use toml::{Table, Value};
 

@@ -1,7 +1,7 @@
 //! The states of a job as an operator sees them through the admin API.
 
-use salesbot_bridge::simulator::{Fault, Plan};
 use serde_json::{Value, json};
+use simulator::{Fault, Plan};
 
 use crate::handlers::held;
 use crate::played::{account, bot, continued, kommo, one_more_continued, plan, with_faults};

@@ -19,9 +19,9 @@
 //! | logging the token | `process::no_log_line_contains_a_token…` |
 //! | empty `{{json.x}}` shown to a customer | `process::an_empty_value_is_logged…` |
 
-use salesbot_bridge::simulator::{Fault, Options, Plan};
 use salesbot_bridge::{Completion, Show};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Plan};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 

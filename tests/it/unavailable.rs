@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use salesbot_bridge::simulator::{Bot, Simulator};
 use serde_json::Value;
+use simulator::{Bot, Simulator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

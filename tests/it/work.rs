@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Plan, Simulator};
 use salesbot_bridge::{Completion, Context, Handler, HandlerError, ManualClock, Request, Show};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use simulator::{Bot, Plan, Simulator};
 
 use crate::bridge::TestBridge;
 use crate::handlers::{Does, held};

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::connected::{REDIRECT_URI, accounts, at, connect, home, installable, kommos};

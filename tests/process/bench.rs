@@ -10,8 +10,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::State;
 use reqwest::Client;
-use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::Value;
+use simulator::{Options, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 use crate::process::{Process, program, run};

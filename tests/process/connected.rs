@@ -4,7 +4,7 @@ use std::fs;
 
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 use url::Url;
 
 use crate::home::Home;

@@ -2,8 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 use crate::process::Process;

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
+use simulator::{Fault, Options, Plan, Simulator};
 
 use crate::rig::plan::{BotPlan, Generation};
 use crate::rig::report::{Doubles, Report};

@@ -1,6 +1,6 @@
 //! Tests of `demo`, the first command that a new user runs.
 
-use salesbot_bridge::simulator::Options;
+use simulator::Options;
 
 use crate::process::{Ended, Process, program, run};
 

@@ -1,8 +1,8 @@
 //! Tests with a disk that fails for a while under a running bridge. The bridge does not acknowledge what it cannot store,
 //! and recovers automatically when the disk works again.
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::disk::{self, BROKEN, CANNOT_SYNC, Disk, FULL, READ_ONLY};

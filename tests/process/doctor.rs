@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use salesbot_bridge::simulator::{Options, Simulator};
 use serde_json::Value;
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 use crate::serve::Serve;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Fault, Options, Plan, Simulator};
 
 use crate::home::Home;
 

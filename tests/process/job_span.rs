@@ -1,7 +1,7 @@
 //! Tests that a handler's own log lines contain the id of its job, and that no line contains it twice.
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 

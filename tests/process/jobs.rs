@@ -1,7 +1,7 @@
 //! Tests of `jobs …` beside a running bridge, and without one.
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::home::Home;
 use crate::serve::Serve;

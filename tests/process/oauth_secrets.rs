@@ -5,8 +5,8 @@ use std::fs;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use salesbot_bridge::simulator::{Fault, Plan, Simulator};
 use serde_json::json;
+use simulator::{Fault, Plan, Simulator};
 
 use crate::connected::{KEY, accounts, at, connect, installable, kommos};
 use crate::home::Home;

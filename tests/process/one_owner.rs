@@ -1,7 +1,7 @@
 //! Tests that only one process can own a store.
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 

@@ -3,8 +3,8 @@
 use std::io::pipe;
 use std::process::Stdio;
 
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Options, Plan, Simulator};
 
 use crate::home::Home;
 use crate::process::Process;

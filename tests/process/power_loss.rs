@@ -9,8 +9,8 @@ use std::path::Path;
 use std::{env, fs};
 
 use futures_util::{StreamExt, stream};
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::disk::Disk;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 

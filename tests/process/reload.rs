@@ -3,8 +3,8 @@
 use std::fs;
 
 use reqwest::StatusCode;
-use salesbot_bridge::simulator::{Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::home::Home;

@@ -1,8 +1,8 @@
 //! Tests that no output contains a secret, at any log level and with any fault.
 
 use http::StatusCode;
-use salesbot_bridge::simulator::{Algorithm, Bot, Fault, Options, Plan, Simulator, TokenStyle};
 use serde_json::json;
+use simulator::{Algorithm, Bot, Fault, Options, Plan, Simulator, TokenStyle};
 
 use crate::home::Home;
 use crate::serve::Serve;

@@ -5,8 +5,8 @@ use std::io::{Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
-use salesbot_bridge::simulator::FAULTS;
 use serde_json::Value;
+use simulator::FAULTS;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 

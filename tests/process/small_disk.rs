@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator, TokenStyle};
 use serde_json::json;
+use simulator::{Bot, Fault, Options, Plan, Simulator, TokenStyle};
 
 use crate::disk_full::Disk;
 use crate::home::Home;

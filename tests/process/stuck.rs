@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Instant;
 
-use salesbot_bridge::simulator::{Bot, Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Bot, Fault, Options, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::connected::{accounts, connect, home as two_accounts, kommos};

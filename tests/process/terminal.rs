@@ -7,8 +7,8 @@ use std::thread;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use salesbot_bridge::simulator::{Fault, Options, Plan, Simulator};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Plan, Simulator};
 
 use crate::home::Home;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use salesbot_bridge::widget_package::{check, version_of};
+use ::widget_package::{check, version_of};
 use serde_json::json;
 use tempfile::TempDir;
 

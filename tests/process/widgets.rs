@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use salesbot_bridge::simulator::{Fault, Options, Simulator};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Simulator};
 
 use crate::connected::{connect, home, kommos};
 use crate::home::Home;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{BotReport, Call};
 use serde_json::json;
+use simulator::{BotReport, Call};
 
 use super::REQUEST_TIMEOUT;
 use super::life::{Lived, Rig};
@@ -125,7 +125,7 @@ pub fn doubles(plan: &BotPlan, bot_report: &BotReport, calls: &[Call], in_flight
         left -= some;
         some
     };
-    let lost = usize::from(plan.faults.contains(&salesbot_bridge::simulator::Fault::AnswerLost));
+    let lost = usize::from(plan.faults.contains(&simulator::Fault::AnswerLost));
     let answer_lost = take(if bot_report.is_done() { lost } else { 0 });
     let crash = take(in_flight);
     let late = calls.windows(2).filter(|pair| pair[1].at - pair[0].at >= REQUEST_TIMEOUT).count();

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::simulator::{Plan, Simulator};
 use serde_json::Value;
+use simulator::{Plan, Simulator};
 use tokio::sync::Notify;
 
 use crate::TEST_TIMEOUT;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use salesbot_bridge::simulator::{Ack, Bot, CallError};
+use simulator::{Ack, Bot, CallError};
 use tokio::sync::Notify;
 
 use super::plan::BotPlan;

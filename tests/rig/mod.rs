@@ -23,7 +23,7 @@ pub mod wal;
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use crate::home::Home;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use salesbot_bridge::simulator::Bot;
+use simulator::Bot;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 

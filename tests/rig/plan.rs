@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Fault, Plan};
 use serde_json::json;
+use simulator::{Fault, Plan};
 
 /// The plan of one store.
 #[derive(Clone, Debug, PartialEq)]

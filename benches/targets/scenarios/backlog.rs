@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};

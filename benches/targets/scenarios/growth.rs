@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::load::Sink;
+use ::load::Sink;
 
 use crate::Result;
 use crate::figure::Figure;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::load::BridgeProcess;
+use ::load::BridgeProcess;
 
 use crate::Result;
 use crate::figure::{Figure, Target};
@@ -61,11 +61,7 @@ pub async fn run(rig: &Rig) -> Result<Vec<Figure>> {
 
 type Value = (&'static str, &'static str, f64);
 
-async fn figures(
-    rig: &Rig,
-    bridge: &BridgeProcess,
-    sinks: &[&salesbot_bridge::load::Sink],
-) -> Result<[Value; 5]> {
+async fn figures(rig: &Rig, bridge: &BridgeProcess, sinks: &[&::load::Sink]) -> Result<[Value; 5]> {
     Shape::closed(1_000, 64).run(rig, bridge, sinks).await?;
     let closed = Shape::closed(rig.size(50_000, 2_000), 64).run(rig, bridge, sinks).await?;
     let open = Shape::thousand_a_second(rig.size(20, 2)).run(rig, bridge, sinks).await?;

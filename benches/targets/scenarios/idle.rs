@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use salesbot_bridge::load::BridgeProcess;
+use ::load::BridgeProcess;
 
 use crate::Result;
 use crate::figure::{Figure, Target};

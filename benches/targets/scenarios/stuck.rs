@@ -3,7 +3,7 @@
 //! Half of the requests go to the handler `hang`, half to `echo`, whose continues fail. Before the measurement, `hang`
 //! occupies every permit that it may hold, and thousands of continues wait for their next attempt.
 
-use salesbot_bridge::load::{Behaviour, Report};
+use ::load::{Behaviour, Report};
 
 use crate::Result;
 use crate::figure::{Figure, Target};

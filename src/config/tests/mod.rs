@@ -1,6 +1,7 @@
 //! Whole configurations through [`Config::load`]: a file in a temporary folder and an environment.
 
 mod defaults;
+mod given;
 mod layers;
 mod refusals;
 mod secrets;

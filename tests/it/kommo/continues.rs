@@ -1,8 +1,7 @@
 //! The fifth method: continuing a waiting bot, by its `return_url` or by the ids in it.
 
+use model::{BotType, CheckedCompletion, ReturnUrl};
 use salesbot_bridge::kommo::Error;
-use salesbot_bridge::model::{BotType, CheckedCompletion, ReturnUrl};
-use salesbot_bridge::simulator;
 use salesbot_bridge::{Completion, Show, Step};
 use serde_json::{Value, json};
 

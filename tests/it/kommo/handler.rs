@@ -1,9 +1,9 @@
 //! The Kommo client of a handler. It calls the account of its job with the bridge's token, and shares the pace of the
 //! continues.
 
-use salesbot_bridge::simulator::{ApiCall, Fault, Options, Plan, Simulator};
 use salesbot_bridge::{Completion, Context, HandlerError, Request};
 use serde_json::{Value, json};
+use simulator::{ApiCall, Fault, Options, Plan, Simulator};
 
 use crate::handlers::Does;
 use crate::played::{account, continued, kommo, playing};
@@ -11,13 +11,11 @@ use crate::setup::Setup;
 
 /// Answers with the id of the bot's account.
 async fn whose(_: Request<Value>, context: Context) -> Result<Completion, HandlerError> {
-    let account = context.kommo().get_json("/api/v4/account").await.map_err(|error| {
-        if error.is_worth_retrying() { HandlerError::retry(error) } else { HandlerError::fail(error) }
-    })?;
+    let account = context.kommo().get_json("/api/v4/account").await?;
     Ok(Completion::success().data("account", &account["id"]))
 }
 
-fn bot(kommo: &Simulator) -> salesbot_bridge::simulator::Bot {
+fn bot(kommo: &Simulator) -> simulator::Bot {
     kommo.bot(Plan::with_data(json!({})))
 }
 

@@ -10,9 +10,9 @@ mod widgets;
 
 use std::time::Duration;
 
+use model::HostRules;
 use salesbot_bridge::kommo::{Client, ClientOptions};
-use salesbot_bridge::model::HostRules;
-use salesbot_bridge::simulator::{ApiCall, Simulator};
+use simulator::{ApiCall, Simulator};
 
 use crate::bridge::TEST_TIMEOUT;
 use crate::setup::host;

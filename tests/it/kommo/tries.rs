@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use salesbot_bridge::kommo::{Client, ClientOptions, Error, WidgetSettings};
-use salesbot_bridge::simulator::{Fault, Options, Simulator};
 use serde_json::{Value, json};
+use simulator::{Fault, Options, Simulator};
 
 use super::{calls, client, options};
 use crate::played::{kommo, playing};

@@ -2,8 +2,8 @@
 
 use futures_util::TryStreamExt;
 use salesbot_bridge::kommo::{Error, Rating, SettingType, Widget, WidgetSettings};
-use salesbot_bridge::simulator::Simulator;
 use serde_json::{Value, json};
+use simulator::Simulator;
 
 use super::{call, calls, client, with_token};
 use crate::played::kommo;

@@ -8,8 +8,8 @@ mod revokes;
 
 use std::process::{Command, Output};
 
-use salesbot_bridge::simulator::{Bot, Simulator};
 use serde_json::Value;
+use simulator::{Bot, Simulator};
 use url::Url;
 
 use crate::bridge::{TestBridge, client};

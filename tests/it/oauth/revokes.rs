@@ -1,7 +1,7 @@
 //! Accounts that disconnect the integration.
 
-use salesbot_bridge::simulator::Fault;
 use serde_json::json;
+use simulator::Fault;
 
 use super::*;
 use crate::played::kommo;

@@ -10,8 +10,8 @@ mod wire;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use salesbot_bridge::simulator::{Bot, Plan, Simulator};
 use serde_json::json;
+use simulator::{Bot, Plan, Simulator};
 
 use crate::TEST_TIMEOUT;
 use crate::serve::Serve;

@@ -1,6 +1,6 @@
 //! The bytes of malformed and ambiguous requests, and the responses that each may get.
 
-use salesbot_bridge::simulator::Bot;
+use simulator::Bot;
 
 use super::request;
 use crate::serve::Serve;

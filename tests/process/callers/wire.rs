@@ -1,6 +1,6 @@
 //! Tests with smuggled requests, malformed requests, and many requests on one connection.
 
-use salesbot_bridge::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use super::shapes::{self, May};
 use super::{bot, ends_well, heard, is_served, jobs, open, request, statuses};
