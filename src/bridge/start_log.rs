@@ -44,7 +44,7 @@ mod tests {
             "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"s3cret-of-main\"",
         );
         let log = test_log::collect(tracing::Level::INFO);
-        note(ProgramVersion { name: "greeter", version: Some("1.2.0") }, &config.unwrap());
+        log_start(ProgramVersion { name: "greeter", version: Some("1.2.0") }, &config.unwrap());
         let text = log.text();
         let first = text.lines().next().unwrap();
         assert!(first.contains("starting program=\"greeter\" version=\"1.2.0\""), "{first}");
