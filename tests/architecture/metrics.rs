@@ -1,4 +1,5 @@
-//! The README names every metric that a scrape shows, and no other; and what the rooms count is in the recorder's list.
+//! `docs/operations.md` names every metric of a scrape, and no other; the recorder's list has everything that the rooms
+//! count.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,13 +23,13 @@ fn metrics<'t>(text: &'t str, marks: &[&str]) -> BTreeSet<&'t str> {
 }
 
 #[test]
-fn the_readme_names_every_metric_and_no_other() -> io::Result<()> {
+fn the_page_on_operations_names_every_metric_and_no_other() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md"))?;
+    let page = fs::read_to_string(root.join("docs/operations.md"))?;
     let sources: Vec<String> =
         NAMED.iter().map(|path| fs::read_to_string(root.join(path))).collect::<Result<_, _>>()?;
     let there: BTreeSet<&str> = sources.iter().flat_map(|source| metrics(source, &["\""])).collect();
-    assert_eq!(metrics(&readme, &["`"]), there);
+    assert_eq!(metrics(&page, &["`"]), there);
     Ok(())
 }
 

@@ -25,7 +25,7 @@ pub(super) fn next(program: &str) -> String {
              stays up and prints commands to try by hand\n  \
            {program} simulate > bridge.toml\n    \
              writes a first configuration and plays Kommo for it; its comments say how to go on\n  \
-           README.md, \"Setting it up\"\n    \
+           README.md, \"Operate it\"\n    \
              a bridge for your account at Kommo"
     )
 }
