@@ -1,4 +1,4 @@
-//! Collects what is wrong with a configuration, each with its key and its place.
+//! Collects the problems of a configuration, each with its key and its place.
 
 use std::path::PathBuf;
 
@@ -12,18 +12,18 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// None yet. `file` is named where a key was written nowhere: that is where it belongs.
+    /// Starts empty. `file` is the place of a key that was written nowhere, because it belongs there.
     pub(super) fn new(file: Option<PathBuf>) -> Self {
         Self { found: Vec::new(), file }
     }
 
-    /// Notes a problem with the value or the table at `path`.
+    /// Records a problem with the value or the table at `path`.
     pub(super) fn refuse(&mut self, tree: &Node, path: &[&str], message: impl Into<String>) {
         let origin = tree.nearest_origin(path);
         self.note(path, origin, message.into());
     }
 
-    /// Notes a problem with something that was written at `origin`.
+    /// Records a problem with something written at `origin`.
     pub(super) fn note(&mut self, path: &[&str], origin: &Origin, message: String) {
         let place = match origin {
             Origin::BuiltIn => self.file.as_ref().map(|file| file.display().to_string()),
@@ -32,15 +32,16 @@ impl Problems {
         self.found.push(ConfigProblem { key: Some(dotted(path)), place, message });
     }
 
-    /// Whether the value at `path`, or a table around it, has been refused already.
-    pub(super) fn cover(&self, path: &[&str]) -> bool {
+    /// Whether the value at `path`, or a table around it, was already refused.
+    pub(super) fn was_refused(&self, path: &[&str]) -> bool {
         (1..=path.len()).any(|length| {
             let key = dotted(&path[..length]);
             self.found.iter().any(|problem| problem.key.as_ref() == Some(&key))
         })
     }
 
-    /// The value, if nothing was refused. `nothing_read` says that no file was read; an error has it if so.
+    /// Returns the value if nothing was refused. Otherwise, if no file was read, the error contains the note of
+    /// `nothing_read`.
     pub(super) fn into_result<T>(
         self,
         value: Option<T>,
@@ -56,12 +57,12 @@ impl Problems {
     }
 }
 
-/// The name of a key as an operator writes it: parts that TOML wants quoted are quoted.
+/// Formats a key as an operator writes it, quoting the parts that TOML requires to be quoted.
 pub(super) fn dotted(path: &[&str]) -> String {
     path.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(".")
 }
 
-/// One part of a key as TOML wants it.
+/// Formats one part of a key for TOML.
 pub(super) fn quoted(part: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if !part.is_empty() && part.bytes().all(bare) {

@@ -18,7 +18,7 @@ const BROKEN: &[(&str, &[&str])] = &[
         "server.ack_deadline = \"2m\"",
         &["bridge.toml:10: server.ack_deadline: must be a duration from 1ms to 1m"],
     ),
-    ("admin.token = \"two words\"", &["bridge.toml:10: admin.token: holds, as character 4, a space"]),
+    ("admin.token = \"two words\"", &["bridge.toml:10: admin.token: contains, as character 4, a space"]),
     (
         "admin.token_file = \"missing.token\"",
         &["bridge.toml:10: admin.token", "missing.token", "cannot be read"],
