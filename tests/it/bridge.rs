@@ -1,7 +1,7 @@
-//! The harness: a running bridge, in a thread and a runtime of its own, as a process would have it.
+//! The harness: a running bridge in its own thread and runtime, as in its own process.
 //!
-//! When it is dropped it is asked to stop, must end well, and must leave no unfinished job behind: an
-//! invariant that no test has to remember.
+//! Dropping it stops the bridge and checks that it ended without an error and left no unfinished job, so no test has to
+//! check that.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,10 +16,10 @@ use sqlx::{ConnectOptions, Row};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-/// Longer than anything here takes, on a machine with other things to do.
+/// Longer than anything here takes, even on a busy machine.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A bridge that runs.
+/// A running bridge.
 pub struct TestBridge {
     pub client: Client,
     public: String,
@@ -38,7 +38,7 @@ struct Ended {
 impl TestBridge {
     pub async fn start(bridge: Bridge, folder: Arc<TempDir>) -> Self {
         let shutdown = Shutdown::manual();
-        let (tell, told) = oneshot::channel();
+        let (send_addresses, addresses) = oneshot::channel();
         let thread = std::thread::spawn({
             let (shutdown, folder) = (shutdown.clone(), folder.clone());
             move || {
@@ -50,14 +50,14 @@ impl TestBridge {
                 runtime.block_on(async {
                     let listeners = Listeners::bind(bridge.config()).await.unwrap();
                     let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap();
-                    tell.send((address(&listeners.public), address(&listeners.admin))).unwrap();
+                    send_addresses.send((address(&listeners.public), address(&listeners.admin))).unwrap();
                     let error = bridge.run(listeners, shutdown).await.err().map(|error| error.to_string());
                     let unfinished = if error.is_none() { unfinished(&folder).await } else { Vec::new() };
                     Ended { error, unfinished }
                 })
             }
         });
-        let (public, admin) = told.await.unwrap();
+        let (public, admin) = addresses.await.unwrap();
         let started = Self {
             client: client(),
             public: format!("http://{public}"),
@@ -71,7 +71,7 @@ impl TestBridge {
         started
     }
 
-    /// Some jobs are still unfinished when this bridge ends, and that is meant.
+    /// Allows unfinished jobs at the end of this bridge.
     pub fn leaves_jobs(mut self) -> Self {
         self.may_leave_jobs = true;
         self
@@ -86,17 +86,17 @@ impl TestBridge {
         &self.folder
     }
 
-    /// What the widget block of this handler calls.
+    /// The address that a widget block of this handler calls.
     pub fn url(&self, handler: &str) -> String {
         format!("{}/widget_request/{handler}", self.public)
     }
 
-    /// The bot's request, as the bot posts it.
+    /// Sends the bot's request.
     pub async fn call(&self, bot: &Bot, handler: &str) -> Ack {
         bot.call(&self.url(handler)).await.unwrap()
     }
 
-    /// The bot asks, and is answered 200; gives the job's id.
+    /// Sends the bot's request, and checks that the answer is 200. Returns the job's id.
     pub async fn ask(&self, bot: &Bot, handler: &str) -> String {
         let ack = self.call(bot, handler).await;
         assert_eq!((ack.status, &ack.json()["duplicate"]), (200, &Value::Bool(false)), "{}", ack.body);
@@ -108,7 +108,7 @@ impl TestBridge {
         request.body(body).send().await.unwrap()
     }
 
-    /// `GET` of the admin listener: status and JSON.
+    /// `GET` from the admin listener: status and JSON.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         json(self.client.get(format!("{}{path}", self.admin)).send().await.unwrap()).await
     }
@@ -128,7 +128,7 @@ impl TestBridge {
         job
     }
 
-    /// Moves a job as an operator does: `retry` or `cancel`.
+    /// Changes a job as an operator does: `retry` or `cancel`.
     pub async fn operator(&self, id: &str, does: &str) -> (u16, Value) {
         self.admin_post(&format!("/api/v1/jobs/{id}/{does}"), &Value::Null).await
     }
@@ -137,12 +137,12 @@ impl TestBridge {
         self.get("/api/v1/jobs?limit=500").await.1["jobs"].as_array().unwrap().clone()
     }
 
-    /// Waits until the job is in that state, and gives it.
+    /// Waits until the job is in `state`, and returns it.
     pub async fn in_state(&self, id: &str, state: &str) -> Value {
         self.job_with(id, |job| job["state"] == state).await
     }
 
-    /// Waits until the job is as wanted, and gives it.
+    /// Waits until the job is as `wanted`, and returns it.
     pub async fn job_with(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let limit = Instant::now() + TEST_TIMEOUT;
         loop {
@@ -151,11 +151,11 @@ impl TestBridge {
             if wanted(&job) {
                 return job;
             }
-            assert!(Instant::now() < limit, "the job stays as it is: {job:#}");
+            assert!(Instant::now() < limit, "the job does not change: {job:#}");
         }
     }
 
-    /// Waits until no job is unfinished.
+    /// Waits until every job is finished.
     pub async fn settled(&self) {
         self.until("all jobs to be finished", || async {
             let (_, stats) = self.get("/api/v1/stats").await;
@@ -164,7 +164,7 @@ impl TestBridge {
         .await;
     }
 
-    /// Waits until `/health/ready` says that this account waits for an operator, and returns what it says.
+    /// Waits until `/health/ready` says that this account waits for an operator. Returns the reason.
     pub async fn waiting(&self, host: &str) -> String {
         let limit = Instant::now() + TEST_TIMEOUT;
         loop {
@@ -174,30 +174,30 @@ impl TestBridge {
             if let Some(entry) = entry {
                 return entry["why"].as_str().unwrap().to_owned();
             }
-            assert!(Instant::now() < limit, "nobody waits: {ready}");
+            assert!(Instant::now() < limit, "the account does not wait: {ready}");
         }
     }
 
-    /// Asks again and again, with a round trip to the bridge in between, until it is so.
+    /// Repeats `is_so` until it holds, with a round trip to the bridge in between.
     pub async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
         let limit = Instant::now() + TEST_TIMEOUT;
         while !is_so().await {
-            assert!(Instant::now() < limit, "waited in vain for {what}");
+            assert!(Instant::now() < limit, "timeout while waiting for {what}");
             self.get("/health/live").await;
         }
     }
 
-    /// Asks it to stop, and does not wait for it.
+    /// Asks the bridge to stop, without waiting for its end.
     pub fn ask_to_stop(&self) {
         self.shutdown.ask();
     }
 
-    /// Asks it to stop at once, and does not wait for it.
+    /// Forces the bridge to stop, without waiting for its end.
     pub fn force_stop(&self) {
         self.shutdown.force();
     }
 
-    /// Stops it and gives its folder, for the next one.
+    /// Stops the bridge. Returns its folder, for the next one.
     pub async fn stop(mut self) -> Arc<TempDir> {
         self.shutdown.ask();
         let thread = self.thread.take().unwrap();
@@ -218,7 +218,7 @@ impl Drop for TestBridge {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         if std::thread::panicking() {
-            // The test has failed already: no second panic, and no waiting for handlers that it holds.
+            // The test has already failed: do not panic again, and do not wait for handlers that it holds.
             self.shutdown.force();
             let _ended = thread.join();
         } else {
@@ -228,7 +228,7 @@ impl Drop for TestBridge {
     }
 }
 
-/// A client of its own for each test. It follows nothing, knows no proxy, and repeats nothing.
+/// A client without redirects, proxies and retries.
 pub fn client() -> Client {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -245,7 +245,7 @@ async fn json(response: Response) -> (u16, Value) {
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-/// The jobs that are not finished, read past the bridge: `STATE of HANDLER, ATTEMPTS attempts`.
+/// The unfinished jobs, read directly from the store: `STATE of HANDLER, ATTEMPTS attempts`.
 async fn unfinished(folder: &TempDir) -> Vec<String> {
     let file = SqliteConnectOptions::new().filename(folder.path().join("bridge.db")).read_only(true);
     let mut connection = file.connect().await.unwrap();
@@ -253,9 +253,9 @@ async fn unfinished(folder: &TempDir) -> Vec<String> {
         .fetch_all(&mut connection)
         .await
         .unwrap();
-    let told = |row: &sqlx::sqlite::SqliteRow| {
+    let line = |row: &sqlx::sqlite::SqliteRow| {
         let (state, handler, attempts): (String, String, i64) = (row.get(0), row.get(1), row.get(2));
         format!("{state} of {handler}, {attempts} attempts")
     };
-    rows.iter().map(told).collect()
+    rows.iter().map(line).collect()
 }

@@ -1,4 +1,4 @@
-//! Kommo, played: accounts and bots as most tests want them.
+//! The simulated Kommo: accounts and bots for most tests.
 
 use std::time::Duration;
 
@@ -13,14 +13,13 @@ pub async fn kommo() -> Simulator {
     account(1).await
 }
 
-/// The account of this number. All of them share the integration.
+/// The account with this number. All accounts share the integration.
 pub async fn account(number: u32) -> Simulator {
     playing(Options::numbered(number)).await
 }
 
-/// An account with these options. Its bots wait longer than Kommo's: how fast an answer is, is measured
-/// where it matters, and must not fail a test elsewhere when the machine is busy. It speaks Russian, so that a bridge that
-/// decided on a title would fail.
+/// An account with these options. Its bots wait longer than Kommo's, so that a busy machine does not fail tests that do
+/// not measure the time of an answer. Its texts are Russian, so that a bridge that depends on a title would fail.
 pub async fn playing(options: Options) -> Simulator {
     Simulator::start(Options { answer_timeout: TEST_TIMEOUT, language: Language::Russian, ..options })
         .await
@@ -41,32 +40,32 @@ pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -
     kommo.bot(plan().faults(faults))
 }
 
-/// Waits, within a limit, until the bot went on.
+/// Waits, with a timeout, until the bot is continued.
 pub async fn continued(bot: &Bot) -> Continue {
     tokio::time::timeout(TEST_TIMEOUT, bot.continued())
         .await
-        .unwrap_or_else(|_| panic!("the bot still waits: {:#?}", bot.report()))
+        .unwrap_or_else(|_| panic!("the bot is still waiting: {:#?}", bot.report()))
 }
 
-/// Waits until one more bot of this account has asked and was continued. By then, whatever was due before it has had its
-/// turn, so a test can say that something did not happen.
+/// Waits until one more bot of this account is continued. By then everything that was due before has had its turn, so a
+/// test can claim that something did not happen.
 pub async fn one_more_continued(bridge: &TestBridge, kommo: &Simulator) {
     let bot = bot(kommo);
     bridge.ask(&bot, "echo").await;
     continued(&bot).await;
 }
 
-/// The continues that were tried for this bot.
+/// All calls that tried to continue this bot.
 pub fn calls_for(kommo: &Simulator, bot: &Bot) -> Vec<Call> {
     kommo.calls().into_iter().filter(|call| call.bot == Some(bot.id())).collect()
 }
 
-/// The times between one call and the next.
+/// The times between consecutive calls.
 pub fn gaps(calls: &[Call]) -> Vec<Duration> {
     calls.windows(2).map(|pair| pair[1].instant - pair[0].instant).collect()
 }
 
-/// A clock that stands still at the machine's time, which tokens are made for.
+/// A manual clock that starts at the machine's time, which the tokens' times refer to.
 pub fn manual_clock() -> ManualClock {
     ManualClock::new(Clock::system().now())
 }

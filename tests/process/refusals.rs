@@ -27,7 +27,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("handlers.h.kind = \"parrot\"", &["bridge.toml:10: handlers.h.kind: must be one of `echo`"]),
     (
         "handlers.h.max_attempts = 3",
-        &["bridge.toml:10: handlers.h: nobody provides this handler", "handlers.h.kind", "echo"],
+        &["bridge.toml:10: handlers.h: no one provides this handler", "handlers.h.kind", "echo"],
     ),
     ("log.filter = \"info,a=loud\"", &["bridge.toml:10: log.filter: must be a filter"]),
     (
@@ -36,7 +36,8 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     ("this is no toml", &["bridge.toml:10"]),
     (
-        "server.max_connections = 0\nworkers.grace = \"x\"",
+        "server.max_connections = 0\
+workers.grace = \"x\"",
         &["bridge.toml:10: server.max_connections", "bridge.toml:11: workers.grace"],
     ),
 ];
@@ -54,7 +55,8 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
         command.env("BRIDGE_SERVER__LISTEN", &address);
         let ended = crate::process::run(command).expect(2);
         for words in *said {
-            assert!(ended.err.contains(words), "{line}: no `{words}` in\n{}", ended.err);
+            assert!(ended.err.contains(words), "{line}: no `{words}` in\
+{}", ended.err);
         }
         assert_eq!(home.run(&["config", "check"]).expect(2).err, ended.err, "{line}");
         assert_eq!(ended.out, "", "{line}");
@@ -66,7 +68,10 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
 #[test]
 fn without_a_handler_nothing_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let integration = "[integrations.main]\nclient_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\nclient_secret = \"b\"\n";
+    let integration = "[integrations.main]\
+client_uuid = \"11111111-0c1e-4d57-8c6e-2f6f3f1f0d11\"\
+client_secret = \"b\"\
+";
     fs::write(folder.path().join("bridge.toml"), integration).unwrap();
     for arguments in [&["serve"][..], &["config", "check"]] {
         let mut command = crate::process::program();
