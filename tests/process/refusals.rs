@@ -55,8 +55,12 @@ async fn a_broken_configuration_exits_2_says_why_and_touches_nothing() {
         command.env("BRIDGE_SERVER__LISTEN", &address);
         let ended = crate::process::run(command).expect(2);
         for words in *expected {
-            assert!(ended.err.contains(words), "{line}: no `{words}` in\
-{}", ended.err);
+            assert!(
+                ended.err.contains(words),
+                "{line}: no `{words}` in\
+{}",
+                ended.err
+            );
         }
         assert_eq!(home.run(&["config", "check"]).expect(2).err, ended.err, "{line}");
         assert_eq!(ended.out, "", "{line}");
