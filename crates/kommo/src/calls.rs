@@ -46,8 +46,8 @@ impl Client {
 
     /// Reads all pages of the account's widgets, each when the stream is polled for it.
     ///
-    /// The stream follows Kommo's links to the next page. It ends after a page that fails, and with an error if a link leads to
-    /// another host or back to a page that was read.
+    /// The stream follows Kommo's links to the next page. It ends after a page that fails, and with an error if a link
+    /// leads to another host or back to a page that was read.
     pub fn widget_pages(&self, limit: u32) -> BoxStream<'static, Result<WidgetPage, Error>> {
         let client = self.clone();
         let first = list_path(1, limit);
@@ -125,11 +125,12 @@ impl Client {
 
     /// Continues the bot that waits at `return_url`. The token must belong to an administrator.
     ///
-    /// The continue is a write, so the client does not retry it if its response is lost. If the continue must arrive, return it
-    /// as the completion of a handler, which the bridge delivers.
+    /// The continue is a write, so the client does not retry it if its response is lost. If the continue must arrive,
+    /// return it as the completion of a handler, which the bridge delivers.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::NotFound`] if no bot waits there, [`Error::Refused`] if `return_url` belongs to another account.
+    /// See [`Error`]; [`Error::NotFound`] if no bot waits there, [`Error::Refused`] if `return_url` belongs to another
+    /// account.
     pub async fn continue_bot(
         &self,
         return_url: &ReturnUrl,
@@ -200,8 +201,8 @@ impl Client {
     /// Like [`post_json`](Self::post_json), but returns the response as a type of your own.
     ///
     /// # Errors
-    /// The errors of [`get`](Self::get). After [`Error::Unexpected`], the call has taken effect although its response does not
-    /// fit.
+    /// The errors of [`get`](Self::get). After [`Error::Unexpected`], the call has taken effect although its response does
+    /// not fit.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -214,8 +215,8 @@ impl Client {
     /// Like [`patch_json`](Self::patch_json), but returns the response as a type of your own.
     ///
     /// # Errors
-    /// The errors of [`get`](Self::get). After [`Error::Unexpected`], the call has taken effect although its response does not
-    /// fit.
+    /// The errors of [`get`](Self::get). After [`Error::Unexpected`], the call has taken effect although its response does
+    /// not fit.
     pub async fn patch<T: DeserializeOwned>(
         &self,
         path: &str,

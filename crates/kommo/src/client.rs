@@ -1,8 +1,8 @@
 //! The client for one account.
 //!
-//! Every call takes the same steps. It gets a bearer, waits for a permit from the limiter that all calls to the account share,
-//! passes the host rules, is sent, and then does what [`retry`](super::retry) decides. While a call waits for a permit or for
-//! another token, it holds no reservation, so waiting calls cannot deadlock.
+//! Every call takes the same steps. It gets a bearer, waits for a permit from the limiter that all calls to the account
+//! share, passes the host rules, is sent, and then does what [`retry`](super::retry) decides. While a call waits for a
+//! permit or for another token, it holds no reservation, so waiting calls cannot deadlock.
 
 mod factory;
 mod options;
@@ -33,9 +33,9 @@ pub use options::ClientOptions;
 
 /// Makes calls to one Kommo account. Cheap to clone; clones share the pace and the connections.
 ///
-/// It keeps to the account's rate, waits when Kommo asks it to, and sends the token only to the account. It tries a read up to
-/// four times if that may help. It sends a write once, and retries it only after a response that shows that Kommo did nothing
-/// (401, 429). If the response to a write is lost, we cannot tell whether the write took effect.
+/// It keeps to the account's rate, waits when Kommo asks it to, and sends the token only to the account. It tries a read up
+/// to four times if that may help. It sends a write once, and retries it only after a response that shows that Kommo did
+/// nothing (401, 429). If the response to a write is lost, we cannot tell whether the write took effect.
 ///
 /// A handler of the bridge gets a client from its context. Other programs call [`Client::new`]:
 ///
@@ -101,8 +101,8 @@ impl Client {
         Ok(Arc::new(clients).client_at(origin))
     }
 
-    /// Returns the client with another limit on how long a call waits: for its turn, for the end of a pause, and for retries.
-    /// The limit does not interrupt a call that was already sent.
+    /// Returns the client with another limit on how long a call waits: for its turn, for the end of a pause, and for
+    /// retries. The limit does not interrupt a call that was already sent.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }

@@ -1,7 +1,7 @@
 //! The errors of a call.
 //!
-//! Each text says what to do, followed by Kommo's own text in one line of at most 1,000 characters. That text can be Russian, so
-//! match on the variant, not on the text. No error contains a body or a token. The underlying error is the
+//! Each text says what to do, followed by Kommo's own text in one line of at most 1,000 characters. That text can be
+//! Russian, so match on the variant, not on the text. No error contains a body or a token. The underlying error is the
 //! [`source`](std::error::Error::source), so print the whole chain for operators.
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The HTTP client for all calls to Kommo. It decides where a bearer may be sent, and how long a call may take.
 //!
-//! It follows no redirects, retries nothing, reads only as much of a response as decisions need, and uses no proxy except the
-//! one in `delivery.proxy`. It connects to no private address unless the configuration allows that. If a proxy resolves names,
-//! the proxy decides. An IP literal does not reach the resolver, so the client also checks the URL of each call.
+//! It follows no redirects, retries nothing, reads only as much of a response as decisions need, and uses no proxy except
+//! the one in `delivery.proxy`. It connects to no private address unless the configuration allows that. If a proxy resolves
+//! names, the proxy decides. An IP literal does not reach the resolver, so the client also checks the URL of each call.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! Lenient parsing of JSON from PHP: numbers as strings, flags as numbers, empty objects as lists, and null for empty values.
+//! Lenient parsing of JSON from PHP: numbers as strings, flags as numbers, empty objects as lists, and null for empty
+//! values.
 //!
-//! The documented forms are parsed as documented. These other forms are accepted too, so that one odd widget does not make a
-//! list of 200 unreadable.
+//! The documented forms are parsed as documented. These other forms are accepted too, so that one odd widget does not make
+//! a list of 200 unreadable.
 
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};

@@ -1,9 +1,10 @@
-//! A client for Kommo (formerly amoCRM): typed calls to an account, the meaning of each response, and the pace of all calls.
+//! A client for Kommo (formerly amoCRM): typed calls to an account, the meaning of each response, and the pace of all
+//! calls.
 //!
 //! # In your own program
 //!
-//! Create a [`Client`] with an account's address and a long-lived token. It has the five methods of Kommo's Widgets API, and
-//! [`get`](Client::get), [`post`](Client::post) and [`patch`](Client::patch) for any other path:
+//! Create a [`Client`] with an account's address and a long-lived token. It has the five methods of Kommo's Widgets API,
+//! and [`get`](Client::get), [`post`](Client::post) and [`patch`](Client::patch) for any other path:
 //!
 //! ```no_run
 //! use salesbot_bridge_kommo::{Client, ClientOptions, Error};

@@ -1,7 +1,7 @@
 //! OAuth 2.0 with Kommo: exchanges a code or a refresh token for a new pair of tokens, and finds an account that has moved.
 //!
-//! Kommo's errors describe the problem in `hint`; title and detail can be Russian. Only some hints mean that a token is no
-//! longer valid. After any other error (a mistyped secret, an outage), the account keeps its tokens.
+//! Kommo's errors describe the problem in `hint`; title and detail can be Russian. Only some hints mean that a token has
+//! become invalid. After any other error (a mistyped secret, an outage), the account keeps its tokens.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The outcome of a call to Kommo. Only this module interprets a status and a body.
 //!
-//! The sender, the typed client and the token renewal decide on a [`CallOutcome`], never on a status. The title and detail of
-//! Kommo's errors can be Russian, so the classification uses only the status, codes, and whether the body is JSON.
+//! The sender, the typed client and the token renewal decide on a [`CallOutcome`], never on a status. The title and detail
+//! of Kommo's errors can be Russian, so the classification uses only the status, codes, and whether the body is JSON.
 //!
 //! | response | outcome |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Applies the proxy and the trusted certificates to the HTTP client.
 //!
-//! The client ignores proxies in the environment; only `delivery.proxy` counts. A failure of the proxy happens before the call is
-//! sent, so such a call is retried, and its error names the proxy.
+//! The client ignores proxies in the environment; only `delivery.proxy` counts. If the proxy fails, the call was
+//! not sent, and its error names the proxy.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -10,8 +10,8 @@ use url::Url;
 
 use model::Outgoing;
 
-/// Returns a builder for a client that uses the proxy and certificates of `outgoing`, follows no redirects, and retries nothing.
-/// It does not check where calls go.
+/// Returns a builder for a client that uses the proxy and certificates of `outgoing`, follows no redirects, and retries
+/// nothing. It does not check where calls go.
 ///
 /// # Errors
 /// The certificates or the proxy's address are invalid. The configuration has already checked both.

@@ -1,7 +1,7 @@
 //! The body of an error, reduced to what decisions and operators need.
 //!
-//! Kommo's errors are RFC 9457 problem details with `validation-errors`. Title and detail can be Russian, so they are only for
-//! people.
+//! Kommo's errors are RFC 9457 problem details with `validation-errors`. Title and detail can be Russian, so they are only
+//! for people.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -43,8 +43,8 @@ const MAX_TEXT_CHARS: usize = 1_000;
 impl ApiProblem {
     /// Parses a body; `None` if it is not a JSON object.
     ///
-    /// Each part is parsed separately, so that one undocumented part does not hide the others. If the bridge overlooked a code
-    /// or a pause, it would do the wrong thing.
+    /// Each part is parsed separately, so that one undocumented part does not hide the others. If the bridge overlooked a
+    /// code or a pause, it would do the wrong thing.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let map = lenient::object_of(body)?;
         let seconds = map.get("retry_after").and_then(lenient::seconds);

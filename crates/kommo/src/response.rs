@@ -80,16 +80,16 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
-    /// Whether this is a success with an HTML page, which Kommo's API never sends. A success of Kommo has the type `text/html`
-    /// and the text `Accepted`, so only the body decides.
+    /// Whether this is a success with an HTML page, which Kommo's API never sends. A success of Kommo has the type
+    /// `text/html` and the text `Accepted`, so only the body decides.
     pub(super) fn is_web_page(&self) -> bool {
         matches!(self.status, 200 | 206) && begins_as_markup(&self.body)
     }
 
     /// The content of an error's body; `None` if the body is not a JSON object, or the beginning of one.
     ///
-    /// A truncated body cannot be parsed. But it still matters whether it was JSON, because that decides what a 403 means. If
-    /// not even the first byte arrived, the header decides.
+    /// A truncated body cannot be parsed. But it still matters whether it was JSON, because that decides what a 403 means.
+    /// If not even the first byte arrived, the header decides.
     pub(super) fn problem(&self) -> Option<ApiProblem> {
         ApiProblem::read(&self.body).or_else(|| {
             let begins_as_json = match without_bom(&self.body).trim_ascii_start().first() {

@@ -1,8 +1,8 @@
 //! Decides whether to retry a call of the typed client, without I/O.
 //!
-//! A read is retried if that may help. A write is retried only if Kommo certainly did nothing: with a 401, it did not accept the
-//! caller, and with a 429, it did not process the call. If the response to a write is lost, we cannot tell whether the write
-//! took effect.
+//! A read is retried if that may help. A write is retried only if Kommo certainly did nothing: with a 401, it did not
+//! accept the caller, and with a 429, it did not process the call. If the response to a write is lost, we cannot tell
+//! whether the write took effect.
 
 use std::time::Duration;
 
@@ -67,8 +67,8 @@ pub(super) fn decide(outcome: &CallOutcome, context: RetryContext) -> Decision {
 
 /// Whether Kommo processed the call.
 ///
-/// A 403 says nothing about other calls, and in particular not about continues. The token's user may lack the right for only this
-/// call, or a firewall may refuse its content. If Kommo blocks the IP address, the next continue detects it.
+/// A 403 says nothing about other calls, and in particular not about continues. The token's user may lack the right for
+/// only this call, or a firewall may refuse its content. If Kommo blocks the IP address, the next continue detects it.
 const fn is_processed(outcome: &CallOutcome) -> bool {
     match outcome {
         CallOutcome::Accepted { .. }

@@ -1,8 +1,8 @@
 //! The settings of a widget, which are sent to install it, and which its own integration may read.
 //!
-//! The client checks them against the widget's `settings_template` before it sends them, and reports all mistakes. Some settings
-//! are secrets, and only the template says which. So `Debug` shows no values, and [`WidgetSettings::masked`] shows only those
-//! that are certainly not secret.
+//! The client checks them against the widget's `settings_template` before it sends them, and reports all mistakes. Some
+//! settings are secrets, and only the template says which. So `Debug` shows no values, and [`WidgetSettings::masked`] shows
+//! only those that are certainly not secret.
 
 use std::fmt;
 
@@ -88,8 +88,8 @@ impl WidgetSettings {
     /// Checks the settings against a widget's template.
     ///
     /// # Errors
-    /// All mistakes: mandatory settings that are missing or empty, values of the wrong type, and keys that the template does
-    /// not have.
+    /// All mistakes: mandatory settings that are missing or empty, values of the wrong type, and keys that the template
+    /// does not have.
     pub fn check(&self, template: &[SettingField]) -> Result<(), Vec<SettingMistake>> {
         let mut mistakes = Vec::new();
         for field in template {
@@ -108,8 +108,8 @@ impl WidgetSettings {
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }
 
-    /// The settings with `********` in place of all values that are or may be secrets: passwords, and values that are neither
-    /// text nor a user's extension according to the template.
+    /// The settings with `********` in place of all values that are or may be secrets: passwords, and values that are
+    /// neither text nor a user's extension according to the template.
     pub fn masked(&self, template: &[SettingField]) -> Value {
         let masked = self.0.iter().map(|(key, value)| {
             let kind = template.iter().find(|field| field.key == *key).map(|field| &field.kind);
@@ -185,8 +185,12 @@ enum Fault {
     NotAText,
     #[error("is missing")]
     NoPart,
-    #[error("is not a setting of this widget ({})", if known.is_empty() { "it has none".to_owned() } else { format!("expected one of: {}", known.join(", ")) })]
+    #[error("is not a setting of this widget ({})", expected_keys(known))]
     Unknown { known: Vec<String> },
+}
+
+fn expected_keys(known: &[String]) -> String {
+    if known.is_empty() { "it has none".to_owned() } else { format!("expected one of: {}", known.join(", ")) }
 }
 
 fn wanted(kind: &SettingType) -> &'static str {

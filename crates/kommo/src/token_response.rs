@@ -1,5 +1,5 @@
-//! The response to a request for tokens, parsed leniently. A code or a refresh token works only once, so an odd field must not
-//! make the new tokens unusable.
+//! The response to a request for tokens, parsed leniently. A code or a refresh token works only once, so an odd field must
+//! not make the new tokens unusable.
 //!
 //! | field | accepted | otherwise |
 //! |---|---|---|
@@ -20,9 +20,11 @@ use model::Timestamp;
 use super::lenient;
 use super::token_claims::claims_of;
 
-/// The lifetime of an access token if the response names none. Kommo's tokens are valid for a day; a short guess does no harm.
+/// The lifetime of an access token if the response names none. Kommo's tokens are valid for a day; a short guess does no
+/// harm.
 pub(super) const DEFAULT_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
-/// The maximum lifetime: Kommo's long-lived tokens are valid for five years. A larger number is a date, milliseconds or nonsense.
+/// The maximum lifetime: Kommo's long-lived tokens are valid for five years. A larger number is a date, milliseconds or
+/// nonsense.
 pub(super) const MAX_TOKEN_LIFE: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
 
 /// A new pair of tokens.

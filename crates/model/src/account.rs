@@ -50,8 +50,8 @@ pub enum Authorization {
         /// The reason, as text for people.
         reason: String,
     },
-    /// A person disconnected the integration in Kommo. The bridge refuses the account's requests until a person authorizes it
-    /// again.
+    /// A person disconnected the integration in Kommo. The bridge refuses the account's requests until a person authorizes
+    /// it again.
     Revoked {
         /// The reason, as text for people.
         reason: String,

@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct Budget {
     /// Bytes of unfinished jobs. Above this limit, the bridge refuses the account's requests.
     pub unfinished: u64,
-    /// Bytes of all jobs. Above this limit, the store drops the bodies of the account's oldest delivered and cancelled jobs;
-    /// the bridge refuses no request because of it.
+    /// Bytes of all jobs. Above this limit, the store drops the bodies of the account's oldest delivered and cancelled
+    /// jobs; the bridge refuses no request because of it.
     pub stored: u64,
     /// The limit on new requests; `None` if there is no limit.
     pub requests: Option<RequestRate>,

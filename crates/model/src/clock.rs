@@ -52,8 +52,8 @@ impl Clock {
         }
     }
 
-    /// The calendar time at which this clock was created, plus the time elapsed since. Unlike [`now`](Self::now), it does not
-    /// jump. For schedules, time budgets and leases, which must not change if someone sets the machine's clock.
+    /// The calendar time at which this clock was created, plus the time elapsed since. Unlike [`now`](Self::now), it does
+    /// not jump. For schedules, time budgets and leases, which must not change if someone sets the machine's clock.
     pub fn steady(&self) -> Timestamp {
         match &self.0 {
             Source::System { started, calendar } => *calendar + started.elapsed(),
@@ -64,8 +64,8 @@ impl Clock {
         }
     }
 
-    /// Converts `moment` from [`steady`](Self::steady) time to calendar time, to show a scheduled moment to people. The result
-    /// is wrong if someone sets the machine's clock before then.
+    /// Converts `moment` from [`steady`](Self::steady) time to calendar time, to show a scheduled moment to people. The
+    /// result is wrong if someone sets the machine's clock before then.
     pub fn calendar_at(&self, moment: Timestamp) -> Timestamp {
         let (calendar, steady) = (self.now(), self.steady());
         if moment < steady { calendar - steady.since(moment) } else { calendar + moment.since(steady) }

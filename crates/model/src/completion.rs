@@ -53,8 +53,8 @@ impl Completion {
     /// Sets `key` of the data to `value`; the bot reads it as `{{json.KEY}}`.
     ///
     /// An empty string is allowed, but the bot then shows the placeholder to the customer, and the bridge logs the key. A
-    /// value that JSON cannot express is a mistake that the check reports: NaN, an infinity, or a map with keys that are not
-    /// strings.
+    /// value that JSON cannot express is a mistake that the check reports: NaN, an infinity, or a map with keys that are
+    /// not strings.
     #[must_use]
     pub fn data(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
@@ -94,8 +94,8 @@ impl Completion {
         self
     }
 
-    /// The keys of the data that have an empty string as their value. Dots join nested keys. At most 20 keys, and none that is
-    /// nested more deeply than the limit allows.
+    /// The keys of the data that have an empty string as their value. Dots join nested keys. At most 20 keys, and none that
+    /// is nested more deeply than the limit allows.
     pub fn empty_values(&self) -> Vec<String> {
         let mut found = Vec::new();
         collect_empty(&self.data, "", MAX_DEPTH + 1, &mut found);

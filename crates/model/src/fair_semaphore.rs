@@ -3,9 +3,9 @@
 //! The workers divide permits between handlers, and the sender divides them between accounts. A slow lane holds its permits
 //! for a long time, so no lane may take all free permits.
 //!
-//! If all lanes are known, each lane has a reserved share, which is half of an equal part. Busy lanes get the rest. If lanes
-//! come and go, a lane may hold as many permits as it leaves free (three quarters of all permits while it is the only lane).
-//! So even many slow lanes leave some permits for the next one.
+//! If all lanes are known, each lane has a reserved share, which is half of an equal part. Busy lanes get the rest. If
+//! lanes come and go, a lane may hold as many permits as it leaves free (three quarters of all permits while it is the only
+//! lane). So even many slow lanes leave some permits for the next one.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -136,8 +136,8 @@ pub enum HostRefusal {
     NotAllowed,
 }
 
-/// Whether the public Internet routes `address`: it is not loopback, private, link-local, shared, reserved, documentation or
-/// multicast, nor an IPv6 form of such an IPv4 address.
+/// Whether the public Internet routes `address`: it is not loopback, private, link-local, shared, reserved, documentation
+/// or multicast, nor an IPv6 form of such an IPv4 address.
 pub fn is_public_address(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),

@@ -30,8 +30,8 @@ pub struct Job {
     pub delivery_attempts: u32,
     /// The last error, if there was one.
     pub last_error: Option<String>,
-    /// The handler's completion, if the fallback replaced it. `None` if [`state`](Self::state) contains it, or if the handler
-    /// returned no valid completion.
+    /// The handler's completion, if the fallback replaced it. `None` if [`state`](Self::state) contains it, or if the
+    /// handler returned no valid completion.
     pub handler_completion: Option<CheckedCompletion>,
     /// The state.
     pub state: State,
@@ -116,8 +116,8 @@ pub struct DeliveringJob {
 }
 
 impl DeliveringJob {
-    /// The newer job, if this job's continue would answer its question. Only a repeated continue is superseded. The first one
-    /// may be late, but the bot may still wait for it.
+    /// The newer job, if this job's continue would answer its question. Only a repeated continue is superseded. The first
+    /// one may be late, but the bot may still wait for it.
     pub fn superseded(&self) -> Option<JobId> {
         self.superseded_by.filter(|_| self.tried)
     }

@@ -1,16 +1,16 @@
 //! Repairs JSON from outside that strict parsers refuse or would change: half characters, and numbers with too many digits.
 //!
 //! PHP may cut a message within a character and write the rest into JSON: bytes that are not UTF-8, or one half of a
-//! surrogate pair (`\ud83d`). A strict parser refuses the whole text, and the bot would hang because of half an emoji. Here,
-//! each half becomes U+FFFD.
+//! surrogate pair (`\ud83d`). A strict parser refuses the whole text, and the bot would hang because of half an emoji.
+//! Here, each half becomes U+FFFD.
 //!
 //! A number that `i64`, `u64` or `f64` cannot represent exactly becomes a string of the same characters. So a bot prints
 //! `{{json.x}}` with the exact digits, and a handler reads them from the string.
 
 use std::borrow::Cow;
 
-/// Repairs `bytes`, so that a strict parser accepts them. Text that is not JSON is not changed, except for bytes that are not
-/// UTF-8, a byte order mark and surrounding white space.
+/// Repairs `bytes`, so that a strict parser accepts them. Text that is not JSON is not changed, except for bytes that are
+/// not UTF-8, a byte order mark and surrounding white space.
 pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
     let text = String::from_utf8_lossy(bytes);

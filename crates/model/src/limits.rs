@@ -1,7 +1,7 @@
 //! Kommo's limits on a completion, and the error that names the broken limit.
 //!
-//! If a completion breaks a limit, Kommo refuses the whole call with a 400 and the bot hangs. So the bridge refuses it first,
-//! where the author sees the error.
+//! If a completion breaks a limit, Kommo refuses the whole call with a 400 and the bot hangs. So the bridge refuses it
+//! first, where the author sees the error.
 
 use std::error::Error;
 use std::fmt;
@@ -15,8 +15,8 @@ pub(super) const MAX_SHOW_UNITS: usize = 80;
 pub(super) const MAX_BUTTONS: usize = 25;
 /// The maximum depth of data. This limit is ours, not Kommo's: stored data must be readable, and JSON parsers stop at 128.
 pub(super) const MAX_DEPTH: usize = 64;
-/// The maximum size of a completion as JSON, in bytes. This limit is ours, not Kommo's: each completion is stored, and is in
-/// memory until it is sent.
+/// The maximum size of a completion as JSON, in bytes. This limit is ours, not Kommo's: each completion is stored, and is
+/// in memory until it is sent.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// The reason why a completion is refused. The text names the limit and what to do.

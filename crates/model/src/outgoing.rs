@@ -42,8 +42,8 @@ pub struct ProxyUrl(Url);
 
 impl ProxyUrl {
     /// The allowed format, as the end of the sentence "must be …".
-    pub const ALLOWED: &'static str = "a URL of scheme, host and port like \"http://proxy.example:3128\" (the scheme is http, https, socks5 \
-         or socks5h; user:password@ may precede the host), or \"env\"";
+    pub const ALLOWED: &'static str = "a URL of scheme, host and port like \"http://proxy.example:3128\" (the scheme is http, https, \
+         socks5 or socks5h; user:password@ may precede the host), or \"env\"";
 
     /// Parses an address; `None` if its format is not [allowed](Self::ALLOWED).
     pub fn read(text: &str) -> Option<Self> {

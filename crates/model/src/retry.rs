@@ -7,7 +7,8 @@ use super::{CheckedCompletion, Step, Timestamp};
 /// The time between the start of a handler's last attempt and the end of its time to answer.
 pub const LAST_ATTEMPT_MARGIN: Duration = Duration::from_secs(1);
 
-/// Exponential backoff with jitter: each delay is a random part of a ceiling, which starts at `base` and doubles up to `cap`.
+/// Exponential backoff with jitter: each delay is a random part of a ceiling, which starts at `base` and doubles up to
+/// `cap`.
 ///
 /// Jitter spreads the retries of jobs that failed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub struct Backoff {
 /// The random part of a delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jitter {
-    /// The whole delay is random. This spreads retries most, but a delay may be near zero, so it suits an unlimited number of
-    /// retries.
+    /// The whole delay is random. This spreads retries most, but a delay may be near zero, so it suits an unlimited number
+    /// of retries.
     Full,
     /// Half of the delay is random and half is fixed, so that a limited number of attempts covers a minimum time.
     Equal,
@@ -68,8 +69,8 @@ pub struct HandlerPolicy {
 }
 
 impl HandlerPolicy {
-    /// The delays between attempts: 500 ms, doubling up to 8 s or a sixth of `answer_within`, whichever is longer, with equal
-    /// jitter. With the defaults, the attempts cover at least 24 s, so an outage of 20 s costs no answer.
+    /// The delays between attempts: 500 ms, doubling up to 8 s or a sixth of `answer_within`, whichever is longer, with
+    /// equal jitter. With the defaults, the attempts cover at least 24 s, so an outage of 20 s costs no answer.
     pub fn backoff(&self) -> Backoff {
         Backoff {
             base: Duration::from_millis(500),
@@ -91,8 +92,8 @@ impl Default for HandlerPolicy {
     }
 }
 
-/// The start of the next attempt: `delay` after `now`, but at the latest [`LAST_ATTEMPT_MARGIN`] before `answer_by`, so that
-/// the attempt can still answer. `None` if it is too late for another attempt.
+/// The start of the next attempt: `delay` after `now`, but at the latest [`LAST_ATTEMPT_MARGIN`] before `answer_by`, so
+/// that the attempt can still answer. `None` if it is too late for another attempt.
 pub fn next_attempt(now: Timestamp, delay: Duration, answer_by: Timestamp) -> Option<Timestamp> {
     let last = answer_by - LAST_ATTEMPT_MARGIN;
     (now < last).then(|| last.min(now + delay))

@@ -188,8 +188,8 @@ pub enum State {
         /// When the job reached this state.
         finished_at: Timestamp,
     },
-    /// No bot waits for the continue any longer, because Kommo said so or a newer job has the `return_url`. Final, unless an
-    /// operator retries the job.
+    /// No bot waits for the continue any longer, because Kommo said so or a newer job has the `return_url`. Final, unless
+    /// an operator retries the job.
     Gone {
         /// The completion that was not needed.
         prepared: PreparedCompletion,

@@ -1,7 +1,7 @@
 //! Strict JSON: converts a value to JSON, and treats NaN and the infinities as errors.
 //!
-//! `serde_json` writes them as `null`. A price that was divided by zero would then reach the customer as nothing, and no one
-//! would notice.
+//! `serde_json` writes them as `null`. A price that was divided by zero would then reach the customer as nothing, and no
+//! one would notice.
 
 use std::fmt::Display;
 

@@ -1,5 +1,5 @@
-//! The reasons why an account's deliveries wait, and advice for the operator. The log, `ready`, `jobs show`, `accounts list`,
-//! `doctor` and the API all use these texts.
+//! The reasons why an account's deliveries wait, and advice for the operator. The log, `ready`, `jobs show`, `accounts
+//! list`, `doctor` and the API all use these texts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -99,8 +99,8 @@ impl WaitCause {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Unauthorized => {
-                "an administrator of the account must authorize it again with `salesbot-bridge accounts authorize`; or put a new \
-                 token into accounts.NAME.access_token and restart, or into its file and send SIGHUP"
+                "an administrator of the account must authorize it again with `salesbot-bridge accounts authorize`; or put a \
+                 new token into accounts.NAME.access_token and restart, or into its file and send SIGHUP"
             }
             Self::PaymentRequired => "the account's plan has ended: its owner must renew it",
             Self::Forbidden => "the token must belong to an administrator of the account",

@@ -22,8 +22,8 @@ pub struct WaitContext<'a> {
 /// The reason why an unfinished job waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WaitsFor {
-    /// The cause, for programs: a [`WaitCause`](super::WaitCause) if the account waits, otherwise one of `bridge`, `worker`,
-    /// `no_handler`, `handler`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
+    /// The cause, for programs: a [`WaitCause`](super::WaitCause) if the account waits, otherwise one of `bridge`,
+    /// `worker`, `no_handler`, `handler`, `handler_retry`, `all_accounts`, `turn`, `response` and `delivery_retry`.
     pub cause: &'static str,
     /// The reason, for people.
     pub why: String,
@@ -106,8 +106,8 @@ fn queued(job: &Job, due_at: Timestamp, context: &WaitContext<'_>) -> WaitsFor {
         .until(due_at);
     }
     let advice = format!(
-        "no action needed if it takes only seconds; otherwise raise workers.concurrency or make handler `{handler}` faster; without \
-         an answer in time, the bot gets the fallback"
+        "no action needed if it takes only seconds; otherwise raise workers.concurrency or make handler `{handler}` faster; \
+         without an answer in time, the bot gets the fallback"
     );
     WaitsFor::new("worker", "it waits for a free worker", advice).since(due_at)
 }

@@ -1,8 +1,8 @@
 //! Paths: which texts are valid paths, and the text of errors about files.
 //!
 //! No shell expands the configuration, so `~`, `$HOME` and URL options would become part of a file name. This crate refuses
-//! them with a text that says what to write instead. An error about a file names the absolute path, the owner and the user of
-//! this process, because most of these errors are about permissions.
+//! them with a text that says what to write instead. An error about a file names the absolute path, the owner and the user
+//! of this process, because most of these errors are about permissions.
 
 use std::fmt;
 use std::fs;
@@ -49,8 +49,8 @@ impl std::error::Error for NotAPath {}
 /// Returns `text` as a path, exactly as written.
 ///
 /// # Errors
-/// `text` is empty, or contains characters that only a shell, a URL or quoting gives a meaning. They would become part of the
-/// file name.
+/// `text` is empty, or contains characters that only a shell, a URL or quoting gives a meaning. They would become part of
+/// the file name.
 pub fn literal(text: &str) -> Result<&Path, NotAPath> {
     let refuse = |why| Err(NotAPath(why));
     if text.is_empty() {

@@ -9,12 +9,13 @@ use tracing::{Dispatch, Level};
 /// The number of times that [`CollectedLog::wait`] lets other tasks run before it gives up.
 const MAX_WAIT_ROUNDS: u32 = 100_000;
 
-/// With two or more subscribers, tracing asks each thread whether it wants a line. With one, the first thread decides for all.
+/// With two or more subscribers, tracing asks each thread whether it wants a line. With one, the first thread decides for
+/// all.
 static SUBSCRIBERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
-/// Makes sure that any thread can collect a line of code, whichever thread reaches the line first. This applies to lines that
-/// the process has not reached yet.
+/// Makes sure that any thread can collect a line of code, whichever thread reaches the line first. This applies to lines
+/// that the process has not reached yet.
 ///
 /// Call it in the fixture of all tests that may log a collected line. Otherwise a test that reaches the line while another
 /// test first calls [`collect`] can hide the line from that test.

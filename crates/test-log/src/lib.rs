@@ -1,5 +1,5 @@
-//! Collects the log lines of a test, so that the test can check them. The crate is only a dev-dependency: no program contains
-//! it.
+//! Collects the log lines of a test, so that the test can check them. The crate is only a dev-dependency: no program
+//! contains it.
 //!
 //! ```
 //! let log = salesbot_bridge_test_log::collect(tracing::Level::INFO);

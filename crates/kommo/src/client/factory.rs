@@ -25,7 +25,7 @@ pub struct ClientFactory {
     pub random: fn() -> f64,
     /// The default limit on how long a call waits; a client may have its own.
     pub patience: Duration,
-    /// The runtime for calls; `None` to run a call in the task that awaits it. A handler may block its thread, which must not
-    /// stop a shared connection.
+    /// The runtime for calls; `None` to run a call in the task that awaits it. A handler may block its thread, which must
+    /// not stop a shared connection.
     pub runtime: Option<Handle>,
 }

@@ -7,7 +7,8 @@ use model::{HostRules, Outgoing};
 /// The options of a [`Client`](super::Client) with its own pace.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// The maximum number of calls per second. Default: 7, which Kommo allows for all programs that call the account together.
+    /// The maximum number of calls per second. Default: 7, which Kommo allows for all programs that call the account
+    /// together.
     pub rate_per_second: u32,
     /// The hosts that may get the token. Default: the hosts of Kommo and amoCRM, over TLS, at public addresses.
     pub hosts: HostRules,

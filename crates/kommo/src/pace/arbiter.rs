@@ -1,8 +1,8 @@
 //! Decides whether the sender or a waiter gets the next call if the total rate is used up.
 //!
-//! The sender and the waiters take turns, as they do at each account. Otherwise the side that asks first would get every call.
-//! Waiters cannot be counted here, because most of them wait for their own account. So if only the total rate stopped a side,
-//! one call stays reserved for it while it is likely to ask again.
+//! The sender and the waiters take turns, as they do at each account. Otherwise the side that asks first would get every
+//! call. Waiters cannot be counted here, because most of them wait for their own account. So if only the total rate stopped
+//! a side, one call stays reserved for it while it is likely to ask again.
 
 use std::time::Duration;
 

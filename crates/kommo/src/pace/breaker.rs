@@ -1,7 +1,8 @@
 //! A circuit breaker: the length of a pause, its growth and its end.
 //!
-//! The refusal (401, 402, 403) of one job proves nothing about its account. The first refusal opens the account's breaker. While
-//! Kommo refuses only the same job again, only that job waits, longer each time. Any other job may be the probe at once.
+//! The refusal (401, 402, 403) of one job proves nothing about its account. The first refusal opens the account's breaker.
+//! While Kommo refuses only the same job again, only that job waits, longer each time. Any other job may be the probe at
+//! once.
 
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ pub enum BreakerState {
 /// The circuit breaker of one account, or of all accounts.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    /// The number of times that the breaker was tripped or reset. The response to a call of an earlier epoch does not count in
-    /// this one.
+    /// The number of times that the breaker was tripped or reset. The response to a call of an earlier epoch does not count
+    /// in this one.
     epoch: u64,
     /// `None` while the breaker is closed.
     tripped: Option<Tripped>,
@@ -85,8 +86,8 @@ impl Breaker {
         self.tripped.is_some()
     }
 
-    /// Makes the next call, of any job, the probe, because an operator asked for it. If it fails, the pause grows as after any
-    /// probe. Returns whether the breaker is tripped.
+    /// Makes the next call, of any job, the probe, because an operator asked for it. If it fails, the pause grows as after
+    /// any probe. Returns whether the breaker is tripped.
     pub fn resume(&mut self, now: Duration) -> bool {
         if let Some(pause) = &mut self.tripped {
             pause.until = pause.until.min(now);
@@ -104,8 +105,8 @@ impl Breaker {
         self.tripped.map(|pause| pause.until)
     }
 
-    /// Whether a call that was reserved in `epoch` may start. It may not if a pause has begun since. If the breaker is closed,
-    /// the call moves to the current epoch, so that its response counts.
+    /// Whether a call that was reserved in `epoch` may start. It may not if a pause has begun since. If the breaker is
+    /// closed, the call moves to the current epoch, so that its response counts.
     pub fn admits(&self, epoch: &mut u64) -> bool {
         if self.tripped.is_none() {
             *epoch = self.epoch;
@@ -113,8 +114,8 @@ impl Breaker {
         *epoch == self.epoch
     }
 
-    /// Whether calls other than `source` are refused, according to a call of `epoch`. If so, the refusal of `source` says nothing
-    /// about `source` itself.
+    /// Whether calls other than `source` are refused, according to a call of `epoch`. If so, the refusal of `source` says
+    /// nothing about `source` itself.
     pub fn refuses_others(&self, epoch: u64, source: Source) -> bool {
         epoch != self.epoch
             || self.tripped.is_some_and(|pause| match pause.refused {
@@ -150,8 +151,8 @@ impl Breaker {
         }
     }
 
-    /// Records that a call of `epoch` succeeded. Returns whether this ended a pause. If Kommo refused continues, only a continue
-    /// can show that it accepts them again, because a handler makes other calls.
+    /// Records that a call of `epoch` succeeded. Returns whether this ended a pause. If Kommo refused continues, only a
+    /// continue can show that it accepts them again, because a handler makes other calls.
     pub fn succeeded(&mut self, epoch: u64, is_continue: bool) -> bool {
         if epoch != self.epoch {
             return false;
@@ -165,13 +166,13 @@ impl Breaker {
         }
     }
 
-    /// Ends a pause that waits for a token, because there is a new one. Returns whether this ended a pause. Responses to calls
-    /// that started before no longer count.
+    /// Ends a pause that waits for a token, because there is a new one. Returns whether this ended a pause. Responses to
+    /// calls that started before no longer count.
     pub fn close_with_new_token(&mut self) -> bool {
         let before = self.tripped.is_some();
         let closed = self.tripped.take_if(|pause| pause.cause.ends_with_a_new_token()).is_some();
-        // Start a new epoch even if the breaker was closed, so that a caller that found no token just before does not trip it.
-        // A pause that continues keeps its epoch, so that the response to its probe counts.
+        // Start a new epoch even if the breaker was closed, so that a caller that found no token just before does not trip
+        // it. A pause that continues keeps its epoch, so that the response to its probe counts.
         self.epoch += u64::from(closed || !before);
         closed
     }
@@ -190,8 +191,8 @@ impl Breaker {
         }
     }
 
-    /// Records that the response to a call of `epoch` asks to wait. Returns the pause that this started; `None` if a later pause
-    /// has already begun.
+    /// Records that the response to a call of `epoch` asks to wait. Returns the pause that this started; `None` if a later
+    /// pause has already begun.
     pub fn trip(&mut self, epoch: u64, pause: Pause, now: Duration) -> Option<Opened> {
         // A late 429 counts even if its pause has ended, because Kommo asked for fewer calls.
         let is_late = epoch != self.epoch && (self.is_tripped() || pause.cause != Cause::TooMany);

@@ -1,8 +1,8 @@
 //! The circuit breaker for all accounts. It opens when Kommo seems to block the bridge's IP address.
 //!
-//! A 403 without JSON can mean a blocked IP address, or a firewall that refuses the text of one call. The first one pauses only
-//! its account. If two accounts in a row get such a refusal, all accounts wait. Then an account that was not refused sends the
-//! first probe. Further refusals of the same accounts do not pause the others again.
+//! A 403 without JSON can mean a blocked IP address, or a firewall that refuses the text of one call. The first one pauses
+//! only its account. If two accounts in a row get such a refusal, all accounts wait. Then an account that was not refused
+//! sends the first probe. Further refusals of the same accounts do not pause the others again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -63,7 +63,8 @@ impl GlobalBreaker {
         self.breaker.call_reserved();
     }
 
-    /// Lets the next call to `account` be the probe, because an operator asked for it. Returns whether the breaker is tripped.
+    /// Lets the next call to `account` be the probe, because an operator asked for it. Returns whether the breaker is
+    /// tripped.
     pub(super) fn resume(&mut self, account: &str, now: Duration) -> bool {
         let is_tripped = self.breaker.resume(now);
         self.resumed = is_tripped.then(|| account.into());
@@ -94,8 +95,8 @@ impl GlobalBreaker {
         self.alone = None;
     }
 
-    /// Records that a call of `epoch` to `account` was answered 403 without JSON. `others_work` is whether other accounts have
-    /// something to send too. If this started a pause, returns its end.
+    /// Records that a call of `epoch` to `account` was answered 403 without JSON. `others_work` is whether other accounts
+    /// have something to send too. If this started a pause, returns its end.
     pub(super) fn refused(
         &mut self,
         account: &Arc<str>,

@@ -99,8 +99,8 @@ impl CallLimiter {
         self.notify(account);
     }
 
-    /// Lets `account` make a probe now, because an operator asked for it. The pauses of the account and of all accounts then
-    /// allow one call. Returns whether there was a pause.
+    /// Lets `account` make a probe now, because an operator asked for it. The pauses of the account and of all accounts
+    /// then allow one call. Returns whether there was a pause.
     pub fn resume(&self, account: &str) -> bool {
         let now = self.clock.elapsed();
         let of_all = self.lock().state.resume_all(account, now);
@@ -132,8 +132,8 @@ impl CallLimiter {
         lifted
     }
 
-    /// Ends the pause of `account` if it began without a call, because its tokens have been renewed. A pause that began with a
-    /// refusal from Kommo continues. Returns whether this ended a pause.
+    /// Ends the pause of `account` if it began without a call, because its tokens have been renewed. A pause that began
+    /// with a refusal from Kommo continues. Returns whether this ended a pause.
     pub fn resume_after_renewal(&self, account: &str) -> bool {
         let lifted = self.lock().state.resume_after_renewal(account);
         if lifted {

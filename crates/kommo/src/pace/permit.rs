@@ -93,7 +93,8 @@ impl Permit {
         self.limiter.lock().state.evidence(&self.account, self.reservation, source)
     }
 
-    /// Records that the response asks to wait. Returns the pause that this starts; `None` if a later pause has already begun.
+    /// Records that the response asks to wait. Returns the pause that this starts; `None` if a later pause has already
+    /// begun.
     pub fn pause(&mut self, pause: Pause) -> Option<PauseStarted> {
         let now = self.limiter.clock.elapsed();
         let mut inner = self.limiter.lock();

@@ -1,12 +1,12 @@
 //! Decides when the next call may start, without I/O and without a clock.
 //!
-//! Each moment is an argument: the time since a fixed moment. A call is reserved, then started. It counts from its reservation
-//! until one window after its start. So no window contains more starts than the rate allows, however long the store takes
-//! between the two.
+//! Each moment is an argument: the time since a fixed moment. A call is reserved, then started. It counts from its
+//! reservation until one window after its start. So no window contains more starts than the rate allows, however long the
+//! store takes between the two.
 //!
-//! A pause ends with a probe: one call starts, and the others wait for its response. If the probe fails in the same way, the
-//! pause grows. Responses to calls that started before the pause change nothing, and a call that was reserved before the pause
-//! does not start in it.
+//! A pause ends with a probe: one call starts, and the others wait for its response. If the probe fails in the same way,
+//! the pause grows. Responses to calls that started before the pause change nothing, and a call that was reserved before
+//! the pause does not start in it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub use hold::Hold;
 pub use reservation::CallKind;
 pub(super) use reservation::Reservation;
 
-/// The number of accounts from which idle ones are removed. Anyone can name new accounts, because the bridge must try a callback
-/// before it knows that it is forged.
+/// The number of accounts from which idle ones are removed. Anyone can name new accounts, because the bridge must try a
+/// callback before it knows that it is forged.
 const MIN_ACCOUNTS_TO_TIDY: usize = 1_024;
 
 /// An account counts as active for this time after the sender last asked for a call to it.
@@ -157,8 +157,8 @@ impl LimiterState {
         vec![Reservation { account_epoch, global_epoch: self.global.epoch(), is_exempt, is_probe }; granted]
     }
 
-    /// The moment at which a call to `account` may start, if nothing else happens; `None` if that depends on the response to a
-    /// probe.
+    /// The moment at which a call to `account` may start, if nothing else happens; `None` if that depends on the response
+    /// to a probe.
     pub(super) fn next(&mut self, account: &str, kind: CallKind, now: Duration) -> Option<Duration> {
         let global = self.global.state(account, now);
         let total = self.total.as_mut().map(|window| window.next(now));
@@ -201,8 +201,8 @@ impl LimiterState {
         self.inconclusive(account, reservation);
     }
 
-    /// Records that the account accepts calls, according to a response, and ends its pause. `continued` is the start of the call
-    /// if it was a continue.
+    /// Records that the account accepts calls, according to a response, and ends its pause. `continued` is the start of the
+    /// call if it was a continue.
     pub(super) fn succeeded(
         &mut self,
         account: &str,
@@ -239,7 +239,8 @@ impl LimiterState {
         }
     }
 
-    /// Records that the response asks to wait. Returns the pause that this starts; `None` if a later pause has already begun.
+    /// Records that the response asks to wait. Returns the pause that this starts; `None` if a later pause has already
+    /// begun.
     pub(super) fn pause(
         &mut self,
         account: &str,

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The length of the window. It is a tenth longer than Kommo's window of one second, because calls that start a second apart
-/// can arrive closer together.
+/// The length of the window. It is a tenth longer than Kommo's window of one second, because calls that start a second
+/// apart can arrive closer together.
 pub(super) const WINDOW: Duration = Duration::from_millis(1_100);
 
 /// The calls that started within the last window, and the reserved ones.

@@ -42,8 +42,8 @@ impl CalendarWatch {
     }
 }
 
-/// How far the calendar is ahead of the steady clock, in milliseconds, as a minimum and a maximum. They differ if the thread
-/// was suspended between two readings.
+/// How far the calendar is ahead of the steady clock, in milliseconds, as a minimum and a maximum. They differ if the
+/// thread was suspended between two readings.
 fn ahead(clock: &Clock) -> (i64, i64) {
     let before = clock.steady().as_millis();
     let calendar = clock.now().as_millis();

@@ -89,7 +89,8 @@ pub enum Button {
     },
 }
 
-/// The step at which a bot continues. The number refers to the widget's own JSON; a wrong number makes the bot loop forever.
+/// The step at which a bot continues. The number refers to the widget's own JSON; a wrong number makes the bot loop
+/// forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Step {

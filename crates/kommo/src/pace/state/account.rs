@@ -50,8 +50,8 @@ impl Account {
         usize::from(self.waiters > 0 && self.waiter_is_next)
     }
 
-    /// Whether a waiter must leave the next call to the sender, because a waiter got the last one and the sender is likely to ask
-    /// again.
+    /// Whether a waiter must leave the next call to the sender, because a waiter got the last one and the sender is likely
+    /// to ask again.
     pub(super) fn is_left_to_sender(&self, kind: CallKind, now: Duration) -> bool {
         kind == CallKind::Api && !self.waiter_is_next && now < self.sender_waits_until
     }

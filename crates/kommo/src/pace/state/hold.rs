@@ -9,7 +9,8 @@ use super::super::arbiter::Caller;
 use super::super::breaker::BreakerState;
 use super::LimiterState;
 
-/// The reason why no continue to an account may start now. Moments are elapsed times; `None` if the end depends on an event.
+/// The reason why no continue to an account may start now. Moments are elapsed times; `None` if the end depends on an
+/// event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// The account is paused or has used up its rate, until this moment.

@@ -1,5 +1,5 @@
-//! Random callers of a [`LimiterState`]. Whatever they do, no second contains too many calls, no call starts in a pause (even if
-//! it was reserved before), and neither side starves.
+//! Random callers of a [`LimiterState`]. Whatever they do, no second contains too many calls, no call starts in a pause
+//! (even if it was reserved before), and neither side starves.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
