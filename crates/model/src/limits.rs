@@ -63,7 +63,7 @@ pub enum CompletionError {
         found: &'static str,
     },
     /// Data that is nested more than 64 levels deep.
-    #[error("data is nested more than 64 levels deep")]
+    #[error("data is nested more than 64 levels deep: use a flatter structure")]
     TooDeep,
     /// More than 1 MiB as JSON.
     #[error("the completion has {found} bytes as JSON: the bridge sends at most 1 MiB")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{CheckedCompletion, Step, Timestamp};
 
-/// The time between the start of a handler's last attempt and the end of its time to answer.
+/// The minimum time between the start of a handler's last attempt and the end of its time to answer.
 pub const LAST_ATTEMPT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Exponential backoff with jitter: each delay is a random part of a ceiling, which starts at `base` and doubles up to

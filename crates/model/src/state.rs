@@ -191,7 +191,7 @@ pub enum State {
     /// No bot waits for the continue any longer, because Kommo said so or a newer job has the `return_url`. Final, unless
     /// an operator retries the job.
     Gone {
-        /// The completion that was not needed.
+        /// The completion that no bot waits for.
         prepared: PreparedCompletion,
         /// When the job reached this state.
         finished_at: Timestamp,

@@ -1,5 +1,5 @@
-//! The reasons why an account's deliveries wait, and advice for the operator. The log, `ready`, `jobs show`, `accounts
-//! list`, `doctor` and the API all use these texts.
+//! The reasons why an account's deliveries wait, and advice for the operator. These texts appear in the log, in `ready`, in
+//! `jobs show`, `accounts list` and `doctor`, and in the API.
 
 use std::fmt;
 use std::str::FromStr;
