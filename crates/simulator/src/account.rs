@@ -32,8 +32,7 @@ pub(super) struct Account {
     pub(super) uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
     pub(super) administrator: AtomicBool,
     pub(super) redirect_uri: Mutex<String>,
-    /// Shared with the account that this one moved from.
-    pub(super) grants: Arc<Mutex<Grants>>,
+    pub(super) grants: Mutex<Grants>,
     pub(super) moved: Mutex<Option<Moved>>,
     window: Mutex<VecDeque<Instant>>,
 }
@@ -57,7 +56,7 @@ impl Account {
             uploads: Mutex::default(),
             administrator: AtomicBool::new(options.administrator),
             redirect_uri: Mutex::new(options.redirect_uri.clone()),
-            grants: Arc::default(),
+            grants: Mutex::default(),
             moved: Mutex::default(),
             window: Mutex::default(),
             options,

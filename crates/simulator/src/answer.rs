@@ -10,7 +10,7 @@ use super::validate::Invalid;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// How a connection ends without a response.
+/// How a connection ends without a valid response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Cut {
     #[error("reset")]
@@ -47,7 +47,7 @@ pub(super) fn invalid(error: &Invalid) -> Answer {
     respond(400, &body)
 }
 
-/// One entry of `validation-errors` with a path that is known only at run time.
+/// One entry of `validation-errors` whose path is known only at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldError {
     pub(super) code: &'static str,

@@ -21,8 +21,8 @@
 //!   its bot or of the queue; bearer (401), rights (403), waiting bot or known widget (404), body (400).
 //! - An authorization code works once, within 20 minutes by [`Options::clock`]. A refresh token works
 //!   until the pair that replaced it is first used in a call or a refresh. It does not work while another
-//!   refresh with it is in progress ([`Options::token_latency`]). In both cases the refused refresh gets
-//!   401 with the hint `Token has been revoked`.
+//!   refresh with it is in progress ([`Options::token_latency`]). A refresh that is refused for either
+//!   reason gets 401 with the hint `Token has been revoked`.
 //! - Connections stay open until the peer, a fault or [`Simulator::shutdown`] closes them.
 //!
 //! # Control endpoints
@@ -31,7 +31,7 @@
 //!
 //! | request | response |
 //! |---|---|
-//! | `POST /simulator/widgets` | takes a zip (`application/zip`): 201 with `code`, `handler`, `handlers`, `version`; or 400 with every mistake in the package among its `validation-errors` |
+//! | `POST /simulator/widgets` | takes a zip (`application/zip`): 201 with `code`, `handler`, `handlers`, `version`; or 400 with the mistakes in the package as `validation-errors` |
 //! | `POST /simulator/widgets/{code}` | the same, for a newer version of that widget |
 //! | `GET /simulator/widgets` | 200 `{"widgets":[…]}`: the uploaded widgets |
 //! | `POST /simulator/bots` | 202 `{"bots":[id, …]}`; the bots call the bridge in the background |
