@@ -178,7 +178,7 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[handlers.a]\nfallback = { execute_handlers = [] }",
-        &["handlers.a.fallback: execute_handlers is empty: Kommo answers TooFew"],
+        &["handlers.a.fallback: execute_handlers is empty: Kommo would answer TooFew"],
     ),
     (
         "[handlers.a]\ngoto = { type = \"quest\", step = 1 }",
