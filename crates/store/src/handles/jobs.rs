@@ -108,7 +108,7 @@ impl Jobs<'_> {
         self.0.find(prefix).await
     }
 
-    /// For each of these ids, returns how many leading digits identify its job in the store.
+    /// Returns, for each of these ids, how many leading digits identify its job in the store.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -116,7 +116,7 @@ impl Jobs<'_> {
         self.0.unique_digits(ids).await
     }
 
-    /// Returns the numbers of jobs and bytes.
+    /// Returns the numbers of jobs and bytes in the store.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -144,7 +144,7 @@ impl Jobs<'_> {
     /// beside the writer finds the jobs; the writer then cancels them in chunks, so that other writes can run in between.
     ///
     /// # Errors
-    /// The store cannot be read or written. Some jobs may be cancelled by then.
+    /// The store cannot be read or written. Some jobs may already be cancelled.
     pub async fn cancel_accounts(
         self,
         account_ids: &[AccountId],
@@ -166,7 +166,7 @@ impl Jobs<'_> {
     /// Takes each job at most once, even if it dies again in the meantime.
     ///
     /// # Errors
-    /// The store cannot be read or written. Some jobs may be retried by then.
+    /// The store cannot be read or written. Some jobs may already be retried.
     pub async fn retry_dead(
         self,
         handler: Option<HandlerName>,
@@ -175,7 +175,7 @@ impl Jobs<'_> {
         self.0.retry_dead(handler, force).await
     }
 
-    /// Makes those deliveries to `origin` due that Kommo refused because of their account. Returns how many.
+    /// Makes the deliveries to `origin` that Kommo refused because of their account due now. Returns how many.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -191,7 +191,7 @@ impl Jobs<'_> {
         self.0.waiting_deliveries().await
     }
 
-    /// Returns those of `origins` that have unfinished deliveries.
+    /// Returns the origins among `origins` that have unfinished deliveries.
     ///
     /// # Errors
     /// The store cannot be read.

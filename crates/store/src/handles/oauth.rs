@@ -27,7 +27,7 @@ impl OAuth<'_> {
         self.0.add_pairs(pairs).await
     }
 
-    /// Stores a code until it is taken or has expired.
+    /// Stores a code until a caller takes it or it expires, within `limits`.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -35,7 +35,7 @@ impl OAuth<'_> {
         self.0.keep_code(code, limits).await
     }
 
-    /// Returns the codes that have not expired by both clocks, newest first.
+    /// Returns the codes that are still valid by the calendar or by the service time, newest first.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -43,7 +43,7 @@ impl OAuth<'_> {
         self.0.kept_codes().await
     }
 
-    /// Removes a code and returns it, so that no one else exchanges it too; `None` if it is gone.
+    /// Removes a code and returns it, so that no other caller can exchange it; `None` if it is gone.
     ///
     /// # Errors
     /// The store cannot be written.
