@@ -173,8 +173,8 @@ impl Budgets {
         state.budget = budget;
     }
 
-    /// Sets the room on the disk in bytes. If the limits have become lower than the budget, or no longer are, returns the
-    /// new limits and whether they are lower.
+    /// Sets the room on the disk in bytes. If the limits have become lower than the budget, or no longer are, returns
+    /// the new limits and whether they are lower.
     pub(crate) fn set_room(&self, room: u64) -> Option<(Limits, bool)> {
         let mut state = self.lock();
         let limits = Limits::new(&state.budget, Some(room));

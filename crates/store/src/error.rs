@@ -78,7 +78,9 @@ pub enum StoreError {
         what: String,
     },
     /// Another process holds the write lock and does not release it.
-    #[error("another process holds the store's write lock: end that process, or wait until it releases the lock")]
+    #[error(
+        "another process holds the store's write lock: end that process, or wait until it releases the lock"
+    )]
     Busy,
     /// A write did not finish in time, so its outcome is unknown; or no connection for reading became free in time.
     #[error("the store did not answer in time: check whether its disk is slow or another process locks it")]
@@ -175,8 +177,8 @@ fn listed(ids: &[JobId], more: bool) -> String {
 }
 
 impl StoreError {
-    /// Whether the caller's request is the cause: the job's state or the current load does not allow it. The store itself
-    /// did not fail.
+    /// Whether the caller's request is the cause: the job's state or the current load does not allow it. The store
+    /// itself did not fail.
     pub const fn is_of_the_asker(&self) -> bool {
         matches!(
             self,

@@ -1,9 +1,9 @@
 //! The waiting jobs of the store, by lane: the only state that the rooms share in memory.
 //!
 //! A lane is a group of jobs that must not delay other groups: for workers the jobs of one handler, for the sender the
-//! jobs of one account's origin. For each lane with waiting jobs, [`Lanes`] knows when the earliest is due, so a room queries the
-//! store only where there is something to claim. The writer updates the lanes after each commit and wakes the room. A
-//! periodic poll of the store picks up changes by other processes.
+//! jobs of one account's origin. For each lane with waiting jobs, [`Lanes`] knows when the earliest is due, so a room
+//! queries the store only where there is something to claim. The writer updates the lanes after each commit and wakes
+//! the room. A periodic poll of the store picks up changes by other processes.
 //!
 //! The sender may have thousands of lanes, most of which wait for their account. It takes lanes from
 //! a ready queue and parks those that cannot proceed ([`LaneQueue`]). [`Lanes::freed`] makes them ready again.
@@ -116,8 +116,8 @@ impl<J> Lanes<J> {
         self.lock().queue.next_poll(now, elapsed)
     }
 
-    /// Reports an event that may have freed a permit, or may let the lanes that wait under `name` proceed. Wakes the room
-    /// if there is a lane to check.
+    /// Reports an event that may have freed a permit, or may let the lanes that wait under `name` proceed. Wakes the
+    /// room if there is a lane to check.
     pub fn freed(&self, name: &str) {
         // A separate statement, so that the lock is released before the room wakes.
         let should_wake = self.lock().queue.freed(name);
@@ -151,8 +151,8 @@ impl<J> Lanes<J> {
                     () = changed => {}
                     () = clock.sleep_until(began + wait.unwrap_or(POLL_INTERVAL).clamp(Duration::from_millis(1), POLL_INTERVAL)) => {}
                 },
-                // Wake-ups do not shorten this delay. The failed claim returns its permits, and that would wake the loop at
-                // once, so it would spin.
+                // Wake-ups do not shorten this delay. The failed claim returns its permits, and that would wake the
+                // loop at once, so it would spin.
                 Err(error) => {
                     tracing::warn!(%error, "claim failed: the jobs stay in the store, and the claim is retried");
                     tokio::select! {
@@ -230,7 +230,8 @@ impl<J> Lanes<J> {
     }
 }
 
-/// Offers the jobs of one transaction to the room. Once a job of a lane gets no slot, no later job of that lane gets one.
+/// Offers the jobs of one transaction to the room. Once a job of a lane gets no slot, no later job of that lane gets
+/// one.
 pub(crate) struct Offers<'l, J> {
     lanes: &'l Lanes<J>,
     now: Timestamp,

@@ -42,8 +42,8 @@ impl Limits {
     }
 }
 
-/// Returns the bytes to which an account above `share` is reduced. They are somewhat fewer than `share`, so that the next
-/// job does not need another pass.
+/// Returns the bytes to which an account above `share` is reduced. They are somewhat fewer than `share`, so that the
+/// next job does not need another pass.
 pub(crate) const fn low_water(share: u64) -> u64 {
     share / 16 * 15
 }

@@ -141,7 +141,8 @@ impl Jobs<'_> {
     }
 
     /// Cancels the unfinished jobs of these accounts, with `why` as their last error. Returns how many. A single read
-    /// beside the writer finds the jobs; the writer then cancels them in chunks, so that other writes can run in between.
+    /// beside the writer finds the jobs; the writer then cancels them in chunks, so that other writes can run in
+    /// between.
     ///
     /// # Errors
     /// The store cannot be read or written. Some jobs may already be cancelled.

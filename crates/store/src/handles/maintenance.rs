@@ -14,15 +14,15 @@ pub struct Maintenance<'s>(pub(super) &'s Engine);
 impl Maintenance<'_> {
     /// Runs maintenance until `stop`. It can be called again after a panic.
     ///
-    /// Maintenance checkpoints the log, frees expired leases, and reads the changes of other processes. It deletes finished
-    /// jobs older than `retention`, and keys of expired tokens. It drops the bodies of old jobs, and of accounts beyond
-    /// `budget.stored`. It gives up deliveries to unknown accounts that are older than `retention`.
+    /// Maintenance checkpoints the log, frees expired leases, and reads the changes of other processes. It deletes
+    /// finished jobs older than `retention`, and keys of expired tokens. It drops the bodies of old jobs, and of
+    /// accounts beyond `budget.stored`. It gives up deliveries to unknown accounts that are older than `retention`.
     pub async fn run(self, retention: impl Into<Retention>, stop: CancellationToken) {
         self.0.maintain(retention.into(), stop).await;
     }
 
-    /// Makes maintenance give up old deliveries of accounts for which `is_known` returns `false`. Only the first call has
-    /// an effect.
+    /// Makes maintenance give up old deliveries of accounts for which `is_known` returns `false`. Only the first call
+    /// has an effect.
     pub fn give_up_unknown(self, is_known: impl Fn(&str, AccountId) -> bool + Send + Sync + 'static) {
         self.0.give_up_unknown(is_known);
     }

@@ -1,5 +1,5 @@
-//! The handle for the OAuth data: pairs of account and address seen in tokens, codes that await confirmation, used links,
-//! and calls that announce that an account was disconnected.
+//! The handle for the OAuth data: pairs of account and address seen in tokens, codes that await confirmation, used
+//! links, and calls that announce that an account was disconnected.
 
 use model::{AccountKey, Timestamp};
 
@@ -65,8 +65,8 @@ impl OAuth<'_> {
         self.0.use_state(nonce, code_hash, until).await
     }
 
-    /// Records a signed call that announces that an account was disconnected. If `pending`, the call waits to be settled.
-    /// Returns whether it is the first such call for this account and integration.
+    /// Records a signed call that announces that an account was disconnected. If `pending`, the call waits to be
+    /// settled. Returns whether it is the first such call for this account and integration.
     ///
     /// # Errors
     /// The store cannot be written.

@@ -15,7 +15,8 @@ use crate::{Role, StoreError};
 pub struct Store(pub(crate) Arc<Engine>);
 
 impl Store {
-    /// Opens the store at `url`. An owner first frees the claims of the previous owner, so that their jobs resume at once.
+    /// Opens the store at `url`. An owner first frees the claims of the previous owner, so that their jobs resume at
+    /// once.
     ///
     /// # Errors
     /// The store cannot be opened, another process owns it, or a newer version made it.

@@ -1,12 +1,13 @@
 //! Decides which lane the room checks next. Pure: no I/O and no clock.
 //!
-//! A lane with waiting jobs is in exactly one state. It is due *later*, is in the *ready* queue, is *taken* (its room asks
-//! whether it may proceed), or is *parked*. A parked lane cannot proceed, so its room does not check it until a set time
-//! or until an event frees it. So the cost of a round grows with the lanes that can proceed, not with the lanes that wait.
+//! A lane with waiting jobs is in exactly one state. It is due *later*, is in the *ready* queue, is *taken* (its room
+//! asks whether it may proceed), or is *parked*. A parked lane cannot proceed, so its room does not check it until a
+//! set time or until an event frees it. So the cost of a round grows with the lanes that can proceed, not with the
+//! lanes that wait.
 //!
 //! The ready queue is round-robin: a lane that was served goes to its end, even if it is parked before it becomes ready
-//! again. So two lanes that one event frees, such as those of a moved account, take turns. Operations over all lanes, such
-//! as finding the earliest due time, are for rooms with few lanes.
+//! again. So two lanes that one event frees, such as those of a moved account, take turns. Operations over all lanes,
+//! such as finding the earliest due time, are for rooms with few lanes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -193,7 +194,8 @@ impl LaneQueue {
         for lane in self.aliases.get(name).cloned().unwrap_or_default() {
             freed |= self.free(&lane);
         }
-        // Free one lane at a time. Each of these lanes already holds a permit, so its release frees the lane at the latest.
+        // Free one lane at a time. Each of these lanes already holds a permit, so its release frees the lane at the
+        // latest.
         if let Some(lane) = self.permit_waiters.first_key_value().map(|(_, lane)| lane.clone()) {
             freed |= self.free(&lane);
         }

@@ -41,8 +41,8 @@ pub struct LongestDue {
 pub struct Stats {
     /// The number of jobs in each state. Every state has an entry.
     pub jobs: BTreeMap<StateName, u64>,
-    /// When the job that has waited longest for a worker was received. If someone set the calendar in the meantime, this is
-    /// now minus the time that the job has waited.
+    /// When the job that has waited longest for a worker was received. If someone set the calendar in the meantime,
+    /// this is now minus the time that the job has waited.
     pub oldest_queued: Option<Timestamp>,
     /// Bytes of the bodies of unfinished jobs.
     pub unfinished_bytes: u64,

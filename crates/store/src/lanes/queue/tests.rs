@@ -241,8 +241,8 @@ impl Known {
 }
 
 proptest! {
-    /// The next round contains each lane that is due and not parked, and no parked lane. The exception is lanes that wait
-    /// for a permit: the queue may choose which of them it frees.
+    /// The next round contains each lane that is due and not parked, and no parked lane. The exception is lanes that
+    /// wait for a permit: the queue may choose which of them it frees.
     #[test]
     fn a_round_contains_every_lane_that_can_proceed_and_no_parked_lane(events in prop::collection::vec(event(), 1..60)) {
         let mut queue = LaneQueue::default();
@@ -379,7 +379,8 @@ impl LaneQueue {
         count(|state| matches!(state, LaneState::Later)) == self.later.len()
             && count(|state| matches!(state, LaneState::Ready)) == self.ready.len()
             && count(|state| matches!(state, LaneState::Parked { .. })) == self.parked.len()
-            && count(|state| matches!(state, LaneState::Parked { permit_turn: Some(_), .. })) == self.permit_waiters.len()
+            && count(|state| matches!(state, LaneState::Parked { permit_turn: Some(_), .. }))
+                == self.permit_waiters.len()
             && self.lanes.values().filter(|lane| lane.alias.is_some()).count()
                 == self.aliases.values().map(Vec::len).sum::<usize>()
     }

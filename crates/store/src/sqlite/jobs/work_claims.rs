@@ -1,7 +1,7 @@
 //! Claims work: one statement finds the jobs, marks them and raises their fencing numbers.
 //!
-//! In the same transaction, each claim also finds when the next job of its lane is due, so that
-//! [`Lanes`](crate::lanes::Lanes) is never behind the claim.
+//! In the same transaction, each claim also finds when the next job of its lane is due. So
+//! [`Lanes`](crate::lanes::Lanes) always includes the effect of the claim.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::sqlite::jobs::rows::{self, COLUMNS};
 use crate::sqlite::write::command::Command;
 use crate::sqlite::write::post_commit::PostCommit;
 
-// `LIMIT 0 + ?`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which costs as much as the
+// `LIMIT 0 + ?`: binding a bare parameter of a LIMIT makes SQLite plan the statement again, which takes as long as the
 // claim itself.
 //
 // Jobs whose time to answer is over are left to `OVERDUE`; otherwise a backlog of them would hold up fresh jobs.
