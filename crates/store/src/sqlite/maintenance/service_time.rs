@@ -160,7 +160,7 @@ mod tests {
     const HOUR: i64 = 3_600_000;
 
     #[test]
-    fn a_start_moves_promises_by_the_jump_of_the_calendar_and_budgets_also_by_the_downtime() {
+    fn a_start_moves_promises_by_the_jump_and_budgets_also_by_the_downtime() {
         let at = Timestamp::from_millis;
         // For the last process: its steady clock and its calendar at its end. For this process: its calendar, where its
         // steady clock starts.
