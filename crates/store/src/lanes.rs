@@ -5,8 +5,8 @@
 //! queries the store only where there is something to claim. The writer updates the lanes after each commit and wakes
 //! the room. A periodic poll of the store picks up changes by other processes.
 //!
-//! The sender may have thousands of lanes, most of which wait for their account. It takes lanes from
-//! a ready queue and parks those that cannot proceed ([`LaneQueue`]). [`Lanes::freed`] makes them ready again.
+//! The sender may have thousands of lanes, most of which wait for their account. It takes lanes from a ready
+//! queue and parks those that cannot proceed ([`LaneQueue`]). [`Lanes::freed`] makes them ready again.
 //!
 //! The fast path: a room can register a [`Taker`]. The store then hands over a new job from memory, already claimed
 //! by the transaction that stored it. In a lane with older due jobs it hands over nothing, so no job overtakes another.

@@ -29,8 +29,8 @@ impl Jobs<'_> {
         self.0.accept(job, within).await
     }
 
-    /// Claims up to `limit` due jobs of `handler` for `lease`. Jobs whose time to answer is over are left to
-    /// [`claim_overdue`](Self::claim_overdue).
+    /// Claims up to `limit` due jobs of `handler` for `lease`. Does not claim overdue jobs, which have run out
+    /// of time to answer: [`claim_overdue`](Self::claim_overdue) does.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -43,7 +43,7 @@ impl Jobs<'_> {
         self.0.claim_work(handler, limit, lease).await
     }
 
-    /// Claims up to `limit` queued jobs of any handler whose time to answer is over.
+    /// Claims up to `limit` overdue jobs, of any handler. An overdue job is queued and has run out of time to answer.
     ///
     /// # Errors
     /// The store cannot be written.

@@ -13,7 +13,7 @@ use crate::records::{LogState, MAX_LOG_BYTES};
 
 /// The number of pages above which the log should restart: 64 MiB.
 const LONG_LOG: i64 = 16_384;
-/// The number of pages that the writer may copy itself when it restarts the log. Requests wait meanwhile.
+/// The maximum number of pages that the writer itself copies when it restarts the log. Requests wait in that time.
 const FEW_PAGES: i64 = 1_024;
 
 /// What the writer does with the log after a checkpoint on the other connection.

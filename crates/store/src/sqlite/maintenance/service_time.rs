@@ -106,7 +106,7 @@ pub(crate) const SHIFT_FAILING_LEASED: &str = "UPDATE jobs SET failing_since = f
 ///
 /// It changes all waiting jobs, so it is for the start only.
 /// [`FreeLeases`](crate::sqlite::maintenance::leases::FreeLeases) and
-/// [`ReloadLanes`](crate::sqlite::jobs::lane_reload::ReloadLanes) have to follow.
+/// [`ReloadLanes`](crate::sqlite::jobs::lane_reload::ReloadLanes) must run after it.
 pub(crate) struct BeginService(pub(crate) Arc<StoreClock>);
 
 impl Command for BeginService {
