@@ -13,18 +13,18 @@ pub(super) struct Addresses<'a> {
     pub(super) kommo: &'a str,
     /// The configuration file; the store is beside it.
     pub(super) config: &'a Path,
-    /// The name that this program was called by.
+    /// The path or name by which this program was called.
     pub(super) program: &'a str,
 }
 
-/// The next steps after a successful demo. `program` is the name that this program was called by.
+/// The next steps after a successful demo. `program` is the path or name by which this program was called.
 pub(super) fn next(program: &str) -> String {
     format!(
         "\n\nWhat to do next:\n  \
            {program} demo --keep\n    \
              keeps running and prints commands to try\n  \
            {program} simulate > bridge.toml\n    \
-             writes a first configuration and simulates Kommo for it; its comments list the next steps\n  \
+             simulates Kommo, and writes a configuration for it that lists the next steps\n  \
            README.md, \"Operate it\"\n    \
              sets up a bridge for your Kommo account"
     )
