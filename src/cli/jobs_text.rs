@@ -21,7 +21,7 @@ const DROPPED: &str = "data and completion were deleted to free space (budget.st
 
 /// The note below a search that found nothing.
 pub(super) const NO_JOB_FOUND: &str =
-    "A request has no job if it was refused or came to a wrong path: see the warnings in the log of `serve`";
+    "A request has no job if it was refused or came to a wrong path: the log of `serve` says why";
 
 /// A list of jobs. Each comes with the id to show, whole or shortened.
 pub(super) fn list(jobs: &[(String, JobSummary)], now: Timestamp, screen: Screen) -> String {

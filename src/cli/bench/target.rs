@@ -128,7 +128,8 @@ fn loopback_address(url: &Url) -> Result<SocketAddr, String> {
     let mut addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() || !addresses.iter().all(|address| address.ip().is_loopback()) {
         return Err(format!(
-            "{shown} is not on this machine's loopback: bench sends load to no other machine"
+            "{shown} is not on this machine's loopback, and bench sends load to no other machine: write a URL like \
+             http://127.0.0.1:8080"
         ));
     }
     addresses.sort();
