@@ -106,7 +106,7 @@ struct List {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
     limit: u32,
-    /// Continue where the previous list ended: after the job with this id, the list's `next_cursor`
+    /// Continue after the job with this id: the `next_cursor` of the previous list
     #[arg(long, value_name = "ID", value_parser = cursor)]
     cursor: Option<JobId>,
 }
