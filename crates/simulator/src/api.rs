@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::account::{Account, lock};
 use super::answer::{self, Answer, Cut};
+use super::canned::Scripted;
 use super::fault::Fault;
 use super::report::{ApiCall, Call, What};
 use super::run::Run;
@@ -34,11 +35,18 @@ pub(super) async fn handle(account: &Account, head: &Parts, body: Bytes) -> Resu
     if !account.options.latency.is_zero() {
         sleep(account.options.latency).await;
     }
+    // Only a call that reaches Kommo and may ask takes a canned response.
+    let takes_response = authorized && fault.is_none() && !continues::owns(path);
+    let (fault, canned) = match takes_response.then(|| account.script.next(head)).flatten() {
+        Some(Scripted::Answer(answer)) => (None, Some(answer)),
+        Some(Scripted::Fault(fault)) => (Some(fault), None),
+        None => (fault, None),
+    };
     let judged = || {
         if let Some(token) = bearer.filter(|_| authorized) {
             lock(&account.grants).used(token);
         }
-        decide(account, run.as_deref(), head, authorized, &body)
+        canned.unwrap_or_else(|| decide(account, run.as_deref(), head, authorized, &body))
     };
     let result = match &fault {
         None => Ok(judged()),
@@ -100,7 +108,8 @@ fn decide(account: &Account, run: Option<&Run>, head: &Parts, authorized: bool, 
     } else if let Some(code) = rest.strip_prefix("widgets") {
         widgets::handle(account, head, code, body)
     } else {
-        answer::problem(404)
+        let call = format!("{} {}", head.method, head.uri.path());
+        answer::refuse(404, &format!("The simulator has no response to {call}; Simulator::respond gives it one."))
     }
 }
 

@@ -6,6 +6,8 @@
 //! of the account, the account itself. Faults come on demand: for one bot ([`Plan::faults`]), for
 //! the next calls ([`Simulator::queue_api_faults`]) or for the account ([`Simulator::set_outage`]).
 //!
+//! A call of the API that the simulator does not play gets what a test scripts for it ([`Simulator::respond`]).
+//!
 //! Bearers are the long-lived [`Options::access_token`] and the OAuth access tokens that `/oauth` and
 //! `/oauth2/access_token` lead to. Tests expire, revoke and move them.
 //!
@@ -52,6 +54,7 @@ mod account;
 mod answer;
 mod api;
 mod bot;
+mod canned;
 mod continues;
 mod control;
 mod control_index;
@@ -102,6 +105,7 @@ use tokio_util::task::TaskTracker;
 use account::Account;
 
 pub use bot::Bot;
+pub use canned::CannedResponse;
 pub use fault::{FAULTS, Fault, UnknownFault};
 pub use language::{Language, UnknownLanguage};
 pub use moved::MovedAnswer;

@@ -1,5 +1,6 @@
 //! The simulator as its callers see it, over real connections.
 
+mod canned;
 mod continues;
 mod control;
 mod faults;
