@@ -24,6 +24,8 @@ mod shutdown;
 mod stage;
 mod telemetry;
 mod terminal;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod work;
 
 pub use ::model::clock::{Clock, ManualClock};

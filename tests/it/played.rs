@@ -43,9 +43,7 @@ pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -
 
 /// Waits, within a limit, until the bot went on.
 pub async fn continued(bot: &Bot) -> Continue {
-    tokio::time::timeout(TEST_TIMEOUT, bot.continued())
-        .await
-        .unwrap_or_else(|_| panic!("the bot still waits: {:#?}", bot.report()))
+    salesbot_bridge::testing::continued(bot).await
 }
 
 /// Waits until one more bot of this account has asked and was continued. By then, whatever was due before it has had its

@@ -121,7 +121,7 @@ async fn the_example_greets() {
 async fn no_log_line_holds_a_token_a_secret_or_what_a_customer_said() {
     let (kommo, other) = (kommo().await, crate::played::account(2).await);
     let setup = Setup::with(&[&kommo, &other])
-        .without("accounts", "kommo2")
+        .without_token(&other)
         .config("log.filter = \"trace\"\ndelivery.request_timeout = \"300ms\"");
     let process = Process::start(serve(), &["serve"], setup).await;
     let url = process.url("echo");
