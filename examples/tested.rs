@@ -23,7 +23,9 @@ impl Handler for Price {
     type Input = Question;
 
     async fn handle(&self, request: Request<Question>, context: Context) -> Result<Completion, HandlerError> {
-        let Some(entity) = request.entity else { return Err(HandlerError::fail("the bot talks about no lead")) };
+        let Some(entity) = request.entity else {
+            return Err(HandlerError::fail("the bot talks about no lead"));
+        };
         let path = format!("/api/v4/leads/{}", entity.id);
         let lead: Lead = context.kommo().get(&path).await.map_err(|error| {
             if error.is_worth_retrying() { HandlerError::retry(error) } else { HandlerError::fail(error) }
@@ -41,7 +43,8 @@ async fn main() -> Result<(), bridge::Error> {
 #[cfg(test)]
 mod tests {
     use salesbot_bridge::testing::{
-        AssertAnswer, AssertCalls, AssertError, Fault, Plan, TestBridge, TestContext, TestKommo, TestRequest, run,
+        AssertAnswer, AssertCalls, AssertError, Fault, Plan, TestBridge, TestContext, TestKommo, TestRequest,
+        run,
     };
     use serde_json::json;
 

@@ -109,7 +109,9 @@ impl AssertAnswer for Completion {
     fn body(&self) -> Value {
         match self.clone().check() {
             Ok(checked) => serde_json::from_str(checked.as_json()).expect("a checked completion is JSON"),
-            Err(error) => panic!("Kommo would refuse this completion, and the bot would get the fallback: {error}"),
+            Err(error) => {
+                panic!("Kommo would refuse this completion, and the bot would get the fallback: {error}")
+            }
         }
     }
 }

@@ -109,7 +109,9 @@ impl TestBridge {
     /// If the test gave the bridge accounts of its own.
     #[track_caller]
     pub fn kommo(&self) -> &TestKommo {
-        self.kommo.as_ref().expect("a bridge with accounts of the test's own starts no Kommo: use the test's accounts")
+        self.kommo
+            .as_ref()
+            .expect("a bridge with accounts of the test's own starts no Kommo: use the test's accounts")
     }
 
     /// A bot of this bridge's Kommo asks `handler` and is continued. `plan` is the data that it sends, as JSON, or a [`Plan`],
@@ -182,7 +184,10 @@ impl TestBridge {
         let status = response.status().as_u16();
         let body = response.text().await.expect("the admin listener answers whole");
         let json = serde_json::from_str(&body);
-        (status, json.unwrap_or_else(|error| panic!("the answer to GET {path} is not JSON ({error}): {body}")))
+        (
+            status,
+            json.unwrap_or_else(|error| panic!("the answer to GET {path} is not JSON ({error}): {body}")),
+        )
     }
 
     /// The job as the API shows it, with its attempts.

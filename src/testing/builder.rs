@@ -170,7 +170,8 @@ impl TestBridgeBuilder {
     async fn start_kommo(&self) -> TestKommo {
         let mut options = Options { answer_timeout: TEST_TIMEOUT, ..Options::default() };
         if let Some(clock) = self.clock.clone() {
-            let since_epoch = move || Duration::from_millis(u64::try_from(clock.now().as_millis()).unwrap_or(0));
+            let since_epoch =
+                move || Duration::from_millis(u64::try_from(clock.now().as_millis()).unwrap_or(0));
             options.clock = TimeSource::new(move || UNIX_EPOCH + since_epoch());
         }
         TestKommo::with(options).await
@@ -190,8 +191,11 @@ impl TestBridgeBuilder {
 
     /// What the kit decides, for the test to lay its own configuration over.
     fn base(&self) -> Table {
-        let Some(Account { options, .. }) = self.accounts.first() else { panic!("the bridge has no account yet") };
-        let hosts: Vec<&str> = self.accounts.iter().map(|account| account.url.trim_start_matches("http://")).collect();
+        let Some(Account { options, .. }) = self.accounts.first() else {
+            panic!("the bridge has no account yet")
+        };
+        let hosts: Vec<&str> =
+            self.accounts.iter().map(|account| account.url.trim_start_matches("http://")).collect();
         let store = format!("sqlite:{}", self.folder.path().join("bridge.db").display());
         let mut text = format!(
             r#"

@@ -31,7 +31,11 @@ impl AssertCalls for Simulator {
 
     #[track_caller]
     fn assert_not_called(&self, call: &str) {
-        assert!(self.calls_to(call).is_empty(), "Kommo has received {call} (expected no such call):{}", received(self));
+        assert!(
+            self.calls_to(call).is_empty(),
+            "Kommo has received {call} (expected no such call):{}",
+            received(self)
+        );
     }
 }
 

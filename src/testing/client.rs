@@ -21,7 +21,8 @@ static NO_HTTP: LazyLock<HttpClient> = LazyLock::new(|| http_client(Vec::new()))
 /// The client of a played account. A read that may succeed later is tried again at once.
 pub(super) fn client_of(account: &Account, clock: Clock) -> Client {
     let host = account.url.trim_start_matches("http://");
-    let token = PlayedToken { origin: account.url.as_str().into(), token: Arc::new(account.token.clone().into()) };
+    let token =
+        PlayedToken { origin: account.url.as_str().into(), token: Arc::new(account.token.clone().into()) };
     client(http_client(vec![host]), Arc::new(token), clock, &account.url)
 }
 
@@ -69,13 +70,15 @@ impl Credentials for PlayedToken {
     }
 }
 
-/// Stands in for the credentials of a context without a Kommo.
+/// The credentials of a context without a Kommo.
 struct NoKommo;
 
 impl Credentials for NoKommo {
     fn bearer<'a>(&'a self, _: AccountRef<'a>) -> BearerFuture<'a> {
         Box::pin(async {
-            panic!("the handler calls Kommo, but its context has none: build it with `TestContext::new().kommo(&kommo)`")
+            panic!(
+                "the handler calls Kommo, but its context has none: build it with `TestContext::new().kommo(&kommo)`"
+            )
         })
     }
 

@@ -37,7 +37,8 @@ impl Running {
         let thread = std::thread::spawn({
             let shutdown = shutdown.clone();
             move || {
-                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
                 runtime.expect("a runtime for the bridge").block_on(run(bridge, shutdown, send))
             }
         });
@@ -90,12 +91,14 @@ impl Ended {
 
 async fn run(bridge: Bridge, shutdown: Shutdown, opened: oneshot::Sender<(SocketAddr, SocketAddr)>) -> Ended {
     let store = bridge.config().store.url.clone();
-    let failed = |error: &dyn std::fmt::Display| Ended { error: Some(error.to_string()), unfinished: Vec::new() };
+    let failed =
+        |error: &dyn std::fmt::Display| Ended { error: Some(error.to_string()), unfinished: Vec::new() };
     let listeners = match Listeners::bind(bridge.config()).await {
         Ok(listeners) => listeners,
         Err(error) => return failed(&error),
     };
-    let address = |listener: &tokio::net::TcpListener| listener.local_addr().expect("a listener has an address");
+    let address =
+        |listener: &tokio::net::TcpListener| listener.local_addr().expect("a listener has an address");
     // A test that has failed no longer receives it.
     let _unheard = opened.send((address(&listeners.public), address(&listeners.admin)));
     if let Err(error) = bridge.run(listeners, shutdown).await {
@@ -115,7 +118,8 @@ async fn unfinished(url: &str) -> Result<Vec<String>, StoreError> {
         let filter = JobFilter { state: Some(state), limit: MAX_LISTED, ..JobFilter::default() };
         let jobs = store.jobs().list(&filter).await?.jobs;
         for job in jobs.iter().filter(|job| job.finished_at.is_none()) {
-            let error = job.last_error.as_ref().map(|error| format!(", last error: {error}")).unwrap_or_default();
+            let error =
+                job.last_error.as_ref().map(|error| format!(", last error: {error}")).unwrap_or_default();
             let (id, handler, attempts) = (job.id, &job.handler, job.handler_attempts);
             lines.push(format!("job {id} is {state}: handler {handler}, attempts {attempts}{error}"));
         }

@@ -11,9 +11,11 @@ use crate::handler::HandlerError;
 use model::{Completion, Show, Step};
 
 /// The message with which `assertion` fails.
-fn failure(assertion: impl FnOnce()) -> String {
-    let failed = catch_unwind(AssertUnwindSafe(assertion)).expect_err("the assertion holds");
-    *failed.downcast::<String>().expect("a message")
+fn failure<T>(assertion: impl FnOnce() -> T) -> String {
+    match catch_unwind(AssertUnwindSafe(assertion)) {
+        Ok(_) => panic!("the assertion holds"),
+        Err(failed) => *failed.downcast::<String>().expect("a message"),
+    }
 }
 
 fn completion() -> Completion {
@@ -44,12 +46,18 @@ fn assertions_accept_what_is_there() {
 
 #[test]
 fn a_failed_assertion_shows_the_difference() {
-    let found = completion();
+    let (found, empty) = (completion(), Completion::new());
     let rows: [(String, &[&str]); 9] = [
-        (failure(|| drop(found.assert_data("status", "fail"))), &["data.status: expected \"fail\", found \"success\""]),
-        (failure(|| drop(found.assert_data("lead.age", 7))), &["data.lead.age: expected 7, but it is missing", "\"Ann\""]),
         (
-            failure(|| drop(found.assert_data("lead", json!({ "name": "Bob", "prices": [1], "vip": true })))),
+            failure(|| found.assert_data("status", "fail")),
+            &["data.status: expected \"fail\", found \"success\""],
+        ),
+        (
+            failure(|| found.assert_data("lead.age", 7)),
+            &["data.lead.age: expected 7, but it is missing", "\"Ann\""],
+        ),
+        (
+            failure(|| found.assert_data("lead", json!({ "name": "Bob", "prices": [1], "vip": true }))),
             &[
                 "data.lead.name: expected \"Bob\", found \"Ann\"",
                 "data.lead.prices: expected 1 entries, found 2",
@@ -57,18 +65,18 @@ fn a_failed_assertion_shows_the_difference() {
             ],
         ),
         (
-            failure(|| drop(found.assert_all_data(json!({ "status": "success" })))),
+            failure(|| found.assert_all_data(json!({ "status": "success" }))),
             &["data.lead: unexpected, it is {\"name\":\"Ann\""],
         ),
         (
-            failure(|| drop(found.assert_show(&Show::text("Pick")))),
+            failure(|| found.assert_show(&Show::text("Pick"))),
             &["lacks an instruction", "expected: {\"handler\":\"show\"", "\"buttons\":[\"a\",\"b\"]"],
         ),
-        (failure(|| drop(found.assert_goto(Step::question(2)))), &["\"step\":2", "\"step\":1"]),
-        (failure(|| drop(Completion::new().assert_goto(Step::question(2)))), &["found: none"]),
-        (failure(|| drop(found.assert_no_instructions())), &["has instructions (expected none)", "\"goto\""]),
+        (failure(|| found.assert_goto(Step::question(2))), &["\"step\":2", "\"step\":1"]),
+        (failure(|| empty.assert_goto(Step::question(2))), &["found: none"]),
+        (failure(|| found.assert_no_instructions()), &["has instructions (expected none)", "\"goto\""]),
         (
-            failure(|| drop(found.assert_body(json!({ "data": {} })))),
+            failure(|| found.assert_body(json!({ "data": {} }))),
             &["body.data.status: unexpected", "body.execute_handlers: unexpected"],
         ),
     ];
@@ -82,18 +90,21 @@ fn a_failed_assertion_shows_the_difference() {
 #[test]
 fn an_answer_that_kommo_would_refuse_passes_no_assertion() {
     let long = Completion::success().show(Show::text("x".repeat(81)));
-    let message = failure(|| drop(long.assert_data("status", "success")));
-    assert!(message.contains("Kommo would refuse") && message.contains("81") && message.contains("80"), "{message}");
+    let message = failure(|| long.assert_data("status", "success"));
+    assert!(
+        message.contains("Kommo would refuse") && message.contains("81") && message.contains("80"),
+        "{message}"
+    );
 }
 
 #[test]
 fn each_kind_of_error_passes_its_own_assertion_alone() {
     let second = Duration::from_secs(1);
     let errors = [HandlerError::retry("x"), HandlerError::retry_after(second, "x"), HandlerError::fail("x")];
-    let assertions: [fn(&HandlerError); 3] = [
-        |error| drop(error.assert_retry()),
-        |error| drop(error.assert_retry_after(Duration::from_secs(1))),
-        |error| drop(error.assert_fail()),
+    let assertions: [fn(&HandlerError) -> &HandlerError; 3] = [
+        |error| error.assert_retry(),
+        |error| error.assert_retry_after(Duration::from_secs(1)),
+        |error| error.assert_fail(),
     ];
     for (at, error) in errors.iter().enumerate() {
         for (kind, assertion) in assertions.iter().enumerate() {
@@ -105,7 +116,7 @@ fn each_kind_of_error_passes_its_own_assertion_alone() {
             }
         }
     }
-    let message = failure(|| drop(errors[1].assert_retry_after(second * 2)));
+    let message = failure(|| errors[1].assert_retry_after(second * 2));
     assert_eq!(message, "expected a retry after 2s, found a retry after 1s: x");
 }
 
@@ -113,7 +124,11 @@ fn each_kind_of_error_passes_its_own_assertion_alone() {
 fn differences_are_named_by_their_places() {
     let rows: [(Value, Value, &[&str]); 5] = [
         (json!({ "a": [1, { "b": 2 }] }), json!({ "a": [1, { "b": 2 }] }), &[]),
-        (json!({ "a": [1, { "b": 2 }] }), json!({ "a": [1, { "b": 3 }] }), &["all.a[1].b: expected 2, found 3"]),
+        (
+            json!({ "a": [1, { "b": 2 }] }),
+            json!({ "a": [1, { "b": 3 }] }),
+            &["all.a[1].b: expected 2, found 3"],
+        ),
         (json!([1]), json!([2, 3]), &["all[0]: expected 1, found 2", "all: expected 1 entries, found 2"]),
         (json!({}), json!([]), &["all: expected {}, found []"]),
         (json!(1), json!(1.0), &["all: expected 1, found 1.0"]),

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::time::Duration;
 
-use salesbot_bridge::prelude::*;
 use salesbot_bridge::model::BotType;
+use salesbot_bridge::prelude::*;
 use salesbot_bridge::simulator::{BodyStyle, Bot, Plan};
 use salesbot_bridge::testing::{
     AssertAnswer, AssertCalls, TestBridge, TestContext, TestKommo, TestRequest, manual_clock, run,
@@ -28,7 +28,8 @@ impl Handler for Price {
 
     async fn handle(&self, request: Request<Question>, context: Context) -> Result<Completion, HandlerError> {
         let lead = request.entity.ok_or_else(|| HandlerError::fail("the bot talks about no lead"))?.id;
-        let lead = context.kommo().get_json(&format!("/api/v4/leads/{lead}")).await.map_err(HandlerError::retry)?;
+        let lead =
+            context.kommo().get_json(&format!("/api/v4/leads/{lead}")).await.map_err(HandlerError::retry)?;
         let Question { currency, discount } = request.data;
         Ok(Completion::success().data("price", format!("{} {currency} - {discount} %", lead["price"])))
     }
@@ -114,8 +115,11 @@ async fn a_request_and_a_context_hold_what_the_test_sets() {
         .contact(8)
         .bot(BotType::Marketingbot, 9)
         .received_at(clock.now());
-    let context =
-        TestContext::new().job_id(id.parse().unwrap()).attempt(3).time_limit(Duration::from_secs(5)).clock(clock.clock());
+    let context = TestContext::new()
+        .job_id(id.parse().unwrap())
+        .attempt(3)
+        .time_limit(Duration::from_secs(5))
+        .clock(clock.clock());
     run(&seen, request, context).await.unwrap().assert_all_data(json!({
         "account": "7 at https://acme.kommo.com",
         "bot": "marketingbot 9",
@@ -212,7 +216,9 @@ async fn a_test_that_fails_reports_its_own_failure_and_does_not_wait_for_its_job
 #[tokio::test]
 async fn bridges_run_side_by_side_and_share_nothing() {
     let bridges = (0..4).map(|number| async move {
-        let says = Does(move |_: Request<Value>, _: Context| async move { Ok(Completion::new().data("number", number)) });
+        let says = Does(move |_: Request<Value>, _: Context| async move {
+            Ok(Completion::new().data("number", number))
+        });
         (number, TestBridge::start(|bridge| bridge.handler("says", says)).await)
     });
     let bridges = futures_util::future::join_all(bridges).await;
@@ -220,7 +226,10 @@ async fn bridges_run_side_by_side_and_share_nothing() {
         bridge.answer_to("says", json!({})).await.assert_data("number", *number);
         assert_eq!(bridge.kommo().calls().len(), 1);
         assert_eq!(bridges.iter().filter(|(_, other)| other.url("says") == bridge.url("says")).count(), 1);
-        assert_eq!(bridges.iter().filter(|(_, other)| other.folder().path() == bridge.folder().path()).count(), 1);
+        assert_eq!(
+            bridges.iter().filter(|(_, other)| other.folder().path() == bridge.folder().path()).count(),
+            1
+        );
     }
 }
 
@@ -248,7 +257,8 @@ async fn time_outs_name_what_is_missing() {
         assert!(message.contains(part), "{part}: {message}");
     }
     let bridge = start().await;
-    let message = failure(async move { bridge.until("the backend to be called", || async { false }).await }).await;
+    let message =
+        failure(async move { bridge.until("the backend to be called", || async { false }).await }).await;
     assert_eq!(message, "waited 300ms for the backend to be called");
     let bridge = start().await;
     let message = failure(async move {
@@ -262,7 +272,8 @@ async fn time_outs_name_what_is_missing() {
 async fn a_bridge_that_cannot_start_says_why() {
     let refused = |message: &str, part: &str| assert!(message.contains(part), "{message}");
     refused(&failure(async { drop(TestBridge::builder().start().await) }).await, "there is no handler");
-    let message = failure(async { drop(TestBridge::builder().config("workers.concurency = 1").start().await) }).await;
+    let message =
+        failure(async { drop(TestBridge::builder().config("workers.concurency = 1").start().await) }).await;
     refused(&message, "workers.concurency");
     let message = failure(async {
         let bridge = TestBridge::start(|bridge| bridge.handler("echo", salesbot_bridge::Echo)).await;

@@ -33,7 +33,11 @@ async fn responses_come_in_order_and_the_last_one_repeats() {
     }
     simulator.respond(lead, json!({ "price": 2 }));
     for _ in 0..2 {
-        assert_eq!(call(&simulator, lead).await, Some((200, json!({ "price": 2 }))), "the newer one was not served");
+        assert_eq!(
+            call(&simulator, lead).await,
+            Some((200, json!({ "price": 2 }))),
+            "the newer one was not served"
+        );
     }
 }
 
@@ -72,7 +76,10 @@ async fn a_response_belongs_to_its_method_and_path_and_to_any_query() {
     }
     assert_eq!(call(&simulator, "GET /api/v4/leads?page=2").await.unwrap().1, json!("second"));
     let (_, problem) = call(&simulator, "DELETE /api/v4/leads/5").await.unwrap();
-    assert!(problem["detail"].as_str().unwrap().contains("no response to DELETE /api/v4/leads/5"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("no response to DELETE /api/v4/leads/5"),
+        "{problem}"
+    );
 }
 
 #[tokio::test]
@@ -127,7 +134,10 @@ async fn a_call_that_cannot_be_scripted_is_refused() {
     ] {
         let refused = catch_unwind(AssertUnwindSafe(|| simulator.respond(call, json!(1))));
         let message = *refused.unwrap_err().downcast::<String>().unwrap();
-        assert!(message.contains(&format!("`{call}`")) && message.contains("METHOD /api/v4/PATH"), "{message}");
+        assert!(
+            message.contains(&format!("`{call}`")) && message.contains("METHOD /api/v4/PATH"),
+            "{message}"
+        );
     }
 }
 
@@ -135,10 +145,9 @@ async fn a_call_that_cannot_be_scripted_is_refused() {
 async fn a_bot_talks_about_the_entity_of_its_plan() {
     use base64::Engine;
     let simulator = simulator().await;
-    for (plan, kind, id) in [
-        (Plan::from(json!({})).lead(5), "2", "5"),
-        (Plan::from(json!({})).contact(8), "1", "8"),
-    ] {
+    for (plan, kind, id) in
+        [(Plan::from(json!({})).lead(5), "2", "5"), (Plan::from(json!({})).contact(8), "1", "8")]
+    {
         let token = simulator.bot(plan).request("http://127.0.0.1:1").token;
         let claims = token.split('.').nth(1).unwrap();
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
