@@ -96,8 +96,8 @@ impl TestBridgeBuilder {
         self
     }
 
-    /// Makes the bridge live by this clock: that of a [`ManualClock`](crate::ManualClock), say. The Kommo that the bridge starts
-    /// with goes by it too.
+    /// Makes the bridge, and the Kommo that it starts with, depend on this clock, for example on
+    /// [`ManualClock::clock`](crate::ManualClock::clock).
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
@@ -147,7 +147,7 @@ impl TestBridgeBuilder {
     /// # Panics
     /// If it does not start; the message is the one that an operator would read.
     pub async fn start(mut self) -> TestBridge {
-        let own = if self.accounts.is_empty() { Some(self.start_kommo().await) } else { None };
+        let own = if self.accounts.is_empty() { Some(start_kommo(self.clock.clone()).await) } else { None };
         if let Some(kommo) = &own {
             self.accounts.push(Account::of(kommo));
         }
@@ -164,17 +164,6 @@ impl TestBridgeBuilder {
             None => bridge,
         };
         TestBridge::run(bridge, own, self.folder, self.timeout, self.may_leave_jobs).await
-    }
-
-    /// A Kommo that goes by the clock of the bridge, so that the tokens of its bots are valid there.
-    async fn start_kommo(&self) -> TestKommo {
-        let mut options = Options { answer_timeout: TEST_TIMEOUT, ..Options::default() };
-        if let Some(clock) = self.clock.clone() {
-            let since_epoch =
-                move || Duration::from_millis(u64::try_from(clock.now().as_millis()).unwrap_or(0));
-            options.clock = TimeSource::new(move || UNIX_EPOCH + since_epoch());
-        }
-        TestKommo::with(options).await
     }
 
     /// Writes the configuration into the folder, for [`Config::load`] or for a program that `BRIDGE_CONFIG` leads there.
@@ -218,6 +207,16 @@ impl TestBridgeBuilder {
         }
         text.parse().expect("the kit writes TOML")
     }
+}
+
+/// A Kommo that goes by the clock of the bridge, so that the tokens of its bots are valid there.
+async fn start_kommo(clock: Option<Clock>) -> TestKommo {
+    let mut options = Options { answer_timeout: TEST_TIMEOUT, ..Options::default() };
+    if let Some(clock) = clock {
+        let since_epoch = move || Duration::from_millis(u64::try_from(clock.now().as_millis()).unwrap_or(0));
+        options.clock = TimeSource::new(move || UNIX_EPOCH + since_epoch());
+    }
+    TestKommo::with(options).await
 }
 
 /// Lays `above` over `below`, table by table.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Context;
-use model::clock::{Clock, ManualClock};
+use model::clock::Clock;
 use model::{HandlerPolicy, JobId, Timestamp};
 use simulator::Simulator;
 
@@ -85,10 +85,11 @@ impl TestContext {
         Self { job_id: id, ..self }
     }
 
-    /// Makes [`Context::deadline`], and the waits of calls to Kommo, depend on this clock.
+    /// Makes [`Context::deadline`], and the waits of calls to Kommo, depend on this clock, for example on
+    /// [`ManualClock::clock`](crate::ManualClock::clock).
     #[must_use]
-    pub fn clock(self, clock: &ManualClock) -> Self {
-        Self { clock: clock.clock(), ..self }
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Lets the handler call this account: see [`TestKommo`](super::TestKommo).

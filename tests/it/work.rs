@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Plan, Simulator};
+use salesbot_bridge::simulator::{Bot, Simulator};
+use salesbot_bridge::testing::{self, AssertAnswer, AssertError, TestContext, run};
 use salesbot_bridge::{Completion, Context, Handler, HandlerError, ManualClock, Request, Show};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -150,22 +151,17 @@ async fn bots_get_their_answers_though_the_backend_is_down_for_a_while() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_configured_fallback_the_bot_hears_of_failure() {
-    let kommo = kommo().await;
     let fails = Does(|_, _| async { Err(HandlerError::fail("no")) });
-    let bridge = Setup::with(&[&kommo]).handler("fails", fails).start().await;
-    let (bot, id) = asked(&bridge, &kommo, "fails").await;
-    let continued = continued(&bot).await;
-    assert_eq!((continued.data, continued.execute_handlers), (json!({ "status": "fail" }), None));
-    bridge.in_state(&id, "delivered").await;
+    let bridge = testing::TestBridge::start(|bridge| bridge.handler("fails", fails)).await;
+    let answer = bridge.answer_to("fails", json!({})).await;
+    answer.assert_body(json!({ "data": { "status": "fail" } }));
+    bridge.settled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_decode_is_told_without_the_customers_words() {
-    let kommo = kommo().await;
-    let bridge = Setup::with(&[&kommo]).handler("strict", Strict).start().await;
-    let bot = kommo.bot(Plan::with_data(json!({ "lead": "a customer's words" })));
-    let id = bridge.ask(&bot, "strict").await;
-    let error = bridge.in_state(&id, "delivered").await["last_error"].as_str().unwrap().to_owned();
+    let data = json!({ "lead": "a customer's words" });
+    let error = run(&Strict, data, TestContext::new()).await.unwrap_err().assert_fail().to_string();
     assert!(error.contains("data.lead") && error.contains("u32") && !error.contains("customer"), "{error}");
 }
 
