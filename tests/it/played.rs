@@ -2,29 +2,29 @@
 
 use std::time::Duration;
 
-use salesbot_bridge::simulator::{Bot, Call, Continue, Fault, Language, Options, Plan, Simulator};
-use salesbot_bridge::{Clock, ManualClock};
+use salesbot_bridge::simulator::{Bot, Call, Fault, Language, Options, Plan, Simulator};
+use salesbot_bridge::testing::TestKommo;
 use serde_json::json;
 
 use crate::bridge::{TEST_TIMEOUT, TestBridge};
 
+pub use salesbot_bridge::testing::{continued, manual_clock};
+
 /// One account.
-pub async fn kommo() -> Simulator {
+pub async fn kommo() -> TestKommo {
     account(1).await
 }
 
 /// The account of this number. All of them share the integration.
-pub async fn account(number: u32) -> Simulator {
+pub async fn account(number: u32) -> TestKommo {
     playing(Options::numbered(number)).await
 }
 
 /// An account with these options. Its bots wait longer than Kommo's: how fast an answer is, is measured
 /// where it matters, and must not fail a test elsewhere when the machine is busy. It speaks Russian, so that a bridge that
 /// decided on a title would fail.
-pub async fn playing(options: Options) -> Simulator {
-    Simulator::start(Options { answer_timeout: TEST_TIMEOUT, language: Language::Russian, ..options })
-        .await
-        .unwrap()
+pub async fn playing(options: Options) -> TestKommo {
+    TestKommo::with(Options { answer_timeout: TEST_TIMEOUT, language: Language::Russian, ..options }).await
 }
 
 pub fn plan() -> Plan {
@@ -39,11 +39,6 @@ pub fn bot(kommo: &Simulator) -> Bot {
 /// A bot whose continues meet these faults, one for each attempt.
 pub fn with_faults(kommo: &Simulator, faults: impl IntoIterator<Item = Fault>) -> Bot {
     kommo.bot(plan().faults(faults))
-}
-
-/// Waits, within a limit, until the bot went on.
-pub async fn continued(bot: &Bot) -> Continue {
-    salesbot_bridge::testing::continued(bot).await
 }
 
 /// Waits until one more bot of this account has asked and was continued. By then, whatever was due before it has had its
@@ -62,9 +57,4 @@ pub fn calls_for(kommo: &Simulator, bot: &Bot) -> Vec<Call> {
 /// The times between one call and the next.
 pub fn gaps(calls: &[Call]) -> Vec<Duration> {
     calls.windows(2).map(|pair| pair[1].instant - pair[0].instant).collect()
-}
-
-/// A clock that stands still at the machine's time, which tokens are made for.
-pub fn manual_clock() -> ManualClock {
-    ManualClock::new(Clock::system().now())
 }

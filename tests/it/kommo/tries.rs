@@ -112,7 +112,7 @@ async fn what_answers_in_place_of_kommo_is_tried_again_and_never_read() {
 async fn who_is_not_there_was_not_sent_anything() {
     let kommo = kommo().await;
     let client = client(&kommo);
-    kommo.shutdown().await;
+    drop(kommo);
     let error = client.uninstall_widget("amo_dropbox").await.unwrap_err();
     assert!(matches!(error, Error::Transport { sent: false, .. }), "{error}");
 }
