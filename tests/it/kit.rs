@@ -1,7 +1,7 @@
 //! The test kit as authors of handlers use it: its promises, and that its failures say what is wrong.
 
 use std::any::Any;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use salesbot_bridge::model::BotType;
 use salesbot_bridge::prelude::*;
@@ -206,11 +206,13 @@ async fn unfinished_jobs_can_be_allowed() {
 
 #[tokio::test]
 async fn a_test_that_fails_reports_its_own_failure_and_does_not_wait_for_its_jobs() {
+    let begun = Instant::now();
     let message = failure(async {
-        let _bridge = bridge_with_a_job("1h").await;
+        let _bridge = bridge_with_a_job("40s").await;
         panic!("the test's own failure");
     });
     assert_eq!(message.await, "the test's own failure");
+    assert!(begun.elapsed() < Duration::from_secs(30), "it waited for the grace of the job");
 }
 
 #[tokio::test]
