@@ -7,7 +7,8 @@ use simulator::Continue;
 
 use super::difference::differences;
 
-/// Assertions on the answer to a bot: on the [`Completion`] of a handler, or on the [`Continue`] that a played bot got.
+/// Assertions on the answer to a bot: on the [`Completion`] of a handler, on the [`Continue`] that a played bot got, or on the
+/// [`TestAnswer`](super::TestAnswer) of a bridge.
 ///
 /// Each of them fails if Kommo would refuse the completion, and then says which limit is broken. They can be chained:
 ///
@@ -30,6 +31,11 @@ pub trait AssertAnswer {
     #[track_caller]
     fn body(&self) -> Value;
 
+    /// What a failed assertion adds to its message; `None` if there is nothing to add.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
     /// Asserts that `data` has this value under `key`. For a nested value, `key` has dots, as in `lead.name`.
     ///
     /// # Panics
@@ -45,7 +51,7 @@ pub trait AssertAnswer {
             Some(found) => differences(&format!("data.{key}"), &expected, found),
             None => vec![format!("data.{key}: expected {expected}, but it is missing")],
         };
-        check(&wrong, "data", &body["data"]);
+        check(self, &wrong, "data", &body["data"]);
         self
     }
 
@@ -56,7 +62,7 @@ pub trait AssertAnswer {
     #[track_caller]
     fn assert_all_data(&self, expected: impl Into<Value>) -> &Self {
         let data = &self.body()["data"];
-        check(&differences("data", &expected.into(), data), "data", data);
+        check(self, &differences("data", &expected.into(), data), "data", data);
         self
     }
 
@@ -66,7 +72,7 @@ pub trait AssertAnswer {
     /// If it does not; the message has all instructions.
     #[track_caller]
     fn assert_show(&self, expected: &Show) -> &Self {
-        assert_instruction(&self.body(), &json!({ "handler": "show", "params": expected }));
+        assert_instruction(self, &json!({ "handler": "show", "params": expected }));
         self
     }
 
@@ -76,7 +82,7 @@ pub trait AssertAnswer {
     /// If it does not; the message has all instructions.
     #[track_caller]
     fn assert_goto(&self, expected: Step) -> &Self {
-        assert_instruction(&self.body(), &json!({ "handler": "goto", "params": expected }));
+        assert_instruction(self, &json!({ "handler": "goto", "params": expected }));
         self
     }
 
@@ -88,7 +94,12 @@ pub trait AssertAnswer {
     fn assert_no_instructions(&self) -> &Self {
         let body = self.body();
         let found = &body["execute_handlers"];
-        assert!(found.is_null(), "the answer has instructions (expected none):\n{found:#}");
+        assert!(
+            found.is_null(),
+            "the answer has instructions (expected none):{}{}",
+            listed(found),
+            hint(self)
+        );
         self
     }
 
@@ -99,7 +110,7 @@ pub trait AssertAnswer {
     #[track_caller]
     fn assert_body(&self, expected: impl Into<Value>) -> &Self {
         let body = self.body();
-        check(&differences("body", &expected.into(), &body), "the body", &body);
+        check(self, &differences("body", &expected.into(), &body), "the body", &body);
         self
     }
 }
@@ -130,10 +141,12 @@ impl AssertAnswer for Continue {
 }
 
 #[track_caller]
-fn assert_instruction(body: &Value, expected: &Value) {
+fn assert_instruction(answer: &(impl AssertAnswer + ?Sized), expected: &Value) {
+    let body = answer.body();
     let found = &body["execute_handlers"];
     let has_it = found.as_array().is_some_and(|all| all.contains(expected));
-    assert!(has_it, "the answer lacks an instruction\n  expected: {expected}\n  found: {}", listed(found));
+    let (found, hint) = (listed(found), hint(answer));
+    assert!(has_it, "the answer lacks an instruction\n  expected: {expected}\n  found: {found}{hint}");
 }
 
 /// The instructions, one a line.
@@ -145,6 +158,11 @@ fn listed(instructions: &Value) -> String {
 }
 
 #[track_caller]
-fn check(wrong: &[String], what: &str, actual: &Value) {
-    assert!(wrong.is_empty(), "{what} is not as expected\n  {}\nall of it: {actual:#}", wrong.join("\n  "));
+fn check(answer: &(impl AssertAnswer + ?Sized), wrong: &[String], what: &str, actual: &Value) {
+    let (lines, hint) = (wrong.join("\n  "), hint(answer));
+    assert!(wrong.is_empty(), "{what} is not as expected\n  {lines}\nall of it: {actual:#}{hint}");
+}
+
+fn hint(answer: &(impl AssertAnswer + ?Sized)) -> String {
+    answer.hint().map(|hint| format!("\n{hint}")).unwrap_or_default()
 }

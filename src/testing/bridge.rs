@@ -11,7 +11,7 @@ use crate::bridge::Bridge;
 
 use super::running::Running;
 use super::wait::continued_within;
-use super::{TEST_TIMEOUT, TestBridgeBuilder, TestFolder, TestKommo};
+use super::{TEST_TIMEOUT, TestAnswer, TestBridgeBuilder, TestFolder, TestKommo};
 
 /// A real bridge on free ports, with a store in a temporary folder and a Kommo that is played.
 ///
@@ -119,10 +119,11 @@ impl TestBridge {
     ///
     /// # Panics
     /// If the request is refused, or the bot is not continued in [time](TestBridgeBuilder::timeout); the message has the job.
-    pub async fn answer_to(&self, handler: &str, plan: impl Into<Plan>) -> Continue {
+    pub async fn answer_to(&self, handler: &str, plan: impl Into<Plan>) -> TestAnswer {
         let bot = self.kommo().bot(plan.into());
-        self.ask(&bot, handler).await;
-        self.continued(&bot).await
+        let id = self.ask(&bot, handler).await;
+        let with = self.continued(&bot).await;
+        TestAnswer::new(with, self.job(&id).await)
     }
 
     /// The bot posts its request to `handler`. Returns the answer of the bridge, whatever it is.

@@ -79,6 +79,7 @@ mod kommo;
 mod request;
 mod run;
 mod running;
+mod test_answer;
 mod wait;
 
 #[cfg(test)]
@@ -96,6 +97,7 @@ pub use kommo::{TestKommo, manual_clock};
 pub use request::TestRequest;
 pub use run::run;
 pub use simulator::{ApiCall, Bot, CannedResponse, Continue, Fault, Options, Plan, Simulator};
+pub use test_answer::TestAnswer;
 pub use wait::continued;
 
 /// The longest that the kit waits for one event. It is longer than any test needs, also on a busy machine.

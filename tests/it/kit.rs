@@ -212,7 +212,7 @@ async fn a_test_that_fails_reports_its_own_failure_and_does_not_wait_for_its_job
         panic!("the test's own failure");
     });
     assert_eq!(message.await, "the test's own failure");
-    assert!(begun.elapsed() < Duration::from_secs(30), "it waited for the grace of the job");
+    assert!(begun.elapsed() < Duration::from_secs(20), "it waited for the grace of the job");
 }
 
 #[tokio::test]
@@ -298,6 +298,25 @@ async fn a_test_changes_the_configuration_as_text_and_as_values() {
     for handler in ["one", "two"] {
         bridge.answer_to(handler, json!({})).await.assert_all_data(json!({ "status": "fail" }));
     }
+}
+
+#[tokio::test]
+async fn a_failed_assertion_on_a_fallback_says_why_the_handler_has_no_answer() {
+    let message = failure(async {
+        let bridge = TestBridge::start(|bridge| bridge.handler("price", Price)).await;
+        let answer = bridge.answer_to("price", json!({})).await;
+        assert_eq!(
+            (&answer.data, &answer.job()["outcome"]),
+            (&json!({ "status": "fail" }), &json!("fallback"))
+        );
+        answer.assert_data("price", "100 EUR");
+    });
+    let message = message.await;
+    assert!(message.contains("data.price: expected \"100 EUR\", but it is missing"), "{message}");
+    assert!(
+        message.contains("the bot got the fallback (failed): data does not decode: missing field"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
