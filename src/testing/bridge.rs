@@ -115,7 +115,8 @@ impl TestBridge {
     }
 
     /// A bot of this bridge's Kommo asks `handler` and is continued. `plan` is the data that it sends, as JSON, or a [`Plan`],
-    /// which can say more of the bot, as in `Plan::with_data(json!({})).lead(5)`.
+    /// which can say more of the bot, as in `Plan::with_data(json!({})).lead(5)`. The bot sends a form, as Kommo's bots do: each
+    /// value arrives as a string. [`Plan::body`] changes that.
     ///
     /// # Panics
     /// If the request is refused, or the bot is not continued in [time](TestBridgeBuilder::timeout); the message has the job.

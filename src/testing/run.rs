@@ -24,6 +24,9 @@ use super::request::TestRequest;
 /// # }
 /// ```
 ///
+/// Kommo's bots usually send a form. Then each value in the data is a string, as in `json!({ "price": "100" })`, and an empty
+/// object or list is missing.
+///
 /// A handler alone is not an attempt of the bridge: a panic reaches the test, and no attempt follows.
 ///
 /// # Errors

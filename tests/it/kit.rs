@@ -304,7 +304,7 @@ async fn a_test_changes_the_configuration_as_text_and_as_values() {
 async fn a_failed_assertion_on_a_fallback_says_why_the_handler_has_no_answer() {
     let message = failure(async {
         let bridge = TestBridge::start(|bridge| bridge.handler("price", Price)).await;
-        let answer = bridge.answer_to("price", json!({})).await;
+        let answer = bridge.answer_to("price", json!({ "name": "Ann" })).await;
         assert_eq!(
             (&answer.data, &answer.job()["outcome"]),
             (&json!({ "status": "fail" }), &json!("fallback"))
